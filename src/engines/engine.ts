@@ -1,0 +1,167 @@
+/**
+ * The contract that every SQL engine implements: how to reach a server, run SQL on it and read its catalogue.
+ * What an engine can do is its capabilities; nothing outside this folder asks which engine it is.
+ */
+import type { Socket } from 'node:net';
+import type { ErrorCode } from '../lib/errors.ts';
+import type { Catalog } from './catalog.ts';
+
+export const capabilities = [
+  'CANCEL',
+  'CURSOR',
+  'EXPLAIN',
+  'TRANSACTIONAL_DDL',
+  'ROW_CHANGES',
+  'LIVE_QUERY',
+  'FUNCTIONS',
+  'ROW_SECURITY',
+  'FAST_EXPORT',
+] as const;
+export type Capability = (typeof capabilities)[number];
+
+export const sslModes = ['DISABLE', 'PREFER', 'REQUIRE', 'VERIFY_CA', 'VERIFY_FULL'] as const;
+export type SslMode = (typeof sslModes)[number];
+
+/** A server to reach, already taken apart: never a URL, never a path. */
+export interface Target {
+  readonly host: string;
+  readonly port: number;
+  readonly database: string;
+  readonly user: string;
+  readonly password: string;
+  readonly ssl: SslMode;
+  /** PEM. */
+  readonly sslRootCertificate?: string | undefined;
+  /** Answer a server that asks for the password in clear or by MD5 without TLS. */
+  readonly allowInsecureAuthentication: boolean;
+  /** A database on Quarry's own playground server: reached directly, past the egress policy. */
+  readonly hosted: boolean;
+}
+
+/** Opens the one TCP connection of a target under the egress policy. @throws AppError CONNECTION_FAILED */
+export type Dial = (target: Pick<Target, 'host' | 'port' | 'hosted'>, options: { signal: AbortSignal }) => Promise<Socket>;
+
+/** A value as it goes into JSON, exact: int8, numeric and every type without a JSON form are text. */
+export type Cell = null | boolean | number | string | Cell[];
+
+export interface ResultColumn {
+  name: string;
+  /** As the engine prints it, e.g. `character varying(50)`. */
+  dataType: string;
+  /** The catalogue column it comes from, where the engine tells. */
+  origin: { schema: string; table: string; column: string } | null;
+}
+
+export interface Statement {
+  sql: string;
+  /** Where it begins in the script, as a 0-based index of UTF-16 units. */
+  offset: number;
+  /** Only reads, as far as its text tells: a function may still write. */
+  reads: boolean;
+}
+
+export interface RunOptions {
+  parameters?: readonly unknown[] | undefined;
+  readOnly: boolean;
+  /** PER_STATEMENT: one transaction a statement unless the script holds its own. WHOLE: one for all. */
+  transaction: 'PER_STATEMENT' | 'WHOLE';
+  /** Rows kept of each result set; the statement is stopped behind them. */
+  maxRows: number;
+  /** Rows of one `rows` event at the most. */
+  batchRows?: number | undefined;
+  signal: AbortSignal;
+}
+
+/** What a running script reports, in order. The reader pulls: while it does not, the target waits. */
+export type RunEvent =
+  | { type: 'statement'; index: number; sql: string; estimatedRows: number | null }
+  | { type: 'columns'; index: number; columns: ResultColumn[] }
+  | { type: 'rows'; index: number; rows: Cell[][]; bytes: number }
+  | { type: 'notice'; message: string }
+  | { type: 'end'; index: number; command: string; rowCount: number | null; truncated: boolean; durationMs: number };
+
+/** The error of a script: what the engine said and where. Codes are those of JobErrorCode. */
+export interface RunFault {
+  code: Extract<
+    ErrorCode,
+    'SQL_ERROR' | 'TIMEOUT' | 'CONNECTION_FAILED' | 'READ_ONLY' | 'LIMIT_EXCEEDED' | 'INTERNAL_SERVER_ERROR'
+  > | 'CONNECTION_LOST';
+  message: string;
+  sqlState?: string | undefined;
+  engineCode?: string | undefined;
+  /** 1-based character of the whole script. */
+  position?: number | undefined;
+  line?: number | undefined;
+  detail?: string | undefined;
+  hint?: string | undefined;
+  /** Index of the statement that failed. */
+  statement?: number | undefined;
+}
+
+/** Thrown by `Session.run` for whatever the target, its rules or its limits refused. */
+export class RunError extends Error {
+  readonly fault: RunFault;
+  constructor(fault: RunFault, options?: { cause?: unknown }) {
+    super(fault.message, options);
+    this.name = 'RunError';
+    this.fault = fault;
+  }
+}
+
+/** Names one session of a target for good: a pid alone is used again. */
+export interface SessionIdentity {
+  /** As the engine names it: a pid, a thread. */
+  sessionId: string;
+  /** When the target started it, as the target prints it. */
+  startedAt: string;
+}
+
+/** One physical connection, for one principal; never shared between users. */
+export interface Session extends AsyncDisposable {
+  readonly identity: SessionIdentity;
+  readonly serverVersion: string;
+  run(script: string, options: RunOptions): AsyncIterable<RunEvent>;
+  /** Asks the target to stop the running statement, from a second connection. */
+  cancel(): Promise<void>;
+  /** Aborts when the connection is gone, with the cause as its reason. */
+  readonly closed: AbortSignal;
+}
+
+export interface ConnectionProblem {
+  /** DNS, TCP, TLS, AUTHENTICATION, DATABASE, or a warning such as SUPERUSER. */
+  code: string;
+  message: string;
+  hint: string | null;
+}
+
+/** What a look at a server found. `ok` is false when a problem keeps it from being used. */
+export interface Probe {
+  ok: boolean;
+  serverVersion: string | null;
+  latencyMs: number | null;
+  capabilities: Capability[];
+  problems: ConnectionProblem[];
+}
+
+export interface OpenOptions {
+  signal: AbortSignal;
+  /** `application_name`: ids only, never a name or an address of a person. */
+  label: string;
+}
+
+export interface Engine {
+  readonly kind: string;
+  readonly displayName: string;
+  readonly defaultPort: number | null;
+  readonly capabilities: readonly Capability[];
+  /** Never throws for what is wrong with the target: that is its answer. */
+  probe(target: Target, options: { signal: AbortSignal }): Promise<Probe>;
+  /** @throws AppError CONNECTION_FAILED with the stage in `details.reason` */
+  open(target: Target, options: OpenOptions): Promise<Session>;
+  /** Takes a script apart without running it. @throws RunError SQL_ERROR where it does not parse */
+  split(script: string): Promise<Statement[]>;
+  /** Ends a session by its identity, from a connection of its own; no-op when it is gone. */
+  terminate(target: Target, identity: SessionIdentity, options: { signal: AbortSignal }): Promise<void>;
+  /** The catalogue of a target; each read is one statement a kind, for as many objects as asked. */
+  catalog(target: Target): Catalog;
+}

@@ -1,0 +1,35 @@
+/** A database of its own for a test file, on the shared real PostgreSQL. */
+import { randomBytes } from 'node:crypto';
+import pg from 'pg';
+import { inject } from 'vitest';
+
+export interface TestDatabase extends AsyncDisposable {
+  host: string;
+  port: number;
+  user: string;
+  password: string;
+  database: string;
+  /** A client of the superuser, connected to this database. */
+  client: pg.Client;
+}
+
+export async function createTestDatabase(sql = ''): Promise<TestDatabase> {
+  const server = inject('postgres');
+  const database = `test_${randomBytes(6).toString('hex')}`;
+  const admin = new pg.Client({ ...server, database: 'postgres' });
+  await admin.connect();
+  await admin.query(`CREATE DATABASE ${database}`);
+  const client = new pg.Client({ ...server, database });
+  await client.connect();
+  if (sql) await client.query(sql);
+  return {
+    ...server,
+    database,
+    client,
+    async [Symbol.asyncDispose]() {
+      await client.end();
+      await admin.query(`DROP DATABASE ${database} WITH (FORCE)`);
+      await admin.end();
+    },
+  };
+}

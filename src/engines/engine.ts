@@ -39,7 +39,10 @@ export interface Target {
 }
 
 /** Opens the one TCP connection of a target under the egress policy. @throws AppError CONNECTION_FAILED */
-export type Dial = (target: Pick<Target, 'host' | 'port' | 'hosted'>, options: { signal: AbortSignal }) => Promise<Socket>;
+export type Dial = (
+  target: Pick<Target, 'host' | 'port' | 'hosted'>,
+  options: { signal: AbortSignal },
+) => Promise<Socket>;
 
 /** A value as it goes into JSON, exact: int8, numeric and every type without a JSON form are text. */
 export type Cell = null | boolean | number | string | Cell[];
@@ -82,10 +85,12 @@ export type RunEvent =
 
 /** The error of a script: what the engine said and where. Codes are those of JobErrorCode. */
 export interface RunFault {
-  code: Extract<
-    ErrorCode,
-    'SQL_ERROR' | 'TIMEOUT' | 'CONNECTION_FAILED' | 'READ_ONLY' | 'LIMIT_EXCEEDED' | 'INTERNAL_SERVER_ERROR'
-  > | 'CONNECTION_LOST';
+  code:
+    | Extract<
+        ErrorCode,
+        'SQL_ERROR' | 'TIMEOUT' | 'CONNECTION_FAILED' | 'READ_ONLY' | 'LIMIT_EXCEEDED' | 'INTERNAL_SERVER_ERROR'
+      >
+    | 'CONNECTION_LOST';
   message: string;
   sqlState?: string | undefined;
   engineCode?: string | undefined;

@@ -30,10 +30,37 @@ export default async function setup(project: TestProject): Promise<() => Promise
   writeFileSync(passwordFile, 'test');
   if (uid !== undefined) for (const path of [dir, passwordFile]) chownSync(path, uid, uid);
   const data = join(dir, 'data');
-  execFileSync(initdb, ['-D', data, '-U', 'postgres', '-A', 'scram-sha-256', `--pwfile=${passwordFile}`, '-E', 'UTF8', '--locale=C', '--no-sync'], { ...identity, stdio: 'ignore' });
+  execFileSync(
+    initdb,
+    [
+      '-D',
+      data,
+      '-U',
+      'postgres',
+      '-A',
+      'scram-sha-256',
+      `--pwfile=${passwordFile}`,
+      '-E',
+      'UTF8',
+      '--locale=C',
+      '--no-sync',
+    ],
+    { ...identity, stdio: 'ignore' },
+  );
   const port = await freePort();
-  const settings = { port, listen_addresses: '127.0.0.1', unix_socket_directories: '', wal_level: 'logical', fsync: 'off', max_connections: 300, max_slot_wal_keep_size: '1GB' };
-  const child = spawn(postgres, ['-D', data, ...Object.entries(settings).flatMap(([k, v]) => ['-c', `${k}=${v}`])], { ...identity, stdio: 'ignore' });
+  const settings = {
+    port,
+    listen_addresses: '127.0.0.1',
+    unix_socket_directories: '',
+    wal_level: 'logical',
+    fsync: 'off',
+    max_connections: 300,
+    max_slot_wal_keep_size: '1GB',
+  };
+  const child = spawn(postgres, ['-D', data, ...Object.entries(settings).flatMap(([k, v]) => ['-c', `${k}=${v}`])], {
+    ...identity,
+    stdio: 'ignore',
+  });
   const exited = new Promise((resolve) => child.once('exit', resolve));
   for (;;) {
     const client = new pg.Client({ host: '127.0.0.1', port, user: 'postgres', password: 'test', database: 'postgres' });

@@ -2,9 +2,11 @@
  * The contract that every SQL engine implements: how to reach a server, run SQL on it and read its catalogue.
  * What an engine can do is its capabilities; nothing outside this folder asks which engine it is.
  */
-import type { Socket } from 'node:net';
+import type { EgressTarget } from '../lib/egress.ts';
 import type { ErrorCode } from '../lib/errors.ts';
 import type { Catalog } from './catalog.ts';
+
+export type { Dial } from '../lib/egress.ts';
 
 export const capabilities = [
   'CANCEL',
@@ -23,9 +25,7 @@ export const sslModes = ['DISABLE', 'PREFER', 'REQUIRE', 'VERIFY_CA', 'VERIFY_FU
 export type SslMode = (typeof sslModes)[number];
 
 /** A server to reach, already taken apart: never a URL, never a path. */
-export interface Target {
-  readonly host: string;
-  readonly port: number;
+export interface Target extends EgressTarget {
   readonly database: string;
   readonly user: string;
   readonly password: string;
@@ -34,15 +34,7 @@ export interface Target {
   readonly sslRootCertificate?: string | undefined;
   /** Answer a server that asks for the password in clear or by MD5 without TLS. */
   readonly allowInsecureAuthentication: boolean;
-  /** A database on Quarry's own playground server: reached directly, past the egress policy. */
-  readonly hosted: boolean;
 }
-
-/** Opens the one TCP connection of a target under the egress policy. @throws AppError CONNECTION_FAILED */
-export type Dial = (
-  target: Pick<Target, 'host' | 'port' | 'hosted'>,
-  options: { signal: AbortSignal },
-) => Promise<Socket>;
 
 /** A value as it goes into JSON, exact: int8, numeric and every type without a JSON form are text. */
 export type Cell = null | boolean | number | string | Cell[];
@@ -72,6 +64,7 @@ export interface RunOptions {
   maxRows: number;
   /** Rows of one `rows` event at the most. */
   batchRows?: number | undefined;
+  /** Stops the script: TIMEOUT where its reason is a TimeoutError (`AbortSignal.timeout`), else CANCELLED. */
   signal: AbortSignal;
 }
 
@@ -83,18 +76,20 @@ export type RunEvent =
   | { type: 'notice'; message: string }
   | { type: 'end'; index: number; command: string; rowCount: number | null; truncated: boolean; durationMs: number };
 
-/** The error of a script: what the engine said and where. Codes are those of JobErrorCode. */
+/** The error of a script: what the engine said and where. Codes are those of JobErrorCode, and CANCELLED, which is none. */
 export interface RunFault {
   code:
     | Extract<
         ErrorCode,
         'SQL_ERROR' | 'TIMEOUT' | 'CONNECTION_FAILED' | 'READ_ONLY' | 'LIMIT_EXCEEDED' | 'INTERNAL_SERVER_ERROR'
       >
-    | 'CONNECTION_LOST';
+    | 'CONNECTION_LOST'
+    /** We stopped it: `cancel()`, or the signal of the run. */
+    | 'CANCELLED';
   message: string;
   sqlState?: string | undefined;
   engineCode?: string | undefined;
-  /** 1-based character of the whole script. */
+  /** 1-based character (code point) of the whole script. */
   position?: number | undefined;
   line?: number | undefined;
   detail?: string | undefined;
@@ -125,8 +120,15 @@ export interface SessionIdentity {
 export interface Session extends AsyncDisposable {
   readonly identity: SessionIdentity;
   readonly serverVersion: string;
+  /**
+   * Runs a script, one at a time. Leaving the loop early stops what runs and undoes what is open.
+   * @throws RunError, at the first failure
+   */
   run(script: string, options: RunOptions): AsyncIterable<RunEvent>;
-  /** Asks the target to stop the running statement, from a second connection. */
+  /**
+   * Asks the target to stop what runs, from a second connection; the run ends with CANCELLED. No-op when nothing runs:
+   * a late cancel never meets the next script. Resolves when the request was handed over; never throws.
+   */
   cancel(): Promise<void>;
   /** Aborts when the connection is gone, with the cause as its reason. */
   readonly closed: AbortSignal;

@@ -1,6 +1,277 @@
-/** The catalogue part of the engine contract: what is read, by set, and in which shapes. */
+/**
+ * The catalogue part of the engine contract: what is read, by set, and in which shapes. Names identify objects, never the
+ * engine's own ids: schemas and relations by name, functions by name and argument types. What is asked by name answers
+ * in the order asked; what is not there (any more) is null, or an empty list.
+ */
+import type { Cell } from './engine.ts';
 
-/** Reads by set: one statement a call, however many objects it is asked for. Closed with the target's connection. */
+export const relationKinds = ['TABLE', 'PARTITIONED_TABLE', 'VIEW', 'MATERIALIZED_VIEW', 'FOREIGN_TABLE'] as const;
+export type RelationKind = (typeof relationKinds)[number];
+
+export const constraintKinds = ['PRIMARY_KEY', 'UNIQUE', 'FOREIGN_KEY', 'CHECK', 'EXCLUSION', 'NOT_NULL'] as const;
+export type ConstraintKind = (typeof constraintKinds)[number];
+
+export const referentialActions = ['NO_ACTION', 'RESTRICT', 'CASCADE', 'SET_NULL', 'SET_DEFAULT'] as const;
+export type ReferentialAction = (typeof referentialActions)[number];
+
+export const routineKinds = ['FUNCTION', 'PROCEDURE', 'AGGREGATE', 'WINDOW'] as const;
+export type RoutineKind = (typeof routineKinds)[number];
+
+/** Anything that lives in a schema under a name of its own: a relation, an index, a sequence, a type. */
+export interface QualifiedName {
+  readonly schema: string;
+  readonly name: string;
+}
+
+export interface RoutineName extends QualifiedName {
+  /** Types of the input arguments, qualified unless built in: `integer, public.mood[]`. Tells overloads apart. */
+  readonly identity: string;
+}
+
+export interface Schema {
+  name: string;
+  owner: string | null;
+  comment: string | null;
+}
+
+/** A table, a view or whatever else has rows. */
+export interface Relation extends QualifiedName {
+  kind: RelationKind;
+  owner: string | null;
+  comment: string | null;
+  /** The planner's; null while it knows nothing. */
+  estimatedRows: number | null;
+}
+
+export interface Column {
+  name: string;
+  /** As the engine numbers them: rising, with gaps where columns were dropped. */
+  position: number;
+  /** As the engine prints it, e.g. `character varying(50)`. */
+  dataType: string;
+  nullable: boolean;
+  default: string | null;
+  /** The expression that makes the value. */
+  generated: string | null;
+  identity: 'ALWAYS' | 'BY DEFAULT' | null;
+  comment: string | null;
+  /** 1-based place in the primary key; null when it is no part of it. */
+  primaryKeyPosition: number | null;
+  /** Alone unique among all rows. */
+  unique: boolean;
+  /** A key column of at least one index. */
+  indexed: boolean;
+  /** Of an enum, or of a domain over one, in their order. */
+  enumValues: string[] | null;
+  /** Only where it is not the type's own. */
+  collation: string | null;
+}
+
+export interface ColumnStatistics {
+  nullFraction: number | null;
+  /** Negative: minus the distinct values over the rows. */
+  distinctValues: number | null;
+  averageWidthBytes: number | null;
+  mostCommonValues: Cell[];
+}
+
+export interface Index {
+  name: string;
+  /** Key columns in order: a column's name, or the text of an expression. Columns that are only included are not among them. */
+  columns: string[];
+  unique: boolean;
+  primary: boolean;
+  valid: boolean;
+  method: string | null;
+  predicate: string | null;
+  definition: string | null;
+  /** How often it was used, since the engine began to count. */
+  scans: number | null;
+}
+
+export interface Constraint {
+  name: string | null;
+  kind: ConstraintKind;
+  columns: string[];
+  definition: string;
+  deferrable: boolean;
+  validated: boolean;
+}
+
+export interface ForeignKey {
+  name: string | null;
+  table: QualifiedName;
+  columns: string[];
+  referenced: QualifiedName;
+  /** Pairs with `columns`. */
+  referencedColumns: string[];
+  onUpdate: ReferentialAction;
+  onDelete: ReferentialAction;
+}
+
+export interface Trigger {
+  name: string;
+  /** BEFORE, AFTER or INSTEAD OF. */
+  timing: string;
+  events: string[];
+  /** ROW or STATEMENT. */
+  level: string;
+  enabled: boolean;
+  definition: string;
+  function: RoutineName | null;
+}
+
+export interface Policy {
+  name: string;
+  /** ALL, SELECT, INSERT, UPDATE or DELETE. */
+  command: string;
+  permissive: boolean;
+  /** `public` is everybody. */
+  roles: string[];
+  using: string | null;
+  check: string | null;
+}
+
+export interface EnumType extends QualifiedName {
+  values: string[];
+  comment: string | null;
+}
+
+/** Numbers are text: they are int8. */
+export interface Sequence extends QualifiedName {
+  dataType: string;
+  start: string;
+  increment: string;
+  /** Null before its first use, and where the credentials may not read it. */
+  lastValue: string | null;
+  ownedBy: { table: QualifiedName; column: string } | null;
+}
+
+export interface RoutineArgument {
+  name: string | null;
+  dataType: string;
+  /** IN, OUT, INOUT, VARIADIC or TABLE. */
+  mode: string;
+  default: string | null;
+}
+
+export interface Routine extends RoutineName {
+  kind: RoutineKind;
+  arguments: RoutineArgument[];
+  returns: string | null;
+  language: string;
+  /** IMMUTABLE, STABLE or VOLATILE. */
+  volatility: string | null;
+  securityDefiner: boolean;
+  comment: string | null;
+  definition: string | null;
+}
+
+export interface Role {
+  name: string;
+  canLogin: boolean | null;
+  superuser: boolean | null;
+  createDatabase: boolean | null;
+  createRole: boolean | null;
+  memberOf: string[];
+}
+
+export interface Extension {
+  name: string;
+  version: string;
+  schema: string | null;
+  comment: string | null;
+}
+
+export interface ReadOptions {
+  readonly signal: AbortSignal;
+}
+
+/** Whose tables or functions: those of the whole database but its system schemas, or one group for each schema asked. */
+export type Within = { readonly database: true } | { readonly schemas: readonly string[] };
+
+/** As `Within`; or one group for each partitioned table asked: its partitions, one level down. */
+export type RelationsWithin = Within | { readonly partitionsOf: readonly QualifiedName[] };
+
+export interface RelationFilter {
+  /** A part of the name, in whatever case. */
+  readonly search?: string | undefined;
+  readonly kinds?: readonly RelationKind[] | undefined;
+}
+
+export interface RoutineFilter {
+  readonly search?: string | undefined;
+}
+
+/** At most `limit` objects behind `after` or, backwards, before `before`; everything without a limit. */
+export interface PageRequest<Name> {
+  readonly limit?: number | undefined;
+  readonly after?: Name | undefined;
+  readonly before?: Name | undefined;
+  /** The last ones instead of the first. */
+  readonly backwards?: boolean | undefined;
+}
+
+/** In rising order of schema, name and identity, byte by byte. */
+export interface Page<Item> {
+  items: Item[];
+  /** There is more in the direction that was read. */
+  more: boolean;
+}
+
+/**
+ * Reads by set: one statement a call, however many objects it is asked for. A read never waits for a lock for longer
+ * than the session's own limit. @throws AppError CONNECTION_FAILED, TIMEOUT
+ */
 export interface Catalog extends AsyncDisposable {
-  readonly serverVersion: () => Promise<string>;
+  serverVersion(options: ReadOptions): Promise<string>;
+  /** What an unqualified name means; null where there is none. */
+  defaultSchema(options: ReadOptions): Promise<string | null>;
+  databaseSizeBytes(options: ReadOptions): Promise<number | null>;
+  /** The databases of the server that the credentials may enter, this one among them. */
+  serverDatabases(options: ReadOptions): Promise<string[]>;
+  currentDatabase(options: ReadOptions): Promise<string>;
+  roles(options: ReadOptions): Promise<Role[]>;
+  extensions(options: ReadOptions): Promise<Extension[]>;
+
+  schemas(filter: { includeSystem: boolean }, options: ReadOptions): Promise<Schema[]>;
+  schemasByName(names: readonly string[], options: ReadOptions): Promise<(Schema | null)[]>;
+
+  /** One page a group; a database is one group. */
+  relationPages(
+    within: RelationsWithin,
+    filter: RelationFilter,
+    page: PageRequest<QualifiedName>,
+    options: ReadOptions,
+  ): Promise<Page<Relation>[]>;
+  relationCounts(within: RelationsWithin, filter: RelationFilter, options: ReadOptions): Promise<number[]>;
+  relationsByName(names: readonly QualifiedName[], options: ReadOptions): Promise<(Relation | null)[]>;
+
+  columns(relations: readonly QualifiedName[], options: ReadOptions): Promise<Column[][]>;
+  /** By the name of the column; empty where nothing was gathered or the credentials may not read the column. */
+  statistics(relations: readonly QualifiedName[], options: ReadOptions): Promise<Map<string, ColumnStatistics>[]>;
+  indexes(relations: readonly QualifiedName[], options: ReadOptions): Promise<Index[][]>;
+  constraints(relations: readonly QualifiedName[], options: ReadOptions): Promise<Constraint[][]>;
+  foreignKeys(relations: readonly QualifiedName[], options: ReadOptions): Promise<ForeignKey[][]>;
+  /** Foreign keys that point to the relations, their own among them; what partitions inherit is left out. */
+  referencedBy(relations: readonly QualifiedName[], options: ReadOptions): Promise<ForeignKey[][]>;
+  triggers(relations: readonly QualifiedName[], options: ReadOptions): Promise<Trigger[][]>;
+  policies(relations: readonly QualifiedName[], options: ReadOptions): Promise<Policy[][]>;
+  /** The queries behind views; null for what is no view. */
+  definitions(relations: readonly QualifiedName[], options: ReadOptions): Promise<(string | null)[]>;
+  /** Tables with their indexes and large values, indexes alone, partitioned ones with all their partitions; null for what takes no room. */
+  sizesBytes(names: readonly QualifiedName[], options: ReadOptions): Promise<(number | null)[]>;
+
+  enums(within: Within, options: ReadOptions): Promise<EnumType[][]>;
+  enumsByName(names: readonly QualifiedName[], options: ReadOptions): Promise<(EnumType | null)[]>;
+  sequences(schemas: readonly string[], options: ReadOptions): Promise<Sequence[][]>;
+
+  routinePages(
+    within: Within,
+    filter: RoutineFilter,
+    page: PageRequest<RoutineName>,
+    options: ReadOptions,
+  ): Promise<Page<Routine>[]>;
+  routineCounts(within: Within, filter: RoutineFilter, options: ReadOptions): Promise<number[]>;
+  routinesByName(names: readonly RoutineName[], options: ReadOptions): Promise<(Routine | null)[]>;
 }

@@ -1,0 +1,69 @@
+/** The catalogue of a PostgreSQL database, 13 to 18, from pg_catalog alone. What each statement reads is in catalog/. */
+import type { Catalog } from '../catalog.ts';
+import { readColumns, readStatistics } from './catalog/columns.ts';
+import { readConstraints, readForeignKeys, readIndexes, readReferencedBy } from './catalog/keys.ts';
+import {
+  readDefinitions,
+  readRelationCounts,
+  readRelationPages,
+  readRelationsByName,
+  readSizes,
+} from './catalog/relations.ts';
+import { readRoutineCounts, readRoutinePages, readRoutinesByName } from './catalog/routines.ts';
+import type { CatalogQuery } from './catalog/rows.ts';
+import { readPolicies, readTriggers } from './catalog/rules.ts';
+import {
+  readCurrentDatabase,
+  readDatabaseSize,
+  readDefaultSchema,
+  readExtensions,
+  readRoles,
+  readSchemas,
+  readSchemasByName,
+  readServerDatabases,
+  readServerVersion,
+} from './catalog/server.ts';
+import { readEnums, readEnumsByName, readSequences } from './catalog/types.ts';
+
+export type { CatalogQuery } from './catalog/rows.ts';
+
+export interface CatalogDeps {
+  /** One call, one statement. It may run on any session of the same credentials. */
+  readonly query: CatalogQuery;
+  /** Gives back what `query` runs on. */
+  readonly close: () => Promise<void>;
+}
+
+export function createPostgresqlCatalog({ query, close }: CatalogDeps): Catalog {
+  return {
+    serverVersion: (options) => readServerVersion(query, options),
+    defaultSchema: (options) => readDefaultSchema(query, options),
+    databaseSizeBytes: (options) => readDatabaseSize(query, options),
+    serverDatabases: (options) => readServerDatabases(query, options),
+    currentDatabase: (options) => readCurrentDatabase(query, options),
+    roles: (options) => readRoles(query, options),
+    extensions: (options) => readExtensions(query, options),
+    schemas: (filter, options) => readSchemas(query, filter, options),
+    schemasByName: (names, options) => readSchemasByName(query, names, options),
+    relationPages: (within, filter, page, options) => readRelationPages(query, within, filter, page, options),
+    relationCounts: (within, filter, options) => readRelationCounts(query, within, filter, options),
+    relationsByName: (names, options) => readRelationsByName(query, names, options),
+    columns: (relations, options) => readColumns(query, relations, options),
+    statistics: (relations, options) => readStatistics(query, relations, options),
+    indexes: (relations, options) => readIndexes(query, relations, options),
+    constraints: (relations, options) => readConstraints(query, relations, options),
+    foreignKeys: (relations, options) => readForeignKeys(query, relations, options),
+    referencedBy: (relations, options) => readReferencedBy(query, relations, options),
+    triggers: (relations, options) => readTriggers(query, relations, options),
+    policies: (relations, options) => readPolicies(query, relations, options),
+    definitions: (relations, options) => readDefinitions(query, relations, options),
+    sizesBytes: (names, options) => readSizes(query, names, options),
+    enums: (within, options) => readEnums(query, within, options),
+    enumsByName: (names, options) => readEnumsByName(query, names, options),
+    sequences: (schemas, options) => readSequences(query, schemas, options),
+    routinePages: (within, filter, page, options) => readRoutinePages(query, within, filter, page, options),
+    routineCounts: (within, filter, options) => readRoutineCounts(query, within, filter, options),
+    routinesByName: (names, options) => readRoutinesByName(query, names, options),
+    [Symbol.asyncDispose]: close,
+  };
+}

@@ -1,0 +1,160 @@
+/** Columns with the keys they are part of, and what the planner knows of their values. */
+
+import type { Column, ColumnStatistics, QualifiedName, ReadOptions } from '../../catalog.ts';
+import type { Cell } from '../../engine.ts';
+import { boolean, type CatalogQuery, grouped, numberOrNull, schemasAndNames, strings } from './rows.ts';
+import { description, targets } from './sql.ts';
+
+type ColumnRow = [
+  ordinal: string,
+  name: string,
+  position: string,
+  dataType: string,
+  nullable: string,
+  expression: string | null,
+  attgenerated: string,
+  attidentity: string,
+  comment: string | null,
+  primaryKeyPosition: string | null,
+  unique: string | null,
+  indexed: string,
+  enumValues: string | null,
+  collation: string | null,
+];
+
+const identities: Record<string, Column['identity']> = { a: 'ALWAYS', d: 'BY DEFAULT' };
+
+export async function readColumns(
+  query: CatalogQuery,
+  relations: readonly QualifiedName[],
+  options: ReadOptions,
+): Promise<Column[][]> {
+  const rows = await query(
+    `with ${targets},
+    key as (
+      select i.indrelid, k.attnum,
+        min(k.place) filter (where i.indisprimary) as primary_place,
+        bool_or(i.indisunique and i.indnkeyatts = 1 and i.indpred is null and i.indisvalid) as is_unique
+      from target t
+      join pg_catalog.pg_index i on i.indrelid = t.oid
+      cross join lateral unnest(i.indkey) with ordinality k (attnum, place)
+      where k.place <= i.indnkeyatts and k.attnum <> 0
+      group by i.indrelid, k.attnum
+    )
+    select t.ordinal, a.attname, a.attnum, format_type(a.atttypid, a.atttypmod),
+      not (a.attnotnull or ty.typtype = 'd' and ty.typnotnull),
+      pg_get_expr(e.adbin, e.adrelid), a.attgenerated, a.attidentity, d.description,
+      key.primary_place, key.is_unique, key.attnum is not null,
+      case when ty.typtype in ('e', 'd') then (
+        with recursive base (oid, typtype, typbasetype) as (
+          select ty.oid, ty.typtype, ty.typbasetype
+          union all
+          select b.oid, b.typtype, b.typbasetype
+          from base join pg_catalog.pg_type b on base.typtype = 'd' and b.oid = base.typbasetype
+        )
+        select json_agg(v.enumlabel order by v.enumsortorder)
+        from base join pg_catalog.pg_enum v on base.typtype = 'e' and v.enumtypid = base.oid
+      ) end,
+      co.collname
+    from target t
+    join pg_catalog.pg_attribute a on a.attrelid = t.oid and a.attnum > 0 and not a.attisdropped
+    join pg_catalog.pg_type ty on ty.oid = a.atttypid
+    left join pg_catalog.pg_attrdef e on e.adrelid = a.attrelid and e.adnum = a.attnum
+    left join pg_catalog.pg_collation co on co.oid = a.attcollation and a.attcollation <> ty.typcollation
+    left join key on key.indrelid = a.attrelid and key.attnum = a.attnum
+    ${description('d', 'pg_class', 'a.attrelid', 'a.attnum')}
+    where t.relkind in ('r', 'p', 'v', 'm', 'f')`,
+    schemasAndNames(relations),
+    options,
+  );
+  const columns = grouped(rows, relations.length, column);
+  for (const ofOne of columns) ofOne.sort((a, b) => a.position - b.position);
+  return columns;
+}
+
+const column = ([
+  ,
+  name,
+  position,
+  dataType,
+  nullable,
+  expression,
+  attgenerated,
+  attidentity,
+  comment,
+  primaryKeyPosition,
+  unique,
+  indexed,
+  enumValues,
+  collation,
+]: ColumnRow): Column => ({
+  name,
+  position: Number(position),
+  dataType,
+  nullable: boolean(nullable),
+  default: attgenerated === '' ? expression : null,
+  generated: attgenerated === '' ? null : expression,
+  identity: identities[attidentity] ?? null,
+  comment,
+  primaryKeyPosition: numberOrNull(primaryKeyPosition),
+  unique: boolean(unique),
+  indexed: boolean(indexed),
+  enumValues: enumValues === null ? null : strings(enumValues),
+  collation,
+});
+
+type StatisticsRow = [
+  ordinal: string,
+  column: string,
+  typeOid: string,
+  nullFraction: string | null,
+  distinctValues: string | null,
+  averageWidthBytes: string | null,
+  mostCommonValues: string | null,
+];
+
+/** pg_stats itself leaves out what the credentials may not read. */
+export async function readStatistics(
+  query: CatalogQuery,
+  relations: readonly QualifiedName[],
+  options: ReadOptions,
+): Promise<Map<string, ColumnStatistics>[]> {
+  const rows = await query(
+    `select t.ordinal, s.attname, a.atttypid, s.null_frac, s.n_distinct, s.avg_width, to_json(s.most_common_vals::text::text[])
+    from unnest($1::text[], $2::text[]) with ordinality t (schema, name, ordinal)
+    join pg_catalog.pg_stats s on s.schemaname = t.schema collate "C" and s.tablename = t.name collate "C"
+    join pg_catalog.pg_namespace n on n.nspname = s.schemaname
+    join pg_catalog.pg_class c on c.relnamespace = n.oid and c.relname = s.tablename
+    join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attname = s.attname and a.attnum > 0
+    where s.schemaname = any($1::text[]::name[]) and s.tablename = any($2::text[]::name[])
+    order by s.inherited desc`,
+    schemasAndNames(relations),
+    options,
+  );
+  return grouped(rows, relations.length, statistics).map((ofOne) => new Map(ofOne));
+}
+
+const statistics = ([, name, typeOid, nullFraction, distinctValues, width, mostCommonValues]: StatisticsRow): [
+  string,
+  ColumnStatistics,
+] => [
+  name,
+  {
+    nullFraction: numberOrNull(nullFraction),
+    distinctValues: numberOrNull(distinctValues),
+    averageWidthBytes: numberOrNull(width),
+    mostCommonValues: strings(mostCommonValues).map((text) => cell(typeOid, text)),
+  },
+];
+
+/** Exact in JSON: what has no form there stays text. */
+function cell(typeOid: string, text: string): Cell {
+  if (typeOid === BOOL) return text === 't';
+  if (!jsonNumbers.has(typeOid)) return text;
+  const number = Number(text);
+  return Number.isFinite(number) ? number : text;
+}
+
+const BOOL = '16';
+/** int2, int4, oid, float4, float8. */
+const jsonNumbers = new Set(['21', '23', '26', '700', '701']);

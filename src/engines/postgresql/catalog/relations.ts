@@ -1,0 +1,210 @@
+/** Relations by name or by page, how many they are, the queries behind views, and what they all take on disk. */
+import type {
+  Page,
+  PageRequest,
+  QualifiedName,
+  ReadOptions,
+  Relation,
+  RelationFilter,
+  RelationKind,
+  RelationsWithin,
+} from '../../catalog.ts';
+import { relationKinds } from '../../catalog.ts';
+import {
+  aligned,
+  bySchemaAndName,
+  type CatalogQuery,
+  grouped,
+  numberOrNull,
+  pageOf,
+  schemasAndNames,
+  sendable,
+} from './rows.ts';
+import { type Bind, binder, contains, description, estimatedRows, notSystem, targets } from './sql.ts';
+
+const relkinds: Record<RelationKind, string> = {
+  TABLE: 'r',
+  PARTITIONED_TABLE: 'p',
+  VIEW: 'v',
+  MATERIALIZED_VIEW: 'm',
+  FOREIGN_TABLE: 'f',
+};
+const kinds = new Map(relationKinds.map((kind) => [relkinds[kind], kind]));
+
+type RelationRow = [
+  ordinal: string,
+  schema: string,
+  name: string,
+  relkind: string,
+  owner: string | null,
+  comment: string | null,
+  estimatedRows: string | null,
+];
+
+const relation = ([, schema, name, relkind, owner, comment, rows]: RelationRow): Relation => ({
+  schema,
+  name,
+  kind: kinds.get(relkind) ?? 'TABLE',
+  owner,
+  comment,
+  estimatedRows: numberOrNull(rows),
+});
+
+const details = `pg_get_userbyid(c.relowner), d.description, ${estimatedRows('c')}`;
+const anyKind = [...kinds.keys()].map((kind) => `'${kind}'`).join(', ');
+
+export async function readRelationsByName(
+  query: CatalogQuery,
+  names: readonly QualifiedName[],
+  options: ReadOptions,
+): Promise<(Relation | null)[]> {
+  const rows = await query(
+    `select t.ordinal, n.nspname, c.relname, c.relkind, ${details}
+    from unnest($1::text[], $2::text[]) with ordinality t (schema, name, ordinal)
+    join pg_catalog.pg_namespace n on n.nspname = t.schema collate "C"
+    join pg_catalog.pg_class c on c.relnamespace = n.oid and c.relname = t.name collate "C"
+    ${description('d', 'pg_class', 'c.oid')}
+    where c.relkind in (${anyKind})`,
+    schemasAndNames(names),
+    options,
+  );
+  return aligned(rows, names.length, relation);
+}
+
+/**
+ * The groups that are asked for, as FROM items: `one` gives a row with its ordinal for each, `members` the pg_class rows
+ * `c` of that one, with their namespace `n` in scope.
+ */
+function groupsOf(within: RelationsWithin, bind: Bind): { count: number; one: string; members: string; order: string } {
+  if ('partitionsOf' in within) {
+    const [schemas, names] = schemasAndNames(within.partitionsOf);
+    return {
+      count: within.partitionsOf.length,
+      one: `unnest(${bind(schemas)}::text[], ${bind(names)}::text[]) with ordinality g (schema, name, ordinal)
+      join pg_catalog.pg_namespace pn on pn.nspname = g.schema collate "C"
+      join pg_catalog.pg_class parent on parent.relnamespace = pn.oid and parent.relname = g.name collate "C"`,
+      members: `pg_catalog.pg_inherits i join pg_catalog.pg_class c on c.oid = i.inhrelid and c.relispartition
+        join pg_catalog.pg_namespace n on n.oid = c.relnamespace where i.inhparent = parent.oid`,
+      order: 'n.nspname, c.relname',
+    };
+  }
+  const members = 'pg_catalog.pg_class c where c.relnamespace = n.oid';
+  if ('schemas' in within) {
+    return {
+      count: within.schemas.length,
+      one: `unnest(${bind(within.schemas.map(sendable))}::text[]) with ordinality g (schema, ordinal)
+      join pg_catalog.pg_namespace n on n.nspname = g.schema collate "C"`,
+      members,
+      order: 'c.relname',
+    };
+  }
+  return {
+    count: 1,
+    one: `(select 1 as ordinal) g join pg_catalog.pg_namespace n on ${notSystem('n')}`,
+    members,
+    order: 'c.relname',
+  };
+}
+
+/** The conditions of a filter on the pg_class row `c`. */
+function matching({ search, kinds: wanted }: RelationFilter, bind: Bind): string {
+  const ofKind = `c.relkind = any(${bind((wanted ?? relationKinds).map((kind) => relkinds[kind]))}::"char"[])`;
+  if (search === undefined || search === '') return ofKind;
+  return `${ofKind} and ${contains('c.relname', search, bind)}`;
+}
+
+/** The conditions of a keyset on `n` and `c`. Forwards the bound on the name alone lets the index begin there. */
+function bounded({ after, before }: PageRequest<QualifiedName>, bind: Bind): string {
+  const conditions: string[] = [];
+  if (after) {
+    const schema = `${bind(sendable(after.schema))}::text collate "C"`;
+    conditions.push(
+      `n.nspname >= ${schema}`,
+      `c.relname > case when n.nspname = ${schema} then ${bind(sendable(after.name))}::text else '' end collate "C"`,
+    );
+  }
+  if (before) {
+    conditions.push(
+      `(n.nspname, c.relname) < (${bind(sendable(before.schema))}::text collate "C", ${bind(sendable(before.name))}::text collate "C")`,
+    );
+  }
+  return conditions.map((condition) => ` and ${condition}`).join('');
+}
+
+export async function readRelationPages(
+  query: CatalogQuery,
+  within: RelationsWithin,
+  filter: RelationFilter,
+  page: PageRequest<QualifiedName>,
+  options: ReadOptions,
+): Promise<Page<Relation>[]> {
+  const { values, bind } = binder();
+  const { count, one, members, order } = groupsOf(within, bind);
+  const direction = page.backwards ? 'desc' : 'asc';
+  const ordered = (columns: string) => columns.replaceAll(/(?=,|$)/g, ` ${direction}`);
+  const conditions = `and ${matching(filter, bind)}${bounded(page, bind)}`;
+  const columns = 'c.oid, c.relname, c.relkind, c.relowner, c.reltuples, c.relpages';
+  // One more than the page shows whether there is more. Each group stops by itself, in the order of the name index;
+  // a whole database stops a second time, schema by schema. Without a limit one scan is cheaper than a scan a schema.
+  const limit = page.limit === undefined ? undefined : `limit ${bind(page.limit + 1)}::int8`;
+  const picked = limit
+    ? `select g.ordinal, m.* from ${one} cross join lateral (
+        select n.nspname, ${columns} from ${members} ${conditions} order by ${ordered(order)} ${limit}) m
+       ${'database' in within ? `order by ${ordered('m.nspname, m.relname')} ${limit}` : ''}`
+    : `select g.ordinal, m.* from ${one} cross join lateral (select n.nspname, ${columns} from ${members} ${conditions}) m`;
+  const rows = await query(
+    `select c.ordinal, c.nspname, c.relname, c.relkind, ${details} from (${picked}) c
+    ${description('d', 'pg_class', 'c.oid')}`,
+    values,
+    options,
+  );
+  return grouped(rows, count, relation).map((items) => pageOf(items.sort(bySchemaAndName), page));
+}
+
+export async function readRelationCounts(
+  query: CatalogQuery,
+  within: RelationsWithin,
+  filter: RelationFilter,
+  options: ReadOptions,
+): Promise<number[]> {
+  const { values, bind } = binder();
+  const { count, one, members } = groupsOf(within, bind);
+  const rows = await query(
+    `select g.ordinal, count(*) from ${one} cross join lateral (
+      select from ${members} and ${matching(filter, bind)}) c
+    group by 1`,
+    values,
+    options,
+  );
+  return aligned(rows, count, ([, total]: [string, string]) => Number(total)).map((total) => total ?? 0);
+}
+
+export async function readDefinitions(
+  query: CatalogQuery,
+  relations: readonly QualifiedName[],
+  options: ReadOptions,
+): Promise<(string | null)[]> {
+  const rows = await query(
+    `with ${targets} select ordinal, pg_get_viewdef(oid, true) from target where relkind in ('v', 'm')`,
+    schemasAndNames(relations),
+    options,
+  );
+  return aligned(rows, relations.length, ([, definition]: [string, string | null]) => definition);
+}
+
+export async function readSizes(
+  query: CatalogQuery,
+  names: readonly QualifiedName[],
+  options: ReadOptions,
+): Promise<(number | null)[]> {
+  const rows = await query(
+    `with ${targets}
+    select ordinal, case
+      when relkind in ('p', 'I') then (select sum(pg_total_relation_size(relid)) from pg_partition_tree(oid) where isleaf)
+      else pg_total_relation_size(oid) end
+    from target where relkind in ('r', 'm', 'p', 'i', 'I', 'S')`,
+    schemasAndNames(names),
+    options,
+  );
+  return aligned(rows, names.length, ([, size]: [string, string | null]) => numberOrNull(size));
+}

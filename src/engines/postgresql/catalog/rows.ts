@@ -1,0 +1,71 @@
+/** How a catalogue statement is asked and its rows are read: values stay the text that PostgreSQL sent until one of these reads them. */
+import type { Page, PageRequest, QualifiedName, ReadOptions, RoutineName } from '../../catalog.ts';
+
+export type TextRow = readonly (string | null)[];
+
+export type SqlValue = string | number | readonly string[];
+
+/**
+ * Runs one statement and gives its rows in the order of the select list, each value as the text PostgreSQL sent.
+ * A failure is an AppError of the engine.
+ */
+export type CatalogQuery = (sql: string, values: readonly SqlValue[], options: ReadOptions) => Promise<TextRow[]>;
+
+export const boolean = (text: string | null): boolean => text === 't';
+
+export const booleanOrNull = (text: string | null): boolean | null => (text === null ? null : text === 't');
+
+/** Of an integer below 2^53 or a float. */
+export const numberOrNull = (text: string | null): number | null => (text === null ? null : Number(text));
+
+/** Of `to_json(…)`, whose text is the only form of an array that needs no parser of its own. */
+export const strings = (json: string | null): string[] => (json === null ? [] : JSON.parse(json));
+
+/** PostgreSQL takes no U+0000 in text, so nothing there is called so: an empty name is nobody's. */
+export const sendable = (text: string): string => (text.includes('\0') ? '' : text);
+
+export const schemasAndNames = (names: readonly QualifiedName[]): [string[], string[]] => [
+  names.map(({ schema }) => sendable(schema)),
+  names.map(({ name }) => sendable(name)),
+];
+
+/** Rows that begin with the 1-based ordinal of what they belong to, as one list for each of `count` things. */
+export function grouped<Row extends TextRow, Item>(
+  rows: readonly TextRow[],
+  count: number,
+  build: (row: Row) => Item,
+): Item[][] {
+  const groups: Item[][] = Array.from({ length: count }, () => []);
+  for (const row of rows) groups[Number(row[0]) - 1]?.push(build(row as Row));
+  return groups;
+}
+
+/** As `grouped`, where each has one row or none. */
+export function aligned<Row extends TextRow, Item>(
+  rows: readonly TextRow[],
+  count: number,
+  build: (row: Row) => Item,
+): (Item | null)[] {
+  const items: (Item | null)[] = Array.from({ length: count }, () => null);
+  for (const row of rows) items[Number(row[0]) - 1] = build(row as Row);
+  return items;
+}
+
+/** By code unit, whatever the locale: sorting here spares the target a sort of wide rows. */
+export const byName = (a: { name: string | null }, b: { name: string | null }): number =>
+  (a.name ?? '') < (b.name ?? '') ? -1 : 1;
+
+export const bySchemaAndName = (a: QualifiedName, b: QualifiedName): number =>
+  compareBytes(a.schema, b.schema) || compareBytes(a.name, b.name);
+
+/** PostgreSQL orders names by their bytes; UTF-16 orders differently beyond U+FFFF. */
+const compareBytes = (a: string, b: string): number => (a === b ? 0 : Buffer.compare(Buffer.from(a), Buffer.from(b)));
+
+export const byRoutineName = (a: RoutineName, b: RoutineName): number =>
+  bySchemaAndName(a, b) || compareBytes(a.identity, b.identity);
+
+/** The page in sorted items, one more of which were read than it holds when there is more. */
+export function pageOf<Item, Name>(items: Item[], { limit, backwards }: PageRequest<Name>): Page<Item> {
+  if (limit === undefined || items.length <= limit) return { items, more: false };
+  return { items: backwards ? items.slice(1) : items.slice(0, limit), more: true };
+}

@@ -1,0 +1,126 @@
+/** What belongs to the server or the database as a whole: schemas, roles, extensions, databases, size. */
+import type { Extension, ReadOptions, Role, Schema } from '../../catalog.ts';
+import {
+  aligned,
+  booleanOrNull,
+  byName,
+  type CatalogQuery,
+  numberOrNull,
+  sendable,
+  strings,
+  type TextRow,
+} from './rows.ts';
+import { description, notSystem, notTemporary } from './sql.ts';
+
+const single = (rows: readonly TextRow[]): string | null => rows[0]?.[0] ?? null;
+
+export const readServerVersion = async (query: CatalogQuery, options: ReadOptions): Promise<string> =>
+  single(await query('show server_version', [], options)) ?? '';
+
+export const readDefaultSchema = async (query: CatalogQuery, options: ReadOptions): Promise<string | null> =>
+  single(await query('select current_schema()', [], options));
+
+export const readCurrentDatabase = async (query: CatalogQuery, options: ReadOptions): Promise<string> =>
+  single(await query('select current_database()', [], options)) ?? '';
+
+export const readDatabaseSize = async (query: CatalogQuery, options: ReadOptions): Promise<number | null> =>
+  numberOrNull(single(await query('select pg_database_size(current_database())', [], options)));
+
+export async function readServerDatabases(query: CatalogQuery, options: ReadOptions): Promise<string[]> {
+  const rows = await query(
+    `select datname from pg_catalog.pg_database
+    where not datistemplate and datallowconn and has_database_privilege(oid, 'CONNECT')
+    order by datname`,
+    [],
+    options,
+  );
+  return rows.map(([name]) => name ?? '');
+}
+
+type SchemaRow = [ordinal: string | null, name: string, owner: string | null, comment: string | null];
+
+const schema = ([, name, owner, comment]: SchemaRow): Schema => ({ name, owner, comment });
+
+export async function readSchemas(
+  query: CatalogQuery,
+  { includeSystem }: { includeSystem: boolean },
+  options: ReadOptions,
+): Promise<Schema[]> {
+  const rows = await query(
+    `select null, n.nspname, pg_get_userbyid(n.nspowner), d.description
+    from pg_catalog.pg_namespace n ${description('d', 'pg_namespace', 'n.oid')}
+    where ${includeSystem ? notTemporary('n') : notSystem('n')}
+    order by n.nspname`,
+    [],
+    options,
+  );
+  return rows.map((row) => schema(row as SchemaRow));
+}
+
+export async function readSchemasByName(
+  query: CatalogQuery,
+  names: readonly string[],
+  options: ReadOptions,
+): Promise<(Schema | null)[]> {
+  const rows = await query(
+    `select g.ordinal, n.nspname, pg_get_userbyid(n.nspowner), d.description
+    from unnest($1::text[]) with ordinality g (name, ordinal)
+    join pg_catalog.pg_namespace n on n.nspname = g.name collate "C"
+    ${description('d', 'pg_namespace', 'n.oid')}`,
+    [names.map(sendable)],
+    options,
+  );
+  return aligned(rows, names.length, schema);
+}
+
+type RoleRow = [
+  name: string,
+  canLogin: string | null,
+  superuser: string | null,
+  createDatabase: string | null,
+  createRole: string | null,
+  memberOf: string | null,
+];
+
+/** The roles that people made; the server's own, pg_…, only where one is a member of them. */
+export async function readRoles(query: CatalogQuery, options: ReadOptions): Promise<Role[]> {
+  const rows = await query(
+    `select r.rolname, r.rolcanlogin, r.rolsuper, r.rolcreatedb, r.rolcreaterole,
+      (select json_agg(distinct g.rolname) from pg_catalog.pg_auth_members m
+       join pg_catalog.pg_roles g on g.oid = m.roleid where m.member = r.oid)
+    from pg_catalog.pg_roles r where r.rolname !~ '^pg_'`,
+    [],
+    options,
+  );
+  return rows.map((row) => role(row as RoleRow)).sort(byName);
+}
+
+const role = ([name, canLogin, superuser, createDatabase, createRole, memberOf]: RoleRow): Role => ({
+  name,
+  canLogin: booleanOrNull(canLogin),
+  superuser: booleanOrNull(superuser),
+  createDatabase: booleanOrNull(createDatabase),
+  createRole: booleanOrNull(createRole),
+  memberOf: strings(memberOf).sort(),
+});
+
+type ExtensionRow = [name: string, version: string, schema: string, comment: string | null];
+
+export async function readExtensions(query: CatalogQuery, options: ReadOptions): Promise<Extension[]> {
+  const rows = await query(
+    `select e.extname, e.extversion, n.nspname, d.description
+    from pg_catalog.pg_extension e
+    join pg_catalog.pg_namespace n on n.oid = e.extnamespace
+    ${description('d', 'pg_extension', 'e.oid')}`,
+    [],
+    options,
+  );
+  return rows.map((row) => extension(row as ExtensionRow)).sort(byName);
+}
+
+const extension = ([name, version, inSchema, comment]: ExtensionRow): Extension => ({
+  name,
+  version,
+  schema: inSchema,
+  comment,
+});

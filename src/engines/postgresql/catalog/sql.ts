@@ -1,0 +1,71 @@
+/** Pieces that several catalogue statements share. They hold on PostgreSQL 13 to 18; what differs between versions is said here. */
+import type { SqlValue } from './rows.ts';
+
+/** Adds a value to a statement and gives the `$n` it goes by. */
+export type Bind = (value: SqlValue) => string;
+
+export function binder(): { values: SqlValue[]; bind: Bind } {
+  const values: SqlValue[] = [];
+  return { values, bind: (value) => `$${values.push(value)}` };
+}
+
+/**
+ * That a name has a text in it, in whatever case. Names are of type name, whose lower() knows ASCII alone; the database's
+ * own collation knows its letters.
+ */
+export const contains = (name: string, search: string, bind: Bind): string =>
+  search.includes('\0')
+    ? 'false'
+    : `position(lower(${bind(search)}::text) in lower(${name}::text collate "default")) > 0`;
+
+/** Schemas that are not the user's. Names that begin with pg_ are the server's own. */
+export const notSystem = (n: string): string => `(${n}.nspname !~ '^pg_' and ${n}.nspname <> 'information_schema')`;
+
+/** Schemas of temporary tables are their session's alone. */
+export const notTemporary = (n: string): string => `${n}.nspname !~ '^pg_(toast_)?temp_'`;
+
+/**
+ * `target (ordinal, oid)` of the names in $1 (schemas) and $2. The explicit collation is the one of catalogue names:
+ * without it the two sides have a different one each, and PostgreSQL refuses to compare.
+ */
+export const targets = `target as (
+  select t.ordinal, c.oid, c.relkind
+  from unnest($1::text[], $2::text[]) with ordinality t (schema, name, ordinal)
+  join pg_catalog.pg_namespace n on n.nspname = t.schema collate "C"
+  join pg_catalog.pg_class c on c.relnamespace = n.oid and c.relname = t.name collate "C"
+)`;
+
+/** The comment of an object. */
+export const description = (alias: string, catalog: string, oid: string, part = '0'): string =>
+  `left join pg_catalog.pg_description ${alias} on ${alias}.classoid = 'pg_catalog.${catalog}'::regclass
+     and ${alias}.objoid = ${oid} and ${alias}.objsubid = ${part}`;
+
+/** Names of the columns whose numbers an int2[] holds, in its order, as JSON; 0 stands for an expression and is left out. */
+export const columnNames = (relation: string, numbers: string): string =>
+  `(select json_agg(member.attname order by part.place)
+    from unnest(${numbers}) with ordinality part (attnum, place)
+    join pg_catalog.pg_attribute member on member.attrelid = ${relation} and member.attnum = part.attnum)`;
+
+/** The type of an argument, whatever the search_path: what is built in as PostgreSQL prints it, the rest with its schema. */
+const typeIdentity = `case when tn.nspname = 'pg_catalog' then format_type(ty.oid, null)
+      else quote_ident(tn.nspname) || '.' || quote_ident(coalesce(el.typname, ty.typname)) || case when el.oid is null then '' else '[]' end end`;
+
+/** `RoutineName.identity` of the pg_proc row `p`. An id is made of it, so it must not move with the search_path. */
+export const routineIdentity = (p: string): string => `coalesce((
+    select string_agg(${typeIdentity}, ', ' order by a.place)
+    from unnest(${p}.proargtypes) with ordinality a (oid, place)
+    join pg_catalog.pg_type ty on ty.oid = a.oid
+    join pg_catalog.pg_namespace tn on tn.oid = ty.typnamespace
+    left join pg_catalog.pg_type el on el.oid = ty.typelem and el.typarray = ty.oid), '')`;
+
+/** Whether the planner's rows of a pg_class row were ever counted: since 14 they are -1 until then, before that 0. */
+const counted = (c: string): string => `(${c}.reltuples > 0 or ${c}.relpages > 0
+      or ${c}.reltuples = 0 and current_setting('server_version_num')::int >= 140000)`;
+
+/** The planner's rows of the pg_class row `c`. Nobody counts those of a partitioned table but ANALYZE, so it is the sum of its partitions. */
+export const estimatedRows = (c: string): string => `case
+    when ${c}.relkind = 'p' then (
+      select sum(leaf.reltuples::int8) filter (where ${counted('leaf')})
+      from pg_partition_tree(${c}.oid) tree join pg_catalog.pg_class leaf on leaf.oid = tree.relid
+      where tree.isleaf)
+    when ${c}.relkind <> 'v' and ${counted(c)} then ${c}.reltuples::int8 end`;

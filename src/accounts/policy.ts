@@ -1,0 +1,96 @@
+/**
+ * Who may do what: one table. A viewer stands in a relation to a resource, and each action names the relations that
+ * allow it. Asked at the start of every feature function, when a job starts, and for every event that is sent.
+ */
+import { AppError, notFound } from '../lib/errors.ts';
+import type { Viewer } from './viewer.ts';
+
+export const projectRoles = ['owner', 'editor', 'viewer'] as const;
+export type ProjectRole = (typeof projectRoles)[number];
+
+/** What somebody is to a thing. Nobody is `stranger` in the table, so strangers may nothing. */
+type Relation = 'self' | ProjectRole | 'fellow' | 'guest' | 'admin' | 'stranger';
+
+export type Resource =
+  | { readonly kind: 'server' }
+  | { readonly kind: 'user'; readonly userId: string /** They share a project. */; readonly fellow: boolean }
+  | { readonly kind: 'job'; readonly ownerId: string }
+  | { readonly kind: 'project'; readonly role: ProjectRole | null }
+  | {
+      readonly kind: 'database';
+      readonly ownerId: string | null;
+      /** The viewer's role in its project. */
+      readonly role: ProjectRole | null;
+      /** The sample: every signed-in user is a guest. */
+      readonly system: boolean;
+    };
+
+const members: readonly Relation[] = ['owner', 'editor', 'viewer'];
+
+const table = {
+  'server:use': ['self', 'admin'],
+  'server:administer': ['admin'],
+
+  'user:see': ['self', 'fellow', 'admin'],
+  'user:see-private': ['self', 'admin'],
+  'user:edit': ['self'],
+
+  'project:see': members,
+  'project:edit': ['owner', 'editor'],
+  'project:manage': ['owner'],
+
+  'database:see': [...members, 'guest'],
+  'database:query': [...members, 'guest'],
+  'database:write': ['owner', 'editor'],
+  'database:manage': ['owner'],
+
+  'job:see': ['self', 'admin'],
+  'job:cancel': ['self', 'admin'],
+} as const satisfies Record<string, readonly Relation[]>;
+
+export type Action = keyof typeof table;
+
+/** The relation that grants most; the owner of a database has no lesser role beside it. */
+export function relationOf(viewer: Viewer | null, resource: Resource): Relation {
+  if (!viewer) return 'stranger';
+  switch (resource.kind) {
+    case 'server':
+      return viewer.role === 'admin' ? 'admin' : 'self';
+    case 'user':
+      if (resource.userId === viewer.userId) return 'self';
+      if (viewer.role === 'admin') return 'admin';
+      return resource.fellow ? 'fellow' : 'stranger';
+    case 'job':
+      if (resource.ownerId === viewer.userId) return 'self';
+      return viewer.role === 'admin' ? 'admin' : 'stranger';
+    case 'project':
+      return resource.role ?? 'stranger';
+    case 'database':
+      if (resource.ownerId === viewer.userId) return 'owner';
+      return resource.role ?? (resource.system ? 'guest' : 'stranger');
+  }
+}
+
+export function can(viewer: Viewer | null, action: Action, resource: Resource): boolean {
+  return (table[action] as readonly Relation[]).includes(relationOf(viewer, resource));
+}
+
+/** What a viewer must be able to do to know at all that the thing is there. */
+const sight: Record<Resource['kind'], Action> = {
+  server: 'server:use',
+  user: 'user:see',
+  job: 'job:see',
+  project: 'project:see',
+  database: 'database:see',
+};
+
+/** @throws AppError UNAUTHENTICATED for an anonymous caller, NOT_FOUND where the viewer may not even see it, FORBIDDEN otherwise */
+export function requireCan(viewer: Viewer | null, action: Action, resource: Resource): asserts viewer is Viewer {
+  if (!viewer) throw new AppError('UNAUTHENTICATED', 'Sign in first');
+  if (can(viewer, action, resource)) return;
+  if (!can(viewer, sight[resource.kind], resource))
+    throw notFound(resource.kind === 'server' ? 'It' : capitalized(resource.kind));
+  throw new AppError('FORBIDDEN', `Your role does not allow ${action.replace(':', ' ')}`.replace('-', ' '));
+}
+
+const capitalized = (text: string) => text.charAt(0).toUpperCase() + text.slice(1);

@@ -1,0 +1,250 @@
+/** The only reader of the environment: every variable parsed once, every fault told at once, no value ever printed. */
+import { BlockList, isIP } from 'node:net';
+import { resolve } from 'node:path';
+import { z } from 'zod';
+import type { MasterKey } from './lib/keyring.ts';
+import type { LogFormat, LogLevel } from './lib/log.ts';
+import { Secret } from './lib/secret.ts';
+
+export interface Config {
+  readonly port: number;
+  readonly host: string;
+  /** Absolute. */
+  readonly dataDir: string;
+  readonly publicUrl: URL;
+  /** Null: the embedded cluster. */
+  readonly databaseUrl: Secret<URL> | null;
+  /** `embedded`, `off`, or an administrator's URL. */
+  readonly playground: 'embedded' | 'off' | Secret<URL>;
+  /** Null: made and kept in DATA_DIR. */
+  readonly masterKeys: readonly [MasterKey, ...MasterKey[]] | null;
+  readonly registration: 'open' | 'closed';
+  readonly corsOrigins: readonly string[];
+  /** Whose X-Forwarded-* are believed. */
+  readonly trustProxy: BlockList;
+  readonly allowPrivateHosts: boolean | readonly string[];
+  readonly workerConcurrency: number;
+  readonly maxParallelJobs: number;
+  readonly graphiql: boolean;
+  readonly introspection: boolean;
+  readonly logLevel: LogLevel;
+  readonly logFormat: LogFormat;
+}
+
+export interface ConfigFault {
+  name: string;
+  /** What is allowed; never what was given. */
+  message: string;
+}
+
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+  readonly faults: readonly ConfigFault[];
+  constructor(faults: readonly ConfigFault[]) {
+    super(faults.map(({ name, message }) => `${name}: ${message}`).join('\n'));
+    this.faults = faults;
+  }
+}
+
+const integer = (min: number, max: number) =>
+  z
+    .string()
+    .regex(/^\d{1,9}$/, `a whole number from ${min} to ${max}`)
+    .transform(Number)
+    .refine((n) => n >= min && n <= max, `a whole number from ${min} to ${max}`);
+const oneOf = <const T extends string>(...allowed: [T, ...T[]]) =>
+  z.enum(allowed, { error: `one of ${allowed.join(', ')}` });
+const flag = z.stringbool({
+  truthy: ['true', 'on', '1', 'yes'],
+  falsy: ['false', 'off', '0', 'no'],
+  error: 'true or false',
+});
+const list = z.string().transform((text) =>
+  text
+    .split(',')
+    .map((part) => part.trim())
+    .filter(Boolean),
+);
+
+function url(...protocols: string[]) {
+  const allowed = `a URL that begins with ${protocols.map((p) => `${p}//`).join(' or ')}`;
+  return z.string().transform((text, context) => {
+    const parsed = URL.parse(text);
+    if (parsed && protocols.includes(parsed.protocol) && parsed.hostname) return parsed;
+    context.addIssue({ code: 'custom', message: allowed });
+    return z.NEVER;
+  });
+}
+
+const postgresUrl = url('postgres:', 'postgresql:').transform((parsed) => new Secret(parsed));
+
+function isCidr(text: string): boolean {
+  const [address = '', bits, ...rest] = text.split('/');
+  const family = isIP(address);
+  return (
+    family !== 0 &&
+    rest.length === 0 &&
+    (bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128)))
+  );
+}
+
+const cidrs = list.refine(
+  (parts) => parts.every(isCidr),
+  'addresses or CIDRs with commas between, e.g. 10.0.0.0/8,127.0.0.1/32',
+);
+
+const origins = list.refine(
+  (parts) => parts.every((part) => URL.parse(part)?.origin === part),
+  'origins with commas between, e.g. https://app.example.com',
+);
+
+const masterKeys = z.string().transform((text, context): [MasterKey, ...MasterKey[]] => {
+  const keys = text.split(',').map((part) => {
+    const [, id, encoded] = /^\s*([A-Za-z0-9_-]{1,32}):([A-Za-z0-9+/_-]+={0,2})\s*$/.exec(part) ?? [];
+    return { id: id ?? '', bytes: Buffer.from(encoded ?? '', 'base64') };
+  });
+  const [first, ...rest] = keys.map(({ id, bytes }) => ({ id, key: new Secret(bytes) }));
+  const sound = keys.every(({ id, bytes }) => id && bytes.length === 32 && new Set(bytes).size > 8);
+  const distinct =
+    new Set(keys.map(({ id }) => id)).size === keys.length &&
+    new Set(keys.map(({ bytes }) => bytes.toString('hex'))).size === keys.length;
+  if (first && sound && distinct) return [first, ...rest];
+  context.addIssue({
+    code: 'custom',
+    message: 'id:base64,id:base64 with 32 random bytes each (openssl rand -base64 32), each id and each key once',
+  });
+  return z.NEVER;
+});
+
+const variables = {
+  PORT: integer(0, 65_535).default(4000),
+  HOST: z
+    .string()
+    .regex(/^[A-Za-z0-9.:_-]+$/, 'an address or a host name')
+    .default('127.0.0.1'),
+  DATA_DIR: z.string().min(1, 'a folder').default('./.quarry'),
+  PUBLIC_URL: url('http:', 'https:').optional(),
+  DATABASE_URL: postgresUrl.optional(),
+  PLAYGROUND_URL: z.literal('off').or(postgresUrl).optional(),
+  MASTER_KEYS: masterKeys.optional(),
+  REGISTRATION: oneOf('open', 'closed').default('open'),
+  CORS_ORIGINS: origins.default([]),
+  TRUST_PROXY: cidrs.default([]),
+  ALLOW_PRIVATE_HOSTS: flag.or(cidrs).default(false),
+  WORKER_CONCURRENCY: integer(1, 256).default(8),
+  MAX_PARALLEL_JOBS: integer(1, 256).default(4),
+  GRAPHIQL: flag.optional(),
+  INTROSPECTION: flag.optional(),
+  LOG_LEVEL: oneOf('silent', 'error', 'warn', 'info', 'debug', 'trace').default('info'),
+  LOG_FORMAT: oneOf('pretty', 'json').optional(),
+  NODE_ENV: z.string().optional(),
+};
+const environment = z.object(variables);
+
+/** Every variable that this version reads. */
+export const variableNames: readonly string[] = Object.keys(variables);
+
+/** Their parts are not built yet: to take a value and ignore it would be a lie. */
+const laterNames = [
+  'REDIS_URL',
+  'STORAGE_URL',
+  'SMTP_URL',
+  'MAIL_FROM',
+  'LLM_BASE_URL',
+  'LLM_API_KEY',
+  'LLM_MODEL',
+  'OIDC_ISSUER',
+  'OIDC_AUDIENCE',
+  'REQUIRE_VERIFIED_EMAIL',
+];
+
+/** Two letters from HOST or PORT, and meant: every system sets them. */
+const usualNames = new Set(['HOME', 'HOSTNAME', 'HOSTTYPE']);
+
+/** Levenshtein's distance, by the two-row method. */
+function distance(a: string, b: string): number {
+  let previous = Array.from({ length: b.length + 1 }, (_, i) => i);
+  for (let i = 1; i <= a.length; i += 1) {
+    const row = [i];
+    for (let j = 1; j <= b.length; j += 1) {
+      row.push(Math.min(previous[j]! + 1, row[j - 1]! + 1, previous[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)));
+    }
+    previous = row;
+  }
+  return previous[b.length]!;
+}
+
+function nameFaults(names: readonly string[]): ConfigFault[] {
+  const known = [...variableNames, ...laterNames];
+  return names.flatMap((name) => {
+    if (laterNames.includes(name)) return [{ name, message: 'this version of Quarry cannot use it yet; unset it' }];
+    if (known.includes(name) || usualNames.has(name) || name !== name.toUpperCase()) return [];
+    const meant = known.find((other) => Math.abs(other.length - name.length) <= 2 && distance(name, other) <= 2);
+    return meant ? [{ name, message: `unknown; did you mean ${meant}?` }] : [];
+  });
+}
+
+export interface ReadConfigOptions {
+  env: Readonly<Record<string, string | undefined>>;
+  /** Decides LOG_FORMAT where it is not given. */
+  terminal: boolean;
+}
+
+/** @throws ConfigError with all faults at once */
+export function readConfig({ env, terminal }: ReadConfigOptions): Config {
+  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value !== ''));
+  const faults = nameFaults(Object.keys(given));
+  const result = environment.safeParse(given);
+  if (!result.success) {
+    for (const issue of result.error.issues) faults.push({ name: String(issue.path[0]), message: faultMessage(issue) });
+  }
+  const values = result.data;
+  if (values?.DATABASE_URL && !values.MASTER_KEYS) {
+    faults.push({
+      name: 'MASTER_KEYS',
+      message: 'required with DATABASE_URL: id:base64 with 32 random bytes (openssl rand -base64 32)',
+    });
+  }
+  if (!values || faults.length > 0) throw new ConfigError(faults);
+
+  const production = values.NODE_ENV === 'production';
+  const trustProxy = new BlockList();
+  for (const cidr of values.TRUST_PROXY) {
+    const [address = '', bits] = cidr.split('/');
+    const family = isIP(address) === 4 ? 'ipv4' : 'ipv6';
+    trustProxy.addSubnet(address, Number(bits ?? (family === 'ipv4' ? 32 : 128)), family);
+  }
+  return {
+    port: values.PORT,
+    host: values.HOST,
+    dataDir: resolve(values.DATA_DIR),
+    publicUrl:
+      values.PUBLIC_URL ??
+      new URL(`http://${values.HOST.includes(':') ? `[${values.HOST}]` : values.HOST}:${values.PORT}`),
+    databaseUrl: values.DATABASE_URL ?? null,
+    playground: values.PLAYGROUND_URL ?? 'embedded',
+    masterKeys: values.MASTER_KEYS ?? null,
+    registration: values.REGISTRATION,
+    corsOrigins: values.CORS_ORIGINS,
+    trustProxy,
+    allowPrivateHosts: values.ALLOW_PRIVATE_HOSTS,
+    workerConcurrency: values.WORKER_CONCURRENCY,
+    maxParallelJobs: values.MAX_PARALLEL_JOBS,
+    graphiql: values.GRAPHIQL ?? !production,
+    introspection: values.INTROSPECTION ?? !production,
+    logLevel: values.LOG_LEVEL,
+    logFormat: values.LOG_FORMAT ?? (terminal ? 'pretty' : 'json'),
+  };
+}
+
+/** A union tells what each of its members allows. */
+function faultMessage(issue: z.core.$ZodIssue): string {
+  if (issue.code !== 'invalid_union') return issue.message;
+  return [
+    ...new Set(
+      issue.errors
+        .flat()
+        .map((inner) => (inner.code === 'invalid_value' ? `“${inner.values.join('”, “')}”` : inner.message)),
+    ),
+  ].join(', or ');
+}

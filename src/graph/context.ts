@@ -1,0 +1,24 @@
+/** What every resolver is given: who asks, the services, and what may be read once for this one operation. */
+import type { Caller, Viewer } from '../accounts/viewer.ts';
+import type { Services } from '../services.ts';
+import type { Lifetime } from './lifetime.ts';
+
+export interface Context {
+  readonly viewer: Viewer | null;
+  readonly services: Services;
+  readonly caller: Caller;
+  /** In the log beside whatever goes wrong, and in the answer. */
+  readonly requestId: string;
+  /** Aborts when nobody waits for the answer any more. */
+  readonly signal: AbortSignal;
+  /** The header that the viewer was found by. */
+  readonly authorization: string | null;
+  /** Of the socket, where its token decides for this operation. */
+  readonly lifetime: Lifetime | null;
+}
+
+/**
+ * The same caller at a new event of a stream: loaders and checked scopes are kept by the context's identity, and what
+ * was read for the last event may have changed since.
+ */
+export const renewed = (context: Context): Context => ({ ...context });

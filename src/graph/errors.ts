@@ -1,0 +1,87 @@
+/** What a client is told of a failure: an AppError with its code and details, anything else only a request id. */
+import { GraphQLError } from 'graphql';
+import type { Plugin } from 'graphql-yoga';
+import { AppError, type ErrorCode } from '../lib/errors.ts';
+import type { Log } from '../lib/log.ts';
+import type { Context } from './context.ts';
+
+/** Before anything is executed these two have their own status over `application/graphql-response+json`. */
+const statuses: Partial<Record<ErrorCode, number>> = { UNAUTHENTICATED: 401, RATE_LIMITED: 429 };
+
+export const httpStatusOf = (code: ErrorCode): number => statuses[code] ?? 200;
+
+function appErrorOf(error: unknown): AppError | null {
+  if (error instanceof AppError) return error;
+  if (error instanceof GraphQLError && error.originalError) return appErrorOf(error.originalError);
+  return null;
+}
+
+export interface MaskDeps {
+  log: Log;
+  requestId: string;
+}
+
+/** The public form of any error; what was not expected is logged whole, under the id that the client gets. */
+export function publicError(error: unknown, { log, requestId }: MaskDeps): GraphQLError {
+  const located = error instanceof GraphQLError ? error : null;
+  const place = { nodes: located?.nodes, source: located?.source, positions: located?.positions, path: located?.path };
+  const expected = appErrorOf(error);
+  if (expected) {
+    const { code, details, message } = expected;
+    return new GraphQLError(message, { ...place, extensions: { code, ...(details && { details }) } });
+  }
+  if (located && !located.originalError) {
+    // GraphQL's own: a value that does not fit its type, a missing variable, an unknown operation.
+    return typeof located.extensions.code === 'string' ? located : withCode(located, 'BAD_USER_INPUT');
+  }
+  const code: ErrorCode = 'INTERNAL_SERVER_ERROR';
+  if (located && isCoerced(located)) return withCode(located, 'BAD_USER_INPUT');
+  log.error({ requestId, err: located?.originalError ?? error, path: located?.path }, 'request.failed');
+  return new GraphQLError('Something went wrong here; the log has more under this request id', {
+    ...place,
+    extensions: { code, details: { requestId } },
+  });
+}
+
+/** A scalar's own refusal comes wrapped in the coercion's error. */
+const isCoerced = (error: GraphQLError): boolean => error.originalError instanceof GraphQLError && !error.path;
+
+function withCode(error: GraphQLError, code: ErrorCode): GraphQLError {
+  return new GraphQLError(error.message, {
+    nodes: error.nodes,
+    source: error.source,
+    positions: error.positions,
+    path: error.path,
+    extensions: { ...error.extensions, code },
+  });
+}
+
+/** Gives parse and validation errors their codes; with `suggestions: false` they do not tell names of the schema. */
+export function useErrorCodes({ suggestions }: { suggestions: boolean }): Plugin<Context> {
+  const quiet = (error: GraphQLError) =>
+    suggestions
+      ? error
+      : new GraphQLError(error.message.replace(/ ?Did you mean .*\?/s, ''), {
+          nodes: error.nodes,
+          extensions: error.extensions,
+        });
+  return {
+    onParse:
+      () =>
+      ({ result, replaceParseResult }) => {
+        if (!(result instanceof GraphQLError) || result.extensions.code) return;
+        replaceParseResult(withCode(result, 'GRAPHQL_PARSE_FAILED') as never);
+      },
+    onValidate:
+      () =>
+      ({ result, setResult }) => {
+        if (result.length > 0) {
+          setResult(
+            result.map((error) =>
+              error.extensions?.code ? error : withCode(quiet(error as GraphQLError), 'GRAPHQL_VALIDATION_FAILED'),
+            ),
+          );
+        }
+      },
+  };
+}

@@ -1,0 +1,41 @@
+/** How long a token holds for what is open: until it ends or its session is revoked, unless it is renewed before. */
+import type { Viewer } from '../accounts/viewer.ts';
+import type { Bus } from '../lib/bus.ts';
+import type { Topic } from '../lib/topics.ts';
+
+export interface Lifetime extends Disposable {
+  /** Aborts when the token no longer holds. */
+  readonly ended: AbortSignal;
+  /** From now on this token decides. */
+  renew(viewer: Viewer, authorization: string): void;
+}
+
+export interface LifetimeDeps {
+  bus: Bus<Topic>;
+  /** Throws when the token no longer holds. */
+  check(authorization: string): Promise<unknown>;
+}
+
+/** Revocations are rung; one whose ring was lost is found by asking this often. */
+const recheckMs = 4_000;
+
+export function createLifetime({ bus, check }: LifetimeDeps): Lifetime {
+  const end = new AbortController();
+  let stop = () => {};
+  return {
+    ended: end.signal,
+    renew(viewer, authorization) {
+      stop();
+      const ask = () => check(authorization).catch(() => end.abort());
+      const unlisten = bus.listen('session.revoked', viewer.sessionId, ask);
+      const recheck = setInterval(ask, recheckMs).unref();
+      const expiry = setTimeout(() => end.abort(), Math.max(0, viewer.expiresAt.getTime() - Date.now())).unref();
+      stop = () => {
+        unlisten();
+        clearInterval(recheck);
+        clearTimeout(expiry);
+      };
+    },
+    [Symbol.dispose]: () => stop(),
+  };
+}

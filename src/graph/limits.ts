@@ -1,0 +1,183 @@
+/**
+ * What a document may be before anything walks it: tokens, depth, aliases, directives and fields as execution would see
+ * them, then its cost. One plugin, so that HTTP, SSE and WebSocket hold the same.
+ */
+import { complexityFromQuery } from '@pothos/plugin-complexity';
+import {
+  type DocumentNode,
+  GraphQLError,
+  type GraphQLField,
+  getNamedType,
+  isLeafType,
+  isListType,
+  isNonNullType,
+  Kind,
+  type OperationDefinitionNode,
+  parse,
+  type SelectionSetNode,
+} from 'graphql';
+import type { Plugin } from 'graphql-yoga';
+import { defaultPageSize } from '../lib/pages.ts';
+
+export interface DocumentLimits {
+  tokens: number;
+  depth: number;
+  /** Of all fields after fragments are put in. */
+  aliases: number;
+  directives: number;
+  /** Of one operation after fragments are put in. */
+  fields: number;
+  rootFields: number;
+  /** Objects that the answer may hold, by the pages asked for. */
+  cost: number;
+}
+
+export const documentLimits: DocumentLimits = {
+  tokens: 5_000,
+  depth: 20,
+  aliases: 50,
+  directives: 50,
+  fields: 2_000,
+  rootFields: 40,
+  cost: 100_000,
+};
+
+/** A plain list is short by contract. */
+const listMultiplier = 4;
+
+/** Objects cost one, values nothing; a connection multiplies by the page that is asked for. */
+export const costs = {
+  disabled: true, // The plugin below asks once an operation, before any resolver; Pothos would ask once a root field.
+  fieldComplexity: (args: Record<string, unknown>, _context: unknown, field: GraphQLField<unknown, unknown>) => {
+    const type = isNonNullType(field.type) ? field.type.ofType : field.type;
+    const named = getNamedType(type);
+    if (isLeafType(named)) return 0;
+    if (named.name.endsWith('Connection')) {
+      const size = args.first ?? args.last ?? defaultPageSize;
+      return { field: 1, multiplier: typeof size === 'number' ? Math.max(size, 1) : defaultPageSize };
+    }
+    const ofConnection = field.name === 'edges' || field.name === 'nodes';
+    if (field.name === 'nodes' && Array.isArray(args.ids))
+      return { field: 1, multiplier: Math.max(args.ids.length, 1) };
+    return { field: 1, multiplier: isListType(type) && !ofConnection ? listMultiplier : 1 };
+  },
+};
+
+interface Size {
+  depth: number;
+  aliases: number;
+  directives: number;
+  fields: number;
+}
+
+const tooLarge = (what: string, limit: number, actual: number, code = 'GRAPHQL_VALIDATION_FAILED') =>
+  new GraphQLError(`The document has ${what} beyond the limit of ${limit}`, {
+    extensions: { code, details: { limit, actual }, http: { status: 400 } },
+  });
+
+/** Null when the document keeps to the limits. Each fragment is measured once, however often it is spread. */
+export function measure(document: DocumentNode, limits: DocumentLimits): GraphQLError | null {
+  const fragments = new Map(
+    document.definitions.flatMap((d) => (d.kind === Kind.FRAGMENT_DEFINITION ? [[d.name.value, d] as const] : [])),
+  );
+  const measured = new Map<string, Size>();
+
+  function sizeOf(selections: SelectionSetNode, path: ReadonlySet<string>): Size {
+    const size: Size = { depth: 0, aliases: 0, directives: 0, fields: 0 };
+    const add = (inner: Size, levels: number) => {
+      size.depth = Math.max(size.depth, inner.depth + levels);
+      size.aliases += inner.aliases;
+      size.directives += inner.directives;
+      size.fields += inner.fields;
+    };
+    for (const node of selections.selections) {
+      size.directives += node.directives?.length ?? 0;
+      if (node.kind === Kind.FIELD) {
+        size.fields += 1;
+        size.aliases += node.alias ? 1 : 0;
+        add(
+          node.selectionSet ? sizeOf(node.selectionSet, path) : { depth: 0, aliases: 0, directives: 0, fields: 0 },
+          1,
+        );
+      } else if (node.kind === Kind.INLINE_FRAGMENT) {
+        add(sizeOf(node.selectionSet, path), 0);
+      } else {
+        const name = node.name.value;
+        const fragment = fragments.get(name);
+        // A cycle or an unknown name is validation's to report.
+        if (!fragment || path.has(name)) continue;
+        const known = measured.get(name) ?? sizeOf(fragment.selectionSet, new Set(path).add(name));
+        measured.set(name, known);
+        add(known, 0);
+      }
+    }
+    return size;
+  }
+
+  for (const definition of document.definitions) {
+    if (definition.kind !== Kind.OPERATION_DEFINITION && definition.kind !== Kind.FRAGMENT_DEFINITION) continue;
+    const own = definition.directives?.length ?? 0;
+    const size = sizeOf(definition.selectionSet, new Set());
+    const roots = definition.kind === Kind.OPERATION_DEFINITION ? definition.selectionSet.selections.length : 0;
+    if (size.depth > limits.depth) return tooLarge('a depth', limits.depth, size.depth);
+    if (size.aliases > limits.aliases) return tooLarge('aliases', limits.aliases, size.aliases);
+    if (size.directives + own > limits.directives)
+      return tooLarge('directives', limits.directives, size.directives + own);
+    if (size.fields > limits.fields) return tooLarge('fields', limits.fields, size.fields);
+    if (roots > limits.rootFields) return tooLarge('root fields', limits.rootFields, roots);
+  }
+  return null;
+}
+
+const isOperation = (node: { kind: string }): node is OperationDefinitionNode =>
+  node.kind === Kind.OPERATION_DEFINITION;
+
+/** The document with the one operation that will run. */
+function chosen(document: DocumentNode, operationName: string | null | undefined): DocumentNode {
+  return {
+    ...document,
+    definitions: document.definitions.filter(
+      (d) => !isOperation(d) || !operationName || d.name?.value === operationName,
+    ),
+  };
+}
+
+export function useLimits(limits: DocumentLimits): Plugin {
+  const verdicts = new WeakMap<DocumentNode, GraphQLError | null>();
+
+  function check(args: {
+    document: DocumentNode;
+    schema: unknown;
+    contextValue?: unknown;
+    variableValues?: unknown;
+    operationName?: unknown;
+  }) {
+    const { complexity } = complexityFromQuery(chosen(args.document, args.operationName as string | undefined), {
+      schema: args.schema as never,
+      ctx: args.contextValue as object,
+      variables: (args.variableValues ?? {}) as Record<string, unknown>,
+    });
+    return complexity > limits.cost ? tooLarge('a cost', limits.cost, complexity, 'LIMIT_EXCEEDED') : null;
+  }
+
+  return {
+    onParse({ setParseFn }) {
+      setParseFn((source: string, options: object) => parse(source, { ...options, maxTokens: limits.tokens }));
+      return ({ result, replaceParseResult }) => {
+        if (!result || result instanceof Error) return;
+        const document = result as DocumentNode;
+        const verdict = verdicts.get(document) ?? measure(document, limits);
+        verdicts.set(document, verdict);
+        if (verdict) replaceParseResult(verdict as never);
+      };
+    },
+    onExecute({ args, setResultAndStopExecution }) {
+      const fault = check(args);
+      if (fault) setResultAndStopExecution({ errors: [fault] });
+    },
+    onSubscribe({ args, setResultAndStopExecution }) {
+      const fault = check(args);
+      if (fault) setResultAndStopExecution({ errors: [fault] });
+    },
+  };
+}

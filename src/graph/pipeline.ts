@@ -1,0 +1,147 @@
+/**
+ * The one GraphQL pipeline: authenticate, limits, validation, cost, authorisation, execution, masking. HTTP and SSE come
+ * through yoga's handler, WebSocket through the same enveloped functions.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { useCSRFPrevention } from '@graphql-yoga/plugin-csrf-prevention';
+import { type ExecutionResult, GraphQLError, type GraphQLSchema, NoSchemaIntrospectionCustomRule } from 'graphql';
+import { createYoga, type Plugin, type YogaServerInstance } from 'graphql-yoga';
+import type { Caller, Viewer } from '../accounts/viewer.ts';
+import type { Bus } from '../lib/bus.ts';
+import { AppError } from '../lib/errors.ts';
+import { uuidv7 } from '../lib/ids.ts';
+import type { Log } from '../lib/log.ts';
+import type { Topic } from '../lib/topics.ts';
+import type { Services } from '../services.ts';
+import type { Context } from './context.ts';
+import { httpStatusOf, publicError, useErrorCodes } from './errors.ts';
+import type { Lifetime } from './lifetime.ts';
+import { type DocumentLimits, useLimits } from './limits.ts';
+import { requestIdOf } from './request-id.ts';
+import { createSubscribe } from './subscribe.ts';
+
+/** What node:http, and `ws` under it, give a request. */
+export interface ServerContext {
+  req: IncomingMessage;
+  res?: ServerResponse;
+  /** Set for an operation over WebSocket, whose headers are those of the socket. */
+  socket?: { authorization: string | null; signal: AbortSignal; lifetime: Lifetime | null };
+}
+
+export interface PipelineDeps {
+  schema: GraphQLSchema;
+  services: Services;
+  bus: Bus<Topic>;
+  log: Log;
+  limits: DocumentLimits;
+  introspection: boolean;
+  corsOrigins: readonly string[];
+  callerOf(request: IncomingMessage): Caller;
+}
+
+export type Pipeline = YogaServerInstance<ServerContext, Context>;
+
+const bearer = /^Bearer +([^\s]+)$/i;
+
+/** @throws AppError UNAUTHENTICATED for a header that is not one of ours */
+export async function authenticate(services: Services, authorization: string | null): Promise<Viewer | null> {
+  if (authorization === null) return null;
+  const [, token] = bearer.exec(authorization) ?? [];
+  if (!token) throw new AppError('UNAUTHENTICATED', 'The authorization header is not “Bearer TOKEN”');
+  return services.accounts.authenticate(token);
+}
+
+/** Why a request was refused before it was executed, with the status that the specification gives it. */
+function refused(error: AppError): GraphQLError {
+  return new GraphQLError(error.message, {
+    extensions: {
+      code: error.code,
+      ...(error.details && { details: error.details }),
+      http: { status: httpStatusOf(error.code) },
+    },
+  });
+}
+
+/** Errors of execution, with the request's id; what fails before there is a context is masked by yoga's own hook. */
+function useMasking(log: Log): Plugin<Context> {
+  const masked = <R extends ExecutionResult>(result: R, { requestId }: Context): R =>
+    result.errors
+      ? { ...result, errors: result.errors.map((error) => publicError(error, { log, requestId })) }
+      : result;
+  return {
+    onExecute: ({ args }) => ({
+      onExecuteDone: ({ result, setResult }) => {
+        if (!(Symbol.asyncIterator in result)) setResult(masked(result, args.contextValue));
+      },
+    }),
+    onSubscribe: ({ args }) => ({
+      onSubscribeResult: ({ result, setResult }) => {
+        if (!(Symbol.asyncIterator in result)) setResult(masked(result, args.contextValue));
+        return {
+          onNext: ({ result: event, setResult: setEvent }) =>
+            setEvent(masked(event as ExecutionResult, args.contextValue)),
+        };
+      },
+      onSubscribeError: ({ error, setError }) =>
+        setError(publicError(error, { log, requestId: args.contextValue.requestId })),
+    }),
+  };
+}
+
+const useNoIntrospection = (): Plugin => ({
+  onValidate: ({ addValidationRule }) => addValidationRule(NoSchemaIntrospectionCustomRule),
+});
+
+/** A request of more is 413 before it is parsed. */
+const maxBodyBytes = 10_000_000;
+
+export function createPipeline({
+  schema,
+  services,
+  bus,
+  log,
+  limits,
+  introspection,
+  corsOrigins,
+  callerOf,
+}: PipelineDeps): Pipeline {
+  const subscribe = createSubscribe({ bus, check: (authorization) => authenticate(services, authorization) });
+  return createYoga<ServerContext, Context>({
+    schema,
+    graphqlEndpoint: '/graphql',
+    landingPage: false,
+    batching: false,
+    logging: false,
+    graphiql: false,
+    maxRequestBodySize: maxBodyBytes,
+    cors:
+      corsOrigins.length > 0
+        ? { origin: [...corsOrigins], credentials: false, methods: ['POST', 'GET', 'OPTIONS'] }
+        : false,
+    maskedErrors: { maskError: (error) => publicError(error, { log, requestId: uuidv7() }) },
+    plugins: [
+      useCSRFPrevention({ requestHeaders: ['x-graphql-yoga-csrf'] }),
+      useErrorCodes({ suggestions: introspection }),
+      useLimits(limits),
+      ...(introspection ? [] : [useNoIntrospection()]),
+      { onSubscribe: ({ setSubscribeFn }) => setSubscribeFn(subscribe as never) },
+      useMasking(log),
+    ],
+    context: async ({ req, socket, request }) => {
+      try {
+        const authorization = socket ? socket.authorization : (req.headers.authorization ?? null);
+        return {
+          viewer: await authenticate(services, authorization),
+          authorization,
+          lifetime: socket?.lifetime ?? null,
+          services,
+          caller: callerOf(req),
+          requestId: requestIdOf(req),
+          signal: socket?.signal ?? request.signal,
+        };
+      } catch (error) {
+        throw error instanceof AppError ? refused(error) : error;
+      }
+    },
+  });
+}

@@ -1,0 +1,42 @@
+/** The scalars of the contract: what goes over the wire for each, and what is taken. */
+import { GraphQLError, Kind, type ValueNode, valueFromASTUntyped } from 'graphql';
+import { builder } from './builder.ts';
+
+const fault = (message: string) => new GraphQLError(message, { extensions: { code: 'BAD_USER_INPUT' } });
+
+const instant = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2}:\d{2})$/;
+
+function parseInstant(value: unknown): Date {
+  const date = typeof value === 'string' && instant.test(value) ? new Date(value) : null;
+  if (!date || Number.isNaN(date.getTime()))
+    throw fault('DateTime is an ISO 8601 instant such as 2026-01-31T12:00:00.000Z');
+  return date;
+}
+
+builder.scalarType('DateTime', {
+  description: 'ISO 8601 instant in UTC with milliseconds.',
+  serialize: (value) => value.toISOString(),
+  parseValue: parseInstant,
+});
+
+builder.scalarType('JSON', {
+  description: 'Any JSON value.',
+  serialize: (value) => value,
+  parseValue: (value) => value,
+  parseLiteral: (node: ValueNode, variables) => valueFromASTUntyped(node, variables),
+});
+
+function parseCount(value: unknown): number {
+  if (typeof value !== 'number' || !Number.isSafeInteger(value)) throw fault('BigInt is an integer within ±(2^53 - 1)');
+  return value;
+}
+
+builder.scalarType('BigInt', {
+  description: 'A count or a size: an integer as a JSON number, exact up to 2^53 - 1.',
+  serialize: (value) => parseCount(Number(value)),
+  parseValue: parseCount,
+  parseLiteral: (node) => {
+    if (node.kind !== Kind.INT) throw fault('BigInt is an integer');
+    return parseCount(Number(node.value));
+  },
+});

@@ -1,0 +1,14 @@
+/** The schema: every *.graph.ts registers its part by being imported here, one line each. */
+import './scalars.ts';
+import './nodes.ts';
+import './server.graph.ts';
+import type { GraphQLSchema } from 'graphql';
+import { builder } from './builder.ts';
+import { assertRights } from './rights.ts';
+
+/** @throws Error where something is reachable without a declared right */
+export function createSchema(): GraphQLSchema {
+  const schema = builder.toSchema();
+  assertRights(schema);
+  return schema;
+}

@@ -1,0 +1,181 @@
+/**
+ * graphql-transport-ws over the same pipeline as HTTP. A socket belongs to one user: the token of `connection_init`, of a
+ * `subscribe` (`extensions.headers.authorization`, as GraphiQL sends it) or of a `ping` that renews it.
+ */
+import type { IncomingMessage, Server } from 'node:http';
+import type { ExecutionArgs, execute, GraphQLError, subscribe } from 'graphql';
+import { CloseCode, type Context as SocketContext, type SubscribePayload } from 'graphql-ws';
+import { useServer } from 'graphql-ws/use/ws';
+import { type WebSocket, WebSocketServer } from 'ws';
+import type { Viewer } from '../accounts/viewer.ts';
+import type { Bus } from '../lib/bus.ts';
+import { AppError } from '../lib/errors.ts';
+import { uuidv7 } from '../lib/ids.ts';
+import type { Service } from '../lib/lifecycle.ts';
+import type { Log } from '../lib/log.ts';
+import type { Topic } from '../lib/topics.ts';
+import type { Services } from '../services.ts';
+import { publicError } from './errors.ts';
+import { createLifetime, type Lifetime } from './lifetime.ts';
+import { authenticate, type Pipeline } from './pipeline.ts';
+
+export interface SocketDeps {
+  server: Server;
+  pipeline: Pipeline;
+  services: Services;
+  bus: Bus<Topic>;
+  log: Log;
+  /** Origins beside the server's own that a browser may connect from. */
+  corsOrigins: readonly string[];
+}
+
+/** A message of more ends the socket. */
+const maxMessageBytes = 1_000_000;
+const keepAliveMs = 12_000;
+
+interface Extra {
+  socket: WebSocket;
+  request: IncomingMessage;
+}
+
+/** What a socket may do now. */
+interface Held {
+  viewer: Viewer | null;
+  authorization: string | null;
+  lifetime: Lifetime;
+  /** Ends what its operations wait for. */
+  closing: AbortController;
+  operations: Map<string, AbortController>;
+}
+
+type Connection = SocketContext<Record<string, unknown>, Extra>;
+
+function sameOrigin({ headers }: IncomingMessage): boolean {
+  // Only browsers send it; other clients hold a token or nothing.
+  return headers.origin === undefined || URL.parse(headers.origin)?.host === headers.host;
+}
+
+function authorizationOf(value: unknown): string | null {
+  const authorization = (value as { authorization?: unknown } | null | undefined)?.authorization;
+  return typeof authorization === 'string' ? authorization : null;
+}
+
+export function startSocket({ server, pipeline, services, bus, log, corsOrigins }: SocketDeps): Service {
+  const sockets = new WebSocketServer({ noServer: true, maxPayload: maxMessageBytes });
+  const held = new WeakMap<WebSocket, Held>();
+  const check = (authorization: string) => authenticate(services, authorization);
+  // 4403: 4401 would stop clients from connecting again with a new token.
+  const forbid = ({ extra }: Connection) => extra.socket.close(CloseCode.Forbidden, 'Forbidden');
+
+  server.on('upgrade', (request: IncomingMessage, socket, head) => {
+    socket.on('error', () => socket.destroy());
+    const refuse = (status: string) =>
+      void socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+    if (request.url?.split('?')[0] !== '/graphql') return refuse('404 Not Found');
+    if (!sameOrigin(request) && !corsOrigins.includes(request.headers.origin ?? '')) return refuse('403 Forbidden');
+    sockets.handleUpgrade(request, socket, head, (client) => sockets.emit('connection', client, request));
+  });
+
+  async function connect(connection: Connection): Promise<boolean> {
+    const authorization = authorizationOf(connection.connectionParams);
+    try {
+      const viewer = await authenticate(services, authorization);
+      const lifetime = createLifetime({ bus, check });
+      lifetime.ended.addEventListener('abort', () => forbid(connection));
+      held.set(connection.extra.socket, {
+        viewer,
+        authorization,
+        lifetime,
+        closing: new AbortController(),
+        operations: new Map(),
+      });
+      if (viewer && authorization) lifetime.renew(viewer, authorization);
+      return true;
+    } catch (error) {
+      if (error instanceof AppError) return false; // Closes with 4403.
+      throw error;
+    }
+  }
+
+  /** For the same user only: what is open was authorised for him. */
+  async function renew(connection: Connection, authorization: string): Promise<void> {
+    const state = held.get(connection.extra.socket);
+    const viewer = await check(authorization).catch(() => null);
+    if (!state || !viewer || (state.viewer && state.viewer.userId !== viewer.userId)) return forbid(connection);
+    Object.assign(state, { viewer, authorization });
+    state.lifetime.renew(viewer, authorization);
+  }
+
+  async function prepare(
+    connection: Connection,
+    id: string,
+    params: SubscribePayload,
+  ): Promise<ExecutionArgs | readonly GraphQLError[]> {
+    const state = held.get(connection.extra.socket)!;
+    const own = authorizationOf((params.extensions as { headers?: unknown } | null | undefined)?.headers);
+    const ended = new AbortController();
+    state.operations.set(id, ended);
+    const socket = {
+      authorization: own ?? state.authorization,
+      // A token of the operation's own decides for it alone.
+      lifetime: own === null ? state.lifetime : null,
+      signal: AbortSignal.any([state.closing.signal, ended.signal]),
+    };
+    try {
+      const enveloped = pipeline.getEnveloped({ req: connection.extra.request, socket, params: params as never });
+      const document = enveloped.parse(params.query);
+      const errors = enveloped.validate(enveloped.schema, document);
+      if (errors.length > 0) return errors as GraphQLError[];
+      return {
+        schema: enveloped.schema,
+        document,
+        operationName: params.operationName ?? null,
+        variableValues: params.variables ?? null,
+        contextValue: await enveloped.contextFactory(),
+        rootValue: enveloped,
+      };
+    } catch (error) {
+      // A document that does not parse, a token that does not hold: the operation's error, not the socket's end.
+      return [publicError(error, { log, requestId: uuidv7() })];
+    }
+  }
+
+  function finish(connection: Connection, id: string): void {
+    const operations = held.get(connection.extra.socket)?.operations;
+    operations?.get(id)?.abort();
+    operations?.delete(id);
+  }
+
+  function close(connection: Connection): void {
+    const state = held.get(connection.extra.socket);
+    state?.lifetime[Symbol.dispose]();
+    state?.closing.abort();
+  }
+
+  const transport = useServer<Record<string, unknown>, Extra>(
+    {
+      execute: (args) => (args as unknown as EnvelopedArgs).rootValue.execute(args),
+      subscribe: (args) => (args as unknown as EnvelopedArgs).rootValue.subscribe(args),
+      onConnect: connect,
+      onPing: (connection, payload) => {
+        const authorization = authorizationOf(payload);
+        return authorization === null ? undefined : renew(connection, authorization);
+      },
+      onSubscribe: prepare,
+      onComplete: finish,
+      onClose: close,
+    },
+    sockets,
+    keepAliveMs,
+  );
+
+  return {
+    async stop() {
+      await transport.dispose();
+    },
+  };
+}
+
+interface EnvelopedArgs {
+  rootValue: { execute: typeof execute; subscribe: typeof subscribe };
+}

@@ -1,0 +1,78 @@
+/** Streams: every event is executed anew, and a stream ends when the right to it does. */
+import { createSourceEventStream, type ExecutionArgs, type ExecutionResult, execute } from 'graphql';
+import { AppError } from '../lib/errors.ts';
+import { type Context, renewed } from './context.ts';
+import { createLifetime, type Lifetime, type LifetimeDeps } from './lifetime.ts';
+
+type Stream = AsyncIterableIterator<ExecutionResult>;
+
+const ended = {
+  errors: [new AppError('UNAUTHENTICATED', 'The token has ended; sign in again and resume')],
+} as unknown as ExecutionResult;
+
+/** The token of one HTTP request decides for its stream alone; a socket's decides for all of the socket's. */
+function lifetimeOf(context: Context, deps: LifetimeDeps): Lifetime | null {
+  if (context.lifetime || !context.viewer || !context.authorization) return null;
+  const lifetime = createLifetime(deps);
+  lifetime.renew(context.viewer, context.authorization);
+  return lifetime;
+}
+
+export function createSubscribe(deps: LifetimeDeps): (args: ExecutionArgs) => Promise<Stream | ExecutionResult> {
+  return async (args) => {
+    const context = args.contextValue as Context;
+    const source = await createSourceEventStream(args as never);
+    if (!(Symbol.asyncIterator in source)) return source;
+    const events = source[Symbol.asyncIterator]();
+    const own = lifetimeOf(context, deps);
+    const signal = (context.lifetime ?? own)?.ended;
+    let closed = false;
+    let wake: ((value: null) => void) | null = null;
+    const onEnd = () => wake?.(null);
+    signal?.addEventListener('abort', onEnd);
+
+    async function close(): Promise<void> {
+      closed = true;
+      signal?.removeEventListener('abort', onEnd);
+      own?.[Symbol.dispose]();
+      // Not awaited: a source that hangs in its own wait must not keep the reader from leaving.
+      void Promise.resolve(events.return?.()).catch(() => undefined);
+    }
+
+    const stream: Stream = {
+      async next() {
+        if (closed) return { done: true, value: undefined };
+        const event = await new Promise<IteratorResult<unknown> | null>((resolve, reject) => {
+          wake = resolve;
+          if (signal?.aborted) resolve(null);
+          else events.next().then(resolve, reject);
+        }).catch(async (error) => {
+          await close();
+          throw error;
+        });
+        if (event === null) {
+          await close();
+          return { done: false, value: ended };
+        }
+        if (event.done) {
+          await close();
+          return { done: true, value: undefined };
+        }
+        return {
+          done: false,
+          value: await execute({ ...args, rootValue: event.value, contextValue: renewed(context) }),
+        };
+      },
+      async return() {
+        await close();
+        return { done: true, value: undefined };
+      },
+      async throw(error) {
+        await close();
+        throw error;
+      },
+      [Symbol.asyncIterator]: () => stream,
+    };
+    return stream;
+  };
+}

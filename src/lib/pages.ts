@@ -1,0 +1,76 @@
+/** Pages of lists that can grow: arguments checked once, opaque cursors, one row more than asked to know of a next page. */
+import { badInput } from './errors.ts';
+
+export const defaultPageSize = 50;
+export const maxPageSize = 500;
+
+export interface PageArguments {
+  first?: number | null | undefined;
+  after?: string | null | undefined;
+  last?: number | null | undefined;
+  before?: string | null | undefined;
+}
+
+export interface PageLimits {
+  defaultSize: number;
+  maxSize: number;
+}
+
+/** What a store is asked for: `limit` rows behind `after` or before `before`, from the end when `backward`. */
+export interface Page {
+  limit: number;
+  backward: boolean;
+  after: string | null;
+  before: string | null;
+}
+
+/** @throws AppError BAD_USER_INPUT */
+export function pageOf(
+  { first, after, last, before }: PageArguments,
+  { defaultSize, maxSize }: PageLimits = { defaultSize: defaultPageSize, maxSize: maxPageSize },
+): Page {
+  if (first != null && last != null) throw badInput({ path: 'last', message: 'not together with first' });
+  const backward = last != null;
+  const limit = (backward ? last : first) ?? defaultSize;
+  if (limit < 0 || limit > maxSize)
+    throw badInput({ path: backward ? 'last' : 'first', message: `from 0 to ${maxSize}` });
+  return { limit, backward, after: decodeCursor(after, 'after'), before: decodeCursor(before, 'before') };
+}
+
+const encodeCursor = (key: string): string => Buffer.from(key).toString('base64url');
+
+function decodeCursor(cursor: string | null | undefined, path: string): string | null {
+  if (cursor == null) return null;
+  const key = Buffer.from(cursor, 'base64url').toString();
+  if (cursor.length > 8_192 || encodeCursor(key) !== cursor)
+    throw badInput({ path, message: 'not a cursor of this list' });
+  return key;
+}
+
+export interface Connection<T> {
+  edges: { cursor: string; node: T }[];
+  pageInfo: { hasNextPage: boolean; hasPreviousPage: boolean; startCursor: string | null; endCursor: string | null };
+  totalCount: () => number | Promise<number>;
+}
+
+/** @param rows what the store gave for `limit + 1`, in the order of the list, the odd one at the far end */
+export function connectionOf<T>(
+  page: Page,
+  rows: readonly T[],
+  keyOf: (row: T) => string,
+  totalCount: () => number | Promise<number>,
+): Connection<T> {
+  const more = rows.length > page.limit;
+  const kept = page.backward ? rows.slice(more ? rows.length - page.limit : 0) : rows.slice(0, page.limit);
+  const edges = kept.map((node) => ({ cursor: encodeCursor(keyOf(node)), node }));
+  return {
+    edges,
+    pageInfo: {
+      hasNextPage: page.backward ? page.before !== null : more,
+      hasPreviousPage: page.backward ? more : page.after !== null,
+      startCursor: edges[0]?.cursor ?? null,
+      endCursor: edges.at(-1)?.cursor ?? null,
+    },
+    totalCount,
+  };
+}

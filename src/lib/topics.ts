@@ -1,0 +1,12 @@
+/** What the bus rings about. The key says about whom: an id, or `*`. */
+export type Topic =
+  /** There may be a job to claim. Key: `*`. */
+  | 'jobs.queued'
+  /** A job changed. Key: the job's id. */
+  | 'job.changed'
+  /** A job of this user changed. Key: the user's id. */
+  | 'jobs.of_user'
+  /** Somebody wants this job to end. Key: the job's id. */
+  | 'job.cancel'
+  /** A session ended or its user changed. Key: the session's id. */
+  | 'session.revoked';

@@ -1,0 +1,84 @@
+import { inspect } from 'node:util';
+import { expect, test } from 'vitest';
+import { ConfigError, readConfig } from '../src/config.ts';
+
+const read = (env: Record<string, string>) => readConfig({ env, terminal: false });
+const key = Buffer.from(Array.from({ length: 32 }, (_, i) => i * 7)).toString('base64');
+
+function faultsOf(env: Record<string, string>): Record<string, string> {
+  try {
+    read(env);
+  } catch (error) {
+    if (error instanceof ConfigError) return Object.fromEntries(error.faults.map((f) => [f.name, f.message]));
+    throw error;
+  }
+  return {};
+}
+
+test('everything has a default that works on a laptop', () => {
+  const config = read({ HOME: '/home/somebody', PATH: '/bin', EMPTY: '' });
+  expect(config).toMatchObject({
+    port: 4000,
+    host: '127.0.0.1',
+    databaseUrl: null,
+    playground: 'embedded',
+    allowPrivateHosts: false,
+    graphiql: true,
+  });
+  expect(config.publicUrl.href).toBe('http://127.0.0.1:4000/');
+});
+
+test('all faults are told at once, each with its name and what is allowed', () => {
+  const faults = faultsOf({
+    PORT: 'eighty',
+    LOG_LEVEL: 'loud',
+    ALLOW_PRIVATE_HOSTS: '10.0.0.0/99',
+    CORS_ORIGINS: 'example.com/path',
+  });
+  expect(Object.keys(faults).sort()).toEqual(['ALLOW_PRIVATE_HOSTS', 'CORS_ORIGINS', 'LOG_LEVEL', 'PORT']);
+  expect(faults.PORT).toContain('0 to 65535');
+  expect(faults.LOG_LEVEL).toContain('silent, error, warn');
+});
+
+test('a name within two letters of a variable stops the start', () => {
+  expect(faultsOf({ DATABASE_ULR: 'x' })).toEqual({ DATABASE_ULR: 'unknown; did you mean DATABASE_URL?' });
+  expect(faultsOf({ MASTERKEYS: 'x' })).toHaveProperty('MASTERKEYS');
+});
+
+test('a variable whose part is not built is refused, not ignored', () => {
+  expect(faultsOf({ REDIS_URL: 'redis://127.0.0.1' })).toHaveProperty('REDIS_URL');
+});
+
+test('a fault never shows the value', () => {
+  const secret = 'hunter2-and-more';
+  for (const name of ['DATABASE_URL', 'PLAYGROUND_URL', 'MASTER_KEYS', 'PUBLIC_URL', 'PORT', 'TRUST_PROXY']) {
+    const faults = faultsOf({ [name]: secret });
+    expect(faults).toHaveProperty(name);
+    expect(JSON.stringify(faults)).not.toContain('hunter2');
+  }
+});
+
+test('short, weak and repeated master keys are refused', () => {
+  for (const keys of [
+    `a:${Buffer.alloc(31, 'xyzabc').toString('base64')}`,
+    `a:${Buffer.alloc(32).toString('base64')}`,
+    `a:${key},b:${key}`,
+    key,
+    'a:',
+  ]) {
+    expect(faultsOf({ MASTER_KEYS: keys })).toHaveProperty('MASTER_KEYS');
+  }
+  expect(read({ MASTER_KEYS: `a:${key}` }).masterKeys?.[0].id).toBe('a');
+});
+
+test('a metadata database of one’s own needs master keys of one’s own', () => {
+  expect(faultsOf({ DATABASE_URL: 'postgresql://u:p@db/quarry' })).toHaveProperty('MASTER_KEYS');
+});
+
+test('secrets print as [redacted]', () => {
+  const config = read({ DATABASE_URL: 'postgresql://u:hunter2@db/quarry', MASTER_KEYS: `a:${key}` });
+  for (const shown of [inspect(config, { depth: 9 }), JSON.stringify(config), `${config.databaseUrl}`]) {
+    expect(shown).not.toContain('hunter2');
+    expect(shown).toContain('[redacted]');
+  }
+});

@@ -203,21 +203,16 @@ export interface RoutineFilter {
   readonly search?: string | undefined;
 }
 
-/** At most `limit` objects behind `after` or, backwards, before `before`; everything without a limit. */
+/** At most `limit` objects behind `after` and before `before`, from the end when `backward`; everything without a limit. */
 export interface PageRequest<Name> {
   readonly limit?: number | undefined;
   readonly after?: Name | undefined;
   readonly before?: Name | undefined;
-  /** The last ones instead of the first. */
-  readonly backwards?: boolean | undefined;
+  readonly backward?: boolean | undefined;
 }
 
-/** In rising order of schema, name and identity, byte by byte. */
-export interface Page<Item> {
-  items: Item[];
-  /** There is more in the direction that was read. */
-  more: boolean;
-}
+/** How far a look at the server goes: all that the credentials see, or what is their own on a server shared with others. */
+export type Reach = 'SERVER' | 'OWN';
 
 /**
  * Reads by set: one statement a call, however many objects it is asked for. A read never waits for a lock for longer
@@ -228,22 +223,22 @@ export interface Catalog extends AsyncDisposable {
   /** What an unqualified name means; null where there is none. */
   defaultSchema(options: ReadOptions): Promise<string | null>;
   databaseSizeBytes(options: ReadOptions): Promise<number | null>;
-  /** The databases of the server that the credentials may enter, this one among them. */
-  serverDatabases(options: ReadOptions): Promise<string[]>;
-  currentDatabase(options: ReadOptions): Promise<string>;
-  roles(options: ReadOptions): Promise<Role[]>;
+  /** The databases that the credentials may enter; OWN: this one alone. */
+  serverDatabases(reach: Reach, options: ReadOptions): Promise<string[]>;
+  /** OWN: the role of the credentials and those it is a member of. */
+  roles(reach: Reach, options: ReadOptions): Promise<Role[]>;
   extensions(options: ReadOptions): Promise<Extension[]>;
 
   schemas(filter: { includeSystem: boolean }, options: ReadOptions): Promise<Schema[]>;
   schemasByName(names: readonly string[], options: ReadOptions): Promise<(Schema | null)[]>;
 
-  /** One page a group; a database is one group. */
+  /** One page a group, a database being one, in rising order of schema and name (and identity), byte by byte. */
   relationPages(
     within: RelationsWithin,
     filter: RelationFilter,
     page: PageRequest<QualifiedName>,
     options: ReadOptions,
-  ): Promise<Page<Relation>[]>;
+  ): Promise<Relation[][]>;
   relationCounts(within: RelationsWithin, filter: RelationFilter, options: ReadOptions): Promise<number[]>;
   relationsByName(names: readonly QualifiedName[], options: ReadOptions): Promise<(Relation | null)[]>;
 
@@ -271,7 +266,7 @@ export interface Catalog extends AsyncDisposable {
     filter: RoutineFilter,
     page: PageRequest<RoutineName>,
     options: ReadOptions,
-  ): Promise<Page<Routine>[]>;
+  ): Promise<Routine[][]>;
   routineCounts(within: Within, filter: RoutineFilter, options: ReadOptions): Promise<number[]>;
   routinesByName(names: readonly RoutineName[], options: ReadOptions): Promise<(Routine | null)[]>;
 }

@@ -25,11 +25,11 @@ create table shop.customers (
   sku shop.sku,
   gone integer,
   constraint customers_pkey primary key (id, region),
-  constraint customers_email_key unique (email),
-  constraint customers_score_check check (score >= 0) not valid
+  constraint customers_email_key unique (email)
 );
 alter table shop.customers drop column gone;
 alter table shop.customers add column late integer;
+alter table shop.customers add constraint customers_score_check check (score >= 0) not valid;
 comment on table shop.customers is 'Who buys';
 comment on column shop.customers.email is 'Where to write to; "quoted"';
 create index customers_lower_idx on shop.customers (lower(name), region desc) include (email) where score > 10;

@@ -13,7 +13,6 @@ import { readRoutineCounts, readRoutinePages, readRoutinesByName } from './catal
 import type { CatalogQuery } from './catalog/rows.ts';
 import { readPolicies, readTriggers } from './catalog/rules.ts';
 import {
-  readCurrentDatabase,
   readDatabaseSize,
   readDefaultSchema,
   readExtensions,
@@ -39,9 +38,8 @@ export function createPostgresqlCatalog({ query, close }: CatalogDeps): Catalog 
     serverVersion: (options) => readServerVersion(query, options),
     defaultSchema: (options) => readDefaultSchema(query, options),
     databaseSizeBytes: (options) => readDatabaseSize(query, options),
-    serverDatabases: (options) => readServerDatabases(query, options),
-    currentDatabase: (options) => readCurrentDatabase(query, options),
-    roles: (options) => readRoles(query, options),
+    serverDatabases: (reach, options) => readServerDatabases(query, reach, options),
+    roles: (reach, options) => readRoles(query, reach, options),
     extensions: (options) => readExtensions(query, options),
     schemas: (filter, options) => readSchemas(query, filter, options),
     schemasByName: (names, options) => readSchemasByName(query, names, options),

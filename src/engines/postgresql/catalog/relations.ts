@@ -1,6 +1,5 @@
 /** Relations by name or by page, how many they are, the queries behind views, and what they all take on disk. */
 import type {
-  Page,
   PageRequest,
   QualifiedName,
   ReadOptions,
@@ -16,7 +15,6 @@ import {
   type CatalogQuery,
   grouped,
   numberOrNull,
-  pageOf,
   schemasAndNames,
   sendable,
 } from './rows.ts';
@@ -137,16 +135,16 @@ export async function readRelationPages(
   filter: RelationFilter,
   page: PageRequest<QualifiedName>,
   options: ReadOptions,
-): Promise<Page<Relation>[]> {
+): Promise<Relation[][]> {
   const { values, bind } = binder();
   const { count, one, members, order } = groupsOf(within, bind);
-  const direction = page.backwards ? 'desc' : 'asc';
+  const direction = page.backward ? 'desc' : 'asc';
   const ordered = (columns: string) => columns.replaceAll(/(?=,|$)/g, ` ${direction}`);
   const conditions = `and ${matching(filter, bind)}${bounded(page, bind)}`;
   const columns = 'c.oid, c.relname, c.relkind, c.relowner, c.reltuples, c.relpages';
-  // One more than the page shows whether there is more. Each group stops by itself, in the order of the name index;
-  // a whole database stops a second time, schema by schema. Without a limit one scan is cheaper than a scan a schema.
-  const limit = page.limit === undefined ? undefined : `limit ${bind(page.limit + 1)}::int8`;
+  // Each group stops by itself, in the order of the name index; a whole database stops a second time, schema by schema.
+  // Without a limit one scan is cheaper than a scan a schema.
+  const limit = page.limit === undefined ? undefined : `limit ${bind(page.limit)}::int8`;
   const picked = limit
     ? `select g.ordinal, m.* from ${one} cross join lateral (
         select n.nspname, ${columns} from ${members} ${conditions} order by ${ordered(order)} ${limit}) m
@@ -158,7 +156,7 @@ export async function readRelationPages(
     values,
     options,
   );
-  return grouped(rows, count, relation).map((items) => pageOf(items.sort(bySchemaAndName), page));
+  return grouped(rows, count, relation).map((items) => items.sort(bySchemaAndName));
 }
 
 export async function readRelationCounts(

@@ -1,6 +1,5 @@
 /** Functions, procedures, aggregates and window functions. */
 import type {
-  Page,
   PageRequest,
   ReadOptions,
   Routine,
@@ -10,16 +9,7 @@ import type {
   RoutineName,
   Within,
 } from '../../catalog.ts';
-import {
-  aligned,
-  boolean,
-  byRoutineName,
-  type CatalogQuery,
-  grouped,
-  pageOf,
-  schemasAndNames,
-  sendable,
-} from './rows.ts';
+import { aligned, boolean, byRoutineName, type CatalogQuery, grouped, schemasAndNames, sendable } from './rows.ts';
 import { type Bind, binder, contains, description, notSystem, routineIdentity } from './sql.ts';
 
 type RoutineRow = [
@@ -113,23 +103,23 @@ export async function readRoutinePages(
   filter: RoutineFilter,
   page: PageRequest<RoutineName>,
   options: ReadOptions,
-): Promise<Page<Routine>[]> {
+): Promise<Routine[][]> {
   const { values, bind } = binder();
   const { count, rows: found } = routinesOf(within, filter, bind);
   const key = ['k.nspname', 'k.proname', 'k.identity collate "C"'];
   const bound = (comparison: string, name: RoutineName) =>
     `(${key}) ${comparison} (${[name.schema, name.name, name.identity].map((part) => `${bind(sendable(part))}::text collate "C"`)})`;
   const bounds = [...(page.after ? [bound('>', page.after)] : []), ...(page.before ? [bound('<', page.before)] : [])];
-  const direction = page.backwards ? 'desc' : 'asc';
+  const direction = page.backward ? 'desc' : 'asc';
   // Details are dear, so only what is on the page is joined to them.
   const picked = `select * from (
       select k.*, row_number() over (partition by k.ordinal order by ${key.map((part) => `${part} ${direction}`)}) as place
       from (select g.ordinal, p.oid, n.nspname, p.proname, ${routineIdentity('p')} as identity ${found}) k
       ${bounds.length === 0 ? '' : `where ${bounds.join(' and ')}`}
     ) numbered
-    ${page.limit === undefined ? '' : `where place <= ${bind(page.limit + 1)}::int8`}`;
+    ${page.limit === undefined ? '' : `where place <= ${bind(page.limit)}::int8`}`;
   const rows = await query(details(picked), values, options);
-  return grouped(rows, count, routine).map((items) => pageOf(items.sort(byRoutineName), page));
+  return grouped(rows, count, routine).map((items) => items.sort(byRoutineName));
 }
 
 export async function readRoutineCounts(

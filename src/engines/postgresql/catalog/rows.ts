@@ -1,5 +1,5 @@
 /** How a catalogue statement is asked and its rows are read: values stay the text that PostgreSQL sent until one of these reads them. */
-import type { Page, PageRequest, QualifiedName, ReadOptions, RoutineName } from '../../catalog.ts';
+import type { QualifiedName, ReadOptions, RoutineName } from '../../catalog.ts';
 
 export type TextRow = readonly (string | null)[];
 
@@ -63,9 +63,3 @@ const compareBytes = (a: string, b: string): number => (a === b ? 0 : Buffer.com
 
 export const byRoutineName = (a: RoutineName, b: RoutineName): number =>
   bySchemaAndName(a, b) || compareBytes(a.identity, b.identity);
-
-/** The page in sorted items, one more of which were read than it holds when there is more. */
-export function pageOf<Item, Name>(items: Item[], { limit, backwards }: PageRequest<Name>): Page<Item> {
-  if (limit === undefined || items.length <= limit) return { items, more: false };
-  return { items: backwards ? items.slice(1) : items.slice(0, limit), more: true };
-}

@@ -1,5 +1,5 @@
 /** What belongs to the server or the database as a whole: schemas, roles, extensions, databases, size. */
-import type { Extension, ReadOptions, Role, Schema } from '../../catalog.ts';
+import type { Extension, Reach, ReadOptions, Role, Schema } from '../../catalog.ts';
 import {
   aligned,
   booleanOrNull,
@@ -20,16 +20,13 @@ export const readServerVersion = async (query: CatalogQuery, options: ReadOption
 export const readDefaultSchema = async (query: CatalogQuery, options: ReadOptions): Promise<string | null> =>
   single(await query('select current_schema()', [], options));
 
-export const readCurrentDatabase = async (query: CatalogQuery, options: ReadOptions): Promise<string> =>
-  single(await query('select current_database()', [], options)) ?? '';
-
 export const readDatabaseSize = async (query: CatalogQuery, options: ReadOptions): Promise<number | null> =>
   numberOrNull(single(await query('select pg_database_size(current_database())', [], options)));
 
-export async function readServerDatabases(query: CatalogQuery, options: ReadOptions): Promise<string[]> {
+export async function readServerDatabases(query: CatalogQuery, reach: Reach, options: ReadOptions): Promise<string[]> {
   const rows = await query(
     `select datname from pg_catalog.pg_database
-    where not datistemplate and datallowconn and has_database_privilege(oid, 'CONNECT')
+    where ${reach === 'OWN' ? 'datname = current_database()' : `not datistemplate and datallowconn and has_database_privilege(oid, 'CONNECT')`}
     order by datname`,
     [],
     options,
@@ -83,12 +80,12 @@ type RoleRow = [
 ];
 
 /** The roles that people made; the server's own, pg_…, only where one is a member of them. */
-export async function readRoles(query: CatalogQuery, options: ReadOptions): Promise<Role[]> {
+export async function readRoles(query: CatalogQuery, reach: Reach, options: ReadOptions): Promise<Role[]> {
   const rows = await query(
     `select r.rolname, r.rolcanlogin, r.rolsuper, r.rolcreatedb, r.rolcreaterole,
       (select json_agg(distinct g.rolname) from pg_catalog.pg_auth_members m
        join pg_catalog.pg_roles g on g.oid = m.roleid where m.member = r.oid)
-    from pg_catalog.pg_roles r where r.rolname !~ '^pg_'`,
+    from pg_catalog.pg_roles r where r.rolname !~ '^pg_' ${reach === 'OWN' ? `and pg_has_role(r.oid, 'MEMBER')` : ''}`,
     [],
     options,
   );

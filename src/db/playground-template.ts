@@ -24,10 +24,9 @@ const refusedFunctions = [
 ];
 const refusedFunctionPattern = '^pg_(try_)?advisory_';
 
-/** Tables shared by all databases; they cannot be filtered. */
+/** Tables shared by all databases that hold names or texts; a table cannot be filtered. */
 const refusedTables = [
   'pg_database',
-  'pg_auth_members',
   'pg_db_role_setting',
   'pg_shdepend',
   'pg_shdescription',

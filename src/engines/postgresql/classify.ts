@@ -1,0 +1,123 @@
+/** Says what a statement does, from its parse tree: whether it only reads, returns rows, controls a transaction. */
+import type { Tree } from './parser.ts';
+
+export interface StatementKind {
+  /** As a command tag names it, where a result that was cut short has none: SELECT, INSERT … */
+  readonly command: string;
+  /** Rows come from a portal, which lives as long as its transaction. */
+  readonly rows: boolean;
+  /** A procedure: returns at most a row, and may end transactions, so that it must not be inside one. */
+  readonly call: boolean;
+  /** Only reads, as far as its text tells: a function may still write. */
+  readonly reads: boolean;
+  /** BEGIN, COMMIT, ROLLBACK and the like; savepoints are none. */
+  readonly transaction: boolean;
+  /** Why no script may hold it, and what to do instead. */
+  readonly refusal: { readonly message: string; readonly hint: string } | null;
+}
+
+export function classify(tree: Tree): StatementKind {
+  const [name = '', value] = Object.entries(tree)[0] ?? [];
+  const node = (value ?? {}) as Tree;
+  return {
+    command: commands[name] ?? name.replace(/Stmt$/, '').toUpperCase(),
+    rows: name in commands,
+    call: name === 'CallStmt',
+    reads: reads(name, node),
+    transaction: name === 'TransactionStmt' && !savepoints.has(String(node.kind)),
+    refusal: refusal(name, node),
+  };
+}
+
+/** The statements that return rows, or may; each runs inside a transaction as well as alone. */
+const commands: Readonly<Record<string, string>> = {
+  SelectStmt: 'SELECT',
+  InsertStmt: 'INSERT',
+  UpdateStmt: 'UPDATE',
+  DeleteStmt: 'DELETE',
+  MergeStmt: 'MERGE',
+  ExplainStmt: 'EXPLAIN',
+  VariableShowStmt: 'SHOW',
+  ExecuteStmt: 'EXECUTE',
+  FetchStmt: 'FETCH',
+};
+
+const savepoints: ReadonlySet<string> = new Set([
+  'TRANS_STMT_SAVEPOINT',
+  'TRANS_STMT_RELEASE',
+  'TRANS_STMT_ROLLBACK_TO',
+]);
+
+function reads(name: string, node: Tree): boolean {
+  if (name === 'VariableShowStmt') return true;
+  if (name === 'SelectStmt') return !changesSomething(node);
+  if (name !== 'ExplainStmt') return false;
+  const query = (node.query ?? {}) as Tree;
+  return executes(node) ? 'SelectStmt' in query && !changesSomething(query) : true;
+}
+
+/** EXPLAIN ANALYZE, in either spelling; `ANALYZE false` counts as well, which only refuses too much. */
+function executes({ options }: Tree): boolean {
+  return Array.isArray(options) && options.some((option: Tree) => (option.DefElem as Tree)?.defname === 'analyze');
+}
+
+const writingNodes = ['InsertStmt', 'UpdateStmt', 'DeleteStmt', 'MergeStmt', 'intoClause', 'lockingClause'] as const;
+
+/** Walks with a list of its own: a tree may be deeper than the stack. */
+function changesSomething(root: Tree): boolean {
+  const open: unknown[] = [root];
+  while (open.length > 0) {
+    const next = open.pop();
+    if (next === null || typeof next !== 'object') continue;
+    if (Array.isArray(next)) {
+      for (const item of next) open.push(item);
+      continue;
+    }
+    const node = next as Tree;
+    if (writingNodes.some((name) => name in node)) return true;
+    if (node.FuncCall !== undefined && hasSideEffect(functionName(node.FuncCall as Tree))) return true;
+    for (const value of Object.values(node)) open.push(value);
+  }
+  return false;
+}
+
+function functionName({ funcname }: Tree): string {
+  const last = Array.isArray(funcname) ? (funcname.at(-1) as Tree | undefined) : undefined;
+  return String((last?.String as Tree | undefined)?.sval ?? '');
+}
+
+/**
+ * Functions of the server and its extensions that act outside of what a read-only transaction protects. Not a wall,
+ * since any function may call them: a role without rights is. It keeps honest scripts honest.
+ */
+const sideEffects = [
+  /^(nextval|setval|set_config)$/,
+  /^pg_notify$/,
+  /^pg_(terminate|cancel)_backend$/,
+  /^pg_(try_)?advisory_/,
+  /^dblink/,
+  /^lo_(import|export|creat|create|unlink|put|open|from_bytea|truncate|truncate64)$/,
+  /^lowrite$/,
+  /^pg_(reload_conf|rotate_logfile|switch_wal|promote|create_restore_point|log_standby_snapshot|export_snapshot)$/,
+  /^pg_(wal_replay_(pause|resume)|(backup_)?(start|stop)(_backup)?|log_backend_memory_contexts|prewarm)$/,
+  /^pg_(create|copy|drop|sync)_.*replication_slots?$/,
+  /^pg_(replication_slot_advance|replication_origin_|logical_emit_message|logical_slot_get_)/,
+  /^pg_(stat_reset|stat_statements_reset|stat_force_next_flush|file_|import_system_collations|clear_)/,
+] as const;
+
+const hasSideEffect = (name: string): boolean => sideEffects.some((pattern) => pattern.test(name));
+
+function refusal(name: string, node: Tree): StatementKind['refusal'] {
+  if (name === 'CopyStmt' && node.filename === undefined) {
+    return node.is_from === true
+      ? { message: 'COPY FROM STDIN has no data here', hint: 'Use INSERT: a script holds SQL alone.' }
+      : {
+          message: 'COPY TO STDOUT has no client to copy to',
+          hint: 'Use SELECT, or TABLE: rows are what a script returns.',
+        };
+  }
+  if (name === 'VariableSetStmt' && String(node.name).toLowerCase() === 'client_encoding') {
+    return { message: 'client_encoding stays UTF8', hint: 'Leave the statement out: text is always UTF-8 here.' };
+  }
+  return null;
+}

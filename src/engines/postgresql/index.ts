@@ -1,0 +1,30 @@
+/** The PostgreSQL engine: puts its parts behind the contract. */
+import type { Catalog } from '../catalog.ts';
+import type { Engine, Target } from '../engine.ts';
+import { terminate } from './cancel.ts';
+import type { ConnectDeps } from './connect.ts';
+import { createParser } from './parser.ts';
+import { postgresqlCapabilities, probe } from './probe.ts';
+import { openSession } from './session.ts';
+import { split } from './split.ts';
+
+export interface PostgresqlDeps extends ConnectDeps {
+  readonly createCatalog: (target: Target) => Catalog;
+}
+
+export function createPostgresql({ createCatalog, ...deps }: PostgresqlDeps): Engine {
+  const parser = createParser();
+  return {
+    kind: 'postgresql',
+    displayName: 'PostgreSQL',
+    defaultPort: 5432,
+    capabilities: postgresqlCapabilities,
+    probe: (target, options) => probe(deps, target, options),
+    open: (target, options) => openSession({ ...deps, parser }, target, options),
+    split: async (script) =>
+      (await split({ parser }, script)).map(({ sql, offset, reads }) => ({ sql, offset, reads })),
+    terminate: (target, identity, { signal }) =>
+      terminate(deps, target, identity, { signal, label: 'quarry terminate' }),
+    catalog: createCatalog,
+  };
+}

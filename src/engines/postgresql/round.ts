@@ -1,0 +1,224 @@
+/**
+ * One round on the wire: messages up to a Sync, and what the server answers until it is ready again. Rows are handed
+ * out in batches; while nobody takes them, the socket is paused and the server waits.
+ */
+import type pg from 'pg';
+import type { Connection, Wire } from './connect.ts';
+
+export interface Batch {
+  /** Raw text. */
+  rows: (string | null)[][];
+  /** On the wire. */
+  bytes: number;
+}
+
+export interface BatchLimits {
+  readonly batchRows: number;
+  readonly batchBytes: number;
+}
+
+export interface RoundOptions extends BatchLimits {
+  /** Writes the messages; the Sync behind them is written here. */
+  readonly send: (wire: Wire) => void;
+  /** Rows before the statement's own, of queries that go ahead of it, are left out. */
+  readonly skipRows?: boolean;
+}
+
+/** What the answers said when the server is ready again. */
+export interface RoundResult {
+  /** Null where it returns none at all, which is not the same as no columns. */
+  readonly fields: readonly pg.FieldDef[] | null;
+  readonly parameterTypes: readonly number[];
+  /** Tag of the last command that came to its end. */
+  readonly tag: string | null;
+  /** The portal has more rows. */
+  readonly suspended: boolean;
+}
+
+export interface Round {
+  /** The next batch that is full or the last one; null when there is none any more. @throws what ended the round */
+  next(): Promise<Batch | null>;
+  /** Rows that are still to come are thrown away from now on; resolves when the server is ready, or gone. */
+  drain(): Promise<void>;
+  /** Wakes whoever waits in `next`, which then gives an empty batch: there is other news. */
+  wake(): void;
+  /** Of a round that has come to its end. */
+  readonly result: RoundResult;
+}
+
+export interface Rounds {
+  /** Only one at a time. */
+  start(options: RoundOptions): Round;
+  /** The round under way, if any. */
+  readonly current: Round | null;
+}
+
+/** A round's end is what `pg` tells only of rounds without an error: it is heard on the wire instead. */
+export function createRounds({ client, wire, closed }: Pick<Connection, 'client' | 'wire' | 'closed'>): Rounds {
+  let current: RunningRound | null = null;
+  const finish = () => {
+    const round = current;
+    current = null;
+    round?.finish();
+  };
+  wire.on('readyForQuery', finish);
+  wire.on('parameterDescription', ({ dataTypeIDs }: { dataTypeIDs: number[] }) => {
+    if (current !== null) current.parameterTypes = dataTypeIDs;
+  });
+  closed.addEventListener('abort', () => {
+    current?.handleError(closed.reason);
+    finish();
+  });
+
+  return {
+    start(options) {
+      if (current !== null) throw new TypeError('A round is under way');
+      const round = new RunningRound(wire, options);
+      current = round;
+      if (closed.aborted) {
+        round.handleError(closed.reason);
+        finish();
+      } else client.query(round);
+      return round;
+    },
+    get current() {
+      return current;
+    },
+  };
+}
+
+/** Called by `pg` with each message; the other side is pulled. */
+class RunningRound implements Round {
+  readonly #wire: Wire;
+  readonly #options: RoundOptions;
+  #rows: (string | null)[][] = [];
+  #bytes = 0;
+  #fields: readonly pg.FieldDef[] | null = null;
+  #tag: string | null = null;
+  #suspended = false;
+  #error: unknown = null;
+  #finished = false;
+  #draining = false;
+  #news = false;
+  #waiting: (() => void)[] = [];
+  parameterTypes: readonly number[] = [];
+
+  constructor(wire: Wire, options: RoundOptions) {
+    this.#wire = wire;
+    this.#options = options;
+  }
+
+  async next(): Promise<Batch | null> {
+    for (;;) {
+      if (this.#full || (this.#finished && this.#error === null && this.#rows.length > 0)) return this.#take();
+      if (this.#finished) {
+        if (this.#error !== null) throw this.#error;
+        return null;
+      }
+      if (this.#news) {
+        this.#news = false;
+        return { rows: [], bytes: 0 };
+      }
+      await this.#change();
+    }
+  }
+
+  async drain(): Promise<void> {
+    this.#draining = true;
+    this.#rows = [];
+    this.#bytes = 0;
+    this.#wire.stream.resume();
+    while (!this.#finished) await this.#change();
+  }
+
+  wake(): void {
+    this.#news = true;
+    this.#notify();
+  }
+
+  get result(): RoundResult {
+    return {
+      fields: this.#fields,
+      parameterTypes: this.parameterTypes,
+      tag: this.#tag,
+      suspended: this.#suspended,
+    };
+  }
+
+  get #full(): boolean {
+    return this.#rows.length >= this.#options.batchRows || this.#bytes >= this.#options.batchBytes;
+  }
+
+  #take(): Batch {
+    const batch = { rows: this.#rows, bytes: this.#bytes };
+    this.#rows = [];
+    this.#bytes = 0;
+    this.#wire.stream.resume();
+    return batch;
+  }
+
+  #change(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#waiting.push(resolve);
+    });
+  }
+
+  #notify(): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const resolve of waiting) resolve();
+  }
+
+  /** The server is ready for the next round, or gone. */
+  finish(): void {
+    this.#finished = true;
+    this.#notify();
+  }
+
+  // ── what `pg` calls ──
+
+  submit(): void {
+    this.#options.send(this.#wire);
+    this.#wire.sync();
+  }
+
+  handleRowDescription({ fields }: { fields: readonly pg.FieldDef[] }): void {
+    this.#fields = fields;
+  }
+
+  handleDataRow({ fields, length }: { fields: (string | null)[]; length: number }): void {
+    if (this.#draining || this.#options.skipRows === true) return;
+    this.#rows.push(fields);
+    this.#bytes += length;
+    if (this.#full) {
+      this.#wire.stream.pause();
+      this.#notify();
+    }
+  }
+
+  handleCommandComplete({ text }: { text: string }): void {
+    this.#tag = text;
+  }
+
+  handlePortalSuspended(): void {
+    this.#suspended = true;
+  }
+
+  handleError(error: unknown): void {
+    // The first one is the cause: a closed socket follows what closed it.
+    this.#error ??= error;
+  }
+
+  handleEmptyQuery(): void {}
+  /** Heard on the wire, also behind an error. */
+  handleReadyForQuery(): void {}
+
+  // A script with COPY from or to the client is refused before it runs: here the server breaks its own protocol.
+  handleCopyInResponse(): void {
+    this.#wire.stream.destroy(new Error('The server asked for data that nobody offered'));
+  }
+
+  handleCopyData(): void {
+    this.#wire.stream.destroy(new Error('The server sent data that nobody asked for'));
+  }
+}

@@ -183,8 +183,11 @@ test('the history of sales agrees with itself', async () => {
     JOIN exchange_rates r ON r.currency_code = s.currency_code AND r.day = s.rate_day
     JOIN fee_schedules f ON f.period @> s.rate_day
     WHERE p.status <> 'sold' OR p.sold_at <> s.purchased_at OR p.price <> s.price OR r.rate <> s.rate
-      OR f.percent <> s.fee_percent OR b.created_at > s.purchased_at OR s.purchased_at::date NOT BETWEEN s.rate_day - 1 AND s.rate_day + 1`);
+      OR f.percent <> s.fee_percent OR b.created_at > s.purchased_at
+      OR (s.purchased_at AT TIME ZONE 'UTC')::date <> s.rate_day`);
   expect(faults).toBe(0);
+  const cuts = "(changes #>> '{price,old}')::numeric > (changes #>> '{price,new}')::numeric";
+  expect(await one(`SELECT bool_and(${cuts}) FROM audit_entries WHERE changes ? 'price'`)).toBe(true);
   expect(await one(`SELECT count(*) FROM posts WHERE status = 'sold'`)).toBe(
     await one('SELECT count(*) FROM purchases'),
   );

@@ -1,4 +1,4 @@
-/** Queries that show the sample off: shown in GraphiQL's tabs and in the README. They read only, and need no app.account_id. */
+/** Queries that show the sample off, in GraphiQL tabs and in the README: they only read, for nobody in particular. */
 
 export interface ExampleQuery {
   name: string;

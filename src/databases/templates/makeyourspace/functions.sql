@@ -89,8 +89,8 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION buy_post IS
-$$Sells a listed post to an account at the latest exchange rate: the post is marked sold, the purchase recorded, the money
-moved, and the event post.sold written, all in the caller's transaction. Of several buyers at once one wins.
+$$Sells a listed post to an account at the latest exchange rate: the post is marked sold, the purchase recorded, the
+money moved, and the event post.sold written, all in the caller's transaction. Of several buyers at once one wins.
 Errors: MK001 no such post, MK002 no such account, MK003 account not active, MK004 own post, MK005 already sold,
 MK006 not for sale, MK007 insufficient balance, MK008 no exchange rate, MK009 no fee, 42501 buying for somebody else.$$;
 -- It acts with the owner's rights: whoever is to buy is granted it.

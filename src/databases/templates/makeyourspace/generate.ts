@@ -1,4 +1,4 @@
-/** The rows of MAKEYOURSPACE: invented, plausible, and the same for the same seed. How they reach the database is index.ts. */
+/** The rows of MAKEYOURSPACE: invented, plausible, the same for the same seed. index.ts puts them into a database. */
 import { createRandom, type Random } from './random.ts';
 import * as words from './words.ts';
 
@@ -312,7 +312,7 @@ function priceCutRows(random: Random, posts: readonly Post[]): Row[] {
       action: 'UPDATE',
       changes: {
         price: {
-          old: tidy((post.priceCents / 100) * (1.05 + random.below(40) / 100)) / 100,
+          old: tidy((post.priceCents / 100 + 1) * (1.05 + random.below(40) / 100)) / 100,
           new: post.priceCents / 100,
         },
       },
@@ -327,7 +327,7 @@ function growing(random: Random, index: number, total: number, from: number, to:
   return from + Math.floor(share * (to - from));
 }
 
-/** How many accounts there were at a time: they are in the order of their beginning. At least two, that they can trade. */
+/** How many accounts there were at a time: people are in the order of their beginning. At least two, so that they trade. */
 function accountsAt(people: readonly Account[], time: number): number {
   let low = 2;
   let high = people.length;

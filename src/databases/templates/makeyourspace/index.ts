@@ -14,7 +14,7 @@ const seed = 'makeyourspace';
  * public and in one transaction: afterwards it is all there, or nothing of it. The client's role becomes the owner; it
  * needs no right beyond CREATE in that schema. Nothing is granted to other roles. `signal` is looked at between
  * statements, each of which takes a fraction of a second.
- * @throws what PostgreSQL says, e.g. 42P07 or 42710 where the database is not empty; the signal's reason when it aborted
+ * @throws what PostgreSQL says, e.g. 42P07 or 42710 where the database is not empty; or the signal's reason
  */
 export async function installMakeyourspace(
   client: ClientBase,
@@ -61,7 +61,8 @@ async function load(
   for (let start = 0; start < rows.length; start += maxRowsPerInsert) {
     signal?.throwIfAborted();
     await client.query(
-      `INSERT INTO ${name} (${list}) OVERRIDING SYSTEM VALUE SELECT ${list} FROM json_populate_recordset(NULL::${name}, $1)`,
+      `INSERT INTO ${name} (${list}) OVERRIDING SYSTEM VALUE
+       SELECT ${list} FROM json_populate_recordset(NULL::${name}, $1)`,
       [JSON.stringify(rows.slice(start, start + maxRowsPerInsert))],
     );
   }

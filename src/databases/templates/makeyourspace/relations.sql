@@ -56,7 +56,7 @@ ALTER TABLE purchases
 CREATE INDEX ON purchases (seller_id, post_id);
 CREATE INDEX ON purchases (buyer_id, purchased_at DESC);
 CREATE INDEX ON purchases (currency_code, rate_day);
-CREATE INDEX ON purchases (date_trunc('month', purchased_at, 'UTC'));
+CREATE INDEX ON purchases (date_trunc('month', purchased_at AT TIME ZONE 'UTC'));
 
 CREATE INDEX outbox_waiting_idx ON outbox (id) WHERE delivered_at IS NULL;
 CREATE INDEX ON outbox USING brin (created_at);

@@ -1,5 +1,5 @@
 -- Types and tables of MAKEYOURSPACE, a site where people sell things to each other. Keys, indexes and triggers that
--- would slow the loading down follow in relations.sql and functions.sql. Runs on PostgreSQL 15 and later.
+-- would slow the loading down follow in relations.sql and functions.sql. Nothing here is newer than PostgreSQL 15.
 
 CREATE DOMAIN iso_currency AS text CHECK (VALUE ~ '^[A-Z]{3}$');
 COMMENT ON DOMAIN iso_currency IS 'Three capital letters of ISO 4217.';
@@ -84,7 +84,8 @@ CREATE TABLE accounts (
 );
 COMMENT ON TABLE accounts IS 'People who buy, sell and talk. All of them are invented.';
 COMMENT ON COLUMN accounts.id IS 'Number inside the database.';
-COMMENT ON COLUMN accounts.public_id IS 'What the outside sees: tells neither how many accounts there are nor how old one is.';
+COMMENT ON COLUMN accounts.public_id IS
+  'What the outside sees: tells neither how many accounts there are nor how old one is.';
 COMMENT ON COLUMN accounts.handle IS 'Unique short name, part of the profile''s address.';
 COMMENT ON COLUMN accounts.display_name IS 'Name as the person writes it.';
 COMMENT ON COLUMN accounts.email IS 'Where mail goes; unique without regard to case.';
@@ -224,10 +225,12 @@ CREATE TABLE purchases (
   updated_at timestamptz NOT NULL DEFAULT now(),
   CONSTRAINT purchases_not_from_oneself CHECK (buyer_id <> seller_id)
 );
-COMMENT ON TABLE purchases IS 'Sales that took place. Written by buy_post(); a row policy shows each to its buyer and its seller.';
+COMMENT ON TABLE purchases IS
+  'Sales that took place. Written by buy_post(); a row policy shows each to its buyer and its seller.';
 COMMENT ON COLUMN purchases.id IS 'Number of the purchase.';
 COMMENT ON COLUMN purchases.post_id IS 'What was sold; unique, for a post is sold once.';
-COMMENT ON COLUMN purchases.seller_id IS 'Who sold it: the seller of the post, kept true by a foreign key over both columns.';
+COMMENT ON COLUMN purchases.seller_id IS
+  'Who sold it: the seller of the post, kept true by a foreign key over both columns.';
 COMMENT ON COLUMN purchases.buyer_id IS 'Who bought it.';
 COMMENT ON COLUMN purchases.status IS 'How far it has come.';
 COMMENT ON COLUMN purchases.price IS 'Price at that moment, in currency_code.';
@@ -248,7 +251,8 @@ CREATE TABLE outbox (
   created_at timestamptz NOT NULL DEFAULT now(),
   delivered_at timestamptz CHECK (delivered_at >= created_at)
 );
-COMMENT ON TABLE outbox IS 'Events, written in the transaction that made them true; a courier sends them and marks them delivered.';
+COMMENT ON TABLE outbox IS
+  'Events, written in the transaction that made them true; a courier sends them and marks them delivered.';
 COMMENT ON COLUMN outbox.id IS 'Number of the event. A smaller one may be committed later.';
 COMMENT ON COLUMN outbox.topic IS 'What happened: post.listed, post.sold.';
 COMMENT ON COLUMN outbox.payload IS 'Ids of what it happened to; amounts as text, so that no reader rounds them.';
@@ -264,11 +268,13 @@ CREATE TABLE audit_entries (
   account_id bigint,
   at timestamptz NOT NULL DEFAULT now()
 );
-COMMENT ON TABLE audit_entries IS 'What was changed in accounts, posts and purchases, and by whom; written by a trigger.';
+COMMENT ON TABLE audit_entries IS
+  'What was changed in accounts, posts and purchases, and by whom; written by a trigger.';
 COMMENT ON COLUMN audit_entries.id IS 'Number of the entry.';
 COMMENT ON COLUMN audit_entries.table_name IS 'Table of the row that changed.';
 COMMENT ON COLUMN audit_entries.row_id IS 'Id of that row. No foreign key: the entry outlives it.';
 COMMENT ON COLUMN audit_entries.action IS 'UPDATE or DELETE.';
 COMMENT ON COLUMN audit_entries.changes IS 'Each changed column with its old and its new value.';
-COMMENT ON COLUMN audit_entries.account_id IS 'For whom the session spoke (app.account_id). No foreign key: the entry outlives it.';
+COMMENT ON COLUMN audit_entries.account_id IS
+  'For whom the session spoke (app.account_id). No foreign key: the entry outlives it.';
 COMMENT ON COLUMN audit_entries.at IS 'When the transaction began.';

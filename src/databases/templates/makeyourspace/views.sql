@@ -78,7 +78,7 @@ COMMENT ON COLUMN seller_statistics.last_sale_at IS 'Last sale; empty without on
 
 CREATE MATERIALIZED VIEW sales_by_month AS
 SELECT
-  date_trunc('month', sale.purchased_at, 'UTC')::date AS month,
+  date_trunc('month', sale.purchased_at AT TIME ZONE 'UTC')::date AS month,
   root.slug AS category,
   count(*) AS sales,
   sum(sale.amount_eur) AS revenue_eur,
@@ -107,4 +107,5 @@ BEGIN ATOMIC
   ORDER BY ts_rank(post.search, websearch_to_tsquery('english', words)) DESC, id
   LIMIT max_posts;
 END;
-COMMENT ON FUNCTION search_posts IS 'Listed posts whose titles fit the words, best first: "a phrase", either or other, -without.';
+COMMENT ON FUNCTION search_posts IS
+  'Listed posts whose titles fit the words, best first: "a phrase", either or other, -without.';

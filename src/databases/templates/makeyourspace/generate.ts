@@ -327,7 +327,7 @@ function growing(random: Random, index: number, total: number, from: number, to:
   return from + Math.floor(share * (to - from));
 }
 
-/** How many accounts there were at a time: people are in the order of their beginning. At least two, so that they trade. */
+/** How many accounts there were at a time: people are ordered by their beginning. At least two, so that they trade. */
 function accountsAt(people: readonly Account[], time: number): number {
   let low = 2;
   let high = people.length;

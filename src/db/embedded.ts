@@ -50,9 +50,12 @@ const playgroundSettings: Settings = {
  * @throws StartError when another Quarry holds DATA_DIR or a cluster does not start; then nothing is left running
  */
 export async function startEmbedded({ dataDir, log, clusters, limits, signal }: EmbeddedOptions): Promise<Embedded> {
-  const place = await findPlace({ dataDir, log });
   const lock = await lockDataDir({ dataDir, signal });
   const started: Service[] = [{ stop: async () => await lock[Symbol.asyncDispose]() }];
+  const place = await findPlace({ dataDir, log }).catch(async (error: unknown) => {
+    await stopAll(started);
+    throw error;
+  });
   const deps = { place, log, limits, signal, started };
   const [meta, playground] = await Promise.allSettled([
     clusters.meta ? startMeta(deps) : null,

@@ -3,7 +3,7 @@ import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Log } from '../lib/log.ts';
-import { processStart, sendSignal, serversIn } from './processes.ts';
+import { pidTaken, sendSignal, serversIn } from './processes.ts';
 import { StartError } from './start-error.ts';
 
 /** How long each kind of shutdown may take before the next, harder one. */
@@ -37,7 +37,8 @@ export async function clearLeftovers({ directory, log }: { directory: string; lo
     } while (left.length > 0 && Date.now() < deadline);
   }
   if (left.length > 0) throw new StartError(`A PostgreSQL in ${directory} does not end (pids ${left.join(', ')})`);
-  if (Number.isInteger(postmaster) && (await processStart(postmaster)) !== undefined) {
+  // Not only another program counts here but also a zombie that nobody has waited for: to PostgreSQL both are alive.
+  if (Number.isInteger(postmaster) && pidTaken(postmaster)) {
     log.warn({ directory, pid: postmaster }, 'cluster.stale_pid_file_removed');
     await rm(file, { force: true });
   }

@@ -19,12 +19,18 @@ export async function lockDataDir({
   signal?: AbortSignal | undefined;
 }): Promise<AsyncDisposable> {
   const directory = join(dataDir, 'running');
-  await mkdir(directory, { recursive: true });
   const boot = await bootId();
   const own = `${process.pid}-${await processStart(process.pid)}-${boot}`;
+  const starting = join(directory, `${own}.starting`);
   for (let attempt = 1; ; attempt++) {
-    const starting = join(directory, `${own}.starting`);
-    await writeFile(starting, '');
+    try {
+      // 0711: as root another user passes through on its way to the clusters.
+      await mkdir(dataDir, { recursive: true, mode: process.getuid?.() === 0 ? 0o711 : 0o700 });
+      await mkdir(directory, { recursive: true, mode: 0o700 });
+      await writeFile(starting, '');
+    } catch (cause) {
+      throw new StartError(`DATA_DIR ${dataDir} cannot be written`, { cause });
+    }
     const others = await alive(directory, own, boot);
     if (others.length === 0) {
       const held = join(directory, `${own}.held`);

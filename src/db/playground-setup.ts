@@ -42,10 +42,13 @@ export async function preparePlayground(options: PreparePlaygroundOptions): Prom
   const abilities = rows[0];
   if (!abilities || abilities.version < oldestVersion)
     throw new StartError('PLAYGROUND_URL needs a server of PostgreSQL 16 or newer');
+  if (!abilities.superuser && !abilities.able)
+    throw new StartError(
+      'The user of PLAYGROUND_URL may not make databases and roles: it needs CREATEDB and CREATEROLE',
+    );
   await connected.client.query('SELECT pg_advisory_lock($1)', [setupLock]);
-  if (abilities.superuser) return await prepareWhole(connected, options);
-  if (abilities.able) return await preparePart(connected, options);
-  throw new StartError(`The user of PLAYGROUND_URL may not make databases and roles: it needs CREATEDB and CREATEROLE`);
+  // Awaited here, as the connection closes on return.
+  return await (abilities.superuser ? prepareWhole : preparePart)(connected, options);
 }
 
 interface Abilities {

@@ -1,5 +1,8 @@
 /** The features as the graph and the routes see them; app.ts builds them. */
+import type { Accounts } from './accounts/accounts.ts';
 import type { Prisma } from './db/metadata.ts';
+import type { Jobs } from './jobs/jobs.ts';
+import type { Queries } from './queries/queries.ts';
 
 /** What the configuration decides and clients may know. */
 export interface ServerSettings {
@@ -13,4 +16,6 @@ export interface Services {
   readonly settings: ServerSettings;
   readonly prisma: Prisma;
   readonly accounts: Accounts;
+  readonly jobs: Jobs;
+  readonly queries: Queries;
 }

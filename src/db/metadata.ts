@@ -2,19 +2,11 @@
 import { PrismaPg } from '@prisma/adapter-pg';
 import pg from 'pg';
 import type { Log } from '../lib/log.ts';
+import { type ConnectionConfig, explicit } from './connection.ts';
 import { PrismaClient } from './generated/prisma/client.ts';
 
-export interface MetadataConnection {
-  host: string;
-  port: number;
-  user: string;
-  password: string;
-  database: string;
-  ssl?: pg.ClientConfig['ssl'];
-}
-
 export interface MetadataPoolDeps {
-  connection: MetadataConnection;
+  connection: ConnectionConfig;
   log: Log;
   /** Connections at the most. */
   max: number;
@@ -22,13 +14,7 @@ export interface MetadataPoolDeps {
 
 /** Everything is given, so that nothing of the environment takes part. */
 export function createPool({ connection, log, max }: MetadataPoolDeps): pg.Pool {
-  const pool = new pg.Pool({
-    ...connection,
-    max,
-    options: '-c timezone=UTC',
-    application_name: 'quarry',
-    keepAlive: true,
-  });
+  const pool = new pg.Pool({ ...explicit(connection), max, keepAlive: true });
   // An idle connection that breaks (a restart of the server) is replaced at the next use.
   pool.on('error', (error) => log.warn({ error: error.message }, 'metadata.connection_lost'));
   return pool;

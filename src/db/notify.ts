@@ -3,7 +3,8 @@ import pg from 'pg';
 import type { Bus, BusTransport } from '../lib/bus.ts';
 import type { Service } from '../lib/lifecycle.ts';
 import type { Log } from '../lib/log.ts';
-import type { Executor, MetadataConnection } from './metadata.ts';
+import { type ConnectionConfig, explicit } from './connection.ts';
+import type { Executor } from './metadata.ts';
 
 const channel = 'quarry_bus';
 const reconnectMs = 500;
@@ -33,7 +34,7 @@ function payloads(rings: readonly (readonly [string, string])[]): string[] {
 }
 
 export interface NotifyDeps {
-  connection: MetadataConnection;
+  connection: ConnectionConfig;
   pool: Executor;
   bus: Bus<string>;
   log: Log;
@@ -48,7 +49,7 @@ export async function startNotify({ connection, pool, bus, log }: NotifyDeps): P
   let sending = false;
 
   async function listen(): Promise<void> {
-    const next = new pg.Client({ ...connection, application_name: 'quarry-bus', keepAlive: true });
+    const next = new pg.Client({ ...explicit(connection, 'quarry-bus'), keepAlive: true });
     next.on('notification', ({ payload = '' }) => {
       for (const line of payload.split('\n')) {
         const [topic = '', key = ''] = line.split('\t');

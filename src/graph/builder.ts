@@ -38,9 +38,8 @@ export interface SchemaShape {
 
 declare global {
   export namespace PothosSchemaTypes {
-    // The parameters must be those of Pothos' own declaration, which this one joins.
-    // biome-ignore lint/correctness/noUnusedVariables: see above
-    interface BaseTypeOptions<Types extends SchemaTypes = SchemaTypes> {
+    // Joins Pothos' own declaration, whose parameter it must repeat.
+    interface BaseTypeOptions<Types extends import('@pothos/core').SchemaTypes = import('@pothos/core').SchemaTypes> {
       /** Who may see an object of this type; see rights.ts. */
       rights?: Rights;
     }

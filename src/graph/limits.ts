@@ -48,7 +48,11 @@ const listMultiplier = 4;
 /** Objects cost one, values nothing; a connection multiplies by the page that is asked for. */
 export const costs = {
   disabled: true, // The plugin below asks once an operation, before any resolver; Pothos would ask once a root field.
-  fieldComplexity: (args: Record<string, unknown>, _context: unknown, field: GraphQLField<unknown, unknown>) => {
+  fieldComplexity: (
+    args: Record<string, unknown>,
+    _context: unknown,
+    field: Pick<GraphQLField<unknown, unknown>, 'name' | 'type'>,
+  ) => {
     const type = isNonNullType(field.type) ? field.type.ofType : field.type;
     const named = getNamedType(type);
     if (isLeafType(named)) return 0;

@@ -88,6 +88,10 @@ function useMasking(log: Log): Plugin<Context> {
   };
 }
 
+const useSubscribe = (subscribe: ReturnType<typeof createSubscribe>): Plugin => ({
+  onSubscribe: ({ setSubscribeFn }) => setSubscribeFn(subscribe as never),
+});
+
 const useNoIntrospection = (): Plugin => ({
   onValidate: ({ addValidationRule }) => addValidationRule(NoSchemaIntrospectionCustomRule),
 });
@@ -124,7 +128,7 @@ export function createPipeline({
       useErrorCodes({ suggestions: introspection }),
       useLimits(limits),
       ...(introspection ? [] : [useNoIntrospection()]),
-      { onSubscribe: ({ setSubscribeFn }) => setSubscribeFn(subscribe as never) },
+      useSubscribe(subscribe),
       useMasking(log),
     ],
     context: async ({ req, socket, request }) => {

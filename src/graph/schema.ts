@@ -2,6 +2,8 @@
 import './scalars.ts';
 import './nodes.ts';
 import './server.graph.ts';
+import '../jobs/jobs.graph.ts';
+import '../queries/queries.graph.ts';
 import type { GraphQLSchema } from 'graphql';
 import { builder } from './builder.ts';
 import { assertRights } from './rights.ts';

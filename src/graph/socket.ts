@@ -33,10 +33,10 @@ export interface SocketDeps {
 const maxMessageBytes = 1_000_000;
 const keepAliveMs = 12_000;
 
-interface Extra {
+type Extra = {
   socket: WebSocket;
   request: IncomingMessage;
-}
+};
 
 /** What a socket may do now. */
 interface Held {

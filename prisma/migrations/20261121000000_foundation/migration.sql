@@ -161,7 +161,6 @@ CREATE TABLE "result_sets" (
     "stored_rows" BIGINT NOT NULL DEFAULT 0,
     "truncated" BOOLEAN NOT NULL DEFAULT false,
     "duration_ms" INTEGER,
-    "expires_at" TIMESTAMPTZ(3),
 
     CONSTRAINT "result_sets_pkey" PRIMARY KEY ("id")
 );

@@ -1,0 +1,58 @@
+/** Where the master keys come from, and the proof that they are the ones that this metadata was sealed with. */
+import { randomBytes } from 'node:crypto';
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createKeyring, type Keyring, type MasterKey } from '../lib/keyring.ts';
+import { Secret } from '../lib/secret.ts';
+import type { Executor } from './metadata.ts';
+import { StartError } from './start-error.ts';
+
+const keyBytes = 32;
+
+/** The key of an installation that was given none: made at the first start, readable by its owner alone. */
+export async function localMasterKeys(dataDir: string): Promise<[MasterKey]> {
+  const path = join(dataDir, 'master-key');
+  const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return null;
+    throw new StartError(`${path} cannot be read`, { cause: error });
+  });
+  if (text !== null) return [parse(text, path)];
+  const made = `k1:${randomBytes(keyBytes).toString('base64')}`;
+  await mkdir(dataDir, { recursive: true });
+  // Whole or not at all: a half key would lock everything that is sealed later.
+  await writeFile(`${path}.partial`, made, { mode: 0o600, flush: true });
+  await rename(`${path}.partial`, path);
+  return [parse(made, path)];
+}
+
+function parse(text: string, path: string): MasterKey {
+  const [id = '', encoded = ''] = text.trim().split(':');
+  const key = Buffer.from(encoded, 'base64');
+  if (!id || key.length !== keyBytes)
+    throw new StartError(`${path} is damaged; restore it from a backup, or what it sealed is lost`);
+  return { id, key: new Secret(key) };
+}
+
+/** @throws StartError before anything is written when a key is not the one of its id, or none of the ring is known here */
+export async function verifyKeyring(executor: Executor, keys: readonly [MasterKey, ...MasterKey[]]): Promise<Keyring> {
+  const keyring = createKeyring(keys);
+  const { rows } = await executor.query<{ key_id: string; sealed: string }>('SELECT key_id, sealed FROM key_checks');
+  for (const { key_id: id, sealed } of rows.filter((row) => keyring.keyIds.includes(row.key_id))) {
+    try {
+      keyring.open(sealed, ['key_checks', id]);
+    } catch (cause) {
+      throw new StartError(`MASTER_KEYS: the key “${id}” is not the one that sealed this metadata`, { cause });
+    }
+  }
+  const known = rows.map(({ key_id }) => key_id);
+  if (known.length > 0 && !known.some((id) => keyring.keyIds.includes(id))) {
+    throw new StartError(
+      `MASTER_KEYS: none of the keys that sealed this metadata is in the ring (${known.join(', ')})`,
+    );
+  }
+  await executor.query('INSERT INTO key_checks (key_id, sealed) VALUES ($1, $2) ON CONFLICT DO NOTHING', [
+    keyring.activeKeyId,
+    keyring.seal('quarry', ['key_checks', keyring.activeKeyId]),
+  ]);
+  return keyring;
+}

@@ -1,0 +1,197 @@
+/** Jobs as people see them: the queue, one job, and both followed live. */
+import { builder } from '../graph/builder.ts';
+import { enumOf } from '../graph/enums.ts';
+import { registerNode } from '../graph/nodes.ts';
+import { notFound } from '../lib/errors.ts';
+import { encodeId, isUuid, uuidOf } from '../lib/ids.ts';
+import { connectionOf, pageOf } from '../lib/pages.ts';
+import type { Job } from './job.ts';
+import type { JobEvent } from './jobs.ts';
+import { type JobError, jobErrorCodes, jobKinds, jobStatuses } from './states.ts';
+
+export const JobStatusEnum = enumOf('JobStatus', jobStatuses);
+const JobKindEnum = enumOf('JobKind', jobKinds, 'QUERY: submitted SQL.');
+const JobErrorCodeEnum = enumOf(
+  'JobErrorCode',
+  jobErrorCodes,
+  'INTERRUPTED: the worker was lost while the SQL may have run; it is not run again by itself. FORBIDDEN: the right was gone when it started.',
+);
+
+const JobProgress = builder.objectRef<Pick<Job, 'progressRows' | 'progressBytes'>>('JobProgress').implement({
+  rights: 'parent',
+  fields: (t) => ({
+    rows: t.expose('progressRows', { type: 'BigInt' }),
+    bytes: t.expose('progressBytes', { type: 'BigInt' }),
+  }),
+});
+
+const JobErrorType = builder.objectRef<JobError>('JobError').implement({
+  rights: 'parent',
+  description: 'Why a job failed.',
+  fields: (t) => ({
+    code: t.expose('code', { type: JobErrorCodeEnum }),
+    message: t.exposeString('message'),
+    sqlState: t.string({ nullable: true, resolve: ({ sqlState }) => sqlState }),
+    engineCode: t.string({
+      nullable: true,
+      description: 'The engine’s own, where it has one beside SQLSTATE.',
+      resolve: ({ engineCode }) => engineCode,
+    }),
+    position: t.int({
+      nullable: true,
+      description: '1-based character of the SQL text.',
+      resolve: ({ position }) => position,
+    }),
+    line: t.int({ nullable: true, resolve: ({ line }) => line }),
+    detail: t.string({ nullable: true, resolve: ({ detail }) => detail }),
+    hint: t.string({ nullable: true, resolve: ({ hint }) => hint }),
+    statement: t.int({
+      nullable: true,
+      description: 'Index of the statement that failed, from 0.',
+      resolve: ({ statement }) => statement,
+    }),
+  }),
+});
+
+export const JobType = builder.objectRef<Job>('Job').implement({
+  rights: 'job:see',
+  interfaces: [builder.nodeInterfaceRef()],
+  description: 'SQL on its way through the queue, and what became of it.',
+  fields: (t) => ({
+    id: t.id({ resolve: ({ id }) => encodeId('Job', id) }),
+    kind: t.expose('kind', { type: JobKindEnum }),
+    revision: t.exposeInt('revision', {
+      description: 'Grows with every change; drop what is older than what you have.',
+    }),
+    name: t.exposeString('name', { nullable: true }),
+    targetLabel: t.exposeString('targetLabel', {
+      description: 'Engine, host and database it ran on, also after the database is gone.',
+    }),
+    sql: t.exposeString('sql'),
+    parameters: t.field({
+      type: ['JSON'],
+      nullable: { list: true, items: true },
+      resolve: ({ parameters }) => (parameters ? [...parameters] : null),
+    }),
+    readOnly: t.exposeBoolean('readOnly'),
+    timeoutMs: t.exposeInt('timeoutMs', { nullable: true }),
+    maxRows: t.exposeInt('maxRows', { nullable: true }),
+    cancelRequestedAt: t.expose('cancelRequestedAt', { type: 'DateTime', nullable: true }),
+    status: t.expose('status', { type: JobStatusEnum }),
+    progress: t.field({ type: JobProgress, resolve: (job) => job }),
+    submittedAt: t.expose('submittedAt', { type: 'DateTime' }),
+    startedAt: t.expose('startedAt', { type: 'DateTime', nullable: true }),
+    finishedAt: t.expose('finishedAt', { type: 'DateTime', nullable: true }),
+    durationMs: t.int({
+      nullable: true,
+      description: 'From start to end; null until it ended.',
+      resolve: ({ startedAt, finishedAt }) =>
+        startedAt && finishedAt ? finishedAt.getTime() - startedAt.getTime() : null,
+    }),
+    attempt: t.exposeInt('attempt'),
+    error: t.expose('error', { type: JobErrorType, nullable: true }),
+    notices: t.stringList({
+      description: 'The newest; at most 1,000 are kept.',
+      args: { last: t.arg.int({ defaultValue: 100 }) },
+      resolve: (job, { last }, { services }) => services.jobs.notices(job, last ?? 100),
+    }),
+  }),
+});
+
+registerNode('Job', async ({ viewer, services }, [id = '']) => (isUuid(id) ? services.jobs.find(viewer, id) : null));
+
+const JobEventType = builder.objectRef<JobEvent>('JobEvent').implement({
+  rights: 'job:see',
+  fields: (t) => ({
+    position: t.exposeString('position', { description: 'Give it as `after` to go on behind this event.' }),
+    job: t.field({ type: JobType, nullable: true, resolve: ({ job }) => job }),
+  }),
+});
+
+/** An id that is not one of ours filters everything away, like one of a thing that is gone. */
+const nowhere = '00000000-0000-0000-0000-000000000000';
+const filterId = (kind: string, id: string | null | undefined) =>
+  id == null ? undefined : (uuidOf(kind, id) ?? nowhere);
+
+builder.queryFields((t) => ({
+  job: t.field({
+    type: JobType,
+    nullable: true,
+    authScopes: { signedIn: true },
+    args: { id: t.arg.id({ required: true }) },
+    resolve: (_root, { id }, { viewer, services }) => {
+      const uuid = uuidOf('Job', id);
+      return uuid ? services.jobs.find(viewer, uuid) : null;
+    },
+  }),
+  jobs: t.connection({
+    type: JobType,
+    description: 'The viewer’s jobs, newest first.',
+    authScopes: { signedIn: true },
+    args: {
+      ownerId: t.arg.id({ description: 'Absent: the viewer. Others: administrators only.' }),
+      status: t.arg({ type: [JobStatusEnum] }),
+      databaseId: t.arg.id(),
+    },
+    resolve: async (_root, { ownerId, status, databaseId, ...rest }, { viewer, services }) => {
+      const page = pageOf(rest);
+      const filter = {
+        ownerId: filterId('User', ownerId),
+        statuses: status ?? undefined,
+        databaseId: filterId('Database', databaseId),
+      };
+      const { jobs, count } = await services.jobs.list(viewer, filter, page);
+      return connectionOf(page, jobs, ({ id }) => id, count);
+    },
+  }),
+}));
+
+const CancelJobInput = builder.inputType('CancelJobInput', { fields: (t) => ({ id: t.id({ required: true }) }) });
+
+const CancelJobPayload = builder.objectRef<{ job: Job }>('CancelJobPayload').implement({
+  rights: 'parent',
+  fields: (t) => ({ job: t.expose('job', { type: JobType }) }),
+});
+
+/** @throws AppError NOT_FOUND for what is not the id of a job */
+function jobId(id: string): string {
+  const uuid = uuidOf('Job', id);
+  if (!uuid) throw notFound('Job');
+  return uuid;
+}
+
+builder.mutationField('cancelJob', (t) =>
+  t.field({
+    type: CancelJobPayload,
+    description: 'A queued job ends at once, a running one within seconds; one that has ended stays as it is.',
+    authScopes: { signedIn: true },
+    args: { input: t.arg({ type: CancelJobInput, required: true }) },
+    resolve: async (_root, { input }, { viewer, services }) => ({
+      job: await services.jobs.cancel(viewer, jobId(input.id)),
+    }),
+  }),
+);
+
+builder.subscriptionFields((t) => ({
+  jobUpdated: t.field({
+    type: JobType,
+    description: 'The job now, then at every change, until it ends; then the stream completes.',
+    authScopes: { signedIn: true },
+    args: { id: t.arg.id({ required: true }) },
+    subscribe: (_root, { id }, { viewer, services, signal }) => services.jobs.follow(viewer, jobId(id), signal),
+    resolve: (job) => job,
+  }),
+  jobEvents: t.field({
+    type: JobEventType,
+    description: 'Every job of the viewer: without `after` the unfinished ones first, then every change.',
+    authScopes: { signedIn: true },
+    args: { databaseId: t.arg.id(), after: t.arg.string() },
+    subscribe: (_root, { databaseId, after }, { viewer, services, signal }) =>
+      services.jobs.events(
+        viewer,
+        { databaseId: filterId('Database', databaseId) ?? null, after: after ?? null },
+        signal,
+      ),
+    resolve: (event) => event,
+  }),
+}));

@@ -1,0 +1,26 @@
+/** What a kind of job does when a worker has claimed it. */
+import type { Log } from '../lib/log.ts';
+import type { Job } from './job.ts';
+import type { JobError, JobKind } from './states.ts';
+
+/** Why a running job is to stop. */
+export type StopReason = 'cancel' | 'lost' | 'shutdown';
+
+export interface TaskContext {
+  readonly job: Job;
+  /** Aborts with a StopReason. */
+  readonly signal: AbortSignal;
+  readonly log: Log;
+  /** Counts what was read so far; shown in the job from time to time. */
+  progress(done: { rows: number; bytes: number }): void;
+}
+
+export type Outcome = { status: 'succeeded' } | { status: 'failed'; error: JobError } | { status: 'cancelled' };
+
+export interface Task {
+  readonly kind: JobKind;
+  /** Never throws for what the target did; what it throws is our fault and ends the job with INTERNAL_SERVER_ERROR. */
+  run(context: TaskContext): Promise<Outcome>;
+  /** Ends what a lost worker left running in the target, before the job is given up or taken on. */
+  rescue(job: Job): Promise<void>;
+}

@@ -1,0 +1,223 @@
+/** Claims jobs and runs them: the lease is renewed while they run, a request to cancel reaches them, a lost one is rescued. */
+import { randomUUID } from 'node:crypto';
+import { type Bus, createDoorbell } from '../lib/bus.ts';
+import type { Service } from '../lib/lifecycle.ts';
+import type { Log } from '../lib/log.ts';
+import type { Topic } from '../lib/topics.ts';
+import type { Job } from './job.ts';
+import type { JobError, JobKind } from './states.ts';
+import type { JobStore } from './store.ts';
+import type { Outcome, StopReason, Task } from './task.ts';
+
+export interface WorkerDeps {
+  store: JobStore;
+  bus: Bus<Topic>;
+  log: Log;
+  tasks: ReadonlyMap<JobKind, Task>;
+  /** Jobs of this process at once. */
+  concurrency: number;
+  /** Of a user without a limit of his own. */
+  maxParallelJobs: number;
+  timing?: Partial<WorkerTiming>;
+}
+
+export interface WorkerTiming {
+  /** The queue is looked at so often although nobody rang. */
+  pollMs: number;
+  heartbeatMs: number;
+  rescueMs: number;
+  progressMs: number;
+  /** What runs when the worker is told to stop may finish for so long. */
+  drainMs: number;
+}
+
+const defaults: WorkerTiming = { pollMs: 1_000, heartbeatMs: 5_000, rescueMs: 5_000, progressMs: 100, drainMs: 20_000 };
+
+interface Running {
+  readonly job: Job;
+  readonly stop: AbortController;
+  done: Promise<void>;
+}
+
+export function startWorker({ store, bus, log, tasks, concurrency, maxParallelJobs, timing }: WorkerDeps): Service {
+  const { pollMs, heartbeatMs, rescueMs, progressMs, drainMs } = { ...defaults, ...timing };
+  const workerId = randomUUID();
+  const running = new Map<string, Running>();
+  const stopping = new AbortController();
+  const queued = createDoorbell(bus, 'jobs.queued', '*');
+  const taskOf = ({ kind }: Job): Task => {
+    const task = tasks.get(kind);
+    if (!task) throw new Error(`no task for jobs of kind ${kind}`);
+    return task;
+  };
+
+  const stop = (id: string, reason: StopReason) => running.get(id)?.stop.abort(reason);
+  const unlisten = bus.listen('job.cancel', null, (id) => stop(id, 'cancel'));
+
+  async function claimLoop(): Promise<void> {
+    while (!stopping.signal.aborted) {
+      try {
+        const limit = concurrency - running.size;
+        const jobs = limit > 0 ? await store.claim({ workerId, limit, maxParallelJobs }) : [];
+        for (const job of jobs) start(job, execute);
+        if (jobs.length > 0) continue;
+      } catch (error) {
+        // The metadata database is away: what is queued waits, and so does the worker.
+        log.warn({ error: String(error) }, 'worker.claim_failed');
+      }
+      await queued.wait(pollMs, stopping.signal);
+    }
+  }
+
+  function start(job: Job, work: (running: Running) => Promise<void>): void {
+    const entry: Running = { job, stop: new AbortController(), done: Promise.resolve() };
+    running.set(job.id, entry);
+    entry.done = work(entry)
+      .catch((error) => log.error({ jobId: job.id, err: error }, 'job.lost'))
+      .finally(() => {
+        running.delete(job.id);
+        // A place is free here.
+        bus.ringHere('jobs.queued', '*');
+      });
+  }
+
+  async function execute({ job, stop: { signal } }: Running): Promise<void> {
+    const startedAt = performance.now();
+    const progress = createProgress(job);
+    let outcome: Outcome;
+    try {
+      // Cancelled between the claim and here: the ring found nothing to stop.
+      outcome = job.cancelRequestedAt
+        ? { status: 'cancelled' }
+        : await taskOf(job).run({ job, signal, log: log.child({ jobId: job.id }), progress: progress.report });
+    } catch (error) {
+      if (signal.reason === 'lost') return;
+      log.error({ jobId: job.id, err: error }, 'job.failed_inside');
+      outcome = {
+        status: 'failed',
+        error: { code: 'INTERNAL_SERVER_ERROR', message: 'The worker failed; the log has more under the job’s id' },
+      };
+    }
+    await progress.end();
+    const error: JobError | null = outcome.status === 'failed' ? outcome.error : null;
+    const finished = await untilDone(() => store.finish(job, { status: outcome.status, error, ...progress.last() }));
+    log.info(
+      {
+        jobId: job.id,
+        status: finished ? outcome.status : 'lost',
+        code: error?.code,
+        durationMs: Math.round(performance.now() - startedAt),
+      },
+      'job.finished',
+    );
+  }
+
+  /** The job of a lost worker: its session in the target ends first, then it goes back, or is given up. */
+  async function rescue({ job }: Running): Promise<void> {
+    if (!job.backend) {
+      // No statement was ever sent.
+      await store.release(job);
+      return;
+    }
+    await taskOf(job).rescue(job);
+    const status = job.cancelRequestedAt ? 'cancelled' : 'failed';
+    const error: JobError = {
+      code: 'INTERRUPTED',
+      message: 'The worker was lost while the SQL may have run; it is not run again by itself',
+    };
+    await store.finish(job, {
+      status,
+      error: status === 'failed' ? error : null,
+      rows: job.progressRows,
+      bytes: job.progressBytes,
+    });
+    log.warn({ jobId: job.id, status }, 'job.rescued');
+  }
+
+  /** What a job did must not be lost to a metadata database that is away for a moment; the lease bounds the tries. */
+  async function untilDone<T>(write: () => Promise<T>): Promise<T> {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await write();
+      } catch (error) {
+        if (attempt >= 20) throw error;
+        await new Promise((resolve) => setTimeout(resolve, 500));
+      }
+    }
+  }
+
+  function createProgress(job: Job) {
+    let latest = { rows: job.progressRows, bytes: job.progressBytes };
+    let written = latest;
+    let timer: NodeJS.Timeout | undefined;
+    let writing: Promise<unknown> = Promise.resolve();
+    const write = () => {
+      timer = undefined;
+      if (latest === written) return;
+      written = latest;
+      // The next one, or the end, says it again.
+      writing = store.setProgress(job, latest).catch(() => undefined);
+    };
+    return {
+      report(done: { rows: number; bytes: number }) {
+        latest = done;
+        timer ??= setTimeout(write, progressMs);
+      },
+      last: () => latest,
+      async end() {
+        clearTimeout(timer);
+        await writing;
+      },
+    };
+  }
+
+  async function heartbeat(): Promise<void> {
+    const holds = [...running.values()].map(({ job }) => job);
+    if (holds.length === 0) return;
+    const kept = await store.renew(holds);
+    for (const { id } of holds) {
+      const state = kept.get(id);
+      // Finished meanwhile, or another worker's by now; for the latter its session must not go on.
+      if (!state) stop(id, 'lost');
+      else if (state.cancelRequested) stop(id, 'cancel');
+    }
+  }
+
+  async function rescueLost(): Promise<void> {
+    const limit = concurrency;
+    for (const job of await store.takeOver({ workerId, limit })) start(job, rescue);
+  }
+
+  const repeat = (work: () => Promise<void>, everyMs: number) => {
+    let busy = false;
+    return setInterval(() => {
+      if (busy) return;
+      busy = true;
+      work()
+        .catch((error) => log.warn({ error: String(error) }, 'worker.database_unreachable'))
+        .finally(() => {
+          busy = false;
+        });
+    }, everyMs);
+  };
+  const timers = [repeat(heartbeat, heartbeatMs), repeat(rescueLost, rescueMs)];
+  const claiming = claimLoop();
+  log.info({ workerId, concurrency }, 'worker.started');
+
+  return {
+    async stop() {
+      stopping.abort();
+      await claiming;
+      const rest = () => Promise.all([...running.values()].map(({ done }) => done));
+      const grace = setTimeout(() => {
+        for (const id of running.keys()) stop(id, 'shutdown');
+      }, drainMs);
+      await rest();
+      clearTimeout(grace);
+      for (const timer of timers) clearInterval(timer);
+      unlisten();
+      queued[Symbol.dispose]();
+      log.info({ workerId }, 'worker.stopped');
+    },
+  };
+}

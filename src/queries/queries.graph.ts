@@ -1,0 +1,156 @@
+/** SQL submitted as jobs, and their rows. */
+import type { ResultColumn } from '../engines/engine.ts';
+import { builder } from '../graph/builder.ts';
+import { enumOf } from '../graph/enums.ts';
+import { registerNode } from '../graph/nodes.ts';
+import type { Job } from '../jobs/job.ts';
+import { JobType } from '../jobs/jobs.graph.ts';
+import { transactionModes } from '../jobs/states.ts';
+import { notFound } from '../lib/errors.ts';
+import { encodeId, isUuid, uuidOf } from '../lib/ids.ts';
+import { connectionOf, pageOf } from '../lib/pages.ts';
+import { rowCursor } from './queries.ts';
+import type { RowPage } from './results.ts';
+import type { ResultSet } from './store.ts';
+
+const ScriptTransactionEnum = enumOf(
+  'ScriptTransaction',
+  transactionModes,
+  'PER_STATEMENT: one a statement unless the script holds its own. WHOLE: one for all.',
+);
+
+const ResultColumnType = builder.objectRef<ResultColumn>('ResultColumn').implement({
+  rights: 'parent',
+  fields: (t) => ({
+    name: t.exposeString('name'),
+    dataType: t.exposeString('dataType', { description: 'As the engine prints it, e.g. character varying(50).' }),
+  }),
+});
+
+const RowPageType = builder.objectRef<RowPage>('RowPage').implement({
+  rights: 'parent',
+  fields: (t) => ({
+    rows: t.field({ type: ['JSON'], resolve: ({ rows }) => rows as never[] }),
+    endCursor: t.string({
+      nullable: true,
+      resolve: ({ endOffset }) => (endOffset === null ? null : rowCursor(endOffset)),
+    }),
+    hasNextPage: t.exposeBoolean('hasNextPage'),
+  }),
+});
+
+export const ResultSetType = builder.objectRef<ResultSet>('ResultSet').implement({
+  rights: 'job:see',
+  interfaces: [builder.nodeInterfaceRef()],
+  description: 'What one statement of a job returned.',
+  fields: (t) => ({
+    id: t.id({ resolve: ({ id }) => encodeId('ResultSet', id) }),
+    index: t.exposeInt('index'),
+    statement: t.exposeString('statement'),
+    command: t.exposeString('command', {
+      description: 'The engine’s name of what was done, e.g. SELECT or CREATE TABLE; empty until it is.',
+    }),
+    rowCount: t.expose('rowCount', {
+      type: 'BigInt',
+      nullable: true,
+      description:
+        'Rows returned, also those beyond maxRows where the engine tells, or affected; null where neither applies.',
+    }),
+    durationMs: t.exposeInt('durationMs', { nullable: true }),
+    truncated: t.exposeBoolean('truncated', { description: 'True when maxRows cut it.' }),
+    columns: t.field({ type: [ResultColumnType], resolve: ({ columns }) => [...columns] }),
+    rows: t.field({
+      type: RowPageType,
+      nullable: true,
+      description: 'One array per row, in the order of columns; null once they have been thrown away.',
+      args: { first: t.arg.int({ defaultValue: 100 }), after: t.arg.string(), offset: t.arg.int() },
+      complexity: (args) => 1 + Math.ceil((args.first ?? 100) / 10),
+      resolve: (set, { first, after, offset }, { services }) =>
+        services.queries.rows(set, { first: first ?? 100, after: after ?? null, offset: offset ?? null }),
+    }),
+  }),
+});
+
+registerNode('ResultSet', async ({ viewer, services }, [id = '']) =>
+  isUuid(id) ? services.queries.findResult(viewer, id) : null,
+);
+
+builder.objectFields(JobType, (t) => ({
+  results: t.connection({
+    type: ResultSetType,
+    description: 'One per statement, in their order.',
+    resolve: async (job: Job, args, { services }) => {
+      const page = pageOf({ first: args.first, after: args.after });
+      const { sets, count } = await services.queries.results(job, page);
+      return connectionOf(page, sets, ({ index }) => String(index), count);
+    },
+  }),
+  result: t.field({
+    type: ResultSetType,
+    nullable: true,
+    args: { index: t.arg.int({ required: true }) },
+    resolve: (job, { index }, { services }) => services.queries.resultAt(job, index),
+  }),
+}));
+
+const QueryTarget = builder.inputType('QueryTarget', {
+  isOneOf: true,
+  description: 'Where the SQL runs: a stored database.',
+  fields: (t) => ({ databaseId: t.id() }),
+});
+
+const SubmitQueryInput = builder.inputType('SubmitQueryInput', {
+  fields: (t) => ({
+    target: t.field({ type: QueryTarget, required: true }),
+    sql: t.string({ required: true }),
+    parameters: t.field({
+      type: ['JSON'],
+      required: { list: false, items: false },
+      description: '$1, $2 …; int8 and numeric as strings.',
+    }),
+    name: t.string(),
+    timeoutMs: t.int(),
+    maxRows: t.int(),
+    readOnly: t.boolean({ defaultValue: false }),
+    transaction: t.field({
+      type: ScriptTransactionEnum,
+      defaultValue: 'per_statement',
+      description: 'A script stops at its first error; WHOLE then undoes all of it.',
+    }),
+    idempotencyKey: t.string({ description: 'Two submissions by one user with the same key are one job.' }),
+  }),
+});
+
+const SubmitQueryPayload = builder.objectRef<{ job: Job; created: boolean }>('SubmitQueryPayload').implement({
+  rights: 'parent',
+  fields: (t) => ({
+    job: t.expose('job', { type: JobType }),
+    created: t.exposeBoolean('created', {
+      description: 'False when the idempotency key was known and this is the job of then.',
+    }),
+  }),
+});
+
+builder.mutationField('submitQuery', (t) =>
+  t.field({
+    type: SubmitQueryPayload,
+    description: 'Queues SQL as a job; follow it with `jobUpdated`.',
+    authScopes: { signedIn: true },
+    args: { input: t.arg({ type: SubmitQueryInput, required: true }) },
+    resolve: (_root, { input }, { viewer, services }) => {
+      const databaseId = uuidOf('Database', input.target.databaseId ?? '');
+      if (!databaseId) throw notFound('Database');
+      return services.queries.submit(viewer, {
+        databaseId,
+        sql: input.sql,
+        parameters: input.parameters ?? null,
+        name: input.name ?? null,
+        timeoutMs: input.timeoutMs ?? null,
+        maxRows: input.maxRows ?? null,
+        readOnly: input.readOnly ?? false,
+        transaction: input.transaction ?? 'per_statement',
+        idempotencyKey: input.idempotencyKey ?? null,
+      });
+    },
+  }),
+);

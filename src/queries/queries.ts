@@ -1,0 +1,155 @@
+/** SQL as jobs: what may be submitted, by whom, and the rows that came of it. */
+import { can } from '../accounts/policy.ts';
+import type { Viewer } from '../accounts/viewer.ts';
+import type { Job } from '../jobs/job.ts';
+import type { TransactionMode } from '../jobs/states.ts';
+import type { JobStore } from '../jobs/store.ts';
+import { badInput, type FieldFault } from '../lib/errors.ts';
+import type { Page } from '../lib/pages.ts';
+import type { BlobStore } from '../storage/blob-store.ts';
+import { type RowPage, readRows } from './results.ts';
+import type { ResultSet, ResultStore } from './store.ts';
+
+export const queryLimits = {
+  sqlBytes: 1_048_576,
+  parameters: 32_767,
+  parametersBytes: 8_388_608,
+  nameLength: 200,
+  idempotencyKeyLength: 200,
+  timeoutMs: 24 * 3_600_000,
+  maxRows: 10_000_000,
+  pageRows: 1_000,
+} as const;
+
+export interface SubmitQuery {
+  databaseId: string;
+  sql: string;
+  parameters: readonly unknown[] | null;
+  name: string | null;
+  timeoutMs: number | null;
+  maxRows: number | null;
+  readOnly: boolean;
+  transaction: TransactionMode;
+  idempotencyKey: string | null;
+}
+
+/** What a submission needs to know of its database. */
+export interface QueryDatabase {
+  readonly id: string;
+  readonly readOnly: boolean;
+  /** May the viewer write there at all? */
+  readonly writable: boolean;
+  /** Engine, host and database, for the job. */
+  readonly label: string;
+}
+
+export interface QueriesDeps {
+  jobs: JobStore;
+  results: ResultStore;
+  blobs: BlobStore;
+  /** @throws AppError NOT_FOUND, FORBIDDEN */
+  requireDatabase(viewer: Viewer | null, id: string): Promise<QueryDatabase>;
+  settingsOf(userId: string): Promise<{ statementTimeoutMs: number; maxRows: number }>;
+}
+
+export interface Queries {
+  /** @throws AppError BAD_USER_INPUT, NOT_FOUND, FORBIDDEN */
+  submit(viewer: Viewer | null, input: SubmitQuery): Promise<{ job: Job; created: boolean }>;
+  /** Null when it is absent or its job is not the viewer's. */
+  findResult(viewer: Viewer | null, id: string): Promise<ResultSet | null>;
+  resultAt(job: Job, index: number): Promise<ResultSet | null>;
+  results(job: Job, page: Page): Promise<{ sets: ResultSet[]; count: () => Promise<number> }>;
+  /** Null when they have been thrown away. @throws AppError BAD_USER_INPUT */
+  rows(set: ResultSet, page: { first: number; after: string | null; offset: number | null }): Promise<RowPage | null>;
+}
+
+export function createQueries({ jobs, results, blobs, requireDatabase, settingsOf }: QueriesDeps): Queries {
+  return {
+    async submit(viewer, input) {
+      const database = await requireDatabase(viewer, input.databaseId);
+      const faults = faultsOf(input);
+      if (faults.length > 0) throw badInput(...(faults as [FieldFault]));
+      const ownerId = viewer!.userId;
+      const settings = await settingsOf(ownerId);
+      return jobs.insert({
+        kind: 'query',
+        ownerId,
+        databaseId: database.id,
+        targetLabel: database.label,
+        name: input.name,
+        sql: input.sql,
+        parameters: input.parameters,
+        readOnly: input.readOnly || database.readOnly || !database.writable,
+        transaction: input.transaction,
+        timeoutMs: input.timeoutMs ?? settings.statementTimeoutMs,
+        maxRows: input.maxRows ?? settings.maxRows,
+        idempotencyKey: input.idempotencyKey,
+      });
+    },
+
+    async findResult(viewer, id) {
+      const set = await results.find(id);
+      const job = set && (await jobs.find(set.jobId));
+      return job && can(viewer, 'job:see', { kind: 'job', ownerId: job.ownerId }) ? set : null;
+    },
+
+    resultAt: (job, index) => results.at(job.id, index),
+
+    results: async (job, page) => ({ sets: await results.list(job.id, page), count: () => results.count(job.id) }),
+
+    rows(set, { first, after, offset }) {
+      if (first < 0 || first > queryLimits.pageRows)
+        throw badInput({ path: 'first', message: `from 0 to ${queryLimits.pageRows}` });
+      if (after !== null && offset !== null) throw badInput({ path: 'offset', message: 'not together with after' });
+      if (offset !== null && offset < 0) throw badInput({ path: 'offset', message: 'from 0' });
+      return readRows({ store: results, blobs }, set, after === null ? (offset ?? 0) : behind(after), first);
+    },
+  };
+}
+
+/** A cursor of rows is the number of the row, opaque to clients. */
+export const rowCursor = (offset: number): string => Buffer.from(`row:${offset}`).toString('base64url');
+
+function behind(cursor: string): number {
+  const [, offset] = /^row:(\d{1,15})$/.exec(Buffer.from(cursor, 'base64url').toString()) ?? [];
+  if (offset === undefined) throw badInput({ path: 'after', message: 'not a cursor of these rows' });
+  return Number(offset) + 1;
+}
+
+function faultsOf({ sql, parameters, name, timeoutMs, maxRows, idempotencyKey }: SubmitQuery): FieldFault[] {
+  const faults: FieldFault[] = [];
+  const check = (sound: boolean, field: string, message: string) => {
+    if (!sound) faults.push({ path: `input.${field}`, message });
+  };
+  check(sql.trim() !== '', 'sql', 'must not be empty');
+  check(Buffer.byteLength(sql) <= queryLimits.sqlBytes, 'sql', `at most ${queryLimits.sqlBytes} bytes`);
+  check(!sql.includes('\0'), 'sql', 'must not hold the character NUL');
+  check((parameters?.length ?? 0) <= queryLimits.parameters, 'parameters', `at most ${queryLimits.parameters}`);
+  const encoded = JSON.stringify(parameters ?? []);
+  check(encoded.length <= queryLimits.parametersBytes, 'parameters', `at most ${queryLimits.parametersBytes} bytes`);
+  check(!encoded.includes('\\u0000'), 'parameters', 'must not hold the character NUL');
+  check(
+    name === null || (name.trim() !== '' && name.length <= queryLimits.nameLength && !name.includes('\0')),
+    'name',
+    `1 to ${queryLimits.nameLength} characters`,
+  );
+  check(
+    timeoutMs === null || (timeoutMs >= 1 && timeoutMs <= queryLimits.timeoutMs),
+    'timeoutMs',
+    `from 1 to ${queryLimits.timeoutMs}`,
+  );
+  check(
+    maxRows === null || (maxRows >= 0 && maxRows <= queryLimits.maxRows),
+    'maxRows',
+    `from 0 to ${queryLimits.maxRows}`,
+  );
+  check(
+    idempotencyKey === null ||
+      (idempotencyKey !== '' &&
+        idempotencyKey.length <= queryLimits.idempotencyKeyLength &&
+        !idempotencyKey.includes('\0')),
+    'idempotencyKey',
+    `1 to ${queryLimits.idempotencyKeyLength} characters`,
+  );
+  return faults;
+}

@@ -1,0 +1,140 @@
+/** Result sets and the index of their chunks. A worker's write names its fence and is refused when that has moved on. */
+import type pg from 'pg';
+import type { ResultColumn } from '../engines/engine.ts';
+import type { Hold } from '../jobs/store.ts';
+import { uuidv7 } from '../lib/ids.ts';
+import type { Page } from '../lib/pages.ts';
+
+export interface ResultSet {
+  readonly id: string;
+  readonly jobId: string;
+  readonly index: number;
+  readonly statement: string;
+  readonly command: string;
+  readonly columns: readonly ResultColumn[];
+  /** Returned or affected, as the engine tells; null where neither applies. */
+  readonly rowCount: number | null;
+  readonly storedRows: number;
+  readonly truncated: boolean;
+  readonly durationMs: number | null;
+}
+
+export interface Chunk {
+  readonly index: number;
+  readonly firstRow: number;
+  readonly rows: number;
+  readonly blob: string;
+}
+
+interface Row {
+  id: string;
+  job_id: string;
+  index: number;
+  statement: string;
+  command: string;
+  columns: ResultColumn[];
+  row_count: string | null;
+  stored_rows: string;
+  truncated: boolean;
+  duration_ms: number | null;
+}
+
+const resultSetOf = (row: Row): ResultSet => ({
+  id: row.id,
+  jobId: row.job_id,
+  index: row.index,
+  statement: row.statement,
+  command: row.command,
+  columns: row.columns,
+  rowCount: row.row_count === null ? null : Number(row.row_count),
+  storedRows: Number(row.stored_rows),
+  truncated: row.truncated,
+  durationMs: row.duration_ms,
+});
+
+/** True while the worker still holds the job. */
+const held = `EXISTS (SELECT FROM jobs WHERE jobs.id = $1 AND jobs.fence = $2 AND jobs.status = 'running')`;
+
+export type ResultStore = ReturnType<typeof createResultStore>;
+
+export function createResultStore(pool: pg.Pool) {
+  return {
+    /** @returns its id; null when the job is another worker's by now */
+    async begin({ id, fence }: Hold, set: Pick<ResultSet, 'index' | 'statement' | 'columns'>): Promise<string | null> {
+      const { rows } = await pool.query<{ id: string }>(
+        `INSERT INTO result_sets (id, job_id, index, statement, command, columns) SELECT $3, $1, $4, $5, '', $6 WHERE ${held} RETURNING id`,
+        [id, fence, uuidv7(), set.index, set.statement, JSON.stringify(set.columns)],
+      );
+      return rows[0]?.id ?? null;
+    },
+
+    async append({ id, fence }: Hold, resultSetId: string, chunk: Chunk): Promise<boolean> {
+      const { rowCount } = await pool.query(
+        `WITH stored AS (
+           UPDATE result_sets SET stored_rows = $5::bigint + $6::int WHERE result_sets.id = $3 AND ${held} RETURNING result_sets.id
+         )
+         INSERT INTO result_chunks (result_set_id, index, first_row, rows, blob) SELECT stored.id, $4, $5, $6, $7 FROM stored`,
+        [id, fence, resultSetId, chunk.index, chunk.firstRow, chunk.rows, chunk.blob],
+      );
+      return rowCount === 1;
+    },
+
+    async end(
+      { id, fence }: Hold,
+      resultSetId: string,
+      set: Pick<ResultSet, 'command' | 'rowCount' | 'truncated' | 'durationMs'>,
+    ): Promise<boolean> {
+      const { rowCount } = await pool.query(
+        `UPDATE result_sets SET command = $4, row_count = $5, truncated = $6, duration_ms = $7 WHERE id = $3 AND ${held}`,
+        [
+          id,
+          fence,
+          resultSetId,
+          set.command,
+          set.rowCount,
+          set.truncated,
+          set.durationMs === null ? null : Math.round(set.durationMs),
+        ],
+      );
+      return rowCount === 1;
+    },
+
+    async find(id: string): Promise<ResultSet | null> {
+      const { rows } = await pool.query<Row>('SELECT * FROM result_sets WHERE id = $1', [id]);
+      return rows[0] ? resultSetOf(rows[0]) : null;
+    },
+
+    async at(jobId: string, index: number): Promise<ResultSet | null> {
+      const { rows } = await pool.query<Row>('SELECT * FROM result_sets WHERE job_id = $1 AND index = $2', [
+        jobId,
+        index,
+      ]);
+      return rows[0] ? resultSetOf(rows[0]) : null;
+    },
+
+    /** In the order of the statements, whose index is the key of a page. */
+    async list(jobId: string, page: Page): Promise<ResultSet[]> {
+      const { rows } = await pool.query<Row>(
+        `SELECT * FROM result_sets WHERE job_id = $1 AND index > $2 ORDER BY index LIMIT $3`,
+        [jobId, page.after === null ? -1 : Number(page.after), page.limit + 1],
+      );
+      return rows.map(resultSetOf);
+    },
+
+    async count(jobId: string): Promise<number> {
+      const { rows } = await pool.query<{ count: string }>('SELECT count(*) FROM result_sets WHERE job_id = $1', [
+        jobId,
+      ]);
+      return Number(rows[0]?.count);
+    },
+
+    /** The chunks that hold rows `from` to `to`, the last excluded. */
+    async chunks(resultSetId: string, from: number, to: number): Promise<Chunk[]> {
+      const { rows } = await pool.query<{ index: number; first_row: string; rows: number; blob: string }>(
+        `SELECT index, first_row, rows, blob FROM result_chunks WHERE result_set_id = $1 AND first_row < $3 AND first_row + rows > $2 ORDER BY index`,
+        [resultSetId, from, to],
+      );
+      return rows.map((row) => ({ index: row.index, firstRow: Number(row.first_row), rows: row.rows, blob: row.blob }));
+    },
+  };
+}

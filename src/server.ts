@@ -1,0 +1,173 @@
+/** One port: GraphQL over HTTP, SSE and WebSocket, GraphiQL, health, readiness, metrics and the keys of the tokens. */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo, BlockList } from 'node:net';
+import { isIP } from 'node:net';
+import type { Caller } from './accounts/viewer.ts';
+import { createGraphiql, type GraphiqlTab, graphiqlPolicy } from './graph/graphiql.ts';
+import type { DocumentLimits } from './graph/limits.ts';
+import { createPipeline } from './graph/pipeline.ts';
+import { requestIdOf } from './graph/request-id.ts';
+import { createSchema } from './graph/schema.ts';
+import { startSocket } from './graph/socket.ts';
+import type { Bus } from './lib/bus.ts';
+import type { Service } from './lib/lifecycle.ts';
+import type { Log } from './lib/log.ts';
+import type { Topic } from './lib/topics.ts';
+import { version } from './lib/version.ts';
+import type { Metrics } from './metrics.ts';
+import type { Services } from './services.ts';
+
+export interface ServerDeps {
+  services: Services;
+  bus: Bus<Topic>;
+  log: Log;
+  limits: DocumentLimits;
+  metrics: Metrics;
+  /** Empty for none: GraphiQL is then not served. */
+  graphiqlTabs: readonly GraphiqlTab[] | null;
+  introspection: boolean;
+  corsOrigins: readonly string[];
+  trustProxy: BlockList;
+  host: string;
+  port: number;
+  /** What does not answer, by name; empty when all is well. */
+  readiness(): Promise<string[]>;
+}
+
+export interface RunningServer extends Service {
+  readonly port: number;
+}
+
+/** A request that has not ended when the server stops may take so long. */
+const drainMs = 10_000;
+/** Headers that come slower than this are an attack or a broken client. */
+const headersTimeoutMs = 15_000;
+const requestTimeoutMs = 300_000;
+
+export async function startServer(deps: ServerDeps): Promise<RunningServer> {
+  const { services, bus, log, metrics, trustProxy, corsOrigins } = deps;
+  const pipeline = createPipeline({
+    schema: createSchema(),
+    services,
+    bus,
+    log,
+    limits: deps.limits,
+    introspection: deps.introspection,
+    corsOrigins,
+    callerOf: (request) => callerOf(request, trustProxy),
+  });
+  const graphiql = deps.graphiqlTabs && createGraphiql(deps.graphiqlTabs);
+
+  const routes: Record<string, (request: IncomingMessage, response: ServerResponse) => Promise<void> | void> = {
+    '/health': (_request, response) => sendJson(response, 200, { status: 'ok', version }),
+    '/ready': async (_request, response) => {
+      const failing = await deps.readiness();
+      sendJson(response, failing.length > 0 ? 503 : 200, {
+        status: failing.length > 0 ? 'unavailable' : 'ok',
+        failing,
+      });
+    },
+    '/metrics': async (_request, response) => {
+      const { contentType, text } = await metrics.read();
+      response.writeHead(200, { 'content-type': contentType }).end(text);
+    },
+    '/.well-known/jwks.json': async (_request, response) => {
+      response.setHeader('cache-control', 'public, max-age=300');
+      sendJson(response, 200, await services.accounts.jwks());
+    },
+  };
+
+  async function graphql(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    if (
+      graphiql &&
+      request.method === 'GET' &&
+      !request.url?.includes('query=') &&
+      request.headers.accept?.includes('text/html')
+    ) {
+      const { html, gzipped, etag } = await graphiql();
+      response.setHeader('content-security-policy', graphiqlPolicy);
+      response.setHeader('etag', etag);
+      response.setHeader('cache-control', 'no-cache');
+      response.setHeader('vary', 'accept, accept-encoding');
+      if (request.headers['if-none-match'] === etag) return void response.writeHead(304).end();
+      const packed = request.headers['accept-encoding']?.includes('gzip') ?? false;
+      if (packed) response.setHeader('content-encoding', 'gzip');
+      response.writeHead(200, { 'content-type': 'text/html; charset=utf-8' }).end(packed ? gzipped : html);
+      return;
+    }
+    await pipeline(request, response, { req: request, res: response });
+  }
+
+  async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    response.setHeader('x-request-id', requestIdOf(request));
+    response.setHeader('x-content-type-options', 'nosniff');
+    response.setHeader('referrer-policy', 'no-referrer');
+    response.setHeader('cross-origin-resource-policy', corsOrigins.length > 0 ? 'cross-origin' : 'same-origin');
+    const path = request.url?.split('?')[0] ?? '/';
+    if (path === '/graphql') return graphql(request, response);
+    if (request.method !== 'GET' && request.method !== 'HEAD') {
+      response.setHeader('allow', 'GET, HEAD');
+      return sendJson(response, 405, { error: 'method not allowed' });
+    }
+    if (path === '/' && graphiql) return void response.writeHead(302, { location: '/graphql' }).end();
+    const route = routes[path];
+    return route ? route(request, response) : sendJson(response, 404, { error: 'not found' });
+  }
+
+  const server = createServer(
+    { headersTimeout: headersTimeoutMs, requestTimeout: requestTimeoutMs },
+    (request, response) => {
+      const done = metrics.request();
+      response.once('close', () => done(response.statusCode));
+      handle(request, response).catch((error) => {
+        const requestId = requestIdOf(request);
+        log.error({ requestId, err: error }, 'request.failed');
+        if (!response.headersSent) sendJson(response, 500, { error: 'internal', requestId });
+        else response.destroy();
+      });
+    },
+  );
+  const socket = startSocket({ server, pipeline, services, bus, log, corsOrigins });
+  const port = await listen(server, deps);
+
+  return {
+    port,
+    async stop() {
+      const closed = new Promise((resolve) => server.close(resolve));
+      await socket.stop();
+      server.closeIdleConnections();
+      const force = setTimeout(() => server.closeAllConnections(), drainMs);
+      await closed;
+      clearTimeout(force);
+    },
+  };
+}
+
+async function listen(server: Server, { host, port }: Pick<ServerDeps, 'host' | 'port'>): Promise<number> {
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, host, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+  return (server.address() as AddressInfo).port;
+}
+
+function sendJson(response: ServerResponse, status: number, body: unknown): void {
+  response.writeHead(status, { 'content-type': 'application/json; charset=utf-8' }).end(JSON.stringify(body));
+}
+
+/** The nearest address that is not a trusted proxy's. */
+export function callerOf(request: IncomingMessage, trustProxy: BlockList): Caller {
+  const trusted = (address: string) => trustProxy.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4');
+  const forwarded = String(request.headers['x-forwarded-for'] ?? '')
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => isIP(part) !== 0);
+  let ipAddress = plain(request.socket.remoteAddress ?? '');
+  while (ipAddress && trusted(ipAddress) && forwarded.length > 0) ipAddress = plain(forwarded.pop()!);
+  return { ipAddress: ipAddress || null, userAgent: request.headers['user-agent']?.slice(0, 500) ?? null };
+}
+
+const plain = (address: string): string => address.replace(/^::ffff:(?=\d+\.)/, '');

@@ -1,0 +1,9 @@
+/** Bytes under a name that we chose: written once, whole or not at all, read whole, deleted. */
+export interface BlobStore {
+  /** Visible only when all of it is there. @throws the store's own error, e.g. ENOSPC */
+  put(key: string, bytes: Uint8Array): Promise<void>;
+  /** Null when it is not there. */
+  get(key: string): Promise<Buffer | null>;
+  /** Everything whose key begins with this folder; no-op for what is gone. */
+  deleteFolder(folder: string): Promise<void>;
+}

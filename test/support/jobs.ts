@@ -1,0 +1,124 @@
+/** A real queue with a real worker on the shared PostgreSQL, without the API in front of it. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { startNotify } from '../../src/db/notify.ts';
+import type { Target } from '../../src/engines/engine.ts';
+import { createEngines } from '../../src/engines/registry.ts';
+import type { Job, NewJob } from '../../src/jobs/job.ts';
+import { createJobs } from '../../src/jobs/jobs.ts';
+import { isFinal } from '../../src/jobs/states.ts';
+import { createJobStore } from '../../src/jobs/store.ts';
+import { startWorker, type WorkerTiming } from '../../src/jobs/worker.ts';
+import { createBus } from '../../src/lib/bus.ts';
+import { createEgress } from '../../src/lib/egress.ts';
+import type { Service } from '../../src/lib/lifecycle.ts';
+import type { Topic } from '../../src/lib/topics.ts';
+import { readRows } from '../../src/queries/results.ts';
+import { createRunQueryTask } from '../../src/queries/run-query.task.ts';
+import { createResultStore } from '../../src/queries/store.ts';
+import { createDiskStore } from '../../src/storage/disk.ts';
+import { createTestDatabase } from './databases.ts';
+import { createTestMetadata, silent } from './metadata.ts';
+
+export async function createTestQueue() {
+  const metadata = await createTestMetadata();
+  const targetDatabase = await createTestDatabase();
+  const folder = mkdtempSync(join(tmpdir(), 'quarry-test-files-'));
+  const { pool } = metadata;
+  const store = createJobStore(pool);
+  const results = createResultStore(pool);
+  const blobs = createDiskStore({ directory: folder });
+  const engines = createEngines({ dial: createEgress({ allowPrivateHosts: true, denied: () => [] }) });
+  const target: Target = { ...targetDatabase, ssl: 'DISABLE', allowInsecureAuthentication: false, hosted: true };
+  const started: Service[] = [];
+
+  /** Another process, as far as the queue can tell: its own bus, its own identity. */
+  async function worker(
+    options: { concurrency?: number; maxParallelJobs?: number; timing?: Partial<WorkerTiming> } = {},
+  ) {
+    const bus = createBus<Topic>();
+    const notify = await startNotify({ connection: metadata.database, pool, bus, log: silent });
+    const task = createRunQueryTask({
+      jobs: store,
+      results,
+      blobs,
+      log: silent,
+      resolveTarget: async () => ({ engine: engines.postgresql, target, readOnly: false }),
+    });
+    const running = startWorker({
+      store,
+      bus,
+      log: silent,
+      tasks: new Map([['query', task]]),
+      concurrency: options.concurrency ?? 8,
+      maxParallelJobs: options.maxParallelJobs ?? 4,
+      ...(options.timing && { timing: options.timing }),
+    });
+    const service = { stop: async () => [await running.stop(), await notify.stop()] as never };
+    started.push(service);
+    return service;
+  }
+
+  const bus = createBus<Topic>();
+  started.push(await startNotify({ connection: metadata.database, pool, bus, log: silent }));
+  const jobs = createJobs({ store, bus });
+
+  return {
+    metadata,
+    targetDatabase,
+    pool,
+    store,
+    results,
+    blobs,
+    jobs,
+    bus,
+    folder,
+    worker,
+    viewerOf: (userId: string) =>
+      ({ userId, role: 'member', sessionId: userId, expiresAt: new Date(8.64e15) }) as const,
+
+    async submit(ownerId: string, sql: string, options: Partial<NewJob> = {}): Promise<Job> {
+      const { job } = await store.insert({
+        kind: 'query',
+        ownerId,
+        databaseId: null,
+        targetLabel: 'postgresql test',
+        name: null,
+        sql,
+        parameters: null,
+        readOnly: false,
+        transaction: 'per_statement',
+        timeoutMs: 60_000,
+        maxRows: 10_000,
+        idempotencyKey: null,
+        ...options,
+      });
+      return job;
+    },
+
+    /** Follows the job until it has the status, or any final one. */
+    async until(job: Job, status?: Job['status']): Promise<Job> {
+      const viewer = { userId: job.ownerId, role: 'member', sessionId: '', expiresAt: new Date(8.64e15) } as const;
+      let last = job;
+      for await (last of jobs.follow(viewer, job.id, AbortSignal.timeout(50_000))) {
+        if (last.status === status || isFinal(last.status)) return last;
+      }
+      throw new Error(`job ${job.id} stayed ${last.status}`);
+    },
+
+    async rows(job: Job, index = 0): Promise<unknown[]> {
+      const set = await results.at(job.id, index);
+      return (set && (await readRows({ store: results, blobs }, set, 0, 100_000)))?.rows ?? [];
+    },
+
+    async [Symbol.asyncDispose]() {
+      await Promise.all(started.map((service) => service.stop()));
+      await targetDatabase[Symbol.asyncDispose]();
+      await metadata[Symbol.asyncDispose]();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+export type TestQueue = Awaited<ReturnType<typeof createTestQueue>>;

@@ -1,0 +1,43 @@
+/** Who did what to what. An entry is written in the transaction that did it, so that neither is there without the other. */
+import type { Caller } from '../accounts/viewer.ts';
+import type { Executor } from '../db/metadata.ts';
+import { uuidv7 } from '../lib/ids.ts';
+
+export type AuditAction =
+  | 'user.registered'
+  | 'user.login'
+  | 'user.login_failed'
+  | 'session.reuse_detected'
+  | 'session.ended'
+  | 'settings.updated'
+  | 'project.created'
+  | 'project.updated'
+  | 'project.deleted'
+  | 'member.added'
+  | 'member.updated'
+  | 'member.removed'
+  | 'database.connected'
+  | 'database.updated'
+  | 'database.disconnected'
+  | 'database.created_hosted';
+
+export interface AuditEvent {
+  /** Null: nobody who is known. */
+  readonly actorId: string | null;
+  readonly action: AuditAction;
+  /** The client's id of what it was done to. */
+  readonly subject: string | null;
+  readonly outcome: 'success' | 'failure';
+  readonly caller: Caller;
+  /** Never a secret, never what somebody typed as a password or an address. */
+  readonly details?: Readonly<Record<string, unknown>>;
+}
+
+export async function record(client: Executor, event: AuditEvent): Promise<void> {
+  const { actorId, action, subject, outcome, caller, details } = event;
+  await client.query(
+    `INSERT INTO audit_entries (id, actor_id, action, subject, outcome, ip_address, details)
+     VALUES ($1, $2, $3, $4, $5, $6, $7)`,
+    [uuidv7(), actorId, action, subject, outcome, caller.ipAddress, details ? JSON.stringify(details) : null],
+  );
+}

@@ -1,0 +1,101 @@
+/** An installation without its HTTP: a metadata database of its own, and replicas of the accounts on it. */
+import { randomBytes } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
+import type pg from 'pg';
+import { createAccounts } from '../../src/accounts/accounts.ts';
+import { createPasswordHasher } from '../../src/accounts/password-hasher.ts';
+import type { Caller } from '../../src/accounts/viewer.ts';
+import { createPool, createPrisma } from '../../src/db/metadata.ts';
+import { startNotify } from '../../src/db/notify.ts';
+import { createBus } from '../../src/lib/bus.ts';
+import { createKeyring } from '../../src/lib/keyring.ts';
+import { createLog } from '../../src/lib/log.ts';
+import { Secret } from '../../src/lib/secret.ts';
+import type { Topic } from '../../src/lib/topics.ts';
+import { createAccess } from '../../src/projects/access.ts';
+import { createTestDatabase } from '../support/databases.ts';
+
+export const issuer = 'http://quarry.test';
+export const caller: Caller = { ipAddress: '192.0.2.1', userAgent: 'test' };
+export const password = 'correct horse battery';
+
+export interface ReplicaOptions {
+  registration?: 'open' | 'closed';
+  clock?: () => Date;
+}
+
+const migrations = new URL('../../prisma/migrations/', import.meta.url);
+const migrationSql = () =>
+  readdirSync(migrations, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map((entry) => entry.name)
+    .sort()
+    .map((name) => readFileSync(new URL(`${name}/migration.sql`, migrations), 'utf8'))
+    .join('\n');
+
+export async function createWorld() {
+  const database = await createTestDatabase(migrationSql());
+  const keyring = createKeyring([{ id: 'k1', key: new Secret(randomBytes(32)) }]);
+  const log = createLog({ level: 'silent', format: 'json' });
+  const { host, port, user, password: secret } = database;
+  const connection = { host, port, user, password: secret, database: database.database };
+  const opened: (() => Promise<unknown>)[] = [];
+
+  /** @param options of this replica alone; all share the database and the keys */
+  async function startReplica({ registration = 'open', clock }: ReplicaOptions = {}) {
+    const bus = createBus<Topic>();
+    const pool = createPool({ connection, log, max: 20 });
+    const prisma = createPrisma(pool);
+    const notify = await startNotify({ connection, pool, bus: bus as never, log });
+    const access = createAccess({ pool });
+    const settings = { registration, maxParallelJobs: 4 };
+    // The lowest cost that bcrypt has: what it costs is not what these tests are about.
+    const hasher = createPasswordHasher({ cost: 4 });
+    const accounts = createAccounts({
+      pool,
+      prisma,
+      keyring,
+      bus,
+      access,
+      hasher,
+      issuer,
+      settings,
+      ...(clock && { clock }),
+    });
+    opened.push(async () => {
+      await accounts.stop();
+      await notify.stop();
+      await prisma.$disconnect();
+      await pool.end();
+    });
+    return { accounts, access, pool, prisma, bus, settings };
+  }
+
+  const replica = await startReplica();
+  let people = 0;
+
+  return {
+    ...replica,
+    keyring,
+    startReplica,
+    /** Straight into the database, past every rule. */
+    sql: async <R extends pg.QueryResultRow>(text: string, values: unknown[] = []) =>
+      (await database.client.query<R>(text, values)).rows,
+    /** A new account, signed in. */
+    async person(name = `person${++people}`) {
+      const email = `${name}@example.com`;
+      const signedIn = await replica.accounts.register({ email, password }, caller);
+      return { ...signedIn, email, userId: signedIn.viewer.userId };
+    },
+    async auditOf(action: string) {
+      const sql = 'SELECT * FROM audit_entries WHERE action = $1 ORDER BY id';
+      return (await database.client.query(sql, [action])).rows;
+    },
+    async [Symbol.asyncDispose]() {
+      for (const close of opened) await close();
+      await database[Symbol.asyncDispose]();
+    },
+  };
+}
+
+export type World = Awaited<ReturnType<typeof createWorld>>;

@@ -3,7 +3,7 @@
 import type { Column, ColumnStatistics, QualifiedName, ReadOptions } from '../../catalog.ts';
 import type { Cell } from '../../engine.ts';
 import { boolean, type CatalogQuery, grouped, numberOrNull, schemasAndNames, strings } from './rows.ts';
-import { description, targets } from './sql.ts';
+import { anyRelation, description, targets } from './sql.ts';
 
 type ColumnRow = [
   ordinal: string,
@@ -30,7 +30,7 @@ export async function readColumns(
   options: ReadOptions,
 ): Promise<Column[][]> {
   const rows = await query(
-    `with ${targets},
+    `with ${targets(anyRelation)},
     key as (
       select i.indrelid, k.attnum,
         min(k.place) filter (where i.indisprimary) as primary_place,
@@ -62,8 +62,7 @@ export async function readColumns(
     left join pg_catalog.pg_attrdef e on e.adrelid = a.attrelid and e.adnum = a.attnum
     left join pg_catalog.pg_collation co on co.oid = a.attcollation and a.attcollation <> ty.typcollation
     left join key on key.indrelid = a.attrelid and key.attnum = a.attnum
-    ${description('d', 'pg_class', 'a.attrelid', 'a.attnum')}
-    where t.relkind in ('r', 'p', 'v', 'm', 'f')`,
+    ${description('d', 'pg_class', 'a.attrelid', 'a.attnum')}`,
     schemasAndNames(relations),
     options,
   );

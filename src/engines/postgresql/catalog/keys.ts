@@ -9,7 +9,7 @@ import type {
   ReferentialAction,
 } from '../../catalog.ts';
 import { boolean, byName, type CatalogQuery, grouped, numberOrNull, schemasAndNames, strings } from './rows.ts';
-import { columnNames, targets } from './sql.ts';
+import { anyRelation, columnName, columnNames, targets } from './sql.ts';
 
 type IndexRow = [
   ordinal: string,
@@ -30,12 +30,13 @@ export async function readIndexes(
   options: ReadOptions,
 ): Promise<Index[][]> {
   const rows = await query(
-    `with ${targets}
+    `with ${targets(anyRelation)}
     select t.ordinal, c.relname,
-      (select json_agg(coalesce(a.attname, pg_get_indexdef(i.indexrelid, k.place::int, false)) order by k.place)
-       from unnest(i.indkey) with ordinality k (attnum, place)
-       left join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum and k.attnum <> 0
-       where k.place <= i.indnkeyatts),
+      case when i.indnkeyatts = 1 and i.indkey[0] <> 0 then json_build_array((${columnName('i.indrelid', 'i.indkey[0]')}))
+        else (
+          select json_agg(case when k.attnum <> 0 then (${columnName('i.indrelid', 'k.attnum')})::text
+            else pg_get_indexdef(i.indexrelid, k.place::int, false) end order by k.place)
+          from unnest(i.indkey) with ordinality k (attnum, place) where k.place <= i.indnkeyatts) end,
       i.indisunique, i.indisprimary, i.indisvalid, am.amname, pg_get_expr(i.indpred, i.indrelid),
       pg_get_indexdef(i.indexrelid), pg_stat_get_numscans(i.indexrelid)
     from target t
@@ -83,7 +84,8 @@ const constraintKinds: Record<string, ConstraintKind> = {
  * A foreign key to a partitioned table has a hidden row more for each partition of that table; its parent is a
  * constraint of the same table. (What a partition inherits has a parent on another table, and is its own.)
  */
-const declared = `not exists (select from pg_catalog.pg_constraint up where up.oid = k.conparentid and up.conrelid = k.conrelid)`;
+const declared = `(k.conparentid = 0
+      or not exists (select from pg_catalog.pg_constraint up where up.oid = k.conparentid and up.conrelid = k.conrelid))`;
 
 /** NOT NULL is a constraint from 18 on; before that it is known from the column alone. */
 export async function readConstraints(
@@ -92,7 +94,7 @@ export async function readConstraints(
   options: ReadOptions,
 ): Promise<Constraint[][]> {
   const rows = await query(
-    `with ${targets}
+    `with ${targets(anyRelation)}
     select t.ordinal, k.conname, k.contype, ${columnNames('k.conrelid', 'k.conkey')},
       pg_get_constraintdef(k.oid), k.condeferrable, k.convalidated
     from target t
@@ -116,14 +118,13 @@ const constraint = ([, name, contype, columns, definition, deferrable, validated
 type ForeignKeyRow = [
   ordinal: string,
   name: string,
-  schema: string,
-  table: string,
   columns: string | null,
-  referencedSchema: string,
-  referencedTable: string,
   referencedColumns: string | null,
   onUpdate: string,
   onDelete: string,
+  /** Of the other end; this one was asked for. */
+  schema: string,
+  table: string,
 ];
 
 const actions: Record<string, ReferentialAction> = {
@@ -134,32 +135,17 @@ const actions: Record<string, ReferentialAction> = {
   d: 'SET_DEFAULT',
 };
 
-const foreignKeyQuery = (condition: string) => `with ${targets}
-    select t.ordinal, k.conname, n.nspname, c.relname, ${columnNames('k.conrelid', 'k.conkey')},
-      rn.nspname, r.relname, ${columnNames('k.confrelid', 'k.confkey')}, k.confupdtype, k.confdeltype
-    from target t
-    join pg_catalog.pg_constraint k on ${condition} and k.contype = 'f'
-    join pg_catalog.pg_class c on c.oid = k.conrelid
-    join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-    join pg_catalog.pg_class r on r.oid = k.confrelid
-    join pg_catalog.pg_namespace rn on rn.oid = r.relnamespace`;
+const foreignKeyDetails = `k.conname, ${columnNames('k.conrelid', 'k.conkey')}, ${columnNames('k.confrelid', 'k.confkey')},
+      k.confupdtype, k.confdeltype, n.nspname, c.relname`;
 
-const foreignKey = ([
-  ,
+const foreignKey = (
+  [, name, columns, referencedColumns, onUpdate, onDelete]: ForeignKeyRow,
+  { table, referenced }: Pick<ForeignKey, 'table' | 'referenced'>,
+): ForeignKey => ({
   name,
-  schema,
-  table,
-  columns,
-  referencedSchema,
-  referencedTable,
-  referencedColumns,
-  onUpdate,
-  onDelete,
-]: ForeignKeyRow): ForeignKey => ({
-  name,
-  table: { schema, name: table },
+  table: { schema: table.schema, name: table.name },
   columns: strings(columns),
-  referenced: { schema: referencedSchema, name: referencedTable },
+  referenced: { schema: referenced.schema, name: referenced.name },
   referencedColumns: strings(referencedColumns),
   onUpdate: actions[onUpdate] ?? 'NO_ACTION',
   onDelete: actions[onDelete] ?? 'NO_ACTION',
@@ -171,24 +157,52 @@ export async function readForeignKeys(
   options: ReadOptions,
 ): Promise<ForeignKey[][]> {
   const rows = await query(
-    `${foreignKeyQuery('k.conrelid = t.oid')} where ${declared}`,
+    `with ${targets(anyRelation)}
+    select t.ordinal, ${foreignKeyDetails}
+    from target t
+    join pg_catalog.pg_constraint k on k.conrelid = t.oid and k.contype = 'f'
+    join pg_catalog.pg_class c on c.oid = k.confrelid
+    join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+    where ${declared}`,
     schemasAndNames(relations),
     options,
   );
-  return grouped(rows, relations.length, foreignKey).map((ofOne) => ofOne.sort(byName));
+  return grouped(rows, relations.length, (row: ForeignKeyRow) =>
+    foreignKey(row, { table: relations[Number(row[0]) - 1]!, referenced: { schema: row[6], name: row[7] } }),
+  ).map((ofOne) => ofOne.sort(byName));
 }
+
+/**
+ * pg_constraint has no index on the table that is referenced: without this a page would read all foreign keys of the
+ * database. That each depends on what it references is indexed; for very many tables one scan is cheaper again.
+ */
+const dependents = `(
+      select distinct target.ordinal, target.oid, d.objid as dependent
+      from target join pg_catalog.pg_depend d on d.refclassid = 'pg_catalog.pg_class'::regclass and d.refobjid = target.oid
+      where d.classid = 'pg_catalog.pg_constraint'::regclass
+    )`;
+const maxRelationsByDependency = 500;
 
 export async function readReferencedBy(
   query: CatalogQuery,
   relations: readonly QualifiedName[],
   options: ReadOptions,
 ): Promise<ForeignKey[][]> {
+  const many = relations.length > maxRelationsByDependency;
   const rows = await query(
-    `${foreignKeyQuery('k.confrelid = t.oid')} where k.conparentid = 0`,
+    `with ${targets(anyRelation)}
+    select t.ordinal, ${foreignKeyDetails}
+    from ${many ? 'target' : dependents} t
+    join pg_catalog.pg_constraint k on k.confrelid = t.oid and k.contype = 'f' ${many ? '' : 'and k.oid = t.dependent'}
+    join pg_catalog.pg_class c on c.oid = k.conrelid
+    join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+    where k.conparentid = 0`,
     schemasAndNames(relations),
     options,
   );
-  return grouped(rows, relations.length, foreignKey).map((ofOne) => ofOne.sort(byOrigin));
+  return grouped(rows, relations.length, (row: ForeignKeyRow) =>
+    foreignKey(row, { table: { schema: row[6], name: row[7] }, referenced: relations[Number(row[0]) - 1]! }),
+  ).map((ofOne) => ofOne.sort(byOrigin));
 }
 
 const byOrigin = (a: ForeignKey, b: ForeignKey): number => byName({ name: originOf(a) }, { name: originOf(b) });

@@ -73,7 +73,10 @@ export async function readRelationsByName(
  * The groups that are asked for, as FROM items: `one` gives a row with its ordinal for each, `members` the pg_class rows
  * `c` of that one, with their namespace `n` in scope.
  */
-function groupsOf(within: RelationsWithin, bind: Bind): { count: number; one: string; members: string; order: string } {
+function groupsOf(
+  within: RelationsWithin,
+  bind: Bind,
+): { count: number; one: string; members: string; order: string[] } {
   if ('partitionsOf' in within) {
     const [schemas, names] = schemasAndNames(within.partitionsOf);
     return {
@@ -83,7 +86,7 @@ function groupsOf(within: RelationsWithin, bind: Bind): { count: number; one: st
       join pg_catalog.pg_class parent on parent.relnamespace = pn.oid and parent.relname = g.name collate "C"`,
       members: `pg_catalog.pg_inherits i join pg_catalog.pg_class c on c.oid = i.inhrelid and c.relispartition
         join pg_catalog.pg_namespace n on n.oid = c.relnamespace where i.inhparent = parent.oid`,
-      order: 'n.nspname, c.relname',
+      order: ['n.nspname', 'c.relname'],
     };
   }
   const members = 'pg_catalog.pg_class c where c.relnamespace = n.oid';
@@ -93,14 +96,14 @@ function groupsOf(within: RelationsWithin, bind: Bind): { count: number; one: st
       one: `unnest(${bind(within.schemas.map(sendable))}::text[]) with ordinality g (schema, ordinal)
       join pg_catalog.pg_namespace n on n.nspname = g.schema collate "C"`,
       members,
-      order: 'c.relname',
+      order: ['c.relname'],
     };
   }
   return {
     count: 1,
     one: `(select 1 as ordinal) g join pg_catalog.pg_namespace n on ${notSystem('n')}`,
     members,
-    order: 'c.relname',
+    order: ['c.relname'],
   };
 }
 
@@ -138,25 +141,61 @@ export async function readRelationPages(
 ): Promise<Relation[][]> {
   const { values, bind } = binder();
   const { count, one, members, order } = groupsOf(within, bind);
-  const direction = page.backward ? 'desc' : 'asc';
-  const ordered = (columns: string) => columns.replaceAll(/(?=,|$)/g, ` ${direction}`);
   const conditions = `and ${matching(filter, bind)}${bounded(page, bind)}`;
-  const columns = 'c.oid, c.relname, c.relkind, c.relowner, c.reltuples, c.relpages';
-  // Each group stops by itself, in the order of the name index; a whole database stops a second time, schema by schema.
+  const direction = page.backward ? 'desc' : 'asc';
+  const limit = page.limit === undefined ? null : `limit ${bind(page.limit)}::int8`;
   // Without a limit one scan is cheaper than a scan a schema.
-  const limit = page.limit === undefined ? undefined : `limit ${bind(page.limit)}::int8`;
-  const picked = limit
-    ? `select g.ordinal, m.* from ${one} cross join lateral (
-        select n.nspname, ${columns} from ${members} ${conditions} order by ${ordered(order)} ${limit}) m
-       ${'database' in within ? `order by ${ordered('m.nspname, m.relname')} ${limit}` : ''}`
-    : `select g.ordinal, m.* from ${one} cross join lateral (select n.nspname, ${columns} from ${members} ${conditions}) m`;
+  const whole = () =>
+    `select g.ordinal, c.oid from ${one} cross join lateral (select c.oid from ${members} ${conditions}) c`;
+  const ofEachGroup = () => `select g.ordinal, c.oid from ${one} cross join lateral (
+      select c.oid from ${members} ${conditions} order by ${order.map((column) => `${column} ${direction}`)} ${limit}) c`;
+  const picked =
+    limit === null ? whole() : 'database' in within ? walked(conditions, page, limit, bind) : ofEachGroup();
   const rows = await query(
-    `select c.ordinal, c.nspname, c.relname, c.relkind, ${details} from (${picked}) c
+    `select p.ordinal, n.nspname, c.relname, c.relkind, ${details}
+    from (${picked}) p
+    join pg_catalog.pg_class c on c.oid = p.oid
+    join pg_catalog.pg_namespace n on n.oid = c.relnamespace
     ${description('d', 'pg_class', 'c.oid')}`,
     values,
     options,
   );
-  return grouped(rows, count, relation).map((items) => items.sort(bySchemaAndName));
+  return grouped(rows, count, relation).map((items) => {
+    items.sort(bySchemaAndName);
+    if (page.limit === undefined) return items;
+    return page.backward ? items.slice(Math.max(0, items.length - page.limit)) : items.slice(0, page.limit);
+  });
+}
+
+/**
+ * One page of a whole database: schema by schema in their order, each in the order of the name index, until there are
+ * enough. So a page costs the same in a large database as in a small one; sorting would read every table first.
+ */
+function walked(conditions: string, page: PageRequest<QualifiedName>, limit: string, bind: Bind): string {
+  const [next, direction] = page.backward ? ['<', 'desc'] : ['>', 'asc'];
+  return `
+    with recursive walk (nspname, oids, found) as (
+      select null::name, '{}'::oid[], 0
+      union all
+      select n.nspname, m.oids, walk.found + cardinality(m.oids)
+      from walk
+      cross join lateral (
+        select n.oid, n.nspname from pg_catalog.pg_namespace n
+        where ${notSystem('n')} and (walk.nspname is null or n.nspname ${next} walk.nspname)
+        -- A schema without anything in it would be looked for through the whole index.
+        and exists (
+          select from pg_catalog.pg_depend d where d.refclassid = 'pg_catalog.pg_namespace'::regclass and d.refobjid = n.oid
+            and d.classid = 'pg_catalog.pg_class'::regclass)
+        order by n.nspname ${direction} limit 1
+      ) n
+      cross join lateral (
+        select array(
+          select c.oid from pg_catalog.pg_class c
+          where c.relnamespace = n.oid ${conditions} order by c.relname ${direction} ${limit}) as oids
+      ) m
+      where walk.found < ${bind(page.limit ?? 0)}::int8
+    )
+    select 1 as ordinal, unnest(oids) as oid from walk`;
 }
 
 export async function readRelationCounts(
@@ -183,7 +222,7 @@ export async function readDefinitions(
   options: ReadOptions,
 ): Promise<(string | null)[]> {
   const rows = await query(
-    `with ${targets} select ordinal, pg_get_viewdef(oid, true) from target where relkind in ('v', 'm')`,
+    `with ${targets(['v', 'm'])} select ordinal, pg_get_viewdef(oid, true) from target where oid is not null`,
     schemasAndNames(relations),
     options,
   );
@@ -196,11 +235,11 @@ export async function readSizes(
   options: ReadOptions,
 ): Promise<(number | null)[]> {
   const rows = await query(
-    `with ${targets}
+    `with ${targets(['r', 'm', 'p', 'i', 'I', 'S'])}
     select ordinal, case
       when relkind in ('p', 'I') then (select sum(pg_total_relation_size(relid)) from pg_partition_tree(oid) where isleaf)
       else pg_total_relation_size(oid) end
-    from target where relkind in ('r', 'm', 'p', 'i', 'I', 'S')`,
+    from target where oid is not null`,
     schemasAndNames(names),
     options,
   );

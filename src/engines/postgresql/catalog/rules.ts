@@ -1,7 +1,7 @@
 /** What a table does on its own: triggers, and the policies that decide which rows a role sees. */
 import type { Policy, QualifiedName, ReadOptions, Trigger } from '../../catalog.ts';
 import { boolean, byName, type CatalogQuery, grouped, schemasAndNames, strings } from './rows.ts';
-import { routineIdentity, targets } from './sql.ts';
+import { anyRelation, routineIdentity, targets } from './sql.ts';
 
 type TriggerRow = [
   ordinal: string,
@@ -25,7 +25,7 @@ export async function readTriggers(
 ): Promise<Trigger[][]> {
   // Before 15 the copies that partitions have of their parent's triggers were marked internal.
   const rows = await query(
-    `with ${targets}
+    `with ${targets(anyRelation)}
     select t.ordinal, g.tgname, g.tgtype, g.tgenabled <> 'D', pg_get_triggerdef(g.oid), n.nspname, p.proname, ${routineIdentity('p')}
     from target t
     join pg_catalog.pg_trigger g on g.tgrelid = t.oid
@@ -71,7 +71,7 @@ export async function readPolicies(
   options: ReadOptions,
 ): Promise<Policy[][]> {
   const rows = await query(
-    `with ${targets}
+    `with ${targets(anyRelation)}
     select t.ordinal, p.polname, p.polcmd, p.polpermissive,
       (select json_agg(case when r.oid = 0 then 'public' else pg_get_userbyid(r.oid) end order by r.place)
        from unnest(p.polroles) with ordinality r (oid, place)),

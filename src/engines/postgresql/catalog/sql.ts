@@ -26,25 +26,36 @@ export const notTemporary = (n: string): string => `${n}.nspname !~ '^pg_(toast_
 
 /**
  * `target (ordinal, oid)` of the names in $1 (schemas) and $2. The explicit collation is the one of catalogue names:
- * without it the two sides have a different one each, and PostgreSQL refuses to compare.
+ * without it the two sides have a different one each, and PostgreSQL refuses to compare. Outer joins behind a fence
+ * tell the planner how many there are; it took thousands for five otherwise, and looked each one up by itself.
  */
-export const targets = `target as (
+export const targets = (relkinds: readonly string[]): string => `target as materialized (
   select t.ordinal, c.oid, c.relkind
   from unnest($1::text[], $2::text[]) with ordinality t (schema, name, ordinal)
-  join pg_catalog.pg_namespace n on n.nspname = t.schema collate "C"
-  join pg_catalog.pg_class c on c.relnamespace = n.oid and c.relname = t.name collate "C"
+  left join pg_catalog.pg_namespace n on n.nspname = t.schema collate "C"
+  left join pg_catalog.pg_class c on c.relnamespace = n.oid and c.relname = t.name collate "C"
+    and c.relkind in (${relkinds.map((relkind) => `'${relkind}'`).join(', ')})
 )`;
+
+/** What can be asked for its columns: tables, partitioned tables, views, materialized views, foreign tables. */
+export const anyRelation = ['r', 'p', 'v', 'm', 'f'] as const;
 
 /** The comment of an object. */
 export const description = (alias: string, catalog: string, oid: string, part = '0'): string =>
   `left join pg_catalog.pg_description ${alias} on ${alias}.classoid = 'pg_catalog.${catalog}'::regclass
      and ${alias}.objoid = ${oid} and ${alias}.objsubid = ${part}`;
 
-/** Names of the columns whose numbers an int2[] holds, in its order, as JSON; 0 stands for an expression and is left out. */
-export const columnNames = (relation: string, numbers: string): string =>
-  `(select json_agg(member.attname order by part.place)
-    from unnest(${numbers}) with ordinality part (attnum, place)
-    join pg_catalog.pg_attribute member on member.attrelid = ${relation} and member.attnum = part.attnum)`;
+/**
+ * Names of the columns whose numbers an int2[] holds, in its order, as JSON. Looked up one by one, since a join would
+ * read all columns of the relation for each; nearly always there is but one.
+ */
+export const columnNames = (relation: string, numbers: string): string => `case cardinality(${numbers})
+      when 1 then json_build_array((${columnName(relation, `${numbers}[1]`)}))
+      else (select json_agg((${columnName(relation, 'part.attnum')}) order by part.place)
+        from unnest(${numbers}) with ordinality part (attnum, place)) end`;
+
+export const columnName = (relation: string, number: string): string =>
+  `select member.attname from pg_catalog.pg_attribute member where member.attrelid = ${relation} and member.attnum = ${number}`;
 
 /** The type of an argument, whatever the search_path: what is built in as PostgreSQL prints it, the rest with its schema. */
 const typeIdentity = `case when tn.nspname = 'pg_catalog' then format_type(ty.oid, null)

@@ -1,0 +1,90 @@
+/**
+ * How dear the catalogue is beside a hand-written read of the same data, on databases of 100, 1,000 and 10,000 tables:
+ * the whole of it, and a page of 20 tables. `node bench/catalogue/run.ts [postgres URL of a superuser] [rounds]`
+ */
+import pg from 'pg';
+import type { Catalog, Relation, RelationsWithin } from '../../src/engines/catalog.ts';
+import { createPostgresqlCatalog } from '../../src/engines/postgresql/catalog.ts';
+import startPostgres from '../../test/support/global.ts';
+import { readAll, readPage } from './hand.ts';
+import { type Server, seeded } from './seed.ts';
+
+const sizes = [100, 1_000, 10_000];
+const pageSize = 20;
+const options = { signal: new AbortController().signal };
+const raw = { getTypeParser: () => (text: string) => text };
+
+const catalogOf = (client: pg.Client): Catalog =>
+  createPostgresqlCatalog({
+    query: async (text, values) =>
+      (await client.query<(string | null)[]>({ text, values: [...values], rowMode: 'array', types: raw })).rows,
+    close: async () => {},
+  });
+
+/** What a nested query asks for: tables with columns, indexes, constraints, and foreign keys in both directions. */
+async function read(catalog: Catalog, within: RelationsWithin, limit?: number): Promise<number> {
+  const [tables = []] = await catalog.relationPages(within, {}, { limit }, options);
+  const kinds = [catalog.columns, catalog.indexes, catalog.constraints, catalog.foreignKeys, catalog.referencedBy];
+  let found = tables.length;
+  for (const kind of kinds) found += (await kind(tables satisfies Relation[], options)).length;
+  return found;
+}
+
+async function timed(run: () => Promise<unknown>): Promise<number> {
+  const startedAt = performance.now();
+  await run();
+  return performance.now() - startedAt;
+}
+
+const median = (values: number[]) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!;
+
+async function serverOf(url: string | undefined): Promise<Server & { stop(): Promise<void> }> {
+  if (url) {
+    const { host, port, user, password } = new pg.Client({ connectionString: url });
+    return { host, port, user: user ?? 'postgres', password: password ?? '', stop: async () => {} };
+  }
+  let server: Server | undefined;
+  const stop = await startPostgres({ provide: (_key: string, value: Server) => (server = value) } as never);
+  return { ...server!, stop };
+}
+
+const [url, roundsText = '5'] = process.argv.slice(2);
+const server = await serverOf(url);
+const rounds = Math.max(3, Number(roundsText));
+console.log(`median of ${rounds} interleaved rounds\ntables  read      by hand ms   ours ms   ratio`);
+const medians = new Map<string, number>();
+try {
+  for (const size of sizes) {
+    await using stack = new AsyncDisposableStack();
+    const client = await seeded(server, size);
+    stack.defer(() => client.end());
+    const catalog = catalogOf(client);
+    const pairs = {
+      whole: [() => readAll(client), () => read(catalog, { database: true })],
+      page: [() => readPage(client, pageSize), () => read(catalog, { schemas: ['s0'] }, pageSize)],
+      'db page': [() => readPage(client, pageSize), () => read(catalog, { database: true }, pageSize)],
+    } as const;
+    for (const [name, [hand, ours]] of Object.entries(pairs)) {
+      await hand();
+      await ours();
+      const times: [number[], number[]] = [[], []];
+      for (let round = 0; round < rounds; round++) {
+        times[0].push(await timed(hand));
+        times[1].push(await timed(ours));
+      }
+      const [byHand, own] = [median(times[0]), median(times[1])];
+      medians.set(`${name} ${size}`, own);
+      console.log(
+        `${String(size).padStart(6)}  ${name.padEnd(8)}  ${byHand.toFixed(1).padStart(10)}  ${own.toFixed(1).padStart(8)}  ${(own / byHand).toFixed(2).padStart(6)}`,
+      );
+    }
+  }
+  const growth = (name: string, from: number, to: number) =>
+    (medians.get(`${name} ${to}`)! / medians.get(`${name} ${from}`)!).toFixed(2);
+  console.log(`growth of the whole, 1,000 to 10,000 tables: x${growth('whole', 1_000, 10_000)}`);
+  console.log(
+    `growth of a page, 100 to 10,000 tables: x${growth('page', 100, 10_000)}, of a database: x${growth('db page', 100, 10_000)}`,
+  );
+} finally {
+  await server.stop();
+}

@@ -29,10 +29,11 @@ const users = ['postgres', 'nobody'];
  * @throws StartError when there is no such place or no such user
  */
 export async function findPlace({ dataDir, log }: { dataDir: string; log: Log }): Promise<Place> {
-  const home = join(dataDir, 'postgres');
   const root = process.getuid?.() === 0;
+  let home = join(dataDir, 'postgres');
   try {
     await mkdir(home, { recursive: true, mode: root ? 0o711 : 0o700 });
+    home = await realpath(home);
   } catch (cause) {
     throw new StartError(`DATA_DIR ${dataDir} cannot be written`, { cause });
   }
@@ -45,6 +46,10 @@ export async function findPlace({ dataDir, log }: { dataDir: string; log: Log })
   }
   await chmod(home, 0o711);
   const remembered = await readFile(join(home, 'location'), 'utf8').catch(() => undefined);
+  if (remembered && !(await stat(remembered).catch(() => undefined)))
+    throw new StartError(
+      `The clusters of DATA_DIR ${dataDir} were in ${remembered}, which is gone: restore it, or delete ${home}`,
+    );
   const identity = (await ownerOfClusters(remembered ?? home)) ?? (await unprivilegedUser());
   const directory = remembered ?? ((await enters(identity, home)) ? home : await outside({ dataDir, home, identity }));
   if (directory !== home) log.warn({ dataDir, directory, uid: identity.uid }, 'cluster.placed_outside_data_dir');

@@ -127,6 +127,7 @@ async function closeDatabases(client: pg.Client, log: Log): Promise<void> {
       );
       // Who owns nothing of it gets a warning instead of an error.
       if (left[0]?.open) throw new Error('not the owner');
+      log.info({ database: name }, 'playground.database_closed');
     } catch (error) {
       log.warn({ missing: 'closed database', database: name, reason: String(error) }, 'playground.not_hardened');
     }

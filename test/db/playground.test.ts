@@ -250,6 +250,14 @@ test('dropping a database ends its sessions, its feed and its roles, and droppin
   await playground.dropDatabase(name);
 });
 
+test('several databases are made and dropped at once', async () => {
+  const made = await Promise.all(Array.from({ length: 6 }, () => playground.createDatabase()));
+  expect(await Promise.all(made.map(({ owner }) => ask(owner, 'SELECT current_user')))).toEqual(
+    made.map(({ owner }) => [[owner.user]]),
+  );
+  await Promise.all(made.map(({ name }) => playground.dropDatabase(name)));
+});
+
 test('only hosted databases and their roles can be dropped or altered', async () => {
   for (const name of ['postgres', 'quarry_template', `q_${'0'.repeat(20)}; DROP ROLE x`]) {
     await expect(playground.dropDatabase(name)).rejects.toThrow(/Not the name/);

@@ -4,7 +4,7 @@ import { StartError } from './start-error.ts';
 
 const defaultPort = 5432;
 
-const tlsModes: ReadonlyMap<string, ConnectionConfig['ssl']> = new Map([
+const tlsModes = new Map<string, ConnectionConfig['ssl']>([
   ['disable', false],
   ['require', { rejectUnauthorized: false }],
   ['verify-ca', { checkServerIdentity: () => undefined }],

@@ -2,11 +2,12 @@
 import type { Service } from '../lib/lifecycle.ts';
 import { stopAll } from '../lib/lifecycle.ts';
 import type { Log } from '../lib/log.ts';
-import { type Cluster, type ClusterLimits, type Settings, startCluster } from './cluster.ts';
+import { type Cluster, type ClusterLimits, startCluster } from './cluster.ts';
 import { lockDataDir } from './lock.ts';
 import { type MetadataConnections, metadataSecrets, prepareMetadata } from './metadata-roles.ts';
 import { findPlace, type Place } from './place.ts';
 import { type PlaygroundConnections, playgroundSecrets, preparePlayground } from './playground-setup.ts';
+import type { Settings } from './postmaster.ts';
 
 export interface EmbeddedOptions {
   /** Absolute. */

@@ -1,7 +1,10 @@
 /** The features as the graph and the routes see them; app.ts builds them. */
 import type { Accounts } from './accounts/accounts.ts';
+import type { Databases } from './databases/databases.ts';
 import type { Prisma } from './db/metadata.ts';
+import type { Engines } from './engines/registry.ts';
 import type { Jobs } from './jobs/jobs.ts';
+import type { Projects } from './projects/projects.ts';
 import type { Queries } from './queries/queries.ts';
 
 /** What the configuration decides and clients may know. */
@@ -15,7 +18,10 @@ export interface Services {
   readonly startedAt: Date;
   readonly settings: ServerSettings;
   readonly prisma: Prisma;
+  readonly engines: Engines;
   readonly accounts: Accounts;
+  readonly databases: Databases;
+  readonly projects: Projects;
   readonly jobs: Jobs;
   readonly queries: Queries;
 }

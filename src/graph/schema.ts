@@ -2,6 +2,10 @@
 import './scalars.ts';
 import './nodes.ts';
 import './server.graph.ts';
+import '../accounts/users.graph.ts';
+import '../accounts/accounts.graph.ts';
+import '../projects/projects.graph.ts';
+import '../databases/databases.graph.ts';
 import '../jobs/jobs.graph.ts';
 import '../queries/queries.graph.ts';
 import type { GraphQLSchema } from 'graphql';

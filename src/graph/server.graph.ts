@@ -1,7 +1,6 @@
 /** `server`: what this installation is. */
 
 import type { Engine } from '../engines/engine.ts';
-import { engines } from '../engines/registry.ts';
 import { version } from '../lib/version.ts';
 import { builder } from './builder.ts';
 import { CapabilityEnum, EngineNameEnum, RegistrationModeEnum } from './enums.ts';
@@ -28,7 +27,10 @@ const ServerInfo = builder.objectRef<Record<string, never>>('ServerInfo').implem
       type: RegistrationModeEnum,
       resolve: (_server, _args, { services }) => services.settings.registration,
     }),
-    engines: t.field({ type: [EngineType], resolve: () => Object.values(engines) }),
+    engines: t.field({
+      type: [EngineType],
+      resolve: (_server, _args, { services }) => Object.values(services.engines),
+    }),
     startedAt: t.field({ type: 'DateTime', resolve: (_server, _args, { services }) => services.startedAt }),
   }),
 });

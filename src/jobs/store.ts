@@ -125,8 +125,14 @@ export function createJobStore(pool: pg.Pool) {
   return {
     find: (id: string) => one(pool, 'SELECT * FROM jobs WHERE id = $1', [id]),
 
-    findMany: async (ids: readonly string[]): Promise<Job[]> =>
-      (await pool.query<Row>('SELECT * FROM jobs WHERE id = ANY($1)', [ids])).rows.map(jobOf),
+    /** Null for an account that is gone or disabled. */
+    async roleOfOwner(ownerId: string): Promise<'admin' | 'member' | null> {
+      const { rows } = await pool.query<{ role: string }>(
+        'SELECT role FROM users WHERE id = $1 AND disabled_at IS NULL',
+        [ownerId],
+      );
+      return rows[0] ? (rows[0].role === 'admin' ? 'admin' : 'member') : null;
+    },
 
     /** @returns the job of then, and `created: false`, where the owner has used the key before */
     insert: (job: NewJob): Promise<{ job: Job; created: boolean }> =>

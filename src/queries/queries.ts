@@ -1,6 +1,8 @@
 /** SQL as jobs: what may be submitted, by whom, and the rows that came of it. */
 import { can } from '../accounts/policy.ts';
 import type { Viewer } from '../accounts/viewer.ts';
+import { resourceOf } from '../databases/access.ts';
+import type { Databases, VisibleDatabase } from '../databases/databases.ts';
 import type { Job } from '../jobs/job.ts';
 import type { TransactionMode } from '../jobs/states.ts';
 import type { JobStore } from '../jobs/store.ts';
@@ -33,23 +35,12 @@ export interface SubmitQuery {
   idempotencyKey: string | null;
 }
 
-/** What a submission needs to know of its database. */
-export interface QueryDatabase {
-  readonly id: string;
-  readonly readOnly: boolean;
-  /** May the viewer write there at all? */
-  readonly writable: boolean;
-  /** Engine, host and database, for the job. */
-  readonly label: string;
-}
-
 export interface QueriesDeps {
   jobs: JobStore;
   results: ResultStore;
   blobs: BlobStore;
-  /** @throws AppError NOT_FOUND, FORBIDDEN */
-  requireDatabase(viewer: Viewer | null, id: string): Promise<QueryDatabase>;
-  settingsOf(userId: string): Promise<{ statementTimeoutMs: number; maxRows: number }>;
+  databases: Pick<Databases, 'requireDatabase' | 'labelOf'>;
+  settingsOf(viewer: Viewer): Promise<{ statementTimeoutMs: number; maxRows: number }>;
 }
 
 export interface Queries {
@@ -63,23 +54,24 @@ export interface Queries {
   rows(set: ResultSet, page: { first: number; after: string | null; offset: number | null }): Promise<RowPage | null>;
 }
 
-export function createQueries({ jobs, results, blobs, requireDatabase, settingsOf }: QueriesDeps): Queries {
+export function createQueries({ jobs, results, blobs, databases, settingsOf }: QueriesDeps): Queries {
   return {
     async submit(viewer, input) {
-      const database = await requireDatabase(viewer, input.databaseId);
+      const database = await databases.requireDatabase(viewer, 'database:query', input.databaseId);
       const faults = faultsOf(input);
       if (faults.length > 0) throw badInput(...(faults as [FieldFault]));
-      const ownerId = viewer!.userId;
-      const settings = await settingsOf(ownerId);
+      // requireDatabase() lets nobody through who is not signed in.
+      const { userId: ownerId } = viewer!;
+      const settings = await settingsOf(viewer!);
       return jobs.insert({
         kind: 'query',
         ownerId,
         databaseId: database.id,
-        targetLabel: database.label,
+        targetLabel: databases.labelOf(database),
         name: input.name,
         sql: input.sql,
         parameters: input.parameters,
-        readOnly: input.readOnly || database.readOnly || !database.writable,
+        readOnly: input.readOnly || isReadOnly(viewer, database),
         transaction: input.transaction,
         timeoutMs: input.timeoutMs ?? settings.statementTimeoutMs,
         maxRows: input.maxRows ?? settings.maxRows,
@@ -106,6 +98,10 @@ export function createQueries({ jobs, results, blobs, requireDatabase, settingsO
     },
   };
 }
+
+/** The database's own rule, or that of the viewer's role in its project. */
+export const isReadOnly = (viewer: Viewer | null, database: VisibleDatabase): boolean =>
+  database.readOnly || !can(viewer, 'database:write', resourceOf(database));
 
 /** A cursor of rows is the number of the row, opaque to clients. */
 export const rowCursor = (offset: number): string => Buffer.from(`row:${offset}`).toString('base64url');

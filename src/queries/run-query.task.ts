@@ -1,4 +1,6 @@
 /** Runs the SQL of a job in its target: the right asked again, the session named, limits held from outside, rows stored. */
+import type { Viewer } from '../accounts/viewer.ts';
+import type { Databases } from '../databases/databases.ts';
 import type { Engine, Session, Target } from '../engines/engine.ts';
 import { RunError } from '../engines/engine.ts';
 import type { Job } from '../jobs/job.ts';
@@ -8,6 +10,7 @@ import type { Outcome, StopReason, Task, TaskContext } from '../jobs/task.ts';
 import { AppError } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
 import type { BlobStore } from '../storage/blob-store.ts';
+import { isReadOnly } from './queries.ts';
 import { createResultWriter, LostHold, type ResultWriter, StorageFailed } from './results.ts';
 import type { ResultStore } from './store.ts';
 
@@ -18,12 +21,20 @@ export interface RunTarget {
 }
 
 export interface RunQueryDeps {
-  jobs: JobStore;
-  results: ResultStore;
+  jobStore: JobStore;
+  resultStore: ResultStore;
   blobs: BlobStore;
-  /** Asks whether the owner may still run this, and opens the credentials. @throws AppError FORBIDDEN, NOT_FOUND */
-  resolveTarget(job: Job): Promise<RunTarget>;
+  databases: Pick<Databases, 'requireDatabase' | 'targetOf'>;
   log: Log;
+}
+
+/** Asks whether the owner may still run this, and opens the credentials. @throws AppError NOT_FOUND, FORBIDDEN, CONNECTION_FAILED */
+async function resolveTarget({ jobStore, databases }: RunQueryDeps, job: Job, signal: AbortSignal): Promise<RunTarget> {
+  const role = await jobStore.roleOfOwner(job.ownerId);
+  const viewer: Viewer | null = role && { userId: job.ownerId, role, sessionId: '', expiresAt: new Date(0) };
+  const database = await databases.requireDatabase(viewer, 'database:query', job.databaseId ?? '');
+  const { engine, target } = await databases.targetOf(database, { userId: job.ownerId }, { signal });
+  return { engine, target, readOnly: isReadOnly(viewer, database) };
 }
 
 /** A cancelled session that still runs after this is ended by force. */
@@ -40,13 +51,14 @@ export function createRunQueryTask(deps: RunQueryDeps): Task {
     run: (context) => run(deps, context),
     async rescue(job) {
       if (!job.backend) return;
-      const { engine, target } = await deps.resolveTarget(job).catch(() => ({ engine: null, target: null }));
-      // The database is disconnected or not reachable: there is no session of ours to end that anybody could reach.
-      await engine
-        ?.terminate(target, job.backend, { signal: AbortSignal.timeout(terminateTimeoutMs) })
-        .catch((error) => {
-          deps.log.warn({ jobId: job.id, error: String(error) }, 'job.orphan_not_ended');
-        });
+      const signal = AbortSignal.timeout(terminateTimeoutMs);
+      try {
+        const { engine, target } = await resolveTarget(deps, job, signal);
+        await engine.terminate(target, job.backend, { signal });
+      } catch (error) {
+        // Disconnected, or out of reach: nobody can end that session from here.
+        deps.log.warn({ jobId: job.id, error: String(error) }, 'job.orphan_not_ended');
+      }
     },
   };
 }
@@ -58,11 +70,11 @@ async function run(deps: RunQueryDeps, { job, signal, log, progress }: TaskConte
   signal.addEventListener('abort', onStop);
   if (signal.aborted) onStop();
   try {
-    const { engine, target, readOnly } = await deps.resolveTarget(job);
+    const { engine, target, readOnly } = await resolveTarget(deps, job, stopped.signal);
     await using session = await engine.open(target, { signal: stopped.signal, label: `quarry job:${job.id}` });
-    if (!(await deps.jobs.setBackend(job, session.identity))) throw new LostHold();
+    if (!(await deps.jobStore.setBackend(job, session.identity))) throw new LostHold();
     using _guard = guard({ session, engine, target, signal: stopped.signal, log });
-    const writer = createResultWriter({ store: deps.results, blobs: deps.blobs, hold: job });
+    const writer = createResultWriter({ store: deps.resultStore, blobs: deps.blobs, hold: job });
     try {
       await stream({
         deps,
@@ -159,7 +171,7 @@ async function stream({ deps, job, session, writer, progress, readOnly, signal }
         break;
       case 'notice':
         notices += 1;
-        if (notices <= maxNotices) await deps.jobs.addNotices(job, [{ index: notices, message: event.message }]);
+        if (notices <= maxNotices) await deps.jobStore.addNotices(job, [{ index: notices, message: event.message }]);
         break;
       case 'end':
         // A statement without columns has a result set too: its command and what it affected.

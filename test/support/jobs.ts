@@ -2,6 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { VisibleDatabase } from '../../src/databases/databases.ts';
 import { startNotify } from '../../src/db/notify.ts';
 import type { Target } from '../../src/engines/engine.ts';
 import { createEngines } from '../../src/engines/registry.ts';
@@ -40,11 +41,16 @@ export async function createTestQueue() {
     const bus = createBus<Topic>();
     const notify = await startNotify({ connection: metadata.database, pool, bus, log: silent });
     const task = createRunQueryTask({
-      jobs: store,
-      results,
+      jobStore: store,
+      resultStore: results,
       blobs,
       log: silent,
-      resolveTarget: async () => ({ engine: engines.postgresql, target, readOnly: false }),
+      databases: {
+        // Rights and credentials have tests of their own; here every job runs on the one target.
+        requireDatabase: async (viewer) =>
+          ({ ownerId: viewer?.userId, role: null, system: false, readOnly: false }) as VisibleDatabase,
+        targetOf: async () => ({ engine: engines.postgresql, target }),
+      },
     });
     const running = startWorker({
       store,

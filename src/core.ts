@@ -1,0 +1,94 @@
+/**
+ * What the server and a worker stand on alike: the metadata, the bus, the engines, people's databases, the queue. Each
+ * process builds its own; app.ts and worker.ts add what makes them one or the other.
+ */
+import { join } from 'node:path';
+import type pg from 'pg';
+import type { Config } from './config.ts';
+import { createDatabases, type Databases } from './databases/databases.ts';
+import type { ConnectionConfig } from './db/connection.ts';
+import { verifyKeyring } from './db/master-keys.ts';
+import { createPool, createPrisma, type Prisma } from './db/metadata.ts';
+import { startNotify } from './db/notify.ts';
+import { createPlayground } from './db/playground.ts';
+import type { PlaygroundConnections } from './db/playground-setup.ts';
+import { createEngines, type Engines } from './engines/registry.ts';
+import { createJobStore, type JobStore } from './jobs/store.ts';
+import { type Bus, createBus } from './lib/bus.ts';
+import { createEgress } from './lib/egress.ts';
+import type { Keyring, MasterKey } from './lib/keyring.ts';
+import type { Service } from './lib/lifecycle.ts';
+import type { Log } from './lib/log.ts';
+import type { Topic } from './lib/topics.ts';
+import { type Access, createAccess } from './projects/access.ts';
+import { createResultStore, type ResultStore } from './queries/store.ts';
+import type { BlobStore } from './storage/blob-store.ts';
+import { createDiskStore } from './storage/disk.ts';
+
+export interface CoreDeps {
+  config: Config;
+  log: Log;
+  metadata: ConnectionConfig;
+  playground: PlaygroundConnections | null;
+  masterKeys: readonly [MasterKey, ...MasterKey[]];
+  /** Connections to the metadata at the most. */
+  poolSize: number;
+}
+
+export interface Core {
+  readonly log: Log;
+  readonly pool: pg.Pool;
+  readonly prisma: Prisma;
+  readonly bus: Bus<Topic>;
+  readonly keyring: Keyring;
+  readonly engines: Engines;
+  readonly projectAccess: Access;
+  readonly databases: Databases;
+  readonly jobStore: JobStore;
+  readonly resultStore: ResultStore;
+  readonly blobs: BlobStore;
+  /** In the order in which they were started. */
+  readonly running: Service[];
+}
+
+export async function buildCore({ config, log, metadata, playground, masterKeys, poolSize }: CoreDeps): Promise<Core> {
+  const bus = createBus<Topic>();
+  const pool = createPool({ connection: metadata, log, max: poolSize });
+  const running: Service[] = [{ stop: () => pool.end() }];
+  const keyring = await verifyKeyring(pool, masterKeys);
+  running.push(await startNotify({ connection: metadata, pool, bus, log }));
+  const prisma = createPrisma(pool);
+  const dial = createEgress({
+    allowPrivateHosts: config.allowPrivateHosts,
+    // Quarry's own servers are nobody's target, whatever the operator allows.
+    denied: () => [metadata, ...(playground ? [playground.admin] : [])],
+  });
+  const engines = createEngines({ dial });
+  const jobStore = createJobStore(pool);
+  const projectAccess = createAccess({ pool });
+  const databases = createDatabases({
+    pool,
+    prisma,
+    engines,
+    keyring,
+    playground: playground && createPlayground({ ...playground, log }),
+    projects: projectAccess,
+    onDisconnect: [(databaseId, client) => jobStore.cancelAllOf(client, databaseId)],
+    log,
+  });
+  running.push(databases);
+  return {
+    log,
+    pool,
+    prisma,
+    bus,
+    keyring,
+    engines,
+    projectAccess,
+    databases,
+    jobStore,
+    resultStore: createResultStore(pool),
+    blobs: createDiskStore({ directory: join(config.dataDir, 'files') }),
+    running,
+  };
+}

@@ -1,0 +1,49 @@
+/** What GraphiQL opens on: the main job, one tab a step. */
+import type { GraphiqlTab } from './graphiql.ts';
+
+const tab = (query: string): GraphiqlTab => ({ query: `${query.trim()}\n` });
+
+export const graphiqlTabs: readonly GraphiqlTab[] = [
+  tab(`
+# 1. Make an account; the first one is the administrator.
+#    Put the token into the Headers pane of the other tabs: { "authorization": "Bearer …" }
+mutation Register {
+  register(input: { email: "you@example.com", password: "correct horse battery", name: "You" }) {
+    auth { accessToken refreshToken user { id role } }
+  }
+}`),
+  tab(`
+# 2. The sample database MAKEYOURSPACE is there for everyone who is signed in.
+query Databases {
+  databases(first: 10) {
+    nodes {
+      id
+      name
+      tables(first: 5) {
+        totalCount
+        nodes { name comment columns { name dataType nullable } foreignKeys { referencedTableName } }
+      }
+    }
+  }
+}`),
+  tab(`
+# 3. SQL is a job: submit it, with the id of the database …
+mutation Submit($databaseId: ID!) {
+  submitQuery(input: { target: { databaseId: $databaseId }, sql: "select title, price, currency from posts order by price desc limit 100" }) {
+    job { id status }
+  }
+}`),
+  tab(`
+# 4. … watch it over WebSocket …
+subscription Watch($id: ID!) {
+  jobUpdated(id: $id) { status revision progress { rows bytes } error { code message line } }
+}`),
+  tab(`
+# 5. … and page through its rows.
+query Rows($id: ID!, $after: String) {
+  job(id: $id) {
+    status
+    result(index: 0) { rowCount columns { name dataType } rows(first: 20, after: $after) { rows endCursor hasNextPage } }
+  }
+}`),
+];

@@ -1,0 +1,87 @@
+/** The process that runs jobs: beside the API as its child, or anywhere with the metadata database's URL. */
+import type { Config } from './config.ts';
+import { buildCore } from './core.ts';
+import { StartError } from './db/start-error.ts';
+import { connectionOfUrl } from './db/url.ts';
+import { createTasks } from './jobs/tasks.ts';
+import { startWorker } from './jobs/worker.ts';
+import type { MasterKey } from './lib/keyring.ts';
+import { stopAll } from './lib/lifecycle.ts';
+import type { Log } from './lib/log.ts';
+import { Secret } from './lib/secret.ts';
+import { playgroundOfUrl } from './playground.ts';
+import type { WorkerHandover } from './worker-process.ts';
+
+export interface RunOptions {
+  config: Config;
+  log: Log;
+  /** Aborts when the process is to stop. */
+  signal: AbortSignal;
+}
+
+/** Connections for the claims, the heartbeats and the results of so many jobs. */
+const poolOf = (concurrency: number) => Math.min(4 + concurrency, 40);
+
+export async function run({ config, log, signal }: RunOptions): Promise<void> {
+  const handover = process.send ? await receive() : null;
+  const stop = handover ? AbortSignal.any([signal, parentGone()]) : signal;
+  const { metadata, playground, masterKeys } = handover ? ofParent(handover) : await ofConfig(config, log);
+  const core = await buildCore({
+    config,
+    log,
+    metadata,
+    playground,
+    masterKeys,
+    poolSize: poolOf(config.workerConcurrency),
+  });
+  const worker = startWorker({
+    store: core.jobStore,
+    bus: core.bus,
+    log,
+    tasks: createTasks(core),
+    concurrency: config.workerConcurrency,
+    maxParallelJobs: config.maxParallelJobs,
+  });
+  await aborted(stop);
+  await stopAll([...core.running, worker]);
+}
+
+const receive = (): Promise<WorkerHandover> =>
+  new Promise((resolve) => process.once('message', (message) => resolve(message as WorkerHandover)));
+
+/** A parent that was killed cannot tell: its channel closes. */
+function parentGone(): AbortSignal {
+  const gone = new AbortController();
+  process.once('disconnect', () => gone.abort());
+  return gone.signal;
+}
+
+export function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}
+
+const ofParent = ({ metadata, playground, masterKeys }: WorkerHandover) => ({
+  metadata,
+  playground,
+  masterKeys: masterKeys.map(({ id, key }) => ({ id, key: new Secret(Buffer.from(key, 'base64')) })) as [
+    MasterKey,
+    ...MasterKey[],
+  ],
+});
+
+async function ofConfig(config: Config, log: Log) {
+  if (!config.databaseUrl || !config.masterKeys) {
+    throw new StartError(
+      'A worker of its own needs DATABASE_URL and MASTER_KEYS: without them it is started by `npm start`',
+    );
+  }
+  const { masterKeys } = config;
+  return {
+    metadata: connectionOfUrl(config.databaseUrl.reveal(), 'DATABASE_URL'),
+    playground: await playgroundOfUrl({ config, masterKeys, log }),
+    masterKeys,
+  };
+}

@@ -41,6 +41,12 @@ export interface HostedDatabase {
   readonly feed: ConnectionConfig | null;
 }
 
+/** Random, so that nobody on the server guesses them. A caller who writes them down first can clean up after a crash. */
+export interface HostedNames {
+  readonly database: string;
+  readonly owner: string;
+}
+
 /** A role of a hosted database; its password is set anew at each lease. */
 export interface RoleOfDatabase extends Waiting {
   database: string;
@@ -51,9 +57,9 @@ export interface RoleOfDatabase extends Waiting {
 export interface Playground {
   /** The administrator, connected to no user's database. */
   readonly admin: ConnectionConfig;
-  createDatabase(options?: Waiting): Promise<HostedDatabase>;
-  /** Ends its sessions, slots and roles with it; no-op when it is gone. */
-  dropDatabase(name: string, options?: Waiting): Promise<void>;
+  createDatabase(options?: { names?: HostedNames } & Waiting): Promise<HostedDatabase>;
+  /** Ends its sessions, slots and roles with it, and the `owner` of one that was never made; no-op when it is gone. */
+  dropDatabase(name: string, options?: { owner?: string } & Waiting): Promise<void>;
   /** One more login that reads what the owner makes, also later, and sees and ends nobody else's sessions. */
   grantReader(options: { database: string } & Waiting): Promise<ConnectionConfig>;
   /** Removes a reader and ends its sessions; no-op when it is gone. */
@@ -68,6 +74,7 @@ export interface Playground {
 const hostedName = /^q_[0-9a-f]{20}$/;
 const ownedName = /^q_[0-9a-f]{20}(_read|_[0-9a-f]{12})?$/;
 const randomName = () => `q_${randomBytes(10).toString('hex')}`;
+export const hostedNames = (): HostedNames => ({ database: randomName(), owner: randomName() });
 /** How long a session may take to end, in ms. */
 const endMs = 5_000;
 
@@ -88,10 +95,10 @@ export function createPlayground({
   const playground: Playground = {
     admin,
 
-    async createDatabase({ signal } = {}) {
-      // Names that all users of the server could guess or find are names that say nothing.
-      const name = randomName();
-      const role = randomName();
+    async createDatabase({ names = hostedNames(), signal } = {}) {
+      const { database: name, owner: role } = names;
+      assertName(hostedName, name);
+      assertName(hostedName, role);
       const owner = { host, port, ssl, user: role, password: randomPassword(), database: name };
       try {
         await withAdmin({ signal }, async (client) => {
@@ -116,26 +123,27 @@ export function createPlayground({
           ALTER DEFAULT PRIVILEGES GRANT SELECT ON SEQUENCES TO ${role}_read`);
       } catch (error) {
         await playground
-          .dropDatabase(name)
+          .dropDatabase(name, { owner: role })
           .catch((fault: unknown) => log.error({ err: fault }, 'playground.drop_failed'));
-        await withAdmin({}, (client) => dropRoles(client, role)).catch((fault: unknown) =>
-          log.error({ err: fault }, 'playground.drop_failed'),
-        );
         throw error;
       }
       log.info({ database: name }, 'playground.database_created');
       return { name, owner, feed: feed && { ...feed, database: name } };
     },
 
-    async dropDatabase(name, { signal } = {}) {
+    async dropDatabase(name, { owner: named, signal } = {}) {
       assertName(hostedName, name);
+      if (named !== undefined) assertName(hostedName, named);
       await withAdmin({ signal }, async (client) => {
         const { rows } = await client.query<{ owner: string }>(
           'SELECT datdba::regrole::text AS owner FROM pg_database WHERE datname = $1',
           [name],
         );
         const owner = rows[0]?.owner;
-        if (owner === undefined) return;
+        if (owner === undefined) {
+          if (named !== undefined) await dropRoles(client, named);
+          return;
+        }
         // The owner may have made it a template; and a feed that reconnects would hold its slot again.
         await client.query(`ALTER DATABASE ${name} IS_TEMPLATE false ALLOW_CONNECTIONS false`);
         // FORCE refuses while a slot is in use, so its readers go first; the slots go with the database.
@@ -185,6 +193,8 @@ export function createPlayground({
       const owns = hostedName.test(role);
       await withAdmin({ signal }, async (client) => {
         await client.query('BEGIN');
+        // Two at once would meet in the same row of a catalogue, which is an error and no wait.
+        await client.query('SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', [role]);
         await client.query(`ALTER ROLE ${role} RESET ALL`);
         await client.query(`ALTER ROLE ${role} IN DATABASE ${database} RESET ALL`);
         await client.query(`ALTER ROLE ${role} PASSWORD ${pg.escapeLiteral(password)}`);

@@ -140,7 +140,7 @@ function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
 }
 
 /** A name of letters, digits, `-`, `_` and `.`, or an address. Numbers like 127.1 are left to the resolver, then checked. */
-function isHost(host: unknown): host is string {
+export function isHost(host: unknown): host is string {
   if (typeof host !== 'string') return false;
   if (isIP(host)) return !host.includes('%');
   return (

@@ -31,7 +31,7 @@ module.exports = {
       'jobs-below-features',
       'The queue knows no feature; jobs/tasks.ts only lists what features register.',
       { path: '^src/jobs/', pathNot: '(\\.graph|/tasks)\\.ts$' },
-      { path: `^src/(${features}|graph)/` },
+      { path: `^src/(${features}|graph)/`, pathNot: '^src/accounts/(viewer|policy)\\.ts$' },
     ),
     rule(
       'features-below-graph',
@@ -69,6 +69,7 @@ module.exports = {
   options: {
     parser: 'swc',
     tsPreCompilationDeps: true,
+    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'node', 'types', 'default'] },
     doNotFollow: { path: 'node_modules' },
     tsConfig: { fileName: 'tsconfig.json' },
   },

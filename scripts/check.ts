@@ -66,7 +66,7 @@ async function boundaries(): Promise<void> {
 }
 
 const checks: [string, () => Promise<unknown>][] = [
-  ['types', () => tool('tsc', '-p', '.')],
+  ['types', () => tool('node', 'node_modules/typescript-native/bin/tsc', '-p', '.')],
   ['format and lint', () => tool('biome', 'check', '.')],
   ['boundaries', boundaries],
   ['unused code', () => tool('knip', '--config', '.config/knip.json', '--no-progress')],

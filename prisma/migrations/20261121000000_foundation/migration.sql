@@ -296,4 +296,3 @@ CREATE INDEX "jobs_running" ON "jobs" ("owner_id", "lease_until") WHERE "status"
 
 ALTER TABLE "jobs" ADD CONSTRAINT "jobs_status" CHECK ("status" IN ('queued', 'running', 'succeeded', 'failed', 'cancelled'));
 ALTER TABLE "jobs" ADD CONSTRAINT "jobs_running_has_lease" CHECK (("status" = 'running') = ("lease_until" IS NOT NULL));
-ALTER TABLE "databases" ADD CONSTRAINT "databases_owned" CHECK ("system" OR "owner_id" IS NOT NULL OR "project_id" IS NOT NULL);

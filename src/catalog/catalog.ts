@@ -1,0 +1,460 @@
+/**
+ * The catalogues of the databases that a viewer sees. Every function asks first whether he sees the database, and reads
+ * through the loaders that his one operation has for it.
+ */
+import type { Viewer } from '../accounts/viewer.ts';
+import type {
+  Catalog,
+  ColumnStatistics,
+  Constraint,
+  Extension,
+  Policy,
+  QualifiedName,
+  Reach,
+  ReadOptions,
+  RelationKind,
+  Role,
+  RoutineName,
+  Schema,
+} from '../engines/catalog.ts';
+import { AppError, badInput, notFound } from '../lib/errors.ts';
+import { type Connection, connectionOf, type PageArguments, pageOf } from '../lib/pages.ts';
+import type { PartOfTable } from './ids.ts';
+import { type CatalogLoaders, createLoaders } from './loaders.ts';
+import {
+  type ColumnNode,
+  type EnumTypeNode,
+  type ForeignKeyNode,
+  type FunctionNode,
+  type IndexNode,
+  keyOf,
+  type SchemaNode,
+  type SequenceNode,
+  type TableNode,
+  type TriggerNode,
+} from './nodes.ts';
+
+/** One operation of one viewer: what it read is kept by its identity, and for it alone. */
+export interface CatalogRequest {
+  readonly viewer: Viewer | null;
+  readonly signal: AbortSignal;
+}
+
+export interface CatalogDatabase {
+  readonly id: string;
+  /** On a server that it shares with databases of others. */
+  readonly hosted: boolean;
+}
+
+export interface CatalogDeps<Database extends CatalogDatabase> {
+  readonly databases: {
+    /** Null where the viewer does not see it; asked once for each request and database. */
+    load(request: object, viewer: Viewer | null, databaseId: string): Promise<Database | null>;
+    /** @throws AppError CONNECTION_FAILED, TIMEOUT */
+    readCatalog<Value>(
+      database: Database,
+      work: (catalog: Catalog) => Promise<Value>,
+      options: ReadOptions,
+    ): Promise<Value>;
+  };
+}
+
+export interface TableArguments extends PageArguments {
+  search?: string | null | undefined;
+  kinds?: readonly RelationKind[] | null | undefined;
+}
+
+export interface FunctionArguments extends PageArguments {
+  search?: string | null | undefined;
+}
+
+export type CatalogService = ReturnType<typeof createCatalogService>;
+
+/** Every function throws AppError NOT_FOUND for a database that the viewer does not see, and whatever `read` throws. */
+export function createCatalogService<Database extends CatalogDatabase>({ databases }: CatalogDeps<Database>) {
+  const opened = new WeakMap<CatalogRequest, Map<string, Promise<Opened>>>();
+
+  interface Opened {
+    readonly loaders: CatalogLoaders;
+    readonly reach: Reach;
+    read<Value>(work: (catalog: Catalog) => Promise<Value>): Promise<Value>;
+  }
+
+  function open(request: CatalogRequest, databaseId: string): Promise<Opened> {
+    const ofRequest = opened.get(request) ?? new Map<string, Promise<Opened>>();
+    opened.set(request, ofRequest);
+    const known = ofRequest.get(databaseId) ?? openAnew(request, databaseId);
+    ofRequest.set(databaseId, known);
+    return known;
+  }
+
+  async function openAnew(request: CatalogRequest, databaseId: string): Promise<Opened> {
+    const { viewer, signal } = request;
+    const database = await databases.load(request, viewer, databaseId);
+    if (!database) throw notFound('Database');
+    const read = <Value>(work: (catalog: Catalog) => Promise<Value>) =>
+      databases.readCatalog(database, work, { signal });
+    return { loaders: createLoaders({ databaseId, read, signal }), reach: database.hosted ? 'OWN' : 'SERVER', read };
+  }
+
+  const loadersOf = async (request: CatalogRequest, databaseId: string) => (await open(request, databaseId)).loaders;
+
+  /** For look-ups by id, which cannot tell absent from not visible. */
+  async function visible<Found>(find: () => Promise<Found | null>): Promise<Found | null> {
+    try {
+      return await find();
+    } catch (error) {
+      if (error instanceof AppError && error.code === 'NOT_FOUND') return null;
+      throw error;
+    }
+  }
+
+  const service = {
+    async schemas(
+      request: CatalogRequest,
+      databaseId: string,
+      filter: { includeSystem: boolean },
+    ): Promise<SchemaNode[]> {
+      return (await loadersOf(request, databaseId)).schemas(filter);
+    },
+
+    async schema(request: CatalogRequest, databaseId: string, name: string): Promise<SchemaNode | null> {
+      const found = await (await loadersOf(request, databaseId)).schema.load(name);
+      return found && { databaseId, name };
+    },
+
+    /** @throws AppError NOT_FOUND when it was dropped meanwhile */
+    async schemaDetails(request: CatalogRequest, { databaseId, name }: SchemaNode): Promise<Schema> {
+      return present(await (await loadersOf(request, databaseId)).schema.load(name), 'Schema');
+    },
+
+    async tables(request: CatalogRequest, databaseId: string, args: TableArguments): Promise<Connection<TableNode>> {
+      const loaders = await loadersOf(request, databaseId);
+      const filter = filterOf(args);
+      return tableConnection(
+        args,
+        (page) => loaders.tables({ filter, page }),
+        () => loaders.tableCount(filter),
+      );
+    },
+
+    async tablesOfSchema(
+      request: CatalogRequest,
+      schema: SchemaNode,
+      args: TableArguments,
+    ): Promise<Connection<TableNode>> {
+      const loaders = await loadersOf(request, schema.databaseId);
+      const filter = filterOf(args);
+      return tableConnection(
+        args,
+        (page) => loaders.tablesOf({ filter, page }).load(schema.name),
+        () => loaders.tableCountOf(filter).load(schema.name),
+      );
+    },
+
+    async partitions(request: CatalogRequest, table: TableNode, args: PageArguments): Promise<Connection<TableNode>> {
+      const loaders = await loadersOf(request, table.databaseId);
+      return tableConnection(
+        args,
+        (page) => loaders.partitionsOf({ filter: {}, page }).load(table),
+        () => loaders.partitionCountOf.load(table),
+      );
+    },
+
+    /** Without a schema: in the default one. */
+    async table(
+      request: CatalogRequest,
+      databaseId: string,
+      { schema, name }: { schema?: string | null | undefined; name: string },
+    ): Promise<TableNode | null> {
+      const loaders = await loadersOf(request, databaseId);
+      const inSchema = schema ?? (await loaders.defaultSchema());
+      return inSchema === null ? null : loaders.table.load({ schema: inSchema, name });
+    },
+
+    async tableNamed(request: CatalogRequest, databaseId: string, name: QualifiedName): Promise<TableNode | null> {
+      return (await loadersOf(request, databaseId)).table.load(name);
+    },
+
+    /** The table that something was read from. @throws AppError NOT_FOUND when it was dropped meanwhile */
+    async tableOf(
+      request: CatalogRequest,
+      { databaseId, table }: { databaseId: string; table: QualifiedName },
+    ): Promise<TableNode> {
+      return present(await (await loadersOf(request, databaseId)).table.load(table), 'Table');
+    },
+
+    async columns(request: CatalogRequest, databaseId: string, table: QualifiedName): Promise<ColumnNode[]> {
+      return (await loadersOf(request, databaseId)).columns.load(table);
+    },
+
+    async column(
+      request: CatalogRequest,
+      databaseId: string,
+      { table, name }: PartOfTable,
+    ): Promise<ColumnNode | null> {
+      const columns = await service.columns(request, databaseId, table);
+      return columns.find((column) => column.name === name) ?? null;
+    },
+
+    async primaryKey(request: CatalogRequest, table: TableNode): Promise<ColumnNode[]> {
+      const columns = await service.columns(request, table.databaseId, table);
+      return columns
+        .filter(({ primaryKeyPosition }) => primaryKeyPosition !== null)
+        .sort((a, b) => (a.primaryKeyPosition ?? 0) - (b.primaryKeyPosition ?? 0));
+    },
+
+    /** In the order of the names; one that was dropped meanwhile is left out. */
+    async columnsNamed(
+      request: CatalogRequest,
+      databaseId: string,
+      table: QualifiedName,
+      names: readonly string[],
+    ): Promise<ColumnNode[]> {
+      const columns = new Map(
+        (await service.columns(request, databaseId, table)).map((column) => [column.name, column]),
+      );
+      return names.flatMap((name) => columns.get(name) ?? []);
+    },
+
+    /** The columns that foreign keys of this one point to. */
+    async references(request: CatalogRequest, { databaseId, table, name }: ColumnNode): Promise<ColumnNode[]> {
+      const loaders = await loadersOf(request, databaseId);
+      const pairs = (await loaders.foreignKeys.load(table)).flatMap(pairsOf).filter(({ from }) => from === name);
+      return columnsAt(
+        loaders,
+        pairs.map(({ key, to }) => ({ table: key.referenced, name: to })),
+      );
+    },
+
+    /** The columns whose foreign keys point to this one. */
+    async referringColumns(request: CatalogRequest, { databaseId, table, name }: ColumnNode): Promise<ColumnNode[]> {
+      const loaders = await loadersOf(request, databaseId);
+      const pairs = (await loaders.referencedBy.load(table)).flatMap(pairsOf).filter(({ to }) => to === name);
+      return columnsAt(
+        loaders,
+        pairs.map(({ key, from }) => ({ table: key.table, name: from })),
+      );
+    },
+
+    /** Null where nothing was gathered, or the credentials may not read it. */
+    async statistics(
+      request: CatalogRequest,
+      { databaseId, table, name }: ColumnNode,
+    ): Promise<ColumnStatistics | null> {
+      const statistics = await (await loadersOf(request, databaseId)).statistics.load(table);
+      return statistics.get(name) ?? null;
+    },
+
+    async indexes(request: CatalogRequest, table: TableNode): Promise<IndexNode[]> {
+      return (await loadersOf(request, table.databaseId)).indexes.load(table);
+    },
+
+    async index(request: CatalogRequest, databaseId: string, { table, name }: PartOfTable): Promise<IndexNode | null> {
+      const indexes = await (await loadersOf(request, databaseId)).indexes.load(table);
+      return indexes.find((index) => index.name === name) ?? null;
+    },
+
+    async constraints(request: CatalogRequest, table: TableNode): Promise<Constraint[]> {
+      return (await loadersOf(request, table.databaseId)).constraints.load(table);
+    },
+
+    async foreignKeys(request: CatalogRequest, table: TableNode): Promise<ForeignKeyNode[]> {
+      return (await loadersOf(request, table.databaseId)).foreignKeys.load(table);
+    },
+
+    async foreignKey(
+      request: CatalogRequest,
+      databaseId: string,
+      { table, name }: PartOfTable,
+    ): Promise<ForeignKeyNode | null> {
+      const keys = await (await loadersOf(request, databaseId)).foreignKeys.load(table);
+      return keys.find((key) => foreignKeyName(key) === name) ?? null;
+    },
+
+    async referencedBy(request: CatalogRequest, table: TableNode): Promise<ForeignKeyNode[]> {
+      return (await loadersOf(request, table.databaseId)).referencedBy.load(table);
+    },
+
+    async triggers(request: CatalogRequest, table: TableNode): Promise<TriggerNode[]> {
+      return (await loadersOf(request, table.databaseId)).triggers.load(table);
+    },
+
+    async policies(request: CatalogRequest, table: TableNode): Promise<Policy[]> {
+      return (await loadersOf(request, table.databaseId)).policies.load(table);
+    },
+
+    /** The query behind a view; null for everything else. */
+    async definition(request: CatalogRequest, table: TableNode): Promise<string | null> {
+      return (await loadersOf(request, table.databaseId)).definition.load(table);
+    },
+
+    /** Of a table or an index; null for what takes no room. */
+    async sizeBytes(request: CatalogRequest, databaseId: string, name: QualifiedName): Promise<number | null> {
+      return (await loadersOf(request, databaseId)).sizeBytes.load(name);
+    },
+
+    async functions(
+      request: CatalogRequest,
+      databaseId: string,
+      args: FunctionArguments,
+    ): Promise<Connection<FunctionNode>> {
+      const loaders = await loadersOf(request, databaseId);
+      const filter = args.search ? { search: args.search } : {};
+      return functionConnection(
+        args,
+        (page) => loaders.functions({ filter, page }),
+        () => loaders.functionCount(filter),
+      );
+    },
+
+    async functionsOfSchema(
+      request: CatalogRequest,
+      schema: SchemaNode,
+      args: PageArguments,
+    ): Promise<Connection<FunctionNode>> {
+      const loaders = await loadersOf(request, schema.databaseId);
+      return functionConnection(
+        args,
+        (page) => loaders.functionsOf({ filter: {}, page }).load(schema.name),
+        () => loaders.functionCountOf.load(schema.name),
+      );
+    },
+
+    async functionNamed(request: CatalogRequest, databaseId: string, name: RoutineName): Promise<FunctionNode | null> {
+      return (await loadersOf(request, databaseId)).function.load(name);
+    },
+
+    async enums(request: CatalogRequest, databaseId: string): Promise<EnumTypeNode[]> {
+      return (await loadersOf(request, databaseId)).enums();
+    },
+
+    async enumsOfSchema(request: CatalogRequest, { databaseId, name }: SchemaNode): Promise<EnumTypeNode[]> {
+      return (await loadersOf(request, databaseId)).enumsOf.load(name);
+    },
+
+    async enumNamed(request: CatalogRequest, databaseId: string, name: QualifiedName): Promise<EnumTypeNode | null> {
+      return (await loadersOf(request, databaseId)).enumType.load(name);
+    },
+
+    async sequences(request: CatalogRequest, { databaseId, name }: SchemaNode): Promise<SequenceNode[]> {
+      return (await loadersOf(request, databaseId)).sequencesOf.load(name);
+    },
+
+    async defaultSchema(request: CatalogRequest, databaseId: string): Promise<string | null> {
+      return (await loadersOf(request, databaseId)).defaultSchema();
+    },
+
+    async databaseSizeBytes(request: CatalogRequest, databaseId: string): Promise<number | null> {
+      return (await loadersOf(request, databaseId)).databaseSizeBytes();
+    },
+
+    async extensions(request: CatalogRequest, databaseId: string): Promise<Extension[]> {
+      return (await loadersOf(request, databaseId)).extensions();
+    },
+
+    /** On a shared server nobody is told of the others there. */
+    async roles(request: CatalogRequest, databaseId: string): Promise<Role[]> {
+      const { read, reach } = await open(request, databaseId);
+      return read((catalog) => catalog.roles(reach, { signal: request.signal }));
+    },
+
+    /** On a shared server: itself alone. */
+    async serverDatabases(request: CatalogRequest, databaseId: string): Promise<string[]> {
+      const { read, reach } = await open(request, databaseId);
+      return read((catalog) => catalog.serverDatabases(reach, { signal: request.signal }));
+    },
+
+    visible,
+  };
+  return service;
+}
+
+/** What an id calls a foreign key; where an engine gives it no name, its columns tell it apart. */
+export const foreignKeyName = ({ name, columns }: { name: string | null; columns: readonly string[] }): string =>
+  name ?? JSON.stringify(columns);
+
+const present = <Found>(found: Found | null, what: string): Found => {
+  if (found === null) throw notFound(what);
+  return found;
+};
+
+const pairsOf = (key: ForeignKeyNode) =>
+  key.columns.map((from, place) => ({ key, from, to: key.referencedColumns[place] ?? null }));
+
+/** The columns that are still there; each once. */
+async function columnsAt(
+  loaders: CatalogLoaders,
+  places: readonly { table: QualifiedName; name: string | null }[],
+): Promise<ColumnNode[]> {
+  const found = await Promise.all(
+    places.map(async ({ table, name }) => (await loaders.columns.load(table)).find((column) => column.name === name)),
+  );
+  return [...new Set(found)].filter((column) => column !== undefined);
+}
+
+const filterOf = ({ search, kinds }: TableArguments) => ({
+  ...(search ? { search } : {}),
+  ...(kinds ? { kinds } : {}),
+});
+
+/** @throws AppError BAD_USER_INPUT for a cursor that is not of this list */
+function nameOf(cursor: string, parts: number, path: string): string[] {
+  try {
+    const value: unknown = JSON.parse(cursor);
+    if (Array.isArray(value) && value.length === parts && value.every((part) => typeof part === 'string')) return value;
+  } catch {
+    // Any text may be given as a cursor; the refusal is below.
+  }
+  throw badInput({ path, message: 'not a cursor of this list' });
+}
+
+async function connection<Node extends Name, Name extends QualifiedName>(
+  args: PageArguments,
+  parse: (cursor: string, path: string) => Name,
+  read: (page: {
+    limit: number;
+    backward: boolean;
+    after: Name | undefined;
+    before: Name | undefined;
+  }) => Promise<Node[]>,
+  totalCount: () => Promise<number>,
+): Promise<Connection<Node>> {
+  const page = pageOf(args);
+  const after = page.after === null ? undefined : parse(page.after, 'after');
+  const before = page.before === null ? undefined : parse(page.before, 'before');
+  const found = await read({ limit: page.limit + 1, backward: page.backward, after, before });
+  return connectionOf(page, found, cursorOf, totalCount);
+}
+
+const cursorOf = (node: QualifiedName | RoutineName): string => keyOf(node);
+
+const tableConnection = (
+  args: PageArguments,
+  read: Parameters<typeof connection<TableNode, QualifiedName>>[2],
+  totalCount: () => Promise<number>,
+) =>
+  connection<TableNode, QualifiedName>(
+    args,
+    (cursor, path) => {
+      const [schema = '', name = ''] = nameOf(cursor, 2, path);
+      return { schema, name };
+    },
+    read,
+    totalCount,
+  );
+
+const functionConnection = (
+  args: PageArguments,
+  read: Parameters<typeof connection<FunctionNode, RoutineName>>[2],
+  totalCount: () => Promise<number>,
+) =>
+  connection<FunctionNode, RoutineName>(
+    args,
+    (cursor, path) => {
+      const [schema = '', name = '', identity = ''] = nameOf(cursor, 3, path);
+      return { schema, name, identity };
+    },
+    read,
+    totalCount,
+  );

@@ -1,0 +1,117 @@
+/** What a database holds, as fields of its type. Each asks the target, so each is null where that is down. */
+import { DatabaseType } from '../databases/databases.graph.ts';
+import type { Extension, Role } from '../engines/catalog.ts';
+import { builder } from '../graph/builder.ts';
+import {
+  EnumTypeType,
+  FunctionConnection,
+  FunctionEdge,
+  FunctionType,
+  SchemaType,
+  TableConnection,
+  TableEdge,
+  TableKindEnum,
+  TableType,
+} from './types.graph.ts';
+
+const DatabaseRoleType = builder.objectRef<Role>('DatabaseRole').implement({
+  rights: 'parent',
+  fields: (t) => ({
+    name: t.exposeString('name'),
+    canLogin: t.exposeBoolean('canLogin', { nullable: true }),
+    superuser: t.exposeBoolean('superuser', { nullable: true }),
+    createDatabase: t.exposeBoolean('createDatabase', { nullable: true }),
+    createRole: t.exposeBoolean('createRole', { nullable: true }),
+    memberOf: t.exposeStringList('memberOf'),
+  }),
+});
+
+const ExtensionType = builder.objectRef<Extension>('Extension').implement({
+  rights: 'parent',
+  fields: (t) => ({
+    name: t.exposeString('name'),
+    version: t.exposeString('version'),
+    schema: t.exposeString('schema', { nullable: true }),
+    comment: t.exposeString('comment', { nullable: true }),
+  }),
+});
+
+const search = 'A part of the name, in whatever case.';
+
+builder.objectFields(DatabaseType, (t) => ({
+  defaultSchema: t.string({
+    nullable: true,
+    description: 'What an absent `schema` means: public, or the user’s own; null where there is none.',
+    resolve: ({ id }, _args, context) => context.services.catalog.defaultSchema(context, id),
+  }),
+  sizeBytes: t.field({
+    type: 'BigInt',
+    nullable: true,
+    resolve: ({ id }, _args, context) => context.services.catalog.databaseSizeBytes(context, id),
+  }),
+  schemas: t.field({
+    type: [SchemaType],
+    nullable: true,
+    args: { includeSystem: t.arg.boolean({ defaultValue: false }) },
+    resolve: ({ id }, { includeSystem }, context) =>
+      context.services.catalog.schemas(context, id, { includeSystem: includeSystem ?? false }),
+  }),
+  schema: t.field({
+    type: SchemaType,
+    nullable: true,
+    args: { name: t.arg.string({ required: true }) },
+    resolve: ({ id }, { name }, context) => context.services.catalog.schema(context, id, name),
+  }),
+  tables: t.connection(
+    {
+      type: TableType,
+      nullable: true,
+      description: 'Those of all schemas but the system’s, in the order of schema and name.',
+      args: { search: t.arg.string({ description: search }), kinds: t.arg({ type: [TableKindEnum] }) },
+      resolve: ({ id }, args, context) => context.services.catalog.tables(context, id, args),
+    },
+    TableConnection,
+    TableEdge,
+  ),
+  table: t.field({
+    type: TableType,
+    nullable: true,
+    args: {
+      schema: t.arg.string({ description: 'The default schema when absent.' }),
+      name: t.arg.string({ required: true }),
+    },
+    resolve: ({ id }, args, context) => context.services.catalog.table(context, id, args),
+  }),
+  functions: t.connection(
+    {
+      type: FunctionType,
+      nullable: true,
+      description: 'Those of all schemas but the system’s, in the order of schema, name and arguments.',
+      args: { search: t.arg.string({ description: search }) },
+      resolve: ({ id }, args, context) => context.services.catalog.functions(context, id, args),
+    },
+    FunctionConnection,
+    FunctionEdge,
+  ),
+  enums: t.field({
+    type: [EnumTypeType],
+    nullable: true,
+    resolve: ({ id }, _args, context) => context.services.catalog.enums(context, id),
+  }),
+  roles: t.field({
+    type: [DatabaseRoleType],
+    nullable: true,
+    description: 'Without the server’s own; of a hosted database those alone that its credentials have.',
+    resolve: ({ id }, _args, context) => context.services.catalog.roles(context, id),
+  }),
+  extensions: t.field({
+    type: [ExtensionType],
+    nullable: true,
+    resolve: ({ id }, _args, context) => context.services.catalog.extensions(context, id),
+  }),
+  serverDatabases: t.stringList({
+    nullable: true,
+    description: 'Siblings on the same server that the credentials can enter; of a hosted one itself alone.',
+    resolve: ({ id }, _args, context) => context.services.catalog.serverDatabases(context, id),
+  }),
+}));

@@ -1,0 +1,186 @@
+/**
+ * What one operation reads of one catalogue: whatever a level of a query asks for is one read a kind, and nothing is
+ * read twice.
+ */
+import DataLoader from 'dataloader';
+import type {
+  Catalog,
+  PageRequest,
+  QualifiedName,
+  Relation,
+  RelationFilter,
+  RelationsWithin,
+  Routine,
+  RoutineFilter,
+  RoutineName,
+  Schema,
+  Within,
+} from '../engines/catalog.ts';
+import { type FunctionNode, keyOf, type SchemaNode, type TableNode } from './nodes.ts';
+
+export interface LoadersDeps {
+  readonly databaseId: string;
+  /** Runs one read on the open catalogue. */
+  read<Value>(work: (catalog: Catalog) => Promise<Value>): Promise<Value>;
+}
+
+export interface RelationPageArguments {
+  readonly filter: RelationFilter;
+  readonly page: PageRequest<QualifiedName>;
+}
+
+export interface RoutinePageArguments {
+  readonly filter: RoutineFilter;
+  readonly page: PageRequest<RoutineName>;
+}
+
+export type CatalogLoaders = ReturnType<typeof createLoaders>;
+
+type ReadOf<Key, Value> = (catalog: Catalog, keys: readonly Key[]) => Promise<Value[]>;
+
+export function createLoaders({ databaseId, read, signal }: LoadersDeps & { readonly signal: AbortSignal }) {
+  const options = { signal };
+
+  const byText = <Value>(work: ReadOf<string, Value>) =>
+    new DataLoader<string, Value>((keys) => read((catalog) => work(catalog, keys)));
+  const byName = <Name extends QualifiedName, Value>(work: ReadOf<Name, Value>) =>
+    new DataLoader<Name, Value, string>((keys) => read((catalog) => work(catalog, keys)), { cacheKeyFn: keyOf });
+
+  const node = <Item extends object>(item: Item) => ({ ...item, databaseId });
+  const nodeOrNull = <Item extends object>(item: Item | null) => item && node(item);
+  const nodes = <Item extends object>(items: readonly Item[]) => items.map(node);
+  /** Lists in the order of the tables asked for; each object is given its table. */
+  const ofTables =
+    <Item extends object>(work: ReadOf<QualifiedName, Item[]>): ReadOf<QualifiedName, (Item & OfTable)[]> =>
+    async (catalog, tables) =>
+      (await work(catalog, tables)).map((items, place) =>
+        items.map((item) => ({ ...item, databaseId, table: tables[place]! })),
+      );
+
+  const schema = byText<Schema | null>((catalog, names) => catalog.schemasByName(names, options));
+  const table = byName<QualifiedName, TableNode | null>(async (catalog, names) =>
+    (await catalog.relationsByName(names, options)).map(nodeOrNull),
+  );
+  const fn = byName<RoutineName, FunctionNode | null>(async (catalog, names) =>
+    (await catalog.routinesByName(names, options)).map(nodeOrNull),
+  );
+
+  const tablePages = (within: RelationsWithin, { filter, page }: RelationPageArguments) =>
+    read(async (catalog) =>
+      (await catalog.relationPages(within, filter, page, options)).map((found: Relation[]) =>
+        primed(table, nodes(found)),
+      ),
+    );
+  const functionPages = (within: Within, { filter, page }: RoutinePageArguments) =>
+    read(async (catalog) =>
+      (await catalog.routinePages(within, filter, page, options)).map((found: Routine[]) => primed(fn, nodes(found))),
+    );
+
+  return {
+    schema,
+    table,
+    function: fn,
+    enumType: byName(async (catalog, names) => (await catalog.enumsByName(names, options)).map(nodeOrNull)),
+
+    columns: byName(ofTables((catalog, tables) => catalog.columns(tables, options))),
+    statistics: byName((catalog, tables: readonly QualifiedName[]) => catalog.statistics(tables, options)),
+    indexes: byName(ofTables((catalog, tables) => catalog.indexes(tables, options))),
+    constraints: byName((catalog, tables: readonly QualifiedName[]) => catalog.constraints(tables, options)),
+    foreignKeys: byName(async (catalog, tables: readonly QualifiedName[]) =>
+      (await catalog.foreignKeys(tables, options)).map(nodes),
+    ),
+    referencedBy: byName(async (catalog, tables: readonly QualifiedName[]) =>
+      (await catalog.referencedBy(tables, options)).map(nodes),
+    ),
+    triggers: byName(async (catalog, tables: readonly QualifiedName[]) =>
+      (await catalog.triggers(tables, options)).map(nodes),
+    ),
+    policies: byName((catalog, tables: readonly QualifiedName[]) => catalog.policies(tables, options)),
+    definition: byName((catalog, tables: readonly QualifiedName[]) => catalog.definitions(tables, options)),
+    sizeBytes: byName((catalog, names: readonly QualifiedName[]) => catalog.sizesBytes(names, options)),
+
+    defaultSchema: once(() => read((catalog) => catalog.defaultSchema(options))),
+    databaseSizeBytes: once(() => read((catalog) => catalog.databaseSizeBytes(options))),
+    extensions: once(() => read((catalog) => catalog.extensions(options))),
+    schemas: memoized(async (filter: { includeSystem: boolean }): Promise<SchemaNode[]> => {
+      const schemas = await read((catalog) => catalog.schemas(filter, options));
+      for (const found of schemas) schema.prime(found.name, found);
+      return schemas.map(({ name }) => ({ databaseId, name }));
+    }),
+
+    tables: memoized((args: RelationPageArguments) => tablePages({ database: true }, args).then(first)),
+    tableCount: memoized((filter: RelationFilter) =>
+      read((catalog) => catalog.relationCounts({ database: true }, filter, options)).then(first),
+    ),
+    // A loader for each set of arguments: schemas that are asked the same are one read.
+    tablesOf: memoized((args: RelationPageArguments) =>
+      batched<string, TableNode[]>((schemas) => tablePages({ schemas }, args)),
+    ),
+    tableCountOf: memoized((filter: RelationFilter) =>
+      byText((catalog, schemas) => catalog.relationCounts({ schemas }, filter, options)),
+    ),
+    partitionsOf: memoized((args: RelationPageArguments) =>
+      batched<QualifiedName, TableNode[]>((partitionsOf) => tablePages({ partitionsOf }, args), keyOf),
+    ),
+    partitionCountOf: byName((catalog, partitionsOf: readonly QualifiedName[]) =>
+      catalog.relationCounts({ partitionsOf }, {}, options),
+    ),
+
+    functions: memoized((args: RoutinePageArguments) => functionPages({ database: true }, args).then(first)),
+    functionCount: memoized((filter: RoutineFilter) =>
+      read((catalog) => catalog.routineCounts({ database: true }, filter, options)).then(first),
+    ),
+    functionsOf: memoized((args: RoutinePageArguments) =>
+      batched<string, FunctionNode[]>((schemas) => functionPages({ schemas }, args)),
+    ),
+    functionCountOf: byText((catalog, schemas) => catalog.routineCounts({ schemas }, {}, options)),
+
+    enums: once(() =>
+      read((catalog) => catalog.enums({ database: true }, options))
+        .then(first)
+        .then(nodes),
+    ),
+    enumsOf: byText(async (catalog, schemas) => (await catalog.enums({ schemas }, options)).map(nodes)),
+    sequencesOf: byText(async (catalog, schemas) => (await catalog.sequences(schemas, options)).map(nodes)),
+  };
+}
+
+interface OfTable {
+  readonly databaseId: string;
+  readonly table: QualifiedName;
+}
+
+/** Keeps what a page gave for whoever asks for it by name. */
+function primed<Name extends QualifiedName, Node extends Name>(
+  loader: DataLoader<Name, Node | null, string>,
+  found: Node[],
+): Node[] {
+  for (const one of found) loader.prime(one, one);
+  return found;
+}
+
+const batched = <Key, Value>(work: (keys: readonly Key[]) => Promise<Value[]>, cacheKeyFn?: (key: Key) => string) =>
+  new DataLoader<Key, Value, Key | string>(work, cacheKeyFn && { cacheKeyFn });
+
+const first = <Value>([value]: readonly Value[]): Value => value!;
+
+function once<Value>(work: () => Promise<Value>): () => Promise<Value> {
+  let value: Promise<Value> | undefined;
+  return () => {
+    value ??= work();
+    return value;
+  };
+}
+
+/** One value for each set of arguments, for as long as the operation lasts. */
+function memoized<Arguments, Value>(work: (args: Arguments) => Value): (args: Arguments) => Value {
+  const values = new Map<string, Value>();
+  return (args) => {
+    const key = JSON.stringify(args);
+    const known = values.get(key);
+    if (known !== undefined) return known;
+    const value = work(args);
+    values.set(key, value);
+    return value;
+  };
+}

@@ -1,0 +1,112 @@
+/** Tables, views and whatever else has rows; what hangs off one is described in the files beside. */
+import { DatabaseType } from '../databases/databases.graph.ts';
+import { builder } from '../graph/builder.ts';
+import { registerNode } from '../graph/nodes.ts';
+import { notFound } from '../lib/errors.ts';
+import { readQualifiedId, tableId } from './ids.ts';
+import {
+  ColumnType,
+  ConstraintType,
+  ForeignKeyType,
+  IndexType,
+  PolicyType,
+  SchemaType,
+  TableConnection,
+  TableEdge,
+  TableKindEnum,
+  TableType,
+  TriggerType,
+} from './types.graph.ts';
+
+TableType.implement({
+  rights: 'database:see',
+  interfaces: [builder.nodeInterfaceRef()],
+  fields: (t) => ({
+    id: t.id({ resolve: (table) => tableId(table.databaseId, table) }),
+    name: t.exposeString('name'),
+    kind: t.expose('kind', { type: TableKindEnum }),
+    schema: t.field({ type: SchemaType, resolve: ({ databaseId, schema }) => ({ databaseId, name: schema }) }),
+    database: t.field({
+      type: DatabaseType,
+      resolve: async ({ databaseId }, _args, context) => {
+        const database = await context.services.databases.load(context, context.viewer, databaseId);
+        if (!database) throw notFound('Database');
+        return database;
+      },
+    }),
+    owner: t.exposeString('owner', { nullable: true }),
+    comment: t.exposeString('comment', { nullable: true }),
+    estimatedRows: t.expose('estimatedRows', {
+      type: 'BigInt',
+      nullable: true,
+      description: 'The planner’s estimate; null while it has none.',
+    }),
+    sizeBytes: t.field({
+      type: 'BigInt',
+      nullable: true,
+      description: 'With its indexes, its large values and its partitions; null for what takes no room.',
+      resolve: (table, _args, context) => context.services.catalog.sizeBytes(context, table.databaseId, table),
+    }),
+    columns: t.field({
+      type: [ColumnType],
+      resolve: (table, _args, context) => context.services.catalog.columns(context, table.databaseId, table),
+    }),
+    column: t.field({
+      type: ColumnType,
+      nullable: true,
+      args: { name: t.arg.string({ required: true }) },
+      resolve: (table, { name }, context) =>
+        context.services.catalog.column(context, table.databaseId, { table, name }),
+    }),
+    primaryKey: t.field({
+      type: [ColumnType],
+      description: 'In the order of the key.',
+      resolve: (table, _args, context) => context.services.catalog.primaryKey(context, table),
+    }),
+    indexes: t.field({
+      type: [IndexType],
+      resolve: (table, _args, context) => context.services.catalog.indexes(context, table),
+    }),
+    constraints: t.field({
+      type: [ConstraintType],
+      resolve: (table, _args, context) => context.services.catalog.constraints(context, table),
+    }),
+    foreignKeys: t.field({
+      type: [ForeignKeyType],
+      resolve: (table, _args, context) => context.services.catalog.foreignKeys(context, table),
+    }),
+    referencedBy: t.field({
+      type: [ForeignKeyType],
+      description: 'Foreign keys that point here, the table’s own among them; what partitions inherit is left out.',
+      resolve: (table, _args, context) => context.services.catalog.referencedBy(context, table),
+    }),
+    triggers: t.field({
+      type: [TriggerType],
+      resolve: (table, _args, context) => context.services.catalog.triggers(context, table),
+    }),
+    policies: t.field({
+      type: [PolicyType],
+      resolve: (table, _args, context) => context.services.catalog.policies(context, table),
+    }),
+    partitions: t.connection(
+      {
+        type: TableType,
+        description: 'One level down.',
+        resolve: (table, args, context) => context.services.catalog.partitions(context, table, args),
+      },
+      TableConnection,
+      TableEdge,
+    ),
+    definition: t.string({
+      nullable: true,
+      description: 'The query behind a view.',
+      resolve: (table, _args, context) => context.services.catalog.definition(context, table),
+    }),
+  }),
+});
+
+registerNode('Table', async (context, parts) => {
+  const { catalog } = context.services;
+  const id = readQualifiedId(parts);
+  return id && catalog.visible(() => catalog.tableNamed(context, id.databaseId, id.name));
+});

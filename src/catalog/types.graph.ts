@@ -1,0 +1,39 @@
+/** The catalogue's types by name, so that each can be described in a file of its own and point to any other. */
+import type { ColumnStatistics, Constraint, Policy } from '../engines/catalog.ts';
+import { relationKinds } from '../engines/catalog.ts';
+import { builder } from '../graph/builder.ts';
+import { enumOf } from '../graph/enums.ts';
+import type {
+  ColumnNode,
+  EnumTypeNode,
+  ForeignKeyNode,
+  FunctionNode,
+  IndexNode,
+  SchemaNode,
+  SequenceNode,
+  TableNode,
+  TriggerNode,
+} from './nodes.ts';
+
+export const SchemaType = builder.objectRef<SchemaNode>('Schema');
+export const TableType = builder.objectRef<TableNode>('Table');
+export const ColumnType = builder.objectRef<ColumnNode>('Column');
+export const ColumnStatisticsType = builder.objectRef<ColumnStatistics>('ColumnStatistics');
+export const IndexType = builder.objectRef<IndexNode>('Index');
+export const ConstraintType = builder.objectRef<Constraint>('Constraint');
+export const ForeignKeyType = builder.objectRef<ForeignKeyNode>('ForeignKey');
+export const TriggerType = builder.objectRef<TriggerNode>('Trigger');
+export const PolicyType = builder.objectRef<Policy>('Policy');
+export const FunctionType = builder.objectRef<FunctionNode>('Function');
+export const EnumTypeType = builder.objectRef<EnumTypeNode>('EnumType');
+export const SequenceType = builder.objectRef<SequenceNode>('Sequence');
+
+export const TableKindEnum = enumOf('TableKind', relationKinds);
+
+export const TableEdge = builder.edgeObject({ type: TableType, name: 'TableEdge' });
+export const TableConnection = builder.connectionObject({ type: TableType, name: 'TableConnection' }, TableEdge);
+export const FunctionEdge = builder.edgeObject({ type: FunctionType, name: 'FunctionEdge' });
+export const FunctionConnection = builder.connectionObject(
+  { type: FunctionType, name: 'FunctionConnection' },
+  FunctionEdge,
+);

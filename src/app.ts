@@ -121,6 +121,7 @@ function buildServices({
     prisma,
     engines: core.engines,
     accounts,
+    access: core.projectAccess,
     projects: createProjects({ pool, prisma, access: core.projectAccess }),
     databases,
     jobs: createJobs({ store: jobStore, bus }),

@@ -4,6 +4,7 @@ import type { Databases } from './databases/databases.ts';
 import type { Prisma } from './db/metadata.ts';
 import type { Engines } from './engines/registry.ts';
 import type { Jobs } from './jobs/jobs.ts';
+import type { Access } from './projects/access.ts';
 import type { Projects } from './projects/projects.ts';
 import type { Queries } from './queries/queries.ts';
 
@@ -21,6 +22,7 @@ export interface Services {
   readonly engines: Engines;
   readonly accounts: Accounts;
   readonly databases: Databases;
+  readonly access: Access;
   readonly projects: Projects;
   readonly jobs: Jobs;
   readonly queries: Queries;

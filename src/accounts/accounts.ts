@@ -5,7 +5,7 @@ import { type Prisma, transaction } from '../db/metadata.ts';
 import { ringInTransaction } from '../db/notify.ts';
 import type { Bus } from '../lib/bus.ts';
 import { AppError, badInput, notFound } from '../lib/errors.ts';
-import { encodeId, uuidOf } from '../lib/ids.ts';
+import { encodeId } from '../lib/ids.ts';
 import type { Keyring } from '../lib/keyring.ts';
 import type { Service } from '../lib/lifecycle.ts';
 import type { Topic } from '../lib/topics.ts';
@@ -54,7 +54,7 @@ export interface LoginInput {
 export interface LogoutInput {
   /** All sessions of the viewer. */
   everywhere?: boolean | null | undefined;
-  /** One of them; absent: the one that asks. */
+  /** The UUID of one of them; absent: of the one that asks. */
   sessionId?: string | null | undefined;
 }
 
@@ -245,10 +245,8 @@ export function createAccounts({
       const { userId } = viewer;
       if (everywhere && sessionId != null)
         throw badInput({ path: 'input.sessionId', message: 'not together with everywhere' });
-      const one = sessionId == null ? viewer.sessionId : uuidOf('Session', sessionId);
-      if (!one) throw notFound('Session');
       const ended = await transaction(pool, async (client) => {
-        const ids = await store.endSessions(client, userId, everywhere ? null : one);
+        const ids = await store.endSessions(client, userId, everywhere ? null : (sessionId ?? viewer.sessionId));
         await ringEnded(client, ids);
         for (const id of ids) {
           await record(client, {
@@ -304,7 +302,6 @@ export function createAccounts({
     jwks: () => accessTokens.jwks(),
     async stop() {
       sessions[Symbol.dispose]();
-      await hasher.stop();
     },
   };
 }

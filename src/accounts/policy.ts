@@ -38,6 +38,7 @@ const table = {
   'project:see': members,
   'project:edit': ['owner', 'editor'],
   'project:manage': ['owner'],
+  'project:leave': members,
 
   'database:see': [...members, 'guest'],
   'database:query': [...members, 'guest'],

@@ -2,7 +2,8 @@
 import type { Session, User } from '../db/generated/prisma/client.ts';
 import type { Executor, Prisma } from '../db/metadata.ts';
 import { uuidv7 } from '../lib/ids.ts';
-import type { Caller, UserRole } from './viewer.ts';
+import { emailKeyOf } from './email.ts';
+import { type Caller, roleOfText, type UserRole } from './viewer.ts';
 
 export type { Session, User };
 
@@ -11,11 +12,6 @@ export const maxSessions = 100;
 
 const loadedAtOnce = 500;
 const maxUserAgentCharacters = 512;
-
-/** What tells two addresses apart: NFKC, lower case, trimmed. */
-export const emailKeyOf = (email: string): string => email.normalize('NFKC').trim().toLowerCase();
-
-export const roleOfText = (role: string): UserRole => (role === 'admin' ? 'admin' : 'member');
 
 export async function findSignIn(client: Executor, email: string) {
   const { rows } = await client.query<{ id: string; passwordHash: string; disabled: boolean }>(

@@ -2,6 +2,9 @@
 
 export type UserRole = 'admin' | 'member';
 
+/** From the metadata; what is not known there grants least. */
+export const roleOfText = (role: string): UserRole => (role === 'admin' ? 'admin' : 'member');
+
 export interface Viewer {
   readonly userId: string;
   readonly role: UserRole;

@@ -13,6 +13,7 @@ import { createLog } from '../../src/lib/log.ts';
 import { Secret } from '../../src/lib/secret.ts';
 import type { Topic } from '../../src/lib/topics.ts';
 import { createAccess } from '../../src/projects/access.ts';
+import { createProjects } from '../../src/projects/projects.ts';
 import { createTestDatabase } from '../support/databases.ts';
 
 export const issuer = 'http://quarry.test';
@@ -62,13 +63,15 @@ export async function createWorld() {
       settings,
       ...(clock && { clock }),
     });
+    const projects = createProjects({ pool, prisma, access });
     opened.push(async () => {
       await accounts.stop();
+      await hasher.stop();
       await notify.stop();
       await prisma.$disconnect();
       await pool.end();
     });
-    return { accounts, access, pool, prisma, bus, settings };
+    return { accounts, projects, access, pool, prisma, bus, settings };
   }
 
   const replica = await startReplica();

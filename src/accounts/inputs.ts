@@ -1,0 +1,50 @@
+/** What is taken from a client about accounts, checked once where it comes in. */
+import { z } from 'zod';
+import { passwordFault } from './passwords.ts';
+import { settingsBounds } from './settings.ts';
+
+const maxEmailCharacters = 254;
+const maxNameCharacters = 100;
+
+/** An address that mail can be sent to (RFC 5321 has the length). */
+const emailAddress = z
+  .string()
+  .trim()
+  .max(maxEmailCharacters, `at most ${maxEmailCharacters} characters`)
+  .pipe(z.email('an address such as ann@example.com'));
+
+/** To sign in any text may be tried, as far as the database can compare it. */
+export const triedAddress = z
+  .string()
+  .max(maxEmailCharacters, `at most ${maxEmailCharacters} characters`)
+  .refine((text) => !text.includes('\0'), 'text without NUL');
+
+const newPassword = z.string().superRefine((password, context) => {
+  const message = passwordFault(password);
+  if (message) context.addIssue({ code: 'custom', message });
+});
+
+/** One line of visible text. */
+export const displayName = z
+  .string()
+  .trim()
+  .min(1, 'at least one character')
+  .max(maxNameCharacters, `at most ${maxNameCharacters} characters`)
+  .regex(/^\P{Cc}*$/u, 'text without control characters');
+
+const within = ({ min, max }: { readonly min: number; readonly max: number }) =>
+  z
+    .int()
+    .refine((value) => value >= min && value <= max, `from ${min} to ${max}`)
+    .nullish();
+
+/** The type's own, and not a field's each: so that all faults are told at once. */
+export const registerInput = z.object({ email: emailAddress, password: newPassword, name: displayName.nullish() });
+
+export const loginInput = z.object({ email: triedAddress, password: z.string() });
+
+export const settingsInput = z.object({
+  maxParallelJobs: within(settingsBounds.maxParallelJobs),
+  statementTimeoutMs: within(settingsBounds.statementTimeoutMs),
+  maxRows: within(settingsBounds.maxRows),
+});

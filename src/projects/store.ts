@@ -1,0 +1,139 @@
+/** Projects and their members in the metadata database. What has to be one transaction takes the transaction's client. */
+import { emailKeyOf } from '../accounts/email.ts';
+import type { ProjectRole } from '../accounts/policy.ts';
+import type { Prisma as Args, Project, ProjectMember } from '../db/generated/prisma/client.ts';
+import type { Executor, Prisma } from '../db/metadata.ts';
+import { uuidv7 } from '../lib/ids.ts';
+import type { Page } from '../lib/pages.ts';
+import { projectRoleOfText } from './access.ts';
+
+export type { Project, ProjectMember };
+
+/** What the graph wants read along with each project. */
+export type ProjectSelection = Pick<Args.ProjectFindManyArgs, 'include'>;
+
+const ofMember = (userId: string): Args.ProjectWhereInput => ({ members: { some: { userId } } });
+
+export const findProject = (prisma: Prisma, id: string): Promise<Project | null> =>
+  prisma.project.findUnique({ where: { id } });
+
+export const findMember = (prisma: Prisma, id: string): Promise<ProjectMember | null> =>
+  prisma.projectMember.findUnique({ where: { id } });
+
+/** The user's projects, newest first: one more than the page holds, where there is one. */
+export async function findProjects(
+  prisma: Prisma,
+  userId: string,
+  { limit, backward, after, before }: Page,
+  selection: ProjectSelection,
+): Promise<Project[]> {
+  const rows = await prisma.project.findMany({
+    ...selection,
+    where: { ...ofMember(userId), id: { ...(after && { lt: after }), ...(before && { gt: before }) } },
+    // Ids rise with time.
+    orderBy: { id: backward ? 'asc' : 'desc' },
+    take: limit + 1,
+  });
+  return backward ? rows.reverse() : rows;
+}
+
+export const countProjects = (prisma: Prisma, userId: string): Promise<number> =>
+  prisma.project.count({ where: ofMember(userId) });
+
+/** Behind a lock on the owner, so that several at once cannot pass a limit together. */
+export async function countOwned(client: Executor, userId: string): Promise<number> {
+  await client.query('SELECT FROM users WHERE id = $1 FOR NO KEY UPDATE', [userId]);
+  const { rows } = await client.query<{ count: number }>(
+    `SELECT count(*)::int AS count FROM project_members WHERE user_id = $1 AND role = 'owner'`,
+    [userId],
+  );
+  return rows[0]!.count;
+}
+
+export async function insertProject(
+  client: Executor,
+  { name, description }: { name: string; description: string | null },
+) {
+  const id = uuidv7();
+  await client.query('INSERT INTO projects (id, name, description, updated_at) VALUES ($1, $2, $3, now())', [
+    id,
+    name,
+    description,
+  ]);
+  return id;
+}
+
+/** What is undefined stays. */
+export async function updateProject(
+  client: Executor,
+  id: string,
+  { name, description }: { name?: string | undefined; description?: string | null | undefined },
+): Promise<void> {
+  await client.query(
+    `UPDATE projects SET name = coalesce($2, name), description = CASE WHEN $3 THEN $4 ELSE description END,
+            updated_at = now() WHERE id = $1`,
+    [id, name ?? null, description !== undefined, description ?? null],
+  );
+}
+
+/** @returns its name */
+export async function deleteProject(client: Executor, id: string): Promise<string> {
+  const { rows } = await client.query<{ name: string }>('DELETE FROM projects WHERE id = $1 RETURNING name', [id]);
+  return rows[0]!.name;
+}
+
+/** Until the transaction ends nobody else changes the project or its members. @returns the user's role in it */
+export async function lockProject(client: Executor, id: string, userId: string): Promise<ProjectRole | null> {
+  await client.query('SELECT FROM projects WHERE id = $1 FOR UPDATE', [id]);
+  const { rows } = await client.query<{ role: string }>(
+    'SELECT role FROM project_members WHERE project_id = $1 AND user_id = $2',
+    [id, userId],
+  );
+  return rows[0] ? projectRoleOfText(rows[0].role) : null;
+}
+
+export interface MemberRow {
+  readonly id: string;
+  readonly projectId: string;
+  readonly userId: string;
+  readonly role: ProjectRole;
+}
+
+export async function readMember(client: Executor, id: string): Promise<MemberRow | null> {
+  const { rows } = await client.query<Omit<MemberRow, 'role'> & { role: string }>(
+    `SELECT id, project_id AS "projectId", user_id AS "userId", role FROM project_members WHERE id = $1`,
+    [id],
+  );
+  return rows[0] ? { ...rows[0], role: projectRoleOfText(rows[0].role) } : null;
+}
+
+export async function findUserByEmail(client: Executor, email: string): Promise<string | null> {
+  const { rows } = await client.query<{ id: string }>('SELECT id FROM users WHERE email_key = $1', [emailKeyOf(email)]);
+  return rows[0]?.id ?? null;
+}
+
+export async function countMembers(client: Executor, projectId: string, role: ProjectRole | null): Promise<number> {
+  const { rows } = await client.query<{ count: number }>(
+    `SELECT count(*)::int AS count FROM project_members WHERE project_id = $1 AND ($2::text IS NULL OR role = $2)`,
+    [projectId, role],
+  );
+  return rows[0]!.count;
+}
+
+/** Null when the user is a member already. */
+export async function insertMember(client: Executor, projectId: string, userId: string, role: ProjectRole) {
+  const { rows } = await client.query<{ id: string }>(
+    `INSERT INTO project_members (id, project_id, user_id, role) VALUES ($1, $2, $3, $4)
+     ON CONFLICT (project_id, user_id) DO NOTHING RETURNING id`,
+    [uuidv7(), projectId, userId, role],
+  );
+  return rows[0]?.id ?? null;
+}
+
+export async function updateMember(client: Executor, id: string, role: ProjectRole): Promise<void> {
+  await client.query('UPDATE project_members SET role = $2 WHERE id = $1', [id, role]);
+}
+
+export async function deleteMember(client: Executor, id: string): Promise<void> {
+  await client.query('DELETE FROM project_members WHERE id = $1', [id]);
+}

@@ -3,6 +3,7 @@ import type { EnumRef } from '@pothos/core';
 import { projectRoles } from '../accounts/policy.ts';
 import { capabilities, sslModes } from '../engines/engine.ts';
 import { engineKinds } from '../engines/registry.ts';
+import { errorCodes } from '../lib/errors.ts';
 import { builder } from './builder.ts';
 
 /** A value's name is the key in upper case. */
@@ -15,6 +16,7 @@ export function enumOf<const K extends string>(
   return builder.enumType(name, { values, ...(description && { description }) }) as unknown as EnumRef<never, K, K>;
 }
 
+enumOf('ErrorCode', errorCodes, 'The values of `extensions.code`.');
 export const EngineNameEnum = enumOf('EngineName', engineKinds);
 export const CapabilityEnum = enumOf('Capability', capabilities);
 export const SslModeEnum = enumOf('SslMode', sslModes);

@@ -5,7 +5,7 @@ import { AppError, type ErrorCode } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
 import type { Context } from './context.ts';
 
-/** Before anything is executed these two have their own status over `application/graphql-response+json`. */
+/** Refused before anything is executed, these have a status of their own over `application/graphql-response+json`. */
 const statuses: Partial<Record<ErrorCode, number>> = { UNAUTHENTICATED: 401, RATE_LIMITED: 429 };
 
 export const httpStatusOf = (code: ErrorCode): number => statuses[code] ?? 200;

@@ -1,4 +1,5 @@
 /** Jobs as people see them: the queue, one job, and both followed live. */
+import { DatabaseType } from '../databases/databases.graph.ts';
 import { builder } from '../graph/builder.ts';
 import { enumOf } from '../graph/enums.ts';
 import { registerNode } from '../graph/nodes.ts';
@@ -64,6 +65,13 @@ export const JobType = builder.objectRef<Job>('Job').implement({
       description: 'Grows with every change; drop what is older than what you have.',
     }),
     name: t.exposeString('name', { nullable: true }),
+    database: t.field({
+      type: DatabaseType,
+      nullable: true,
+      description: 'Null when it is gone, or no longer the viewer’s to see.',
+      resolve: ({ databaseId }, _args, context) =>
+        databaseId === null ? null : context.services.databases.load(context, context.viewer, databaseId),
+    }),
     targetLabel: t.exposeString('targetLabel', {
       description: 'Engine, host and database it ran on, also after the database is gone.',
     }),
@@ -108,6 +116,9 @@ const JobEventType = builder.objectRef<JobEvent>('JobEvent').implement({
   }),
 });
 
+const JobEdge = builder.edgeObject({ type: JobType, name: 'JobEdge' });
+const JobConnection = builder.connectionObject({ type: JobType, name: 'JobConnection' }, JobEdge);
+
 /** An id that is not one of ours filters everything away, like one of a thing that is gone. */
 const nowhere = '00000000-0000-0000-0000-000000000000';
 const filterId = (kind: string, id: string | null | undefined) =>
@@ -124,26 +135,30 @@ builder.queryFields((t) => ({
       return uuid ? services.jobs.find(viewer, uuid) : null;
     },
   }),
-  jobs: t.connection({
-    type: JobType,
-    description: 'The viewer’s jobs, newest first.',
-    authScopes: { signedIn: true },
-    args: {
-      ownerId: t.arg.id({ description: 'Absent: the viewer. Others: administrators only.' }),
-      status: t.arg({ type: [JobStatusEnum] }),
-      databaseId: t.arg.id(),
+  jobs: t.connection(
+    {
+      type: JobType,
+      description: 'The viewer’s jobs, newest first.',
+      authScopes: { signedIn: true },
+      args: {
+        ownerId: t.arg.id({ description: 'Absent: the viewer. Others: administrators only.' }),
+        status: t.arg({ type: [JobStatusEnum] }),
+        databaseId: t.arg.id(),
+      },
+      resolve: async (_root, { ownerId, status, databaseId, ...rest }, { viewer, services }) => {
+        const page = pageOf(rest);
+        const filter = {
+          ownerId: filterId('User', ownerId),
+          statuses: status ?? undefined,
+          databaseId: filterId('Database', databaseId),
+        };
+        const { jobs, count } = await services.jobs.list(viewer, filter, page);
+        return connectionOf(page, jobs, ({ id }) => id, count);
+      },
     },
-    resolve: async (_root, { ownerId, status, databaseId, ...rest }, { viewer, services }) => {
-      const page = pageOf(rest);
-      const filter = {
-        ownerId: filterId('User', ownerId),
-        statuses: status ?? undefined,
-        databaseId: filterId('Database', databaseId),
-      };
-      const { jobs, count } = await services.jobs.list(viewer, filter, page);
-      return connectionOf(page, jobs, ({ id }) => id, count);
-    },
-  }),
+    JobConnection,
+    JobEdge,
+  ),
 }));
 
 const CancelJobInput = builder.inputType('CancelJobInput', { fields: (t) => ({ id: t.id({ required: true }) }) });

@@ -75,16 +75,26 @@ registerNode('ResultSet', async ({ viewer, services }, [id = '']) =>
   isUuid(id) ? services.queries.findResult(viewer, id) : null,
 );
 
+const ResultSetEdge = builder.edgeObject({ type: ResultSetType, name: 'ResultSetEdge' });
+const ResultSetConnection = builder.connectionObject(
+  { type: ResultSetType, name: 'ResultSetConnection' },
+  ResultSetEdge,
+);
+
 builder.objectFields(JobType, (t) => ({
-  results: t.connection({
-    type: ResultSetType,
-    description: 'One per statement, in their order.',
-    resolve: async (job: Job, args, { services }) => {
-      const page = pageOf({ first: args.first, after: args.after });
-      const { sets, count } = await services.queries.results(job, page);
-      return connectionOf(page, sets, ({ index }) => String(index), count);
+  results: t.connection(
+    {
+      type: ResultSetType,
+      description: 'One per statement, in their order.',
+      resolve: async (job: Job, args, { services }) => {
+        const page = pageOf({ first: args.first, after: args.after });
+        const { sets, count } = await services.queries.results(job, page);
+        return connectionOf(page, sets, ({ index }) => String(index), count);
+      },
     },
-  }),
+    ResultSetConnection,
+    ResultSetEdge,
+  ),
   result: t.field({
     type: ResultSetType,
     nullable: true,

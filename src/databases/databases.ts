@@ -370,27 +370,22 @@ export function createDatabases(deps: DatabasesDeps): Databases {
     return { ...database, role: database.role ?? role };
   }
 
-  /** The row with a new connection, which was tried; null where nothing of it is new. */
+  /** What a new connection changes of the row; it was tried. */
   async function changedConnection(
     now: Database,
     change: ConnectionChange,
     { signal }: Asked,
-  ): Promise<{ database: Database; report: ConnectionReport } | null> {
+  ): Promise<{ database: Partial<Database>; report: ConnectionReport }> {
     if (now.hosted) {
       throw badInput({ path: 'input.connection', message: 'the connection of a hosted database is the server’s own' });
     }
-    const { password, ...connection } = changeConnection(now, change);
-    const database = { ...now, ...connection };
-    const report = await prober.probe(
-      connection.engine,
-      () => targetWith({ ...connection, password: password ?? credentials.open(now) }),
-      { signal },
-    );
+    const { password: typed, ...connection } = changeConnection(now, change);
+    const password = typed ?? credentials.open(now);
+    const report = await prober.probe(connection.engine, () => targetWith({ ...connection, password }), { signal });
     if (!report.ok) throw connectionFailed(report, connection);
     const { serverVersion, capabilities } = report;
-    const secret = password ?? credentials.open(now);
-    const sealedPassword = credentials.seal(now.id, connection, secret);
-    return { database: { ...database, serverVersion, capabilities, sealedPassword }, report };
+    const sealedPassword = credentials.seal(now.id, connection, password);
+    return { database: { ...connection, serverVersion, capabilities, sealedPassword }, report };
   }
 }
 

@@ -90,7 +90,9 @@ function partsWithUrl(input: ConnectionInput, url: string): ConnectionInput {
 /** What makes up where a secret goes, and how safely: none of it changes unless the secret is typed again. */
 const boundParts = ['host', 'port', 'database', 'user', 'ssl', 'sslRootCertificate'] as const;
 
-export interface ChangedConnection extends Omit<ConnectionSettings, 'password'> {
+export type StoredConnection = Omit<ConnectionSettings, 'password'>;
+
+export interface ChangedConnection extends StoredConnection {
   /** Null: the one that is stored. */
   readonly password: string | null;
 }
@@ -100,9 +102,10 @@ export interface ChangedConnection extends Omit<ConnectionSettings, 'password'> 
  * sent to a server of his own. @throws AppError BAD_USER_INPUT
  */
 export function changeConnection(
-  now: Omit<ConnectionSettings, 'password'>,
+  { engine, host, port, database, user, ssl, sslRootCertificate, allowInsecureAuthentication }: StoredConnection,
   change: ConnectionChange,
 ): ChangedConnection {
+  const now = { engine, host, port, database, user, ssl, sslRootCertificate, allowInsecureAuthentication };
   const cleared = Object.entries(change).filter(([name, value]) => value === null && name !== 'sslRootCertificate');
   if (cleared.length > 0) throw badInput(...nonEmpty(cleared.map(([name]) => fault(name, 'cannot be cleared'))));
   const given = Object.fromEntries(Object.entries(change).filter(([, value]) => value !== undefined));

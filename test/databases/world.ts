@@ -131,4 +131,4 @@ export async function failure(work: Promise<unknown>, code: ErrorCode): Promise<
 }
 
 export const pathsOf = (error: AppError): string[] =>
-  (error.details?.fields as { path: string }[]).map(({ path }) => path);
+  (error.details as { fields: { path: string }[] }).fields.map(({ path }) => path);

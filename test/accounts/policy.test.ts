@@ -1,0 +1,76 @@
+/** The one table of rights, written out: who may what is read here, and a change of it shows here. */
+import { describe, expect, test } from 'vitest';
+import { type Action, can, type Resource, requireCan } from '../../src/accounts/policy.ts';
+import type { UserRole, Viewer } from '../../src/accounts/viewer.ts';
+
+const viewer = (userId: string, role: UserRole = 'member'): Viewer => ({
+  userId,
+  role,
+  sessionId: 's',
+  expiresAt: new Date(0),
+});
+const me = viewer('me');
+const admin = viewer('admin', 'admin');
+
+const database = (changes: object): Resource => ({
+  kind: 'database',
+  ownerId: 'other',
+  role: null,
+  system: false,
+  ...changes,
+});
+const user = (userId: string, fellow = false): Resource => ({ kind: 'user', userId, fellow });
+
+const databaseActions = ['database:see', 'database:query', 'database:write', 'database:manage'] as const;
+const projectActions = ['project:see', 'project:leave', 'project:edit', 'project:manage'] as const;
+const userActions = ['user:see', 'user:see-private', 'user:edit'] as const;
+const jobActions = ['job:see', 'job:cancel'] as const;
+const serverActions = ['server:use', 'server:administer'] as const;
+
+const rows: [string, Viewer | null, Resource, readonly Action[], readonly Action[]][] = [
+  ['anybody signed in, the server', me, { kind: 'server' }, serverActions, ['server:use']],
+  ['an administrator, the server', admin, { kind: 'server' }, serverActions, serverActions],
+  ['oneself', me, user('me'), userActions, userActions],
+  ['a fellow', me, user('other', true), userActions, ['user:see']],
+  ['a stranger', me, user('other'), userActions, []],
+  ['an administrator, anybody', admin, user('other'), userActions, ['user:see', 'user:see-private']],
+  ['an owner, a job', me, { kind: 'job', ownerId: 'me' }, jobActions, jobActions],
+  ['a stranger, a job', me, { kind: 'job', ownerId: 'other' }, jobActions, []],
+  ['an administrator, a job', admin, { kind: 'job', ownerId: 'other' }, jobActions, jobActions],
+  ['an owner, a project', me, { kind: 'project', role: 'owner' }, projectActions, projectActions],
+  ['an editor, a project', me, { kind: 'project', role: 'editor' }, projectActions, projectActions.slice(0, 3)],
+  ['a viewer, a project', me, { kind: 'project', role: 'viewer' }, projectActions, projectActions.slice(0, 2)],
+  ['a stranger, a project', me, { kind: 'project', role: null }, projectActions, []],
+  ['an administrator, a project', admin, { kind: 'project', role: null }, projectActions, []],
+  ['an owner, a database', me, database({ ownerId: 'me' }), databaseActions, databaseActions],
+  ['its owner and viewer', me, database({ ownerId: 'me', role: 'viewer' }), databaseActions, databaseActions],
+  ['an owner of its project', me, database({ role: 'owner' }), databaseActions, databaseActions],
+  ['an editor of its project', me, database({ role: 'editor' }), databaseActions, databaseActions.slice(0, 3)],
+  ['a viewer of its project', me, database({ role: 'viewer' }), databaseActions, databaseActions.slice(0, 2)],
+  ['a stranger, a database', me, database({}), databaseActions, []],
+  ['an administrator, a database', admin, database({}), databaseActions, []],
+  ['anybody, the sample', me, database({ ownerId: null, system: true }), databaseActions, databaseActions.slice(0, 2)],
+  ['nobody, the sample', null, database({ ownerId: null, system: true }), databaseActions, []],
+  ['nobody, the server', null, { kind: 'server' }, serverActions, []],
+];
+
+test.each(rows)('%s', (_name, who, resource, actions, allowed) => {
+  expect(actions.filter((action) => can(who, action, resource))).toEqual(allowed);
+});
+
+describe('who may not is told', () => {
+  test.each<[string, Viewer | null, Action, Resource, string]>([
+    ['to sign in', null, 'project:see', { kind: 'project', role: 'owner' }, 'UNAUTHENTICATED'],
+    [
+      'that it is not there, when he may not see it',
+      me,
+      'project:manage',
+      { kind: 'project', role: null },
+      'NOT_FOUND',
+    ],
+    ['that it is forbidden, when he sees it', me, 'project:manage', { kind: 'project', role: 'editor' }, 'FORBIDDEN'],
+    ['that it is forbidden, what is everybody’s', me, 'server:administer', { kind: 'server' }, 'FORBIDDEN'],
+  ])('%s', (_name, who, action, resource, code) => {
+    expect(() => requireCan(who, action, resource)).toThrow(expect.objectContaining({ code }));
+  });
+});

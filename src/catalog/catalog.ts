@@ -289,9 +289,14 @@ export function createCatalogService<Database extends CatalogDatabase>({ databas
       return (await loadersOf(request, table.databaseId)).definition.load(table);
     },
 
-    /** Of a table or an index; null for what takes no room. */
-    async sizeBytes(request: CatalogRequest, databaseId: string, name: QualifiedName): Promise<number | null> {
-      return (await loadersOf(request, databaseId)).sizeBytes.load(name);
+    /** Null for what takes no room. */
+    async sizeBytes(request: CatalogRequest, table: TableNode): Promise<number | null> {
+      return (await loadersOf(request, table.databaseId)).sizeBytes.load(table);
+    },
+
+    async indexSizeBytes(request: CatalogRequest, { databaseId, table, name }: IndexNode): Promise<number | null> {
+      const sizes = await (await loadersOf(request, databaseId)).indexSizesBytes.load(table);
+      return sizes.get(name) ?? null;
     },
 
     async functions(

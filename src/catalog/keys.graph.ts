@@ -32,8 +32,7 @@ IndexType.implement({
     sizeBytes: t.field({
       type: 'BigInt',
       nullable: true,
-      resolve: ({ databaseId, table, name }, _args, context) =>
-        context.services.catalog.sizeBytes(context, databaseId, { schema: table.schema, name }),
+      resolve: (index, _args, context) => context.services.catalog.indexSizeBytes(context, index),
     }),
     scans: t.expose('scans', {
       type: 'BigInt',

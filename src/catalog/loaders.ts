@@ -97,7 +97,8 @@ export function createLoaders({ databaseId, read, signal }: LoadersDeps & { read
     ),
     policies: byName((catalog, tables: readonly QualifiedName[]) => catalog.policies(tables, options)),
     definition: byName((catalog, tables: readonly QualifiedName[]) => catalog.definitions(tables, options)),
-    sizeBytes: byName((catalog, names: readonly QualifiedName[]) => catalog.sizesBytes(names, options)),
+    sizeBytes: byName((catalog, tables: readonly QualifiedName[]) => catalog.sizesBytes(tables, options)),
+    indexSizesBytes: byName((catalog, tables: readonly QualifiedName[]) => catalog.indexSizesBytes(tables, options)),
 
     defaultSchema: once(() => read((catalog) => catalog.defaultSchema(options))),
     databaseSizeBytes: once(() => read((catalog) => catalog.databaseSizeBytes(options))),

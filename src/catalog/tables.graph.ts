@@ -45,7 +45,7 @@ TableType.implement({
       type: 'BigInt',
       nullable: true,
       description: 'With its indexes, its large values and its partitions; null for what takes no room.',
-      resolve: (table, _args, context) => context.services.catalog.sizeBytes(context, table.databaseId, table),
+      resolve: (table, _args, context) => context.services.catalog.sizeBytes(context, table),
     }),
     columns: t.field({
       type: [ColumnType],

@@ -254,8 +254,10 @@ export interface Catalog extends AsyncDisposable {
   policies(relations: readonly QualifiedName[], options: ReadOptions): Promise<Policy[][]>;
   /** The queries behind views; null for what is no view. */
   definitions(relations: readonly QualifiedName[], options: ReadOptions): Promise<(string | null)[]>;
-  /** Tables with their indexes and large values, indexes alone, partitioned ones with all their partitions; null for what takes no room. */
-  sizesBytes(names: readonly QualifiedName[], options: ReadOptions): Promise<(number | null)[]>;
+  /** With indexes and large values, partitioned ones with all their partitions; null for what takes no room. */
+  sizesBytes(relations: readonly QualifiedName[], options: ReadOptions): Promise<(number | null)[]>;
+  /** By the name of the index. */
+  indexSizesBytes(relations: readonly QualifiedName[], options: ReadOptions): Promise<Map<string, number>[]>;
 
   enums(within: Within, options: ReadOptions): Promise<EnumType[][]>;
   enumsByName(names: readonly QualifiedName[], options: ReadOptions): Promise<(EnumType | null)[]>;

@@ -4,6 +4,7 @@ import { readColumns, readStatistics } from './catalog/columns.ts';
 import { readConstraints, readForeignKeys, readIndexes, readReferencedBy } from './catalog/keys.ts';
 import {
   readDefinitions,
+  readIndexSizes,
   readRelationCounts,
   readRelationPages,
   readRelationsByName,
@@ -55,7 +56,8 @@ export function createPostgresqlCatalog({ query, close }: CatalogDeps): Catalog 
     triggers: (relations, options) => readTriggers(query, relations, options),
     policies: (relations, options) => readPolicies(query, relations, options),
     definitions: (relations, options) => readDefinitions(query, relations, options),
-    sizesBytes: (names, options) => readSizes(query, names, options),
+    sizesBytes: (relations, options) => readSizes(query, relations, options),
+    indexSizesBytes: (relations, options) => readIndexSizes(query, relations, options),
     enums: (within, options) => readEnums(query, within, options),
     enumsByName: (names, options) => readEnumsByName(query, names, options),
     sequences: (schemas, options) => readSequences(query, schemas, options),

@@ -299,22 +299,27 @@ describe('relations', () => {
   });
 
   test('take room on disk, partitioned ones that of their partitions, views none', async () => {
-    const [table, partitioned, leaf, middle, view, index, nothing] = await catalog.sizesBytes(
+    const [table, partitioned, leaf, middle, view, nothing] = await catalog.sizesBytes(
       [
         customers,
         orders,
         { schema: 'shop', name: 'orders_2025' },
         { schema: 'shop', name: 'orders_2026' },
         { schema: 'shop', name: 'first_names' },
-        { schema: 'shop', name: 'customers_pkey' },
         absent,
       ],
       options,
     );
-    expect(table).toBeGreaterThan(index!);
-    expect(index).toBeGreaterThan(0);
     expect(partitioned).toBe(leaf! + middle!);
     expect([view, nothing]).toEqual([null, null]);
+    const [ofTable, ofPartitioned, ofView] = await catalog.indexSizesBytes(
+      [customers, orders, { schema: 'shop', name: 'first_names' }],
+      options,
+    );
+    expect(table).toBeGreaterThan(ofTable!.get('customers_pkey')!);
+    expect(ofTable!.get('customers_pkey')).toBeGreaterThan(0);
+    expect(ofPartitioned!.get('orders_pkey')).toBeGreaterThan(ofTable!.get('customers_pkey')! - 1);
+    expect(ofView).toEqual(new Map());
   });
 
   test('that are views have the query behind them', async () => {

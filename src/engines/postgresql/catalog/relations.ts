@@ -229,19 +229,42 @@ export async function readDefinitions(
   return aligned(rows, relations.length, ([, definition]: [string, string | null]) => definition);
 }
 
+/** A partitioned table or index takes no room but that of its partitions. */
+const size = (oid: string, relkind: string): string => `case
+      when ${relkind} in ('p', 'I') then (select sum(pg_total_relation_size(relid)) from pg_partition_tree(${oid}) where isleaf)
+      else pg_total_relation_size(${oid}) end`;
+
 export async function readSizes(
   query: CatalogQuery,
-  names: readonly QualifiedName[],
+  relations: readonly QualifiedName[],
   options: ReadOptions,
 ): Promise<(number | null)[]> {
   const rows = await query(
-    `with ${targets(['r', 'm', 'p', 'i', 'I', 'S'])}
-    select ordinal, case
-      when relkind in ('p', 'I') then (select sum(pg_total_relation_size(relid)) from pg_partition_tree(oid) where isleaf)
-      else pg_total_relation_size(oid) end
-    from target where oid is not null`,
-    schemasAndNames(names),
+    `with ${targets(['r', 'm', 'p'])} select ordinal, ${size('oid', 'relkind')} from target where oid is not null`,
+    schemasAndNames(relations),
     options,
   );
-  return aligned(rows, names.length, ([, size]: [string, string | null]) => numberOrNull(size));
+  return aligned(rows, relations.length, ([, bytes]: [string, string | null]) => numberOrNull(bytes));
+}
+
+export async function readIndexSizes(
+  query: CatalogQuery,
+  relations: readonly QualifiedName[],
+  options: ReadOptions,
+): Promise<Map<string, number>[]> {
+  const rows = await query(
+    `with ${targets(['r', 'm', 'p'])}
+    select t.ordinal, c.relname, ${size('c.oid', 'c.relkind')}
+    from target t
+    join pg_catalog.pg_index i on i.indrelid = t.oid
+    join pg_catalog.pg_class c on c.oid = i.indexrelid`,
+    schemasAndNames(relations),
+    options,
+  );
+  const sizes = grouped(
+    rows,
+    relations.length,
+    ([, name, bytes]: [string, string, string | null]): [string, number] => [name, Number(bytes ?? 0)],
+  );
+  return sizes.map((ofOne) => new Map(ofOne));
 }

@@ -12,8 +12,8 @@ export interface DatabaseAccess {
   /** Read anew each time. @throws AppError UNAUTHENTICATED, NOT_FOUND where the viewer does not see it, FORBIDDEN */
   requireDatabase(viewer: Viewer | null, action: DatabaseAction, id: string): Promise<VisibleDatabase>;
   /**
-   * Null when it is absent or not the viewer's to see. Read once for each `request`, all that are asked for in one tick
-   * together.
+   * Null when it is absent or not the viewer's to see. What one `request` asks for in one tick is read together; nothing
+   * is kept, as the next mutation of the same document may change it.
    */
   load(request: object, viewer: Viewer | null, id: string): Promise<VisibleDatabase | null>;
 }
@@ -37,7 +37,7 @@ export function createDatabaseAccess({ store }: { store: Pick<DatabaseStore, 'fi
           return database && can(viewer, 'database:see', resourceOf(database)) ? database : null;
         });
       },
-      { maxBatchSize: maxBatch },
+      { maxBatchSize: maxBatch, cache: false },
     );
     loaders.set(request, { userId: viewer.userId, loader });
     return loader;

@@ -15,6 +15,7 @@ import { createEgress } from '../../src/lib/egress.ts';
 import { AppError, type ErrorCode } from '../../src/lib/errors.ts';
 import { uuidv7 } from '../../src/lib/ids.ts';
 import { createKeyring } from '../../src/lib/keyring.ts';
+import type { Log } from '../../src/lib/log.ts';
 import { Secret } from '../../src/lib/secret.ts';
 import { createAccess } from '../../src/projects/access.ts';
 import { createTestMetadata, silent } from '../support/metadata.ts';
@@ -48,9 +49,15 @@ export interface WorldOptions {
   allowPrivateHosts?: boolean | readonly string[];
   connectTimeoutMs?: number;
   onDisconnect?: readonly DisconnectHook[];
+  log?: Log;
 }
 
-export async function createWorld({ playground = null, onDisconnect = [], ...options }: WorldOptions = {}) {
+export async function createWorld({
+  playground = null,
+  onDisconnect = [],
+  log = silent,
+  ...options
+}: WorldOptions = {}) {
   const metadata = await createTestMetadata();
   const { pool } = metadata;
   const prisma = createPrisma(pool);
@@ -70,7 +77,7 @@ export async function createWorld({ playground = null, onDisconnect = [], ...opt
       playground,
       projects,
       onDisconnect,
-      log: silent,
+      log,
     });
     open.push(() => databases.stop());
     return { databases, engines };
@@ -83,6 +90,7 @@ export async function createWorld({ playground = null, onDisconnect = [], ...opt
     pool,
     prisma,
     keyring,
+    projects,
     async person(): Promise<Viewer> {
       const userId = await metadata.addUser();
       return { userId, role: 'member', sessionId: uuidv7(), expiresAt: new Date(Date.now() + 600_000) };

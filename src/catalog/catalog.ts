@@ -20,7 +20,7 @@ import type {
 import { AppError, badInput, notFound } from '../lib/errors.ts';
 import { type Connection, connectionOf, type PageArguments, pageOf } from '../lib/pages.ts';
 import type { PartOfTable } from './ids.ts';
-import { type CatalogLoaders, createLoaders } from './loaders.ts';
+import { type CatalogLoaders, createLoaders, type Reading } from './loaders.ts';
 import {
   type ColumnNode,
   type EnumTypeNode,
@@ -57,7 +57,11 @@ export interface CatalogDeps<Database extends CatalogDatabase> {
       options: ReadOptions,
     ): Promise<Value>;
   };
+  /** How long one read may take, with its wait for a connection and for locks that others hold in the target. */
+  readonly readTimeoutMs?: number;
 }
+
+const defaultReadTimeoutMs = 15_000;
 
 export interface TableArguments extends PageArguments {
   search?: string | null | undefined;
@@ -71,13 +75,16 @@ export interface FunctionArguments extends PageArguments {
 export type CatalogService = ReturnType<typeof createCatalogService>;
 
 /** Every function throws AppError NOT_FOUND for a database that the viewer does not see, and whatever `read` throws. */
-export function createCatalogService<Database extends CatalogDatabase>({ databases }: CatalogDeps<Database>) {
+export function createCatalogService<Database extends CatalogDatabase>({
+  databases,
+  readTimeoutMs = defaultReadTimeoutMs,
+}: CatalogDeps<Database>) {
   const opened = new WeakMap<CatalogRequest, Map<string, Promise<Opened>>>();
 
   interface Opened {
     readonly loaders: CatalogLoaders;
     readonly reach: Reach;
-    read<Value>(work: (catalog: Catalog) => Promise<Value>): Promise<Value>;
+    readonly read: Reading;
   }
 
   function open(request: CatalogRequest, databaseId: string): Promise<Opened> {
@@ -92,9 +99,20 @@ export function createCatalogService<Database extends CatalogDatabase>({ databas
     const { viewer, signal } = request;
     const database = await databases.load(request, viewer, databaseId);
     if (!database) throw notFound('Database');
-    const read = <Value>(work: (catalog: Catalog) => Promise<Value>) =>
-      databases.readCatalog(database, work, { signal });
-    return { loaders: createLoaders({ databaseId, read, signal }), reach: database.hosted ? 'OWN' : 'SERVER', read };
+    const read: Reading = async (work) => {
+      const deadline = AbortSignal.timeout(readTimeoutMs);
+      const options = { signal: AbortSignal.any([signal, deadline]) };
+      try {
+        return await databases.readCatalog(database, (catalog) => work(catalog, options), options);
+      } catch (error) {
+        if (!deadline.aborted || signal.aborted) throw error;
+        throw new AppError('TIMEOUT', 'The catalogue did not answer in time; another session there may hold a lock', {
+          cause: error,
+          details: { timeoutMs: readTimeoutMs },
+        });
+      }
+    };
+    return { loaders: createLoaders({ databaseId, read }), reach: database.hosted ? 'OWN' : 'SERVER', read };
   }
 
   const loadersOf = async (request: CatalogRequest, databaseId: string) => (await open(request, databaseId)).loaders;
@@ -361,13 +379,13 @@ export function createCatalogService<Database extends CatalogDatabase>({ databas
     /** On a shared server nobody is told of the others there. */
     async roles(request: CatalogRequest, databaseId: string): Promise<Role[]> {
       const { read, reach } = await open(request, databaseId);
-      return read((catalog) => catalog.roles(reach, { signal: request.signal }));
+      return read((catalog, options) => catalog.roles(reach, options));
     },
 
     /** On a shared server: itself alone. */
     async serverDatabases(request: CatalogRequest, databaseId: string): Promise<string[]> {
       const { read, reach } = await open(request, databaseId);
-      return read((catalog) => catalog.serverDatabases(reach, { signal: request.signal }));
+      return read((catalog, options) => catalog.serverDatabases(reach, options));
     },
 
     visible,

@@ -7,6 +7,7 @@ import type {
   Catalog,
   PageRequest,
   QualifiedName,
+  ReadOptions,
   Relation,
   RelationFilter,
   RelationsWithin,
@@ -18,10 +19,12 @@ import type {
 } from '../engines/catalog.ts';
 import { type FunctionNode, keyOf, type SchemaNode, type TableNode } from './nodes.ts';
 
+export type Reading = <Value>(work: (catalog: Catalog, options: ReadOptions) => Promise<Value>) => Promise<Value>;
+
 export interface LoadersDeps {
   readonly databaseId: string;
-  /** Runs one read on the open catalogue. */
-  read<Value>(work: (catalog: Catalog) => Promise<Value>): Promise<Value>;
+  /** Runs one read on the open catalogue, with the options that it must take. */
+  read: Reading;
 }
 
 export interface RelationPageArguments {
@@ -36,15 +39,15 @@ export interface RoutinePageArguments {
 
 export type CatalogLoaders = ReturnType<typeof createLoaders>;
 
-type ReadOf<Key, Value> = (catalog: Catalog, keys: readonly Key[]) => Promise<Value[]>;
+type ReadOf<Key, Value> = (catalog: Catalog, keys: readonly Key[], options: ReadOptions) => Promise<Value[]>;
 
-export function createLoaders({ databaseId, read, signal }: LoadersDeps & { readonly signal: AbortSignal }) {
-  const options = { signal };
-
+export function createLoaders({ databaseId, read }: LoadersDeps) {
   const byText = <Value>(work: ReadOf<string, Value>) =>
-    new DataLoader<string, Value>((keys) => read((catalog) => work(catalog, keys)));
+    new DataLoader<string, Value>((keys) => read((catalog, options) => work(catalog, keys, options)));
   const byName = <Name extends QualifiedName, Value>(work: ReadOf<Name, Value>) =>
-    new DataLoader<Name, Value, string>((keys) => read((catalog) => work(catalog, keys)), { cacheKeyFn: keyOf });
+    new DataLoader<Name, Value, string>((keys) => read((catalog, options) => work(catalog, keys, options)), {
+      cacheKeyFn: keyOf,
+    });
 
   const node = <Item extends object>(item: Item) => ({ ...item, databaseId });
   const nodeOrNull = <Item extends object>(item: Item | null) => item && node(item);
@@ -52,27 +55,27 @@ export function createLoaders({ databaseId, read, signal }: LoadersDeps & { read
   /** Lists in the order of the tables asked for; each object is given its table. */
   const ofTables =
     <Item extends object>(work: ReadOf<QualifiedName, Item[]>): ReadOf<QualifiedName, (Item & OfTable)[]> =>
-    async (catalog, tables) =>
-      (await work(catalog, tables)).map((items, place) =>
+    async (catalog, tables, options) =>
+      (await work(catalog, tables, options)).map((items, place) =>
         items.map((item) => ({ ...item, databaseId, table: tables[place]! })),
       );
 
-  const schema = byText<Schema | null>((catalog, names) => catalog.schemasByName(names, options));
-  const table = byName<QualifiedName, TableNode | null>(async (catalog, names) =>
+  const schema = byText<Schema | null>((catalog, names, options) => catalog.schemasByName(names, options));
+  const table = byName<QualifiedName, TableNode | null>(async (catalog, names, options) =>
     (await catalog.relationsByName(names, options)).map(nodeOrNull),
   );
-  const fn = byName<RoutineName, FunctionNode | null>(async (catalog, names) =>
+  const fn = byName<RoutineName, FunctionNode | null>(async (catalog, names, options) =>
     (await catalog.routinesByName(names, options)).map(nodeOrNull),
   );
 
   const tablePages = (within: RelationsWithin, { filter, page }: RelationPageArguments) =>
-    read(async (catalog) =>
+    read(async (catalog, options) =>
       (await catalog.relationPages(within, filter, page, options)).map((found: Relation[]) =>
         primed(table, nodes(found)),
       ),
     );
   const functionPages = (within: Within, { filter, page }: RoutinePageArguments) =>
-    read(async (catalog) =>
+    read(async (catalog, options) =>
       (await catalog.routinePages(within, filter, page, options)).map((found: Routine[]) => primed(fn, nodes(found))),
     );
 
@@ -80,69 +83,71 @@ export function createLoaders({ databaseId, read, signal }: LoadersDeps & { read
     schema,
     table,
     function: fn,
-    enumType: byName(async (catalog, names) => (await catalog.enumsByName(names, options)).map(nodeOrNull)),
+    enumType: byName(async (catalog, names, options) => (await catalog.enumsByName(names, options)).map(nodeOrNull)),
 
-    columns: byName(ofTables((catalog, tables) => catalog.columns(tables, options))),
-    statistics: byName((catalog, tables: readonly QualifiedName[]) => catalog.statistics(tables, options)),
-    indexes: byName(ofTables((catalog, tables) => catalog.indexes(tables, options))),
-    constraints: byName((catalog, tables: readonly QualifiedName[]) => catalog.constraints(tables, options)),
-    foreignKeys: byName(async (catalog, tables: readonly QualifiedName[]) =>
+    columns: byName(ofTables((catalog, tables, options) => catalog.columns(tables, options))),
+    statistics: byName((catalog, tables: readonly QualifiedName[], options) => catalog.statistics(tables, options)),
+    indexes: byName(ofTables((catalog, tables, options) => catalog.indexes(tables, options))),
+    constraints: byName((catalog, tables: readonly QualifiedName[], options) => catalog.constraints(tables, options)),
+    foreignKeys: byName(async (catalog, tables: readonly QualifiedName[], options) =>
       (await catalog.foreignKeys(tables, options)).map(nodes),
     ),
-    referencedBy: byName(async (catalog, tables: readonly QualifiedName[]) =>
+    referencedBy: byName(async (catalog, tables: readonly QualifiedName[], options) =>
       (await catalog.referencedBy(tables, options)).map(nodes),
     ),
-    triggers: byName(async (catalog, tables: readonly QualifiedName[]) =>
+    triggers: byName(async (catalog, tables: readonly QualifiedName[], options) =>
       (await catalog.triggers(tables, options)).map(nodes),
     ),
-    policies: byName((catalog, tables: readonly QualifiedName[]) => catalog.policies(tables, options)),
-    definition: byName((catalog, tables: readonly QualifiedName[]) => catalog.definitions(tables, options)),
-    sizeBytes: byName((catalog, tables: readonly QualifiedName[]) => catalog.sizesBytes(tables, options)),
-    indexSizesBytes: byName((catalog, tables: readonly QualifiedName[]) => catalog.indexSizesBytes(tables, options)),
+    policies: byName((catalog, tables: readonly QualifiedName[], options) => catalog.policies(tables, options)),
+    definition: byName((catalog, tables: readonly QualifiedName[], options) => catalog.definitions(tables, options)),
+    sizeBytes: byName((catalog, tables: readonly QualifiedName[], options) => catalog.sizesBytes(tables, options)),
+    indexSizesBytes: byName((catalog, tables: readonly QualifiedName[], options) =>
+      catalog.indexSizesBytes(tables, options),
+    ),
 
-    defaultSchema: once(() => read((catalog) => catalog.defaultSchema(options))),
-    databaseSizeBytes: once(() => read((catalog) => catalog.databaseSizeBytes(options))),
-    extensions: once(() => read((catalog) => catalog.extensions(options))),
+    defaultSchema: once(() => read((catalog, options) => catalog.defaultSchema(options))),
+    databaseSizeBytes: once(() => read((catalog, options) => catalog.databaseSizeBytes(options))),
+    extensions: once(() => read((catalog, options) => catalog.extensions(options))),
     schemas: memoized(async (filter: { includeSystem: boolean }): Promise<SchemaNode[]> => {
-      const schemas = await read((catalog) => catalog.schemas(filter, options));
+      const schemas = await read((catalog, options) => catalog.schemas(filter, options));
       for (const found of schemas) schema.prime(found.name, found);
       return schemas.map(({ name }) => ({ databaseId, name }));
     }),
 
     tables: memoized((args: RelationPageArguments) => tablePages({ database: true }, args).then(first)),
     tableCount: memoized((filter: RelationFilter) =>
-      read((catalog) => catalog.relationCounts({ database: true }, filter, options)).then(first),
+      read((catalog, options) => catalog.relationCounts({ database: true }, filter, options)).then(first),
     ),
     // A loader for each set of arguments: schemas that are asked the same are one read.
     tablesOf: memoized((args: RelationPageArguments) =>
       batched<string, TableNode[]>((schemas) => tablePages({ schemas }, args)),
     ),
     tableCountOf: memoized((filter: RelationFilter) =>
-      byText((catalog, schemas) => catalog.relationCounts({ schemas }, filter, options)),
+      byText((catalog, schemas, options) => catalog.relationCounts({ schemas }, filter, options)),
     ),
     partitionsOf: memoized((args: RelationPageArguments) =>
       batched<QualifiedName, TableNode[]>((partitionsOf) => tablePages({ partitionsOf }, args), keyOf),
     ),
-    partitionCountOf: byName((catalog, partitionsOf: readonly QualifiedName[]) =>
+    partitionCountOf: byName((catalog, partitionsOf: readonly QualifiedName[], options) =>
       catalog.relationCounts({ partitionsOf }, {}, options),
     ),
 
     functions: memoized((args: RoutinePageArguments) => functionPages({ database: true }, args).then(first)),
     functionCount: memoized((filter: RoutineFilter) =>
-      read((catalog) => catalog.routineCounts({ database: true }, filter, options)).then(first),
+      read((catalog, options) => catalog.routineCounts({ database: true }, filter, options)).then(first),
     ),
     functionsOf: memoized((args: RoutinePageArguments) =>
       batched<string, FunctionNode[]>((schemas) => functionPages({ schemas }, args)),
     ),
-    functionCountOf: byText((catalog, schemas) => catalog.routineCounts({ schemas }, {}, options)),
+    functionCountOf: byText((catalog, schemas, options) => catalog.routineCounts({ schemas }, {}, options)),
 
     enums: once(() =>
-      read((catalog) => catalog.enums({ database: true }, options))
+      read((catalog, options) => catalog.enums({ database: true }, options))
         .then(first)
         .then(nodes),
     ),
-    enumsOf: byText(async (catalog, schemas) => (await catalog.enums({ schemas }, options)).map(nodes)),
-    sequencesOf: byText(async (catalog, schemas) => (await catalog.sequences(schemas, options)).map(nodes)),
+    enumsOf: byText(async (catalog, schemas, options) => (await catalog.enums({ schemas }, options)).map(nodes)),
+    sequencesOf: byText(async (catalog, schemas, options) => (await catalog.sequences(schemas, options)).map(nodes)),
   };
 }
 

@@ -215,8 +215,8 @@ export interface PageRequest<Name> {
 export type Reach = 'SERVER' | 'OWN';
 
 /**
- * Reads by set: one statement a call, however many objects it is asked for. A read never waits for a lock for longer
- * than the session's own limit. @throws AppError CONNECTION_FAILED, TIMEOUT
+ * Reads by set: one statement a call, however many objects it is asked for. A read may wait for a lock that another
+ * session of the target holds: the caller's signal ends it. @throws AppError CONNECTION_FAILED; the signal's reason
  */
 export interface Catalog extends AsyncDisposable {
   serverVersion(options: ReadOptions): Promise<string>;

@@ -88,7 +88,7 @@ create table shop.bookings (
 );
 
 create table public.plain ();
-create table public.plain_values (id serial, flag boolean, small smallint, big bigint, ratio double precision, at timestamp, label text);
+create table public.plain_values (id serial, flag boolean, small smallint, big bigint, ratio double precision, at timestamp, label text, parts integer[], raw bytea);
 create sequence shop.tickets as smallint start with 5 increment by -2 minvalue -100 maxvalue 100;
 select nextval('shop.tickets');
 create sequence shop.tickets_unused;
@@ -128,8 +128,8 @@ create aggregate shop.largest(integer) (sfunc = int4larger, stype = integer);
 create function shop.place() returns bigint language internal window as 'window_row_number';
 comment on procedure shop.tidy(integer) is 'Cleans up';
 
-insert into public.plain_values (flag, small, big, ratio, at, label)
-select n % 2 = 0, 7, 9007199254740993, 'NaN', '2026-01-02 03:04:05.123456', '{"a,b"}\n'
+insert into public.plain_values (flag, small, big, ratio, at, label, parts, raw)
+select n % 2 = 0, 7, 9007199254740993, 'NaN', '2026-01-02 03:04:05.123456', '{"a,b"}\n', '{1,null}', 'ab'
 from generate_series(1, 100) n;
 insert into shop.customers (region, email, mood, sku) select 1, n || '@example.org', 'glücklich 😀', 'A' from generate_series(1, 10) n;
 insert into shop.orders (id, day, customer_id, customer_region) select 1, date '2025-02-01' + n, 1, 1 from generate_series(1, 5) n;

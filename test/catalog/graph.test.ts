@@ -163,6 +163,20 @@ describe('a database', () => {
     );
   });
 
+  test('in which somebody holds a lock answers in time all the same', async () => {
+    const patient = services.catalog;
+    services = { ...services, catalog: createCatalogService({ databases: world.databases, readTimeoutMs: 500 }) };
+    await shop.client.query('begin; lock table shop.customers in access exclusive mode');
+    const { data: answer, errors } = await run(
+      `query ($id: ID!) { database(id: $id) { name table(schema: "shop", name: "customers") { name sizeBytes } } }`,
+      { id: shopId },
+    );
+    await shop.client.query('rollback');
+    services = { ...services, catalog: patient };
+    expect(answer.database.table).toEqual({ name: 'customers', sizeBytes: null });
+    expect(errors).toEqual([{ path: ['database', 'table', 'sizeBytes'], code: 'TIMEOUT' }]);
+  });
+
   test('is not mixed up with another that is asked in the same document', async () => {
     await using other = await createTestDatabase('create schema shop; create table shop.customers (only_here integer)');
     const { wire: second, id } = await connected(other);

@@ -463,6 +463,8 @@ describe('statistics', () => {
     expect(common('ratio')).toEqual(['NaN']);
     expect(common('at')).toEqual(['2026-01-02 03:04:05.123456']);
     expect(common('label')).toEqual(['{"a,b"}\\n']);
+    expect(common('parts')).toEqual([[1, null]]);
+    expect(common('raw')).toEqual([Buffer.from('ab').toString('base64')]);
     expect(statistics.get('id')).toEqual({
       nullFraction: 0,
       distinctValues: -1,

@@ -1,7 +1,7 @@
 /** Columns with the keys they are part of, and what the planner knows of their values. */
 
 import type { Column, ColumnStatistics, QualifiedName, ReadOptions } from '../../catalog.ts';
-import type { Cell } from '../../engine.ts';
+import { decoderOf } from '../types.ts';
 import { boolean, type CatalogQuery, grouped, numberOrNull, schemasAndNames, strings } from './rows.ts';
 import { anyRelation, description, targets } from './sql.ts';
 
@@ -105,26 +105,36 @@ const column = ([
 type StatisticsRow = [
   ordinal: string,
   column: string,
-  typeOid: string,
   nullFraction: string | null,
   distinctValues: string | null,
   averageWidthBytes: string | null,
   mostCommonValues: string | null,
+  type: string,
+  element: string | null,
+  delimiter: string | null,
 ];
 
-/** pg_stats itself leaves out what the credentials may not read. */
+/**
+ * pg_stats itself leaves out what the credentials may not read. A table with children has two rows for a column, its own
+ * and one with theirs: its own come last, and stay. Values of a domain are read as its type's.
+ */
 export async function readStatistics(
   query: CatalogQuery,
   relations: readonly QualifiedName[],
   options: ReadOptions,
 ): Promise<Map<string, ColumnStatistics>[]> {
   const rows = await query(
-    `select t.ordinal, s.attname, a.atttypid, s.null_frac, s.n_distinct, s.avg_width, to_json(s.most_common_vals::text::text[])
+    `select t.ordinal, s.attname, s.null_frac, s.n_distinct, s.avg_width, to_json(s.most_common_vals::text::text[]),
+      ty.oid, el.oid, el.typdelim
     from unnest($1::text[], $2::text[]) with ordinality t (schema, name, ordinal)
     join pg_catalog.pg_stats s on s.schemaname = t.schema collate "C" and s.tablename = t.name collate "C"
     join pg_catalog.pg_namespace n on n.nspname = s.schemaname
     join pg_catalog.pg_class c on c.relnamespace = n.oid and c.relname = s.tablename
     join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attname = s.attname and a.attnum > 0
+    join pg_catalog.pg_type declared on declared.oid = a.atttypid
+    join pg_catalog.pg_type ty on ty.oid = case declared.typtype when 'd' then declared.typbasetype else declared.oid end
+    left join pg_catalog.pg_type el on el.oid = ty.typelem and el.typarray = ty.oid
+    -- The view lets conditions on constants through to its indexes, and only those.
     where s.schemaname = any($1::text[]::name[]) and s.tablename = any($2::text[]::name[])
     order by s.inherited desc`,
     schemasAndNames(relations),
@@ -133,27 +143,19 @@ export async function readStatistics(
   return grouped(rows, relations.length, statistics).map((ofOne) => new Map(ofOne));
 }
 
-const statistics = ([, name, typeOid, nullFraction, distinctValues, width, mostCommonValues]: StatisticsRow): [
+const statistics = ([, name, nullFraction, distinctValues, width, values, type, element, delimiter]: StatisticsRow): [
   string,
   ColumnStatistics,
-] => [
-  name,
-  {
-    nullFraction: numberOrNull(nullFraction),
-    distinctValues: numberOrNull(distinctValues),
-    averageWidthBytes: numberOrNull(width),
-    mostCommonValues: strings(mostCommonValues).map((text) => cell(typeOid, text)),
-  },
-];
-
-/** Exact in JSON: what has no form there stays text. */
-function cell(typeOid: string, text: string): Cell {
-  if (typeOid === BOOL) return text === 't';
-  if (!jsonNumbers.has(typeOid)) return text;
-  const number = Number(text);
-  return Number.isFinite(number) ? number : text;
-}
-
-const BOOL = '16';
-/** int2, int4, oid, float4, float8. */
-const jsonNumbers = new Set(['21', '23', '26', '700', '701']);
+] => {
+  const array = element === null ? undefined : { element: Number(element), delimiter: delimiter ?? ',' };
+  const decode = decoderOf({ oid: Number(type), array });
+  return [
+    name,
+    {
+      nullFraction: numberOrNull(nullFraction),
+      distinctValues: numberOrNull(distinctValues),
+      averageWidthBytes: numberOrNull(width),
+      mostCommonValues: strings(values).map((text) => (decode ? decode(text) : text)),
+    },
+  ];
+};

@@ -1,5 +1,5 @@
 /** What Prometheus reads: the process, the requests, and nothing that names a person or a query. */
-import type { Registry } from 'prom-client';
+import { collectDefaultMetrics, Histogram, Registry } from 'prom-client';
 
 export interface Metrics {
   /** Counts one request; called again with its status when it has ended. */
@@ -7,9 +7,8 @@ export interface Metrics {
   read(): Promise<{ contentType: string; text: string }>;
 }
 
-export async function createMetrics(): Promise<Metrics> {
-  const { collectDefaultMetrics, Histogram, Registry } = await import('prom-client');
-  const register: Registry = new Registry();
+export function createMetrics(): Metrics {
+  const register = new Registry();
   collectDefaultMetrics({ register, prefix: 'quarry_' });
   const seconds = new Histogram({
     name: 'quarry_http_request_seconds',

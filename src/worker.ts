@@ -10,14 +10,8 @@ import { stopAll } from './lib/lifecycle.ts';
 import type { Log } from './lib/log.ts';
 import { Secret } from './lib/secret.ts';
 import { playgroundOfUrl } from './playground.ts';
+import { aborted, type RunOptions } from './run.ts';
 import type { WorkerHandover } from './worker-process.ts';
-
-export interface RunOptions {
-  config: Config;
-  log: Log;
-  /** Aborts when the process is to stop. */
-  signal: AbortSignal;
-}
 
 /** Connections for the claims, the heartbeats and the results of so many jobs. */
 const poolOf = (concurrency: number) => Math.min(4 + concurrency, 40);
@@ -54,13 +48,6 @@ function parentGone(): AbortSignal {
   const gone = new AbortController();
   process.once('disconnect', () => gone.abort());
   return gone.signal;
-}
-
-export function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener('abort', () => resolve(), { once: true });
-  });
 }
 
 const ofParent = ({ metadata, playground, masterKeys }: WorkerHandover) => ({

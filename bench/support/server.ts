@@ -1,0 +1,23 @@
+/** A PostgreSQL for a benchmark: the one of a URL, or an embedded one that ends with it. */
+import pg from 'pg';
+import startPostgres from '../../test/support/global.ts';
+
+export interface BenchServer {
+  host: string;
+  port: number;
+  user: string;
+  password: string;
+  stop(): Promise<void>;
+}
+
+export async function serverOf(url: string | undefined): Promise<BenchServer> {
+  if (url) {
+    const { host, port, user, password } = new pg.Client({ connectionString: url });
+    return { host, port, user: user ?? 'postgres', password: password ?? '', stop: async () => {} };
+  }
+  let server: Omit<BenchServer, 'stop'> | undefined;
+  const stop = await startPostgres({
+    provide: (_key: string, value: Omit<BenchServer, 'stop'>) => (server = value),
+  } as never);
+  return { ...server!, stop };
+}

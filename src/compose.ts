@@ -1,0 +1,101 @@
+/** The composition root of the server: every service in order, then the port, then the worker beside it. */
+import { createAccounts } from './accounts/accounts.ts';
+import { createPasswordHasher } from './accounts/password-hasher.ts';
+import { createCatalogService } from './catalog/catalog.ts';
+import type { Config } from './config.ts';
+import { buildCore, type Core, type CoreDeps } from './core.ts';
+import { documentLimits } from './graph/limits.ts';
+import { graphiqlTabs } from './graph/tabs.ts';
+import { createJobs } from './jobs/jobs.ts';
+import type { Service } from './lib/lifecycle.ts';
+import { createMetrics } from './metrics.ts';
+import { createProjects } from './projects/projects.ts';
+import { createQueries } from './queries/queries.ts';
+import { type RunningServer, startServer } from './server.ts';
+import type { Services } from './services.ts';
+import { startWorkerProcess } from './worker-process.ts';
+
+export interface ComposeDeps extends Omit<CoreDeps, 'poolSize'> {
+  startedAt: Date;
+  /** What is started is put here, in its order, before anything else can fail. */
+  running: Service[];
+}
+
+/** Connections of the API to the metadata. */
+const poolSize = 20;
+
+export async function compose({ startedAt, running, ...deps }: ComposeDeps): Promise<RunningServer> {
+  const { config, log, metadata, playground, masterKeys } = deps;
+  const core = await buildCore({ ...deps, poolSize });
+  running.push(...core.running);
+  const services = buildServices({ config, core, startedAt, running });
+  const server = await startServer({
+    services,
+    bus: core.bus,
+    log,
+    limits: documentLimits,
+    metrics: createMetrics(),
+    graphiqlTabs: config.graphiql ? graphiqlTabs : null,
+    introspection: config.introspection,
+    corsOrigins: config.corsOrigins,
+    trustProxy: config.trustProxy,
+    host: config.host,
+    port: config.port,
+    readiness: () => readiness(core),
+  });
+  // Stopped in reverse: no new requests, then the jobs drain, then what both stand on.
+  running.push(startWorkerProcess({ log, metadata, playground, masterKeys }), server);
+  core.databases.start();
+  return server;
+}
+
+interface BuildServices {
+  config: Config;
+  core: Core;
+  startedAt: Date;
+  running: Service[];
+}
+
+function buildServices({ config, core, startedAt, running }: BuildServices): Services {
+  const { pool, prisma, keyring, bus, databases, jobStore, resultStore, blobs } = core;
+  const settings = { registration: config.registration, maxParallelJobs: config.maxParallelJobs };
+  const hasher = createPasswordHasher();
+  const access = core.projectAccess;
+  const accounts = createAccounts({
+    pool,
+    prisma,
+    keyring,
+    bus,
+    access,
+    hasher,
+    issuer: config.publicUrl.origin,
+    settings,
+  });
+  running.push(hasher, accounts);
+  return {
+    startedAt,
+    settings,
+    prisma,
+    engines: core.engines,
+    access,
+    accounts,
+    projects: createProjects({ pool, prisma, access }),
+    databases,
+    catalog: createCatalogService({ databases }),
+    jobs: createJobs({ store: jobStore, bus }),
+    queries: createQueries({
+      jobs: jobStore,
+      results: resultStore,
+      blobs,
+      databases,
+      settingsOf: async (viewer) => accounts.settingsOf(await accounts.self(viewer)),
+    }),
+  };
+}
+
+/** What does not answer, by name. */
+async function readiness({ pool, blobs }: Core): Promise<string[]> {
+  const checks = { metadata: pool.query('SELECT 1'), storage: blobs.get('ready') };
+  const results = await Promise.allSettled(Object.values(checks));
+  return Object.keys(checks).filter((_, i) => results[i]?.status === 'rejected');
+}

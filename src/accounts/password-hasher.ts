@@ -33,7 +33,7 @@ interface Waiting {
 export function createPasswordHasher({
   cost = 12,
   threads = defaultThreads,
-  maxWaiting = 200,
+  maxWaiting = 128,
 }: PasswordHasherOptions = {}): PasswordHasher {
   const waiting: Waiting[] = [];
   const idle: Worker[] = [];

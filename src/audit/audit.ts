@@ -22,7 +22,7 @@ export type AuditAction =
   | 'database.created_hosted';
 
 export interface AuditEvent {
-  /** Null: nobody who is known. */
+  /** With whose account it was done or tried; null where there is none. */
   readonly actorId: string | null;
   readonly action: AuditAction;
   /** The client's id of what it was done to. */

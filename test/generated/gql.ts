@@ -1,0 +1,112 @@
+/* eslint-disable */
+import * as types from './graphql.ts';
+import type { TypedDocumentNode as DocumentNode } from '@graphql-typed-document-node/core';
+
+/**
+ * Map of all GraphQL operations in the project.
+ *
+ * This map has several performance disadvantages:
+ * 1. It is not tree-shakeable, so it will include all operations in the project.
+ * 2. It is not minifiable, so the string of a GraphQL query will be multiple times inside the bundle.
+ * 3. It does not support dead code elimination, so it will add unused operations.
+ *
+ * Therefore it is highly recommended to use the babel or swc plugin for production.
+ * Learn more about it here: https://the-guild.dev/graphql/codegen/plugins/presets/preset-client#reducing-bundle-size
+ */
+type Documents = {
+    "\n  query Tables($id: ID!) {\n    database(id: $id) {\n      tables(first: 5, kinds: [TABLE]) {\n        totalCount\n        nodes {\n          name\n          comment\n          columns {\n            name\n            dataType\n            nullable\n          }\n          foreignKeys {\n            referencedTableName\n          }\n        }\n      }\n    }\n  }\n": typeof types.TablesDocument,
+    "\n  mutation TestConnection($input: TestConnectionInput!) {\n    testConnection(input: $input) {\n      ok\n      serverVersion\n      problems {\n        code\n        message\n        hint\n      }\n    }\n  }\n": typeof types.TestConnectionDocument,
+    "\n  mutation Register($input: RegisterInput!) {\n    register(input: $input) {\n      auth {\n        accessToken\n        accessTokenExpiresAt\n        refreshToken\n        user {\n          id\n          email\n          role\n        }\n      }\n    }\n  }\n": typeof types.RegisterDocument,
+    "\n  mutation Logout($input: LogoutInput) {\n    logout(input: $input) {\n      ok\n    }\n  }\n": typeof types.LogoutDocument,
+    "\n  mutation Refresh($input: RefreshSessionInput!) {\n    refreshSession(input: $input) {\n      accessToken\n      refreshToken\n    }\n  }\n": typeof types.RefreshDocument,
+    "\n  query Databases($first: Int, $after: String) {\n    databases(first: $first, after: $after) {\n      totalCount\n      nodes {\n        id\n        name\n        readOnly\n        hosted\n        viewerRole\n      }\n    }\n  }\n": typeof types.DatabasesDocument,
+    "\n  mutation Connect($input: ConnectDatabaseInput!) {\n    connectDatabase(input: $input) {\n      database {\n        id\n        name\n        viewerRole\n      }\n      report {\n        ok\n        serverVersion\n      }\n    }\n  }\n": typeof types.ConnectDocument,
+    "\n  mutation Submit($input: SubmitQueryInput!) {\n    submitQuery(input: $input) {\n      created\n      job {\n        id\n        status\n        revision\n      }\n    }\n  }\n": typeof types.SubmitDocument,
+    "\n  mutation Cancel($input: CancelJobInput!) {\n    cancelJob(input: $input) {\n      job {\n        id\n        status\n        cancelRequestedAt\n      }\n    }\n  }\n": typeof types.CancelDocument,
+    "\n  subscription JobUpdated($id: ID!) {\n    jobUpdated(id: $id) {\n      id\n      status\n      revision\n      progress {\n        rows\n        bytes\n      }\n      error {\n        code\n        message\n        sqlState\n        position\n        line\n      }\n    }\n  }\n": typeof types.JobUpdatedDocument,
+    "\n  subscription JobEvents($after: String) {\n    jobEvents(after: $after) {\n      position\n      job {\n        id\n        status\n      }\n    }\n  }\n": typeof types.JobEventsDocument,
+    "\n  query Job($id: ID!, $first: Int = 100, $after: String) {\n    job(id: $id) {\n      id\n      status\n      revision\n      attempt\n      finishedAt\n      error {\n        code\n        message\n      }\n      result(index: 0) {\n        command\n        rowCount\n        truncated\n        columns {\n          name\n          dataType\n        }\n        rows(first: $first, after: $after) {\n          rows\n          endCursor\n          hasNextPage\n        }\n      }\n    }\n  }\n": typeof types.JobDocument,
+};
+const documents: Documents = {
+    "\n  query Tables($id: ID!) {\n    database(id: $id) {\n      tables(first: 5, kinds: [TABLE]) {\n        totalCount\n        nodes {\n          name\n          comment\n          columns {\n            name\n            dataType\n            nullable\n          }\n          foreignKeys {\n            referencedTableName\n          }\n        }\n      }\n    }\n  }\n": types.TablesDocument,
+    "\n  mutation TestConnection($input: TestConnectionInput!) {\n    testConnection(input: $input) {\n      ok\n      serverVersion\n      problems {\n        code\n        message\n        hint\n      }\n    }\n  }\n": types.TestConnectionDocument,
+    "\n  mutation Register($input: RegisterInput!) {\n    register(input: $input) {\n      auth {\n        accessToken\n        accessTokenExpiresAt\n        refreshToken\n        user {\n          id\n          email\n          role\n        }\n      }\n    }\n  }\n": types.RegisterDocument,
+    "\n  mutation Logout($input: LogoutInput) {\n    logout(input: $input) {\n      ok\n    }\n  }\n": types.LogoutDocument,
+    "\n  mutation Refresh($input: RefreshSessionInput!) {\n    refreshSession(input: $input) {\n      accessToken\n      refreshToken\n    }\n  }\n": types.RefreshDocument,
+    "\n  query Databases($first: Int, $after: String) {\n    databases(first: $first, after: $after) {\n      totalCount\n      nodes {\n        id\n        name\n        readOnly\n        hosted\n        viewerRole\n      }\n    }\n  }\n": types.DatabasesDocument,
+    "\n  mutation Connect($input: ConnectDatabaseInput!) {\n    connectDatabase(input: $input) {\n      database {\n        id\n        name\n        viewerRole\n      }\n      report {\n        ok\n        serverVersion\n      }\n    }\n  }\n": types.ConnectDocument,
+    "\n  mutation Submit($input: SubmitQueryInput!) {\n    submitQuery(input: $input) {\n      created\n      job {\n        id\n        status\n        revision\n      }\n    }\n  }\n": types.SubmitDocument,
+    "\n  mutation Cancel($input: CancelJobInput!) {\n    cancelJob(input: $input) {\n      job {\n        id\n        status\n        cancelRequestedAt\n      }\n    }\n  }\n": types.CancelDocument,
+    "\n  subscription JobUpdated($id: ID!) {\n    jobUpdated(id: $id) {\n      id\n      status\n      revision\n      progress {\n        rows\n        bytes\n      }\n      error {\n        code\n        message\n        sqlState\n        position\n        line\n      }\n    }\n  }\n": types.JobUpdatedDocument,
+    "\n  subscription JobEvents($after: String) {\n    jobEvents(after: $after) {\n      position\n      job {\n        id\n        status\n      }\n    }\n  }\n": types.JobEventsDocument,
+    "\n  query Job($id: ID!, $first: Int = 100, $after: String) {\n    job(id: $id) {\n      id\n      status\n      revision\n      attempt\n      finishedAt\n      error {\n        code\n        message\n      }\n      result(index: 0) {\n        command\n        rowCount\n        truncated\n        columns {\n          name\n          dataType\n        }\n        rows(first: $first, after: $after) {\n          rows\n          endCursor\n          hasNextPage\n        }\n      }\n    }\n  }\n": types.JobDocument,
+};
+
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ *
+ *
+ * @example
+ * ```ts
+ * const query = graphql(`query GetUser($id: ID!) { user(id: $id) { name } }`);
+ * ```
+ *
+ * The query argument is unknown!
+ * Please regenerate the types.
+ */
+export function graphql(source: string): unknown;
+
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  query Tables($id: ID!) {\n    database(id: $id) {\n      tables(first: 5, kinds: [TABLE]) {\n        totalCount\n        nodes {\n          name\n          comment\n          columns {\n            name\n            dataType\n            nullable\n          }\n          foreignKeys {\n            referencedTableName\n          }\n        }\n      }\n    }\n  }\n"): (typeof documents)["\n  query Tables($id: ID!) {\n    database(id: $id) {\n      tables(first: 5, kinds: [TABLE]) {\n        totalCount\n        nodes {\n          name\n          comment\n          columns {\n            name\n            dataType\n            nullable\n          }\n          foreignKeys {\n            referencedTableName\n          }\n        }\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  mutation TestConnection($input: TestConnectionInput!) {\n    testConnection(input: $input) {\n      ok\n      serverVersion\n      problems {\n        code\n        message\n        hint\n      }\n    }\n  }\n"): (typeof documents)["\n  mutation TestConnection($input: TestConnectionInput!) {\n    testConnection(input: $input) {\n      ok\n      serverVersion\n      problems {\n        code\n        message\n        hint\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  mutation Register($input: RegisterInput!) {\n    register(input: $input) {\n      auth {\n        accessToken\n        accessTokenExpiresAt\n        refreshToken\n        user {\n          id\n          email\n          role\n        }\n      }\n    }\n  }\n"): (typeof documents)["\n  mutation Register($input: RegisterInput!) {\n    register(input: $input) {\n      auth {\n        accessToken\n        accessTokenExpiresAt\n        refreshToken\n        user {\n          id\n          email\n          role\n        }\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  mutation Logout($input: LogoutInput) {\n    logout(input: $input) {\n      ok\n    }\n  }\n"): (typeof documents)["\n  mutation Logout($input: LogoutInput) {\n    logout(input: $input) {\n      ok\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  mutation Refresh($input: RefreshSessionInput!) {\n    refreshSession(input: $input) {\n      accessToken\n      refreshToken\n    }\n  }\n"): (typeof documents)["\n  mutation Refresh($input: RefreshSessionInput!) {\n    refreshSession(input: $input) {\n      accessToken\n      refreshToken\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  query Databases($first: Int, $after: String) {\n    databases(first: $first, after: $after) {\n      totalCount\n      nodes {\n        id\n        name\n        readOnly\n        hosted\n        viewerRole\n      }\n    }\n  }\n"): (typeof documents)["\n  query Databases($first: Int, $after: String) {\n    databases(first: $first, after: $after) {\n      totalCount\n      nodes {\n        id\n        name\n        readOnly\n        hosted\n        viewerRole\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  mutation Connect($input: ConnectDatabaseInput!) {\n    connectDatabase(input: $input) {\n      database {\n        id\n        name\n        viewerRole\n      }\n      report {\n        ok\n        serverVersion\n      }\n    }\n  }\n"): (typeof documents)["\n  mutation Connect($input: ConnectDatabaseInput!) {\n    connectDatabase(input: $input) {\n      database {\n        id\n        name\n        viewerRole\n      }\n      report {\n        ok\n        serverVersion\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  mutation Submit($input: SubmitQueryInput!) {\n    submitQuery(input: $input) {\n      created\n      job {\n        id\n        status\n        revision\n      }\n    }\n  }\n"): (typeof documents)["\n  mutation Submit($input: SubmitQueryInput!) {\n    submitQuery(input: $input) {\n      created\n      job {\n        id\n        status\n        revision\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  mutation Cancel($input: CancelJobInput!) {\n    cancelJob(input: $input) {\n      job {\n        id\n        status\n        cancelRequestedAt\n      }\n    }\n  }\n"): (typeof documents)["\n  mutation Cancel($input: CancelJobInput!) {\n    cancelJob(input: $input) {\n      job {\n        id\n        status\n        cancelRequestedAt\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  subscription JobUpdated($id: ID!) {\n    jobUpdated(id: $id) {\n      id\n      status\n      revision\n      progress {\n        rows\n        bytes\n      }\n      error {\n        code\n        message\n        sqlState\n        position\n        line\n      }\n    }\n  }\n"): (typeof documents)["\n  subscription JobUpdated($id: ID!) {\n    jobUpdated(id: $id) {\n      id\n      status\n      revision\n      progress {\n        rows\n        bytes\n      }\n      error {\n        code\n        message\n        sqlState\n        position\n        line\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  subscription JobEvents($after: String) {\n    jobEvents(after: $after) {\n      position\n      job {\n        id\n        status\n      }\n    }\n  }\n"): (typeof documents)["\n  subscription JobEvents($after: String) {\n    jobEvents(after: $after) {\n      position\n      job {\n        id\n        status\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  query Job($id: ID!, $first: Int = 100, $after: String) {\n    job(id: $id) {\n      id\n      status\n      revision\n      attempt\n      finishedAt\n      error {\n        code\n        message\n      }\n      result(index: 0) {\n        command\n        rowCount\n        truncated\n        columns {\n          name\n          dataType\n        }\n        rows(first: $first, after: $after) {\n          rows\n          endCursor\n          hasNextPage\n        }\n      }\n    }\n  }\n"): (typeof documents)["\n  query Job($id: ID!, $first: Int = 100, $after: String) {\n    job(id: $id) {\n      id\n      status\n      revision\n      attempt\n      finishedAt\n      error {\n        code\n        message\n      }\n      result(index: 0) {\n        command\n        rowCount\n        truncated\n        columns {\n          name\n          dataType\n        }\n        rows(first: $first, after: $after) {\n          rows\n          endCursor\n          hasNextPage\n        }\n      }\n    }\n  }\n"];
+
+export function graphql(source: string) {
+  return (documents as any)[source] ?? {};
+}
+
+export type DocumentType<TDocumentNode extends DocumentNode<any, any>> = TDocumentNode extends DocumentNode<  infer TType,  any>  ? TType  : never;

@@ -1,0 +1,155 @@
+/** The operations of the main job, as a client of the API writes them. */
+import { graphql } from '../generated/gql.ts';
+
+export const RegisterDocument = graphql(`
+  mutation Register($input: RegisterInput!) {
+    register(input: $input) {
+      auth {
+        accessToken
+        accessTokenExpiresAt
+        refreshToken
+        user {
+          id
+          email
+          role
+        }
+      }
+    }
+  }
+`);
+
+export const LogoutDocument = graphql(`
+  mutation Logout($input: LogoutInput) {
+    logout(input: $input) {
+      ok
+    }
+  }
+`);
+
+export const RefreshDocument = graphql(`
+  mutation Refresh($input: RefreshSessionInput!) {
+    refreshSession(input: $input) {
+      accessToken
+      refreshToken
+    }
+  }
+`);
+
+export const DatabasesDocument = graphql(`
+  query Databases($first: Int, $after: String) {
+    databases(first: $first, after: $after) {
+      totalCount
+      nodes {
+        id
+        name
+        readOnly
+        hosted
+        viewerRole
+      }
+    }
+  }
+`);
+
+export const ConnectDocument = graphql(`
+  mutation Connect($input: ConnectDatabaseInput!) {
+    connectDatabase(input: $input) {
+      database {
+        id
+        name
+        viewerRole
+      }
+      report {
+        ok
+        serverVersion
+      }
+    }
+  }
+`);
+
+export const SubmitDocument = graphql(`
+  mutation Submit($input: SubmitQueryInput!) {
+    submitQuery(input: $input) {
+      created
+      job {
+        id
+        status
+        revision
+      }
+    }
+  }
+`);
+
+export const CancelDocument = graphql(`
+  mutation Cancel($input: CancelJobInput!) {
+    cancelJob(input: $input) {
+      job {
+        id
+        status
+        cancelRequestedAt
+      }
+    }
+  }
+`);
+
+export const JobUpdatedDocument = graphql(`
+  subscription JobUpdated($id: ID!) {
+    jobUpdated(id: $id) {
+      id
+      status
+      revision
+      progress {
+        rows
+        bytes
+      }
+      error {
+        code
+        message
+        sqlState
+        position
+        line
+      }
+    }
+  }
+`);
+
+export const JobEventsDocument = graphql(`
+  subscription JobEvents($after: String) {
+    jobEvents(after: $after) {
+      position
+      job {
+        id
+        status
+      }
+    }
+  }
+`);
+
+export const JobDocument = graphql(`
+  query Job($id: ID!, $first: Int = 100, $after: String) {
+    job(id: $id) {
+      id
+      status
+      revision
+      attempt
+      finishedAt
+      error {
+        code
+        message
+      }
+      result(index: 0) {
+        command
+        rowCount
+        truncated
+        columns {
+          name
+          dataType
+        }
+        rows(first: $first, after: $after) {
+          rows
+          endCursor
+          hasNextPage
+        }
+      }
+    }
+  }
+`);

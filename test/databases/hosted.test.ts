@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import type { Viewer } from '../../src/accounts/viewer.ts';
+import type { DatabaseTemplate } from '../../src/databases/databases.ts';
 import { databaseLimits } from '../../src/databases/input.ts';
 import { connect } from '../../src/db/connection.ts';
 import { hostedNames } from '../../src/db/playground.ts';
+import type { Catalog } from '../../src/engines/catalog.ts';
 import type { RunEvent, Target } from '../../src/engines/engine.ts';
 import { encodeId, uuidv7 } from '../../src/lib/ids.ts';
 import {
@@ -28,8 +30,10 @@ afterAll(async () => {
 });
 
 const signal = AbortSignal.timeout(120_000);
-const create = async (viewer: Viewer, { template = 'empty' as const, projectId = null as string | null } = {}) =>
-  world.databases.createHosted(viewer, { name: 'mine', template, projectId }, asked());
+const create = async (
+  viewer: Viewer,
+  { template = 'empty', projectId = null }: { template?: DatabaseTemplate; projectId?: string | null } = {},
+) => world.databases.createHosted(viewer, { name: 'mine', template, projectId }, asked());
 
 const targetOf = async (viewer: Viewer, id: string) => {
   const database = await world.databases.requireDatabase(viewer, 'database:query', id);
@@ -82,9 +86,37 @@ test('a hosted database has an owner role of its own that can do nothing beyond 
 
 test('what is made with the template is full of its rows', async () => {
   const viewer = await world.person();
-  const { id } = await create(viewer, { template: 'makeyourspace' as never });
+  const { id } = await create(viewer, { template: 'makeyourspace' });
   const [[posts]] = (await run(await targetOf(viewer, id), 'SELECT count(*) > 1000 FROM posts')) as [[boolean]];
   expect(posts).toBe(true);
+});
+
+test('the catalogue of a hosted database is read whole, and shows nothing of the databases beside it', async () => {
+  const viewer = await world.person();
+  const database = await create(viewer, { template: 'makeyourspace' });
+  await create(await world.person());
+  const read = <T>(work: (catalog: Catalog) => Promise<T>) => world.databases.readCatalog(database, work, { signal });
+  const options = { signal };
+  const all = { database: true } as const;
+  expect(await read((catalog) => catalog.serverDatabases('OWN', options))).toEqual([database.database]);
+  const roles = await read((catalog) => catalog.roles('OWN', options));
+  expect(roles).toMatchObject([{ name: database.user, superuser: false, createDatabase: false, createRole: false }]);
+
+  expect(await read((catalog) => catalog.databaseSizeBytes(options))).toBeGreaterThan(0);
+  expect(await read((catalog) => catalog.schemas({ includeSystem: false }, options))).toMatchObject([
+    { name: 'public' },
+  ]);
+  expect(await read((catalog) => catalog.extensions(options))).not.toEqual([]);
+  const [relations = []] = await read((catalog) => catalog.relationPages(all, {}, {}, options));
+  expect(relations.map(({ name }) => name)).toContain('posts');
+  const reads = ['columns', 'statistics', 'indexes', 'constraints', 'foreignKeys', 'referencedBy'] as const;
+  const more = ['triggers', 'policies', 'definitions', 'sizesBytes'] as const;
+  for (const kind of [...reads, ...more]) {
+    expect(await read<unknown[]>((catalog) => catalog[kind](relations, options)), kind).toHaveLength(relations.length);
+  }
+  expect((await read((catalog) => catalog.enums(all, options))).flat()).not.toEqual([]);
+  expect((await read((catalog) => catalog.sequences(['public'], options))).flat()).not.toEqual([]);
+  expect((await read((catalog) => catalog.routinePages(all, {}, {}, options))).flat()).not.toEqual([]);
 });
 
 test('its owner sees where it is now, and cannot change that', async () => {

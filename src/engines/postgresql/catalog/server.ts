@@ -24,13 +24,14 @@ export const readDatabaseSize = async (query: CatalogQuery, options: ReadOptions
   numberOrNull(single(await query('select pg_database_size(current_database())', [], options)));
 
 export async function readServerDatabases(query: CatalogQuery, reach: Reach, options: ReadOptions): Promise<string[]> {
-  const rows = await query(
-    `select datname from pg_catalog.pg_database
-    where ${reach === 'OWN' ? 'datname = current_database()' : `not datistemplate and datallowconn and has_database_privilege(oid, 'CONNECT')`}
-    order by datname`,
-    [],
-    options,
-  );
+  // A hosted database may not read the catalogues that it shares with others.
+  const sql =
+    reach === 'OWN'
+      ? 'select current_database()'
+      : `select datname from pg_catalog.pg_database
+         where not datistemplate and datallowconn and has_database_privilege(oid, 'CONNECT')
+         order by datname`;
+  const rows = await query(sql, [], options);
   return rows.map(([name]) => name ?? '');
 }
 
@@ -79,12 +80,20 @@ type RoleRow = [
   memberOf: string | null,
 ];
 
-/** The roles that people made; the server's own, pg_…, only where one is a member of them. */
+/**
+ * The roles that people made; the server's own, pg_…, only where one is a member of them. OWN tells memberships without
+ * the catalogue that keeps them, which is shared by all databases: also those that come by way of another role.
+ */
 export async function readRoles(query: CatalogQuery, reach: Reach, options: ReadOptions): Promise<Role[]> {
   const rows = await query(
     `select r.rolname, r.rolcanlogin, r.rolsuper, r.rolcreatedb, r.rolcreaterole,
-      (select json_agg(distinct g.rolname) from pg_catalog.pg_auth_members m
-       join pg_catalog.pg_roles g on g.oid = m.roleid where m.member = r.oid)
+      ${
+        reach === 'OWN'
+          ? `(select json_agg(g.rolname) from pg_catalog.pg_roles g
+             where g.oid <> r.oid and not r.rolsuper and pg_has_role(r.oid, g.oid, 'MEMBER'))`
+          : `(select json_agg(distinct g.rolname) from pg_catalog.pg_auth_members m
+             join pg_catalog.pg_roles g on g.oid = m.roleid where m.member = r.oid)`
+      }
     from pg_catalog.pg_roles r where r.rolname !~ '^pg_' ${reach === 'OWN' ? `and pg_has_role(r.oid, 'MEMBER')` : ''}`,
     [],
     options,

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { createServer } from 'node:net';
+import { connect as connectSocket, createServer } from 'node:net';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { type ProjectRole, projectRoles } from '../../src/accounts/policy.ts';
 import type { Viewer } from '../../src/accounts/viewer.ts';
@@ -200,6 +200,26 @@ test('a connection is changed with its password, and only to one that works', as
   const [row] = await world.rows('SELECT name, database_name, sealed_password FROM databases WHERE id = $1', [id]);
   expect(row).toMatchObject({ name: 'moved', database_name: 'template1' });
   expect(row?.sealed_password).not.toBe(sealedPassword);
+});
+
+test('of two who change a connection at once the second is told, and the first one stands', async () => {
+  const viewer = await world.person();
+  const { id } = await connect(viewer);
+  const { host, port, password } = testConnection();
+  let first: Promise<unknown> | undefined;
+  // Whoever tries this way in makes the other change happen before his own is written.
+  const server = createServer(async (socket) => {
+    first ??= world.databases.update(viewer, { id, name: 'first', connection: { password } }, asked());
+    await first;
+    const inner = connectSocket({ host, port });
+    for (const one of [socket, inner]) one.on('error', () => {});
+    socket.pipe(inner).pipe(socket);
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onTestFinished(() => void server.close());
+  const elsewhere = { port: (server.address() as { port: number }).port, password };
+  await failure(world.databases.update(viewer, { id, name: 'second', connection: elsewhere }, asked()), 'CONFLICT');
+  expect(await world.databases.load({}, viewer, id)).toMatchObject({ name: 'first', port });
 });
 
 test('what is absent in an update stays, and what cannot be cleared is not', async () => {

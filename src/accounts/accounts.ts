@@ -83,6 +83,8 @@ export interface Accounts extends Service {
   self(viewer: Viewer): Promise<User>;
   /** Null when there is none, or the viewer may not see it. */
   user(viewer: Viewer | null, userId: string): Promise<User | null>;
+  /** An account that hangs off something which the viewer sees; null when it is gone. What of it he sees, its fields ask. */
+  account(userId: string): Promise<User | null>;
   /** Null when it has ended, or the viewer may not see it. */
   session(viewer: Viewer | null, sessionId: string): Promise<Session | null>;
   /** The live sessions of each user, the last used first, for users whose private part the viewer may see. */
@@ -282,6 +284,8 @@ export function createAccounts({
       });
       return self(viewer);
     },
+
+    account: (userId) => store.findUser(prisma, userId),
 
     self,
 

@@ -128,6 +128,7 @@ export async function lockCeiling(client: Executor, userId: string): Promise<num
   return rows[0]?.limit ?? null;
 }
 
+/** Those that are asked for in one tick are read together. */
 export const findUser = (prisma: Prisma, id: string): Promise<User | null> => prisma.user.findUnique({ where: { id } });
 
 export const findSession = (prisma: Prisma, id: string): Promise<Session | null> =>

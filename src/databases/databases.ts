@@ -6,7 +6,7 @@ import { record } from '../audit/audit.ts';
 import { type Prisma, transaction } from '../db/metadata.ts';
 import type { Playground } from '../db/playground.ts';
 import type { Catalog } from '../engines/catalog.ts';
-import type { Engine, Target } from '../engines/engine.ts';
+import type { Engine, SessionIdentity, Target } from '../engines/engine.ts';
 import type { Engines } from '../engines/registry.ts';
 import { createCatalogPool } from '../engines/sessions.ts';
 import { AppError, badInput, notFound } from '../lib/errors.ts';
@@ -126,6 +126,16 @@ export interface Databases extends DatabaseAccess, Service {
     principal: Principal,
     options: { signal: AbortSignal },
   ): Promise<{ engine: Engine; target: Target }>;
+  /**
+   * Ends a session of this principal in the database; no-op when it is gone. In a hosted database nobody may end sessions
+   * himself: there the playground's administrator does it. @throws AppError CONNECTION_FAILED
+   */
+  endSession(
+    database: Database,
+    principal: Principal,
+    identity: SessionIdentity,
+    options: { signal: AbortSignal },
+  ): Promise<void>;
   /** Reads of the catalogue, on connections that Quarry keeps for that. @throws AppError CONNECTION_FAILED, TIMEOUT */
   readCatalog<T>(
     database: Database,
@@ -341,6 +351,16 @@ export function createDatabases(deps: DatabasesDeps): Databases {
 
     projectOf: async ({ projectId, role }, query) =>
       projectId === null || role === null ? null : await store.project(query, projectId),
+
+    async endSession(database, principal, identity, options) {
+      if (database.hosted && playground) {
+        const { sessionId, startedAt } = identity;
+        await playground.endSession({ pid: Number(sessionId), startedAt, ...options });
+        return;
+      }
+      const target = await credentials.targetOf(database, principal, options);
+      await engines[database.engine].terminate(target, identity, options);
+    },
 
     async targetOf(database, principal, options) {
       return { engine: engines[database.engine], target: await credentials.targetOf(database, principal, options) };

@@ -1,4 +1,5 @@
 /** Jobs as people see them: the queue, one job, and both followed live. */
+import { UserType } from '../accounts/users.graph.ts';
 import { DatabaseType } from '../databases/databases.graph.ts';
 import { builder } from '../graph/builder.ts';
 import { enumOf } from '../graph/enums.ts';
@@ -65,6 +66,12 @@ export const JobType = builder.objectRef<Job>('Job').implement({
       description: 'Grows with every change; drop what is older than what you have.',
     }),
     name: t.exposeString('name', { nullable: true }),
+    owner: t.field({
+      type: UserType,
+      nullable: true,
+      description: 'Null when the account is gone.',
+      resolve: ({ ownerId }, _args, { services }) => services.accounts.account(ownerId),
+    }),
     database: t.field({
       type: DatabaseType,
       nullable: true,

@@ -43,6 +43,8 @@ export interface Jobs {
 
 /** A ring that was lost costs so long. */
 const pollMs = 2_000;
+/** An older transaction holds a change back: it ends within milliseconds. */
+const unsettledMs = 20;
 const eventBatch = 200;
 const maxUnfinished = 1_000;
 const maxNotices = 1_000;
@@ -106,15 +108,14 @@ export function createJobs({ store, bus }: JobsDeps): Jobs {
         position = start.position;
       }
       while (!signal.aborted) {
-        const jobs: Job[] = await store.changesAfter(viewer.userId, databaseId, position, eventBatch);
+        const { jobs, unsettled } = await store.changesAfter(viewer.userId, databaseId, position, eventBatch);
         for (const job of jobs) {
           position = job.position;
           // What the first state held already.
           if (sent.get(job.id) !== job.revision) yield { position: formatPosition(job.position), job };
           sent.delete(job.id);
         }
-        // A change of a transaction that ended out of order shows when the older one has: look again soon.
-        if (jobs.length < eventBatch) await bell.wait(pollMs, signal);
+        if (jobs.length < eventBatch) await bell.wait(unsettled ? unsettledMs : pollMs, signal);
       }
     },
 

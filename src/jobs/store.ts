@@ -362,16 +362,22 @@ export function createJobStore(pool: pg.Pool) {
 
     /**
      * What changed behind a position, in order. Only below the oldest transaction that still runs: a later one may yet
-     * commit a change with a smaller number, and would be passed over.
+     * commit a change with a smaller number, and would be passed over. `unsettled` says that there is more, soon.
      */
-    async changesAfter(ownerId: string, databaseId: string | null, after: Position, limit: number): Promise<Job[]> {
-      const { rows } = await pool.query<Row>(
-        `SELECT * FROM jobs WHERE owner_id = $1 AND ($2::uuid IS NULL OR database_id = $2)
-           AND (change_xid, change_seq) > ($3::bigint, $4::bigint) AND change_xid < pg_snapshot_xmin(pg_current_snapshot())::text::bigint
+    async changesAfter(
+      ownerId: string,
+      databaseId: string | null,
+      after: Position,
+      limit: number,
+    ): Promise<{ jobs: Job[]; unsettled: boolean }> {
+      const { rows } = await pool.query<Row & { settled: boolean }>(
+        `SELECT *, change_xid < pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS settled
+         FROM jobs WHERE owner_id = $1 AND ($2::uuid IS NULL OR database_id = $2) AND (change_xid, change_seq) > ($3::bigint, $4::bigint)
          ORDER BY change_xid, change_seq LIMIT $5`,
         [ownerId, databaseId, after.xid.toString(), after.seq.toString(), limit],
       );
-      return rows.map(jobOf);
+      const settled = rows.filter((row) => row.settled);
+      return { jobs: settled.map(jobOf), unsettled: settled.length < rows.length };
     },
   };
 }

@@ -1,4 +1,5 @@
 /** SQL submitted as jobs, and their rows. */
+import { ColumnType } from '../catalog/types.graph.ts';
 import type { ResultColumn } from '../engines/engine.ts';
 import { builder } from '../graph/builder.ts';
 import { enumOf } from '../graph/enums.ts';
@@ -19,11 +20,26 @@ const ScriptTransactionEnum = enumOf(
   'PER_STATEMENT: one a statement unless the script holds its own. WHOLE: one for all.',
 );
 
-const ResultColumnType = builder.objectRef<ResultColumn>('ResultColumn').implement({
+type ColumnOfResult = ResultColumn & Pick<ResultSet, 'databaseId'>;
+
+const ResultColumnType = builder.objectRef<ColumnOfResult>('ResultColumn').implement({
   rights: 'parent',
   fields: (t) => ({
     name: t.exposeString('name'),
     dataType: t.exposeString('dataType', { description: 'As the engine prints it, e.g. character varying(50).' }),
+    column: t.field({
+      type: ColumnType,
+      nullable: true,
+      description: 'The catalogue column it comes from, where the engine tells and it is still there.',
+      resolve: ({ origin, databaseId }, _args, context) => {
+        if (!origin || databaseId === null) return null;
+        const { catalog } = context.services;
+        const { schema, table, column } = origin;
+        return catalog.visible(() =>
+          catalog.column(context, databaseId, { table: { schema, name: table }, name: column }),
+        );
+      },
+    }),
   }),
 });
 
@@ -58,7 +74,10 @@ export const ResultSetType = builder.objectRef<ResultSet>('ResultSet').implement
     }),
     durationMs: t.exposeInt('durationMs', { nullable: true }),
     truncated: t.exposeBoolean('truncated', { description: 'True when maxRows cut it.' }),
-    columns: t.field({ type: [ResultColumnType], resolve: ({ columns }) => [...columns] }),
+    columns: t.field({
+      type: [ResultColumnType],
+      resolve: ({ columns, databaseId }) => columns.map((column) => ({ ...column, databaseId })),
+    }),
     rows: t.field({
       type: RowPageType,
       nullable: true,

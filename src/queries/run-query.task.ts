@@ -1,7 +1,7 @@
 /** Runs the SQL of a job in its target: the right asked again, the session named, limits held from outside, rows stored. */
 import type { Viewer } from '../accounts/viewer.ts';
-import type { Databases } from '../databases/databases.ts';
-import type { Engine, Session, Target } from '../engines/engine.ts';
+import type { Databases, VisibleDatabase } from '../databases/databases.ts';
+import type { Engine, Session, SessionIdentity, Target } from '../engines/engine.ts';
 import { RunError } from '../engines/engine.ts';
 import type { Job } from '../jobs/job.ts';
 import type { JobError } from '../jobs/states.ts';
@@ -14,7 +14,8 @@ import { isReadOnly } from './queries.ts';
 import { createResultWriter, LostHold, type ResultWriter, StorageFailed } from './results.ts';
 import type { ResultStore } from './store.ts';
 
-export interface RunTarget {
+interface RunTarget {
+  database: VisibleDatabase;
   engine: Engine;
   target: Target;
   readOnly: boolean;
@@ -24,7 +25,7 @@ export interface RunQueryDeps {
   jobStore: JobStore;
   resultStore: ResultStore;
   blobs: BlobStore;
-  databases: Pick<Databases, 'requireDatabase' | 'targetOf'>;
+  databases: Pick<Databases, 'requireDatabase' | 'targetOf' | 'endSession'>;
   log: Log;
 }
 
@@ -34,13 +35,11 @@ async function resolveTarget({ jobStore, databases }: RunQueryDeps, job: Job, si
   const viewer: Viewer | null = role && { userId: job.ownerId, role, sessionId: '', expiresAt: new Date(0) };
   const database = await databases.requireDatabase(viewer, 'database:query', job.databaseId ?? '');
   const { engine, target } = await databases.targetOf(database, { userId: job.ownerId }, { signal });
-  return { engine, target, readOnly: isReadOnly(viewer, database) };
+  return { database, engine, target, readOnly: isReadOnly(viewer, database) };
 }
 
-/** A cancelled session that still runs after this is ended by force. */
-const terminateAfterMs = 1_500;
 const maxNotices = 1_000;
-const terminateTimeoutMs = 10_000;
+const endTimeoutMs = 10_000;
 
 /** Why the run was stopped from here; decides what its error means. */
 type Stop = StopReason | 'timeout';
@@ -51,29 +50,25 @@ export function createRunQueryTask(deps: RunQueryDeps): Task {
     run: (context) => run(deps, context),
     async rescue(job) {
       if (!job.backend) return;
-      const signal = AbortSignal.timeout(terminateTimeoutMs);
-      try {
-        const { engine, target } = await resolveTarget(deps, job, signal);
-        await engine.terminate(target, job.backend, { signal });
-      } catch (error) {
-        // Disconnected, or out of reach: nobody can end that session from here.
+      const target = await resolveTarget(deps, job, AbortSignal.timeout(endTimeoutMs)).catch((error) => {
+        // Disconnected, or no longer his: nobody can end that session from here.
         deps.log.warn({ jobId: job.id, error: String(error) }, 'job.orphan_not_ended');
-      }
+      });
+      if (target) await endSession(deps, target.database, job, job.backend);
     },
   };
 }
 
-async function run(deps: RunQueryDeps, { job, signal, log, progress }: TaskContext): Promise<Outcome> {
+async function run(deps: RunQueryDeps, { job, signal, progress }: TaskContext): Promise<Outcome> {
   const stopped = new AbortController();
   const timer = setTimeout(() => stopped.abort('timeout' satisfies Stop), job.timeoutMs);
   const onStop = () => stopped.abort(signal.reason as Stop);
   signal.addEventListener('abort', onStop);
   if (signal.aborted) onStop();
   try {
-    const { engine, target, readOnly } = await resolveTarget(deps, job, stopped.signal);
+    const { database, engine, target, readOnly } = await resolveTarget(deps, job, stopped.signal);
     await using session = await engine.open(target, { signal: stopped.signal, label: `quarry job:${job.id}` });
     if (!(await deps.jobStore.setBackend(job, session.identity))) throw new LostHold();
-    using _guard = guard({ session, engine, target, signal: stopped.signal, log });
     const writer = createResultWriter({ store: deps.resultStore, blobs: deps.blobs, hold: job });
     try {
       await stream({
@@ -87,6 +82,8 @@ async function run(deps: RunQueryDeps, { job, signal, log, progress }: TaskConte
       });
     } catch (error) {
       await writer.flush().catch(() => undefined);
+      // Cut off rather than cancelled: what runs there must not go on behind a job that has ended.
+      if (session.closed.aborted) await endSession(deps, database, job, session.identity);
       throw error;
     }
     return { status: 'succeeded' };
@@ -98,37 +95,20 @@ async function run(deps: RunQueryDeps, { job, signal, log, progress }: TaskConte
   }
 }
 
-/** From the stop on: asks the target to cancel, and ends the session by force where that is not enough. */
-function guard({
-  session,
-  engine,
-  target,
-  signal,
-  log,
-}: {
-  session: Session;
-  engine: Engine;
-  target: Target;
-  signal: AbortSignal;
-  log: Log;
-}): Disposable {
-  let force: NodeJS.Timeout | undefined;
-  const onStop = () => {
-    session.cancel().catch((error) => log.warn({ error: String(error) }, 'job.cancel_failed'));
-    force = setTimeout(() => {
-      engine
-        .terminate(target, session.identity, { signal: AbortSignal.timeout(terminateTimeoutMs) })
-        .catch((error) => log.warn({ error: String(error) }, 'job.terminate_failed'));
-    }, terminateAfterMs);
-  };
-  if (signal.aborted) onStop();
-  else signal.addEventListener('abort', onStop);
-  return {
-    [Symbol.dispose]() {
-      clearTimeout(force);
-      signal.removeEventListener('abort', onStop);
-    },
-  };
+/** Best effort: a target that is away ends its sessions itself. */
+async function endSession(
+  { databases, log }: RunQueryDeps,
+  database: VisibleDatabase,
+  job: Job,
+  identity: SessionIdentity,
+): Promise<void> {
+  try {
+    await databases.endSession(database, { userId: job.ownerId }, identity, {
+      signal: AbortSignal.timeout(endTimeoutMs),
+    });
+  } catch (error) {
+    log.warn({ jobId: job.id, error: String(error) }, 'job.session_not_ended');
+  }
 }
 
 interface StreamInput {

@@ -8,6 +8,8 @@ import type { Page } from '../lib/pages.ts';
 export interface ResultSet {
   readonly id: string;
   readonly jobId: string;
+  /** Where it was read; null when that is gone. */
+  readonly databaseId: string | null;
   readonly index: number;
   readonly statement: string;
   readonly command: string;
@@ -29,6 +31,7 @@ export interface Chunk {
 interface Row {
   id: string;
   job_id: string;
+  database_id: string | null;
   index: number;
   statement: string;
   command: string;
@@ -42,6 +45,7 @@ interface Row {
 const resultSetOf = (row: Row): ResultSet => ({
   id: row.id,
   jobId: row.job_id,
+  databaseId: row.database_id,
   index: row.index,
   statement: row.statement,
   command: row.command,
@@ -51,6 +55,8 @@ const resultSetOf = (row: Row): ResultSet => ({
   truncated: row.truncated,
   durationMs: row.duration_ms,
 });
+
+const select = 'SELECT result_sets.*, jobs.database_id FROM result_sets JOIN jobs ON jobs.id = result_sets.job_id';
 
 /** True while the worker still holds the job. */
 const held = `EXISTS (SELECT FROM jobs WHERE jobs.id = $1 AND jobs.fence = $2 AND jobs.status = 'running')`;
@@ -100,24 +106,22 @@ export function createResultStore(pool: pg.Pool) {
     },
 
     async find(id: string): Promise<ResultSet | null> {
-      const { rows } = await pool.query<Row>('SELECT * FROM result_sets WHERE id = $1', [id]);
+      const { rows } = await pool.query<Row>(`${select} WHERE result_sets.id = $1`, [id]);
       return rows[0] ? resultSetOf(rows[0]) : null;
     },
 
     async at(jobId: string, index: number): Promise<ResultSet | null> {
-      const { rows } = await pool.query<Row>('SELECT * FROM result_sets WHERE job_id = $1 AND index = $2', [
-        jobId,
-        index,
-      ]);
+      const { rows } = await pool.query<Row>(`${select} WHERE job_id = $1 AND index = $2`, [jobId, index]);
       return rows[0] ? resultSetOf(rows[0]) : null;
     },
 
     /** In the order of the statements, whose index is the key of a page. */
     async list(jobId: string, page: Page): Promise<ResultSet[]> {
-      const { rows } = await pool.query<Row>(
-        `SELECT * FROM result_sets WHERE job_id = $1 AND index > $2 ORDER BY index LIMIT $3`,
-        [jobId, page.after === null ? -1 : Number(page.after), page.limit + 1],
-      );
+      const { rows } = await pool.query<Row>(`${select} WHERE job_id = $1 AND index > $2 ORDER BY index LIMIT $3`, [
+        jobId,
+        page.after === null ? -1 : Number(page.after),
+        page.limit + 1,
+      ]);
       return rows.map(resultSetOf);
     },
 

@@ -50,6 +50,8 @@ export async function createTestQueue() {
         requireDatabase: async (viewer) =>
           ({ ownerId: viewer?.userId, role: null, system: false, readOnly: false }) as VisibleDatabase,
         targetOf: async () => ({ engine: engines.postgresql, target }),
+        endSession: async (_database, _principal, identity, options) =>
+          engines.postgresql.terminate(target, identity, options),
       },
     });
     const running = startWorker({

@@ -88,7 +88,7 @@ export async function startServer(deps: ServerDeps): Promise<RunningServer> {
       response.setHeader('content-security-policy', graphiqlPolicy);
       response.setHeader('etag', etag);
       response.setHeader('cache-control', 'no-cache');
-      response.setHeader('vary', 'accept, accept-encoding');
+      response.appendHeader('vary', 'accept, accept-encoding');
       if (request.headers['if-none-match'] === etag) return void response.writeHead(304).end();
       const packed = request.headers['accept-encoding']?.includes('gzip') ?? false;
       if (packed) response.setHeader('content-encoding', 'gzip');
@@ -103,6 +103,7 @@ export async function startServer(deps: ServerDeps): Promise<RunningServer> {
     response.setHeader('x-content-type-options', 'nosniff');
     response.setHeader('referrer-policy', 'no-referrer');
     response.setHeader('cross-origin-resource-policy', corsOrigins.length > 0 ? 'cross-origin' : 'same-origin');
+    if (corsOrigins.length > 0) response.setHeader('vary', 'origin');
     const path = request.url?.split('?')[0] ?? '/';
     if (path === '/graphql') return graphql(request, response);
     if (request.method !== 'GET' && request.method !== 'HEAD') {

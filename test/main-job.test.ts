@@ -2,7 +2,7 @@
 import { createServer, connect as dial, type Socket } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { graphql } from './generated/gql.ts';
-import type { JobUpdatedSubscription } from './generated/graphql.ts';
+import type { JobQuery, JobUpdatedSubscription } from './generated/graphql.ts';
 import { createTestDatabase, type TestDatabase } from './support/databases.ts';
 import {
   CancelDocument,
@@ -51,6 +51,7 @@ const TestConnectionDocument = graphql(`
 `);
 
 type JobState = JobUpdatedSubscription['jobUpdated'];
+type Page = NonNullable<NonNullable<NonNullable<JobQuery['job']>['result']>['rows']>;
 
 let quarry: Quarry;
 let target: TestDatabase;
@@ -140,9 +141,9 @@ describe('with the sample database', () => {
     expect(revisions).toEqual([...revisions].sort((a, b) => a - b));
 
     const rows: unknown[] = [];
-    let after: string | null = null;
+    let after: string | null | undefined;
     for (let more = true; more; ) {
-      const { job } = await quarry.ask(JobDocument, { id, first: 100, after }, account);
+      const { job }: JobQuery = await quarry.ask(JobDocument, { id, first: 100, after }, account);
       expect(job!.result).toMatchObject({
         command: 'SELECT',
         rowCount: 250,
@@ -152,9 +153,9 @@ describe('with the sample database', () => {
           { name: 'text', dataType: 'text' },
         ],
       });
-      const page = job!.result!.rows!;
+      const page: Page = job!.result!.rows!;
       rows.push(...page.rows);
-      after = page.endCursor ?? null;
+      after = page.endCursor;
       more = page.hasNextPage;
     }
     expect(rows).toEqual(Array.from({ length: 250 }, (_, i) => [i + 1, `${i + 1}!`]));

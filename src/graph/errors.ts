@@ -1,7 +1,7 @@
 /** What a client is told of a failure: an AppError with its code and details, anything else only a request id. */
 import { GraphQLError } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
-import { AppError, type ErrorCode } from '../lib/errors.ts';
+import { AppError, type ErrorCode, errorCodes } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
 import type { Context } from './context.ts';
 
@@ -31,8 +31,7 @@ export function publicError(error: unknown, { log, requestId }: MaskDeps): Graph
     return new GraphQLError(message, { ...place, extensions: { code, ...(details && { details }) } });
   }
   if (located && !located.originalError) {
-    // GraphQL's own: a value that does not fit its type, a missing variable, an unknown operation.
-    return typeof located.extensions.code === 'string' ? located : withCode(located, 'BAD_USER_INPUT');
+    return inContract(located.extensions.code) ? located : refusedRequest(located);
   }
   const code: ErrorCode = 'INTERNAL_SERVER_ERROR';
   if (located && isCoerced(located)) return withCode(located, 'BAD_USER_INPUT');
@@ -40,6 +39,35 @@ export function publicError(error: unknown, { log, requestId }: MaskDeps): Graph
   return new GraphQLError('Something went wrong here; the log has more under this request id', {
     ...place,
     extensions: { code, details: { requestId } },
+  });
+}
+
+const inContract = (code: unknown): boolean => (errorCodes as readonly unknown[]).includes(code);
+
+/** By the status that yoga gives to what it refuses itself. */
+const refusals: Readonly<Record<number, ErrorCode>> = { 403: 'FORBIDDEN', 413: 'LIMIT_EXCEEDED' };
+
+interface Refusal {
+  status?: number;
+  /** Only for `application/graphql-response+json`. */
+  spec?: boolean;
+}
+
+/**
+ * Refused by the libraries below: a body that is no request, a missing variable, an unknown operation. Their codes are
+ * not the contract's, and what else they say of it repeats the body.
+ */
+function refusedRequest(error: GraphQLError): GraphQLError {
+  const { http, originalError } = error.extensions as { http?: Refusal; originalError?: unknown };
+  const code = refusals[http?.status ?? 0] ?? 'BAD_USER_INPUT';
+  const { nodes, source, positions, path } = error;
+  return new GraphQLError(error.message, {
+    nodes,
+    source,
+    positions,
+    path,
+    // A body that is not JSON is no GraphQL request: its status holds for application/json too.
+    extensions: { ...(http && { http: originalError ? { ...http, spec: false } : http }), code },
   });
 }
 

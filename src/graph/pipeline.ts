@@ -5,7 +5,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { useCSRFPrevention } from '@graphql-yoga/plugin-csrf-prevention';
 import { type ExecutionResult, GraphQLError, type GraphQLSchema, NoSchemaIntrospectionCustomRule } from 'graphql';
-import { createYoga, type Plugin, type YogaServerInstance } from 'graphql-yoga';
+import { type CORSOptions, createYoga, type Plugin, type YogaServerInstance } from 'graphql-yoga';
 import type { Caller, Viewer } from '../accounts/viewer.ts';
 import type { Bus } from '../lib/bus.ts';
 import { AppError } from '../lib/errors.ts';
@@ -96,6 +96,24 @@ const useNoIntrospection = (): Plugin => ({
   onValidate: ({ addValidationRule }) => addValidationRule(NoSchemaIntrospectionCustomRule),
 });
 
+/**
+ * A form on another page can send these without asking first; only a header of our own shows that the page may. Reading
+ * needs none: GET changes nothing, and no cookie speaks for its sender.
+ */
+function useSimpleRequestRefusal(): Plugin {
+  const { onRequestParse } = useCSRFPrevention({ requestHeaders: ['x-graphql-yoga-csrf'] });
+  return { onRequestParse: (payload) => (payload.request.method === 'GET' ? undefined : onRequestParse?.(payload)) };
+}
+
+/** An origin that may not call is told nothing: yoga would name it another one, or `null`, which a sandbox is. */
+const corsOf =
+  (origins: readonly string[]) =>
+  ({ headers }: Request): CORSOptions => {
+    const origin = headers.get('origin');
+    if (origin === null || !origins.includes(origin)) return false;
+    return { origin: [origin], credentials: false, methods: ['POST', 'GET'], exposedHeaders: ['x-request-id'] };
+  };
+
 /** A request of more is 413 before it is parsed. */
 const maxBodyBytes = 10_000_000;
 
@@ -118,13 +136,10 @@ export function createPipeline({
     logging: false,
     graphiql: false,
     maxRequestBodySize: maxBodyBytes,
-    cors:
-      corsOrigins.length > 0
-        ? { origin: [...corsOrigins], credentials: false, methods: ['POST', 'GET', 'OPTIONS'] }
-        : false,
+    cors: corsOf(corsOrigins),
     maskedErrors: { maskError: (error) => publicError(error, { log, requestId: uuidv7() }) },
     plugins: [
-      useCSRFPrevention({ requestHeaders: ['x-graphql-yoga-csrf'] }),
+      useSimpleRequestRefusal(),
       useErrorCodes({ suggestions: introspection }),
       useLimits(limits),
       ...(introspection ? [] : [useNoIntrospection()]),

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { TypedDocumentNode } from '@graphql-typed-document-node/core';
-import { type ExecutionResult, print } from 'graphql';
+import { type FormattedExecutionResult, print } from 'graphql';
 import { type Client, createClient } from 'graphql-ws';
 import { vi } from 'vitest';
 import { WebSocket } from 'ws';
@@ -229,7 +229,7 @@ interface UntilOptions {
   of?: (entry: LogEntry) => boolean;
 }
 
-async function* dataOf<Data>(events: AsyncIterable<ExecutionResult<Data, unknown>>): AsyncGenerator<Data> {
+async function* dataOf<Data>(events: AsyncIterable<FormattedExecutionResult<Data, unknown>>): AsyncGenerator<Data> {
   for await (const { data, errors } of events) {
     if (errors || !data) throw new Error(JSON.stringify(errors));
     yield data;

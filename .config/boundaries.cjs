@@ -48,8 +48,8 @@ module.exports = {
     rule(
       'nothing-imports-the-top',
       'main, app and server are at the top.',
-      { path: '^src/', pathNot: '^src/(main|app|server|worker)\\.ts$' },
-      { path: '^src/(main|app|server|worker)\\.ts$' },
+      { path: '^src/', pathNot: '^src/(main|app|compose|server|worker)\\.ts$' },
+      { path: '^src/(main|app|compose|server|worker)\\.ts$' },
     ),
     rule(
       'registry-knows-engines',

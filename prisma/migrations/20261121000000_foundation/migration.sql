@@ -85,7 +85,6 @@ CREATE TABLE "databases" (
     "read_only" BOOLEAN NOT NULL,
     "hosted" BOOLEAN NOT NULL DEFAULT false,
     "system" BOOLEAN NOT NULL DEFAULT false,
-    "sealed_feed" TEXT,
     "server_version" TEXT,
     "capabilities" TEXT[],
     "created_at" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,

@@ -168,7 +168,6 @@ export const DatabaseScalarFieldEnum = {
   readOnly: 'readOnly',
   hosted: 'hosted',
   system: 'system',
-  sealedFeed: 'sealedFeed',
   serverVersion: 'serverVersion',
   capabilities: 'capabilities',
   createdAt: 'createdAt',
@@ -243,8 +242,7 @@ export const ResultSetScalarFieldEnum = {
   rowCount: 'rowCount',
   storedRows: 'storedRows',
   truncated: 'truncated',
-  durationMs: 'durationMs',
-  expiresAt: 'expiresAt'
+  durationMs: 'durationMs'
 } as const
 
 export type ResultSetScalarFieldEnum = (typeof ResultSetScalarFieldEnum)[keyof typeof ResultSetScalarFieldEnum]

@@ -51,7 +51,6 @@ export type DatabaseMinAggregateOutputType = {
   readOnly: boolean | null
   hosted: boolean | null
   system: boolean | null
-  sealedFeed: string | null
   serverVersion: string | null
   createdAt: Date | null
   updatedAt: Date | null
@@ -74,7 +73,6 @@ export type DatabaseMaxAggregateOutputType = {
   readOnly: boolean | null
   hosted: boolean | null
   system: boolean | null
-  sealedFeed: string | null
   serverVersion: string | null
   createdAt: Date | null
   updatedAt: Date | null
@@ -97,7 +95,6 @@ export type DatabaseCountAggregateOutputType = {
   readOnly: number
   hosted: number
   system: number
-  sealedFeed: number
   serverVersion: number
   capabilities: number
   createdAt: number
@@ -131,7 +128,6 @@ export type DatabaseMinAggregateInputType = {
   readOnly?: true
   hosted?: true
   system?: true
-  sealedFeed?: true
   serverVersion?: true
   createdAt?: true
   updatedAt?: true
@@ -154,7 +150,6 @@ export type DatabaseMaxAggregateInputType = {
   readOnly?: true
   hosted?: true
   system?: true
-  sealedFeed?: true
   serverVersion?: true
   createdAt?: true
   updatedAt?: true
@@ -177,7 +172,6 @@ export type DatabaseCountAggregateInputType = {
   readOnly?: true
   hosted?: true
   system?: true
-  sealedFeed?: true
   serverVersion?: true
   capabilities?: true
   createdAt?: true
@@ -288,7 +282,6 @@ export type DatabaseGroupByOutputType = {
   readOnly: boolean
   hosted: boolean
   system: boolean
-  sealedFeed: string | null
   serverVersion: string | null
   capabilities: string[]
   createdAt: Date
@@ -335,7 +328,6 @@ export type DatabaseWhereInput = {
   readOnly?: Prisma.BoolFilter<"Database"> | boolean
   hosted?: Prisma.BoolFilter<"Database"> | boolean
   system?: Prisma.BoolFilter<"Database"> | boolean
-  sealedFeed?: Prisma.StringNullableFilter<"Database"> | string | null
   serverVersion?: Prisma.StringNullableFilter<"Database"> | string | null
   capabilities?: Prisma.StringNullableListFilter<"Database">
   createdAt?: Prisma.DateTimeFilter<"Database"> | Date | string
@@ -363,7 +355,6 @@ export type DatabaseOrderByWithRelationInput = {
   readOnly?: Prisma.SortOrder
   hosted?: Prisma.SortOrder
   system?: Prisma.SortOrder
-  sealedFeed?: Prisma.SortOrderInput | Prisma.SortOrder
   serverVersion?: Prisma.SortOrderInput | Prisma.SortOrder
   capabilities?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
@@ -394,7 +385,6 @@ export type DatabaseWhereUniqueInput = Prisma.AtLeast<{
   readOnly?: Prisma.BoolFilter<"Database"> | boolean
   hosted?: Prisma.BoolFilter<"Database"> | boolean
   system?: Prisma.BoolFilter<"Database"> | boolean
-  sealedFeed?: Prisma.StringNullableFilter<"Database"> | string | null
   serverVersion?: Prisma.StringNullableFilter<"Database"> | string | null
   capabilities?: Prisma.StringNullableListFilter<"Database">
   createdAt?: Prisma.DateTimeFilter<"Database"> | Date | string
@@ -422,7 +412,6 @@ export type DatabaseOrderByWithAggregationInput = {
   readOnly?: Prisma.SortOrder
   hosted?: Prisma.SortOrder
   system?: Prisma.SortOrder
-  sealedFeed?: Prisma.SortOrderInput | Prisma.SortOrder
   serverVersion?: Prisma.SortOrderInput | Prisma.SortOrder
   capabilities?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
@@ -454,7 +443,6 @@ export type DatabaseScalarWhereWithAggregatesInput = {
   readOnly?: Prisma.BoolWithAggregatesFilter<"Database"> | boolean
   hosted?: Prisma.BoolWithAggregatesFilter<"Database"> | boolean
   system?: Prisma.BoolWithAggregatesFilter<"Database"> | boolean
-  sealedFeed?: Prisma.StringNullableWithAggregatesFilter<"Database"> | string | null
   serverVersion?: Prisma.StringNullableWithAggregatesFilter<"Database"> | string | null
   capabilities?: Prisma.StringNullableListFilter<"Database">
   createdAt?: Prisma.DateTimeWithAggregatesFilter<"Database"> | Date | string
@@ -476,7 +464,6 @@ export type DatabaseCreateInput = {
   readOnly: boolean
   hosted?: boolean
   system?: boolean
-  sealedFeed?: string | null
   serverVersion?: string | null
   capabilities?: Prisma.DatabaseCreatecapabilitiesInput | string[]
   createdAt?: Date | string
@@ -504,7 +491,6 @@ export type DatabaseUncheckedCreateInput = {
   readOnly: boolean
   hosted?: boolean
   system?: boolean
-  sealedFeed?: string | null
   serverVersion?: string | null
   capabilities?: Prisma.DatabaseCreatecapabilitiesInput | string[]
   createdAt?: Date | string
@@ -528,7 +514,6 @@ export type DatabaseUpdateInput = {
   readOnly?: Prisma.BoolFieldUpdateOperationsInput | boolean
   hosted?: Prisma.BoolFieldUpdateOperationsInput | boolean
   system?: Prisma.BoolFieldUpdateOperationsInput | boolean
-  sealedFeed?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   serverVersion?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   capabilities?: Prisma.DatabaseUpdatecapabilitiesInput | string[]
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
@@ -556,7 +541,6 @@ export type DatabaseUncheckedUpdateInput = {
   readOnly?: Prisma.BoolFieldUpdateOperationsInput | boolean
   hosted?: Prisma.BoolFieldUpdateOperationsInput | boolean
   system?: Prisma.BoolFieldUpdateOperationsInput | boolean
-  sealedFeed?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   serverVersion?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   capabilities?: Prisma.DatabaseUpdatecapabilitiesInput | string[]
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
@@ -582,7 +566,6 @@ export type DatabaseCreateManyInput = {
   readOnly: boolean
   hosted?: boolean
   system?: boolean
-  sealedFeed?: string | null
   serverVersion?: string | null
   capabilities?: Prisma.DatabaseCreatecapabilitiesInput | string[]
   createdAt?: Date | string
@@ -604,7 +587,6 @@ export type DatabaseUpdateManyMutationInput = {
   readOnly?: Prisma.BoolFieldUpdateOperationsInput | boolean
   hosted?: Prisma.BoolFieldUpdateOperationsInput | boolean
   system?: Prisma.BoolFieldUpdateOperationsInput | boolean
-  sealedFeed?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   serverVersion?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   capabilities?: Prisma.DatabaseUpdatecapabilitiesInput | string[]
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
@@ -628,7 +610,6 @@ export type DatabaseUncheckedUpdateManyInput = {
   readOnly?: Prisma.BoolFieldUpdateOperationsInput | boolean
   hosted?: Prisma.BoolFieldUpdateOperationsInput | boolean
   system?: Prisma.BoolFieldUpdateOperationsInput | boolean
-  sealedFeed?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   serverVersion?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   capabilities?: Prisma.DatabaseUpdatecapabilitiesInput | string[]
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
@@ -670,7 +651,6 @@ export type DatabaseCountOrderByAggregateInput = {
   readOnly?: Prisma.SortOrder
   hosted?: Prisma.SortOrder
   system?: Prisma.SortOrder
-  sealedFeed?: Prisma.SortOrder
   serverVersion?: Prisma.SortOrder
   capabilities?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
@@ -698,7 +678,6 @@ export type DatabaseMaxOrderByAggregateInput = {
   readOnly?: Prisma.SortOrder
   hosted?: Prisma.SortOrder
   system?: Prisma.SortOrder
-  sealedFeed?: Prisma.SortOrder
   serverVersion?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   updatedAt?: Prisma.SortOrder
@@ -721,7 +700,6 @@ export type DatabaseMinOrderByAggregateInput = {
   readOnly?: Prisma.SortOrder
   hosted?: Prisma.SortOrder
   system?: Prisma.SortOrder
-  sealedFeed?: Prisma.SortOrder
   serverVersion?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   updatedAt?: Prisma.SortOrder
@@ -891,7 +869,6 @@ export type DatabaseCreateWithoutOwnerInput = {
   readOnly: boolean
   hosted?: boolean
   system?: boolean
-  sealedFeed?: string | null
   serverVersion?: string | null
   capabilities?: Prisma.DatabaseCreatecapabilitiesInput | string[]
   createdAt?: Date | string
@@ -917,7 +894,6 @@ export type DatabaseUncheckedCreateWithoutOwnerInput = {
   readOnly: boolean
   hosted?: boolean
   system?: boolean
-  sealedFeed?: string | null
   serverVersion?: string | null
   capabilities?: Prisma.DatabaseCreatecapabilitiesInput | string[]
   createdAt?: Date | string
@@ -972,7 +948,6 @@ export type DatabaseScalarWhereInput = {
   readOnly?: Prisma.BoolFilter<"Database"> | boolean
   hosted?: Prisma.BoolFilter<"Database"> | boolean
   system?: Prisma.BoolFilter<"Database"> | boolean
-  sealedFeed?: Prisma.StringNullableFilter<"Database"> | string | null
   serverVersion?: Prisma.StringNullableFilter<"Database"> | string | null
   capabilities?: Prisma.StringNullableListFilter<"Database">
   createdAt?: Prisma.DateTimeFilter<"Database"> | Date | string
@@ -994,7 +969,6 @@ export type DatabaseCreateWithoutProjectInput = {
   readOnly: boolean
   hosted?: boolean
   system?: boolean
-  sealedFeed?: string | null
   serverVersion?: string | null
   capabilities?: Prisma.DatabaseCreatecapabilitiesInput | string[]
   createdAt?: Date | string
@@ -1020,7 +994,6 @@ export type DatabaseUncheckedCreateWithoutProjectInput = {
   readOnly: boolean
   hosted?: boolean
   system?: boolean
-  sealedFeed?: string | null
   serverVersion?: string | null
   capabilities?: Prisma.DatabaseCreatecapabilitiesInput | string[]
   createdAt?: Date | string
@@ -1070,7 +1043,6 @@ export type DatabaseCreateWithoutRolesInput = {
   readOnly: boolean
   hosted?: boolean
   system?: boolean
-  sealedFeed?: string | null
   serverVersion?: string | null
   capabilities?: Prisma.DatabaseCreatecapabilitiesInput | string[]
   createdAt?: Date | string
@@ -1097,7 +1069,6 @@ export type DatabaseUncheckedCreateWithoutRolesInput = {
   readOnly: boolean
   hosted?: boolean
   system?: boolean
-  sealedFeed?: string | null
   serverVersion?: string | null
   capabilities?: Prisma.DatabaseCreatecapabilitiesInput | string[]
   createdAt?: Date | string
@@ -1136,7 +1107,6 @@ export type DatabaseUpdateWithoutRolesInput = {
   readOnly?: Prisma.BoolFieldUpdateOperationsInput | boolean
   hosted?: Prisma.BoolFieldUpdateOperationsInput | boolean
   system?: Prisma.BoolFieldUpdateOperationsInput | boolean
-  sealedFeed?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   serverVersion?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   capabilities?: Prisma.DatabaseUpdatecapabilitiesInput | string[]
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
@@ -1163,7 +1133,6 @@ export type DatabaseUncheckedUpdateWithoutRolesInput = {
   readOnly?: Prisma.BoolFieldUpdateOperationsInput | boolean
   hosted?: Prisma.BoolFieldUpdateOperationsInput | boolean
   system?: Prisma.BoolFieldUpdateOperationsInput | boolean
-  sealedFeed?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   serverVersion?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   capabilities?: Prisma.DatabaseUpdatecapabilitiesInput | string[]
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
@@ -1186,7 +1155,6 @@ export type DatabaseCreateWithoutJobsInput = {
   readOnly: boolean
   hosted?: boolean
   system?: boolean
-  sealedFeed?: string | null
   serverVersion?: string | null
   capabilities?: Prisma.DatabaseCreatecapabilitiesInput | string[]
   createdAt?: Date | string
@@ -1213,7 +1181,6 @@ export type DatabaseUncheckedCreateWithoutJobsInput = {
   readOnly: boolean
   hosted?: boolean
   system?: boolean
-  sealedFeed?: string | null
   serverVersion?: string | null
   capabilities?: Prisma.DatabaseCreatecapabilitiesInput | string[]
   createdAt?: Date | string
@@ -1252,7 +1219,6 @@ export type DatabaseUpdateWithoutJobsInput = {
   readOnly?: Prisma.BoolFieldUpdateOperationsInput | boolean
   hosted?: Prisma.BoolFieldUpdateOperationsInput | boolean
   system?: Prisma.BoolFieldUpdateOperationsInput | boolean
-  sealedFeed?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   serverVersion?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   capabilities?: Prisma.DatabaseUpdatecapabilitiesInput | string[]
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
@@ -1279,7 +1245,6 @@ export type DatabaseUncheckedUpdateWithoutJobsInput = {
   readOnly?: Prisma.BoolFieldUpdateOperationsInput | boolean
   hosted?: Prisma.BoolFieldUpdateOperationsInput | boolean
   system?: Prisma.BoolFieldUpdateOperationsInput | boolean
-  sealedFeed?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   serverVersion?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   capabilities?: Prisma.DatabaseUpdatecapabilitiesInput | string[]
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
@@ -1303,7 +1268,6 @@ export type DatabaseCreateManyOwnerInput = {
   readOnly: boolean
   hosted?: boolean
   system?: boolean
-  sealedFeed?: string | null
   serverVersion?: string | null
   capabilities?: Prisma.DatabaseCreatecapabilitiesInput | string[]
   createdAt?: Date | string
@@ -1325,7 +1289,6 @@ export type DatabaseUpdateWithoutOwnerInput = {
   readOnly?: Prisma.BoolFieldUpdateOperationsInput | boolean
   hosted?: Prisma.BoolFieldUpdateOperationsInput | boolean
   system?: Prisma.BoolFieldUpdateOperationsInput | boolean
-  sealedFeed?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   serverVersion?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   capabilities?: Prisma.DatabaseUpdatecapabilitiesInput | string[]
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
@@ -1351,7 +1314,6 @@ export type DatabaseUncheckedUpdateWithoutOwnerInput = {
   readOnly?: Prisma.BoolFieldUpdateOperationsInput | boolean
   hosted?: Prisma.BoolFieldUpdateOperationsInput | boolean
   system?: Prisma.BoolFieldUpdateOperationsInput | boolean
-  sealedFeed?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   serverVersion?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   capabilities?: Prisma.DatabaseUpdatecapabilitiesInput | string[]
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
@@ -1376,7 +1338,6 @@ export type DatabaseUncheckedUpdateManyWithoutOwnerInput = {
   readOnly?: Prisma.BoolFieldUpdateOperationsInput | boolean
   hosted?: Prisma.BoolFieldUpdateOperationsInput | boolean
   system?: Prisma.BoolFieldUpdateOperationsInput | boolean
-  sealedFeed?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   serverVersion?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   capabilities?: Prisma.DatabaseUpdatecapabilitiesInput | string[]
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
@@ -1399,7 +1360,6 @@ export type DatabaseCreateManyProjectInput = {
   readOnly: boolean
   hosted?: boolean
   system?: boolean
-  sealedFeed?: string | null
   serverVersion?: string | null
   capabilities?: Prisma.DatabaseCreatecapabilitiesInput | string[]
   createdAt?: Date | string
@@ -1421,7 +1381,6 @@ export type DatabaseUpdateWithoutProjectInput = {
   readOnly?: Prisma.BoolFieldUpdateOperationsInput | boolean
   hosted?: Prisma.BoolFieldUpdateOperationsInput | boolean
   system?: Prisma.BoolFieldUpdateOperationsInput | boolean
-  sealedFeed?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   serverVersion?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   capabilities?: Prisma.DatabaseUpdatecapabilitiesInput | string[]
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
@@ -1447,7 +1406,6 @@ export type DatabaseUncheckedUpdateWithoutProjectInput = {
   readOnly?: Prisma.BoolFieldUpdateOperationsInput | boolean
   hosted?: Prisma.BoolFieldUpdateOperationsInput | boolean
   system?: Prisma.BoolFieldUpdateOperationsInput | boolean
-  sealedFeed?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   serverVersion?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   capabilities?: Prisma.DatabaseUpdatecapabilitiesInput | string[]
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
@@ -1472,7 +1430,6 @@ export type DatabaseUncheckedUpdateManyWithoutProjectInput = {
   readOnly?: Prisma.BoolFieldUpdateOperationsInput | boolean
   hosted?: Prisma.BoolFieldUpdateOperationsInput | boolean
   system?: Prisma.BoolFieldUpdateOperationsInput | boolean
-  sealedFeed?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   serverVersion?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   capabilities?: Prisma.DatabaseUpdatecapabilitiesInput | string[]
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
@@ -1536,7 +1493,6 @@ export type DatabaseSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs
   readOnly?: boolean
   hosted?: boolean
   system?: boolean
-  sealedFeed?: boolean
   serverVersion?: boolean
   capabilities?: boolean
   createdAt?: boolean
@@ -1565,7 +1521,6 @@ export type DatabaseSelectCreateManyAndReturn<ExtArgs extends runtime.Types.Exte
   readOnly?: boolean
   hosted?: boolean
   system?: boolean
-  sealedFeed?: boolean
   serverVersion?: boolean
   capabilities?: boolean
   createdAt?: boolean
@@ -1591,7 +1546,6 @@ export type DatabaseSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Exte
   readOnly?: boolean
   hosted?: boolean
   system?: boolean
-  sealedFeed?: boolean
   serverVersion?: boolean
   capabilities?: boolean
   createdAt?: boolean
@@ -1617,14 +1571,13 @@ export type DatabaseSelectScalar = {
   readOnly?: boolean
   hosted?: boolean
   system?: boolean
-  sealedFeed?: boolean
   serverVersion?: boolean
   capabilities?: boolean
   createdAt?: boolean
   updatedAt?: boolean
 }
 
-export type DatabaseOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"id" | "name" | "ownerId" | "projectId" | "engine" | "host" | "port" | "databaseName" | "username" | "sslMode" | "sslRootCertificate" | "allowInsecureAuthentication" | "sealedPassword" | "readOnly" | "hosted" | "system" | "sealedFeed" | "serverVersion" | "capabilities" | "createdAt" | "updatedAt", ExtArgs["result"]["database"]>
+export type DatabaseOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"id" | "name" | "ownerId" | "projectId" | "engine" | "host" | "port" | "databaseName" | "username" | "sslMode" | "sslRootCertificate" | "allowInsecureAuthentication" | "sealedPassword" | "readOnly" | "hosted" | "system" | "serverVersion" | "capabilities" | "createdAt" | "updatedAt", ExtArgs["result"]["database"]>
 export type DatabaseInclude<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   owner?: boolean | Prisma.Database$ownerArgs<ExtArgs>
   project?: boolean | Prisma.Database$projectArgs<ExtArgs>
@@ -1672,10 +1625,6 @@ export type $DatabasePayload<ExtArgs extends runtime.Types.Extensions.InternalAr
      * The sample that every signed-in user may read.
      */
     system: boolean
-    /**
-     * Replication credentials of a hosted database, sealed.
-     */
-    sealedFeed: string | null
     serverVersion: string | null
     capabilities: string[]
     createdAt: Date
@@ -2123,7 +2072,6 @@ export interface DatabaseFieldRefs {
   readonly readOnly: Prisma.FieldRef<"Database", 'Boolean'>
   readonly hosted: Prisma.FieldRef<"Database", 'Boolean'>
   readonly system: Prisma.FieldRef<"Database", 'Boolean'>
-  readonly sealedFeed: Prisma.FieldRef<"Database", 'String'>
   readonly serverVersion: Prisma.FieldRef<"Database", 'String'>
   readonly capabilities: Prisma.FieldRef<"Database", 'String[]'>
   readonly createdAt: Prisma.FieldRef<"Database", 'DateTime'>

@@ -50,7 +50,6 @@ export type ResultSetMinAggregateOutputType = {
   storedRows: bigint | null
   truncated: boolean | null
   durationMs: number | null
-  expiresAt: Date | null
 }
 
 export type ResultSetMaxAggregateOutputType = {
@@ -63,7 +62,6 @@ export type ResultSetMaxAggregateOutputType = {
   storedRows: bigint | null
   truncated: boolean | null
   durationMs: number | null
-  expiresAt: Date | null
 }
 
 export type ResultSetCountAggregateOutputType = {
@@ -77,7 +75,6 @@ export type ResultSetCountAggregateOutputType = {
   storedRows: number
   truncated: number
   durationMs: number
-  expiresAt: number
   _all: number
 }
 
@@ -106,7 +103,6 @@ export type ResultSetMinAggregateInputType = {
   storedRows?: true
   truncated?: true
   durationMs?: true
-  expiresAt?: true
 }
 
 export type ResultSetMaxAggregateInputType = {
@@ -119,7 +115,6 @@ export type ResultSetMaxAggregateInputType = {
   storedRows?: true
   truncated?: true
   durationMs?: true
-  expiresAt?: true
 }
 
 export type ResultSetCountAggregateInputType = {
@@ -133,7 +128,6 @@ export type ResultSetCountAggregateInputType = {
   storedRows?: true
   truncated?: true
   durationMs?: true
-  expiresAt?: true
   _all?: true
 }
 
@@ -234,7 +228,6 @@ export type ResultSetGroupByOutputType = {
   storedRows: bigint
   truncated: boolean
   durationMs: number | null
-  expiresAt: Date | null
   _count: ResultSetCountAggregateOutputType | null
   _avg: ResultSetAvgAggregateOutputType | null
   _sum: ResultSetSumAggregateOutputType | null
@@ -271,7 +264,6 @@ export type ResultSetWhereInput = {
   storedRows?: Prisma.BigIntFilter<"ResultSet"> | bigint | number
   truncated?: Prisma.BoolFilter<"ResultSet"> | boolean
   durationMs?: Prisma.IntNullableFilter<"ResultSet"> | number | null
-  expiresAt?: Prisma.DateTimeNullableFilter<"ResultSet"> | Date | string | null
   job?: Prisma.XOR<Prisma.JobScalarRelationFilter, Prisma.JobWhereInput>
   chunks?: Prisma.ResultChunkListRelationFilter
 }
@@ -287,7 +279,6 @@ export type ResultSetOrderByWithRelationInput = {
   storedRows?: Prisma.SortOrder
   truncated?: Prisma.SortOrder
   durationMs?: Prisma.SortOrderInput | Prisma.SortOrder
-  expiresAt?: Prisma.SortOrderInput | Prisma.SortOrder
   job?: Prisma.JobOrderByWithRelationInput
   chunks?: Prisma.ResultChunkOrderByRelationAggregateInput
 }
@@ -307,7 +298,6 @@ export type ResultSetWhereUniqueInput = Prisma.AtLeast<{
   storedRows?: Prisma.BigIntFilter<"ResultSet"> | bigint | number
   truncated?: Prisma.BoolFilter<"ResultSet"> | boolean
   durationMs?: Prisma.IntNullableFilter<"ResultSet"> | number | null
-  expiresAt?: Prisma.DateTimeNullableFilter<"ResultSet"> | Date | string | null
   job?: Prisma.XOR<Prisma.JobScalarRelationFilter, Prisma.JobWhereInput>
   chunks?: Prisma.ResultChunkListRelationFilter
 }, "id" | "jobId_index">
@@ -323,7 +313,6 @@ export type ResultSetOrderByWithAggregationInput = {
   storedRows?: Prisma.SortOrder
   truncated?: Prisma.SortOrder
   durationMs?: Prisma.SortOrderInput | Prisma.SortOrder
-  expiresAt?: Prisma.SortOrderInput | Prisma.SortOrder
   _count?: Prisma.ResultSetCountOrderByAggregateInput
   _avg?: Prisma.ResultSetAvgOrderByAggregateInput
   _max?: Prisma.ResultSetMaxOrderByAggregateInput
@@ -345,7 +334,6 @@ export type ResultSetScalarWhereWithAggregatesInput = {
   storedRows?: Prisma.BigIntWithAggregatesFilter<"ResultSet"> | bigint | number
   truncated?: Prisma.BoolWithAggregatesFilter<"ResultSet"> | boolean
   durationMs?: Prisma.IntNullableWithAggregatesFilter<"ResultSet"> | number | null
-  expiresAt?: Prisma.DateTimeNullableWithAggregatesFilter<"ResultSet"> | Date | string | null
 }
 
 export type ResultSetCreateInput = {
@@ -358,7 +346,6 @@ export type ResultSetCreateInput = {
   storedRows?: bigint | number
   truncated?: boolean
   durationMs?: number | null
-  expiresAt?: Date | string | null
   job: Prisma.JobCreateNestedOneWithoutResultsInput
   chunks?: Prisma.ResultChunkCreateNestedManyWithoutResultSetInput
 }
@@ -374,7 +361,6 @@ export type ResultSetUncheckedCreateInput = {
   storedRows?: bigint | number
   truncated?: boolean
   durationMs?: number | null
-  expiresAt?: Date | string | null
   chunks?: Prisma.ResultChunkUncheckedCreateNestedManyWithoutResultSetInput
 }
 
@@ -388,7 +374,6 @@ export type ResultSetUpdateInput = {
   storedRows?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   truncated?: Prisma.BoolFieldUpdateOperationsInput | boolean
   durationMs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
-  expiresAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   job?: Prisma.JobUpdateOneRequiredWithoutResultsNestedInput
   chunks?: Prisma.ResultChunkUpdateManyWithoutResultSetNestedInput
 }
@@ -404,7 +389,6 @@ export type ResultSetUncheckedUpdateInput = {
   storedRows?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   truncated?: Prisma.BoolFieldUpdateOperationsInput | boolean
   durationMs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
-  expiresAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   chunks?: Prisma.ResultChunkUncheckedUpdateManyWithoutResultSetNestedInput
 }
 
@@ -419,7 +403,6 @@ export type ResultSetCreateManyInput = {
   storedRows?: bigint | number
   truncated?: boolean
   durationMs?: number | null
-  expiresAt?: Date | string | null
 }
 
 export type ResultSetUpdateManyMutationInput = {
@@ -432,7 +415,6 @@ export type ResultSetUpdateManyMutationInput = {
   storedRows?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   truncated?: Prisma.BoolFieldUpdateOperationsInput | boolean
   durationMs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
-  expiresAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
 }
 
 export type ResultSetUncheckedUpdateManyInput = {
@@ -446,7 +428,6 @@ export type ResultSetUncheckedUpdateManyInput = {
   storedRows?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   truncated?: Prisma.BoolFieldUpdateOperationsInput | boolean
   durationMs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
-  expiresAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
 }
 
 export type ResultSetListRelationFilter = {
@@ -475,7 +456,6 @@ export type ResultSetCountOrderByAggregateInput = {
   storedRows?: Prisma.SortOrder
   truncated?: Prisma.SortOrder
   durationMs?: Prisma.SortOrder
-  expiresAt?: Prisma.SortOrder
 }
 
 export type ResultSetAvgOrderByAggregateInput = {
@@ -495,7 +475,6 @@ export type ResultSetMaxOrderByAggregateInput = {
   storedRows?: Prisma.SortOrder
   truncated?: Prisma.SortOrder
   durationMs?: Prisma.SortOrder
-  expiresAt?: Prisma.SortOrder
 }
 
 export type ResultSetMinOrderByAggregateInput = {
@@ -508,7 +487,6 @@ export type ResultSetMinOrderByAggregateInput = {
   storedRows?: Prisma.SortOrder
   truncated?: Prisma.SortOrder
   durationMs?: Prisma.SortOrder
-  expiresAt?: Prisma.SortOrder
 }
 
 export type ResultSetSumOrderByAggregateInput = {
@@ -597,7 +575,6 @@ export type ResultSetCreateWithoutJobInput = {
   storedRows?: bigint | number
   truncated?: boolean
   durationMs?: number | null
-  expiresAt?: Date | string | null
   chunks?: Prisma.ResultChunkCreateNestedManyWithoutResultSetInput
 }
 
@@ -611,7 +588,6 @@ export type ResultSetUncheckedCreateWithoutJobInput = {
   storedRows?: bigint | number
   truncated?: boolean
   durationMs?: number | null
-  expiresAt?: Date | string | null
   chunks?: Prisma.ResultChunkUncheckedCreateNestedManyWithoutResultSetInput
 }
 
@@ -655,7 +631,6 @@ export type ResultSetScalarWhereInput = {
   storedRows?: Prisma.BigIntFilter<"ResultSet"> | bigint | number
   truncated?: Prisma.BoolFilter<"ResultSet"> | boolean
   durationMs?: Prisma.IntNullableFilter<"ResultSet"> | number | null
-  expiresAt?: Prisma.DateTimeNullableFilter<"ResultSet"> | Date | string | null
 }
 
 export type ResultSetCreateWithoutChunksInput = {
@@ -668,7 +643,6 @@ export type ResultSetCreateWithoutChunksInput = {
   storedRows?: bigint | number
   truncated?: boolean
   durationMs?: number | null
-  expiresAt?: Date | string | null
   job: Prisma.JobCreateNestedOneWithoutResultsInput
 }
 
@@ -683,7 +657,6 @@ export type ResultSetUncheckedCreateWithoutChunksInput = {
   storedRows?: bigint | number
   truncated?: boolean
   durationMs?: number | null
-  expiresAt?: Date | string | null
 }
 
 export type ResultSetCreateOrConnectWithoutChunksInput = {
@@ -712,7 +685,6 @@ export type ResultSetUpdateWithoutChunksInput = {
   storedRows?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   truncated?: Prisma.BoolFieldUpdateOperationsInput | boolean
   durationMs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
-  expiresAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   job?: Prisma.JobUpdateOneRequiredWithoutResultsNestedInput
 }
 
@@ -727,7 +699,6 @@ export type ResultSetUncheckedUpdateWithoutChunksInput = {
   storedRows?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   truncated?: Prisma.BoolFieldUpdateOperationsInput | boolean
   durationMs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
-  expiresAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
 }
 
 export type ResultSetCreateManyJobInput = {
@@ -740,7 +711,6 @@ export type ResultSetCreateManyJobInput = {
   storedRows?: bigint | number
   truncated?: boolean
   durationMs?: number | null
-  expiresAt?: Date | string | null
 }
 
 export type ResultSetUpdateWithoutJobInput = {
@@ -753,7 +723,6 @@ export type ResultSetUpdateWithoutJobInput = {
   storedRows?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   truncated?: Prisma.BoolFieldUpdateOperationsInput | boolean
   durationMs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
-  expiresAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   chunks?: Prisma.ResultChunkUpdateManyWithoutResultSetNestedInput
 }
 
@@ -767,7 +736,6 @@ export type ResultSetUncheckedUpdateWithoutJobInput = {
   storedRows?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   truncated?: Prisma.BoolFieldUpdateOperationsInput | boolean
   durationMs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
-  expiresAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   chunks?: Prisma.ResultChunkUncheckedUpdateManyWithoutResultSetNestedInput
 }
 
@@ -781,7 +749,6 @@ export type ResultSetUncheckedUpdateManyWithoutJobInput = {
   storedRows?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   truncated?: Prisma.BoolFieldUpdateOperationsInput | boolean
   durationMs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
-  expiresAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
 }
 
 
@@ -826,7 +793,6 @@ export type ResultSetSelect<ExtArgs extends runtime.Types.Extensions.InternalArg
   storedRows?: boolean
   truncated?: boolean
   durationMs?: boolean
-  expiresAt?: boolean
   job?: boolean | Prisma.JobDefaultArgs<ExtArgs>
   chunks?: boolean | Prisma.ResultSet$chunksArgs<ExtArgs>
   _count?: boolean | Prisma.ResultSetCountOutputTypeDefaultArgs<ExtArgs>
@@ -843,7 +809,6 @@ export type ResultSetSelectCreateManyAndReturn<ExtArgs extends runtime.Types.Ext
   storedRows?: boolean
   truncated?: boolean
   durationMs?: boolean
-  expiresAt?: boolean
   job?: boolean | Prisma.JobDefaultArgs<ExtArgs>
 }, ExtArgs["result"]["resultSet"]>
 
@@ -858,7 +823,6 @@ export type ResultSetSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Ext
   storedRows?: boolean
   truncated?: boolean
   durationMs?: boolean
-  expiresAt?: boolean
   job?: boolean | Prisma.JobDefaultArgs<ExtArgs>
 }, ExtArgs["result"]["resultSet"]>
 
@@ -873,10 +837,9 @@ export type ResultSetSelectScalar = {
   storedRows?: boolean
   truncated?: boolean
   durationMs?: boolean
-  expiresAt?: boolean
 }
 
-export type ResultSetOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"id" | "jobId" | "index" | "statement" | "command" | "columns" | "rowCount" | "storedRows" | "truncated" | "durationMs" | "expiresAt", ExtArgs["result"]["resultSet"]>
+export type ResultSetOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"id" | "jobId" | "index" | "statement" | "command" | "columns" | "rowCount" | "storedRows" | "truncated" | "durationMs", ExtArgs["result"]["resultSet"]>
 export type ResultSetInclude<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   job?: boolean | Prisma.JobDefaultArgs<ExtArgs>
   chunks?: boolean | Prisma.ResultSet$chunksArgs<ExtArgs>
@@ -906,7 +869,6 @@ export type $ResultSetPayload<ExtArgs extends runtime.Types.Extensions.InternalA
     storedRows: bigint
     truncated: boolean
     durationMs: number | null
-    expiresAt: Date | null
   }, ExtArgs["result"]["resultSet"]>
   composites: {}
 }
@@ -1342,7 +1304,6 @@ export interface ResultSetFieldRefs {
   readonly storedRows: Prisma.FieldRef<"ResultSet", 'BigInt'>
   readonly truncated: Prisma.FieldRef<"ResultSet", 'Boolean'>
   readonly durationMs: Prisma.FieldRef<"ResultSet", 'Int'>
-  readonly expiresAt: Prisma.FieldRef<"ResultSet", 'DateTime'>
 }
     
 

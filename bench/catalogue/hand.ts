@@ -1,7 +1,8 @@
-/** The floor: the same data by plain set queries on oids, one for each kind, as one would write them by hand for this alone. */
+/**
+ * The floor: the same data by plain set queries on oids, one for each kind, as one would write them by hand for this
+ * alone: a constraint is read once and put together with names, keys and both ends of its foreign key here.
+ */
 import type pg from 'pg';
-
-export type Relations = { oids: string[] } | { schemas: string };
 
 const comment = (of: string, part = '0') =>
   `LEFT JOIN pg_description d ON d.classoid = 'pg_class'::regclass AND d.objoid = ${of} AND d.objsubid = ${part}`;
@@ -30,14 +31,53 @@ async function rows(client: pg.Client, text: string, values: unknown[]): Promise
   return (await client.query<string[]>({ text, values, rowMode: 'array', types: raw })).rows;
 }
 
-function grouped(all: string[][]): Map<string, string[][]> {
-  const groups = new Map<string, string[][]>();
-  for (const row of all) {
-    const group = groups.get(row[0]!);
-    if (group) group.push(row);
-    else groups.set(row[0]!, [row]);
+type Table = {
+  row: string[];
+  columns: Map<string, object>;
+  indexes: object[];
+  constraints: object[];
+  keys: object[];
+  referencedBy: object[];
+};
+
+/** Puts rows together by oid; `keys` are rows of constraints, `referring` those of foreign keys from elsewhere. */
+function assembled(
+  found: string[][],
+  columns: string[][],
+  indexes: string[][],
+  keys: string[][],
+  referring: string[][],
+): number {
+  const tables = new Map<string, Table>();
+  for (const row of found) {
+    tables.set(row[0]!, { row, columns: new Map(), indexes: [], constraints: [], keys: [], referencedBy: [] });
   }
-  return groups;
+  for (const row of columns)
+    tables.get(row[0]!)?.columns.set(row[2]!, { row, name: row[1], primary: false, indexed: false });
+  const named = (table: Table | undefined, numbers: string[]) =>
+    numbers.map((number) => (table?.columns.get(number) as { name: string } | undefined)?.name);
+  for (const row of indexes) {
+    const table = tables.get(row[0]!);
+    const numbers = row[2]!.split(' ');
+    for (const number of numbers) {
+      const column = table?.columns.get(number) as { primary: boolean; indexed: boolean } | undefined;
+      if (column) Object.assign(column, { indexed: true, primary: column.primary || row[4] === 't' });
+    }
+    table?.indexes.push({ row, columns: named(table, numbers) });
+  }
+  const numbersOf = (text: string | null) => (text === null ? [] : text.slice(1, -1).split(','));
+  const foreignKey = (row: string[]) => ({
+    row,
+    columns: named(tables.get(row[0]!), numbersOf(row[3]!)),
+    referencedColumns: named(tables.get(row[7]!), numbersOf(row[8]!)),
+  });
+  for (const row of keys) {
+    const table = tables.get(row[0]!);
+    table?.constraints.push({ row, columns: named(table, numbersOf(row[3]!)) });
+    if (row[2] === 'f') table?.keys.push(foreignKey(row));
+  }
+  for (const row of referring) if (row[2] === 'f') tables.get(row[7]!)?.referencedBy.push(foreignKey(row));
+  return tables.size;
 }
 
 const tables = `
@@ -49,19 +89,19 @@ const tables = `
 export async function readAll(client: pg.Client): Promise<number> {
   const found = await rows(client, `${tables} ORDER BY 2, 3`, []);
   const of = `c.relnamespace IN (SELECT oid FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema')`;
-  const columns = grouped(await rows(client, queries.columns(of), []));
-  const indexes = grouped(await rows(client, queries.indexes(of), []));
-  const constraints = grouped(await rows(client, queries.constraints(of), []));
-  return found.length + columns.size + indexes.size + constraints.size;
+  const columns = await rows(client, queries.columns(of), []);
+  const indexes = await rows(client, queries.indexes(of), []);
+  const constraints = await rows(client, queries.constraints(of), []);
+  return assembled(found, columns, indexes, constraints, constraints);
 }
 
-/** The first page of one schema: one query for the tables, then one `= any(oids)` a kind, foreign keys to them too. */
+/** The first page of one schema: one query for the tables, then one `= any(oids)` a kind, and foreign keys to them. */
 export async function readPage(client: pg.Client, size: number): Promise<number> {
   const found = await rows(client, `${tables} AND n.nspname = 's0' ORDER BY c.relname LIMIT ${size}`, []);
   const oids = found.map(([oid]) => oid!);
-  const columns = grouped(await rows(client, queries.columns('c.oid = any($1::oid[])'), [oids]));
-  const indexes = grouped(await rows(client, queries.indexes('c.oid = any($1::oid[])'), [oids]));
-  const constraints = grouped(await rows(client, queries.constraints('c.oid = any($1::oid[])'), [oids]));
-  const referencedBy = grouped(await rows(client, queries.constraints('k.confrelid = any($1::oid[])'), [oids]));
-  return found.length + columns.size + indexes.size + constraints.size + referencedBy.size;
+  const columns = await rows(client, queries.columns('c.oid = any($1::oid[])'), [oids]);
+  const indexes = await rows(client, queries.indexes('c.oid = any($1::oid[])'), [oids]);
+  const constraints = await rows(client, queries.constraints('c.oid = any($1::oid[])'), [oids]);
+  const referring = await rows(client, queries.constraints('k.confrelid = any($1::oid[])'), [oids]);
+  return assembled(found, columns, indexes, constraints, referring);
 }

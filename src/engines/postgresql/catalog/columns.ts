@@ -43,7 +43,9 @@ export async function readColumns(
     )
     select t.ordinal, a.attname, a.attnum, format_type(a.atttypid, a.atttypmod),
       not (a.attnotnull or ty.typtype = 'd' and ty.typnotnull),
-      pg_get_expr(e.adbin, e.adrelid), a.attgenerated, a.attidentity, d.description,
+      case when a.atthasdef then (
+        select pg_get_expr(e.adbin, e.adrelid) from pg_catalog.pg_attrdef e where e.adrelid = a.attrelid and e.adnum = a.attnum
+      ) end, a.attgenerated, a.attidentity, d.description,
       key.primary_place, key.is_unique, key.attnum is not null,
       case when ty.typtype in ('e', 'd') then (
         with recursive base (oid, typtype, typbasetype) as (
@@ -55,12 +57,12 @@ export async function readColumns(
         select json_agg(v.enumlabel order by v.enumsortorder)
         from base join pg_catalog.pg_enum v on base.typtype = 'e' and v.enumtypid = base.oid
       ) end,
-      co.collname
+      case when a.attcollation <> ty.typcollation then (
+        select co.collname from pg_catalog.pg_collation co where co.oid = a.attcollation
+      ) end
     from target t
     join pg_catalog.pg_attribute a on a.attrelid = t.oid and a.attnum > 0 and not a.attisdropped
     join pg_catalog.pg_type ty on ty.oid = a.atttypid
-    left join pg_catalog.pg_attrdef e on e.adrelid = a.attrelid and e.adnum = a.attnum
-    left join pg_catalog.pg_collation co on co.oid = a.attcollation and a.attcollation <> ty.typcollation
     left join key on key.indrelid = a.attrelid and key.attnum = a.attnum
     ${description('d', 'pg_class', 'a.attrelid', 'a.attnum')}`,
     schemasAndNames(relations),

@@ -8,12 +8,13 @@ import type {
   ReadOptions,
   ReferentialAction,
 } from '../../catalog.ts';
-import { boolean, byName, type CatalogQuery, grouped, numberOrNull, schemasAndNames, strings } from './rows.ts';
+import { boolean, byName, type CatalogQuery, grouped, namesOf, numberOrNull, schemasAndNames } from './rows.ts';
 import { anyRelation, columnName, columnNames, targets } from './sql.ts';
 
 type IndexRow = [
   ordinal: string,
   name: string,
+  column: string | null,
   columns: string | null,
   unique: string,
   primary: string,
@@ -32,7 +33,11 @@ export async function readIndexes(
   const rows = await query(
     `with ${targets(anyRelation)}
     select t.ordinal, c.relname,
-      case when i.indnkeyatts = 1 and i.indkey[0] <> 0 then json_build_array((${columnName('i.indrelid', 'i.indkey[0]')}))
+      case when i.indnkeyatts = 1 and i.indkey[0] <> 0 then (${columnName('i.indrelid', 'i.indkey[0]')}) end,
+      case
+        when i.indnkeyatts = 1 and i.indkey[0] <> 0 then null
+        when i.indnkeyatts = 2 and i.indkey[0] <> 0 and i.indkey[1] <> 0 then
+          json_build_array((${columnName('i.indrelid', 'i.indkey[0]')}), (${columnName('i.indrelid', 'i.indkey[1]')}))
         else (
           select json_agg(case when k.attnum <> 0 then (${columnName('i.indrelid', 'k.attnum')})::text
             else pg_get_indexdef(i.indexrelid, k.place::int, false) end order by k.place)
@@ -49,9 +54,21 @@ export async function readIndexes(
   return grouped(rows, relations.length, index).map((ofOne) => ofOne.sort(byName));
 }
 
-const index = ([, name, columns, unique, primary, valid, method, predicate, definition, scans]: IndexRow): Index => ({
+const index = ([
+  ,
   name,
-  columns: strings(columns),
+  column,
+  columns,
+  unique,
+  primary,
+  valid,
+  method,
+  predicate,
+  definition,
+  scans,
+]: IndexRow): Index => ({
+  name,
+  columns: namesOf(column, columns),
   unique: boolean(unique),
   primary: boolean(primary),
   valid: boolean(valid),
@@ -65,6 +82,7 @@ type ConstraintRow = [
   ordinal: string,
   name: string,
   contype: string,
+  column: string | null,
   columns: string | null,
   definition: string,
   deferrable: string,
@@ -106,10 +124,19 @@ export async function readConstraints(
   return grouped(rows, relations.length, constraint).map((ofOne) => ofOne.sort(byName));
 }
 
-const constraint = ([, name, contype, columns, definition, deferrable, validated]: ConstraintRow): Constraint => ({
+const constraint = ([
+  ,
+  name,
+  contype,
+  column,
+  columns,
+  definition,
+  deferrable,
+  validated,
+]: ConstraintRow): Constraint => ({
   name,
   kind: constraintKinds[contype] ?? 'CHECK',
-  columns: strings(columns),
+  columns: namesOf(column, columns),
   definition,
   deferrable: boolean(deferrable),
   validated: boolean(validated),
@@ -118,7 +145,9 @@ const constraint = ([, name, contype, columns, definition, deferrable, validated
 type ForeignKeyRow = [
   ordinal: string,
   name: string,
+  column: string | null,
   columns: string | null,
+  referencedColumn: string | null,
   referencedColumns: string | null,
   onUpdate: string,
   onDelete: string,
@@ -139,14 +168,14 @@ const foreignKeyDetails = `k.conname, ${columnNames('k.conrelid', 'k.conkey')}, 
       k.confupdtype, k.confdeltype, n.nspname, c.relname`;
 
 const foreignKey = (
-  [, name, columns, referencedColumns, onUpdate, onDelete]: ForeignKeyRow,
+  [, name, column, columns, referencedColumn, referencedColumns, onUpdate, onDelete]: ForeignKeyRow,
   { table, referenced }: Pick<ForeignKey, 'table' | 'referenced'>,
 ): ForeignKey => ({
   name,
   table: { schema: table.schema, name: table.name },
-  columns: strings(columns),
+  columns: namesOf(column, columns),
   referenced: { schema: referenced.schema, name: referenced.name },
-  referencedColumns: strings(referencedColumns),
+  referencedColumns: namesOf(referencedColumn, referencedColumns),
   onUpdate: actions[onUpdate] ?? 'NO_ACTION',
   onDelete: actions[onDelete] ?? 'NO_ACTION',
 });
@@ -168,7 +197,7 @@ export async function readForeignKeys(
     options,
   );
   return grouped(rows, relations.length, (row: ForeignKeyRow) =>
-    foreignKey(row, { table: relations[Number(row[0]) - 1]!, referenced: { schema: row[6], name: row[7] } }),
+    foreignKey(row, { table: relations[Number(row[0]) - 1]!, referenced: { schema: row[8], name: row[9] } }),
   ).map((ofOne) => ofOne.sort(byName));
 }
 
@@ -201,7 +230,7 @@ export async function readReferencedBy(
     options,
   );
   return grouped(rows, relations.length, (row: ForeignKeyRow) =>
-    foreignKey(row, { table: { schema: row[6], name: row[7] }, referenced: relations[Number(row[0]) - 1]! }),
+    foreignKey(row, { table: { schema: row[8], name: row[9] }, referenced: relations[Number(row[0]) - 1]! }),
   ).map((ofOne) => ofOne.sort(byOrigin));
 }
 

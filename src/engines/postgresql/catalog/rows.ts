@@ -21,6 +21,10 @@ export const numberOrNull = (text: string | null): number | null => (text === nu
 /** Of `to_json(…)`, whose text is the only form of an array that needs no parser of its own. */
 export const strings = (json: string | null): string[] => (json === null ? [] : JSON.parse(json));
 
+/** Of a list that is sent as itself when it holds one name, and as JSON when it holds several. */
+export const namesOf = (single: string | null, several: string | null): string[] =>
+  single === null ? strings(several) : [single];
+
 /** PostgreSQL takes no U+0000 in text, so nothing there is called so: an empty name is nobody's. */
 export const sendable = (text: string): string => (text.includes('\0') ? '' : text);
 

@@ -46,13 +46,17 @@ export const description = (alias: string, catalog: string, oid: string, part = 
      and ${alias}.objoid = ${oid} and ${alias}.objsubid = ${part}`;
 
 /**
- * Names of the columns whose numbers an int2[] holds, in its order, as JSON. Looked up one by one, since a join would
- * read all columns of the relation for each; nearly always there is but one.
+ * Names of the columns whose numbers an int2[] holds, in its order: one alone as it is, several as JSON in the item
+ * behind; rows.ts reads them with namesOf(). Looked up one by one, since a join would read all columns of the relation;
+ * two are a case of their own, because they are common and an aggregate costs five times as much.
  */
-export const columnNames = (relation: string, numbers: string): string => `case cardinality(${numbers})
-      when 1 then json_build_array((${columnName(relation, `${numbers}[1]`)}))
-      else (select json_agg((${columnName(relation, 'part.attnum')}) order by part.place)
-        from unnest(${numbers}) with ordinality part (attnum, place)) end`;
+export const columnNames = (relation: string, numbers: string): string => `
+      case cardinality(${numbers}) when 1 then (${columnName(relation, `${numbers}[1]`)}) end,
+      case cardinality(${numbers}) when 1 then null
+        when 2 then json_build_array((${columnName(relation, `${numbers}[1]`)}), (${columnName(relation, `${numbers}[2]`)}))
+        else (
+          select json_agg((${columnName(relation, 'part.attnum')}) order by part.place)
+          from unnest(${numbers}) with ordinality part (attnum, place)) end`;
 
 export const columnName = (relation: string, number: string): string =>
   `select member.attname from pg_catalog.pg_attribute member where member.attrelid = ${relation} and member.attnum = ${number}`;

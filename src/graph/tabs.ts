@@ -1,7 +1,13 @@
 /** What GraphiQL opens on: the main job, one tab a step. */
+import { exampleQueries } from '../databases/templates/makeyourspace/index.ts';
 import type { GraphiqlTab } from './graphiql.ts';
 
-const tab = (query: string): GraphiqlTab => ({ query: `${query.trim()}\n` });
+const tab = (query: string, variables?: object): GraphiqlTab => ({
+  query: `${query.trim()}\n`,
+  ...(variables && { variables: JSON.stringify(variables, null, 2) }),
+});
+
+const [firstExample] = exampleQueries;
 
 export const graphiqlTabs: readonly GraphiqlTab[] = [
   tab(`
@@ -26,24 +32,33 @@ query Databases {
     }
   }
 }`),
-  tab(`
-# 3. SQL is a job: submit it, with the id of the database …
-mutation Submit($databaseId: ID!) {
-  submitQuery(input: { target: { databaseId: $databaseId }, sql: "select title, price, currency from posts order by price desc limit 100" }) {
+  tab(
+    `
+# 3. SQL is a job: submit it, with the id of the database in the Variables pane …
+mutation Submit($databaseId: ID!, $sql: String!) {
+  submitQuery(input: { target: { databaseId: $databaseId }, sql: $sql }) {
     job { id status }
   }
-}`),
-  tab(`
+}`,
+    { databaseId: '', sql: firstExample?.sql ?? 'select 1' },
+  ),
+  tab(
+    `
 # 4. … watch it over WebSocket …
 subscription Watch($id: ID!) {
   jobUpdated(id: $id) { status revision progress { rows bytes } error { code message line } }
-}`),
-  tab(`
+}`,
+    { id: '' },
+  ),
+  tab(
+    `
 # 5. … and page through its rows.
 query Rows($id: ID!, $after: String) {
   job(id: $id) {
     status
     result(index: 0) { rowCount columns { name dataType } rows(first: 20, after: $after) { rows endCursor hasNextPage } }
   }
-}`),
+}`,
+    { id: '' },
+  ),
 ];

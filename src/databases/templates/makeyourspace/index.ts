@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import type { ClientBase } from 'pg';
 import { generateMakeyourspace, type TableRows } from './generate.ts';
 
-export { type ExampleQuery, exampleQueries } from './examples.ts';
+export { exampleQueries } from './examples.ts';
 
 /** Keeps one statement's parameter at some 2 MB. */
 const maxRowsPerInsert = 4_000;

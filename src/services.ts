@@ -1,5 +1,6 @@
 /** The features as the graph and the routes see them; app.ts builds them. */
 import type { Accounts } from './accounts/accounts.ts';
+import type { CatalogService } from './catalog/catalog.ts';
 import type { Databases } from './databases/databases.ts';
 import type { Prisma } from './db/metadata.ts';
 import type { Engines } from './engines/registry.ts';
@@ -22,6 +23,7 @@ export interface Services {
   readonly engines: Engines;
   readonly accounts: Accounts;
   readonly databases: Databases;
+  readonly catalog: CatalogService;
   readonly access: Access;
   readonly projects: Projects;
   readonly jobs: Jobs;

@@ -1,18 +1,15 @@
 /** The PostgreSQL engine: puts its parts behind the contract. */
-import type { Catalog } from '../catalog.ts';
-import type { Engine, Target } from '../engine.ts';
+import type { Engine } from '../engine.ts';
 import { terminate } from './cancel.ts';
+import { createPostgresqlCatalog } from './catalog.ts';
 import type { ConnectDeps } from './connect.ts';
 import { createParser } from './parser.ts';
 import { postgresqlCapabilities, probe } from './probe.ts';
+import { createReader } from './reader.ts';
 import { openSession } from './session.ts';
 import { split } from './split.ts';
 
-export interface PostgresqlDeps extends ConnectDeps {
-  readonly createCatalog: (target: Target) => Catalog;
-}
-
-export function createPostgresql({ createCatalog, ...deps }: PostgresqlDeps): Engine {
+export function createPostgresql(deps: ConnectDeps): Engine {
   const parser = createParser();
   return {
     kind: 'postgresql',
@@ -25,6 +22,6 @@ export function createPostgresql({ createCatalog, ...deps }: PostgresqlDeps): En
       (await split({ parser }, script)).map(({ sql, offset, reads }) => ({ sql, offset, reads })),
     terminate: (target, identity, { signal }) =>
       terminate(deps, target, identity, { signal, label: 'quarry terminate' }),
-    catalog: createCatalog,
+    catalog: (target) => createPostgresqlCatalog(createReader(deps, target)),
   };
 }

@@ -1,6 +1,7 @@
 /** The PostgreSQL engine on the shared server, reached as a user's target is. */
 import type { Engine, Session, Target } from '../../../src/engines/engine.ts';
-import { createPostgresql, type PostgresqlDeps } from '../../../src/engines/postgresql/index.ts';
+import type { ConnectDeps } from '../../../src/engines/postgresql/connect.ts';
+import { createPostgresql } from '../../../src/engines/postgresql/index.ts';
 import { createEgress } from '../../../src/lib/egress.ts';
 import type { TestDatabase } from '../../support/databases.ts';
 
@@ -19,12 +20,9 @@ export const targetOf = (
   ...changes,
 });
 
-export const postgresql = (deps: Partial<PostgresqlDeps> = {}): Engine =>
+export const postgresql = (deps: Partial<ConnectDeps> = {}): Engine =>
   createPostgresql({
     dial: createEgress({ allowPrivateHosts: ['127.0.0.1/32'], denied: () => [] }),
-    createCatalog: () => {
-      throw new Error('not of these tests');
-    },
     ...deps,
   });
 

@@ -144,13 +144,19 @@ export async function readRelationPages(
   const conditions = `and ${matching(filter, bind)}${bounded(page, bind)}`;
   const direction = page.backward ? 'desc' : 'asc';
   const limit = page.limit === undefined ? null : `limit ${bind(page.limit)}::int8`;
-  // Without a limit one scan is cheaper than a scan a schema.
-  const whole = () =>
-    `select g.ordinal, c.oid from ${one} cross join lateral (select c.oid from ${members} ${conditions}) c`;
-  const ofEachGroup = () => `select g.ordinal, c.oid from ${one} cross join lateral (
-      select c.oid from ${members} ${conditions} order by ${order.map((column) => `${column} ${direction}`)} ${limit}) c`;
-  const picked =
-    limit === null ? whole() : 'database' in within ? walked(conditions, page, limit, bind) : ofEachGroup();
+  const ordered = (columns: readonly string[]) =>
+    `order by ${columns.map((column) => `${column} ${direction}`).join(', ')} ${limit}`;
+  const inDatabase = 'database' in within;
+  let picked: string;
+  if (limit === null || (inDatabase && isSelective(filter))) {
+    picked = `select g.ordinal, c.oid from ${one} cross join lateral (select c.oid, c.relname from ${members} ${conditions}) c
+      ${limit === null ? '' : ordered(['n.nspname', 'c.relname'])}`;
+  } else if (inDatabase) {
+    picked = walked(conditions, page, limit, bind);
+  } else {
+    picked = `select g.ordinal, c.oid from ${one} cross join lateral (
+      select c.oid from ${members} ${conditions} ${ordered(order)}) c`;
+  }
   const rows = await query(
     `select p.ordinal, n.nspname, c.relname, c.relkind, ${details}
     from (${picked}) p
@@ -166,6 +172,10 @@ export async function readRelationPages(
     return page.backward ? items.slice(Math.max(0, items.length - page.limit)) : items.slice(0, page.limit);
   });
 }
+
+/** Few match, so that all have to be looked at in any case: one scan is cheaper than one for each schema. */
+const isSelective = ({ search, kinds: wanted }: RelationFilter): boolean =>
+  Boolean(search) || (wanted !== undefined && !wanted.includes('TABLE'));
 
 /**
  * One page of a whole database: schema by schema in their order, each in the order of the name index, until there are

@@ -1,0 +1,289 @@
+/** GraphQL over HTTP as the specification has it, and what is refused before anything is executed. */
+import { readdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { serverAudits } from 'graphql-http';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { JobDocument, JobUpdatedDocument, SubmitDocument } from '../support/operations.ts';
+import { type Account, answerOf, type Quarry, startQuarry } from '../support/server.ts';
+
+const app = 'https://app.example.com';
+const other = 'https://other.example.com';
+const json = { 'content-type': 'application/json', accept: 'application/graphql-response+json' };
+const typename = JSON.stringify({ query: '{ __typename }' });
+const register =
+  'mutation { register(input: { email: "csrf@example.com", password: "12345678" }) { auth { accessToken } } }';
+
+let quarry: Quarry;
+let account: Account;
+
+beforeAll(async () => {
+  quarry = await startQuarry({ env: { CORS_ORIGINS: `${app},${other}` } });
+  account = await quarry.register();
+});
+
+afterAll(() => quarry[Symbol.asyncDispose]());
+
+const get = async (query: string, headers: Record<string, string> = {}) =>
+  answerOf(
+    await fetch(`${quarry.url}?query=${encodeURIComponent(query)}`, { headers: { accept: json.accept, ...headers } }),
+  );
+
+const post = (body: object, headers: Record<string, string> = {}) =>
+  quarry.post(JSON.stringify(body), { ...json, ...headers });
+
+test('graphql-http’s audits find no error and nothing to warn of', async () => {
+  const found: string[] = [];
+  const audits = serverAudits({ url: quarry.url, fetchFn: fetch });
+  for (const audit of audits) {
+    const result = await audit.fn();
+    if (result.status === 'error' || result.status === 'warn')
+      found.push(`${audit.id} ${audit.name}: ${result.reason}`);
+    if ('response' in result && !result.response.bodyUsed) await result.response.body?.cancel();
+  }
+  expect(audits.length).toBeGreaterThan(50);
+  expect(found).toEqual([]);
+});
+
+describe('media types', () => {
+  test.each([
+    ['application/graphql-response+json', 'application/graphql-response+json; charset=utf-8'],
+    ['application/json', 'application/json; charset=utf-8'],
+    ['*/*', 'application/json; charset=utf-8'],
+  ])('accept %s is answered with %s', async (accept, type) => {
+    const { status, headers, data } = await quarry.post(typename, { ...json, accept });
+    expect({ status, data }).toEqual({ status: 200, data: { __typename: 'Query' } });
+    expect(headers.get('content-type')).toBe(type);
+  });
+
+  test('what is accepted by nobody is 406', async () => {
+    expect((await quarry.post(typename, { ...json, accept: 'application/xml' })).status).toBe(406);
+  });
+
+  test('a body of another type is 415', async () => {
+    expect((await quarry.post('<query/>', { ...json, 'content-type': 'application/xml' })).status).toBe(415);
+  });
+});
+
+describe('GET', () => {
+  test('answers queries', async () => {
+    expect(await get('{ __typename }')).toMatchObject({ status: 200, data: { __typename: 'Query' } });
+  });
+
+  test.each(['application/json', json.accept, 'text/event-stream'])(
+    'refuses mutations with 405, accepting %s',
+    async (accept) => {
+      const { status, headers } = await get(register, { accept });
+      expect(status).toBe(405);
+      expect(headers.get('allow')).toBe('POST');
+    },
+  );
+
+  test('refused mutations were not executed', async () => {
+    const login = 'mutation { login(input: { email: "csrf@example.com", password: "12345678" }) { accessToken } }';
+    expect((await post({ query: login })).code).toBe('UNAUTHENTICATED');
+  });
+
+  test.each(['PUT', 'PATCH', 'DELETE'])('%s is 405', async (method) => {
+    const { status, code } = await answerOf(await fetch(quarry.url, { method, headers: json, body: typename }));
+    expect({ status, code }).toEqual({ status: 405, code: 'BAD_USER_INPUT' });
+  });
+});
+
+describe('what a page of somebody else could send', () => {
+  const form = () => {
+    const data = new FormData();
+    data.set('operations', JSON.stringify({ query: register }));
+    data.set('map', '{}');
+    return data;
+  };
+
+  test.each([
+    ['text/plain', JSON.stringify({ query: register })],
+    ['text/plain; a=application/json', JSON.stringify({ query: register })],
+    ['application/x-www-form-urlencoded', `query=${encodeURIComponent(register)}`],
+  ])('%s without our header is refused', async (type, body) => {
+    const { status, code } = await quarry.post(body, { accept: json.accept, 'content-type': type });
+    expect({ status, code }).toEqual({ status: 403, code: 'FORBIDDEN' });
+  });
+
+  test('multipart without our header is refused, also with a token', async () => {
+    const authorization: Record<string, string> = { authorization: `Bearer ${account.token}` };
+    for (const headers of [{}, authorization]) {
+      expect(await quarry.post(form(), headers)).toMatchObject({ status: 403, code: 'FORBIDDEN' });
+    }
+  });
+
+  test('multipart with our header is executed', async () => {
+    const data = form();
+    data.set('operations', typename);
+    const answer = await quarry.post(data, { 'x-graphql-yoga-csrf': '1' });
+    expect(answer).toMatchObject({ status: 200, data: { __typename: 'Query' } });
+  });
+
+  test('a batch is refused, whatever is in it', async () => {
+    const { status, code } = await quarry.post(`[${typename},${typename}]`, json);
+    expect({ status, code }).toEqual({ status: 400, code: 'BAD_USER_INPUT' });
+  });
+});
+
+describe('other origins', () => {
+  const allowed = async (origin: string, method = 'POST') => {
+    const preflight = { 'access-control-request-method': 'POST', 'access-control-request-headers': 'authorization' };
+    const response = await fetch(quarry.url, {
+      method,
+      headers: { ...json, origin, ...(method === 'OPTIONS' && preflight) },
+      ...(method === 'POST' && { body: typename }),
+    });
+    await response.body?.cancel();
+    return response.headers;
+  };
+
+  test.each(['POST', 'OPTIONS'])('a configured one may call (%s), without cookies', async (method) => {
+    for (const origin of [app, other]) {
+      const headers = await allowed(origin, method);
+      expect(headers.get('access-control-allow-origin')).toBe(origin);
+      expect(headers.get('access-control-allow-credentials')).toBeNull();
+      if (method === 'POST') expect(headers.get('vary')).toBe('origin');
+    }
+  });
+
+  test.each(['https://evil.example', 'null', `${app}.evil.example`, 'http://app.example.com'])(
+    '%s is told nothing',
+    async (origin) => {
+      for (const method of ['POST', 'OPTIONS']) {
+        const names = [...(await allowed(origin, method)).keys()];
+        expect(names.filter((name) => name.startsWith('access-control-'))).toEqual([]);
+      }
+    },
+  );
+});
+
+describe('tokens', () => {
+  test.each([
+    ['is no JWT', 'Bearer nonsense'],
+    ['is of another scheme', 'Basic dXNlcjpwYXNz'],
+    ['is empty', 'Bearer '],
+    ['is not signed', `Bearer ${btoa('{"alg":"none"}').replaceAll('=', '')}.e30.`],
+  ])('one that %s is 401 before anything is executed', async (_what, authorization) => {
+    for (const accept of [json.accept, 'application/json']) {
+      const answer = await post({ query: '{ __typename }' }, { authorization, accept });
+      expect(answer).toMatchObject({ status: 401, code: 'UNAUTHENTICATED' });
+      expect(answer.data).toBeUndefined();
+    }
+  });
+
+  test('one with a changed letter is 401', async () => {
+    const [head, payload, signature] = account.token.split('.');
+    const forged = `${head}.${payload}.${signature!.startsWith('A') ? 'B' : 'A'}${signature!.slice(1)}`;
+    const { status } = await post({ query: '{ __typename }' }, { authorization: `Bearer ${forged}` });
+    expect(status).toBe(401);
+  });
+
+  test('an anonymous caller is told to sign in by the field, not by the status', async () => {
+    const { status, code } = await post({ query: '{ databases { totalCount } }' });
+    expect({ status, code }).toEqual({ status: 200, code: 'UNAUTHENTICATED' });
+  });
+});
+
+describe('errors', () => {
+  const node = 'query($id: ID!) { node(id: $id) { id } }';
+
+  test.each<[string, object, number, string]>([
+    ['a document that does not parse', { query: '{' }, 400, 'GRAPHQL_PARSE_FAILED'],
+    ['a field that is not there', { query: '{ nothing }' }, 400, 'GRAPHQL_VALIDATION_FAILED'],
+    ['a variable that is missing', { query: node }, 200, 'BAD_USER_INPUT'],
+    ['a variable of another type', { query: node, variables: { id: { a: 1 } } }, 200, 'BAD_USER_INPUT'],
+    ['an argument out of range', { query: '{ databases(first: 501) { totalCount } }' }, 200, 'BAD_USER_INPUT'],
+    ['variables that are no object', { query: node, variables: 'x' }, 400, 'BAD_USER_INPUT'],
+    ['an operation that is not there', { query: 'query A { __typename }', operationName: 'B' }, 400, 'BAD_USER_INPUT'],
+    ['a query that is no text', { query: 5 }, 400, 'BAD_USER_INPUT'],
+    ['no query', {}, 400, 'BAD_USER_INPUT'],
+    ['a parameter that nobody knows', { query: '{ __typename }', sudo: true }, 400, 'BAD_USER_INPUT'],
+  ])('%s has its code', async (_what, body, status, code) => {
+    const answer = await post(body, { authorization: `Bearer ${account.token}` });
+    expect({ status: answer.status, code: answer.code }).toEqual({ status, code });
+  });
+
+  test('a body that is not JSON is not repeated', async () => {
+    const { status, code, errors } = await quarry.post('{ "password": "hunter2', json);
+    expect({ status, code }).toEqual({ status: 400, code: 'BAD_USER_INPUT' });
+    expect(JSON.stringify(errors)).not.toContain('hunter2');
+  });
+
+  test('a body over the limit is 413, with and without a length', async () => {
+    const large = JSON.stringify({ query: '{ __typename }', variables: { a: 'x'.repeat(10_000_000) } });
+    expect(await quarry.post(large, json)).toMatchObject({ status: 413, code: 'LIMIT_EXCEEDED' });
+    const response = await fetch(quarry.url, {
+      method: 'POST',
+      headers: json,
+      body: new Blob([large]).stream(),
+      duplex: 'half',
+    } as RequestInit);
+    expect(await answerOf(response)).toMatchObject({ status: 413, code: 'LIMIT_EXCEEDED' });
+  });
+
+  test('a fault of the server is masked, and the log has it under the id that the client got', async () => {
+    await quarry.until('sample.ready');
+    const { data } = await post(
+      { query: '{ databases(first: 1) { nodes { id } } }' },
+      { authorization: `Bearer ${account.token}` },
+    );
+    const [{ id: databaseId }] = (data as { databases: { nodes: [{ id: string }] } }).databases.nodes;
+    const input = { target: { databaseId }, sql: 'select 1' };
+    const { submitQuery } = await quarry.ask(SubmitDocument, { input }, account);
+    const { id } = submitQuery.job;
+    for await (const { jobUpdated } of quarry.subscribe(JobUpdatedDocument, { id }, account)) {
+      if (jobUpdated.status === 'SUCCEEDED') break;
+    }
+    // The rows go bad on the disk.
+    const results = join(quarry.dataDir, 'files', 'results');
+    for (const entry of await readdir(results, { recursive: true, withFileTypes: true })) {
+      if (entry.isFile()) await writeFile(join(entry.parentPath, entry.name), 'not zstd');
+    }
+    const requestId = 'the-request-of-this-test';
+    const answer = await quarry.execute(JobDocument, { id }, { ...account, headers: { 'x-request-id': requestId } });
+    expect(answer).toMatchObject({
+      status: 200,
+      code: 'INTERNAL_SERVER_ERROR',
+      data: { job: { status: 'SUCCEEDED' } },
+    });
+    expect(answer.errors![0]!.extensions.details).toEqual({ requestId });
+    expect(answer.errors![0]!.message).not.toMatch(/zstd|zlib|frame/i);
+    const entry = await quarry.until('request.failed', { of: (candidate) => candidate.requestId === requestId });
+    expect(entry.err).toMatchObject({ stack: expect.stringContaining('ZstdDecompress') });
+  });
+});
+
+describe('the request’s id', () => {
+  test('is the caller’s own when it is sound', async () => {
+    const { headers } = await post({ query: '{ __typename }' }, { 'x-request-id': 'trace.0123-abc' });
+    expect(headers.get('x-request-id')).toBe('trace.0123-abc');
+  });
+
+  test.each(['short', 'with blanks in it', '<script>alert(1)</script>', 'x'.repeat(65)])(
+    'is not “%s”',
+    async (given) => {
+      const { headers } = await post({ query: '{ __typename }' }, { 'x-request-id': given });
+      expect(headers.get('x-request-id')).toMatch(/^[0-9a-f-]{36}$/);
+    },
+  );
+});
+
+test('every answer tells the browser not to guess, and to tell nobody where it came from', async () => {
+  for (const path of ['/graphql', '/health', '/ready', '/metrics', '/.well-known/jwks.json', '/nothing']) {
+    const { headers } = await fetch(new URL(path, quarry.url));
+    expect(headers.get('x-content-type-options')).toBe('nosniff');
+    expect(headers.get('referrer-policy')).toBe('no-referrer');
+  }
+});
+
+test('health, readiness, metrics and the public keys answer beside /graphql', async () => {
+  const at = (path: string) => fetch(new URL(path, quarry.url));
+  expect(await (await at('/health')).json()).toEqual({ status: 'ok', version: expect.any(String) });
+  expect(await (await at('/ready')).json()).toEqual({ status: 'ok', failing: [] });
+  expect(await (await at('/metrics')).text()).toContain('# TYPE');
+  const { keys } = (await (await at('/.well-known/jwks.json')).json()) as { keys: object[] };
+  expect(keys).toEqual([expect.objectContaining({ alg: 'EdDSA', kty: 'OKP' })]);
+  for (const key of keys) expect(key).not.toHaveProperty('d');
+  expect((await at('/graphql/more')).status).toBe(404);
+});

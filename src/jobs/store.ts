@@ -300,12 +300,25 @@ export function createJobStore(pool: pg.Pool) {
       );
     },
 
-    async addNotices({ id, fence }: Hold, notices: readonly { index: number; message: string }[]): Promise<boolean> {
+    /** The job keeps its newest `keep`. */
+    async addNotices(
+      { id, fence }: Hold,
+      notices: readonly { index: number; message: string }[],
+      keep: number,
+    ): Promise<boolean> {
       const { rowCount } = await pool.query(
-        `INSERT INTO job_notices (job_id, index, message)
+        `WITH old AS (DELETE FROM job_notices WHERE job_id = $1 AND index <= $5::int - $6::int)
+         INSERT INTO job_notices (job_id, index, message)
          SELECT $1, notice.index, notice.message FROM unnest($3::int[], $4::text[]) AS notice (index, message)
          WHERE EXISTS (SELECT FROM jobs WHERE id = $1 AND fence = $2 AND status = 'running') ON CONFLICT DO NOTHING`,
-        [id, fence, notices.map(({ index }) => index), notices.map(({ message }) => message)],
+        [
+          id,
+          fence,
+          notices.map(({ index }) => index),
+          notices.map(({ message }) => message),
+          notices.at(-1)?.index ?? 0,
+          keep,
+        ],
       );
       return rowCount === notices.length;
     },

@@ -10,6 +10,7 @@ import type { Outcome, StopReason, Task, TaskContext } from '../jobs/task.ts';
 import { AppError } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
 import type { BlobStore } from '../storage/blob-store.ts';
+import { createNoticeLog, type NoticeLog } from './notices.ts';
 import { isReadOnly } from './queries.ts';
 import { createResultWriter, LostHold, type ResultWriter, StorageFailed } from './results.ts';
 import type { ResultStore } from './store.ts';
@@ -38,7 +39,8 @@ async function resolveTarget({ jobStore, databases }: RunQueryDeps, job: Job, si
   return { database, engine, target, readOnly: isReadOnly(viewer, database) };
 }
 
-const maxNotices = 1_000;
+/** Of one job, as the target sent them; more belongs into an export. */
+const maxResultBytes = 8 * 2 ** 30;
 const endTimeoutMs = 10_000;
 
 /** Why the run was stopped from here; decides what its error means. */
@@ -70,18 +72,20 @@ async function run(deps: RunQueryDeps, { job, signal, progress }: TaskContext): 
     await using session = await engine.open(target, { signal: stopped.signal, label: `quarry job:${job.id}` });
     if (!(await deps.jobStore.setBackend(job, session.identity))) throw new LostHold();
     const writer = createResultWriter({ store: deps.resultStore, blobs: deps.blobs, hold: job });
+    const notices = createNoticeLog({ store: deps.jobStore, hold: job });
     try {
       await stream({
-        deps,
         job,
         session,
         writer,
+        notices,
         progress,
         readOnly: readOnly || job.readOnly,
         signal: stopped.signal,
       });
+      await notices.flush('NOW');
     } catch (error) {
-      await writer.flush().catch(() => undefined);
+      await Promise.allSettled([writer.flush(), notices.flush('NOW')]);
       // Cut off rather than cancelled: what runs there must not go on behind a job that has ended.
       if (session.closed.aborted) await endSession(deps, database, job, session.identity);
       throw error;
@@ -112,18 +116,17 @@ async function endSession(
 }
 
 interface StreamInput {
-  deps: RunQueryDeps;
   job: Job;
   session: Session;
   writer: ResultWriter;
+  notices: NoticeLog;
   progress: TaskContext['progress'];
   readOnly: boolean;
   signal: AbortSignal;
 }
 
-async function stream({ deps, job, session, writer, progress, readOnly, signal }: StreamInput): Promise<void> {
+async function stream({ job, session, writer, notices, progress, readOnly, signal }: StreamInput): Promise<void> {
   const done = { rows: 0, bytes: 0 };
-  let notices = 0;
   let statement = { index: 0, sql: '' };
   let begun = false;
   const events = session.run(job.sql, {
@@ -147,11 +150,12 @@ async function stream({ deps, job, session, writer, progress, readOnly, signal }
         await writer.rows(event.rows);
         done.rows += event.rows.length;
         done.bytes += event.bytes;
+        if (done.bytes > maxResultBytes) throw tooLarge(statement.index);
         progress({ ...done });
         break;
       case 'notice':
-        notices += 1;
-        if (notices <= maxNotices) await deps.jobStore.addNotices(job, [{ index: notices, message: event.message }]);
+        notices.add(event.message);
+        await notices.flush('DUE');
         break;
       case 'end':
         // A statement without columns has a result set too: its command and what it affected.
@@ -161,6 +165,9 @@ async function stream({ deps, job, session, writer, progress, readOnly, signal }
     }
   }
 }
+
+const tooLarge = (statement: number) =>
+  new RunError({ code: 'LIMIT_EXCEEDED', message: `The results are larger than ${maxResultBytes} bytes`, statement });
 
 function outcomeOf(error: unknown, job: Job, stop: Stop | null): Outcome {
   const failed = (fault: JobError): Outcome => ({ status: 'failed', error: fault });

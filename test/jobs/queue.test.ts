@@ -69,7 +69,7 @@ test('every write of a worker whose lease was taken over is refused', async () =
   expect(heir).toMatchObject({ id: job.id, fence: 2 });
   expect(await store.setBackend(zombie!, { sessionId: '1', startedAt: 'x' })).toBe(false);
   expect(await store.setProgress(zombie!, { rows: 1, bytes: 1 })).toBe(false);
-  expect(await store.addNotices(zombie!, [{ index: 1, message: 'x' }])).toBe(false);
+  expect(await store.addNotices(zombie!, [{ index: 1, message: 'x' }], 10)).toBe(false);
   expect(await results.begin(zombie!, { index: 0, statement: 'x', columns: [] })).toBeNull();
   const set = await results.begin(heir!, { index: 0, statement: 'x', columns: [] });
   expect(await results.append(zombie!, set!, { index: 0, firstRow: 0, rows: 1, blob: 'x' })).toBe(false);

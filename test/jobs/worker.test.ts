@@ -134,6 +134,18 @@ test('notices are kept in their order, the newest of them shown', async () => {
   expect(notices[1]).toContain('n5');
 });
 
+test('of a flood of notices the newest are kept', async () => {
+  await queue.worker();
+  const job = await queue.submit(
+    owner,
+    `do $$ begin for i in 1..5000 loop raise notice 'n%', i; end loop; end $$; select 1`,
+  );
+  expect(await queue.until(job)).toMatchObject({ status: 'succeeded' });
+  const notices = await queue.jobs.notices(job, 1_000);
+  expect(notices.length).toBeLessThanOrEqual(1_000);
+  expect(notices.at(-1)).toMatch(/n5000|left out/);
+});
+
 test('a worker that is stopped lets what runs finish, and takes nothing new', async () => {
   const worker = await queue.worker({ concurrency: 1 });
   const running = await queue.submit(owner, 'select pg_sleep(0.5)');

@@ -95,9 +95,13 @@ export async function readAll(client: pg.Client): Promise<number> {
   return assembled(found, columns, indexes, constraints, constraints);
 }
 
-/** The first page of one schema: one query for the tables, then one `= any(oids)` a kind, and foreign keys to them. */
-export async function readPage(client: pg.Client, size: number): Promise<number> {
-  const found = await rows(client, `${tables} AND n.nspname = 's0' ORDER BY c.relname LIMIT ${size}`, []);
+/** A first page: one query for the tables, then one `= any(oids)` a kind, and foreign keys to them. */
+export async function readPage(client: pg.Client, size: number, schema: string | null): Promise<number> {
+  const found = await rows(
+    client,
+    `${tables} AND ($1::text IS NULL OR n.nspname = $1) ORDER BY n.nspname, c.relname LIMIT $2`,
+    [schema, size],
+  );
   const oids = found.map(([oid]) => oid!);
   const columns = await rows(client, queries.columns('c.oid = any($1::oid[])'), [oids]);
   const indexes = await rows(client, queries.indexes('c.oid = any($1::oid[])'), [oids]);

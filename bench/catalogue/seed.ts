@@ -1,4 +1,4 @@
-/** Makes a database of so many tables: ten columns, a foreign key, three indexes and comments each, over ten schemas. */
+/** Makes a database of so many tables: ten columns, a foreign key, three indexes and comments each, over five schemas. */
 import pg from 'pg';
 
 export interface Server {
@@ -8,7 +8,7 @@ export interface Server {
   password: string;
 }
 
-const schemas = 10;
+const schemas = 5;
 /** Tables of one transaction: PostgreSQL keeps a lock for each until it ends. */
 const batchSize = 50;
 

@@ -1,0 +1,23 @@
+/** The catalogue of databases that share Quarry's own server: each tells of itself alone. */
+import { expect, test } from 'vitest';
+import { createCatalogService } from '../../src/catalog/catalog.ts';
+import { asked, createWorld, startTestPlayground } from '../databases/world.ts';
+
+test('a hosted database lists neither the databases nor the roles of others', async () => {
+  await using server = await startTestPlayground();
+  await using world = await createWorld({ playground: server.playground });
+  const catalog = createCatalogService({ databases: world.databases });
+  const [viewer, neighbour] = [await world.person(), await world.person()];
+  const make = (owner: typeof viewer) =>
+    world.databases.createHosted(owner, { name: 'mine', template: 'empty', projectId: null }, asked());
+  const [own, other] = [await make(viewer), await make(neighbour)];
+
+  const request = { viewer, signal: new AbortController().signal };
+  expect(await catalog.serverDatabases(request, own.id)).toEqual([own.database]);
+  const roles = (await catalog.roles(request, own.id)).map(({ name }) => name);
+  expect(roles).toContain(own.user);
+  expect(roles).not.toContain(other.user);
+  await expect(catalog.schemas(request, other.id, { includeSystem: false })).rejects.toMatchObject({
+    code: 'NOT_FOUND',
+  });
+});

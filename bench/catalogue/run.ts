@@ -1,6 +1,7 @@
 /**
  * How dear the catalogue is beside a hand-written read of the same data, on databases of 100, 1,000 and 10,000 tables:
- * the whole of it, a page of 20 tables of one schema (page) and of all (db page). `node bench/catalogue/run.ts [postgres URL of a superuser] [rounds]`
+ * the whole of it, a page of 20 tables of one schema (page) and of all (db page).
+ * `node bench/catalogue/run.ts [postgres URL of a superuser] [rounds]`; without a URL on a PostgreSQL of its own.
  */
 import pg from 'pg';
 import type { Catalog, Relation, RelationsWithin } from '../../src/engines/catalog.ts';

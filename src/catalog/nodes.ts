@@ -12,7 +12,7 @@ import type {
   Trigger,
 } from '../engines/catalog.ts';
 
-export interface InCatalog {
+interface InCatalog {
   readonly databaseId: string;
 }
 

@@ -25,8 +25,6 @@ import {
 } from './catalog/server.ts';
 import { readEnums, readEnumsByName, readSequences } from './catalog/types.ts';
 
-export type { CatalogQuery } from './catalog/rows.ts';
-
 export interface CatalogDeps {
   /** One call, one statement. It may run on any session of the same credentials. */
   readonly query: CatalogQuery;

@@ -103,7 +103,8 @@ test('the container runs the script that a developer runs, as a user who is not 
   const command: string[] = JSON.parse(instruction('CMD'));
   const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> };
   expect(command).toEqual(['npm', 'start']);
-  expect(scripts.start).toBeDefined();
+  // Without exec a shell stands between npm and Quarry, and ends at SIGTERM without passing it on.
+  expect(scripts.start).toMatch(/^exec node /);
   expect(instruction('USER')).toBe('node');
   expect(instructions.findIndex(({ name }) => name === 'USER')).toBeLessThan(
     instructions.findIndex(({ name }) => name === 'CMD'),

@@ -14,6 +14,10 @@ import type { TypedDocumentNode as DocumentNode } from '@graphql-typed-document-
  * Learn more about it here: https://the-guild.dev/graphql/codegen/plugins/presets/preset-client#reducing-bundle-size
  */
 type Documents = {
+    "\n  mutation Host($name: String!) {\n    createHostedDatabase(input: { name: $name }) {\n      database {\n        id\n      }\n    }\n  }\n": typeof types.HostDocument,
+    "\n  query Outcome($id: ID!) {\n    job(id: $id) {\n      id\n      status\n      startedAt\n      error {\n        code\n        message\n        sqlState\n        line\n        statement\n      }\n      notices(last: 2000)\n      results(first: 100) {\n        nodes {\n          command\n          rowCount\n          truncated\n          columns {\n            name\n            dataType\n          }\n          rows(first: 1000) {\n            rows\n          }\n        }\n      }\n    }\n  }\n": typeof types.OutcomeDocument,
+    "\n  query Me {\n    viewer {\n      id\n    }\n  }\n": typeof types.MeDocument,
+    "\n  mutation Login($input: LoginInput!) {\n    login(input: $input) {\n      accessToken\n      user {\n        id\n      }\n    }\n  }\n": typeof types.LoginDocument,
     "\n  query Tables($id: ID!) {\n    database(id: $id) {\n      tables(first: 5, kinds: [TABLE]) {\n        totalCount\n        nodes {\n          name\n          comment\n          columns {\n            name\n            dataType\n            nullable\n          }\n          foreignKeys {\n            referencedTableName\n          }\n        }\n      }\n    }\n  }\n": typeof types.TablesDocument,
     "\n  mutation TestConnection($input: TestConnectionInput!) {\n    testConnection(input: $input) {\n      ok\n      serverVersion\n      problems {\n        code\n        message\n        hint\n      }\n    }\n  }\n": typeof types.TestConnectionDocument,
     "\n  mutation Register($input: RegisterInput!) {\n    register(input: $input) {\n      auth {\n        accessToken\n        accessTokenExpiresAt\n        refreshToken\n        user {\n          id\n          email\n          role\n        }\n      }\n    }\n  }\n": typeof types.RegisterDocument,
@@ -28,6 +32,10 @@ type Documents = {
     "\n  query Job($id: ID!, $first: Int = 100, $after: String) {\n    job(id: $id) {\n      id\n      status\n      revision\n      attempt\n      finishedAt\n      error {\n        code\n        message\n      }\n      result(index: 0) {\n        command\n        rowCount\n        truncated\n        columns {\n          name\n          dataType\n        }\n        rows(first: $first, after: $after) {\n          rows\n          endCursor\n          hasNextPage\n        }\n      }\n    }\n  }\n": typeof types.JobDocument,
 };
 const documents: Documents = {
+    "\n  mutation Host($name: String!) {\n    createHostedDatabase(input: { name: $name }) {\n      database {\n        id\n      }\n    }\n  }\n": types.HostDocument,
+    "\n  query Outcome($id: ID!) {\n    job(id: $id) {\n      id\n      status\n      startedAt\n      error {\n        code\n        message\n        sqlState\n        line\n        statement\n      }\n      notices(last: 2000)\n      results(first: 100) {\n        nodes {\n          command\n          rowCount\n          truncated\n          columns {\n            name\n            dataType\n          }\n          rows(first: 1000) {\n            rows\n          }\n        }\n      }\n    }\n  }\n": types.OutcomeDocument,
+    "\n  query Me {\n    viewer {\n      id\n    }\n  }\n": types.MeDocument,
+    "\n  mutation Login($input: LoginInput!) {\n    login(input: $input) {\n      accessToken\n      user {\n        id\n      }\n    }\n  }\n": types.LoginDocument,
     "\n  query Tables($id: ID!) {\n    database(id: $id) {\n      tables(first: 5, kinds: [TABLE]) {\n        totalCount\n        nodes {\n          name\n          comment\n          columns {\n            name\n            dataType\n            nullable\n          }\n          foreignKeys {\n            referencedTableName\n          }\n        }\n      }\n    }\n  }\n": types.TablesDocument,
     "\n  mutation TestConnection($input: TestConnectionInput!) {\n    testConnection(input: $input) {\n      ok\n      serverVersion\n      problems {\n        code\n        message\n        hint\n      }\n    }\n  }\n": types.TestConnectionDocument,
     "\n  mutation Register($input: RegisterInput!) {\n    register(input: $input) {\n      auth {\n        accessToken\n        accessTokenExpiresAt\n        refreshToken\n        user {\n          id\n          email\n          role\n        }\n      }\n    }\n  }\n": types.RegisterDocument,
@@ -56,6 +64,22 @@ const documents: Documents = {
  */
 export function graphql(source: string): unknown;
 
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  mutation Host($name: String!) {\n    createHostedDatabase(input: { name: $name }) {\n      database {\n        id\n      }\n    }\n  }\n"): (typeof documents)["\n  mutation Host($name: String!) {\n    createHostedDatabase(input: { name: $name }) {\n      database {\n        id\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  query Outcome($id: ID!) {\n    job(id: $id) {\n      id\n      status\n      startedAt\n      error {\n        code\n        message\n        sqlState\n        line\n        statement\n      }\n      notices(last: 2000)\n      results(first: 100) {\n        nodes {\n          command\n          rowCount\n          truncated\n          columns {\n            name\n            dataType\n          }\n          rows(first: 1000) {\n            rows\n          }\n        }\n      }\n    }\n  }\n"): (typeof documents)["\n  query Outcome($id: ID!) {\n    job(id: $id) {\n      id\n      status\n      startedAt\n      error {\n        code\n        message\n        sqlState\n        line\n        statement\n      }\n      notices(last: 2000)\n      results(first: 100) {\n        nodes {\n          command\n          rowCount\n          truncated\n          columns {\n            name\n            dataType\n          }\n          rows(first: 1000) {\n            rows\n          }\n        }\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  query Me {\n    viewer {\n      id\n    }\n  }\n"): (typeof documents)["\n  query Me {\n    viewer {\n      id\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  mutation Login($input: LoginInput!) {\n    login(input: $input) {\n      accessToken\n      user {\n        id\n      }\n    }\n  }\n"): (typeof documents)["\n  mutation Login($input: LoginInput!) {\n    login(input: $input) {\n      accessToken\n      user {\n        id\n      }\n    }\n  }\n"];
 /**
  * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
  */

@@ -1,0 +1,290 @@
+/** AUTH-1, 2, 3 and 6 as anybody can try them from outside: two servers on one metadata database, over both transports. */
+import { createHmac, createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
+import { once } from 'node:events';
+import { connect as dial } from 'node:net';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { WebSocket } from 'ws';
+import { createKeyring } from '../../src/lib/keyring.ts';
+import { Secret } from '../../src/lib/secret.ts';
+import { graphql } from '../generated/gql.ts';
+import { createTestDatabase, type TestDatabase } from '../support/databases.ts';
+import { RefreshDocument, RegisterDocument } from '../support/operations.ts';
+import { type Account, type Quarry, startQuarry } from '../support/server.ts';
+import { masterKey, urlOf } from './support.ts';
+
+const MeDocument = graphql(`
+  query Me {
+    viewer {
+      id
+    }
+  }
+`);
+
+const LoginDocument = graphql(`
+  mutation Login($input: LoginInput!) {
+    login(input: $input) {
+      accessToken
+      user {
+        id
+      }
+    }
+  }
+`);
+
+let metadata: TestDatabase;
+let quarries: [Quarry, Quarry];
+const keys = masterKey();
+
+beforeAll(async () => {
+  metadata = await createTestDatabase();
+  const env = {
+    DATABASE_URL: urlOf(metadata),
+    MASTER_KEYS: keys,
+    PLAYGROUND_URL: 'off',
+    PUBLIC_URL: 'http://127.0.0.1',
+  };
+  quarries = await Promise.all([startQuarry({ env }), startQuarry({ env })]);
+});
+
+afterAll(async () => {
+  await Promise.all(quarries?.map((quarry) => quarry[Symbol.asyncDispose]()) ?? []);
+  await metadata[Symbol.asyncDispose]();
+});
+
+const refresh = (refreshToken: string, on: Quarry) => on.execute(RefreshDocument, { input: { refreshToken } });
+
+/** @returns the new pair @throws Error for a token that is refused */
+async function refreshed(refreshToken: string, on: Quarry) {
+  return (await on.ask(RefreshDocument, { input: { refreshToken } })).refreshSession;
+}
+
+async function isAlive(token: string, on: Quarry): Promise<boolean> {
+  return (await on.execute(MeDocument, {}, { token })).data?.viewer != null;
+}
+
+describe('of forged access tokens none is accepted', () => {
+  const encode = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url');
+  const decode = (part: string) => JSON.parse(Buffer.from(part, 'base64url').toString());
+  const theirs = generateKeyPairSync('ed25519');
+  const theirRsa = generateKeyPairSync('rsa', { modulusLength: 2048 });
+  const theirEc = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const seconds = () => Math.floor(Date.now() / 1_000);
+
+  let account: Account;
+  let other: Account;
+  let forgeries: Record<string, string>;
+
+  beforeAll(async () => {
+    [account, other] = await Promise.all([quarries[0].register(), quarries[0].register()]);
+    forgeries = await forge(account, other);
+  });
+
+  /** As an attacker who holds everything that is public, and, to try each claim alone, one who can sign like us. */
+  async function forge({ token, refreshToken }: Account, stranger: Account): Promise<Record<string, string>> {
+    const [head = '', body = '', signature = ''] = token.split('.');
+    const header = decode(head);
+    const claims = decode(body);
+    const { keys: published } = (await (
+      await fetch(new URL('/.well-known/jwks.json', quarries[0].url))
+    ).json()) as never as {
+      keys: { kty: string; crv: string; x: string; kid: string }[];
+    };
+    const [jwk] = published;
+    expect(published).toHaveLength(1);
+    expect(Object.keys(jwk!)).not.toContain('d');
+    const publicKey = createPublicKey({ key: jwk!, format: 'jwk' });
+    const [id = '', encoded = ''] = keys.split(':');
+    const keyring = createKeyring([{ id, key: new Secret(Buffer.from(encoded, 'base64')) }]);
+    const ours = createPrivateKey({
+      key: Buffer.concat([Buffer.from('302e020100300506032b657004220420', 'hex'), keyring.derive('jwt')]),
+      format: 'der',
+      type: 'pkcs8',
+    });
+
+    function made(changes: { header?: object; claims?: object; key?: KeyObject } = {}): string {
+      const signed = `${encode({ ...header, ...changes.header })}.${encode({ ...claims, ...changes.claims })}`;
+      return `${signed}.${sign(null, Buffer.from(signed), changes.key ?? ours).toString('base64url')}`;
+    }
+    function signedBy(alg: string, key: KeyObject): string {
+      const signed = `${encode({ ...header, alg })}.${body}`;
+      const bytes = sign('sha256', Buffer.from(signed), { key, dsaEncoding: 'ieee-p1363' });
+      return `${signed}.${bytes.toString('base64url')}`;
+    }
+    function hmac(secret: string | Buffer): string {
+      const signed = `${encode({ ...header, alg: 'HS256' })}.${body}`;
+      return `${signed}.${createHmac('sha256', secret).update(signed).digest('base64url')}`;
+    }
+    // Else every forgery below would be refused for the wrong reason.
+    expect(await isAlive(made(), quarries[0])).toBe(true);
+    const theirJwk = createPublicKey(theirs.privateKey).export({ format: 'jwk' });
+    return {
+      'alg none': `${encode({ ...header, alg: 'none' })}.${body}.`,
+      'alg NONE': `${encode({ ...header, alg: 'NONE' })}.${body}.`,
+      'alg none with the genuine signature': `${encode({ ...header, alg: 'none' })}.${body}.${signature}`,
+      'no alg': `${encode({ ...header, alg: undefined })}.${body}.${signature}`,
+      'no signature': `${head}.${body}.`,
+      'a changed signature': `${head}.${body}.${signature.startsWith('A') ? 'B' : 'A'}${signature.slice(1)}`,
+      'somebody else’s claims under the genuine signature': `${head}.${stranger.token.split('.')[1]}.${signature}`,
+      'HS256 with the public key as PEM': hmac(publicKey.export({ type: 'spki', format: 'pem' }) as string),
+      'HS256 with the public key as DER': hmac(publicKey.export({ type: 'spki', format: 'der' })),
+      'HS256 with x of the key set': hmac(Buffer.from(jwk!.x, 'base64url')),
+      'HS256 with x of the key set as text': hmac(jwk!.x),
+      'HS256 with nothing': hmac(''),
+      'RS256 under our kid': signedBy('RS256', theirRsa.privateKey),
+      'ES256 under our kid': signedBy('ES256', theirEc.privateKey),
+      'another key under our kid': made({ key: theirs.privateKey }),
+      'another key, embedded': made({ key: theirs.privateKey, header: { jwk: theirJwk } }),
+      'another key, embedded, no kid': made({ key: theirs.privateKey, header: { jwk: theirJwk, kid: undefined } }),
+      'a jku': made({ key: theirs.privateKey, header: { jku: 'http://127.0.0.1:1/jwks.json' } }),
+      'an x5u': made({ key: theirs.privateKey, header: { x5u: 'http://127.0.0.1:1/cert.pem' } }),
+      'a kid that is a path': made({ key: theirs.privateKey, header: { kid: '../../../dev/null' } }),
+      'a kid that is SQL': made({ key: theirs.privateKey, header: { kid: "x' UNION SELECT 'k" } }),
+      'no kid': made({ header: { kid: undefined } }),
+      'an unknown critical extension': made({ header: { crit: ['exp2'], exp2: 1 } }),
+      'an unencoded payload': made({ header: { crit: ['b64'], b64: false } }),
+      'typ JWT': made({ header: { typ: 'JWT' } }),
+      'no typ': made({ header: { typ: undefined } }),
+      'another issuer': made({ claims: { iss: 'https://evil.example.com' } }),
+      'the issuer and one more slash': made({ claims: { iss: `${claims.iss}/` } }),
+      'no issuer': made({ claims: { iss: undefined } }),
+      'another audience': made({ claims: { aud: 'other' } }),
+      'no audience': made({ claims: { aud: undefined } }),
+      expired: made({ claims: { exp: seconds() - 1 } }),
+      'no expiry': made({ claims: { exp: undefined } }),
+      'not yet valid': made({ claims: { nbf: seconds() + 600 } }),
+      'another subject': made({ claims: { sub: decode(stranger.token.split('.')[1]!).sub } }),
+      'no subject': made({ claims: { sub: undefined } }),
+      'a session that is not there': made({ claims: { sid: crypto.randomUUID() } }),
+      'no session': made({ claims: { sid: undefined } }),
+      'a refresh token': refreshToken,
+      'five parts': `${token}.AAAA.AAAA`,
+      'two tokens': `${token},${token}`,
+      'the JSON serialization': JSON.stringify({ protected: head, payload: body, signature }),
+      'ten thousand letters': `${head}.${'A'.repeat(10_000)}.${signature}`,
+      'no token': '',
+    };
+  }
+
+  const attempts = () =>
+    Object.entries(forgeries).flatMap(([name, token]) => quarries.map((on) => ({ name, token, on })));
+
+  test('as a bearer', async () => {
+    const accepted: string[] = [];
+    for (const { name, token, on } of attempts()) {
+      const { status, code, data } = await on.execute(MeDocument, {}, { token });
+      if (status !== 401 || code !== 'UNAUTHENTICATED' || data?.viewer) accepted.push(name);
+    }
+    expect(accepted).toEqual([]);
+    expect(attempts().length).toBeGreaterThanOrEqual(2 * 22);
+    expect(await isAlive(account.token, quarries[1])).toBe(true);
+  });
+
+  /** What a server answers `connection_init` with: an acknowledgement, or the code with which it closes. */
+  async function initiate(token: string, on: Quarry): Promise<string> {
+    const socket = new WebSocket(on.wsUrl, 'graphql-transport-ws');
+    await once(socket, 'open');
+    socket.send(JSON.stringify({ type: 'connection_init', payload: { authorization: `Bearer ${token}` } }));
+    const answer = await new Promise<string>((resolve) => {
+      socket.once('message', (data) => resolve(JSON.parse(String(data)).type));
+      socket.once('close', (code) => resolve(String(code)));
+    });
+    socket.terminate();
+    return answer;
+  }
+
+  test('at the start of a socket', async () => {
+    const accepted: string[] = [];
+    for (const { name, token, on } of attempts()) if ((await initiate(token, on)) !== '4403') accepted.push(name);
+    expect(accepted).toEqual([]);
+    expect(await initiate(account.token, quarries[1])).toBe('connection_ack');
+  });
+});
+
+describe('a refresh token', () => {
+  test('that is used again ends its whole family on every server, and no other session', async () => {
+    const [here, there] = quarries;
+    const first = await here.register();
+    const { login: beside } = await there.ask(LoginDocument, {
+      input: { email: first.email, password: 'correct horse battery' },
+    });
+    const second = await refreshed(first.refreshToken, here);
+    const third = await refreshed(second.refreshToken, there);
+    for (const on of quarries) expect(await isAlive(third.accessToken, on)).toBe(true);
+
+    expect((await refresh(first.refreshToken, here)).code).toBe('UNAUTHENTICATED');
+
+    for (const on of quarries) {
+      // The promise is five seconds, and that there is no way back.
+      await vi.waitFor(async () => expect(await isAlive(third.accessToken, on)).toBe(false), 5_000);
+      expect((await refresh(third.refreshToken, on)).code).toBe('UNAUTHENTICATED');
+      expect(await isAlive(third.accessToken, on)).toBe(false);
+      expect(await isAlive(beside.accessToken, on)).toBe(true);
+    }
+    const { rows } = await metadata.client.query(
+      `SELECT outcome FROM audit_entries WHERE action = 'session.reuse_detected'`,
+    );
+    expect(rows).toEqual([{ outcome: 'failure' }]);
+  });
+
+  test('has one child, whichever of two servers fifty at once ask for it', async () => {
+    let { refreshToken } = await quarries[0].register();
+    let accessToken = '';
+    for (let round = 0; round < 10; round += 1) {
+      const parent = refreshToken;
+      const answers = await Promise.all(Array.from({ length: 50 }, (_, i) => refreshed(parent, quarries[i % 2]!)));
+      expect(new Set(answers.map((answer) => answer.refreshToken)).size).toBe(1);
+      ({ refreshToken, accessToken } = answers[0]!);
+      expect(refreshToken).not.toBe(parent);
+    }
+    for (const on of quarries) expect(await isAlive(accessToken, on)).toBe(true);
+  });
+
+  test('whose answer was lost on the way gives the same child on the other server', async () => {
+    const { refreshToken } = await quarries[0].register();
+    const { hostname, port } = new URL(quarries[0].url);
+    const query = `mutation { refreshSession(input: { refreshToken: "${refreshToken}" }) { refreshToken } }`;
+    const body = JSON.stringify({ query });
+    const line = dial(Number(port), hostname);
+    line.write(
+      `POST /graphql HTTP/1.1\r\nhost: ${hostname}\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
+    );
+    const [answer] = await once(line, 'data');
+    line.destroy();
+    // The client never read it; the test does, to know what was lost.
+    const [, lost] = /"refreshToken":"([\w-]+)"/.exec(String(answer)) ?? [];
+    const again = await refreshed(refreshToken, quarries[1]);
+    expect(again.refreshToken).toBe(lost);
+    const next = await refreshed(again.refreshToken, quarries[0]);
+    expect(await isAlive(next.accessToken, quarries[1])).toBe(true);
+  });
+});
+
+describe('a password', () => {
+  test.each([
+    ['differs behind byte 72', `${'a'.repeat(72)}X`, `${'a'.repeat(72)}Y`],
+    ['is the beginning of another', 'a'.repeat(73), 'a'.repeat(72)],
+    ['is of nineteen emoji', '😀'.repeat(19), `${'😀'.repeat(18)}😁`],
+    ['holds a NUL', 'before\0behind it', 'before\0before it'],
+  ])('that %s opens its account, and the other one does not', async (_how, right, wrong) => {
+    const email = `${crypto.randomUUID()}@example.com`;
+    await quarries[0].ask(RegisterDocument, { input: { email, password: right } });
+    const logIn = (password: string) => quarries[1].execute(LoginDocument, { input: { email, password } });
+    expect((await logIn(wrong)).code).toBe('UNAUTHENTICATED');
+    expect((await logIn(right)).data?.login.user.id).toEqual(expect.any(String));
+  });
+
+  test('that is being hashed keeps nobody waiting who asks for something else', async () => {
+    const { email } = await quarries[0].register();
+    let answered = 0;
+    const logins = Array.from({ length: 8 }, async () => {
+      await quarries[0].ask(LoginDocument, { input: { email, password: 'correct horse battery' } });
+      answered += 1;
+    });
+    for (let i = 0; i < 10; i += 1) {
+      expect((await quarries[0].execute('{ __typename }')).data).toEqual({ __typename: 'Query' });
+    }
+    // On the event loop they would all have been hashed before the last of ten.
+    expect(answered).toBeLessThan(8);
+    await Promise.all(logins);
+  });
+});

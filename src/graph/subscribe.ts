@@ -20,8 +20,11 @@ function lifetimeOf(context: Context, deps: LifetimeDeps): Lifetime | null {
 
 export function createSubscribe(deps: LifetimeDeps): (args: ExecutionArgs) => Promise<Stream | ExecutionResult> {
   return async (args) => {
-    const context = args.contextValue as Context;
-    const source = await createSourceEventStream(args as never);
+    const closing = new AbortController();
+    const given = args.contextValue as Context;
+    // A source that waits hears of the end by its signal: a generator in the middle of an await cannot be told otherwise.
+    const context: Context = { ...given, signal: AbortSignal.any([given.signal, closing.signal]) };
+    const source = await createSourceEventStream({ ...args, contextValue: context } as never);
     if (!(Symbol.asyncIterator in source)) return source;
     const events = source[Symbol.asyncIterator]();
     const own = lifetimeOf(context, deps);
@@ -33,9 +36,10 @@ export function createSubscribe(deps: LifetimeDeps): (args: ExecutionArgs) => Pr
 
     async function close(): Promise<void> {
       closed = true;
+      closing.abort();
       signal?.removeEventListener('abort', onEnd);
       own?.[Symbol.dispose]();
-      // Not awaited: a source that hangs in its own wait must not keep the reader from leaving.
+      // Not awaited: a source must not keep the reader from leaving.
       void Promise.resolve(events.return?.()).catch(() => undefined);
     }
 

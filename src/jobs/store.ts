@@ -360,10 +360,9 @@ export function createJobStore(pool: pg.Pool) {
       limit: number,
     ): Promise<{ jobs: Job[]; position: Position }> {
       const { rows } = await pool.query<Row & { horizon: string }>(
-        `SELECT coalesce(job.horizon, pg_snapshot_xmin(pg_current_snapshot())::text) AS horizon, job.*
-         FROM (SELECT 1) one LEFT JOIN LATERAL (
-           SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS horizon, jobs.* FROM jobs
-           WHERE owner_id = $1 AND status IN ('queued', 'running') AND ($2::uuid IS NULL OR database_id = $2)
+        `SELECT job.*, pg_snapshot_xmin(pg_current_snapshot())::text AS horizon
+         FROM (SELECT 1) AS always LEFT JOIN LATERAL (
+           SELECT * FROM jobs WHERE owner_id = $1 AND status IN ('queued', 'running') AND ($2::uuid IS NULL OR database_id = $2)
            ORDER BY change_xid, change_seq LIMIT $3) job ON true`,
         [ownerId, databaseId, limit],
       );

@@ -161,6 +161,18 @@ test('events begin with the unfinished jobs, go on with every change, and resume
   await again.return?.();
 });
 
+test('events of somebody without unfinished jobs begin with the next change', async () => {
+  const { submit, metadata, jobs, viewerOf } = await emptied();
+  const owner = await metadata.addUser();
+  const events = jobs
+    .events(viewerOf(owner), { databaseId: null, after: null }, AbortSignal.timeout(20_000))
+    [Symbol.asyncIterator]();
+  const next = events.next();
+  const job = await submit(owner, 'select 1');
+  expect((await next).value?.job).toMatchObject({ id: job.id, status: 'queued' });
+  await events.return?.();
+});
+
 test('a change that commits late is not passed over by one that committed before it', async () => {
   const { submit, metadata, jobs, viewerOf, pool } = await emptied();
   const owner = await metadata.addUser();

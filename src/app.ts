@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import type { Config } from './config.ts';
 import type { ConnectionConfig } from './db/connection.ts';
 import { startEmbedded } from './db/embedded.ts';
-import { localMasterKeys } from './db/master-keys.ts';
+import { checkMasterKeys, localMasterKeys } from './db/master-keys.ts';
 import { migrate } from './db/migrate.ts';
 import type { PlaygroundConnections } from './db/playground-setup.ts';
 import { connectionOfUrl } from './db/url.ts';
@@ -46,7 +46,12 @@ async function open({ config, log, running }: { config: Config; log: Log; runnin
   if (embedded) running.push(embedded);
   const own = config.databaseUrl && connectionOfUrl(config.databaseUrl.reveal(), 'DATABASE_URL');
   const { owner, app } = embedded?.meta ?? { owner: own!, app: own! };
-  const applied = await migrate({ connection: owner, directory: migrations });
+  const applied = await migrate({
+    connection: owner,
+    directory: migrations,
+    // Later would be too late: the playground's passwords are derived from the keys as well.
+    check: (client) => checkMasterKeys(client, masterKeys),
+  });
   if (applied.length > 0) log.info({ applied }, 'metadata.migrated');
   return {
     metadata: app,

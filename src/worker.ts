@@ -1,6 +1,8 @@
 /** The process that runs jobs: beside the API as its child, or anywhere with the metadata database's URL. */
 import type { Config } from './config.ts';
 import { buildCore } from './core.ts';
+import { connect } from './db/connection.ts';
+import { checkMasterKeys } from './db/master-keys.ts';
 import { StartError } from './db/start-error.ts';
 import { connectionOfUrl } from './db/url.ts';
 import { createTasks } from './jobs/tasks.ts';
@@ -66,8 +68,12 @@ async function ofConfig(config: Config, log: Log) {
     );
   }
   const { masterKeys } = config;
+  const metadata = connectionOfUrl(config.databaseUrl.reveal(), 'DATABASE_URL');
+  // Before the playground is: the passwords of its roles are derived from the keys.
+  await using connected = await connect(metadata);
+  await checkMasterKeys(connected.client, masterKeys);
   return {
-    metadata: connectionOfUrl(config.databaseUrl.reveal(), 'DATABASE_URL'),
+    metadata,
     playground: await playgroundOfUrl({ config, masterKeys, log }),
     masterKeys,
   };

@@ -23,6 +23,8 @@ export interface MigrateOptions {
   readonly connection: ConnectionConfig;
   /** Prisma's layout: one folder a migration, in the order of their names, each with a `migration.sql`. */
   readonly directory: string;
+  /** Asked before anything is written; what it throws keeps everything as it is. */
+  readonly check?: (client: pg.Client) => Promise<unknown>;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -32,12 +34,13 @@ export interface MigrateOptions {
  * @returns the names that this call applied
  * @throws StartError when the database and this build do not fit, or a migration fails
  */
-export async function migrate({ connection, directory, signal }: MigrateOptions): Promise<string[]> {
+export async function migrate({ connection, directory, check, signal }: MigrateOptions): Promise<string[]> {
   const migrations = await readMigrations(directory);
   await using connected = await connect(connection, { signal });
   const { client } = connected;
   // Held until the connection ends: whoever comes second waits here and then finds everything done.
   await client.query('SELECT pg_advisory_lock($1)', [prismaLock]);
+  await check?.(client);
   await client.query(`
     SET client_min_messages = warning;
     CREATE TABLE IF NOT EXISTS _prisma_migrations (

@@ -33,7 +33,7 @@ export const OutcomeDocument = graphql(`
         line
         statement
       }
-      notices(last: 2000)
+      notices(last: 1000)
       results(first: 100) {
         nodes {
           command

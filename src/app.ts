@@ -6,11 +6,11 @@ import { startEmbedded } from './db/embedded.ts';
 import { checkMasterKeys, localMasterKeys } from './db/master-keys.ts';
 import { migrate } from './db/migrate.ts';
 import type { PlaygroundConnections } from './db/playground-setup.ts';
+import { playgroundOfUrl } from './db/playground-url.ts';
 import { connectionOfUrl } from './db/url.ts';
 import type { MasterKey } from './lib/keyring.ts';
 import { type Service, stopAll } from './lib/lifecycle.ts';
 import type { Log } from './lib/log.ts';
-import { playgroundOfUrl } from './playground.ts';
 import { aborted, type RunOptions } from './run.ts';
 
 const migrations = fileURLToPath(new URL('../prisma/migrations/', import.meta.url));
@@ -55,7 +55,7 @@ async function open({ config, log, running }: { config: Config; log: Log; runnin
   if (applied.length > 0) log.info({ applied }, 'metadata.migrated');
   return {
     metadata: app,
-    playground: embedded?.playground ?? (await playgroundOfUrl({ config, masterKeys, log })),
+    playground: embedded?.playground ?? (await playgroundOfUrl({ playground: config.playground, masterKeys, log })),
     masterKeys,
   };
 }

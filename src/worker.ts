@@ -3,6 +3,7 @@ import type { Config } from './config.ts';
 import { buildCore } from './core.ts';
 import { connect } from './db/connection.ts';
 import { checkMasterKeys } from './db/master-keys.ts';
+import { playgroundOfUrl } from './db/playground-url.ts';
 import { StartError } from './db/start-error.ts';
 import { connectionOfUrl } from './db/url.ts';
 import { createTasks } from './jobs/tasks.ts';
@@ -11,7 +12,6 @@ import type { MasterKey } from './lib/keyring.ts';
 import { stopAll } from './lib/lifecycle.ts';
 import type { Log } from './lib/log.ts';
 import { Secret } from './lib/secret.ts';
-import { playgroundOfUrl } from './playground.ts';
 import { aborted, type RunOptions } from './run.ts';
 import type { WorkerHandover } from './worker-process.ts';
 
@@ -74,7 +74,7 @@ async function ofConfig(config: Config, log: Log) {
   await checkMasterKeys(connected.client, masterKeys);
   return {
     metadata,
-    playground: await playgroundOfUrl({ config, masterKeys, log }),
+    playground: await playgroundOfUrl({ playground: config.playground, masterKeys, log }),
     masterKeys,
   };
 }

@@ -1,19 +1,20 @@
 /** The playground that is not embedded: an administrator's server, named by PLAYGROUND_URL. */
-import type { Config } from './config.ts';
-import { type PlaygroundConnections, preparePlayground } from './db/playground-setup.ts';
-import { connectionOfUrl } from './db/url.ts';
-import { createKeyring, type MasterKey } from './lib/keyring.ts';
-import type { Log } from './lib/log.ts';
+import { createKeyring, type MasterKey } from '../lib/keyring.ts';
+import type { Log } from '../lib/log.ts';
+import type { Secret } from '../lib/secret.ts';
+import { type PlaygroundConnections, preparePlayground } from './playground-setup.ts';
+import { connectionOfUrl } from './url.ts';
 
 export interface PlaygroundOfUrlDeps {
-  config: Config;
+  /** `embedded` and `off` name no server. */
+  playground: Secret<URL> | 'embedded' | 'off';
   masterKeys: readonly [MasterKey, ...MasterKey[]];
   log: Log;
 }
 
-/** Null where there is none, or where it is the embedded one. */
+/** Null where PLAYGROUND_URL names no server. @throws StartError */
 export async function playgroundOfUrl({
-  config: { playground },
+  playground,
   masterKeys,
   log,
 }: PlaygroundOfUrlDeps): Promise<PlaygroundConnections | null> {

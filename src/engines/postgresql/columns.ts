@@ -28,9 +28,9 @@ export function createColumns({ query }: { query: Query }): Columns {
     if (missing.length > 0) {
       if (cache.size + missing.length > maxCachedTypes) cache.clear();
       for (const row of await query(typesSql, [missing.map((t) => t.oid), missing.map((t) => t.modifier)])) {
-        const [oid, modifier, name, element, delimiter] = row;
+        const [oid, modifier, name, value, element, delimiter] = row;
         const array = element == null ? undefined : { element: Number(element), delimiter: delimiter ?? ',' };
-        cache.set(`${oid} ${modifier}`, { oid: Number(oid), name: name ?? `${oid}`, array });
+        cache.set(`${oid} ${modifier}`, { oid: Number(value), name: name ?? `${oid}`, array });
       }
     }
     return wanted.map(
@@ -60,21 +60,30 @@ export function createColumns({ query }: { query: Query }): Columns {
   };
 }
 
-/** The elements of an array of a domain are read as what the domain is made of. */
+/** A domain is read and written as what it is made of, and so are the elements of an array of one. */
 const typesSql = `
   WITH RECURSIVE wanted (oid, modifier) AS (
     SELECT DISTINCT oid, modifier
       FROM ROWS FROM (pg_catalog.unnest($1::oid[]), pg_catalog.unnest($2::integer[])) AS w (oid, modifier)
-  ), element (array_oid, oid, base, delimiter) AS (
-    SELECT a.oid, e.oid, e.typbasetype, e.typdelim
-      FROM pg_catalog.pg_type a JOIN pg_catalog.pg_type e ON e.oid = a.typelem
-     WHERE a.oid IN (SELECT w.oid FROM wanted w) AND a.typoutput = 'pg_catalog.array_out'::regproc
+  ), value (wanted, oid, base) AS (
+    SELECT t.oid, t.oid, t.typbasetype FROM pg_catalog.pg_type t WHERE t.oid IN (SELECT w.oid FROM wanted w)
     UNION ALL
-    SELECT d.array_oid, b.oid, b.typbasetype, d.delimiter
+    SELECT v.wanted, b.oid, b.typbasetype FROM value v JOIN pg_catalog.pg_type b ON b.oid = v.base
+  ), element (wanted, oid, base, delimiter) AS (
+    SELECT v.wanted, e.oid, e.typbasetype, e.typdelim
+      FROM value v
+      JOIN pg_catalog.pg_type a ON a.oid = v.oid AND a.typoutput = 'pg_catalog.array_out'::regproc
+      JOIN pg_catalog.pg_type e ON e.oid = a.typelem
+     WHERE v.base = 0
+    UNION ALL
+    SELECT d.wanted, b.oid, b.typbasetype, d.delimiter
       FROM element d JOIN pg_catalog.pg_type b ON b.oid = d.base
   )
-  SELECT w.oid::text, w.modifier::text, pg_catalog.format_type(w.oid, w.modifier), e.oid::text, e.delimiter::text
-    FROM wanted w LEFT JOIN element e ON e.array_oid = w.oid AND e.base = 0`;
+  SELECT w.oid::text, w.modifier::text, pg_catalog.format_type(w.oid, w.modifier), v.oid::text, e.oid::text,
+         e.delimiter::text
+    FROM wanted w
+    JOIN value v ON v.wanted = w.oid AND v.base = 0
+    LEFT JOIN element e ON e.wanted = w.oid AND e.base = 0`;
 
 const originsSql = `
   SELECT DISTINCT c.oid::text, a.attnum::text, n.nspname::text, c.relname::text, a.attname::text

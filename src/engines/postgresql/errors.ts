@@ -124,7 +124,8 @@ function codeOf({ code: sqlState = '', message }: pg.DatabaseError, readOnly: bo
   if (readOnly && sqlState === activeTransaction) return 'READ_ONLY';
   // Not stopped by us. Only the text tells a timeout from somebody else's pg_cancel_backend(); it may be translated.
   if (sqlState === queryCanceled) return /user request/i.test(message) ? 'SQL_ERROR' : 'TIMEOUT';
-  return codes[sqlState] ?? (sqlState.startsWith('08') ? 'CONNECTION_LOST' : 'SQL_ERROR');
+  // Not by class 08: that is also what a parameter that is missing raises, and a foreign server that is gone.
+  return codes[sqlState] ?? 'SQL_ERROR';
 }
 
 const codes: Readonly<Record<string, RunFault['code']>> = {
@@ -139,6 +140,7 @@ const codes: Readonly<Record<string, RunFault['code']>> = {
 };
 
 const hints: Readonly<Record<string, string>> = {
+  '08P01': 'Each parameter, $1 and so on, needs a value.',
   '25001': 'The statement cannot run inside a transaction; run it with transaction PER_STATEMENT and without BEGIN.',
   '2D000': 'A procedure that ends transactions itself needs transaction PER_STATEMENT and no BEGIN around it.',
 };

@@ -2,6 +2,7 @@
 import type { ValueType } from './types.ts';
 
 const bytea = 17;
+const floats: ReadonlySet<number> = new Set([700, 701]);
 const json: ReadonlySet<number> = new Set([114, 3802]);
 
 /** Why a value cannot be given to its parameter; the message is for the one who gave it. */
@@ -21,13 +22,13 @@ export function toParameter(value: unknown, type: ValueType): string | null {
   if (typeof value === 'string') return type.oid === bytea ? fromBase64(value) : value;
   if (json.has(type.oid)) return JSON.stringify(value);
   if (Array.isArray(value) && type.array !== undefined) return arrayLiteral(value, type.array);
-  return scalar(value);
+  return scalar(value, type);
 }
 
-function scalar(value: unknown): string {
+function scalar(value: unknown, type: ValueType): string {
   if (typeof value === 'boolean') return String(value);
   if (typeof value === 'number') {
-    if (Number.isInteger(value) && !Number.isSafeInteger(value)) {
+    if (Number.isInteger(value) && !Number.isSafeInteger(value) && !floats.has(type.oid)) {
       throw new ParameterFault('the number has lost digits on its way; give it as text');
     }
     return String(value);

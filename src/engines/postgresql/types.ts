@@ -3,6 +3,7 @@ import type { Cell } from '../engine.ts';
 
 /** What has to be known of a type to read its values. */
 export interface ValueType {
+  /** Of a domain: what it is made of. */
   readonly oid: number;
   /** Of an array: what it holds, and what stands between. */
   readonly array?: { readonly element: number; readonly delimiter: string } | undefined;

@@ -14,8 +14,13 @@ import type { TypedDocumentNode as DocumentNode } from '@graphql-typed-document-
  * Learn more about it here: https://the-guild.dev/graphql/codegen/plugins/presets/preset-client#reducing-bundle-size
  */
 type Documents = {
+    "\n  mutation Probe($input: TestConnectionInput!) {\n    testConnection(input: $input) {\n      ok\n      problems {\n        code\n        message\n        hint\n      }\n    }\n  }\n": typeof types.ProbeDocument,
+    "\n  query Page($id: ID!, $offset: Int!) {\n    job(id: $id) {\n      result(index: 0) {\n        rowCount\n        truncated\n        rows(first: 10, offset: $offset) {\n          rows\n          hasNextPage\n        }\n      }\n    }\n  }\n": typeof types.PageDocument,
+    "\n  mutation ReadOnly($id: ID!, $readOnly: Boolean!) {\n    updateDatabase(input: { id: $id, readOnly: $readOnly }) {\n      database {\n        readOnly\n      }\n    }\n  }\n": typeof types.ReadOnlyDocument,
+    "\n  mutation Share($name: String!) {\n    createProject(input: { name: $name }) {\n      project {\n        id\n      }\n    }\n  }\n": typeof types.ShareDocument,
+    "\n  mutation Join($input: AddMemberInput!) {\n    addMember(input: $input) {\n      member {\n        role\n      }\n    }\n  }\n": typeof types.JoinDocument,
     "\n  mutation Host($name: String!) {\n    createHostedDatabase(input: { name: $name }) {\n      database {\n        id\n      }\n    }\n  }\n": typeof types.HostDocument,
-    "\n  query Outcome($id: ID!) {\n    job(id: $id) {\n      id\n      status\n      startedAt\n      error {\n        code\n        message\n        sqlState\n        line\n        statement\n      }\n      notices(last: 2000)\n      results(first: 100) {\n        nodes {\n          command\n          rowCount\n          truncated\n          columns {\n            name\n            dataType\n          }\n          rows(first: 1000) {\n            rows\n          }\n        }\n      }\n    }\n  }\n": typeof types.OutcomeDocument,
+    "\n  query Outcome($id: ID!) {\n    job(id: $id) {\n      id\n      status\n      startedAt\n      error {\n        code\n        message\n        sqlState\n        line\n        statement\n      }\n      notices(last: 1000)\n      results(first: 100) {\n        nodes {\n          command\n          rowCount\n          truncated\n          columns {\n            name\n            dataType\n          }\n          rows(first: 1000) {\n            rows\n          }\n        }\n      }\n    }\n  }\n": typeof types.OutcomeDocument,
     "\n  query Me {\n    viewer {\n      id\n    }\n  }\n": typeof types.MeDocument,
     "\n  mutation Login($input: LoginInput!) {\n    login(input: $input) {\n      accessToken\n      user {\n        id\n      }\n    }\n  }\n": typeof types.LoginDocument,
     "\n  query Tables($id: ID!) {\n    database(id: $id) {\n      tables(first: 5, kinds: [TABLE]) {\n        totalCount\n        nodes {\n          name\n          comment\n          columns {\n            name\n            dataType\n            nullable\n          }\n          foreignKeys {\n            referencedTableName\n          }\n        }\n      }\n    }\n  }\n": typeof types.TablesDocument,
@@ -32,8 +37,13 @@ type Documents = {
     "\n  query Job($id: ID!, $first: Int = 100, $after: String) {\n    job(id: $id) {\n      id\n      status\n      revision\n      attempt\n      finishedAt\n      error {\n        code\n        message\n      }\n      result(index: 0) {\n        command\n        rowCount\n        truncated\n        columns {\n          name\n          dataType\n        }\n        rows(first: $first, after: $after) {\n          rows\n          endCursor\n          hasNextPage\n        }\n      }\n    }\n  }\n": typeof types.JobDocument,
 };
 const documents: Documents = {
+    "\n  mutation Probe($input: TestConnectionInput!) {\n    testConnection(input: $input) {\n      ok\n      problems {\n        code\n        message\n        hint\n      }\n    }\n  }\n": types.ProbeDocument,
+    "\n  query Page($id: ID!, $offset: Int!) {\n    job(id: $id) {\n      result(index: 0) {\n        rowCount\n        truncated\n        rows(first: 10, offset: $offset) {\n          rows\n          hasNextPage\n        }\n      }\n    }\n  }\n": types.PageDocument,
+    "\n  mutation ReadOnly($id: ID!, $readOnly: Boolean!) {\n    updateDatabase(input: { id: $id, readOnly: $readOnly }) {\n      database {\n        readOnly\n      }\n    }\n  }\n": types.ReadOnlyDocument,
+    "\n  mutation Share($name: String!) {\n    createProject(input: { name: $name }) {\n      project {\n        id\n      }\n    }\n  }\n": types.ShareDocument,
+    "\n  mutation Join($input: AddMemberInput!) {\n    addMember(input: $input) {\n      member {\n        role\n      }\n    }\n  }\n": types.JoinDocument,
     "\n  mutation Host($name: String!) {\n    createHostedDatabase(input: { name: $name }) {\n      database {\n        id\n      }\n    }\n  }\n": types.HostDocument,
-    "\n  query Outcome($id: ID!) {\n    job(id: $id) {\n      id\n      status\n      startedAt\n      error {\n        code\n        message\n        sqlState\n        line\n        statement\n      }\n      notices(last: 2000)\n      results(first: 100) {\n        nodes {\n          command\n          rowCount\n          truncated\n          columns {\n            name\n            dataType\n          }\n          rows(first: 1000) {\n            rows\n          }\n        }\n      }\n    }\n  }\n": types.OutcomeDocument,
+    "\n  query Outcome($id: ID!) {\n    job(id: $id) {\n      id\n      status\n      startedAt\n      error {\n        code\n        message\n        sqlState\n        line\n        statement\n      }\n      notices(last: 1000)\n      results(first: 100) {\n        nodes {\n          command\n          rowCount\n          truncated\n          columns {\n            name\n            dataType\n          }\n          rows(first: 1000) {\n            rows\n          }\n        }\n      }\n    }\n  }\n": types.OutcomeDocument,
     "\n  query Me {\n    viewer {\n      id\n    }\n  }\n": types.MeDocument,
     "\n  mutation Login($input: LoginInput!) {\n    login(input: $input) {\n      accessToken\n      user {\n        id\n      }\n    }\n  }\n": types.LoginDocument,
     "\n  query Tables($id: ID!) {\n    database(id: $id) {\n      tables(first: 5, kinds: [TABLE]) {\n        totalCount\n        nodes {\n          name\n          comment\n          columns {\n            name\n            dataType\n            nullable\n          }\n          foreignKeys {\n            referencedTableName\n          }\n        }\n      }\n    }\n  }\n": types.TablesDocument,
@@ -67,11 +77,31 @@ export function graphql(source: string): unknown;
 /**
  * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
  */
+export function graphql(source: "\n  mutation Probe($input: TestConnectionInput!) {\n    testConnection(input: $input) {\n      ok\n      problems {\n        code\n        message\n        hint\n      }\n    }\n  }\n"): (typeof documents)["\n  mutation Probe($input: TestConnectionInput!) {\n    testConnection(input: $input) {\n      ok\n      problems {\n        code\n        message\n        hint\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  query Page($id: ID!, $offset: Int!) {\n    job(id: $id) {\n      result(index: 0) {\n        rowCount\n        truncated\n        rows(first: 10, offset: $offset) {\n          rows\n          hasNextPage\n        }\n      }\n    }\n  }\n"): (typeof documents)["\n  query Page($id: ID!, $offset: Int!) {\n    job(id: $id) {\n      result(index: 0) {\n        rowCount\n        truncated\n        rows(first: 10, offset: $offset) {\n          rows\n          hasNextPage\n        }\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  mutation ReadOnly($id: ID!, $readOnly: Boolean!) {\n    updateDatabase(input: { id: $id, readOnly: $readOnly }) {\n      database {\n        readOnly\n      }\n    }\n  }\n"): (typeof documents)["\n  mutation ReadOnly($id: ID!, $readOnly: Boolean!) {\n    updateDatabase(input: { id: $id, readOnly: $readOnly }) {\n      database {\n        readOnly\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  mutation Share($name: String!) {\n    createProject(input: { name: $name }) {\n      project {\n        id\n      }\n    }\n  }\n"): (typeof documents)["\n  mutation Share($name: String!) {\n    createProject(input: { name: $name }) {\n      project {\n        id\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  mutation Join($input: AddMemberInput!) {\n    addMember(input: $input) {\n      member {\n        role\n      }\n    }\n  }\n"): (typeof documents)["\n  mutation Join($input: AddMemberInput!) {\n    addMember(input: $input) {\n      member {\n        role\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
 export function graphql(source: "\n  mutation Host($name: String!) {\n    createHostedDatabase(input: { name: $name }) {\n      database {\n        id\n      }\n    }\n  }\n"): (typeof documents)["\n  mutation Host($name: String!) {\n    createHostedDatabase(input: { name: $name }) {\n      database {\n        id\n      }\n    }\n  }\n"];
 /**
  * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
  */
-export function graphql(source: "\n  query Outcome($id: ID!) {\n    job(id: $id) {\n      id\n      status\n      startedAt\n      error {\n        code\n        message\n        sqlState\n        line\n        statement\n      }\n      notices(last: 2000)\n      results(first: 100) {\n        nodes {\n          command\n          rowCount\n          truncated\n          columns {\n            name\n            dataType\n          }\n          rows(first: 1000) {\n            rows\n          }\n        }\n      }\n    }\n  }\n"): (typeof documents)["\n  query Outcome($id: ID!) {\n    job(id: $id) {\n      id\n      status\n      startedAt\n      error {\n        code\n        message\n        sqlState\n        line\n        statement\n      }\n      notices(last: 2000)\n      results(first: 100) {\n        nodes {\n          command\n          rowCount\n          truncated\n          columns {\n            name\n            dataType\n          }\n          rows(first: 1000) {\n            rows\n          }\n        }\n      }\n    }\n  }\n"];
+export function graphql(source: "\n  query Outcome($id: ID!) {\n    job(id: $id) {\n      id\n      status\n      startedAt\n      error {\n        code\n        message\n        sqlState\n        line\n        statement\n      }\n      notices(last: 1000)\n      results(first: 100) {\n        nodes {\n          command\n          rowCount\n          truncated\n          columns {\n            name\n            dataType\n          }\n          rows(first: 1000) {\n            rows\n          }\n        }\n      }\n    }\n  }\n"): (typeof documents)["\n  query Outcome($id: ID!) {\n    job(id: $id) {\n      id\n      status\n      startedAt\n      error {\n        code\n        message\n        sqlState\n        line\n        statement\n      }\n      notices(last: 1000)\n      results(first: 100) {\n        nodes {\n          command\n          rowCount\n          truncated\n          columns {\n            name\n            dataType\n          }\n          rows(first: 1000) {\n            rows\n          }\n        }\n      }\n    }\n  }\n"];
 /**
  * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
  */

@@ -152,12 +152,11 @@ export async function* runScript(
         const rows = take === null ? 0 : Math.min(ahead, options.maxRows + 1 - seen);
         result = yield* exchange((wire) => wire.execute({ portal, rows }), take);
       } while (result.suspended && seen <= options.maxRows);
-      if (own || result.suspended) {
-        yield* exchange((wire) => {
-          wire.close({ type: 'P', name: portal });
-          if (own) runAhead(wire, finish);
-        });
-      }
+      // Also one that has given all its rows: the next statement needs its name, and the tables that it holds open.
+      yield* exchange((wire) => {
+        wire.close({ type: 'P', name: portal });
+        if (own) runAhead(wire, finish);
+      });
     } else {
       result = yield* exchange((wire) => {
         wire.parse(parse);

@@ -39,12 +39,14 @@ const TablesDocument = graphql(`
 const TestConnectionDocument = graphql(`
   mutation TestConnection($input: TestConnectionInput!) {
     testConnection(input: $input) {
-      ok
-      serverVersion
-      problems {
-        code
-        message
-        hint
+      report {
+        ok
+        serverVersion
+        problems {
+          code
+          message
+          hint
+        }
       }
     }
   }
@@ -174,7 +176,7 @@ describe('with a database of the user’s own', () => {
     const { host, port, user, password, database } = target;
     const look = async (secret: string) => {
       const connection = { host, port, user, database, password: secret };
-      return (await quarry.ask(TestConnectionDocument, { input: { connection } }, account)).testConnection;
+      return (await quarry.ask(TestConnectionDocument, { input: { connection } }, account)).testConnection.report;
     };
     expect(await look(password)).toMatchObject({ ok: true, serverVersion: expect.stringMatching(/^18/) });
     const report = await look('wrong');

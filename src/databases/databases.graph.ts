@@ -120,6 +120,11 @@ const TestConnectionInput = builder.inputType('TestConnectionInput', {
   fields: (t) => ({ connection: t.field({ type: ConnectionInputType, required: true }) }),
 });
 
+const TestConnectionPayload = builder.objectRef<{ report: ConnectionReport }>('TestConnectionPayload').implement({
+  rights: 'parent',
+  fields: (t) => ({ report: t.expose('report', { type: ConnectionReportType }) }),
+});
+
 const ConnectDatabaseInput = builder.inputType('ConnectDatabaseInput', {
   fields: (t) => ({
     name: t.string({ required: true, description: '1 to 200 characters.' }),
@@ -178,11 +183,13 @@ const DisconnectDatabasePayload = builder.objectRef<{ id: string }>('DisconnectD
 
 builder.mutationFields((t) => ({
   testConnection: t.field({
-    type: ConnectionReportType,
+    type: TestConnectionPayload,
     authScopes: { signedIn: true },
     description: 'Looks at a server; nothing of it is kept.',
     args: { input: t.arg({ type: TestConnectionInput, required: true }) },
-    resolve: (_root, { input }, context) => context.services.databases.test(context.viewer, input.connection, context),
+    resolve: async (_root, { input }, context) => ({
+      report: await context.services.databases.test(context.viewer, input.connection, context),
+    }),
   }),
   connectDatabase: t.field({
     type: ConnectDatabasePayload,

@@ -14,11 +14,13 @@ import { masterKey, urlOf } from './support.ts';
 const ProbeDocument = graphql(`
   mutation Probe($input: TestConnectionInput!) {
     testConnection(input: $input) {
-      ok
-      problems {
-        code
-        message
-        hint
+      report {
+        ok
+        problems {
+          code
+          message
+          hint
+        }
       }
     }
   }
@@ -99,8 +101,8 @@ async function attempt(quarry: Quarry, account: Account, connection: ConnectionI
     quarry.execute(ConnectDocument, { input: { name: 'Elsewhere', connection } }, account),
   ]);
   expect(kept.data?.connectDatabase ?? null).toBeNull();
-  expect(probe.data?.testConnection.ok ?? false).toBe(false);
-  const [problem] = probe.data?.testConnection.problems ?? [];
+  expect(probe.data?.testConnection.report.ok ?? false).toBe(false);
+  const [problem] = probe.data?.testConnection.report.problems ?? [];
   const { reason } = (kept.errors?.[0]?.extensions.details ?? {}) as { reason?: string };
   return {
     probe: problem?.code ?? probe.code,
@@ -197,7 +199,7 @@ describe('a careful Quarry', () => {
 describe('a Quarry whose operator opened the private networks', () => {
   test('connects there', async () => {
     const { data } = await open.execute(ProbeDocument, { input: { connection: reachable() } }, user);
-    expect(data?.testConnection.ok).toBe(true);
+    expect(data?.testConnection.report.ok).toBe(true);
   });
 
   test('connects to nothing of its own, under no name that this machine has', async () => {

@@ -165,9 +165,9 @@ test('a failing connection says its stage in the error, and in the report where 
   const { code, errors } = await ask(viewer, connectDatabase, { input: { name: 'x', connection } });
   expect(code).toBe('CONNECTION_FAILED');
   expect(errors?.[0]?.originalError).toMatchObject({ details: { reason: 'DATABASE', host: '127.0.0.1' } });
-  const source = `mutation ($input: TestConnectionInput!) { testConnection(input: $input) { ok problems { code hint } } }`;
+  const source = `mutation ($input: TestConnectionInput!) { testConnection(input: $input) { report { ok problems { code hint } } } }`;
   const { data } = await ask(viewer, source, { input: { connection } });
-  expect(data.testConnection).toMatchObject({ ok: false, problems: [{ code: 'DATABASE' }] });
+  expect(data.testConnection).toMatchObject({ report: { ok: false, problems: [{ code: 'DATABASE' }] } });
 });
 
 test('of 40 passwords none comes back, in no answer, no error, no log line and no row', async () => {

@@ -14,7 +14,7 @@ import type { TypedDocumentNode as DocumentNode } from '@graphql-typed-document-
  * Learn more about it here: https://the-guild.dev/graphql/codegen/plugins/presets/preset-client#reducing-bundle-size
  */
 type Documents = {
-    "\n  mutation Probe($input: TestConnectionInput!) {\n    testConnection(input: $input) {\n      ok\n      problems {\n        code\n        message\n        hint\n      }\n    }\n  }\n": typeof types.ProbeDocument,
+    "\n  mutation Probe($input: TestConnectionInput!) {\n    testConnection(input: $input) {\n      report {\n        ok\n        problems {\n          code\n          message\n          hint\n        }\n      }\n    }\n  }\n": typeof types.ProbeDocument,
     "\n  query Page($id: ID!, $offset: Int!) {\n    job(id: $id) {\n      result(index: 0) {\n        rowCount\n        truncated\n        rows(first: 10, offset: $offset) {\n          rows\n          hasNextPage\n        }\n      }\n    }\n  }\n": typeof types.PageDocument,
     "\n  mutation ReadOnly($id: ID!, $readOnly: Boolean!) {\n    updateDatabase(input: { id: $id, readOnly: $readOnly }) {\n      database {\n        readOnly\n      }\n    }\n  }\n": typeof types.ReadOnlyDocument,
     "\n  mutation Share($name: String!) {\n    createProject(input: { name: $name }) {\n      project {\n        id\n      }\n    }\n  }\n": typeof types.ShareDocument,
@@ -24,7 +24,7 @@ type Documents = {
     "\n  query Me {\n    viewer {\n      id\n    }\n  }\n": typeof types.MeDocument,
     "\n  mutation Login($input: LoginInput!) {\n    login(input: $input) {\n      accessToken\n      user {\n        id\n      }\n    }\n  }\n": typeof types.LoginDocument,
     "\n  query Tables($id: ID!) {\n    database(id: $id) {\n      tables(first: 5, kinds: [TABLE]) {\n        totalCount\n        nodes {\n          name\n          comment\n          columns {\n            name\n            dataType\n            nullable\n          }\n          foreignKeys {\n            referencedTableName\n          }\n        }\n      }\n    }\n  }\n": typeof types.TablesDocument,
-    "\n  mutation TestConnection($input: TestConnectionInput!) {\n    testConnection(input: $input) {\n      ok\n      serverVersion\n      problems {\n        code\n        message\n        hint\n      }\n    }\n  }\n": typeof types.TestConnectionDocument,
+    "\n  mutation TestConnection($input: TestConnectionInput!) {\n    testConnection(input: $input) {\n      report {\n        ok\n        serverVersion\n        problems {\n          code\n          message\n          hint\n        }\n      }\n    }\n  }\n": typeof types.TestConnectionDocument,
     "\n  mutation Register($input: RegisterInput!) {\n    register(input: $input) {\n      auth {\n        accessToken\n        accessTokenExpiresAt\n        refreshToken\n        user {\n          id\n          email\n          role\n        }\n      }\n    }\n  }\n": typeof types.RegisterDocument,
     "\n  mutation Logout($input: LogoutInput) {\n    logout(input: $input) {\n      ok\n    }\n  }\n": typeof types.LogoutDocument,
     "\n  mutation Refresh($input: RefreshSessionInput!) {\n    refreshSession(input: $input) {\n      accessToken\n      refreshToken\n    }\n  }\n": typeof types.RefreshDocument,
@@ -37,7 +37,7 @@ type Documents = {
     "\n  query Job($id: ID!, $first: Int = 100, $after: String) {\n    job(id: $id) {\n      id\n      status\n      revision\n      attempt\n      finishedAt\n      error {\n        code\n        message\n      }\n      result(index: 0) {\n        command\n        rowCount\n        truncated\n        columns {\n          name\n          dataType\n        }\n        rows(first: $first, after: $after) {\n          rows\n          endCursor\n          hasNextPage\n        }\n      }\n    }\n  }\n": typeof types.JobDocument,
 };
 const documents: Documents = {
-    "\n  mutation Probe($input: TestConnectionInput!) {\n    testConnection(input: $input) {\n      ok\n      problems {\n        code\n        message\n        hint\n      }\n    }\n  }\n": types.ProbeDocument,
+    "\n  mutation Probe($input: TestConnectionInput!) {\n    testConnection(input: $input) {\n      report {\n        ok\n        problems {\n          code\n          message\n          hint\n        }\n      }\n    }\n  }\n": types.ProbeDocument,
     "\n  query Page($id: ID!, $offset: Int!) {\n    job(id: $id) {\n      result(index: 0) {\n        rowCount\n        truncated\n        rows(first: 10, offset: $offset) {\n          rows\n          hasNextPage\n        }\n      }\n    }\n  }\n": types.PageDocument,
     "\n  mutation ReadOnly($id: ID!, $readOnly: Boolean!) {\n    updateDatabase(input: { id: $id, readOnly: $readOnly }) {\n      database {\n        readOnly\n      }\n    }\n  }\n": types.ReadOnlyDocument,
     "\n  mutation Share($name: String!) {\n    createProject(input: { name: $name }) {\n      project {\n        id\n      }\n    }\n  }\n": types.ShareDocument,
@@ -47,7 +47,7 @@ const documents: Documents = {
     "\n  query Me {\n    viewer {\n      id\n    }\n  }\n": types.MeDocument,
     "\n  mutation Login($input: LoginInput!) {\n    login(input: $input) {\n      accessToken\n      user {\n        id\n      }\n    }\n  }\n": types.LoginDocument,
     "\n  query Tables($id: ID!) {\n    database(id: $id) {\n      tables(first: 5, kinds: [TABLE]) {\n        totalCount\n        nodes {\n          name\n          comment\n          columns {\n            name\n            dataType\n            nullable\n          }\n          foreignKeys {\n            referencedTableName\n          }\n        }\n      }\n    }\n  }\n": types.TablesDocument,
-    "\n  mutation TestConnection($input: TestConnectionInput!) {\n    testConnection(input: $input) {\n      ok\n      serverVersion\n      problems {\n        code\n        message\n        hint\n      }\n    }\n  }\n": types.TestConnectionDocument,
+    "\n  mutation TestConnection($input: TestConnectionInput!) {\n    testConnection(input: $input) {\n      report {\n        ok\n        serverVersion\n        problems {\n          code\n          message\n          hint\n        }\n      }\n    }\n  }\n": types.TestConnectionDocument,
     "\n  mutation Register($input: RegisterInput!) {\n    register(input: $input) {\n      auth {\n        accessToken\n        accessTokenExpiresAt\n        refreshToken\n        user {\n          id\n          email\n          role\n        }\n      }\n    }\n  }\n": types.RegisterDocument,
     "\n  mutation Logout($input: LogoutInput) {\n    logout(input: $input) {\n      ok\n    }\n  }\n": types.LogoutDocument,
     "\n  mutation Refresh($input: RefreshSessionInput!) {\n    refreshSession(input: $input) {\n      accessToken\n      refreshToken\n    }\n  }\n": types.RefreshDocument,
@@ -77,7 +77,7 @@ export function graphql(source: string): unknown;
 /**
  * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
  */
-export function graphql(source: "\n  mutation Probe($input: TestConnectionInput!) {\n    testConnection(input: $input) {\n      ok\n      problems {\n        code\n        message\n        hint\n      }\n    }\n  }\n"): (typeof documents)["\n  mutation Probe($input: TestConnectionInput!) {\n    testConnection(input: $input) {\n      ok\n      problems {\n        code\n        message\n        hint\n      }\n    }\n  }\n"];
+export function graphql(source: "\n  mutation Probe($input: TestConnectionInput!) {\n    testConnection(input: $input) {\n      report {\n        ok\n        problems {\n          code\n          message\n          hint\n        }\n      }\n    }\n  }\n"): (typeof documents)["\n  mutation Probe($input: TestConnectionInput!) {\n    testConnection(input: $input) {\n      report {\n        ok\n        problems {\n          code\n          message\n          hint\n        }\n      }\n    }\n  }\n"];
 /**
  * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
  */
@@ -117,7 +117,7 @@ export function graphql(source: "\n  query Tables($id: ID!) {\n    database(id: 
 /**
  * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
  */
-export function graphql(source: "\n  mutation TestConnection($input: TestConnectionInput!) {\n    testConnection(input: $input) {\n      ok\n      serverVersion\n      problems {\n        code\n        message\n        hint\n      }\n    }\n  }\n"): (typeof documents)["\n  mutation TestConnection($input: TestConnectionInput!) {\n    testConnection(input: $input) {\n      ok\n      serverVersion\n      problems {\n        code\n        message\n        hint\n      }\n    }\n  }\n"];
+export function graphql(source: "\n  mutation TestConnection($input: TestConnectionInput!) {\n    testConnection(input: $input) {\n      report {\n        ok\n        serverVersion\n        problems {\n          code\n          message\n          hint\n        }\n      }\n    }\n  }\n"): (typeof documents)["\n  mutation TestConnection($input: TestConnectionInput!) {\n    testConnection(input: $input) {\n      report {\n        ok\n        serverVersion\n        problems {\n          code\n          message\n          hint\n        }\n      }\n    }\n  }\n"];
 /**
  * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
  */

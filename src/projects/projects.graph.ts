@@ -83,18 +83,25 @@ registerNode('ProjectMember', ({ viewer, services }, [id = '']) =>
   isUuid(id) ? services.projects.findMember(viewer, id) : Promise.resolve(null),
 );
 
+const ProjectEdge = builder.edgeObject({ type: ProjectType, name: 'ProjectEdge' });
+const ProjectConnection = builder.connectionObject({ type: ProjectType, name: 'ProjectConnection' }, ProjectEdge);
+
 builder.queryField('projects', (t) =>
-  t.connection({
-    type: ProjectType,
-    description: 'The viewer’s projects, newest first.',
-    authScopes: { signedIn: true },
-    resolve: async (_root, args, context, info) => {
-      const page = pageOf(args);
-      const selection = queryFromInfo({ context, info, typeName: 'Project', paths: [['nodes'], ['edges', 'node']] });
-      const { projects, count } = await context.services.projects.list(context.viewer, page, selection);
-      return connectionOf(page, projects, ({ id }) => id, count);
+  t.connection(
+    {
+      type: ProjectType,
+      description: 'The viewer’s projects, newest first.',
+      authScopes: { signedIn: true },
+      resolve: async (_root, args, context, info) => {
+        const page = pageOf(args);
+        const selection = queryFromInfo({ context, info, typeName: 'Project', paths: [['nodes'], ['edges', 'node']] });
+        const { projects, count } = await context.services.projects.list(context.viewer, page, selection);
+        return connectionOf(page, projects, ({ id }) => id, count);
+      },
     },
-  }),
+    ProjectConnection,
+    ProjectEdge,
+  ),
 );
 
 /** @throws AppError NOT_FOUND for what is not an id of this kind */

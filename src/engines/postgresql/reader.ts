@@ -115,7 +115,8 @@ const getTypeParser = () => (text: string) => text;
 
 function toAppError(target: Target, cause: unknown): AppError {
   if (cause instanceof AppError) return cause;
-  if (cause instanceof pg.DatabaseError && cause.severity === 'ERROR') {
+  // Its SQLSTATE tells a lost session; the severity may be translated.
+  if (cause instanceof pg.DatabaseError && !/^(57P|08)/.test(cause.code ?? '')) {
     const code = cause.code === '57014' ? 'TIMEOUT' : 'SQL_ERROR';
     return new AppError(code, cause.message, { cause, details: { sqlState: cause.code } });
   }

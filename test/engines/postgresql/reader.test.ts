@@ -1,0 +1,86 @@
+/** The connections on which a catalogue is read: few, shared, and none for ever. */
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createReader, type Reader } from '../../../src/engines/postgresql/reader.ts';
+import { createEgress } from '../../../src/lib/egress.ts';
+import { AppError } from '../../../src/lib/errors.ts';
+import { createTestDatabase, type TestDatabase } from '../../support/databases.ts';
+import { targetOf } from './support.ts';
+
+const dial = createEgress({ allowPrivateHosts: ['127.0.0.1/32'], denied: () => [] });
+
+let database: TestDatabase;
+let reader: Reader;
+const options = { signal: new AbortController().signal };
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+  reader = createReader({ dial }, targetOf(database));
+});
+afterAll(async () => {
+  await reader?.close();
+  await database?.[Symbol.asyncDispose]();
+});
+
+async function backends(): Promise<number[]> {
+  const { rows } = await database.client.query<{ pid: number }>(
+    `SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'quarry catalogue'`,
+  );
+  return rows.map(({ pid }) => pid);
+}
+
+async function codeOf(reading: Promise<unknown>): Promise<string> {
+  const error = await reading.then(
+    () => null,
+    (error: unknown) => error,
+  );
+  if (!(error instanceof AppError)) throw new Error(`no AppError but ${String(error)}`);
+  return error.code;
+}
+
+test('answers many reads at once over a few connections, each with its own answer', async () => {
+  const answers = await Promise.all(
+    Array.from({ length: 50 }, (_, i) => reader.query('SELECT $1::bigint, $2::text[]', [i, ['a', 'b']], options)),
+  );
+  expect(answers).toEqual(Array.from({ length: 50 }, (_, i) => [[String(i), '{a,b}']]));
+  expect((await backends()).length).toBeLessThanOrEqual(2);
+});
+
+test('goes on when the server ended all of its connections while they lay idle', async () => {
+  await Promise.all([reader.query('SELECT 1', [], options), reader.query('SELECT 2', [], options)]);
+  for (const pid of await backends()) await database.client.query('SELECT pg_terminate_backend($1, 5000)', [pid]);
+  const answers = await Promise.all(['3', '4', '5'].map((n) => reader.query(`SELECT ${n}`, [], options)));
+  expect(answers).toEqual([[['3']], [['4']], [['5']]]);
+});
+
+test('says what the server said of a read that fails, and reads on', async () => {
+  expect(await codeOf(reader.query('SELECT nothing_of_that_name', [], options))).toBe('SQL_ERROR');
+  expect(await reader.query('SELECT 1', [], options)).toEqual([['1']]);
+});
+
+test('ends a read whose signal aborts, also one that still waits for a connection', async () => {
+  const controller = new AbortController();
+  const reading = Array.from({ length: 4 }, () =>
+    reader.query('SELECT pg_sleep(600)', [], { signal: controller.signal }).catch((error: unknown) => error),
+  );
+  controller.abort(new Error('enough'));
+  expect(await Promise.all(reading)).toEqual(Array.from({ length: 4 }, () => new Error('enough')));
+  expect(await reader.query('SELECT 1', [], options)).toEqual([['1']]);
+});
+
+test('a target that cannot be reached fails every read and blocks none', async () => {
+  const nowhere = createReader({ dial }, targetOf(database, { port: 1 }));
+  const codes = await Promise.all(Array.from({ length: 5 }, () => codeOf(nowhere.query('SELECT 1', [], options))));
+  expect(codes).toEqual(Array.from({ length: 5 }, () => 'CONNECTION_FAILED'));
+  await nowhere.close();
+});
+
+test('a closed reader leaves no connection and answers nobody', async () => {
+  const other = createReader({ dial }, targetOf(database));
+  await other.query('SELECT 1', [], options);
+  const before = await backends();
+  const running = codeOf(other.query('SELECT pg_sleep(600)', [], options));
+  await other.close();
+  expect(await running).toBe('CONNECTION_FAILED');
+  expect(await codeOf(other.query('SELECT 1', [], options))).toBe('CONNECTION_FAILED');
+  await expect.poll(async () => (await backends()).length, { timeout: 10_000 }).toBeLessThan(before.length);
+});

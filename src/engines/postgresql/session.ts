@@ -10,6 +10,9 @@ import { checkScript, runScript } from './script.ts';
 import { split } from './split.ts';
 import { createStopper, type Stopper } from './stop.ts';
 
+/** Undoing costs a server next to nothing: one that is silent for so long is gone. */
+const rollbackTimeoutMs = 5_000;
+
 export interface SessionDeps extends ConnectDeps {
   readonly parser: Parser;
 }
@@ -23,7 +26,11 @@ export async function openSession(deps: SessionDeps, target: Target, options: Op
   const columns = createColumns({
     query: async (text, values) => {
       const query = { text, values: [...values], rowMode: 'array' as const, types: { getTypeParser } };
-      const { rows } = await client.query(query).catch((error: unknown) => {
+      const answer = client.query(query);
+      asking = Promise.allSettled([answer]).finally(() => {
+        asking = null;
+      });
+      const { rows } = await answer.catch((error: unknown) => {
         // A place in our SQL is none in the script.
         if (error instanceof pg.DatabaseError) error.position = undefined;
         throw error;
@@ -31,6 +38,7 @@ export async function openSession(deps: SessionDeps, target: Target, options: Op
       return rows as (string | null)[][];
     },
   });
+  let asking: Promise<unknown> | null = null;
   let running: Stopper | null = null;
   let disposed = false;
 
@@ -41,8 +49,15 @@ export async function openSession(deps: SessionDeps, target: Target, options: Op
     await stopper.settled();
     if (closed.aborted || (stopper.fault === null && client.getTransactionStatus() === 'I')) return;
     const rollback = () => client.query('ROLLBACK');
+    const timer = setTimeout(
+      () => connection.destroy(new Error('The server did not answer in time')),
+      rollbackTimeoutMs,
+    );
     // A cancel that came late may still hit the first of them; it cannot hit both.
-    await rollback().catch(rollback).catch(connection.destroy);
+    await rollback()
+      .catch(rollback)
+      .catch(connection.destroy)
+      .finally(() => clearTimeout(timer));
   }
 
   return {
@@ -53,7 +68,7 @@ export async function openSession(deps: SessionDeps, target: Target, options: Op
     async *run(script: string, options: RunOptions): AsyncGenerator<RunEvent, void> {
       if (running !== null || disposed)
         throw new TypeError('A session runs one script at a time, until it is disposed');
-      const stopper = createStopper({ connect: deps, target, connection, rounds });
+      const stopper = createStopper({ connect: deps, target, connection, rounds, asking: () => asking });
       running = stopper;
       const onAbort = () => stopper.stop(isTimeout(options.signal.reason) ? 'TIMEOUT' : 'CANCELLED');
       options.signal.addEventListener('abort', onAbort, { once: true });

@@ -22,10 +22,12 @@ export interface StopperDeps {
   readonly target: Target;
   readonly connection: Connection;
   readonly rounds: Rounds;
+  /** What we ask the server between two rounds, if anything; settles when it has answered, never rejects. */
+  readonly asking: () => Promise<unknown> | null;
 }
 
 /** For one script. */
-export function createStopper({ connect, target, connection, rounds }: StopperDeps): Stopper {
+export function createStopper({ connect, target, connection, rounds, asking }: StopperDeps): Stopper {
   let fault: RunError | null = null;
   let request: Promise<void> = Promise.resolve();
   let ended: Promise<void> = Promise.resolve();
@@ -43,11 +45,11 @@ export function createStopper({ connect, target, connection, rounds }: StopperDe
       if (fault === null) {
         const message = code === 'TIMEOUT' ? 'The script took longer than it may' : 'The script was cancelled';
         fault = new RunError({ code, message });
-        const round = rounds.current;
-        // Between two rounds nothing runs: the script hears of it before it sends the next one.
-        if (round === null) return;
+        const answered = rounds.current?.drain() ?? asking();
+        // Nobody waits for the server: the script hears of it before it sends the next message.
+        if (answered === null) return;
         const timer = setTimeout(escalate, cancelGraceMs);
-        ended = round.drain().finally(() => clearTimeout(timer));
+        ended = answered.then(() => clearTimeout(timer));
         request = requestCancel(connect, target, connection.cancelKey).catch(() => {
           // The timer follows.
         });

@@ -15,6 +15,8 @@ import { AppError } from '../../src/lib/errors.ts';
 export interface EngineUnderTest extends AsyncDisposable {
   readonly engine: Engine;
   readonly target: Target;
+  /** Resolves when the target is seen to run the `sleep` of that session: it is then past its start. */
+  readonly asleep: (session: Session) => Promise<void>;
   readonly sql: {
     /** Rows 1 to n of one integer column named n. */
     readonly series: (n: number) => string;
@@ -151,6 +153,14 @@ export function describeEngine(name: string, open: () => Promise<EngineUnderTest
 
     test('ends a statement that is cancelled, and runs the next one', async () => {
       const { ended } = await untilEvent(session, `${under.sql.series(1)}; ${under.sql.sleep(600)}`, 'end');
+      await under.asleep(session);
+      await session.cancel();
+      expect(await faultOf(ended)).toMatchObject({ code: 'CANCELLED' });
+      expect(rowsOf(await collect(session, under.sql.series(1)))).toEqual([[1]]);
+    });
+
+    test('a cancel between two statements keeps the next one from starting', async () => {
+      const { ended } = await untilEvent(session, `${under.sql.series(1)}; ${under.sql.sleep(600)}`, 'end');
       await session.cancel();
       expect(await faultOf(ended)).toMatchObject({ code: 'CANCELLED' });
       expect(rowsOf(await collect(session, under.sql.series(1)))).toEqual([[1]]);
@@ -164,6 +174,7 @@ export function describeEngine(name: string, open: () => Promise<EngineUnderTest
     test('ends a script whose signal aborts: CANCELLED, or TIMEOUT when its time is over', async () => {
       const controller = new AbortController();
       const { ended } = await untilEvent(session, under.sql.sleep(600), 'statement', { signal: controller.signal });
+      await under.asleep(session);
       controller.abort();
       expect((await faultOf(ended)).code).toBe('CANCELLED');
       const late = collect(session, under.sql.sleep(600), { signal: AbortSignal.timeout(50) });
@@ -191,6 +202,7 @@ export function describeEngine(name: string, open: () => Promise<EngineUnderTest
       const victim = await under.engine.open(under.target, { signal: signal(), label: 'quarry test victim' });
       const gone = new Promise((resolve) => victim.closed.addEventListener('abort', resolve));
       const { ended } = await untilEvent(victim, under.sql.sleep(600), 'statement');
+      await under.asleep(victim);
       const { sessionId } = victim.identity;
       const reused = { sessionId, startedAt: session.identity.startedAt };
       await under.engine.terminate(under.target, reused, { signal: signal() });

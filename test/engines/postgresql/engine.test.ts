@@ -1,3 +1,4 @@
+import { expect } from 'vitest';
 import { createTestDatabase } from '../../support/databases.ts';
 import { describeEngine } from '../../support/describe-engine.ts';
 import { postgresql, targetOf } from './support.ts';
@@ -7,6 +8,12 @@ describeEngine('postgresql', async () => {
   return {
     engine: postgresql(),
     target: targetOf(database),
+    asleep: async ({ identity }) => {
+      const seen = async () =>
+        (await database.client.query('SELECT wait_event FROM pg_stat_activity WHERE pid = $1', [identity.sessionId]))
+          .rows[0]?.wait_event;
+      await expect.poll(seen, { timeout: 10_000 }).toBe('PgSleep');
+    },
     sql: {
       series: (n) => `select n from generate_series(1, ${n}) as n`,
       createTable: (name) => `create table ${name} (id integer)`,

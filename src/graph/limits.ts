@@ -5,6 +5,7 @@
 import { complexityFromQuery } from '@pothos/plugin-complexity';
 import {
   type DocumentNode,
+  type ExecutionArgs,
   GraphQLError,
   type GraphQLField,
   getNamedType,
@@ -20,6 +21,7 @@ import type { Plugin } from 'graphql-yoga';
 import { defaultPageSize } from '../lib/pages.ts';
 
 export interface DocumentLimits {
+  characters: number;
   tokens: number;
   depth: number;
   /** Of all fields after fragments are put in. */
@@ -33,6 +35,7 @@ export interface DocumentLimits {
 }
 
 export const documentLimits: DocumentLimits = {
+  characters: 100_000,
   tokens: 5_000,
   depth: 20,
   aliases: 50,
@@ -68,6 +71,8 @@ export const costs = {
 };
 
 interface Size {
+  /** Fields of the topmost level. */
+  roots: number;
   depth: number;
   aliases: number;
   directives: number;
@@ -79,6 +84,8 @@ const tooLarge = (what: string, limit: number, actual: number, code = 'GRAPHQL_V
     extensions: { code, details: { limit, actual }, http: { status: 400 } },
   });
 
+const nothing: Size = { roots: 0, depth: 0, aliases: 0, directives: 0, fields: 0 };
+
 /** Null when the document keeps to the limits. Each fragment is measured once, however often it is spread. */
 export function measure(document: DocumentNode, limits: DocumentLimits): GraphQLError | null {
   const fragments = new Map(
@@ -87,8 +94,9 @@ export function measure(document: DocumentNode, limits: DocumentLimits): GraphQL
   const measured = new Map<string, Size>();
 
   function sizeOf(selections: SelectionSetNode, path: ReadonlySet<string>): Size {
-    const size: Size = { depth: 0, aliases: 0, directives: 0, fields: 0 };
+    const size: Size = { ...nothing };
     const add = (inner: Size, levels: number) => {
+      size.roots += levels === 0 ? inner.roots : 0;
       size.depth = Math.max(size.depth, inner.depth + levels);
       size.aliases += inner.aliases;
       size.directives += inner.directives;
@@ -98,11 +106,9 @@ export function measure(document: DocumentNode, limits: DocumentLimits): GraphQL
       size.directives += node.directives?.length ?? 0;
       if (node.kind === Kind.FIELD) {
         size.fields += 1;
+        size.roots += 1;
         size.aliases += node.alias ? 1 : 0;
-        add(
-          node.selectionSet ? sizeOf(node.selectionSet, path) : { depth: 0, aliases: 0, directives: 0, fields: 0 },
-          1,
-        );
+        add(node.selectionSet ? sizeOf(node.selectionSet, path) : nothing, 1);
       } else if (node.kind === Kind.INLINE_FRAGMENT) {
         add(sizeOf(node.selectionSet, path), 0);
       } else {
@@ -122,7 +128,7 @@ export function measure(document: DocumentNode, limits: DocumentLimits): GraphQL
     if (definition.kind !== Kind.OPERATION_DEFINITION && definition.kind !== Kind.FRAGMENT_DEFINITION) continue;
     const own = definition.directives?.length ?? 0;
     const size = sizeOf(definition.selectionSet, new Set());
-    const roots = definition.kind === Kind.OPERATION_DEFINITION ? definition.selectionSet.selections.length : 0;
+    const roots = definition.kind === Kind.OPERATION_DEFINITION ? size.roots : 0;
     if (size.depth > limits.depth) return tooLarge('a depth', limits.depth, size.depth);
     if (size.aliases > limits.aliases) return tooLarge('aliases', limits.aliases, size.aliases);
     if (size.directives + own > limits.directives)
@@ -149,29 +155,29 @@ function chosen(document: DocumentNode, operationName: string | null | undefined
 export function useLimits(limits: DocumentLimits): Plugin {
   const verdicts = new WeakMap<DocumentNode, GraphQLError | null>();
 
-  function check(args: {
-    document: DocumentNode;
-    schema: unknown;
-    contextValue?: unknown;
-    variableValues?: unknown;
-    operationName?: unknown;
-  }) {
-    const { complexity } = complexityFromQuery(chosen(args.document, args.operationName as string | undefined), {
-      schema: args.schema as never,
-      ctx: args.contextValue as object,
-      variables: (args.variableValues ?? {}) as Record<string, unknown>,
-    });
-    return complexity > limits.cost ? tooLarge('a cost', limits.cost, complexity, 'LIMIT_EXCEEDED') : null;
+  function check({ schema, document, operationName, variableValues, contextValue }: ExecutionArgs) {
+    let cost: number;
+    try {
+      // It coerces the variables itself, with the defaults of the document.
+      const options = { schema, ctx: contextValue as object, variables: variableValues ?? {} };
+      cost = complexityFromQuery(chosen(document, operationName), options).complexity;
+    } catch {
+      return null; // A variable that does not fit, no such operation: execution says so better.
+    }
+    return cost > limits.cost ? tooLarge('a cost', limits.cost, cost, 'LIMIT_EXCEEDED') : null;
   }
 
   return {
     onParse({ setParseFn }) {
-      setParseFn((source: string, options: object) => parse(source, { ...options, maxTokens: limits.tokens }));
+      setParseFn((source: string, options: object) => {
+        if (source.length > limits.characters) throw tooLarge('characters', limits.characters, source.length);
+        return parse(source, { ...options, maxTokens: limits.tokens });
+      });
       return ({ result, replaceParseResult }) => {
         if (!result || result instanceof Error) return;
         const document = result as DocumentNode;
-        const verdict = verdicts.get(document) ?? measure(document, limits);
-        verdicts.set(document, verdict);
+        const verdict = verdicts.has(document) ? verdicts.get(document) : measure(document, limits);
+        verdicts.set(document, verdict ?? null);
         if (verdict) replaceParseResult(verdict as never);
       };
     },

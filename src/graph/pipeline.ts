@@ -14,6 +14,7 @@ import type { Log } from '../lib/log.ts';
 import type { Topic } from '../lib/topics.ts';
 import type { Services } from '../services.ts';
 import type { Context } from './context.ts';
+import { createDocumentCache } from './document-cache.ts';
 import { httpStatusOf, publicError, useErrorCodes } from './errors.ts';
 import type { Lifetime } from './lifetime.ts';
 import { type DocumentLimits, useLimits } from './limits.ts';
@@ -136,6 +137,7 @@ export function createPipeline({
     logging: false,
     graphiql: false,
     maxRequestBodySize: maxBodyBytes,
+    parserAndValidationCache: { documentCache: createDocumentCache(), errorCache: createDocumentCache() },
     cors: corsOf(corsOrigins),
     maskedErrors: { maskError: (error) => publicError(error, { log, requestId: uuidv7() }) },
     plugins: [

@@ -1,14 +1,14 @@
 /** A whole Quarry as its users meet it: a process of its own with data of its own, reached over HTTP and WebSocket alone. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
+import { EventEmitter, once } from 'node:events';
 import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { setTimeout } from 'node:timers/promises';
 import type { TypedDocumentNode } from '@graphql-typed-document-node/core';
 import { type FormattedExecutionResult, print } from 'graphql';
 import { type Client, createClient } from 'graphql-ws';
-import { vi } from 'vitest';
 import { WebSocket } from 'ws';
 import { processStart } from '../../src/db/processes.ts';
 import type { RegisterMutation } from '../generated/graphql.ts';
@@ -48,7 +48,8 @@ const main = join(import.meta.dirname, '../../src/main.ts');
 /** As a client that knows the newer media type sends it. */
 const json = { 'content-type': 'application/json', accept: 'application/graphql-response+json' };
 const password = 'correct horse battery';
-const startsWithinMs = 60_000;
+/** Longer than a worker drains. */
+const goneWithinMs = 40_000;
 let accounts = 0;
 
 /** @param env overrides what every test server gets */
@@ -57,6 +58,7 @@ export async function startQuarry({ env = {} }: { env?: Record<string, string> }
   // As root the clusters run as another user, who has to get in.
   await chmod(dataDir, 0o711);
   const log: LogEntry[] = [];
+  const written = new EventEmitter().setMaxListeners(0);
   const clients = new Map<string, Client>();
   let child: ChildProcess;
   let url: URL;
@@ -78,27 +80,30 @@ export async function startQuarry({ env = {} }: { env?: Record<string, string> }
     });
     child = started;
     for (const stream of [started.stdout, started.stderr]) {
-      createInterface({ input: stream }).on('line', (line) => log.push(entryOf(line)));
+      createInterface({ input: stream }).on('line', (line) => {
+        log.push(entryOf(line));
+        written.emit('entry');
+      });
     }
-    const ready = await until('quarry.ready', { from: seen, gone: () => started.exitCode !== null });
+    // Whoever waits for more of it learns that no more comes.
+    started.on('close', () => written.emit('entry'));
+    const ready = await until('quarry.ready', { from: seen });
     url = new URL('/graphql', String(ready.url));
   }
 
-  /** The first entry of this event, also one that is already there. */
-  function until(
-    event: string,
-    { from = 0, gone = () => false, of = () => true }: UntilOptions = {},
-  ): Promise<LogEntry> {
-    return vi.waitFor(
-      () => {
-        const entry = log.slice(from).find((candidate) => candidate.msg === event && of(candidate));
-        if (entry) return entry;
-        throw new Error(
-          `${gone() ? 'the process ended' : 'no log entry'} before ${event}: ${JSON.stringify(log.slice(-5))}`,
-        );
-      },
-      { timeout: startsWithinMs, interval: 20 },
-    );
+  /** The first entry of this event, also one that is already there. @throws Error when it cannot come any more */
+  async function until(event: string, { from = 0, of = () => true }: UntilOptions = {}): Promise<LogEntry> {
+    const by = child;
+    for (let next = from; ; next += 1) {
+      while (next >= log.length) {
+        if (by.exitCode !== null || by.signalCode !== null) {
+          throw new Error(`the process ended before ${event}: ${JSON.stringify(log.slice(-5))}`);
+        }
+        await new Promise<void>((resolve) => written.once('entry', resolve));
+      }
+      const entry = log[next]!;
+      if (entry.msg === event && of(entry)) return entry;
+    }
   }
 
   /** Every process that ever wrote here, and the servers that it named. */
@@ -224,8 +229,6 @@ export type Quarry = Awaited<ReturnType<typeof startQuarry>>;
 interface UntilOptions {
   /** Entries before this one do not count. */
   from?: number;
-  /** Whether the event can no longer come. */
-  gone?: () => boolean;
   of?: (entry: LogEntry) => boolean;
 }
 
@@ -254,14 +257,13 @@ export async function answerOf(response: Response): Promise<Answer<unknown>> {
   return { status: response.status, headers: response.headers, data, errors, code: errors?.[0]?.extensions?.code };
 }
 
-/** Resolves when none of these processes is there any more; those that are no children of ours report nothing. */
-export function allGone(pids: readonly number[]): Promise<void> {
-  return vi.waitFor(
-    async () => {
-      const starts = await Promise.all(pids.map(processStart));
-      const left = pids.filter((_, i) => starts[i] !== undefined);
-      if (left.length > 0) throw new Error(`still there: ${left.join(', ')}`);
-    },
-    { timeout: 40_000, interval: 50 },
-  );
+/** Processes that are no children of ours report nothing: looked at until they are gone. @throws Error for those that stay */
+export async function allGone(pids: readonly number[]): Promise<void> {
+  for (const deadline = Date.now() + goneWithinMs; ; ) {
+    const starts = await Promise.all(pids.map(processStart));
+    const left = pids.filter((_, i) => starts[i] !== undefined);
+    if (left.length === 0) return;
+    if (Date.now() > deadline) throw new Error(`still there: ${left.join(', ')}`);
+    await setTimeout(50);
+  }
 }

@@ -171,7 +171,12 @@ export function useLimits(limits: DocumentLimits): Plugin {
     onParse({ setParseFn }) {
       setParseFn((source: string, options: object) => {
         if (source.length > limits.characters) throw tooLarge('characters', limits.characters, source.length);
-        return parse(source, { ...options, maxTokens: limits.tokens });
+        try {
+          return parse(source, { ...options, maxTokens: limits.tokens });
+        } catch (error) {
+          // Brackets in brackets until the parser's stack ends: before the tokens do.
+          throw error instanceof RangeError ? tooLarge('a depth', limits.depth, limits.tokens) : error;
+        }
       });
       return ({ result, replaceParseResult }) => {
         if (!result || result instanceof Error) return;

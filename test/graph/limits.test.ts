@@ -1,0 +1,111 @@
+/** What a document may be holds over every transport alike, and leaves room for what a front end needs. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { hostile } from '../support/hostile.ts';
+import { type Account, answerOf, type Quarry, startQuarry } from '../support/server.ts';
+import { openSocket } from '../support/socket.ts';
+
+interface Seen {
+  /** Absent over WebSocket. */
+  status?: number;
+  text: string;
+}
+
+const json = 'application/graphql-response+json';
+let quarry: Quarry;
+let account: Account;
+
+beforeAll(async () => {
+  quarry = await startQuarry();
+  account = await quarry.register();
+});
+
+afterAll(() => quarry[Symbol.asyncDispose]());
+
+const seen = async (response: Response): Promise<Seen> => ({ status: response.status, text: await response.text() });
+const bearer = () => ({ authorization: `Bearer ${account.token}` });
+
+const transports: Record<string, (query: string) => Promise<Seen>> = {
+  POST: async (query) =>
+    seen(
+      await fetch(quarry.url, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', accept: json, ...bearer() },
+        body: JSON.stringify({ query }),
+      }),
+    ),
+  GET: async (query) =>
+    seen(await fetch(`${quarry.url}?query=${encodeURIComponent(query)}`, { headers: { accept: json, ...bearer() } })),
+  SSE: async (query) =>
+    seen(
+      await fetch(quarry.url, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', accept: 'text/event-stream', ...bearer() },
+        body: JSON.stringify({ query }),
+      }),
+    ),
+  multipart: async (query) => {
+    const body = new FormData();
+    body.set('operations', JSON.stringify({ query }));
+    body.set('map', '{}');
+    const headers = { accept: json, 'x-graphql-yoga-csrf': '1', ...bearer() };
+    return seen(await fetch(quarry.url, { method: 'POST', headers, body }));
+  },
+  WebSocket: async (query) => {
+    using socket = await openSocket(quarry.wsUrl);
+    await socket.init(account.token);
+    socket.subscribe('1', query);
+    const message = await socket.next();
+    // It is still good for another one.
+    socket.subscribe('2', '{ __typename }');
+    for (let answer = await socket.next(); answer.id !== '2'; ) answer = await socket.next();
+    return { text: JSON.stringify(message.type === 'error' ? { errors: message.payload } : message.payload) };
+  },
+};
+
+describe.each(Object.entries(transports))('over %s', (_name, send) => {
+  test.each(Object.entries(hostile))('%s is refused, and refused again', async (_what, query) => {
+    for (const _attempt of [1, 2]) {
+      const { status, text } = await send(query);
+      expect(text).not.toMatch(/"data":\{/);
+      if (status !== 431) expect(text).toMatch(/"code":"(GRAPHQL_|BAD_USER_INPUT|LIMIT_EXCEEDED)/);
+      // A stream has said 200 before it says what is wrong.
+      if (status !== undefined && status !== 200) expect(status).toSatisfy((code: number) => code >= 400 && code < 500);
+    }
+  });
+});
+
+test('after all of it the server answers', async () => {
+  expect(await answerOf(await fetch(`${quarry.url}?query={__typename}`))).toMatchObject({ status: 200 });
+});
+
+/** What a page of the console asks for. */
+const page = (first: number) => `{ databases(first: 1) { nodes { tables(first: ${first}) { totalCount nodes {
+  id name kind comment columns { name dataType nullable default primaryKey } indexes { name columns unique }
+  constraints { name kind definition } foreignKeys { name columns { name } referencedTable { name } }
+  referencedBy { name table { name } columns { name } } } } } } }`;
+
+test.each([50, 500])('a page of %i tables with all that is in them is allowed', async (first) => {
+  await quarry.until('sample.ready');
+  const { status, errors, data } = await quarry.execute(page(first), {}, account);
+  expect({ status, errors }).toEqual({ status: 200, errors: undefined });
+  expect(JSON.stringify(data)).toContain('accounts');
+});
+
+describe('the cost of pages', () => {
+  const nested =
+    'databases(first: $n) { nodes { tables(first: $n) { nodes { partitions(first: $n) { nodes { id } } } } } }';
+
+  test.each<[string, string, object]>([
+    ['a value in the document', `{ ${nested.replaceAll('$n', '500')} }`, {}],
+    ['a variable', `query($n: Int) { ${nested} }`, { n: 500 }],
+    ['the default of a variable', `query($n: Int = 500) { ${nested} }`, {}],
+    [
+      'a list of nodes',
+      'query($ids: [ID!]!) { nodes(ids: $ids) { ... on Database { tables(first: 500) { nodes { columns { id } } } } } }',
+      { ids: Array(100).fill('x') },
+    ],
+  ])('counts %s', async (_what, query, variables) => {
+    const { status, code, data } = await quarry.execute(query, variables, account);
+    expect({ status, code, data }).toEqual({ status: 400, code: 'LIMIT_EXCEEDED', data: undefined });
+  });
+});

@@ -191,8 +191,8 @@ describe('errors', () => {
   test.each<[string, object, number, string]>([
     ['a document that does not parse', { query: '{' }, 400, 'GRAPHQL_PARSE_FAILED'],
     ['a field that is not there', { query: '{ nothing }' }, 400, 'GRAPHQL_VALIDATION_FAILED'],
-    ['a variable that is missing', { query: node }, 200, 'BAD_USER_INPUT'],
-    ['a variable of another type', { query: node, variables: { id: { a: 1 } } }, 200, 'BAD_USER_INPUT'],
+    ['a variable that is missing', { query: node }, 400, 'BAD_USER_INPUT'],
+    ['a variable of another type', { query: node, variables: { id: { a: 1 } } }, 400, 'BAD_USER_INPUT'],
     ['an argument out of range', { query: '{ databases(first: 501) { totalCount } }' }, 200, 'BAD_USER_INPUT'],
     ['variables that are no object', { query: node, variables: 'x' }, 400, 'BAD_USER_INPUT'],
     ['an operation that is not there', { query: 'query A { __typename }', operationName: 'B' }, 400, 'BAD_USER_INPUT'],

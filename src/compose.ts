@@ -43,8 +43,9 @@ export async function compose({ startedAt, running, ...deps }: ComposeDeps): Pro
     port: config.port,
     readiness: () => readiness(core),
   });
-  // Stopped in reverse: no new requests, then the jobs drain, then what both stand on.
-  running.push(startWorkerProcess({ log, metadata, playground, masterKeys }), server);
+  const worker = startWorkerProcess({ log, metadata, playground, masterKeys });
+  // Both drain at the same time, before what they stand on goes.
+  running.push({ stop: async () => void (await Promise.all([server.stop(), worker.stop()])) });
   core.databases.start();
   return server;
 }
@@ -93,9 +94,12 @@ function buildServices({ config, core, startedAt, running }: BuildServices): Ser
   };
 }
 
+const readyWithinMs = 2_000;
+
 /** What does not answer, by name. */
 async function readiness({ pool, blobs }: Core): Promise<string[]> {
-  const checks = { metadata: pool.query('SELECT 1'), storage: blobs.get('ready') };
-  const results = await Promise.allSettled(Object.values(checks));
+  const checks = { metadata: pool.query('SELECT 1'), storage: blobs.check() };
+  const late = new Promise((_, reject) => setTimeout(() => reject(new Error('no answer')), readyWithinMs).unref());
+  const results = await Promise.allSettled(Object.values(checks).map((check) => Promise.race([check, late])));
   return Object.keys(checks).filter((_, i) => results[i]?.status === 'rejected');
 }

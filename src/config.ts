@@ -158,8 +158,8 @@ const laterNames = [
   'REQUIRE_VERIFIED_EMAIL',
 ];
 
-/** Two letters from HOST or PORT, and meant: every system sets them. */
-const usualNames = new Set(['HOME', 'HOSTNAME', 'HOSTTYPE']);
+/** One letter from HOST or PORT, and meant. */
+const usualNames = new Set(['POST', 'COST', 'LOST', 'SORT', 'HOSTS', 'PORTS']);
 
 /** Levenshtein's distance, by the two-row method. */
 function distance(a: string, b: string): number {
@@ -174,12 +174,17 @@ function distance(a: string, b: string): number {
   return previous[b.length]!;
 }
 
+/** Of a name of four letters every other word is within two. */
+const typos = (name: string) => (name.length <= 5 ? 1 : 2);
+
 function nameFaults(names: readonly string[]): ConfigFault[] {
   const known = [...variableNames, ...laterNames];
   return names.flatMap((name) => {
     if (laterNames.includes(name)) return [{ name, message: 'this version of Quarry cannot use it yet; unset it' }];
     if (known.includes(name) || usualNames.has(name) || name !== name.toUpperCase()) return [];
-    const meant = known.find((other) => Math.abs(other.length - name.length) <= 2 && distance(name, other) <= 2);
+    const meant = known.find(
+      (other) => Math.abs(other.length - name.length) <= 2 && distance(name, other) <= typos(other),
+    );
     return meant ? [{ name, message: `unknown; did you mean ${meant}?` }] : [];
   });
 }

@@ -135,9 +135,9 @@ export async function startServer(deps: ServerDeps): Promise<RunningServer> {
     port,
     async stop() {
       const closed = new Promise((resolve) => server.close(resolve));
+      const force = setTimeout(() => server.closeAllConnections(), drainMs);
       await socket.stop();
       server.closeIdleConnections();
-      const force = setTimeout(() => server.closeAllConnections(), drainMs);
       await closed;
       clearTimeout(force);
     },

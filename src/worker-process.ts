@@ -42,18 +42,31 @@ export function startWorkerProcess({ log, masterKeys, ...connections }: WorkerPr
 
   function start(): void {
     const startedAt = Date.now();
-    const next = fork(main, ['--worker'], { execArgv: [], stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
-    child = next;
-    next.send(handover);
-    next.once('error', (error) => log.error({ err: error }, 'worker.process_failed'));
-    next.once('exit', (code, signal) => {
-      if (child === next) child = null;
-      if (stopping) return;
-      if (Date.now() - startedAt > soundAfterMs) restartMs = firstRestartMs;
-      log.error({ code, signal, restartMs }, 'worker.process_died');
-      timer = setTimeout(start, restartMs);
-      restartMs = Math.min(restartMs * 2, lastRestartMs);
+    const next = fork(main, ['--worker'], {
+      execArgv: [],
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+      // A terminal's Ctrl-C goes to the parent alone, which tells the child to drain.
+      detached: true,
     });
+    child = next;
+    next.on('error', (error) => {
+      log.error({ err: error }, 'worker.process_failed');
+      // It never ran, so it will not exit.
+      if (next.pid === undefined) again(next, startedAt);
+    });
+    next.once('exit', (code, signal) => {
+      if (!stopping) log.error({ code, signal, restartMs }, 'worker.process_died');
+      again(next, startedAt);
+    });
+    next.send(handover);
+  }
+
+  function again(ended: ChildProcess, startedAt: number): void {
+    if (child === ended) child = null;
+    if (stopping) return;
+    if (Date.now() - startedAt > soundAfterMs) restartMs = firstRestartMs;
+    timer = setTimeout(start, restartMs);
+    restartMs = Math.min(restartMs * 2, lastRestartMs);
   }
   start();
 

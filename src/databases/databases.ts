@@ -127,12 +127,12 @@ export interface Databases extends DatabaseAccess, Service {
     options: { signal: AbortSignal },
   ): Promise<{ engine: Engine; target: Target }>;
   /**
-   * Ends a session of this principal in the database; no-op when it is gone. In a hosted database nobody may end sessions
-   * himself: there the playground's administrator does it. @throws AppError CONNECTION_FAILED
+   * Ends a session of this user in the database, whether he may still use it or not; no-op when either is gone. In a hosted
+   * database nobody may end sessions himself: there the playground's administrator does it. @throws AppError CONNECTION_FAILED
    */
   endSession(
-    database: Database,
-    principal: Principal,
+    databaseId: string,
+    user: { readonly userId: string },
     identity: SessionIdentity,
     options: { signal: AbortSignal },
   ): Promise<void>;
@@ -352,13 +352,15 @@ export function createDatabases(deps: DatabasesDeps): Databases {
     projectOf: async ({ projectId, role }, query) =>
       projectId === null || role === null ? null : await store.project(query, projectId),
 
-    async endSession(database, principal, identity, options) {
+    async endSession(databaseId, user, identity, options) {
+      const [database] = await store.find(user.userId, [databaseId]);
+      if (!database) return;
       if (database.hosted && playground) {
         const { sessionId, startedAt } = identity;
         await playground.endSession({ pid: Number(sessionId), startedAt, ...options });
         return;
       }
-      const target = await credentials.targetOf(database, principal, options);
+      const target = await credentials.targetOf(database, user, options);
       await engines[database.engine].terminate(target, identity, options);
     },
 

@@ -1,6 +1,6 @@
 /** Where the master keys come from, and the proof that they are the ones that this metadata was sealed with. */
-import { randomBytes } from 'node:crypto';
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { randomBytes, randomUUID } from 'node:crypto';
+import { link, mkdir, readFile, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createKeyring, type Keyring, type MasterKey } from '../lib/keyring.ts';
 import { Secret } from '../lib/secret.ts';
@@ -17,12 +17,15 @@ export async function localMasterKeys(dataDir: string): Promise<[MasterKey]> {
     throw new StartError(`${path} cannot be read`, { cause: error });
   });
   if (text !== null) return [parse(text, path)];
-  const made = `k1:${randomBytes(keyBytes).toString('base64')}`;
   await mkdir(dataDir, { recursive: true });
-  // Whole or not at all: a half key would lock everything that is sealed later.
-  await writeFile(`${path}.partial`, made, { mode: 0o600, flush: true });
-  await rename(`${path}.partial`, path);
-  return [parse(made, path)];
+  const partial = `${path}.${randomUUID()}`;
+  // Whole or not at all: a half key would lock everything that is sealed later. Whoever links first has made it.
+  await writeFile(partial, `k1:${randomBytes(keyBytes).toString('base64')}`, { mode: 0o600, flush: true });
+  await link(partial, path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EEXIST') throw error;
+  });
+  await unlink(partial);
+  return [parse(await readFile(path, 'utf8'), path)];
 }
 
 function parse(text: string, path: string): MasterKey {

@@ -30,6 +30,9 @@ export type Executor = Pick<pg.Pool, 'query'>;
 /** Runs `work` in one transaction; it is rolled back when `work` throws. */
 export async function transaction<T>(pool: pg.Pool, work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
   const client = await pool.connect();
+  // A connection that breaks while it is held says so by the query that fails; unheard, its event would end the process.
+  const onError = () => undefined;
+  client.on('error', onError);
   let broken: Error | undefined;
   try {
     await client.query('BEGIN');
@@ -42,6 +45,7 @@ export async function transaction<T>(pool: pg.Pool, work: (client: pg.PoolClient
     });
     throw error;
   } finally {
+    client.off('error', onError);
     client.release(broken);
   }
 }

@@ -1,6 +1,7 @@
 /** How long a token holds for what is open: until it ends or its session is revoked, unless it is renewed before. */
 import type { Viewer } from '../accounts/viewer.ts';
 import type { Bus } from '../lib/bus.ts';
+import { AppError } from '../lib/errors.ts';
 import type { Topic } from '../lib/topics.ts';
 
 export interface Lifetime extends Disposable {
@@ -26,7 +27,11 @@ export function createLifetime({ bus, check }: LifetimeDeps): Lifetime {
     ended: end.signal,
     renew(viewer, authorization) {
       stop();
-      const ask = () => check(authorization).catch(() => end.abort());
+      const ask = () =>
+        check(authorization).catch((error) => {
+          // Anything else is our own trouble and nobody's log-out; the expiry below bounds it.
+          if (error instanceof AppError && error.code === 'UNAUTHENTICATED') end.abort();
+        });
       const unlisten = bus.listen('session.revoked', viewer.sessionId, ask);
       const recheck = setInterval(ask, recheckMs).unref();
       const expiry = setTimeout(() => end.abort(), Math.max(0, viewer.expiresAt.getTime() - Date.now())).unref();

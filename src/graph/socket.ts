@@ -32,6 +32,9 @@ export interface SocketDeps {
 /** A message of more ends the socket. */
 const maxMessageBytes = 1_000_000;
 const keepAliveMs = 12_000;
+/** Operations of one socket at once. */
+const maxOperations = 500;
+const closeMs = 3_000;
 
 type Extra = {
   socket: WebSocket;
@@ -113,6 +116,12 @@ export function startSocket({ server, pipeline, services, bus, log, corsOrigins 
   ): Promise<ExecutionArgs | readonly GraphQLError[]> {
     const state = held.get(connection.extra.socket)!;
     const own = authorizationOf((params.extensions as { headers?: unknown } | null | undefined)?.headers);
+    if (state.operations.size >= maxOperations) {
+      const error = new AppError('LIMIT_EXCEEDED', `At most ${maxOperations} operations on one socket`, {
+        details: { limit: maxOperations, actual: state.operations.size + 1 },
+      });
+      return [publicError(error, { log, requestId: uuidv7() })];
+    }
     const ended = new AbortController();
     state.operations.set(id, ended);
     const socket = {
@@ -125,7 +134,10 @@ export function startSocket({ server, pipeline, services, bus, log, corsOrigins 
       const enveloped = pipeline.getEnveloped({ req: connection.extra.request, socket, params: params as never });
       const document = enveloped.parse(params.query);
       const errors = enveloped.validate(enveloped.schema, document);
-      if (errors.length > 0) return errors as GraphQLError[];
+      if (errors.length > 0) {
+        finish(connection, id);
+        return errors as GraphQLError[];
+      }
       return {
         schema: enveloped.schema,
         document,
@@ -136,6 +148,7 @@ export function startSocket({ server, pipeline, services, bus, log, corsOrigins 
       };
     } catch (error) {
       // A document that does not parse, a token that does not hold: the operation's error, not the socket's end.
+      finish(connection, id);
       return [publicError(error, { log, requestId: uuidv7() })];
     }
   }
@@ -171,7 +184,12 @@ export function startSocket({ server, pipeline, services, bus, log, corsOrigins 
 
   return {
     async stop() {
+      // Whoever does not answer the close is not waited for.
+      const force = setTimeout(() => {
+        for (const client of sockets.clients) client.terminate();
+      }, closeMs);
       await transport.dispose();
+      clearTimeout(force);
     },
   };
 }

@@ -40,10 +40,16 @@ export interface Position {
 
 export const formatPosition = ({ xid, seq }: Position): string => `${xid}.${seq}`;
 
+const maxBigint = 2n ** 63n - 1n;
+
+export const isBehind = (a: Position, b: Position): boolean => a.xid > b.xid || (a.xid === b.xid && a.seq > b.seq);
+
 /** Null for what is not a position. */
 export function parsePosition(text: string): Position | null {
   const [, xid, seq] = /^(\d{1,19})\.(\d{1,19})$/.exec(text) ?? [];
-  return xid === undefined || seq === undefined ? null : { xid: BigInt(xid), seq: BigInt(seq) };
+  if (xid === undefined || seq === undefined) return null;
+  const position = { xid: BigInt(xid), seq: BigInt(seq) };
+  return position.xid <= maxBigint && position.seq <= maxBigint ? position : null;
 }
 
 export type NewJob = Pick<

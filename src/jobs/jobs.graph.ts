@@ -153,7 +153,7 @@ builder.queryFields((t) => ({
         databaseId: t.arg.id(),
       },
       resolve: async (_root, { ownerId, status, databaseId, ...rest }, { viewer, services }) => {
-        const page = pageOf(rest);
+        const page = pageOf(rest, { isKey: isUuid });
         const filter = {
           ownerId: filterId('User', ownerId),
           statuses: status ?? undefined,

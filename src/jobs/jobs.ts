@@ -1,11 +1,12 @@
 /** What people see and do about jobs: read, list, follow, cancel. Running them is the worker's. */
 import { can, requireCan } from '../accounts/policy.ts';
 import type { Viewer } from '../accounts/viewer.ts';
+import { createPatience } from '../db/patience.ts';
 import { type Bus, createDoorbell } from '../lib/bus.ts';
 import { AppError, badInput, notFound } from '../lib/errors.ts';
 import type { Page } from '../lib/pages.ts';
 import type { Topic } from '../lib/topics.ts';
-import { formatPosition, type Job, parsePosition } from './job.ts';
+import { formatPosition, isBehind, type Job, parsePosition } from './job.ts';
 import { isFinal } from './states.ts';
 import type { JobFilter, JobStore } from './store.ts';
 
@@ -43,10 +44,9 @@ export interface Jobs {
 
 /** A ring that was lost costs so long. */
 const pollMs = 2_000;
-/** An older transaction holds a change back: it ends within milliseconds. */
+/** An older transaction holds a change back: as a rule it ends within milliseconds. */
 const unsettledMs = 20;
 const eventBatch = 200;
-const maxUnfinished = 1_000;
 const maxNotices = 1_000;
 
 export function createJobs({ store, bus }: JobsDeps): Jobs {
@@ -82,6 +82,7 @@ export function createJobs({ store, bus }: JobsDeps): Jobs {
     async *follow(viewer, id, signal) {
       using bell = createDoorbell(bus, 'job.changed', id);
       let job: Job | null = await require(viewer, 'job:see', id);
+      const patience = createPatience(signal);
       let sent = 0;
       while (job && can(viewer, 'job:see', resourceOf(job))) {
         if (job.revision > sent) yield job;
@@ -89,33 +90,44 @@ export function createJobs({ store, bus }: JobsDeps): Jobs {
         if (isFinal(job.status) || signal.aborted) return;
         await bell.wait(pollMs, signal);
         if (signal.aborted) return;
-        job = await store.find(id);
+        job = await patience(() => store.find(id));
       }
     },
 
     async *events(viewer, { databaseId, after }, signal) {
       if (!viewer) throw new AppError('UNAUTHENTICATED', 'Sign in first');
-      let position = after === null ? null : parsePosition(after);
-      if (after !== null && !position) throw badInput({ path: 'after', message: 'not a position of this stream' });
-      using bell = createDoorbell(bus, 'jobs.of_user', viewer.userId);
+      const { userId } = viewer;
+      const resumed = after === null ? null : parsePosition(after);
+      if (after !== null && !resumed) throw badInput({ path: 'after', message: 'not a position of this stream' });
+      using bell = createDoorbell(bus, 'jobs.of_user', userId);
+      const patience = createPatience(signal);
+      const start = resumed ?? (await patience(() => store.horizon()));
       const sent = new Map<string, number>();
-      if (!position) {
-        const start = await store.unfinished(viewer.userId, databaseId, maxUnfinished);
-        for (const job of start.jobs) {
+      for (let last: string | null = null; !resumed; ) {
+        const behind: string | null = last;
+        const jobs: Job[] = await patience(() => store.unfinished(userId, databaseId, behind, eventBatch));
+        for (const job of jobs) {
           sent.set(job.id, job.revision);
-          yield { position: formatPosition(job.position), job };
+          // Resuming from a later position could miss a change that was made before it and committed after.
+          yield { position: formatPosition(isBehind(job.position, start) ? start : job.position), job };
         }
-        position = start.position;
+        last = jobs.at(-1)?.id ?? null;
+        if (jobs.length < eventBatch) break;
       }
+      let position = start;
+      let waitMs = unsettledMs;
       while (!signal.aborted) {
-        const { jobs, unsettled } = await store.changesAfter(viewer.userId, databaseId, position, eventBatch);
+        const { jobs, unsettled } = await patience(() => store.changesAfter(userId, databaseId, position, eventBatch));
         for (const job of jobs) {
           position = job.position;
           // What the first state held already.
           if (sent.get(job.id) !== job.revision) yield { position: formatPosition(job.position), job };
           sent.delete(job.id);
         }
-        if (jobs.length < eventBatch) await bell.wait(unsettled ? unsettledMs : pollMs, signal);
+        if (jobs.length === eventBatch) continue;
+        // A transaction that stays open holds everything back that came after it: asked less and less often.
+        waitMs = unsettled && jobs.length === 0 ? Math.min(waitMs * 2, pollMs) : unsettledMs;
+        await bell.wait(unsettled ? waitMs : pollMs, signal);
       }
     },
 

@@ -14,6 +14,9 @@ import type { JobError, JobStatus } from './states.ts';
 /** A worker is taken for lost when it has not renewed for so long. */
 export const leaseSeconds = 15;
 
+/** Behind every change of a transaction. */
+const maxSeq = 2n ** 62n;
+
 /** Holds off other claims for its transaction, so that the limits counted in it are exact. */
 const claimLock = 4_707_691;
 
@@ -210,12 +213,14 @@ export function createJobStore(pool: pg.Pool) {
       }),
 
     /** Takes over what a lost worker held: the fence moves on, so that it can write nothing any more. */
-    takeOver: ({ workerId, limit }: Pick<Claim, 'workerId' | 'limit'>): Promise<Job[]> =>
+    takeOver: ({ workerId, limit, except }: Pick<Claim, 'workerId' | 'limit'> & { except: readonly string[] }) =>
       change(
         `UPDATE jobs SET fence = fence + 1, worker_id = $1, lease_until = now() + make_interval(secs => ${leaseSeconds}), ${changed}
-         WHERE id IN (SELECT id FROM jobs WHERE status = 'running' AND lease_until < now() ORDER BY lease_until LIMIT $2 FOR UPDATE SKIP LOCKED)
+         WHERE id IN (
+           SELECT id FROM jobs WHERE status = 'running' AND lease_until < now() AND id <> ALL($3::uuid[])
+           ORDER BY lease_until LIMIT $2 FOR UPDATE SKIP LOCKED)
          RETURNING *`,
-        [workerId, limit],
+        [workerId, limit, except],
       ),
 
     /** @returns those that are still held, and which of them somebody wants to end */
@@ -353,23 +358,20 @@ export function createJobStore(pool: pg.Pool) {
       return Number(rows[0]?.count);
     },
 
-    /** The unfinished jobs now, and from where on nothing is missed. */
-    async unfinished(
-      ownerId: string,
-      databaseId: string | null,
-      limit: number,
-    ): Promise<{ jobs: Job[]; position: Position }> {
-      const { rows } = await pool.query<Row & { horizon: string }>(
-        `SELECT job.*, pg_snapshot_xmin(pg_current_snapshot())::text AS horizon
-         FROM (SELECT 1) AS always LEFT JOIN LATERAL (
-           SELECT * FROM jobs WHERE owner_id = $1 AND status IN ('queued', 'running') AND ($2::uuid IS NULL OR database_id = $2)
-           ORDER BY change_xid, change_seq LIMIT $3) job ON true`,
-        [ownerId, databaseId, limit],
+    /** From where on nothing is missed that happens from now on. */
+    async horizon(): Promise<Position> {
+      const { rows } = await pool.query<{ xid: string }>('SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS xid');
+      return { xid: BigInt(rows[0]!.xid) - 1n, seq: maxSeq };
+    },
+
+    /** The unfinished jobs now, in the order of their ids, behind `after`. */
+    async unfinished(ownerId: string, databaseId: string | null, after: string | null, limit: number): Promise<Job[]> {
+      const { rows } = await pool.query<Row>(
+        `SELECT * FROM jobs WHERE owner_id = $1 AND status IN ('queued', 'running') AND ($2::uuid IS NULL OR database_id = $2)
+           AND ($3::uuid IS NULL OR id > $3) ORDER BY id LIMIT $4`,
+        [ownerId, databaseId, after, limit],
       );
-      return {
-        jobs: rows.filter(({ id }) => id !== null).map(jobOf),
-        position: { xid: BigInt(rows[0]!.horizon) - 1n, seq: 2n ** 62n },
-      };
+      return rows.map(jobOf);
     },
 
     /**

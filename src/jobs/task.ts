@@ -1,4 +1,5 @@
 /** What a kind of job does when a worker has claimed it. */
+import type { Patience } from '../db/patience.ts';
 import type { Log } from '../lib/log.ts';
 import type { Job } from './job.ts';
 import type { JobError, JobKind } from './states.ts';
@@ -10,6 +11,8 @@ export interface TaskContext {
   readonly job: Job;
   /** Aborts with a StopReason. */
   readonly signal: AbortSignal;
+  /** Does a write to the metadata, again while they are away, until the job is another worker's. */
+  readonly patience: Patience;
   readonly log: Log;
   /** Counts what was read so far; shown in the job from time to time. */
   progress(done: { rows: number; bytes: number }): void;

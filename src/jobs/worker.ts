@@ -1,12 +1,13 @@
 /** Claims jobs and runs them: the lease is renewed while they run, a request to cancel reaches them, a lost one is rescued. */
 import { randomUUID } from 'node:crypto';
+import { createPatience } from '../db/patience.ts';
 import { type Bus, createDoorbell } from '../lib/bus.ts';
 import type { Service } from '../lib/lifecycle.ts';
 import type { Log } from '../lib/log.ts';
 import type { Topic } from '../lib/topics.ts';
 import type { Job } from './job.ts';
 import type { JobError, JobKind } from './states.ts';
-import type { JobStore } from './store.ts';
+import { type JobStore, leaseSeconds } from './store.ts';
 import type { Outcome, StopReason, Task } from './task.ts';
 
 export interface WorkerDeps {
@@ -29,20 +30,32 @@ export interface WorkerTiming {
   progressMs: number;
   /** What runs when the worker is told to stop may finish for so long. */
   drainMs: number;
+  /** Then it is stopped, and has so long to say so. */
+  endMs: number;
 }
 
-const defaults: WorkerTiming = { pollMs: 1_000, heartbeatMs: 5_000, rescueMs: 5_000, progressMs: 100, drainMs: 20_000 };
+const defaults: WorkerTiming = {
+  pollMs: 1_000,
+  heartbeatMs: 5_000,
+  rescueMs: 5_000,
+  progressMs: 100,
+  drainMs: 18_000,
+  endMs: 6_000,
+};
 
 interface Running {
   readonly job: Job;
   readonly stop: AbortController;
+  /** Aborts when the job is another worker's: nothing more is to be written. */
+  readonly lost: AbortController;
   done: Promise<void>;
 }
 
 export function startWorker({ store, bus, log, tasks, concurrency, maxParallelJobs, timing }: WorkerDeps): Service {
-  const { pollMs, heartbeatMs, rescueMs, progressMs, drainMs } = { ...defaults, ...timing };
+  const { pollMs, heartbeatMs, rescueMs, progressMs, drainMs, endMs } = { ...defaults, ...timing };
   const workerId = randomUUID();
   const running = new Map<string, Running>();
+  let troubledUntil = 0;
   const stopping = new AbortController();
   const queued = createDoorbell(bus, 'jobs.queued', '*');
   const taskOf = ({ kind }: Job): Task => {
@@ -51,13 +64,24 @@ export function startWorker({ store, bus, log, tasks, concurrency, maxParallelJo
     return task;
   };
 
-  const stop = (id: string, reason: StopReason) => running.get(id)?.stop.abort(reason);
-  const unlisten = bus.listen('job.cancel', null, (id) => stop(id, 'cancel'));
+  /** Cancels that found nothing to stop: their job may be in the claim that is under way. */
+  let early = new Set<string>();
+
+  function stop(id: string, reason: StopReason): void {
+    const entry = running.get(id);
+    if (reason === 'lost') entry?.lost.abort();
+    entry?.stop.abort(reason);
+  }
+  const unlisten = bus.listen('job.cancel', null, (id) => {
+    if (running.has(id)) stop(id, 'cancel');
+    else early.add(id);
+  });
 
   async function claimLoop(): Promise<void> {
     while (!stopping.signal.aborted) {
       try {
         const limit = concurrency - running.size;
+        early = new Set();
         const jobs = limit > 0 ? await store.claim({ workerId, limit, maxParallelJobs }) : [];
         for (const job of jobs) start(job, execute);
         if (jobs.length > 0) continue;
@@ -70,8 +94,14 @@ export function startWorker({ store, bus, log, tasks, concurrency, maxParallelJo
   }
 
   function start(job: Job, work: (running: Running) => Promise<void>): void {
-    const entry: Running = { job, stop: new AbortController(), done: Promise.resolve() };
+    const entry: Running = {
+      job,
+      stop: new AbortController(),
+      lost: new AbortController(),
+      done: Promise.resolve(),
+    };
     running.set(job.id, entry);
+    if (early.has(job.id)) entry.stop.abort('cancel' satisfies StopReason);
     entry.done = work(entry)
       .catch((error) => log.error({ jobId: job.id, err: error }, 'job.lost'))
       .finally(() => {
@@ -81,15 +111,16 @@ export function startWorker({ store, bus, log, tasks, concurrency, maxParallelJo
       });
   }
 
-  async function execute({ job, stop: { signal } }: Running): Promise<void> {
+  async function execute({ job, stop: { signal }, lost }: Running): Promise<void> {
+    const patience = createPatience(lost.signal);
     const startedAt = performance.now();
     const progress = createProgress(job);
     let outcome: Outcome;
     try {
-      // Cancelled between the claim and here: the ring found nothing to stop.
-      outcome = job.cancelRequestedAt
+      const taskLog = log.child({ jobId: job.id });
+      outcome = signal.aborted
         ? { status: 'cancelled' }
-        : await taskOf(job).run({ job, signal, log: log.child({ jobId: job.id }), progress: progress.report });
+        : await taskOf(job).run({ job, signal, patience, log: taskLog, progress: progress.report });
     } catch (error) {
       if (signal.reason === 'lost') return;
       log.error({ jobId: job.id, err: error }, 'job.failed_inside');
@@ -100,7 +131,7 @@ export function startWorker({ store, bus, log, tasks, concurrency, maxParallelJo
     }
     await progress.end();
     const error: JobError | null = outcome.status === 'failed' ? outcome.error : null;
-    const finished = await untilDone(() => store.finish(job, { status: outcome.status, error, ...progress.last() }));
+    const finished = await patience(() => store.finish(job, { status: outcome.status, error, ...progress.last() }));
     log.info(
       {
         jobId: job.id,
@@ -114,12 +145,12 @@ export function startWorker({ store, bus, log, tasks, concurrency, maxParallelJo
 
   /** The job of a lost worker: its session in the target ends first, then it goes back, or is given up. */
   async function rescue({ job }: Running): Promise<void> {
-    if (!job.backend) {
+    if (!job.backend && !job.cancelRequestedAt) {
       // No statement was ever sent.
       await store.release(job);
       return;
     }
-    await taskOf(job).rescue(job);
+    if (job.backend) await taskOf(job).rescue(job);
     const status = job.cancelRequestedAt ? 'cancelled' : 'failed';
     const error: JobError = {
       code: 'INTERRUPTED',
@@ -132,18 +163,6 @@ export function startWorker({ store, bus, log, tasks, concurrency, maxParallelJo
       bytes: job.progressBytes,
     });
     log.warn({ jobId: job.id, status }, 'job.rescued');
-  }
-
-  /** What a job did must not be lost to a metadata database that is away for a moment; the lease bounds the tries. */
-  async function untilDone<T>(write: () => Promise<T>): Promise<T> {
-    for (let attempt = 1; ; attempt += 1) {
-      try {
-        return await write();
-      } catch (error) {
-        if (attempt >= 20) throw error;
-        await new Promise((resolve) => setTimeout(resolve, 500));
-      }
-    }
   }
 
   function createProgress(job: Job) {
@@ -184,8 +203,10 @@ export function startWorker({ store, bus, log, tasks, concurrency, maxParallelJo
   }
 
   async function rescueLost(): Promise<void> {
+    // Whoever could not renew while the database was away is not lost: he has a lease's time to come back.
+    if (performance.now() < troubledUntil) return;
     const limit = concurrency;
-    for (const job of await store.takeOver({ workerId, limit })) start(job, rescue);
+    for (const job of await store.takeOver({ workerId, limit, except: [...running.keys()] })) start(job, rescue);
   }
 
   const repeat = (work: () => Promise<void>, everyMs: number) => {
@@ -194,7 +215,10 @@ export function startWorker({ store, bus, log, tasks, concurrency, maxParallelJo
       if (busy) return;
       busy = true;
       work()
-        .catch((error) => log.warn({ error: String(error) }, 'worker.database_unreachable'))
+        .catch((error) => {
+          troubledUntil = performance.now() + leaseSeconds * 1_000;
+          log.warn({ error: String(error) }, 'worker.database_unreachable');
+        })
         .finally(() => {
           busy = false;
         });
@@ -212,8 +236,13 @@ export function startWorker({ store, bus, log, tasks, concurrency, maxParallelJo
       const grace = setTimeout(() => {
         for (const id of running.keys()) stop(id, 'shutdown');
       }, drainMs);
+      // The metadata may be gone for good, and what waits to be written there with it: the lease tells the next worker.
+      const end = setTimeout(() => {
+        for (const { lost } of running.values()) lost.abort();
+      }, drainMs + endMs);
       await rest();
       clearTimeout(grace);
+      clearTimeout(end);
       for (const timer of timers) clearInterval(timer);
       unlisten();
       queued[Symbol.dispose]();

@@ -11,9 +11,11 @@ export interface PageArguments {
   before?: string | null | undefined;
 }
 
-export interface PageLimits {
-  defaultSize: number;
-  maxSize: number;
+export interface PageRules {
+  defaultSize?: number;
+  maxSize?: number;
+  /** Whether a cursor's key is one of this list's. */
+  isKey?: (key: string) => boolean;
 }
 
 /** What a store is asked for: `limit` rows behind `after` or before `before`, from the end when `backward`. */
@@ -27,14 +29,19 @@ export interface Page {
 /** @throws AppError BAD_USER_INPUT */
 export function pageOf(
   { first, after, last, before }: PageArguments,
-  { defaultSize, maxSize }: PageLimits = { defaultSize: defaultPageSize, maxSize: maxPageSize },
+  { defaultSize = defaultPageSize, maxSize = maxPageSize, isKey = () => true }: PageRules = {},
 ): Page {
   if (first != null && last != null) throw badInput({ path: 'last', message: 'not together with first' });
   const backward = last != null;
   const limit = (backward ? last : first) ?? defaultSize;
   if (limit < 0 || limit > maxSize)
     throw badInput({ path: backward ? 'last' : 'first', message: `from 0 to ${maxSize}` });
-  return { limit, backward, after: decodeCursor(after, 'after'), before: decodeCursor(before, 'before') };
+  const keyOf = (cursor: string | null | undefined, path: string) => {
+    const key = decodeCursor(cursor, path);
+    if (key !== null && !isKey(key)) throw badInput({ path, message: 'not a cursor of this list' });
+    return key;
+  };
+  return { limit, backward, after: keyOf(after, 'after'), before: keyOf(before, 'before') };
 }
 
 const encodeCursor = (key: string): string => Buffer.from(key).toString('base64url');

@@ -1,4 +1,5 @@
 /** What a target says beside its rows: the newest are kept, written in batches, so that a flood costs little. */
+import type { Patience } from '../db/patience.ts';
 import type { Hold, JobStore } from '../jobs/store.ts';
 
 export interface NoticeLog {
@@ -7,10 +8,16 @@ export interface NoticeLog {
   flush(when: 'DUE' | 'NOW'): Promise<void>;
 }
 
-export const maxNotices = 1_000;
+interface NoticeLogDeps {
+  store: Pick<JobStore, 'addNotices'>;
+  hold: Hold;
+  patience: Patience;
+}
+
+const maxNotices = 1_000;
 const flushMs = 200;
 
-export function createNoticeLog({ store, hold }: { store: Pick<JobStore, 'addNotices'>; hold: Hold }): NoticeLog {
+export function createNoticeLog({ store, hold, patience }: NoticeLogDeps): NoticeLog {
   let waiting: { index: number; message: string }[] = [];
   let last = 0;
   let writtenAt = 0;
@@ -25,7 +32,7 @@ export function createNoticeLog({ store, hold }: { store: Pick<JobStore, 'addNot
       const notices = waiting.slice(-maxNotices);
       waiting = [];
       writtenAt = Date.now();
-      await store.addNotices(hold, notices, maxNotices);
+      await patience(() => store.addNotices(hold, notices, maxNotices));
     },
   };
 }

@@ -94,6 +94,8 @@ registerNode('ResultSet', async ({ viewer, services }, [id = '']) =>
   isUuid(id) ? services.queries.findResult(viewer, id) : null,
 );
 
+const isIndex = (key: string) => /^\d{1,9}$/.test(key);
+
 const ResultSetEdge = builder.edgeObject({ type: ResultSetType, name: 'ResultSetEdge' });
 const ResultSetConnection = builder.connectionObject(
   { type: ResultSetType, name: 'ResultSetConnection' },
@@ -106,7 +108,7 @@ builder.objectFields(JobType, (t) => ({
       type: ResultSetType,
       description: 'One per statement, in their order.',
       resolve: async (job: Job, args, { services }) => {
-        const page = pageOf({ first: args.first, after: args.after });
+        const page = pageOf(args, { isKey: isIndex });
         const { sets, count } = await services.queries.results(job, page);
         return connectionOf(page, sets, ({ index }) => String(index), count);
       },

@@ -112,6 +112,13 @@ function behind(cursor: string): number {
   return Number(offset) + 1;
 }
 
+/** PostgreSQL's text knows neither. */
+function isStorable(value: unknown): boolean {
+  if (typeof value === 'string') return !value.includes('\0') && value.isWellFormed();
+  if (typeof value !== 'object' || value === null) return true;
+  return Object.entries(value).every(([key, inner]) => isStorable(key) && isStorable(inner));
+}
+
 function faultsOf({ sql, parameters, name, timeoutMs, maxRows, idempotencyKey }: SubmitQuery): FieldFault[] {
   const faults: FieldFault[] = [];
   const check = (sound: boolean, field: string, message: string) => {
@@ -119,13 +126,13 @@ function faultsOf({ sql, parameters, name, timeoutMs, maxRows, idempotencyKey }:
   };
   check(sql.trim() !== '', 'sql', 'must not be empty');
   check(Buffer.byteLength(sql) <= queryLimits.sqlBytes, 'sql', `at most ${queryLimits.sqlBytes} bytes`);
-  check(!sql.includes('\0'), 'sql', 'must not hold the character NUL');
+  check(isStorable(sql), 'sql', 'must not hold the character NUL or half a surrogate pair');
   check((parameters?.length ?? 0) <= queryLimits.parameters, 'parameters', `at most ${queryLimits.parameters}`);
   const encoded = JSON.stringify(parameters ?? []);
   check(encoded.length <= queryLimits.parametersBytes, 'parameters', `at most ${queryLimits.parametersBytes} bytes`);
-  check(!encoded.includes('\\u0000'), 'parameters', 'must not hold the character NUL');
+  check(isStorable(parameters ?? []), 'parameters', 'must not hold the character NUL or half a surrogate pair');
   check(
-    name === null || (name.trim() !== '' && name.length <= queryLimits.nameLength && !name.includes('\0')),
+    name === null || (name.trim() !== '' && name.length <= queryLimits.nameLength && isStorable(name)),
     'name',
     `1 to ${queryLimits.nameLength} characters`,
   );
@@ -143,7 +150,7 @@ function faultsOf({ sql, parameters, name, timeoutMs, maxRows, idempotencyKey }:
     idempotencyKey === null ||
       (idempotencyKey !== '' &&
         idempotencyKey.length <= queryLimits.idempotencyKeyLength &&
-        !idempotencyKey.includes('\0')),
+        isStorable(idempotencyKey)),
     'idempotencyKey',
     `1 to ${queryLimits.idempotencyKeyLength} characters`,
   );

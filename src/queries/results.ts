@@ -4,6 +4,7 @@
  */
 import { promisify } from 'node:util';
 import { zstdCompress, zstdDecompress } from 'node:zlib';
+import type { Patience } from '../db/patience.ts';
 import type { Cell, ResultColumn, RunEvent } from '../engines/engine.ts';
 import type { Hold } from '../jobs/store.ts';
 import type { BlobStore } from '../storage/blob-store.ts';
@@ -14,6 +15,8 @@ const decompress = promisify(zstdDecompress);
 
 const maxChunkRows = 1_000;
 const maxChunkBytes = 1_048_576;
+/** Of one page's text: ten rows of a megabyte are a page, whatever was asked for. A single row may be more. */
+const maxPageBytes = 8 * 1_048_576;
 
 export class LostHold extends Error {
   override readonly name = 'LostHold';
@@ -28,6 +31,7 @@ export interface ResultWriterDeps {
   store: ResultStore;
   blobs: BlobStore;
   hold: Hold;
+  patience: Patience;
 }
 
 export const resultFolder = (jobId: string): string => `results/${jobId}`;
@@ -41,7 +45,7 @@ export interface ResultWriter {
   flush(): Promise<void>;
 }
 
-export function createResultWriter({ store, blobs, hold }: ResultWriterDeps): ResultWriter {
+export function createResultWriter({ store, blobs, hold, patience }: ResultWriterDeps): ResultWriter {
   let current: { id: string; index: number; chunks: number; rows: number } | null = null;
   let lines: string[] = [];
   let bytes = 0;
@@ -60,7 +64,10 @@ export function createResultWriter({ store, blobs, hold }: ResultWriterDeps): Re
     } catch (cause) {
       throw new StorageFailed('the rows could not be stored', { cause });
     }
-    if (!(await store.append(hold, set.id, { index: chunk, firstRow, rows: text.length, blob }))) throw new LostHold();
+    const appended = await patience(() =>
+      store.append(hold, set.id, { index: chunk, firstRow, rows: text.length, blob }),
+    );
+    if (!appended) throw new LostHold();
   }
 
   async function cut(): Promise<void> {
@@ -79,7 +86,7 @@ export function createResultWriter({ store, blobs, hold }: ResultWriterDeps): Re
 
   return {
     async begin(index, statement, columns) {
-      const id = await store.begin(hold, { index, statement, columns });
+      const id = await patience(() => store.begin(hold, { index, statement, columns }));
       if (id === null) throw new LostHold();
       current = { id, index, chunks: 0, rows: 0 };
     },
@@ -94,7 +101,9 @@ export function createResultWriter({ store, blobs, hold }: ResultWriterDeps): Re
     async end({ command, rowCount, truncated, durationMs }) {
       await cut();
       await writing;
-      if (current && !(await store.end(hold, current.id, { command, rowCount, truncated, durationMs })))
+      if (!current) return;
+      const { id } = current;
+      if (!(await patience(() => store.end(hold, id, { command, rowCount, truncated, durationMs }))))
         throw new LostHold();
       current = null;
     },
@@ -112,21 +121,30 @@ export interface RowPage {
   hasNextPage: boolean;
 }
 
-/** @returns rows `offset` to `offset + limit`; null when they have been thrown away */
+/** @returns rows from `offset`, at most `limit` and as many as fit; null when they have been thrown away */
 export async function readRows(
-  deps: Omit<ResultWriterDeps, 'hold'>,
+  deps: Pick<ResultWriterDeps, 'store' | 'blobs'>,
   set: ResultSet,
   offset: number,
   limit: number,
 ): Promise<RowPage | null> {
   const end = Math.min(offset + limit, set.storedRows);
   const rows: unknown[] = [];
+  let bytes = 0;
   for (const chunk of offset < end ? await deps.store.chunks(set.id, offset, end) : []) {
     const packed = await deps.blobs.get(chunk.blob);
     if (!packed) return null;
     const lines = (await decompress(packed)).toString('utf8').split('\n');
-    for (const line of lines.slice(Math.max(0, offset - chunk.firstRow), Math.min(chunk.rows, end - chunk.firstRow)))
+    const wanted = lines.slice(Math.max(0, offset - chunk.firstRow), Math.min(chunk.rows, end - chunk.firstRow));
+    for (const line of wanted) {
+      bytes += line.length;
+      if (rows.length > 0 && bytes > maxPageBytes) return pageOf(rows, true);
       rows.push(JSON.parse(line));
+    }
   }
-  return { rows, endOffset: rows.length > 0 ? offset + rows.length - 1 : null, hasNextPage: end < set.storedRows };
+  return pageOf(rows, end < set.storedRows);
+
+  function pageOf(read: unknown[], hasNextPage: boolean): RowPage {
+    return { rows: read, endOffset: read.length > 0 ? offset + read.length - 1 : null, hasNextPage };
+  }
 }

@@ -51,17 +51,12 @@ export function createRunQueryTask(deps: RunQueryDeps): Task {
     kind: 'query',
     run: (context) => run(deps, context),
     async rescue(job) {
-      if (!job.backend) return;
-      const target = await resolveTarget(deps, job, AbortSignal.timeout(endTimeoutMs)).catch((error) => {
-        // Disconnected, or no longer his: nobody can end that session from here.
-        deps.log.warn({ jobId: job.id, error: String(error) }, 'job.orphan_not_ended');
-      });
-      if (target) await endSession(deps, target.database, job, job.backend);
+      if (job.databaseId && job.backend) await endSession(deps, job.databaseId, job, job.backend);
     },
   };
 }
 
-async function run(deps: RunQueryDeps, { job, signal, progress }: TaskContext): Promise<Outcome> {
+async function run(deps: RunQueryDeps, { job, signal, patience, progress }: TaskContext): Promise<Outcome> {
   const stopped = new AbortController();
   const timer = setTimeout(() => stopped.abort('timeout' satisfies Stop), job.timeoutMs);
   const onStop = () => stopped.abort(signal.reason as Stop);
@@ -70,9 +65,9 @@ async function run(deps: RunQueryDeps, { job, signal, progress }: TaskContext): 
   try {
     const { database, engine, target, readOnly } = await resolveTarget(deps, job, stopped.signal);
     await using session = await engine.open(target, { signal: stopped.signal, label: `quarry job:${job.id}` });
-    if (!(await deps.jobStore.setBackend(job, session.identity))) throw new LostHold();
-    const writer = createResultWriter({ store: deps.resultStore, blobs: deps.blobs, hold: job });
-    const notices = createNoticeLog({ store: deps.jobStore, hold: job });
+    if (!(await patience(() => deps.jobStore.setBackend(job, session.identity)))) throw new LostHold();
+    const writer = createResultWriter({ store: deps.resultStore, blobs: deps.blobs, hold: job, patience });
+    const notices = createNoticeLog({ store: deps.jobStore, hold: job, patience });
     try {
       await stream({
         job,
@@ -87,7 +82,7 @@ async function run(deps: RunQueryDeps, { job, signal, progress }: TaskContext): 
     } catch (error) {
       await Promise.allSettled([writer.flush(), notices.flush('NOW')]);
       // Cut off rather than cancelled: what runs there must not go on behind a job that has ended.
-      if (session.closed.aborted) await endSession(deps, database, job, session.identity);
+      if (session.closed.aborted) await endSession(deps, database.id, job, session.identity);
       throw error;
     }
     return { status: 'succeeded' };
@@ -102,12 +97,12 @@ async function run(deps: RunQueryDeps, { job, signal, progress }: TaskContext): 
 /** Best effort: a target that is away ends its sessions itself. */
 async function endSession(
   { databases, log }: RunQueryDeps,
-  database: VisibleDatabase,
+  databaseId: string,
   job: Job,
   identity: SessionIdentity,
 ): Promise<void> {
   try {
-    await databases.endSession(database, { userId: job.ownerId }, identity, {
+    await databases.endSession(databaseId, { userId: job.ownerId }, identity, {
       signal: AbortSignal.timeout(endTimeoutMs),
     });
   } catch (error) {
@@ -172,15 +167,26 @@ const tooLarge = (statement: number) =>
 function outcomeOf(error: unknown, job: Job, stop: Stop | null): Outcome {
   const failed = (fault: JobError): Outcome => ({ status: 'failed', error: fault });
   if (error instanceof LostHold || stop === 'lost') throw error;
+  // Stopped while it waited for something else than the target.
+  const fault =
+    stop !== null && error === stop ? { code: 'CONNECTION_FAILED' as const, message: String(stop) } : faultOf(error);
   if (error instanceof StorageFailed) return failed({ code: 'STORAGE_FAILED', message: error.message });
-  const fault = faultOf(error);
   if (!fault) throw error;
   if (stop === 'cancel') return { status: 'cancelled' };
   const where = { statement: fault.statement };
   if (stop === 'timeout') return failed({ code: 'TIMEOUT', message: `Stopped after ${job.timeoutMs} ms`, ...where });
   if (stop === 'shutdown')
     return failed({ code: 'INTERRUPTED', message: 'The worker was stopped while the SQL ran', ...where });
-  return failed(fault);
+  return failed({ ...fault, message: cut(fault.message), detail: cut(fault.detail), hint: cut(fault.hint) });
+}
+
+/** A target may put a whole cell into its error. */
+const maxTextCharacters = 8_192;
+
+function cut<Text extends string | undefined>(text: Text): Text {
+  return text !== undefined && text.length > maxTextCharacters
+    ? (`${text.slice(0, maxTextCharacters)}…` as Text)
+    : text;
 }
 
 /** Null for what is our own fault. */

@@ -65,21 +65,24 @@ export type ResultStore = ReturnType<typeof createResultStore>;
 
 export function createResultStore(pool: pg.Pool) {
   return {
-    /** @returns its id; null when the job is another worker's by now */
+    /** @returns its id, the same when it is asked twice; null when the job is another worker's by now */
     async begin({ id, fence }: Hold, set: Pick<ResultSet, 'index' | 'statement' | 'columns'>): Promise<string | null> {
       const { rows } = await pool.query<{ id: string }>(
-        `INSERT INTO result_sets (id, job_id, index, statement, command, columns) SELECT $3, $1, $4, $5, '', $6 WHERE ${held} RETURNING id`,
+        `INSERT INTO result_sets (id, job_id, index, statement, command, columns) SELECT $3, $1, $4, $5, '', $6 WHERE ${held}
+         ON CONFLICT (job_id, index) DO UPDATE SET statement = excluded.statement RETURNING id`,
         [id, fence, uuidv7(), set.index, set.statement, JSON.stringify(set.columns)],
       );
       return rows[0]?.id ?? null;
     },
 
+    /** The same chunk twice is one. */
     async append({ id, fence }: Hold, resultSetId: string, chunk: Chunk): Promise<boolean> {
       const { rowCount } = await pool.query(
         `WITH stored AS (
            UPDATE result_sets SET stored_rows = $5::bigint + $6::int WHERE result_sets.id = $3 AND ${held} RETURNING result_sets.id
          )
-         INSERT INTO result_chunks (result_set_id, index, first_row, rows, blob) SELECT stored.id, $4, $5, $6, $7 FROM stored`,
+         INSERT INTO result_chunks (result_set_id, index, first_row, rows, blob) SELECT stored.id, $4, $5, $6, $7 FROM stored
+         ON CONFLICT (result_set_id, index) DO UPDATE SET blob = excluded.blob`,
         [id, fence, resultSetId, chunk.index, chunk.firstRow, chunk.rows, chunk.blob],
       );
       return rowCount === 1;
@@ -116,13 +119,13 @@ export function createResultStore(pool: pg.Pool) {
     },
 
     /** In the order of the statements, whose index is the key of a page. */
-    async list(jobId: string, page: Page): Promise<ResultSet[]> {
-      const { rows } = await pool.query<Row>(`${select} WHERE job_id = $1 AND index > $2 ORDER BY index LIMIT $3`, [
-        jobId,
-        page.after === null ? -1 : Number(page.after),
-        page.limit + 1,
-      ]);
-      return rows.map(resultSetOf);
+    async list(jobId: string, { limit, backward, after, before }: Page): Promise<ResultSet[]> {
+      const { rows } = await pool.query<Row>(
+        `${select} WHERE job_id = $1 AND ($2::int IS NULL OR index > $2) AND ($3::int IS NULL OR index < $3)
+         ORDER BY index ${backward ? 'DESC' : 'ASC'} LIMIT $4`,
+        [jobId, after, before, limit + 1],
+      );
+      return (backward ? rows.reverse() : rows).map(resultSetOf);
     },
 
     async count(jobId: string): Promise<number> {

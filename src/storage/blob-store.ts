@@ -4,6 +4,8 @@ export interface BlobStore {
   put(key: string, bytes: Uint8Array): Promise<void>;
   /** Null when it is not there. */
   get(key: string): Promise<Buffer | null>;
+  /** @throws the store's own error when nothing can be written there now */
+  check(): Promise<void>;
   /** Everything whose key begins with this folder; no-op for what is gone. */
   deleteFolder(folder: string): Promise<void>;
 }

@@ -1,5 +1,6 @@
 /** Blobs as files below one folder. Keys are of our making: lower-case letters, digits, `-` and `/`. */
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { access, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { BlobStore } from './blob-store.ts';
 
@@ -44,6 +45,10 @@ export function createDiskStore({ directory }: { directory: string }): BlobStore
         if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
         throw error;
       }
+    },
+    async check() {
+      await mkdir(directory, { recursive: true, mode: 0o700 });
+      await access(directory, constants.W_OK);
     },
     async deleteFolder(folder) {
       made.clear();

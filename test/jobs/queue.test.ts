@@ -65,7 +65,7 @@ test('every write of a worker whose lease was taken over is refused', async () =
   const job = await submit(await metadata.addUser(), 'select 1');
   const [zombie] = await claim(1);
   await pool.query(`UPDATE jobs SET lease_until = now() - interval '1 second' WHERE id = $1`, [job.id]);
-  const [heir] = await store.takeOver({ workerId: '00000000-0000-0000-0000-00000000000b', limit: 10 });
+  const [heir] = await store.takeOver({ workerId: '00000000-0000-0000-0000-00000000000b', limit: 10, except: [] });
   expect(heir).toMatchObject({ id: job.id, fence: 2 });
   expect(await store.setBackend(zombie!, { sessionId: '1', startedAt: 'x' })).toBe(false);
   expect(await store.setProgress(zombie!, { rows: 1, bytes: 1 })).toBe(false);

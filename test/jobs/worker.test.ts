@@ -1,5 +1,6 @@
 import { readdirSync } from 'node:fs';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { readRows } from '../../src/queries/results.ts';
 import { createTestQueue, type TestQueue } from '../support/jobs.ts';
 
 let queue: TestQueue;
@@ -154,4 +155,54 @@ test('a worker that is stopped lets what runs finish, and takes nothing new', as
   await worker.stop();
   expect((await queue.store.find(running.id))?.status).toBe('succeeded');
   expect((await queue.store.find(waiting.id))?.status).toBe('queued');
+});
+
+/** Ends every session of Quarry in the metadata, as a restart of their server does. */
+async function breakMetadata(): Promise<void> {
+  const { database, pool } = queue.metadata;
+  await database.client.query(
+    'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()',
+  );
+  // The test reads through the same pool: its dead connections are gone when as many reads in a row have worked.
+  for (let sound = 0; sound <= pool.totalCount; ) {
+    sound = await pool.query('SELECT 1').then(
+      () => sound + 1,
+      () => 0,
+    );
+  }
+}
+
+test('a job that runs while the metadata’s connections break ends as it would have', async () => {
+  await queue.worker();
+  const job = await queue.submit(owner, 'select pg_sleep(1); select i from generate_series(1, 3000) i');
+  await queue.until(job, 'running');
+  await untilSession('pg_sleep');
+  await breakMetadata();
+  expect(await queue.until(job)).toMatchObject({ status: 'succeeded' });
+  expect(await queue.rows(job, 1)).toHaveLength(3_000);
+});
+
+test('a page ends where its text is large, and goes on behind it', async () => {
+  await queue.worker();
+  const job = await queue.submit(owner, `select i, repeat('x', 3000000) from generate_series(1, 5) i`);
+  expect(await queue.until(job)).toMatchObject({ status: 'succeeded' });
+  const set = (await queue.results.at(job.id, 0))!;
+  const deps = { store: queue.results, blobs: queue.blobs };
+  const seen: unknown[] = [];
+  for (let offset = 0, pages = 0; ; pages += 1) {
+    const page = (await readRows(deps, set, offset, 1_000))!;
+    seen.push(...page.rows.map((row) => (row as [number])[0]));
+    if (!page.hasNextPage) break;
+    expect(pages).toBeLessThan(5);
+    offset = page.endOffset! + 1;
+  }
+  expect(seen).toEqual([1, 2, 3, 4, 5]);
+});
+
+test('an error that holds a whole cell is cut', async () => {
+  await queue.worker();
+  const job = await queue.submit(owner, `select cast(repeat('y', 5000000) as int)`);
+  const { error } = await queue.until(job);
+  expect(error).toMatchObject({ code: 'SQL_ERROR', sqlState: '22P02' });
+  expect(error!.message.length).toBeLessThan(10_000);
 });

@@ -13,6 +13,7 @@ import { createJobStore } from '../../src/jobs/store.ts';
 import { startWorker, type WorkerTiming } from '../../src/jobs/worker.ts';
 import { createBus } from '../../src/lib/bus.ts';
 import { createEgress } from '../../src/lib/egress.ts';
+import { uuidv7 } from '../../src/lib/ids.ts';
 import type { Service } from '../../src/lib/lifecycle.ts';
 import type { Topic } from '../../src/lib/topics.ts';
 import { readRows } from '../../src/queries/results.ts';
@@ -32,6 +33,12 @@ export async function createTestQueue() {
   const blobs = createDiskStore({ directory: folder });
   const engines = createEngines({ dial: createEgress({ allowPrivateHosts: true, denied: () => [] }) });
   const target: Target = { ...targetDatabase, ssl: 'DISABLE', allowInsecureAuthentication: false, hosted: true };
+  const databaseId = uuidv7();
+  await pool.query(
+    `INSERT INTO databases (id, name, engine, host, port, database_name, username, ssl_mode, sealed_password, read_only, updated_at)
+     VALUES ($1, 'target', 'postgresql', 'here', 0, 'target', 'tester', 'DISABLE', '', false, now())`,
+    [databaseId],
+  );
   const started: Service[] = [];
 
   /** Another process, as far as the queue can tell: its own bus, its own identity. */
@@ -48,7 +55,13 @@ export async function createTestQueue() {
       databases: {
         // Rights and credentials have tests of their own; here every job runs on the one target.
         requireDatabase: async (viewer) =>
-          ({ ownerId: viewer?.userId, role: null, system: false, readOnly: false }) as VisibleDatabase,
+          ({
+            ownerId: viewer?.userId,
+            id: viewer?.userId,
+            role: null,
+            system: false,
+            readOnly: false,
+          }) as VisibleDatabase,
         targetOf: async () => ({ engine: engines.postgresql, target }),
         endSession: async (_database, _principal, identity, options) =>
           engines.postgresql.terminate(target, identity, options),
@@ -90,7 +103,7 @@ export async function createTestQueue() {
       const { job } = await store.insert({
         kind: 'query',
         ownerId,
-        databaseId: null,
+        databaseId,
         targetLabel: 'postgresql test',
         name: null,
         sql,

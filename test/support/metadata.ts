@@ -7,7 +7,7 @@ import { migrate } from '../../src/db/migrate.ts';
 import { uuidv7 } from '../../src/lib/ids.ts';
 import { createTestDatabase, type TestDatabase } from './databases.ts';
 
-export const silent = pino({ level: process.env.TEST_LOG ?? 'silent' });
+export const silent = pino({ level: 'silent' });
 
 export interface TestMetadata extends AsyncDisposable {
   readonly database: TestDatabase;

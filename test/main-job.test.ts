@@ -9,6 +9,7 @@ import {
   ConnectDocument,
   DatabasesDocument,
   JobDocument,
+  JobEventsDocument,
   JobUpdatedDocument,
   SubmitDocument,
 } from './support/operations.ts';
@@ -171,6 +172,25 @@ describe('with the sample database', () => {
 
 describe('with a database of the user’s own', () => {
   afterEach(gone);
+
+  test('follows all of one’s jobs on one stream, which goes on behind a position', async () => {
+    const databaseId = await connect();
+    const held = await submit(databaseId, 'select pg_sleep(600)');
+    const states: string[] = [];
+    let position: string | null = null;
+    for await (const { jobEvents } of quarry.subscribe(JobEventsDocument, {}, account)) {
+      if (jobEvents.job?.id !== held) continue;
+      states.push(jobEvents.job.status);
+      position = jobEvents.position;
+      if (jobEvents.job.status === 'RUNNING') break;
+    }
+    expect(states.at(-1)).toBe('RUNNING');
+    await quarry.ask(CancelDocument, { input: { id: held } }, account);
+    for await (const { jobEvents } of quarry.subscribe(JobEventsDocument, { after: position }, account)) {
+      expect(jobEvents.job?.id).toBe(held);
+      if (jobEvents.job?.status === 'CANCELLED') break;
+    }
+  });
 
   test('tests the connection, and names the stage that fails with a wrong password', async () => {
     const { host, port, user, password, database } = target;

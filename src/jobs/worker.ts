@@ -39,7 +39,7 @@ const defaults: WorkerTiming = {
   heartbeatMs: 5_000,
   rescueMs: 5_000,
   progressMs: 100,
-  drainMs: 18_000,
+  drainMs: 20_000,
   endMs: 6_000,
 };
 

@@ -41,6 +41,8 @@ async function resolveTarget({ jobStore, databases }: RunQueryDeps, job: Job, si
 
 /** Of one job, as the target sent them; more belongs into an export. */
 const maxResultBytes = 8 * 2 ** 30;
+/** Each has a result set of its own. */
+const maxStatements = 10_000;
 const endTimeoutMs = 10_000;
 
 /** Why the run was stopped from here; decides what its error means. */
@@ -134,6 +136,7 @@ async function stream({ job, session, writer, notices, progress, readOnly, signa
   for await (const event of events) {
     switch (event.type) {
       case 'statement':
+        if (event.index >= maxStatements) throw limit(`A script of more than ${maxStatements} statements`, event.index);
         statement = event;
         begun = false;
         break;
@@ -145,7 +148,7 @@ async function stream({ job, session, writer, notices, progress, readOnly, signa
         await writer.rows(event.rows);
         done.rows += event.rows.length;
         done.bytes += event.bytes;
-        if (done.bytes > maxResultBytes) throw tooLarge(statement.index);
+        if (done.bytes > maxResultBytes) throw limit(`Results of more than ${maxResultBytes} bytes`, statement.index);
         progress({ ...done });
         break;
       case 'notice':
@@ -161,8 +164,7 @@ async function stream({ job, session, writer, notices, progress, readOnly, signa
   }
 }
 
-const tooLarge = (statement: number) =>
-  new RunError({ code: 'LIMIT_EXCEEDED', message: `The results are larger than ${maxResultBytes} bytes`, statement });
+const limit = (message: string, statement: number) => new RunError({ code: 'LIMIT_EXCEEDED', message, statement });
 
 function outcomeOf(error: unknown, job: Job, stop: Stop | null): Outcome {
   const failed = (fault: JobError): Outcome => ({ status: 'failed', error: fault });

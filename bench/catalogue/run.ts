@@ -3,12 +3,13 @@
  * the whole of it, a page of 20 tables of one schema (page) and of all (db page).
  * `node bench/catalogue/run.ts [postgres URL of a superuser] [rounds]`; without a URL on a PostgreSQL of its own.
  */
-import pg from 'pg';
+import type pg from 'pg';
 import type { Catalog, Relation, RelationsWithin } from '../../src/engines/catalog.ts';
 import { createPostgresqlCatalog } from '../../src/engines/postgresql/catalog.ts';
-import startPostgres from '../../test/support/global.ts';
+import { median } from '../support/median.ts';
+import { serverOf } from '../support/server.ts';
 import { readAll, readPage } from './hand.ts';
-import { type Server, seeded } from './seed.ts';
+import { seeded } from './seed.ts';
 
 const sizes = [100, 1_000, 10_000];
 const pageSize = 20;
@@ -35,18 +36,6 @@ async function timed(run: () => Promise<unknown>): Promise<number> {
   const startedAt = performance.now();
   await run();
   return performance.now() - startedAt;
-}
-
-const median = (values: number[]) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!;
-
-async function serverOf(url: string | undefined): Promise<Server & { stop(): Promise<void> }> {
-  if (url) {
-    const { host, port, user, password } = new pg.Client({ connectionString: url });
-    return { host, port, user: user ?? 'postgres', password: password ?? '', stop: async () => {} };
-  }
-  let server: Server | undefined;
-  const stop = await startPostgres({ provide: (_key: string, value: Server) => (server = value) } as never);
-  return { ...server!, stop };
 }
 
 const [url, roundsText = '5'] = process.argv.slice(2);

@@ -10,8 +10,8 @@ export interface Proxy extends AsyncDisposable {
   cutAfter(bytes: number): void;
   /** From now on nothing passes, neither way, also on lines to come, and nobody is told. */
   blackhole(): void;
-  /** The same, as soon as a client says this. */
-  blackholeAt(text: string): void;
+  /** The same, as soon as a client says this; resolves then. */
+  blackholeAt(text: string): Promise<void>;
   /** The server's side ends as in order, while the client's stays open. */
   halfClose(): void;
   /** What the server says arrives in pieces of so many bytes. */
@@ -23,14 +23,17 @@ export async function openProxy(to: { host: string; port: number }): Promise<Pro
   let left = Number.POSITIVE_INFINITY;
   let piece = Number.POSITIVE_INFINITY;
   let silent = false;
-  let lastWords: string | null = null;
+  let lastWords: { text: string; said: () => void } | null = null;
 
   const server = createServer({ allowHalfOpen: true, noDelay: true }, (near) => {
     const far = connect({ port: to.port, host: to.host, allowHalfOpen: true });
     const line = { near, far };
     lines.add(line);
     near.on('data', (chunk) => {
-      if (lastWords !== null && chunk.includes(lastWords)) silent = true;
+      if (lastWords !== null && chunk.includes(lastWords.text)) {
+        silent = true;
+        lastWords.said();
+      }
       if (!silent) far.write(chunk);
     });
     far.on('data', (chunk) => {
@@ -70,9 +73,10 @@ export async function openProxy(to: { host: string; port: number }): Promise<Pro
     blackhole: () => {
       silent = true;
     },
-    blackholeAt: (text) => {
-      lastWords = text;
-    },
+    blackholeAt: (text) =>
+      new Promise((resolve) => {
+        lastWords = { text, said: resolve };
+      }),
     halfClose: () => {
       for (const { near } of lines) near.end();
     },

@@ -1,6 +1,8 @@
 /** Stops what a session runs, from outside: by the protocol's CancelRequest, or by ending its backend. */
+import pg from 'pg';
 import type { OpenOptions, SessionIdentity, Target } from '../engine.ts';
 import { type ConnectDeps, type Connection, connect } from './connect.ts';
+import { connectFailure } from './errors.ts';
 import { openTransport } from './transport.ts';
 
 const cancelTimeoutMs = 5_000;
@@ -37,7 +39,7 @@ export async function requestCancel(
 
 /**
  * Ends the session of that identity; no-op when it is gone, also when its pid now belongs to another.
- * @throws AppError CONNECTION_FAILED, also where the user may not end it
+ * @throws AppError CONNECTION_FAILED, also where the user may not end it; the signal's reason when it aborts
  */
 export async function terminate(
   deps: ConnectDeps,
@@ -55,6 +57,13 @@ export async function terminate(
         WHERE backend_start = $2::timestamptz`,
       [sessionId, startedAt],
     );
+  } catch (cause) {
+    options.signal.throwIfAborted();
+    throw connectFailure(target, 'DATABASE', 'The server did not end the session', {
+      hint: 'Ask as the role that the session is of, or as a member of pg_signal_backend.',
+      sqlState: cause instanceof pg.DatabaseError ? cause.code : undefined,
+      cause,
+    });
   } finally {
     options.signal.removeEventListener('abort', onAbort);
   }

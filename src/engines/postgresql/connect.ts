@@ -161,11 +161,14 @@ function refuseInsecureAuthentication(target: Target, wire: Wire): void {
   }
 }
 
+const usedParameters: ReadonlySet<string> = new Set(['server_version', 'is_superuser']);
+
 /** What the server reports of itself. Ends the session when it would no longer speak UTF-8: text could not be read. */
 function watchParameters(wire: Wire): ReadonlyMap<string, string> {
   const parameters = new Map<string, string>();
   wire.on('parameterStatus', ({ parameterName, parameterValue }: { parameterName: string; parameterValue: string }) => {
-    parameters.set(parameterName, parameterValue);
+    // These alone: a server that means ill would fill the memory with names.
+    if (usedParameters.has(parameterName)) parameters.set(parameterName, parameterValue);
     if (parameterName === 'client_encoding' && parameterValue !== 'UTF8') {
       const hint = 'Leave the setting alone: text is always UTF-8 here.';
       wire.stream.destroy(new RunError({ code: 'SQL_ERROR', message: 'client_encoding stays UTF8', hint }));

@@ -205,10 +205,10 @@ describe('on a line that is dead', () => {
   test('so is a question of ours about the columns', async () => {
     const { proxy, session } = await openBehindProxy();
     const controller = signal();
-    proxy.blackholeAt('pg_attribute');
+    const silent = proxy.blackholeAt('pg_attribute');
     const running = collect(session, 'select * from item', { signal: controller.signal });
     running.catch(() => {}); // looked at below
-    await until(async () => (await backend(session))?.state === 'idle in transaction');
+    await silent;
     controller.abort();
     expect((await faultOf(running)).code).toBe('CANCELLED');
     expect(session.closed.aborted).toBe(true);
@@ -267,6 +267,20 @@ describe('an identity', () => {
     await postgresql().terminate(target, { ...session.identity, sessionId: '2147483647' }, { signal: signalOf() });
     await works(session);
     expect(session.closed.aborted).toBe(false);
+  });
+
+  test('is not ended by a role that may see it and no more', async () => {
+    const session = await open();
+    const role = `watcher_${database.database}`;
+    await database.client.query(`CREATE ROLE ${role} LOGIN PASSWORD 'secret' IN ROLE pg_read_all_stats`);
+    const watcher = { ...target, user: role, password: 'secret' };
+    const ending = postgresql().terminate(watcher, session.identity, { signal: signalOf() });
+    await expect(ending).rejects.toMatchObject({
+      code: 'CONNECTION_FAILED',
+      details: { reason: 'DATABASE', sqlState: '42501', hint: expect.stringContaining('pg_signal_backend') },
+    });
+    await works(session);
+    await database.client.query(`DROP ROLE ${role}`);
   });
 
   test('cannot be ended where the server cannot be reached', async () => {

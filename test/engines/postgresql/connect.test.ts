@@ -214,6 +214,29 @@ describe('a session that cannot be opened names the stage', () => {
   });
 });
 
+describe('a server that means ill', () => {
+  const row = (...cells: string[]) =>
+    message('D', Buffer.from([0, cells.length]), ...cells.flatMap((cell) => [cell.length, Buffer.from(cell)]));
+  const ready = message('Z', Buffer.from('I'));
+  const opened = Buffer.concat([welcome, message('K', 1, 2), ready]);
+
+  test.each<[string, (Buffer | string | null)[]]>([
+    ['gives rows that nobody asked for', [noTls, Buffer.concat([welcome, row('a'), ready])]],
+    ['is ready before it has asked who is there', [noTls, ready]],
+    ['answers the first question with nothing', [noTls, opened, ready]],
+    ['answers the first question with a row of another shape', [noTls, opened, Buffer.concat([row('a'), ready])]],
+    ['offers no way to prove a password that it knows', [noTls, message('R', 10, 'SCRAM-UNKNOWN', '')]],
+    ['goes on with a proof that nobody began', [noTls, message('R', 11, Buffer.from('r=a,s=b,i=1'))]],
+    ['wants a proof that takes an hour', [noTls, ask.scram, message('R', 11, Buffer.from('r=x,s=YQ==,i=2147483647'))]],
+    ['asks for data at the start', [noTls, opened, message('G', Buffer.from([0, 0, 0]))]],
+    ['says an error without any field', [noTls, message('E', Buffer.from([0]))]],
+  ])('and %s ends its own session alone', async (_, answers) => {
+    const { port } = await startFake(...answers);
+    expect(await failureOf({ port }, 1_000)).toMatchObject({ code: 'CONNECTION_FAILED' });
+    expect(rowsOf(await collect(await open(target), 'select 1'))).toEqual([[1]]);
+  });
+});
+
 describe('a password', () => {
   const secret = 'canary-of-the-password';
 

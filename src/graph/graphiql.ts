@@ -28,21 +28,26 @@ export const graphiqlPolicy = [
   "frame-ancestors 'none'",
 ].join('; ');
 
+/**
+ * A tab moves by a transform that GraphiQL applies to the focused one only. At its first click that is a stale one of
+ * the page's load: the tab is away before the button is up, and the click is lost.
+ */
+const tabStyle = '<style>.graphiql-tab.graphiql-tab { transform: none !important }</style>';
+
 /** @returns the page, the same at every call */
 export function createGraphiql(tabs: readonly GraphiqlTab[]): () => Promise<StaticPage> {
   let page: Promise<StaticPage> | null = null;
   async function render(): Promise<StaticPage> {
     // 9 MB of script: not read before somebody opens the page.
     const { renderGraphiQL } = await import('@graphql-yoga/render-graphiql');
-    const html = Buffer.from(
-      renderGraphiQL({
-        title: 'Quarry',
-        subscriptionsProtocol: 'WS',
-        defaultTabs: [...tabs],
-        shouldPersistHeaders: true,
-        defaultHeaders: '{}',
-      } as never),
-    );
+    const page = renderGraphiQL({
+      title: 'Quarry',
+      subscriptionsProtocol: 'WS',
+      defaultTabs: [...tabs],
+      shouldPersistHeaders: true,
+      defaultHeaders: '{}',
+    } as never);
+    const html = Buffer.from(page.replace('</head>', `${tabStyle}</head>`));
     return {
       html,
       gzipped: await promisify(gzip)(html),

@@ -1,0 +1,706 @@
+/** A walk of the whole schema as people who may not see what somebody else made: TEN-1, for every root field and every kind of node. */
+import {
+  buildClientSchema,
+  type GraphQLInputType,
+  type GraphQLObjectType,
+  type GraphQLSchema,
+  getIntrospectionQuery,
+  getNamedType,
+  type IntrospectionQuery,
+  isInputObjectType,
+  isInterfaceType,
+  isLeafType,
+  isObjectType,
+  isRequiredArgument,
+} from 'graphql';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { decodeId, encodeId, uuidv7 } from '../../src/lib/ids.ts';
+import { createAnalyst } from '../acceptance/support.ts';
+import { createTestDatabase, type TestDatabase } from '../support/databases.ts';
+import { CancelDocument } from '../support/operations.ts';
+import { type Account, type Answer, type Quarry, startQuarry } from '../support/server.ts';
+import { openSocket } from '../support/socket.ts';
+
+const rowKinds = ['User', 'Session', 'Project', 'ProjectMember', 'Database', 'Job', 'ResultSet'] as const;
+const catalogKinds = ['Schema', 'Table', 'Column', 'Index', 'ForeignKey', 'EnumType', 'Function'] as const;
+const kinds = [...rowKinds, ...catalogKinds] as const;
+type Kind = (typeof kinds)[number];
+
+const strangers = ['stranger', 'anonymous'] as const;
+const members = ['viewer', 'editor'] as const;
+const others = [...strangers, ...members] as const;
+const callers = ['owner', 'administrator', ...others] as const;
+type Caller = (typeof callers)[number];
+type Other = (typeof others)[number];
+
+/** What the operations are given: one id of each kind, and an address. */
+type Things = Record<Kind | 'email', string>;
+
+/** In the name of everything that the owner made, and of nothing else. */
+const mark = 'ptarmigan';
+const fixture = `
+  CREATE TYPE ${mark}_mood AS ENUM ('calm', 'loud');
+  CREATE TABLE ${mark}_birds (bird_id int CONSTRAINT ${mark}_key PRIMARY KEY, mood ${mark}_mood);
+  CREATE TABLE ${mark}_eggs (egg_id int, laid_by int CONSTRAINT ${mark}_laid REFERENCES ${mark}_birds);
+  CREATE FUNCTION ${mark}_count(at_least int) RETURNS bigint LANGUAGE sql AS 'SELECT count(*) FROM ${mark}_birds';
+  INSERT INTO ${mark}_birds VALUES (1, 'calm');
+`;
+
+let quarry: Quarry;
+let schema: GraphQLSchema;
+let target: TestDatabase;
+let people: Record<Exclude<Caller, 'anonymous'>, Account>;
+let things: Things;
+let strangersDatabase: string;
+
+const askerOf = (caller: Caller) => (caller === 'anonymous' ? {} : people[caller]);
+
+async function askAs(caller: Caller, query: string, variables: Record<string, unknown> = {}): Promise<Answer<unknown>> {
+  return quarry.execute<unknown, Record<string, unknown>>(query, variables, askerOf(caller));
+}
+
+/** @throws Error for an answer with errors */
+async function make<Data>(query: string, variables: Record<string, unknown>): Promise<Data> {
+  const { data, errors } = await askAs('owner', query, variables);
+  if (errors) throw new Error(JSON.stringify(errors));
+  return data as Data;
+}
+
+beforeAll(async () => {
+  [quarry, target] = await Promise.all([startQuarry(), createTestDatabase()]);
+  // The first account of all is the administrator.
+  const administrator = await quarry.register();
+  const [owner, stranger, viewer, editor] = await Promise.all([
+    quarry.register(`${mark}@example.com`),
+    quarry.register(),
+    quarry.register(),
+    quarry.register(),
+  ]);
+  people = { administrator, owner, stranger, viewer, editor };
+  const introspection = await askAs('administrator', getIntrospectionQuery());
+  schema = buildClientSchema(introspection.data as IntrospectionQuery);
+  strangersDatabase = await createAnalyst({ quarry, account: stranger }).host('mine');
+  things = await everythingOf(owner);
+});
+
+afterAll(async () => {
+  await quarry?.[Symbol.asyncDispose]();
+  await target?.[Symbol.asyncDispose]();
+});
+
+interface Made {
+  viewer: { sessions: { id: string }[] };
+  job: { result: { id: string } };
+  database: {
+    schema: { id: string; enums: { id: string }[]; functions: { nodes: { id: string }[] } };
+    eggs: { column: { id: string }; foreignKeys: { id: string }[] };
+    birds: { id: string; indexes: { id: string }[] };
+  };
+}
+
+/** One of every kind, made by its owner; the others are members of its project. */
+async function everythingOf(owner: Account): Promise<Things> {
+  const { createProject } = await make<{ createProject: { project: { id: string; members: { id: string }[] } } }>(
+    `mutation { createProject(input: { name: "${mark}", description: "${mark}" }) { project { id members { id } } } }`,
+    {},
+  );
+  const { project } = createProject;
+  for (const role of members) {
+    await make('mutation ($input: AddMemberInput!) { addMember(input: $input) { member { id } } }', {
+      input: { projectId: project.id, email: people[role].email, role: role.toUpperCase() },
+    });
+  }
+  const { createHostedDatabase } = await make<{ createHostedDatabase: { database: { id: string } } }>(
+    'mutation ($input: CreateHostedDatabaseInput!) { createHostedDatabase(input: $input) { database { id } } }',
+    { input: { name: mark, template: 'EMPTY', projectId: project.id } },
+  );
+  const Database = createHostedDatabase.database.id;
+  const analyst = createAnalyst({ quarry, account: owner });
+  await analyst.rows(Database, fixture);
+  const { id: Job } = await analyst.run(Database, `SELECT '${mark}' AS ${mark}`);
+  const made = await make<Made>(
+    `query ($job: ID!, $database: ID!) {
+      viewer { sessions { id } }
+      job(id: $job) { result(index: 0) { id } }
+      database(id: $database) {
+        schema(name: "public") { id enums { id } functions(first: 1) { nodes { id } } }
+        birds: table(name: "${mark}_birds") { id indexes { id } }
+        eggs: table(name: "${mark}_eggs") { column(name: "laid_by") { id } foreignKeys { id } }
+      }
+    }`,
+    { job: Job, database: Database },
+  );
+  const { schema: inSchema, birds, eggs } = made.database;
+  return {
+    email: owner.email,
+    User: owner.user.id,
+    Session: made.viewer.sessions[0]!.id,
+    Project: project.id,
+    ProjectMember: project.members[0]!.id,
+    Database,
+    Job,
+    ResultSet: made.job.result.id,
+    Schema: inSchema.id,
+    Table: birds.id,
+    Column: eggs.column.id,
+    Index: birds.indexes[0]!.id,
+    ForeignKey: eggs.foreignKeys[0]!.id,
+    EnumType: inSchema.enums[0]!.id,
+    Function: inSchema.functions.nodes[0]!.id,
+  };
+}
+
+const partsOf = (id: string): string[] => decodeId(id)!.parts;
+
+/** Ids of the same shape and the same names, of things that never were. */
+function neverMade(): Things {
+  const made = kinds.map((kind) => [kind, encodeId(kind, uuidv7(), ...partsOf(things[kind]).slice(1))]);
+  return { ...Object.fromEntries(made), email: 'nobody@example.com' } as Things;
+}
+
+/** What of the owner is in an answer: a name, an id, or what is inside of an id. */
+function tracesIn(answer: unknown): string[] {
+  const text = JSON.stringify(answer);
+  const ids = kinds.flatMap((kind) => [things[kind], partsOf(things[kind])[0]!]);
+  return [mark, ...ids].filter((secret) => text.includes(secret));
+}
+
+/**
+ * seen: something of the owner's is in the answer. nothing: an answer without errors that is the same for what never
+ * was. own: an answer without errors and without anything of the owner's. A code: that of the error.
+ */
+type Outcome = 'seen' | 'nothing' | 'own' | (string & {});
+type Outcomes = Record<Other, Outcome>;
+
+const shared = (stranger: Outcome, viewer: Outcome, editor: Outcome, anonymous: Outcome): Outcomes => ({
+  stranger,
+  viewer,
+  editor,
+  anonymous,
+});
+const lookedUp = shared('nothing', 'seen', 'seen', 'UNAUTHENTICATED');
+const edited = shared('NOT_FOUND', 'FORBIDDEN', 'seen', 'UNAUTHENTICATED');
+const managed = shared('NOT_FOUND', 'FORBIDDEN', 'FORBIDDEN', 'UNAUTHENTICATED');
+const personal = shared('NOT_FOUND', 'NOT_FOUND', 'NOT_FOUND', 'UNAUTHENTICATED');
+const signedIn = shared('own', 'own', 'own', 'UNAUTHENTICATED');
+const everybody = (outcome: Outcome) => shared(outcome, outcome, outcome, outcome);
+
+interface Call {
+  /** Beside the name of the field, where it is called in more than one way. */
+  how?: string;
+  field: `${'Query' | 'Mutation' | 'Subscription'}.${string}`;
+  /** Under the names of the field's arguments. */
+  variables?: (things: Things) => Record<string, unknown>;
+  /** Of the answer; absent for what has no fields. */
+  selection: string;
+  answers: Outcomes;
+}
+
+const connection = () => {
+  const { host, port, user, password, database } = target;
+  return { host, port, user, password, database };
+};
+const input = (fields: (things: Things) => Record<string, unknown>) => (of: Things) => ({ input: fields(of) });
+const inDatabase = '{ totalCount nodes { id } }';
+
+const calls: Call[] = [
+  { field: 'Query.server', selection: '{ name version startedAt }', answers: everybody('own') },
+  { field: 'Query.viewer', selection: '{ id email sessions { id } }', answers: everybody('own') },
+  {
+    field: 'Query.node',
+    variables: ({ Database: id }) => ({ id }),
+    selection: '{ __typename id }',
+    answers: { ...lookedUp, anonymous: 'nothing' },
+  },
+  {
+    field: 'Query.nodes',
+    variables: (of) => ({ ids: kinds.map((kind) => of[kind]) }),
+    selection: '{ __typename id }',
+    answers: { ...lookedUp, anonymous: 'nothing' },
+  },
+  {
+    field: 'Query.database',
+    variables: ({ Database: id }) => ({ id }),
+    selection: '{ id name connection { host } }',
+    answers: lookedUp,
+  },
+  { field: 'Query.databases', selection: inDatabase, answers: { ...lookedUp, stranger: 'own' } },
+  {
+    how: 'of a project',
+    field: 'Query.databases',
+    variables: ({ Project: projectId }) => ({ projectId }),
+    selection: inDatabase,
+    answers: lookedUp,
+  },
+  {
+    how: 'by name',
+    field: 'Query.databases',
+    variables: () => ({ search: mark.slice(0, -1) }),
+    selection: inDatabase,
+    answers: { ...lookedUp, stranger: 'own' },
+  },
+  {
+    field: 'Query.projects',
+    selection: '{ totalCount nodes { id name members { id user { email } } databases { nodes { id } } } }',
+    answers: { ...lookedUp, stranger: 'own' },
+  },
+  {
+    field: 'Query.job',
+    variables: ({ Job: id }) => ({ id }),
+    selection: '{ id sql result(index: 0) { id } }',
+    answers: { ...everybody('nothing'), anonymous: 'UNAUTHENTICATED' },
+  },
+  { field: 'Query.jobs', selection: '{ totalCount nodes { id sql } }', answers: signedIn },
+  {
+    how: 'of a user',
+    field: 'Query.jobs',
+    variables: ({ User: ownerId }) => ({ ownerId }),
+    selection: '{ totalCount nodes { id sql } }',
+    answers: { ...everybody('FORBIDDEN'), anonymous: 'UNAUTHENTICATED' },
+  },
+  {
+    how: 'of a database',
+    field: 'Query.jobs',
+    variables: ({ Database: databaseId }) => ({ databaseId }),
+    selection: '{ totalCount nodes { id sql } }',
+    answers: { ...signedIn, stranger: 'nothing' },
+  },
+
+  {
+    field: 'Mutation.register',
+    variables: input(() => ({ email: `${mark}@example.com`, password: 'correct horse battery' })),
+    selection: '{ auth { user { id } } }',
+    answers: everybody('CONFLICT'),
+  },
+  {
+    field: 'Mutation.login',
+    variables: input(({ email }) => ({ email, password: 'not what it is' })),
+    selection: '{ accessToken user { id } }',
+    answers: everybody('UNAUTHENTICATED'),
+  },
+  {
+    field: 'Mutation.refreshSession',
+    variables: input(({ Session: refreshToken }) => ({ refreshToken })),
+    selection: '{ accessToken user { id } }',
+    answers: everybody('UNAUTHENTICATED'),
+  },
+  {
+    field: 'Mutation.logout',
+    variables: input(({ Session: sessionId }) => ({ sessionId })),
+    selection: '{ ok }',
+    answers: personal,
+  },
+  {
+    field: 'Mutation.updateSettings',
+    variables: input(() => ({ maxRows: null })),
+    selection: '{ user { id settings { maxRows } } }',
+    answers: signedIn,
+  },
+  {
+    field: 'Mutation.createProject',
+    variables: input(() => ({ name: 'mine' })),
+    selection: '{ project { id members { id } } }',
+    answers: signedIn,
+  },
+  {
+    field: 'Mutation.updateProject',
+    variables: input(({ Project: id }) => ({ id, description: mark })),
+    selection: '{ project { id description } }',
+    answers: edited,
+  },
+  {
+    field: 'Mutation.deleteProject',
+    variables: input(({ Project: id }) => ({ id })),
+    selection: '{ deletedProjectId }',
+    answers: managed,
+  },
+  {
+    field: 'Mutation.addMember',
+    variables: input(({ Project: projectId, email }) => ({ projectId, email, role: 'OWNER' })),
+    selection: '{ member { id user { email } } }',
+    answers: managed,
+  },
+  {
+    field: 'Mutation.updateMember',
+    variables: input(({ ProjectMember: id }) => ({ id, role: 'VIEWER' })),
+    selection: '{ member { id user { email } } }',
+    answers: managed,
+  },
+  {
+    field: 'Mutation.removeMember',
+    variables: input(({ ProjectMember: id }) => ({ id })),
+    selection: '{ deletedMemberId project { id } }',
+    answers: managed,
+  },
+  {
+    field: 'Mutation.testConnection',
+    variables: input(() => ({ connection: connection() })),
+    selection: '{ report { ok } }',
+    answers: signedIn,
+  },
+  {
+    field: 'Mutation.connectDatabase',
+    variables: input(({ Project: projectId }) => ({ projectId, name: 'another', connection: connection() })),
+    selection: '{ database { id project { id } } }',
+    answers: edited,
+  },
+  {
+    field: 'Mutation.createHostedDatabase',
+    variables: input(({ Project: projectId }) => ({ projectId, name: 'another' })),
+    selection: '{ database { id project { id } } }',
+    answers: edited,
+  },
+  {
+    field: 'Mutation.updateDatabase',
+    variables: input(({ Database: id, Project: projectId }) => ({ id, projectId, name: 'taken', readOnly: true })),
+    selection: '{ database { id name project { id } } }',
+    answers: managed,
+  },
+  {
+    field: 'Mutation.disconnectDatabase',
+    variables: input(({ Database: id }) => ({ id, drop: true })),
+    selection: '{ deletedDatabaseId }',
+    answers: managed,
+  },
+  {
+    field: 'Mutation.submitQuery',
+    variables: input(({ Database: databaseId }) => ({ target: { databaseId }, sql: 'SELECT 1' })),
+    selection: '{ job { id database { id } } }',
+    answers: { ...lookedUp, stranger: 'NOT_FOUND' },
+  },
+  {
+    field: 'Mutation.cancelJob',
+    variables: input(({ Job: id }) => ({ id })),
+    selection: '{ job { id sql } }',
+    answers: personal,
+  },
+
+  {
+    field: 'Subscription.jobUpdated',
+    variables: ({ Job: id }) => ({ id }),
+    selection: '{ id sql }',
+    answers: personal,
+  },
+  {
+    // A stream that stays silent has no answer to compare: what comes over it has a test of its own below.
+    field: 'Subscription.jobEvents',
+    variables: ({ Database: databaseId }) => ({ databaseId }),
+    selection: '{ position job { id sql } }',
+    answers: shared('silent', 'silent', 'silent', 'UNAUTHENTICATED'),
+  },
+];
+
+const rootTypes = (): GraphQLObjectType[] =>
+  [schema.getQueryType(), schema.getMutationType(), schema.getSubscriptionType()].filter((type) => type != null);
+
+function documentOf({ field, selection }: Call, variables: Record<string, unknown>): string {
+  const [root = '', name = ''] = field.split('.');
+  const args = (schema.getType(root) as GraphQLObjectType).getFields()[name]!.args;
+  const given = args.filter((arg) => arg.name in variables);
+  const list = (write: (arg: (typeof args)[number]) => string) => (given.length ? `(${given.map(write).join()})` : '');
+  const declared = list((arg) => `$${arg.name}: ${arg.type}`);
+  return `${root.toLowerCase()} ${declared} { ${name} ${list((arg) => `${arg.name}: $${arg.name}`)} ${selection} }`;
+}
+
+type Told = Pick<Answer<unknown>, 'data' | 'errors'> & { status?: number };
+
+/** What a caller is told; of a subscription the first that comes. */
+async function tell(caller: Caller, call: Call, of: Things): Promise<Told> {
+  const variables = call.variables?.(of) ?? {};
+  const document = documentOf(call, variables);
+  if (!call.field.startsWith('Subscription')) {
+    const { status, data, errors } = await askAs(caller, document, variables);
+    return { status, data, errors };
+  }
+  using socket = await openSocket(quarry.wsUrl);
+  await socket.init(caller === 'anonymous' ? undefined : people[caller].token);
+  socket.subscribe('1', document, { variables });
+  const { type, payload } = await socket.next();
+  return type === 'next' ? payload : { data: null, errors: payload };
+}
+
+/** The paths of the ids that a field is given. */
+function idsIn(name: string, type: GraphQLInputType, within: readonly unknown[] = []): string[] {
+  const named = getNamedType(type);
+  if (named.name === 'ID') return [name];
+  if (!isInputObjectType(named) || within.includes(named)) return [];
+  const fields = Object.values(named.getFields());
+  return fields.flatMap((field) => idsIn(`${name}.${field.name}`, field.type, [...within, named]));
+}
+
+const isGiven = (variables: Record<string, unknown>, path: string): boolean =>
+  path.split('.').reduce<unknown>((value, key) => (value as Record<string, unknown> | undefined)?.[key], variables) !==
+  undefined;
+
+describe('nothing is left out:', () => {
+  test('every root field is called, and with every id that it takes', () => {
+    const called = (field: string, path: string) =>
+      calls.some((call) => call.field === field && isGiven(call.variables?.(things) ?? {}, path));
+    const open = rootTypes().flatMap((root) =>
+      Object.values(root.getFields()).flatMap(({ name, args }) => {
+        const field = `${root.name}.${name}`;
+        if (!calls.some((call) => call.field === field)) return [field];
+        const ids = args.flatMap((arg) => idsIn(arg.name, arg.type));
+        return ids.filter((path) => !called(field, path)).map((path) => `${field}(${path})`);
+      }),
+    );
+    expect(open).toEqual([]);
+  });
+
+  test('no field below the root takes an id', () => {
+    const roots = rootTypes();
+    const below = Object.values(schema.getTypeMap()).filter((type) => isObjectType(type) && !roots.includes(type));
+    const taking = (below as GraphQLObjectType[]).flatMap((type) =>
+      Object.values(type.getFields())
+        .filter(({ args }) => args.some((arg) => idsIn(arg.name, arg.type).length > 0))
+        .map(({ name }) => `${type.name}.${name}`),
+    );
+    expect(taking).toEqual([]);
+  });
+
+  test('there is something of every kind of node', () => {
+    const node = schema.getType('Node');
+    if (!isInterfaceType(node)) throw new Error('Node is no interface');
+    expect(schema.getPossibleTypes(node).map(({ name }) => name)).toHaveLength(kinds.length);
+    expect(schema.getPossibleTypes(node).map(({ name }) => name)).toEqual(expect.arrayContaining([...kinds]));
+    expect(kinds.map((kind) => decodeId(things[kind])?.kind)).toEqual([...kinds]);
+  });
+});
+
+const named = calls.map((call) => [[call.field, call.how].filter(Boolean).join(' '), call] as const);
+
+describe.each(named)('%s', (_name, call) => {
+  test.each(others.filter((other) => call.answers[other] !== 'silent'))('as %s', async (other) => {
+    const outcome = call.answers[other];
+    const told = await tell(other, call, things);
+    expect(told.status ?? 0).toBeLessThan(500);
+    if (outcome === 'seen') {
+      expect(told.errors).toBeUndefined();
+      expect(tracesIn(told)).not.toEqual([]);
+      return;
+    }
+    expect(tracesIn(told)).toEqual([]);
+    if (outcome === 'own' || outcome === 'nothing') expect(told.errors).toBeUndefined();
+    else expect(told.errors?.map(({ extensions }) => extensions.code)).toEqual([outcome]);
+    // Members know that the thing is there; for everybody else it might as well not be.
+    const known = outcome === 'FORBIDDEN' && call.answers.stranger !== 'FORBIDDEN';
+    if (!known && outcome !== 'own' && outcome !== 'CONFLICT') {
+      expect(told).toEqual(await tell(other, call, neverMade()));
+    }
+  });
+});
+
+describe('a stream of events', () => {
+  test.each([
+    ['stranger', 'own'],
+    ['viewer', 'shared'],
+    ['editor', 'shared'],
+  ] as const)('shows the %s no job of another one', async (caller, place) => {
+    const account = people[caller];
+    const analyst = createAnalyst({ quarry, account });
+    // Not ended until it is cancelled: it is in what the stream begins with.
+    const own = await analyst.submit(place === 'own' ? strangersDatabase : things.Database, 'SELECT pg_sleep(600)');
+    using socket = await openSocket(quarry.wsUrl);
+    await socket.init(account.token);
+    const events = 'subscription ($databaseId: ID) { jobEvents(databaseId: $databaseId) { job { id status } } }';
+    socket.subscribe('there', events, { variables: { databaseId: things.Database } });
+    socket.subscribe('all', events);
+    const told: { id: string | undefined; job: string }[] = [];
+    async function until(status: RegExp): Promise<void> {
+      for (;;) {
+        const { id, payload } = await socket.next();
+        const { job } = payload.data.jobEvents;
+        told.push({ id, job: job.id });
+        if (id === 'all' && job.id === own && status.test(job.status)) return;
+      }
+    }
+    await until(/./);
+    await createAnalyst({ quarry, account: people.owner }).run(things.Database, `SELECT '${mark}'`);
+    await quarry.ask(CancelDocument, { input: { id: own } }, account);
+    await until(/CANCELLED/);
+    expect(new Set(told.map(({ job }) => job))).toEqual(new Set([own]));
+    if (place === 'own') expect(told.filter(({ id }) => id === 'there')).toEqual([]);
+  });
+});
+
+describe('what is one’s own', () => {
+  test('does not go into a project of somebody else, which might as well not be', async () => {
+    const move = 'mutation ($input: UpdateDatabaseInput!) { updateDatabase(input: $input) { database { id } } }';
+    const into = async (projectId: string) => {
+      const { status, data, errors } = await askAs('stranger', move, { input: { id: strangersDatabase, projectId } });
+      return { status, data, errors };
+    };
+    const told = await into(things.Project);
+    expect(told.errors?.[0]?.extensions.code).toBe('NOT_FOUND');
+    expect(told).toEqual(await into(neverMade().Project));
+  });
+
+  test('leads nobody to others', async () => {
+    const { data, errors } = await askAs(
+      'stranger',
+      `{
+        viewer { id email sessions { id userAgent } }
+        projects(first: 100) { nodes { members { user { id email sessions { id } } } } }
+        databases(first: 100) { nodes { id name owner { id } serverDatabases roles { name } } }
+        jobs(first: 100) { nodes { sql owner { id } database { id } } }
+      }`,
+    );
+    expect(errors).toBeUndefined();
+    expect(tracesIn(data)).toEqual([]);
+  });
+});
+
+/** Who sees what the owner made. */
+const audience: Record<Kind, readonly Caller[]> = {
+  User: ['owner', 'administrator', ...members],
+  Session: ['owner', 'administrator'],
+  Job: ['owner', 'administrator'],
+  ResultSet: ['owner', 'administrator'],
+  Project: ['owner', ...members],
+  ProjectMember: ['owner', ...members],
+  Database: ['owner', ...members],
+  Schema: ['owner', ...members],
+  Table: ['owner', ...members],
+  Column: ['owner', ...members],
+  Index: ['owner', ...members],
+  ForeignKey: ['owner', ...members],
+  EnumType: ['owner', ...members],
+  Function: ['owner', ...members],
+};
+
+/** Every value of a type that can be had without an argument. */
+function valuesOf(kind: Kind): string {
+  const fields = Object.values((schema.getType(kind) as GraphQLObjectType).getFields());
+  const plain = fields.filter(({ type, args }) => isLeafType(getNamedType(type)) && !args.some(isRequiredArgument));
+  return plain.map(({ name }) => name).join(' ');
+}
+
+describe.each(callers)('node(id) as %s', (caller) => {
+  test.each(kinds)('of %s', async (kind) => {
+    const query = `query ($id: ID!) { node(id: $id) { __typename id ... on ${kind} { ${valuesOf(kind)} } } }`;
+    const nothing = { status: 200, data: { node: null }, errors: undefined };
+    expect(await askAs(caller, query, { id: neverMade()[kind] })).toMatchObject(nothing);
+    const answer = await askAs(caller, query, { id: things[kind] });
+    if (audience[kind].includes(caller)) {
+      expect(answer.errors).toBeUndefined();
+      expect(answer.data).toMatchObject({ node: { __typename: kind, id: things[kind] } });
+    } else {
+      expect(answer).toMatchObject(nothing);
+    }
+  });
+
+  test('with the kind of another one, or with parts of another one, is null', async () => {
+    expect(await found(caller, [...swapped(), ...crossed()])).toEqual([]);
+  });
+
+  test('with more parts than it has shows nobody what he does not see', async () => {
+    const hidden = rowKinds.filter((kind) => !audience[kind].includes(caller));
+    expect(await found(caller, surplus(hidden))).toEqual([]);
+    expect(await found(caller, surplus(catalogKinds))).toEqual([]);
+  });
+
+  test('of garbage is null', async () => {
+    for (const id of garbage()) {
+      const { status, data, errors } = await askAs(caller, 'query ($id: ID!) { node(id: $id) { id } }', { id });
+      expect({ id, status, data, errors }).toEqual({ id, status: 200, data: { node: null }, errors: undefined });
+    }
+    expect(await found(caller, garbage())).toEqual([]);
+  });
+});
+
+/** Those of the ids that lead somewhere. @throws Error for an answer with errors */
+async function found(caller: Caller, ids: readonly string[]): Promise<unknown[]> {
+  const leading: unknown[] = [];
+  for (let start = 0; start < ids.length; start += 100) {
+    const page = ids.slice(start, start + 100);
+    const { data, errors } = await askAs(caller, 'query ($ids: [ID!]!) { nodes(ids: $ids) { __typename } }', {
+      ids: page,
+    });
+    if (errors) throw new Error(JSON.stringify(errors));
+    const { nodes } = data as { nodes: (object | null)[] };
+    leading.push(...nodes.flatMap((node, i) => (node ? [{ node, id: decodeId(page[i]!) }] : [])));
+  }
+  return leading;
+}
+
+const isRow = (kind: Kind): boolean => rowKinds.some((row) => row === kind);
+const pairs = kinds.flatMap((kind) => kinds.filter((other) => other !== kind).map((other) => [kind, other] as const));
+
+/** The parts of one kind behind the name of another one. */
+const swapped = (): string[] =>
+  pairs
+    .filter(([kind, other]) => isRow(kind) || !isRow(other))
+    .map(([kind, other]) => encodeId(other, ...partsOf(things[kind])));
+
+/** What one kind begins with before the names of another one. */
+const crossed = (): string[] =>
+  pairs
+    .map(([kind, other]) => [kind, partsOf(things[other])[0]!, ...partsOf(things[kind]).slice(1)] as const)
+    // All names in one database belong together.
+    .filter(([kind, first]) => first !== partsOf(things[kind])[0])
+    .map((parts) => encodeId(...parts));
+
+/** Whole ids with something of every other kind behind them. */
+const surplus = (of: readonly Kind[]): string[] =>
+  pairs
+    .filter(([kind]) => of.includes(kind))
+    .map(([kind, other]) => encodeId(kind, ...partsOf(things[kind]), ...partsOf(things[other])));
+
+const base64url = (text: string): string => Buffer.from(text).toString('base64url');
+
+function garbage(): string[] {
+  const [uuid = ''] = partsOf(things.Database);
+  return [
+    '',
+    ' ',
+    '-1',
+    '0',
+    '9'.repeat(400),
+    'null',
+    '💥',
+    '\0',
+    "' OR 1=1 --",
+    'x'.repeat(10_000),
+    uuid,
+    base64url('x'.repeat(6_000)),
+    ...['', '[', '{}', '[]', 'null', '1', '"Database"', '["Database"]', '["Database",null]', '["Database",1]'].map(
+      base64url,
+    ),
+    base64url(`{"0":"Database","1":"${uuid}","length":2}`),
+    base64url(`["Database",["${uuid}"]]`),
+    base64url(`[ "Database", "${uuid}" ]`),
+    base64url(`["Table","${uuid}","public","\\ud800"]`),
+    ...['__proto__', 'constructor', 'toString', 'Query', 'Node', 'database', ''].map((kind) => encodeId(kind, uuid)),
+    ...rowKinds.flatMap((kind) => ['', 'x', uuid.toUpperCase(), `${uuid}'`].map((part) => encodeId(kind, part))),
+    ...catalogKinds.flatMap((kind) => [
+      encodeId(kind, uuid),
+      encodeId(kind, 'x', 'public'),
+      encodeId(kind, '', '', ''),
+    ]),
+    ...catalogKinds.map((kind) => encodeId(kind, ...partsOf(things[kind]).slice(0, -1), `${mark}\0`)),
+    ...catalogKinds.map((kind) => encodeId(kind, ...partsOf(things[kind]).slice(0, -1), 'x'.repeat(5_000))),
+    ` ${things.Database}`,
+    `${things.Database}=`,
+    things.Database.slice(0, -1),
+    things.Database.toLowerCase(),
+  ];
+}
+
+describe('garbage in place of every id', () => {
+  const taking = named.filter(([, { variables, answers }]) => variables && answers.stranger !== 'own');
+
+  test.each(taking.filter(([, { answers }]) => answers.stranger !== 'silent'))(
+    'of %s is answered',
+    async (_name, call) => {
+      const swapped = encodeId('Nothing', uuidv7());
+      for (const id of ['', 'x'.repeat(10_000), base64url('[null]'), encodeId('User', '\0'), swapped]) {
+        const everywhere = { ...Object.fromEntries(kinds.map((kind) => [kind, id])), email: things.email } as Things;
+        for (const other of strangers) {
+          const { status, errors } = await tell(other, call, everywhere);
+          expect(status ?? 0).toBeLessThan(500);
+          expect((errors ?? []).map(({ extensions }) => extensions.code)).not.toContain('INTERNAL_SERVER_ERROR');
+        }
+      }
+    },
+  );
+});

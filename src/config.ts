@@ -130,7 +130,10 @@ const variables = {
   REGISTRATION: oneOf('open', 'closed').default('open'),
   CORS_ORIGINS: origins.default([]),
   TRUST_PROXY: cidrs.default([]),
-  ALLOW_PRIVATE_HOSTS: flag.or(cidrs).default(false),
+  ALLOW_PRIVATE_HOSTS: z
+    .stringbool({ truthy: ['true'], falsy: ['false'], error: 'true or false' })
+    .or(cidrs)
+    .default(false),
   WORKER_CONCURRENCY: integer(1, 256).default(8),
   MAX_PARALLEL_JOBS: integer(1, 256).default(4),
   GRAPHIQL: flag.optional(),
@@ -177,13 +180,18 @@ function distance(a: string, b: string): number {
 /** Of a name of four letters every other word is within two. */
 const typos = (name: string) => (name.length <= 5 ? 1 : 2);
 
+/** The same letters, two of them in the other order. */
+const isSwapped = (name: string, other: string) =>
+  distance(name, other) === 2 && [...name].sort().join('') === [...other].sort().join('');
+
 function nameFaults(names: readonly string[]): ConfigFault[] {
   const known = [...variableNames, ...laterNames];
   return names.flatMap((name) => {
     if (laterNames.includes(name)) return [{ name, message: 'this version of Quarry cannot use it yet; unset it' }];
     if (known.includes(name) || usualNames.has(name) || name !== name.toUpperCase()) return [];
     const meant = known.find(
-      (other) => Math.abs(other.length - name.length) <= 2 && distance(name, other) <= typos(other),
+      (other) =>
+        Math.abs(other.length - name.length) <= 2 && (distance(name, other) <= typos(other) || isSwapped(name, other)),
     );
     return meant ? [{ name, message: `unknown; did you mean ${meant}?` }] : [];
   });

@@ -22,12 +22,16 @@ enableCompileCache(join(config.dataDir, 'cache'));
 const log = createLog({ level: config.logLevel, format: config.logFormat });
 
 const stopping = new AbortController();
-let signals = 0;
+let firstSignalAt: number | null = null;
+/** A terminal's Ctrl-C reaches a process twice: from the terminal itself, and from the npm that started it. */
+const sameSignalMs = 1_000;
 for (const signal of ['SIGTERM', 'SIGINT'] as const) {
   process.on(signal, () => {
-    signals += 1;
-    // A second one does not wait for what drains.
-    if (signals > 1) process.exit(1);
+    const now = performance.now();
+    firstSignalAt ??= now;
+    // One that comes later does not wait for what drains.
+    if (now - firstSignalAt > sameSignalMs) process.exit(1);
+    if (stopping.signal.aborted) return;
     log.info({ signal }, 'stopping');
     stopping.abort();
   });

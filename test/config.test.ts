@@ -43,6 +43,8 @@ test('all faults are told at once, each with its name and what is allowed', () =
 test('a name within two letters of a variable stops the start', () => {
   expect(faultsOf({ DATABASE_ULR: 'x' })).toEqual({ DATABASE_ULR: 'unknown; did you mean DATABASE_URL?' });
   expect(faultsOf({ MASTERKEYS: 'x' })).toHaveProperty('MASTERKEYS');
+  expect(faultsOf({ PROT: '1' })).toHaveProperty('PROT');
+  expect(faultsOf({ TEST: '1', ROOT: '/', HOME: '/' })).toEqual({});
 });
 
 test('a variable whose part is not built is refused, not ignored', () => {

@@ -198,6 +198,8 @@ function faultOf(error: unknown): JobError | null {
     return { ...error.fault, code: error.fault.code === 'CANCELLED' ? 'SQL_ERROR' : error.fault.code };
   if (!(error instanceof AppError)) return null;
   const hint = typeof error.details?.hint === 'string' ? error.details.hint : undefined;
+  // A hosted database whose playground is switched off.
+  if (error.code === 'NOT_CONFIGURED') return { code: 'CONNECTION_FAILED', message: error.message, hint };
   if (error.code === 'CONNECTION_FAILED' || error.code === 'LIMIT_EXCEEDED')
     return { code: error.code, message: error.message, hint };
   return error.code === 'FORBIDDEN' || error.code === 'NOT_FOUND' || error.code === 'UNAUTHENTICATED'

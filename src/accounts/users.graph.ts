@@ -4,8 +4,8 @@ import DataLoader from 'dataloader';
 import { builder } from '../graph/builder.ts';
 import type { Context } from '../graph/context.ts';
 import { UserRoleEnum } from '../graph/enums.ts';
-import { registerNode } from '../graph/nodes.ts';
-import { encodeId, isUuid } from '../lib/ids.ts';
+import { registerRow } from '../graph/nodes.ts';
+import { encodeId } from '../lib/ids.ts';
 import type { Session, User } from './accounts.ts';
 import { can } from './policy.ts';
 import type { Settings } from './settings.ts';
@@ -130,12 +130,8 @@ export const UserType = builder.prismaObject('User', {
   }),
 });
 
-registerNode('User', ({ viewer, services }, [id = '']) =>
-  isUuid(id) ? services.accounts.user(viewer, id) : Promise.resolve(null),
-);
-registerNode('Session', ({ viewer, services }, [id = '']) =>
-  isUuid(id) ? services.accounts.session(viewer, id) : Promise.resolve(null),
-);
+registerRow('User', ({ viewer, services }, id) => services.accounts.user(viewer, id));
+registerRow('Session', ({ viewer, services }, id) => services.accounts.session(viewer, id));
 
 builder.queryField('viewer', (t) =>
   t.field({

@@ -1,7 +1,7 @@
 /** Databases as people see them. What is in one is added to the type by src/catalog. */
 import { builder } from '../graph/builder.ts';
 import { CapabilityEnum, enumOf, ProjectRoleEnum } from '../graph/enums.ts';
-import { registerNode } from '../graph/nodes.ts';
+import { registerRow } from '../graph/nodes.ts';
 import { EngineType } from '../graph/server.graph.ts';
 import { encodeId, uuidOf } from '../lib/ids.ts';
 import {
@@ -67,7 +67,7 @@ export const DatabaseType = builder.objectRef<VisibleDatabase>('Database').imple
   }),
 });
 
-registerNode('Database', (context, [id = '']) => context.services.databases.load(context, context.viewer, id));
+registerRow('Database', (context, id) => context.services.databases.load(context, context.viewer, id));
 
 const DatabaseEdge = builder.edgeObject({ type: DatabaseType, name: 'DatabaseEdge' });
 export const DatabaseConnection = builder.connectionObject(

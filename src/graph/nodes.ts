@@ -1,7 +1,7 @@
 /** `node(id)` and `nodes(ids)`: every kind registers the loader that asks can() before it hands an object out. */
 import { brandWithType } from '@pothos/core';
 import { AppError } from '../lib/errors.ts';
-import { decodeId } from '../lib/ids.ts';
+import { decodeId, isUuid } from '../lib/ids.ts';
 import { builder } from './builder.ts';
 import type { Context } from './context.ts';
 
@@ -14,6 +14,13 @@ const loaders = new Map<string, LoadNode>();
 export function registerNode(kind: string, load: LoadNode): void {
   if (loaders.has(kind)) throw new Error(`node kind ${kind} is registered twice`);
   loaders.set(kind, load);
+}
+
+/** Of a row of the metadata, whose id is one UUID and nothing beside it. */
+export function registerRow(kind: string, load: (context: Context, uuid: string) => Promise<object | null>): void {
+  registerNode(kind, async (context, [uuid = '', ...rest]) =>
+    rest.length === 0 && isUuid(uuid) ? load(context, uuid) : null,
+  );
 }
 
 const maxNodes = 100;

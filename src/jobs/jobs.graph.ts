@@ -3,7 +3,7 @@ import { UserType } from '../accounts/users.graph.ts';
 import { DatabaseType } from '../databases/databases.graph.ts';
 import { builder } from '../graph/builder.ts';
 import { enumOf } from '../graph/enums.ts';
-import { registerNode } from '../graph/nodes.ts';
+import { registerRow } from '../graph/nodes.ts';
 import { notFound } from '../lib/errors.ts';
 import { encodeId, isUuid, uuidOf } from '../lib/ids.ts';
 import { connectionOf, pageOf } from '../lib/pages.ts';
@@ -113,7 +113,7 @@ export const JobType = builder.objectRef<Job>('Job').implement({
   }),
 });
 
-registerNode('Job', async ({ viewer, services }, [id = '']) => (isUuid(id) ? services.jobs.find(viewer, id) : null));
+registerRow('Job', ({ viewer, services }, id) => services.jobs.find(viewer, id));
 
 const JobEventType = builder.objectRef<JobEvent>('JobEvent').implement({
   rights: 'job:see',

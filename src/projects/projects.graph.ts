@@ -8,9 +8,9 @@ import { type ProjectRole, projectRoles } from '../accounts/policy.ts';
 import { builder } from '../graph/builder.ts';
 import type { Context } from '../graph/context.ts';
 import { ProjectRoleEnum } from '../graph/enums.ts';
-import { registerNode } from '../graph/nodes.ts';
+import { registerRow } from '../graph/nodes.ts';
 import { notFound } from '../lib/errors.ts';
-import { encodeId, isUuid, uuidOf } from '../lib/ids.ts';
+import { encodeId, uuidOf } from '../lib/ids.ts';
 import { connectionOf, pageOf } from '../lib/pages.ts';
 import { projectRoleOfText } from './access.ts';
 import type { Project, ProjectMember } from './projects.ts';
@@ -76,12 +76,8 @@ export const ProjectType = builder.prismaObject('Project', {
   }),
 });
 
-registerNode('Project', ({ viewer, services }, [id = '']) =>
-  isUuid(id) ? services.projects.find(viewer, id) : Promise.resolve(null),
-);
-registerNode('ProjectMember', ({ viewer, services }, [id = '']) =>
-  isUuid(id) ? services.projects.findMember(viewer, id) : Promise.resolve(null),
-);
+registerRow('Project', ({ viewer, services }, id) => services.projects.find(viewer, id));
+registerRow('ProjectMember', ({ viewer, services }, id) => services.projects.findMember(viewer, id));
 
 const ProjectEdge = builder.edgeObject({ type: ProjectType, name: 'ProjectEdge' });
 const ProjectConnection = builder.connectionObject({ type: ProjectType, name: 'ProjectConnection' }, ProjectEdge);

@@ -3,12 +3,12 @@ import { ColumnType } from '../catalog/types.graph.ts';
 import type { ResultColumn } from '../engines/engine.ts';
 import { builder } from '../graph/builder.ts';
 import { enumOf } from '../graph/enums.ts';
-import { registerNode } from '../graph/nodes.ts';
+import { registerRow } from '../graph/nodes.ts';
 import type { Job } from '../jobs/job.ts';
 import { JobType } from '../jobs/jobs.graph.ts';
 import { transactionModes } from '../jobs/states.ts';
 import { notFound } from '../lib/errors.ts';
-import { encodeId, isUuid, uuidOf } from '../lib/ids.ts';
+import { encodeId, uuidOf } from '../lib/ids.ts';
 import { connectionOf, pageOf } from '../lib/pages.ts';
 import { rowCursor } from './queries.ts';
 import type { RowPage } from './results.ts';
@@ -90,9 +90,7 @@ export const ResultSetType = builder.objectRef<ResultSet>('ResultSet').implement
   }),
 });
 
-registerNode('ResultSet', async ({ viewer, services }, [id = '']) =>
-  isUuid(id) ? services.queries.findResult(viewer, id) : null,
-);
+registerRow('ResultSet', ({ viewer, services }, id) => services.queries.findResult(viewer, id));
 
 const isIndex = (key: string) => /^\d{1,9}$/.test(key);
 

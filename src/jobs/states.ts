@@ -36,9 +36,6 @@ export interface JobError {
   statement?: number | undefined;
 }
 
-export const finalStatuses = ['succeeded', 'failed', 'cancelled'] as const satisfies readonly JobStatus[];
-export const isFinal = (status: JobStatus): boolean => (finalStatuses as readonly JobStatus[]).includes(status);
-
 /**
  * queued → running: a worker's claim. queued → cancelled: cancelJob. running → queued: a rescue, where no statement was
  * started. running → succeeded, failed, cancelled: the worker that holds the fence.
@@ -50,3 +47,5 @@ export const moves: Readonly<Record<JobStatus, readonly JobStatus[]>> = {
   failed: [],
   cancelled: [],
 };
+
+export const isFinal = (status: JobStatus): boolean => moves[status].length === 0;

@@ -1,4 +1,4 @@
-/** Bytes under a name that we chose: written once, whole or not at all, read whole, deleted. */
+/** Bytes under a name that we chose: written once, whole or not at all, read whole. */
 export interface BlobStore {
   /** Visible only when all of it is there. @throws the store's own error, e.g. ENOSPC */
   put(key: string, bytes: Uint8Array): Promise<void>;
@@ -6,6 +6,4 @@ export interface BlobStore {
   get(key: string): Promise<Buffer | null>;
   /** @throws the store's own error when nothing can be written there now */
   check(): Promise<void>;
-  /** Everything whose key begins with this folder; no-op for what is gone. */
-  deleteFolder(folder: string): Promise<void>;
 }

@@ -50,9 +50,5 @@ export function createDiskStore({ directory }: { directory: string }): BlobStore
       await mkdir(directory, { recursive: true, mode: 0o700 });
       await access(directory, constants.W_OK);
     },
-    async deleteFolder(folder) {
-      made.clear();
-      await rm(pathOf(folder), { recursive: true, force: true });
-    },
   };
 }

@@ -7,8 +7,12 @@ export interface Job {
   readonly status: JobStatus;
   readonly ownerId: string;
   readonly databaseId: string | null;
+  /** A UUID: what the limit of parallel jobs on one database counts by. */
+  readonly targetKey: string;
   /** Engine, host and database it runs on, also after the database is gone. */
   readonly targetLabel: string;
+  /** Credentials of this job alone; null once it has ended. */
+  readonly sealedConnection: string | null;
   readonly name: string | null;
   readonly sql: string;
   readonly parameters: readonly unknown[] | null;
@@ -16,20 +20,35 @@ export interface Job {
   readonly transaction: TransactionMode;
   readonly timeoutMs: number;
   readonly maxRows: number;
+  /** Higher first, among the jobs of its owner. */
+  readonly priority: number;
+  readonly runAt: Date | null;
+  /** Not claimed before; null: ready. */
+  readonly heldUntil: Date | null;
   readonly submittedAt: Date;
   readonly startedAt: Date | null;
   readonly finishedAt: Date | null;
   readonly cancelRequestedAt: Date | null;
   readonly attempt: number;
+  readonly maxAttempts: number;
   readonly error: JobError | null;
   readonly progressRows: number;
   readonly progressBytes: number;
+  /** By the target's planner, for all that was begun; null where it tells nothing. */
+  readonly estimatedRows: number | null;
+  readonly percent: number | null;
   readonly revision: number;
   /** Of its last change, in the stream of the owner's jobs. */
   readonly position: Position;
   readonly fence: number;
   /** The target's session, once it is open. */
   readonly backend: { sessionId: string; startedAt: string } | null;
+  /** When its rows are thrown away; null until it ends. */
+  readonly resultsExpireAt: Date | null;
+  readonly resultsDropped: boolean;
+  /** The job that this one repeats. */
+  readonly sourceId: string | null;
+  readonly savedQueryId: string | null;
 }
 
 /** Transaction number and place inside it; both rise, the first over all processes. */
@@ -52,17 +71,29 @@ export function parsePosition(text: string): Position | null {
   return position.xid <= maxBigint && position.seq <= maxBigint ? position : null;
 }
 
-export type NewJob = Pick<
-  Job,
-  | 'kind'
-  | 'ownerId'
-  | 'databaseId'
-  | 'targetLabel'
-  | 'name'
-  | 'sql'
-  | 'parameters'
-  | 'readOnly'
-  | 'transaction'
-  | 'timeoutMs'
-  | 'maxRows'
-> & { readonly idempotencyKey: string | null };
+export interface NewJob
+  extends Pick<
+      Job,
+      | 'kind'
+      | 'ownerId'
+      | 'databaseId'
+      | 'targetKey'
+      | 'targetLabel'
+      | 'name'
+      | 'sql'
+      | 'parameters'
+      | 'readOnly'
+      | 'transaction'
+      | 'timeoutMs'
+      | 'maxRows'
+    >,
+    Partial<Pick<Job, 'priority' | 'runAt' | 'maxAttempts' | 'sealedConnection' | 'sourceId' | 'savedQueryId'>> {
+  /** Given where something is sealed to it. */
+  readonly id?: string;
+  readonly idempotencyKey: string | null;
+}
+
+export const priorities = { min: -10, max: 10 } as const;
+
+/** So much longer a job may have waited and still come behind one that is a level above it: nothing waits for ever. */
+export const priorityLevelMs = 30_000;

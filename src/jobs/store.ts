@@ -8,7 +8,7 @@ import { ringInTransaction } from '../db/notify.ts';
 import { uuidv7 } from '../lib/ids.ts';
 import type { Page } from '../lib/pages.ts';
 import type { Topic } from '../lib/topics.ts';
-import type { Job, NewJob, Position } from './job.ts';
+import { type Job, type NewJob, type Position, priorityLevelMs } from './job.ts';
 import type { JobError, JobStatus } from './states.ts';
 
 /** A worker is taken for lost when it has not renewed for so long. */
@@ -26,7 +26,9 @@ interface Row {
   status: JobStatus;
   owner_id: string;
   database_id: string | null;
+  target_key: string;
   target_label: string;
+  sealed_connection: string | null;
   name: string | null;
   sql: string;
   parameters: unknown[] | null;
@@ -34,20 +36,30 @@ interface Row {
   transaction: Job['transaction'];
   timeout_ms: number;
   max_rows: number;
+  priority: number;
+  run_at: Date | null;
+  held_until: Date | null;
   submitted_at: Date;
   started_at: Date | null;
   finished_at: Date | null;
   cancel_requested_at: Date | null;
   attempt: number;
+  max_attempts: number;
   error: JobError | null;
   progress_rows: string;
   progress_bytes: string;
+  estimated_rows: string | null;
+  percent: number | null;
   revision: number;
   change_xid: string;
   change_seq: string;
   fence: number;
   backend_id: string | null;
   backend_started_at: string | null;
+  results_expire_at: Date | null;
+  results_dropped: boolean;
+  source_id: string | null;
+  saved_query_id: string | null;
 }
 
 const jobOf = (row: Row): Job => ({
@@ -56,7 +68,9 @@ const jobOf = (row: Row): Job => ({
   status: row.status,
   ownerId: row.owner_id,
   databaseId: row.database_id,
+  targetKey: row.target_key,
   targetLabel: row.target_label,
+  sealedConnection: row.sealed_connection,
   name: row.name,
   sql: row.sql,
   parameters: row.parameters,
@@ -64,19 +78,29 @@ const jobOf = (row: Row): Job => ({
   transaction: row.transaction,
   timeoutMs: row.timeout_ms,
   maxRows: row.max_rows,
+  priority: row.priority,
+  runAt: row.run_at,
+  heldUntil: row.held_until,
   submittedAt: row.submitted_at,
   startedAt: row.started_at,
   finishedAt: row.finished_at,
   cancelRequestedAt: row.cancel_requested_at,
   attempt: row.attempt,
+  maxAttempts: row.max_attempts,
   error: row.error,
   progressRows: Number(row.progress_rows),
   progressBytes: Number(row.progress_bytes),
+  estimatedRows: row.estimated_rows === null ? null : Number(row.estimated_rows),
+  percent: row.percent,
   revision: row.revision,
   position: { xid: BigInt(row.change_xid), seq: BigInt(row.change_seq) },
   fence: row.fence,
   backend:
     row.backend_id && row.backend_started_at ? { sessionId: row.backend_id, startedAt: row.backend_started_at } : null,
+  resultsExpireAt: row.results_expire_at,
+  resultsDropped: row.results_dropped,
+  sourceId: row.source_id,
+  savedQueryId: row.saved_query_id,
 });
 
 /** What every change of a row does besides. */
@@ -142,16 +166,21 @@ export function createJobStore(pool: pg.Pool) {
       transaction(pool, async (client) => {
         const inserted = await one(
           client,
-          `INSERT INTO jobs (id, kind, status, owner_id, database_id, target_label, name, sql, parameters, read_only, transaction,
-                             timeout_ms, max_rows, idempotency_key, change_xid, change_seq)
-           VALUES ($1, $2, 'queued', $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, pg_current_xact_id()::text::bigint, nextval('job_changes'))
-           ON CONFLICT (owner_id, idempotency_key) DO NOTHING RETURNING *`,
+          `INSERT INTO jobs (id, kind, status, owner_id, database_id, target_key, target_label, sealed_connection, name, sql, parameters,
+                             read_only, transaction, timeout_ms, max_rows, idempotency_key, priority, rank_ms, run_at, held_until,
+                             max_attempts, source_id, saved_query_id, change_xid, change_seq)
+           SELECT $1, $2, 'queued', $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,
+                  extract(epoch FROM greatest($17::timestamptz, now())) * 1000 - $16::int * ${priorityLevelMs}, $17,
+                  CASE WHEN $17 > now() THEN $17 END, $18, $19, $20, pg_current_xact_id()::text::bigint, nextval('job_changes')
+           ON CONFLICT (owner_id, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING RETURNING *`,
           [
-            uuidv7(),
+            job.id ?? uuidv7(),
             job.kind,
             job.ownerId,
             job.databaseId,
+            job.targetKey,
             job.targetLabel,
+            job.sealedConnection ?? null,
             job.name,
             job.sql,
             job.parameters === null ? null : JSON.stringify(job.parameters),
@@ -160,6 +189,11 @@ export function createJobStore(pool: pg.Pool) {
             job.timeoutMs,
             job.maxRows,
             job.idempotencyKey,
+            job.priority ?? 0,
+            job.runAt ?? null,
+            job.maxAttempts ?? 1,
+            job.sourceId ?? null,
+            job.savedQueryId ?? null,
           ],
         );
         if (inserted) {
@@ -185,9 +219,9 @@ export function createJobStore(pool: pg.Pool) {
         const { rows } = await client.query<Row>(
           `WITH RECURSIVE waiting (owner_id) AS (
              -- One index probe a user, however long the queues are.
-             (SELECT owner_id FROM jobs WHERE status = 'queued' ORDER BY owner_id LIMIT 1)
+             (SELECT owner_id FROM jobs WHERE status = 'queued' AND held_until IS NULL ORDER BY owner_id LIMIT 1)
              UNION ALL
-             SELECT (SELECT owner_id FROM jobs WHERE status = 'queued' AND owner_id > waiting.owner_id ORDER BY owner_id LIMIT 1)
+             SELECT (SELECT owner_id FROM jobs WHERE status = 'queued' AND held_until IS NULL AND owner_id > waiting.owner_id ORDER BY owner_id LIMIT 1)
              FROM waiting WHERE waiting.owner_id IS NOT NULL
            ), busy AS (
              SELECT owner_id, count(*) AS running FROM jobs WHERE status = 'running' GROUP BY owner_id
@@ -198,7 +232,7 @@ export function createJobStore(pool: pg.Pool) {
              LEFT JOIN busy ON busy.owner_id = waiting.owner_id
              CROSS JOIN LATERAL (
                SELECT id, row_number() OVER (ORDER BY id) + coalesce(busy.running, 0) AS turn
-               FROM (SELECT id FROM jobs WHERE status = 'queued' AND owner_id = waiting.owner_id ORDER BY id
+               FROM (SELECT id FROM jobs WHERE status = 'queued' AND held_until IS NULL AND owner_id = waiting.owner_id ORDER BY id
                      LIMIT greatest(0, least($2, least(users.max_parallel_jobs, coalesce(users.max_parallel_jobs_limit, $3)) - coalesce(busy.running, 0)))) oldest
              ) queued
              ORDER BY queued.turn, queued.id LIMIT $2
@@ -258,7 +292,7 @@ export function createJobStore(pool: pg.Pool) {
     ): Promise<Job | null> =>
       (
         await change(
-          `UPDATE jobs SET status = $3, error = $4, progress_rows = $5, progress_bytes = $6, finished_at = now(), lease_until = NULL, worker_id = NULL, ${changed}
+          `UPDATE jobs SET status = $3, error = $4, progress_rows = $5, progress_bytes = $6, finished_at = now(), lease_until = NULL, worker_id = NULL, sealed_connection = NULL, ${changed}
            WHERE id = $1 AND fence = $2 AND status = 'running' RETURNING *`,
           [id, fence, end.status, end.error === null ? null : JSON.stringify(end.error), end.rows, end.bytes],
           // A place is free: of this user here, of this worker elsewhere.
@@ -282,7 +316,8 @@ export function createJobStore(pool: pg.Pool) {
       (
         await change(
           `UPDATE jobs SET cancel_requested_at = coalesce(cancel_requested_at, now()),
-                  status = CASE status WHEN 'queued' THEN 'cancelled' ELSE status END,
+                  status = CASE status WHEN 'queued' THEN 'cancelled' ELSE status END, held_until = NULL,
+                  sealed_connection = CASE status WHEN 'running' THEN sealed_connection END,
                   finished_at = CASE status WHEN 'queued' THEN now() ELSE finished_at END, ${changed}
            WHERE id = $1 AND status IN ('queued', 'running') RETURNING *`,
           [id],
@@ -294,7 +329,8 @@ export function createJobStore(pool: pg.Pool) {
     async cancelAllOf(client: Executor, databaseId: string): Promise<void> {
       const { rows } = await client.query<Row>(
         `UPDATE jobs SET cancel_requested_at = coalesce(cancel_requested_at, now()),
-                status = CASE status WHEN 'queued' THEN 'cancelled' ELSE status END,
+                status = CASE status WHEN 'queued' THEN 'cancelled' ELSE status END, held_until = NULL,
+                  sealed_connection = CASE status WHEN 'running' THEN sealed_connection END,
                 finished_at = CASE status WHEN 'queued' THEN now() ELSE finished_at END, ${changed}
          WHERE database_id = $1 AND status IN ('queued', 'running') RETURNING *`,
         [databaseId],

@@ -67,6 +67,7 @@ export function createQueries({ jobs, results, blobs, databases, settingsOf }: Q
         kind: 'query',
         ownerId,
         databaseId: database.id,
+        targetKey: database.id,
         targetLabel: databases.labelOf(database),
         name: input.name,
         sql: input.sql,

@@ -104,6 +104,7 @@ export async function createTestQueue() {
         kind: 'query',
         ownerId,
         databaseId,
+        targetKey: databaseId,
         targetLabel: 'postgresql test',
         name: null,
         sql,

@@ -82,6 +82,26 @@ export type DatabaseRole = Prisma.DatabaseRoleModel
  */
 export type Job = Prisma.JobModel
 /**
+ * Model JobDeletion
+ * A job that was deleted, for those who follow the jobs of its owner.
+ */
+export type JobDeletion = Prisma.JobDeletionModel
+/**
+ * Model JobDeletionHorizon
+ * The last deletion that was forgotten: who resumes before it may have missed one.
+ */
+export type JobDeletionHorizon = Prisma.JobDeletionHorizonModel
+/**
+ * Model BlobTrash
+ * Blobs whose row is gone, by what their keys begin with: to be deleted from the store.
+ */
+export type BlobTrash = Prisma.BlobTrashModel
+/**
+ * Model SavedQuery
+ * SQL kept under a name, alone or in a project, run on request or by a schedule.
+ */
+export type SavedQuery = Prisma.SavedQueryModel
+/**
  * Model JobNotice
  * 
  */

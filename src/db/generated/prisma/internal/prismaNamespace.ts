@@ -405,6 +405,10 @@ export const ModelName = {
   Database: 'Database',
   DatabaseRole: 'DatabaseRole',
   Job: 'Job',
+  JobDeletion: 'JobDeletion',
+  JobDeletionHorizon: 'JobDeletionHorizon',
+  BlobTrash: 'BlobTrash',
+  SavedQuery: 'SavedQuery',
   JobNotice: 'JobNotice',
   ResultSet: 'ResultSet',
   ResultChunk: 'ResultChunk',
@@ -425,7 +429,7 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
     omit: GlobalOmitOptions
   }
   meta: {
-    modelProps: "user" | "session" | "refreshToken" | "project" | "projectMember" | "database" | "databaseRole" | "job" | "jobNotice" | "resultSet" | "resultChunk" | "auditEntry" | "keyCheck"
+    modelProps: "user" | "session" | "refreshToken" | "project" | "projectMember" | "database" | "databaseRole" | "job" | "jobDeletion" | "jobDeletionHorizon" | "blobTrash" | "savedQuery" | "jobNotice" | "resultSet" | "resultChunk" | "auditEntry" | "keyCheck"
     txIsolationLevel: TransactionIsolationLevel
   }
   model: {
@@ -1021,6 +1025,302 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
         }
       }
     }
+    JobDeletion: {
+      payload: Prisma.$JobDeletionPayload<ExtArgs>
+      fields: Prisma.JobDeletionFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.JobDeletionFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$JobDeletionPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.JobDeletionFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$JobDeletionPayload>
+        }
+        findFirst: {
+          args: Prisma.JobDeletionFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$JobDeletionPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.JobDeletionFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$JobDeletionPayload>
+        }
+        findMany: {
+          args: Prisma.JobDeletionFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$JobDeletionPayload>[]
+        }
+        create: {
+          args: Prisma.JobDeletionCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$JobDeletionPayload>
+        }
+        createMany: {
+          args: Prisma.JobDeletionCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.JobDeletionCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$JobDeletionPayload>[]
+        }
+        delete: {
+          args: Prisma.JobDeletionDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$JobDeletionPayload>
+        }
+        update: {
+          args: Prisma.JobDeletionUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$JobDeletionPayload>
+        }
+        deleteMany: {
+          args: Prisma.JobDeletionDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.JobDeletionUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.JobDeletionUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$JobDeletionPayload>[]
+        }
+        upsert: {
+          args: Prisma.JobDeletionUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$JobDeletionPayload>
+        }
+        aggregate: {
+          args: Prisma.JobDeletionAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateJobDeletion>
+        }
+        groupBy: {
+          args: Prisma.JobDeletionGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.JobDeletionGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.JobDeletionCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.JobDeletionCountAggregateOutputType> | number
+        }
+      }
+    }
+    JobDeletionHorizon: {
+      payload: Prisma.$JobDeletionHorizonPayload<ExtArgs>
+      fields: Prisma.JobDeletionHorizonFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.JobDeletionHorizonFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$JobDeletionHorizonPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.JobDeletionHorizonFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$JobDeletionHorizonPayload>
+        }
+        findFirst: {
+          args: Prisma.JobDeletionHorizonFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$JobDeletionHorizonPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.JobDeletionHorizonFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$JobDeletionHorizonPayload>
+        }
+        findMany: {
+          args: Prisma.JobDeletionHorizonFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$JobDeletionHorizonPayload>[]
+        }
+        create: {
+          args: Prisma.JobDeletionHorizonCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$JobDeletionHorizonPayload>
+        }
+        createMany: {
+          args: Prisma.JobDeletionHorizonCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.JobDeletionHorizonCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$JobDeletionHorizonPayload>[]
+        }
+        delete: {
+          args: Prisma.JobDeletionHorizonDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$JobDeletionHorizonPayload>
+        }
+        update: {
+          args: Prisma.JobDeletionHorizonUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$JobDeletionHorizonPayload>
+        }
+        deleteMany: {
+          args: Prisma.JobDeletionHorizonDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.JobDeletionHorizonUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.JobDeletionHorizonUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$JobDeletionHorizonPayload>[]
+        }
+        upsert: {
+          args: Prisma.JobDeletionHorizonUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$JobDeletionHorizonPayload>
+        }
+        aggregate: {
+          args: Prisma.JobDeletionHorizonAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateJobDeletionHorizon>
+        }
+        groupBy: {
+          args: Prisma.JobDeletionHorizonGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.JobDeletionHorizonGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.JobDeletionHorizonCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.JobDeletionHorizonCountAggregateOutputType> | number
+        }
+      }
+    }
+    BlobTrash: {
+      payload: Prisma.$BlobTrashPayload<ExtArgs>
+      fields: Prisma.BlobTrashFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.BlobTrashFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$BlobTrashPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.BlobTrashFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$BlobTrashPayload>
+        }
+        findFirst: {
+          args: Prisma.BlobTrashFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$BlobTrashPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.BlobTrashFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$BlobTrashPayload>
+        }
+        findMany: {
+          args: Prisma.BlobTrashFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$BlobTrashPayload>[]
+        }
+        create: {
+          args: Prisma.BlobTrashCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$BlobTrashPayload>
+        }
+        createMany: {
+          args: Prisma.BlobTrashCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.BlobTrashCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$BlobTrashPayload>[]
+        }
+        delete: {
+          args: Prisma.BlobTrashDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$BlobTrashPayload>
+        }
+        update: {
+          args: Prisma.BlobTrashUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$BlobTrashPayload>
+        }
+        deleteMany: {
+          args: Prisma.BlobTrashDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.BlobTrashUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.BlobTrashUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$BlobTrashPayload>[]
+        }
+        upsert: {
+          args: Prisma.BlobTrashUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$BlobTrashPayload>
+        }
+        aggregate: {
+          args: Prisma.BlobTrashAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateBlobTrash>
+        }
+        groupBy: {
+          args: Prisma.BlobTrashGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.BlobTrashGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.BlobTrashCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.BlobTrashCountAggregateOutputType> | number
+        }
+      }
+    }
+    SavedQuery: {
+      payload: Prisma.$SavedQueryPayload<ExtArgs>
+      fields: Prisma.SavedQueryFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.SavedQueryFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$SavedQueryPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.SavedQueryFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$SavedQueryPayload>
+        }
+        findFirst: {
+          args: Prisma.SavedQueryFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$SavedQueryPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.SavedQueryFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$SavedQueryPayload>
+        }
+        findMany: {
+          args: Prisma.SavedQueryFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$SavedQueryPayload>[]
+        }
+        create: {
+          args: Prisma.SavedQueryCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$SavedQueryPayload>
+        }
+        createMany: {
+          args: Prisma.SavedQueryCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.SavedQueryCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$SavedQueryPayload>[]
+        }
+        delete: {
+          args: Prisma.SavedQueryDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$SavedQueryPayload>
+        }
+        update: {
+          args: Prisma.SavedQueryUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$SavedQueryPayload>
+        }
+        deleteMany: {
+          args: Prisma.SavedQueryDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.SavedQueryUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.SavedQueryUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$SavedQueryPayload>[]
+        }
+        upsert: {
+          args: Prisma.SavedQueryUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$SavedQueryPayload>
+        }
+        aggregate: {
+          args: Prisma.SavedQueryAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateSavedQuery>
+        }
+        groupBy: {
+          args: Prisma.SavedQueryGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.SavedQueryGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.SavedQueryCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.SavedQueryCountAggregateOutputType> | number
+        }
+      }
+    }
     JobNotice: {
       payload: Prisma.$JobNoticePayload<ExtArgs>
       fields: Prisma.JobNoticeFieldRefs
@@ -1444,7 +1744,8 @@ export const UserScalarFieldEnum = {
   maxParallelJobs: 'maxParallelJobs',
   maxParallelJobsLimit: 'maxParallelJobsLimit',
   statementTimeoutMs: 'statementTimeoutMs',
-  maxRows: 'maxRows'
+  maxRows: 'maxRows',
+  queuePriority: 'queuePriority'
 } as const
 
 export type UserScalarFieldEnum = (typeof UserScalarFieldEnum)[keyof typeof UserScalarFieldEnum]
@@ -1541,7 +1842,9 @@ export const JobScalarFieldEnum = {
   status: 'status',
   ownerId: 'ownerId',
   databaseId: 'databaseId',
+  targetKey: 'targetKey',
   targetLabel: 'targetLabel',
+  sealedConnection: 'sealedConnection',
   name: 'name',
   sql: 'sql',
   parameters: 'parameters',
@@ -1550,14 +1853,21 @@ export const JobScalarFieldEnum = {
   timeoutMs: 'timeoutMs',
   maxRows: 'maxRows',
   idempotencyKey: 'idempotencyKey',
+  priority: 'priority',
+  rankMs: 'rankMs',
+  runAt: 'runAt',
+  heldUntil: 'heldUntil',
   submittedAt: 'submittedAt',
   startedAt: 'startedAt',
   finishedAt: 'finishedAt',
   cancelRequestedAt: 'cancelRequestedAt',
   attempt: 'attempt',
+  maxAttempts: 'maxAttempts',
   error: 'error',
   progressRows: 'progressRows',
   progressBytes: 'progressBytes',
+  estimatedRows: 'estimatedRows',
+  percent: 'percent',
   revision: 'revision',
   changeXid: 'changeXid',
   changeSeq: 'changeSeq',
@@ -1565,10 +1875,60 @@ export const JobScalarFieldEnum = {
   workerId: 'workerId',
   leaseUntil: 'leaseUntil',
   backendId: 'backendId',
-  backendStartedAt: 'backendStartedAt'
+  backendStartedAt: 'backendStartedAt',
+  resultsExpireAt: 'resultsExpireAt',
+  resultsDropped: 'resultsDropped',
+  sourceId: 'sourceId',
+  savedQueryId: 'savedQueryId'
 } as const
 
 export type JobScalarFieldEnum = (typeof JobScalarFieldEnum)[keyof typeof JobScalarFieldEnum]
+
+
+export const JobDeletionScalarFieldEnum = {
+  jobId: 'jobId',
+  ownerId: 'ownerId',
+  databaseId: 'databaseId',
+  changeXid: 'changeXid',
+  changeSeq: 'changeSeq',
+  deletedAt: 'deletedAt'
+} as const
+
+export type JobDeletionScalarFieldEnum = (typeof JobDeletionScalarFieldEnum)[keyof typeof JobDeletionScalarFieldEnum]
+
+
+export const JobDeletionHorizonScalarFieldEnum = {
+  id: 'id',
+  changeXid: 'changeXid',
+  changeSeq: 'changeSeq'
+} as const
+
+export type JobDeletionHorizonScalarFieldEnum = (typeof JobDeletionHorizonScalarFieldEnum)[keyof typeof JobDeletionHorizonScalarFieldEnum]
+
+
+export const BlobTrashScalarFieldEnum = {
+  prefix: 'prefix',
+  trashedAt: 'trashedAt'
+} as const
+
+export type BlobTrashScalarFieldEnum = (typeof BlobTrashScalarFieldEnum)[keyof typeof BlobTrashScalarFieldEnum]
+
+
+export const SavedQueryScalarFieldEnum = {
+  id: 'id',
+  name: 'name',
+  sql: 'sql',
+  ownerId: 'ownerId',
+  databaseId: 'databaseId',
+  projectId: 'projectId',
+  schedule: 'schedule',
+  scheduleEnabled: 'scheduleEnabled',
+  nextRunAt: 'nextRunAt',
+  createdAt: 'createdAt',
+  updatedAt: 'updatedAt'
+} as const
+
+export type SavedQueryScalarFieldEnum = (typeof SavedQueryScalarFieldEnum)[keyof typeof SavedQueryScalarFieldEnum]
 
 
 export const JobNoticeScalarFieldEnum = {
@@ -1946,6 +2306,10 @@ export type GlobalOmitConfig = {
   database?: Prisma.DatabaseOmit
   databaseRole?: Prisma.DatabaseRoleOmit
   job?: Prisma.JobOmit
+  jobDeletion?: Prisma.JobDeletionOmit
+  jobDeletionHorizon?: Prisma.JobDeletionHorizonOmit
+  blobTrash?: Prisma.BlobTrashOmit
+  savedQuery?: Prisma.SavedQueryOmit
   jobNotice?: Prisma.JobNoticeOmit
   resultSet?: Prisma.ResultSetOmit
   resultChunk?: Prisma.ResultChunkOmit

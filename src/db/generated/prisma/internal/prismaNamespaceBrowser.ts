@@ -59,6 +59,10 @@ export const ModelName = {
   Database: 'Database',
   DatabaseRole: 'DatabaseRole',
   Job: 'Job',
+  JobDeletion: 'JobDeletion',
+  JobDeletionHorizon: 'JobDeletionHorizon',
+  BlobTrash: 'BlobTrash',
+  SavedQuery: 'SavedQuery',
   JobNotice: 'JobNotice',
   ResultSet: 'ResultSet',
   ResultChunk: 'ResultChunk',
@@ -96,7 +100,8 @@ export const UserScalarFieldEnum = {
   maxParallelJobs: 'maxParallelJobs',
   maxParallelJobsLimit: 'maxParallelJobsLimit',
   statementTimeoutMs: 'statementTimeoutMs',
-  maxRows: 'maxRows'
+  maxRows: 'maxRows',
+  queuePriority: 'queuePriority'
 } as const
 
 export type UserScalarFieldEnum = (typeof UserScalarFieldEnum)[keyof typeof UserScalarFieldEnum]
@@ -193,7 +198,9 @@ export const JobScalarFieldEnum = {
   status: 'status',
   ownerId: 'ownerId',
   databaseId: 'databaseId',
+  targetKey: 'targetKey',
   targetLabel: 'targetLabel',
+  sealedConnection: 'sealedConnection',
   name: 'name',
   sql: 'sql',
   parameters: 'parameters',
@@ -202,14 +209,21 @@ export const JobScalarFieldEnum = {
   timeoutMs: 'timeoutMs',
   maxRows: 'maxRows',
   idempotencyKey: 'idempotencyKey',
+  priority: 'priority',
+  rankMs: 'rankMs',
+  runAt: 'runAt',
+  heldUntil: 'heldUntil',
   submittedAt: 'submittedAt',
   startedAt: 'startedAt',
   finishedAt: 'finishedAt',
   cancelRequestedAt: 'cancelRequestedAt',
   attempt: 'attempt',
+  maxAttempts: 'maxAttempts',
   error: 'error',
   progressRows: 'progressRows',
   progressBytes: 'progressBytes',
+  estimatedRows: 'estimatedRows',
+  percent: 'percent',
   revision: 'revision',
   changeXid: 'changeXid',
   changeSeq: 'changeSeq',
@@ -217,10 +231,60 @@ export const JobScalarFieldEnum = {
   workerId: 'workerId',
   leaseUntil: 'leaseUntil',
   backendId: 'backendId',
-  backendStartedAt: 'backendStartedAt'
+  backendStartedAt: 'backendStartedAt',
+  resultsExpireAt: 'resultsExpireAt',
+  resultsDropped: 'resultsDropped',
+  sourceId: 'sourceId',
+  savedQueryId: 'savedQueryId'
 } as const
 
 export type JobScalarFieldEnum = (typeof JobScalarFieldEnum)[keyof typeof JobScalarFieldEnum]
+
+
+export const JobDeletionScalarFieldEnum = {
+  jobId: 'jobId',
+  ownerId: 'ownerId',
+  databaseId: 'databaseId',
+  changeXid: 'changeXid',
+  changeSeq: 'changeSeq',
+  deletedAt: 'deletedAt'
+} as const
+
+export type JobDeletionScalarFieldEnum = (typeof JobDeletionScalarFieldEnum)[keyof typeof JobDeletionScalarFieldEnum]
+
+
+export const JobDeletionHorizonScalarFieldEnum = {
+  id: 'id',
+  changeXid: 'changeXid',
+  changeSeq: 'changeSeq'
+} as const
+
+export type JobDeletionHorizonScalarFieldEnum = (typeof JobDeletionHorizonScalarFieldEnum)[keyof typeof JobDeletionHorizonScalarFieldEnum]
+
+
+export const BlobTrashScalarFieldEnum = {
+  prefix: 'prefix',
+  trashedAt: 'trashedAt'
+} as const
+
+export type BlobTrashScalarFieldEnum = (typeof BlobTrashScalarFieldEnum)[keyof typeof BlobTrashScalarFieldEnum]
+
+
+export const SavedQueryScalarFieldEnum = {
+  id: 'id',
+  name: 'name',
+  sql: 'sql',
+  ownerId: 'ownerId',
+  databaseId: 'databaseId',
+  projectId: 'projectId',
+  schedule: 'schedule',
+  scheduleEnabled: 'scheduleEnabled',
+  nextRunAt: 'nextRunAt',
+  createdAt: 'createdAt',
+  updatedAt: 'updatedAt'
+} as const
+
+export type SavedQueryScalarFieldEnum = (typeof SavedQueryScalarFieldEnum)[keyof typeof SavedQueryScalarFieldEnum]
 
 
 export const JobNoticeScalarFieldEnum = {

@@ -336,6 +336,7 @@ export type DatabaseWhereInput = {
   project?: Prisma.XOR<Prisma.ProjectNullableScalarRelationFilter, Prisma.ProjectWhereInput> | null
   jobs?: Prisma.JobListRelationFilter
   roles?: Prisma.DatabaseRoleListRelationFilter
+  savedQueries?: Prisma.SavedQueryListRelationFilter
 }
 
 export type DatabaseOrderByWithRelationInput = {
@@ -363,6 +364,7 @@ export type DatabaseOrderByWithRelationInput = {
   project?: Prisma.ProjectOrderByWithRelationInput
   jobs?: Prisma.JobOrderByRelationAggregateInput
   roles?: Prisma.DatabaseRoleOrderByRelationAggregateInput
+  savedQueries?: Prisma.SavedQueryOrderByRelationAggregateInput
 }
 
 export type DatabaseWhereUniqueInput = Prisma.AtLeast<{
@@ -393,6 +395,7 @@ export type DatabaseWhereUniqueInput = Prisma.AtLeast<{
   project?: Prisma.XOR<Prisma.ProjectNullableScalarRelationFilter, Prisma.ProjectWhereInput> | null
   jobs?: Prisma.JobListRelationFilter
   roles?: Prisma.DatabaseRoleListRelationFilter
+  savedQueries?: Prisma.SavedQueryListRelationFilter
 }, "id">
 
 export type DatabaseOrderByWithAggregationInput = {
@@ -472,6 +475,7 @@ export type DatabaseCreateInput = {
   project?: Prisma.ProjectCreateNestedOneWithoutDatabasesInput
   jobs?: Prisma.JobCreateNestedManyWithoutDatabaseInput
   roles?: Prisma.DatabaseRoleCreateNestedManyWithoutDatabaseInput
+  savedQueries?: Prisma.SavedQueryCreateNestedManyWithoutDatabaseInput
 }
 
 export type DatabaseUncheckedCreateInput = {
@@ -497,6 +501,7 @@ export type DatabaseUncheckedCreateInput = {
   updatedAt?: Date | string
   jobs?: Prisma.JobUncheckedCreateNestedManyWithoutDatabaseInput
   roles?: Prisma.DatabaseRoleUncheckedCreateNestedManyWithoutDatabaseInput
+  savedQueries?: Prisma.SavedQueryUncheckedCreateNestedManyWithoutDatabaseInput
 }
 
 export type DatabaseUpdateInput = {
@@ -522,6 +527,7 @@ export type DatabaseUpdateInput = {
   project?: Prisma.ProjectUpdateOneWithoutDatabasesNestedInput
   jobs?: Prisma.JobUpdateManyWithoutDatabaseNestedInput
   roles?: Prisma.DatabaseRoleUpdateManyWithoutDatabaseNestedInput
+  savedQueries?: Prisma.SavedQueryUpdateManyWithoutDatabaseNestedInput
 }
 
 export type DatabaseUncheckedUpdateInput = {
@@ -547,6 +553,7 @@ export type DatabaseUncheckedUpdateInput = {
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   jobs?: Prisma.JobUncheckedUpdateManyWithoutDatabaseNestedInput
   roles?: Prisma.DatabaseRoleUncheckedUpdateManyWithoutDatabaseNestedInput
+  savedQueries?: Prisma.SavedQueryUncheckedUpdateManyWithoutDatabaseNestedInput
 }
 
 export type DatabaseCreateManyInput = {
@@ -854,6 +861,22 @@ export type DatabaseUpdateOneWithoutJobsNestedInput = {
   update?: Prisma.XOR<Prisma.XOR<Prisma.DatabaseUpdateToOneWithWhereWithoutJobsInput, Prisma.DatabaseUpdateWithoutJobsInput>, Prisma.DatabaseUncheckedUpdateWithoutJobsInput>
 }
 
+export type DatabaseCreateNestedOneWithoutSavedQueriesInput = {
+  create?: Prisma.XOR<Prisma.DatabaseCreateWithoutSavedQueriesInput, Prisma.DatabaseUncheckedCreateWithoutSavedQueriesInput>
+  connectOrCreate?: Prisma.DatabaseCreateOrConnectWithoutSavedQueriesInput
+  connect?: Prisma.DatabaseWhereUniqueInput
+}
+
+export type DatabaseUpdateOneWithoutSavedQueriesNestedInput = {
+  create?: Prisma.XOR<Prisma.DatabaseCreateWithoutSavedQueriesInput, Prisma.DatabaseUncheckedCreateWithoutSavedQueriesInput>
+  connectOrCreate?: Prisma.DatabaseCreateOrConnectWithoutSavedQueriesInput
+  upsert?: Prisma.DatabaseUpsertWithoutSavedQueriesInput
+  disconnect?: Prisma.DatabaseWhereInput | boolean
+  delete?: Prisma.DatabaseWhereInput | boolean
+  connect?: Prisma.DatabaseWhereUniqueInput
+  update?: Prisma.XOR<Prisma.XOR<Prisma.DatabaseUpdateToOneWithWhereWithoutSavedQueriesInput, Prisma.DatabaseUpdateWithoutSavedQueriesInput>, Prisma.DatabaseUncheckedUpdateWithoutSavedQueriesInput>
+}
+
 export type DatabaseCreateWithoutOwnerInput = {
   id: string
   name: string
@@ -876,6 +899,7 @@ export type DatabaseCreateWithoutOwnerInput = {
   project?: Prisma.ProjectCreateNestedOneWithoutDatabasesInput
   jobs?: Prisma.JobCreateNestedManyWithoutDatabaseInput
   roles?: Prisma.DatabaseRoleCreateNestedManyWithoutDatabaseInput
+  savedQueries?: Prisma.SavedQueryCreateNestedManyWithoutDatabaseInput
 }
 
 export type DatabaseUncheckedCreateWithoutOwnerInput = {
@@ -900,6 +924,7 @@ export type DatabaseUncheckedCreateWithoutOwnerInput = {
   updatedAt?: Date | string
   jobs?: Prisma.JobUncheckedCreateNestedManyWithoutDatabaseInput
   roles?: Prisma.DatabaseRoleUncheckedCreateNestedManyWithoutDatabaseInput
+  savedQueries?: Prisma.SavedQueryUncheckedCreateNestedManyWithoutDatabaseInput
 }
 
 export type DatabaseCreateOrConnectWithoutOwnerInput = {
@@ -976,6 +1001,7 @@ export type DatabaseCreateWithoutProjectInput = {
   owner?: Prisma.UserCreateNestedOneWithoutDatabasesInput
   jobs?: Prisma.JobCreateNestedManyWithoutDatabaseInput
   roles?: Prisma.DatabaseRoleCreateNestedManyWithoutDatabaseInput
+  savedQueries?: Prisma.SavedQueryCreateNestedManyWithoutDatabaseInput
 }
 
 export type DatabaseUncheckedCreateWithoutProjectInput = {
@@ -1000,6 +1026,7 @@ export type DatabaseUncheckedCreateWithoutProjectInput = {
   updatedAt?: Date | string
   jobs?: Prisma.JobUncheckedCreateNestedManyWithoutDatabaseInput
   roles?: Prisma.DatabaseRoleUncheckedCreateNestedManyWithoutDatabaseInput
+  savedQueries?: Prisma.SavedQueryUncheckedCreateNestedManyWithoutDatabaseInput
 }
 
 export type DatabaseCreateOrConnectWithoutProjectInput = {
@@ -1050,6 +1077,7 @@ export type DatabaseCreateWithoutRolesInput = {
   owner?: Prisma.UserCreateNestedOneWithoutDatabasesInput
   project?: Prisma.ProjectCreateNestedOneWithoutDatabasesInput
   jobs?: Prisma.JobCreateNestedManyWithoutDatabaseInput
+  savedQueries?: Prisma.SavedQueryCreateNestedManyWithoutDatabaseInput
 }
 
 export type DatabaseUncheckedCreateWithoutRolesInput = {
@@ -1074,6 +1102,7 @@ export type DatabaseUncheckedCreateWithoutRolesInput = {
   createdAt?: Date | string
   updatedAt?: Date | string
   jobs?: Prisma.JobUncheckedCreateNestedManyWithoutDatabaseInput
+  savedQueries?: Prisma.SavedQueryUncheckedCreateNestedManyWithoutDatabaseInput
 }
 
 export type DatabaseCreateOrConnectWithoutRolesInput = {
@@ -1114,6 +1143,7 @@ export type DatabaseUpdateWithoutRolesInput = {
   owner?: Prisma.UserUpdateOneWithoutDatabasesNestedInput
   project?: Prisma.ProjectUpdateOneWithoutDatabasesNestedInput
   jobs?: Prisma.JobUpdateManyWithoutDatabaseNestedInput
+  savedQueries?: Prisma.SavedQueryUpdateManyWithoutDatabaseNestedInput
 }
 
 export type DatabaseUncheckedUpdateWithoutRolesInput = {
@@ -1138,6 +1168,7 @@ export type DatabaseUncheckedUpdateWithoutRolesInput = {
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   jobs?: Prisma.JobUncheckedUpdateManyWithoutDatabaseNestedInput
+  savedQueries?: Prisma.SavedQueryUncheckedUpdateManyWithoutDatabaseNestedInput
 }
 
 export type DatabaseCreateWithoutJobsInput = {
@@ -1162,6 +1193,7 @@ export type DatabaseCreateWithoutJobsInput = {
   owner?: Prisma.UserCreateNestedOneWithoutDatabasesInput
   project?: Prisma.ProjectCreateNestedOneWithoutDatabasesInput
   roles?: Prisma.DatabaseRoleCreateNestedManyWithoutDatabaseInput
+  savedQueries?: Prisma.SavedQueryCreateNestedManyWithoutDatabaseInput
 }
 
 export type DatabaseUncheckedCreateWithoutJobsInput = {
@@ -1186,6 +1218,7 @@ export type DatabaseUncheckedCreateWithoutJobsInput = {
   createdAt?: Date | string
   updatedAt?: Date | string
   roles?: Prisma.DatabaseRoleUncheckedCreateNestedManyWithoutDatabaseInput
+  savedQueries?: Prisma.SavedQueryUncheckedCreateNestedManyWithoutDatabaseInput
 }
 
 export type DatabaseCreateOrConnectWithoutJobsInput = {
@@ -1226,6 +1259,7 @@ export type DatabaseUpdateWithoutJobsInput = {
   owner?: Prisma.UserUpdateOneWithoutDatabasesNestedInput
   project?: Prisma.ProjectUpdateOneWithoutDatabasesNestedInput
   roles?: Prisma.DatabaseRoleUpdateManyWithoutDatabaseNestedInput
+  savedQueries?: Prisma.SavedQueryUpdateManyWithoutDatabaseNestedInput
 }
 
 export type DatabaseUncheckedUpdateWithoutJobsInput = {
@@ -1249,6 +1283,123 @@ export type DatabaseUncheckedUpdateWithoutJobsInput = {
   capabilities?: Prisma.DatabaseUpdatecapabilitiesInput | string[]
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  roles?: Prisma.DatabaseRoleUncheckedUpdateManyWithoutDatabaseNestedInput
+  savedQueries?: Prisma.SavedQueryUncheckedUpdateManyWithoutDatabaseNestedInput
+}
+
+export type DatabaseCreateWithoutSavedQueriesInput = {
+  id: string
+  name: string
+  engine: string
+  host: string
+  port: number
+  databaseName: string
+  username: string
+  sslMode: string
+  sslRootCertificate?: string | null
+  allowInsecureAuthentication?: boolean
+  sealedPassword: string
+  readOnly: boolean
+  hosted?: boolean
+  system?: boolean
+  serverVersion?: string | null
+  capabilities?: Prisma.DatabaseCreatecapabilitiesInput | string[]
+  createdAt?: Date | string
+  updatedAt?: Date | string
+  owner?: Prisma.UserCreateNestedOneWithoutDatabasesInput
+  project?: Prisma.ProjectCreateNestedOneWithoutDatabasesInput
+  jobs?: Prisma.JobCreateNestedManyWithoutDatabaseInput
+  roles?: Prisma.DatabaseRoleCreateNestedManyWithoutDatabaseInput
+}
+
+export type DatabaseUncheckedCreateWithoutSavedQueriesInput = {
+  id: string
+  name: string
+  ownerId?: string | null
+  projectId?: string | null
+  engine: string
+  host: string
+  port: number
+  databaseName: string
+  username: string
+  sslMode: string
+  sslRootCertificate?: string | null
+  allowInsecureAuthentication?: boolean
+  sealedPassword: string
+  readOnly: boolean
+  hosted?: boolean
+  system?: boolean
+  serverVersion?: string | null
+  capabilities?: Prisma.DatabaseCreatecapabilitiesInput | string[]
+  createdAt?: Date | string
+  updatedAt?: Date | string
+  jobs?: Prisma.JobUncheckedCreateNestedManyWithoutDatabaseInput
+  roles?: Prisma.DatabaseRoleUncheckedCreateNestedManyWithoutDatabaseInput
+}
+
+export type DatabaseCreateOrConnectWithoutSavedQueriesInput = {
+  where: Prisma.DatabaseWhereUniqueInput
+  create: Prisma.XOR<Prisma.DatabaseCreateWithoutSavedQueriesInput, Prisma.DatabaseUncheckedCreateWithoutSavedQueriesInput>
+}
+
+export type DatabaseUpsertWithoutSavedQueriesInput = {
+  update: Prisma.XOR<Prisma.DatabaseUpdateWithoutSavedQueriesInput, Prisma.DatabaseUncheckedUpdateWithoutSavedQueriesInput>
+  create: Prisma.XOR<Prisma.DatabaseCreateWithoutSavedQueriesInput, Prisma.DatabaseUncheckedCreateWithoutSavedQueriesInput>
+  where?: Prisma.DatabaseWhereInput
+}
+
+export type DatabaseUpdateToOneWithWhereWithoutSavedQueriesInput = {
+  where?: Prisma.DatabaseWhereInput
+  data: Prisma.XOR<Prisma.DatabaseUpdateWithoutSavedQueriesInput, Prisma.DatabaseUncheckedUpdateWithoutSavedQueriesInput>
+}
+
+export type DatabaseUpdateWithoutSavedQueriesInput = {
+  id?: Prisma.StringFieldUpdateOperationsInput | string
+  name?: Prisma.StringFieldUpdateOperationsInput | string
+  engine?: Prisma.StringFieldUpdateOperationsInput | string
+  host?: Prisma.StringFieldUpdateOperationsInput | string
+  port?: Prisma.IntFieldUpdateOperationsInput | number
+  databaseName?: Prisma.StringFieldUpdateOperationsInput | string
+  username?: Prisma.StringFieldUpdateOperationsInput | string
+  sslMode?: Prisma.StringFieldUpdateOperationsInput | string
+  sslRootCertificate?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  allowInsecureAuthentication?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  sealedPassword?: Prisma.StringFieldUpdateOperationsInput | string
+  readOnly?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  hosted?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  system?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  serverVersion?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  capabilities?: Prisma.DatabaseUpdatecapabilitiesInput | string[]
+  createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  owner?: Prisma.UserUpdateOneWithoutDatabasesNestedInput
+  project?: Prisma.ProjectUpdateOneWithoutDatabasesNestedInput
+  jobs?: Prisma.JobUpdateManyWithoutDatabaseNestedInput
+  roles?: Prisma.DatabaseRoleUpdateManyWithoutDatabaseNestedInput
+}
+
+export type DatabaseUncheckedUpdateWithoutSavedQueriesInput = {
+  id?: Prisma.StringFieldUpdateOperationsInput | string
+  name?: Prisma.StringFieldUpdateOperationsInput | string
+  ownerId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  projectId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  engine?: Prisma.StringFieldUpdateOperationsInput | string
+  host?: Prisma.StringFieldUpdateOperationsInput | string
+  port?: Prisma.IntFieldUpdateOperationsInput | number
+  databaseName?: Prisma.StringFieldUpdateOperationsInput | string
+  username?: Prisma.StringFieldUpdateOperationsInput | string
+  sslMode?: Prisma.StringFieldUpdateOperationsInput | string
+  sslRootCertificate?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  allowInsecureAuthentication?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  sealedPassword?: Prisma.StringFieldUpdateOperationsInput | string
+  readOnly?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  hosted?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  system?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  serverVersion?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  capabilities?: Prisma.DatabaseUpdatecapabilitiesInput | string[]
+  createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  jobs?: Prisma.JobUncheckedUpdateManyWithoutDatabaseNestedInput
   roles?: Prisma.DatabaseRoleUncheckedUpdateManyWithoutDatabaseNestedInput
 }
 
@@ -1296,6 +1447,7 @@ export type DatabaseUpdateWithoutOwnerInput = {
   project?: Prisma.ProjectUpdateOneWithoutDatabasesNestedInput
   jobs?: Prisma.JobUpdateManyWithoutDatabaseNestedInput
   roles?: Prisma.DatabaseRoleUpdateManyWithoutDatabaseNestedInput
+  savedQueries?: Prisma.SavedQueryUpdateManyWithoutDatabaseNestedInput
 }
 
 export type DatabaseUncheckedUpdateWithoutOwnerInput = {
@@ -1320,6 +1472,7 @@ export type DatabaseUncheckedUpdateWithoutOwnerInput = {
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   jobs?: Prisma.JobUncheckedUpdateManyWithoutDatabaseNestedInput
   roles?: Prisma.DatabaseRoleUncheckedUpdateManyWithoutDatabaseNestedInput
+  savedQueries?: Prisma.SavedQueryUncheckedUpdateManyWithoutDatabaseNestedInput
 }
 
 export type DatabaseUncheckedUpdateManyWithoutOwnerInput = {
@@ -1388,6 +1541,7 @@ export type DatabaseUpdateWithoutProjectInput = {
   owner?: Prisma.UserUpdateOneWithoutDatabasesNestedInput
   jobs?: Prisma.JobUpdateManyWithoutDatabaseNestedInput
   roles?: Prisma.DatabaseRoleUpdateManyWithoutDatabaseNestedInput
+  savedQueries?: Prisma.SavedQueryUpdateManyWithoutDatabaseNestedInput
 }
 
 export type DatabaseUncheckedUpdateWithoutProjectInput = {
@@ -1412,6 +1566,7 @@ export type DatabaseUncheckedUpdateWithoutProjectInput = {
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   jobs?: Prisma.JobUncheckedUpdateManyWithoutDatabaseNestedInput
   roles?: Prisma.DatabaseRoleUncheckedUpdateManyWithoutDatabaseNestedInput
+  savedQueries?: Prisma.SavedQueryUncheckedUpdateManyWithoutDatabaseNestedInput
 }
 
 export type DatabaseUncheckedUpdateManyWithoutProjectInput = {
@@ -1444,11 +1599,13 @@ export type DatabaseUncheckedUpdateManyWithoutProjectInput = {
 export type DatabaseCountOutputType = {
   jobs: number
   roles: number
+  savedQueries: number
 }
 
 export type DatabaseCountOutputTypeSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   jobs?: boolean | DatabaseCountOutputTypeCountJobsArgs
   roles?: boolean | DatabaseCountOutputTypeCountRolesArgs
+  savedQueries?: boolean | DatabaseCountOutputTypeCountSavedQueriesArgs
 }
 
 /**
@@ -1473,6 +1630,13 @@ export type DatabaseCountOutputTypeCountJobsArgs<ExtArgs extends runtime.Types.E
  */
 export type DatabaseCountOutputTypeCountRolesArgs<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   where?: Prisma.DatabaseRoleWhereInput
+}
+
+/**
+ * DatabaseCountOutputType without action
+ */
+export type DatabaseCountOutputTypeCountSavedQueriesArgs<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
+  where?: Prisma.SavedQueryWhereInput
 }
 
 
@@ -1501,6 +1665,7 @@ export type DatabaseSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs
   project?: boolean | Prisma.Database$projectArgs<ExtArgs>
   jobs?: boolean | Prisma.Database$jobsArgs<ExtArgs>
   roles?: boolean | Prisma.Database$rolesArgs<ExtArgs>
+  savedQueries?: boolean | Prisma.Database$savedQueriesArgs<ExtArgs>
   _count?: boolean | Prisma.DatabaseCountOutputTypeDefaultArgs<ExtArgs>
 }, ExtArgs["result"]["database"]>
 
@@ -1583,6 +1748,7 @@ export type DatabaseInclude<ExtArgs extends runtime.Types.Extensions.InternalArg
   project?: boolean | Prisma.Database$projectArgs<ExtArgs>
   jobs?: boolean | Prisma.Database$jobsArgs<ExtArgs>
   roles?: boolean | Prisma.Database$rolesArgs<ExtArgs>
+  savedQueries?: boolean | Prisma.Database$savedQueriesArgs<ExtArgs>
   _count?: boolean | Prisma.DatabaseCountOutputTypeDefaultArgs<ExtArgs>
 }
 export type DatabaseIncludeCreateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
@@ -1601,6 +1767,7 @@ export type $DatabasePayload<ExtArgs extends runtime.Types.Extensions.InternalAr
     project: Prisma.$ProjectPayload<ExtArgs> | null
     jobs: Prisma.$JobPayload<ExtArgs>[]
     roles: Prisma.$DatabaseRolePayload<ExtArgs>[]
+    savedQueries: Prisma.$SavedQueryPayload<ExtArgs>[]
   }
   scalars: runtime.Types.Extensions.GetPayloadResult<{
     id: string
@@ -2027,6 +2194,7 @@ export interface Prisma__DatabaseClient<T, Null = never, ExtArgs extends runtime
   project<T extends Prisma.Database$projectArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.Database$projectArgs<ExtArgs>>): Prisma.Prisma__ProjectClient<runtime.Types.Result.GetResult<Prisma.$ProjectPayload<ExtArgs>, T, "findUniqueOrThrow", GlobalOmitOptions> | null, null, ExtArgs, GlobalOmitOptions>
   jobs<T extends Prisma.Database$jobsArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.Database$jobsArgs<ExtArgs>>): Prisma.PrismaPromise<runtime.Types.Result.GetResult<Prisma.$JobPayload<ExtArgs>, T, "findMany", GlobalOmitOptions> | Null>
   roles<T extends Prisma.Database$rolesArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.Database$rolesArgs<ExtArgs>>): Prisma.PrismaPromise<runtime.Types.Result.GetResult<Prisma.$DatabaseRolePayload<ExtArgs>, T, "findMany", GlobalOmitOptions> | Null>
+  savedQueries<T extends Prisma.Database$savedQueriesArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.Database$savedQueriesArgs<ExtArgs>>): Prisma.PrismaPromise<runtime.Types.Result.GetResult<Prisma.$SavedQueryPayload<ExtArgs>, T, "findMany", GlobalOmitOptions> | Null>
   /**
    * Attaches callbacks for the resolution and/or rejection of the Promise.
    * @param onfulfilled The callback to execute when the Promise is resolved.
@@ -2560,6 +2728,30 @@ export type Database$rolesArgs<ExtArgs extends runtime.Types.Extensions.Internal
   take?: number
   skip?: number
   distinct?: Prisma.DatabaseRoleScalarFieldEnum | Prisma.DatabaseRoleScalarFieldEnum[]
+}
+
+/**
+ * Database.savedQueries
+ */
+export type Database$savedQueriesArgs<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
+  /**
+   * Select specific fields to fetch from the SavedQuery
+   */
+  select?: Prisma.SavedQuerySelect<ExtArgs> | null
+  /**
+   * Omit specific fields from the SavedQuery
+   */
+  omit?: Prisma.SavedQueryOmit<ExtArgs> | null
+  /**
+   * Choose, which related nodes to fetch as well
+   */
+  include?: Prisma.SavedQueryInclude<ExtArgs> | null
+  where?: Prisma.SavedQueryWhereInput
+  orderBy?: Prisma.SavedQueryOrderByWithRelationInput | Prisma.SavedQueryOrderByWithRelationInput[]
+  cursor?: Prisma.SavedQueryWhereUniqueInput
+  take?: number
+  skip?: number
+  distinct?: Prisma.SavedQueryScalarFieldEnum | Prisma.SavedQueryScalarFieldEnum[]
 }
 
 /**

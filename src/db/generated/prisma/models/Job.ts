@@ -29,9 +29,14 @@ export type AggregateJob = {
 export type JobAvgAggregateOutputType = {
   timeoutMs: number | null
   maxRows: number | null
+  priority: number | null
+  rankMs: number | null
   attempt: number | null
+  maxAttempts: number | null
   progressRows: number | null
   progressBytes: number | null
+  estimatedRows: number | null
+  percent: number | null
   revision: number | null
   changeXid: number | null
   changeSeq: number | null
@@ -41,9 +46,14 @@ export type JobAvgAggregateOutputType = {
 export type JobSumAggregateOutputType = {
   timeoutMs: number | null
   maxRows: number | null
+  priority: number | null
+  rankMs: bigint | null
   attempt: number | null
+  maxAttempts: number | null
   progressRows: bigint | null
   progressBytes: bigint | null
+  estimatedRows: bigint | null
+  percent: number | null
   revision: number | null
   changeXid: bigint | null
   changeSeq: bigint | null
@@ -56,7 +66,9 @@ export type JobMinAggregateOutputType = {
   status: string | null
   ownerId: string | null
   databaseId: string | null
+  targetKey: string | null
   targetLabel: string | null
+  sealedConnection: string | null
   name: string | null
   sql: string | null
   readOnly: boolean | null
@@ -64,13 +76,20 @@ export type JobMinAggregateOutputType = {
   timeoutMs: number | null
   maxRows: number | null
   idempotencyKey: string | null
+  priority: number | null
+  rankMs: bigint | null
+  runAt: Date | null
+  heldUntil: Date | null
   submittedAt: Date | null
   startedAt: Date | null
   finishedAt: Date | null
   cancelRequestedAt: Date | null
   attempt: number | null
+  maxAttempts: number | null
   progressRows: bigint | null
   progressBytes: bigint | null
+  estimatedRows: bigint | null
+  percent: number | null
   revision: number | null
   changeXid: bigint | null
   changeSeq: bigint | null
@@ -79,6 +98,10 @@ export type JobMinAggregateOutputType = {
   leaseUntil: Date | null
   backendId: string | null
   backendStartedAt: string | null
+  resultsExpireAt: Date | null
+  resultsDropped: boolean | null
+  sourceId: string | null
+  savedQueryId: string | null
 }
 
 export type JobMaxAggregateOutputType = {
@@ -87,7 +110,9 @@ export type JobMaxAggregateOutputType = {
   status: string | null
   ownerId: string | null
   databaseId: string | null
+  targetKey: string | null
   targetLabel: string | null
+  sealedConnection: string | null
   name: string | null
   sql: string | null
   readOnly: boolean | null
@@ -95,13 +120,20 @@ export type JobMaxAggregateOutputType = {
   timeoutMs: number | null
   maxRows: number | null
   idempotencyKey: string | null
+  priority: number | null
+  rankMs: bigint | null
+  runAt: Date | null
+  heldUntil: Date | null
   submittedAt: Date | null
   startedAt: Date | null
   finishedAt: Date | null
   cancelRequestedAt: Date | null
   attempt: number | null
+  maxAttempts: number | null
   progressRows: bigint | null
   progressBytes: bigint | null
+  estimatedRows: bigint | null
+  percent: number | null
   revision: number | null
   changeXid: bigint | null
   changeSeq: bigint | null
@@ -110,6 +142,10 @@ export type JobMaxAggregateOutputType = {
   leaseUntil: Date | null
   backendId: string | null
   backendStartedAt: string | null
+  resultsExpireAt: Date | null
+  resultsDropped: boolean | null
+  sourceId: string | null
+  savedQueryId: string | null
 }
 
 export type JobCountAggregateOutputType = {
@@ -118,7 +154,9 @@ export type JobCountAggregateOutputType = {
   status: number
   ownerId: number
   databaseId: number
+  targetKey: number
   targetLabel: number
+  sealedConnection: number
   name: number
   sql: number
   parameters: number
@@ -127,14 +165,21 @@ export type JobCountAggregateOutputType = {
   timeoutMs: number
   maxRows: number
   idempotencyKey: number
+  priority: number
+  rankMs: number
+  runAt: number
+  heldUntil: number
   submittedAt: number
   startedAt: number
   finishedAt: number
   cancelRequestedAt: number
   attempt: number
+  maxAttempts: number
   error: number
   progressRows: number
   progressBytes: number
+  estimatedRows: number
+  percent: number
   revision: number
   changeXid: number
   changeSeq: number
@@ -143,6 +188,10 @@ export type JobCountAggregateOutputType = {
   leaseUntil: number
   backendId: number
   backendStartedAt: number
+  resultsExpireAt: number
+  resultsDropped: number
+  sourceId: number
+  savedQueryId: number
   _all: number
 }
 
@@ -150,9 +199,14 @@ export type JobCountAggregateOutputType = {
 export type JobAvgAggregateInputType = {
   timeoutMs?: true
   maxRows?: true
+  priority?: true
+  rankMs?: true
   attempt?: true
+  maxAttempts?: true
   progressRows?: true
   progressBytes?: true
+  estimatedRows?: true
+  percent?: true
   revision?: true
   changeXid?: true
   changeSeq?: true
@@ -162,9 +216,14 @@ export type JobAvgAggregateInputType = {
 export type JobSumAggregateInputType = {
   timeoutMs?: true
   maxRows?: true
+  priority?: true
+  rankMs?: true
   attempt?: true
+  maxAttempts?: true
   progressRows?: true
   progressBytes?: true
+  estimatedRows?: true
+  percent?: true
   revision?: true
   changeXid?: true
   changeSeq?: true
@@ -177,7 +236,9 @@ export type JobMinAggregateInputType = {
   status?: true
   ownerId?: true
   databaseId?: true
+  targetKey?: true
   targetLabel?: true
+  sealedConnection?: true
   name?: true
   sql?: true
   readOnly?: true
@@ -185,13 +246,20 @@ export type JobMinAggregateInputType = {
   timeoutMs?: true
   maxRows?: true
   idempotencyKey?: true
+  priority?: true
+  rankMs?: true
+  runAt?: true
+  heldUntil?: true
   submittedAt?: true
   startedAt?: true
   finishedAt?: true
   cancelRequestedAt?: true
   attempt?: true
+  maxAttempts?: true
   progressRows?: true
   progressBytes?: true
+  estimatedRows?: true
+  percent?: true
   revision?: true
   changeXid?: true
   changeSeq?: true
@@ -200,6 +268,10 @@ export type JobMinAggregateInputType = {
   leaseUntil?: true
   backendId?: true
   backendStartedAt?: true
+  resultsExpireAt?: true
+  resultsDropped?: true
+  sourceId?: true
+  savedQueryId?: true
 }
 
 export type JobMaxAggregateInputType = {
@@ -208,7 +280,9 @@ export type JobMaxAggregateInputType = {
   status?: true
   ownerId?: true
   databaseId?: true
+  targetKey?: true
   targetLabel?: true
+  sealedConnection?: true
   name?: true
   sql?: true
   readOnly?: true
@@ -216,13 +290,20 @@ export type JobMaxAggregateInputType = {
   timeoutMs?: true
   maxRows?: true
   idempotencyKey?: true
+  priority?: true
+  rankMs?: true
+  runAt?: true
+  heldUntil?: true
   submittedAt?: true
   startedAt?: true
   finishedAt?: true
   cancelRequestedAt?: true
   attempt?: true
+  maxAttempts?: true
   progressRows?: true
   progressBytes?: true
+  estimatedRows?: true
+  percent?: true
   revision?: true
   changeXid?: true
   changeSeq?: true
@@ -231,6 +312,10 @@ export type JobMaxAggregateInputType = {
   leaseUntil?: true
   backendId?: true
   backendStartedAt?: true
+  resultsExpireAt?: true
+  resultsDropped?: true
+  sourceId?: true
+  savedQueryId?: true
 }
 
 export type JobCountAggregateInputType = {
@@ -239,7 +324,9 @@ export type JobCountAggregateInputType = {
   status?: true
   ownerId?: true
   databaseId?: true
+  targetKey?: true
   targetLabel?: true
+  sealedConnection?: true
   name?: true
   sql?: true
   parameters?: true
@@ -248,14 +335,21 @@ export type JobCountAggregateInputType = {
   timeoutMs?: true
   maxRows?: true
   idempotencyKey?: true
+  priority?: true
+  rankMs?: true
+  runAt?: true
+  heldUntil?: true
   submittedAt?: true
   startedAt?: true
   finishedAt?: true
   cancelRequestedAt?: true
   attempt?: true
+  maxAttempts?: true
   error?: true
   progressRows?: true
   progressBytes?: true
+  estimatedRows?: true
+  percent?: true
   revision?: true
   changeXid?: true
   changeSeq?: true
@@ -264,6 +358,10 @@ export type JobCountAggregateInputType = {
   leaseUntil?: true
   backendId?: true
   backendStartedAt?: true
+  resultsExpireAt?: true
+  resultsDropped?: true
+  sourceId?: true
+  savedQueryId?: true
   _all?: true
 }
 
@@ -359,7 +457,9 @@ export type JobGroupByOutputType = {
   status: string
   ownerId: string
   databaseId: string | null
+  targetKey: string
   targetLabel: string
+  sealedConnection: string | null
   name: string | null
   sql: string
   parameters: runtime.JsonValue | null
@@ -368,14 +468,21 @@ export type JobGroupByOutputType = {
   timeoutMs: number
   maxRows: number
   idempotencyKey: string | null
+  priority: number
+  rankMs: bigint
+  runAt: Date | null
+  heldUntil: Date | null
   submittedAt: Date
   startedAt: Date | null
   finishedAt: Date | null
   cancelRequestedAt: Date | null
   attempt: number
+  maxAttempts: number
   error: runtime.JsonValue | null
   progressRows: bigint
   progressBytes: bigint
+  estimatedRows: bigint | null
+  percent: number | null
   revision: number
   changeXid: bigint
   changeSeq: bigint
@@ -384,6 +491,10 @@ export type JobGroupByOutputType = {
   leaseUntil: Date | null
   backendId: string | null
   backendStartedAt: string | null
+  resultsExpireAt: Date | null
+  resultsDropped: boolean
+  sourceId: string | null
+  savedQueryId: string | null
   _count: JobCountAggregateOutputType | null
   _avg: JobAvgAggregateOutputType | null
   _sum: JobSumAggregateOutputType | null
@@ -415,7 +526,9 @@ export type JobWhereInput = {
   status?: Prisma.StringFilter<"Job"> | string
   ownerId?: Prisma.UuidFilter<"Job"> | string
   databaseId?: Prisma.UuidNullableFilter<"Job"> | string | null
+  targetKey?: Prisma.UuidFilter<"Job"> | string
   targetLabel?: Prisma.StringFilter<"Job"> | string
+  sealedConnection?: Prisma.StringNullableFilter<"Job"> | string | null
   name?: Prisma.StringNullableFilter<"Job"> | string | null
   sql?: Prisma.StringFilter<"Job"> | string
   parameters?: Prisma.JsonNullableFilter<"Job">
@@ -424,14 +537,21 @@ export type JobWhereInput = {
   timeoutMs?: Prisma.IntFilter<"Job"> | number
   maxRows?: Prisma.IntFilter<"Job"> | number
   idempotencyKey?: Prisma.StringNullableFilter<"Job"> | string | null
+  priority?: Prisma.IntFilter<"Job"> | number
+  rankMs?: Prisma.BigIntFilter<"Job"> | bigint | number
+  runAt?: Prisma.DateTimeNullableFilter<"Job"> | Date | string | null
+  heldUntil?: Prisma.DateTimeNullableFilter<"Job"> | Date | string | null
   submittedAt?: Prisma.DateTimeFilter<"Job"> | Date | string
   startedAt?: Prisma.DateTimeNullableFilter<"Job"> | Date | string | null
   finishedAt?: Prisma.DateTimeNullableFilter<"Job"> | Date | string | null
   cancelRequestedAt?: Prisma.DateTimeNullableFilter<"Job"> | Date | string | null
   attempt?: Prisma.IntFilter<"Job"> | number
+  maxAttempts?: Prisma.IntFilter<"Job"> | number
   error?: Prisma.JsonNullableFilter<"Job">
   progressRows?: Prisma.BigIntFilter<"Job"> | bigint | number
   progressBytes?: Prisma.BigIntFilter<"Job"> | bigint | number
+  estimatedRows?: Prisma.BigIntNullableFilter<"Job"> | bigint | number | null
+  percent?: Prisma.FloatNullableFilter<"Job"> | number | null
   revision?: Prisma.IntFilter<"Job"> | number
   changeXid?: Prisma.BigIntFilter<"Job"> | bigint | number
   changeSeq?: Prisma.BigIntFilter<"Job"> | bigint | number
@@ -440,8 +560,15 @@ export type JobWhereInput = {
   leaseUntil?: Prisma.DateTimeNullableFilter<"Job"> | Date | string | null
   backendId?: Prisma.StringNullableFilter<"Job"> | string | null
   backendStartedAt?: Prisma.StringNullableFilter<"Job"> | string | null
+  resultsExpireAt?: Prisma.DateTimeNullableFilter<"Job"> | Date | string | null
+  resultsDropped?: Prisma.BoolFilter<"Job"> | boolean
+  sourceId?: Prisma.UuidNullableFilter<"Job"> | string | null
+  savedQueryId?: Prisma.UuidNullableFilter<"Job"> | string | null
   owner?: Prisma.XOR<Prisma.UserScalarRelationFilter, Prisma.UserWhereInput>
   database?: Prisma.XOR<Prisma.DatabaseNullableScalarRelationFilter, Prisma.DatabaseWhereInput> | null
+  source?: Prisma.XOR<Prisma.JobNullableScalarRelationFilter, Prisma.JobWhereInput> | null
+  repeats?: Prisma.JobListRelationFilter
+  savedQuery?: Prisma.XOR<Prisma.SavedQueryNullableScalarRelationFilter, Prisma.SavedQueryWhereInput> | null
   notices?: Prisma.JobNoticeListRelationFilter
   results?: Prisma.ResultSetListRelationFilter
 }
@@ -452,7 +579,9 @@ export type JobOrderByWithRelationInput = {
   status?: Prisma.SortOrder
   ownerId?: Prisma.SortOrder
   databaseId?: Prisma.SortOrderInput | Prisma.SortOrder
+  targetKey?: Prisma.SortOrder
   targetLabel?: Prisma.SortOrder
+  sealedConnection?: Prisma.SortOrderInput | Prisma.SortOrder
   name?: Prisma.SortOrderInput | Prisma.SortOrder
   sql?: Prisma.SortOrder
   parameters?: Prisma.SortOrderInput | Prisma.SortOrder
@@ -461,14 +590,21 @@ export type JobOrderByWithRelationInput = {
   timeoutMs?: Prisma.SortOrder
   maxRows?: Prisma.SortOrder
   idempotencyKey?: Prisma.SortOrderInput | Prisma.SortOrder
+  priority?: Prisma.SortOrder
+  rankMs?: Prisma.SortOrder
+  runAt?: Prisma.SortOrderInput | Prisma.SortOrder
+  heldUntil?: Prisma.SortOrderInput | Prisma.SortOrder
   submittedAt?: Prisma.SortOrder
   startedAt?: Prisma.SortOrderInput | Prisma.SortOrder
   finishedAt?: Prisma.SortOrderInput | Prisma.SortOrder
   cancelRequestedAt?: Prisma.SortOrderInput | Prisma.SortOrder
   attempt?: Prisma.SortOrder
+  maxAttempts?: Prisma.SortOrder
   error?: Prisma.SortOrderInput | Prisma.SortOrder
   progressRows?: Prisma.SortOrder
   progressBytes?: Prisma.SortOrder
+  estimatedRows?: Prisma.SortOrderInput | Prisma.SortOrder
+  percent?: Prisma.SortOrderInput | Prisma.SortOrder
   revision?: Prisma.SortOrder
   changeXid?: Prisma.SortOrder
   changeSeq?: Prisma.SortOrder
@@ -477,15 +613,21 @@ export type JobOrderByWithRelationInput = {
   leaseUntil?: Prisma.SortOrderInput | Prisma.SortOrder
   backendId?: Prisma.SortOrderInput | Prisma.SortOrder
   backendStartedAt?: Prisma.SortOrderInput | Prisma.SortOrder
+  resultsExpireAt?: Prisma.SortOrderInput | Prisma.SortOrder
+  resultsDropped?: Prisma.SortOrder
+  sourceId?: Prisma.SortOrderInput | Prisma.SortOrder
+  savedQueryId?: Prisma.SortOrderInput | Prisma.SortOrder
   owner?: Prisma.UserOrderByWithRelationInput
   database?: Prisma.DatabaseOrderByWithRelationInput
+  source?: Prisma.JobOrderByWithRelationInput
+  repeats?: Prisma.JobOrderByRelationAggregateInput
+  savedQuery?: Prisma.SavedQueryOrderByWithRelationInput
   notices?: Prisma.JobNoticeOrderByRelationAggregateInput
   results?: Prisma.ResultSetOrderByRelationAggregateInput
 }
 
 export type JobWhereUniqueInput = Prisma.AtLeast<{
   id?: string
-  ownerId_idempotencyKey?: Prisma.JobOwnerIdIdempotencyKeyCompoundUniqueInput
   AND?: Prisma.JobWhereInput | Prisma.JobWhereInput[]
   OR?: Prisma.JobWhereInput[]
   NOT?: Prisma.JobWhereInput | Prisma.JobWhereInput[]
@@ -493,7 +635,9 @@ export type JobWhereUniqueInput = Prisma.AtLeast<{
   status?: Prisma.StringFilter<"Job"> | string
   ownerId?: Prisma.UuidFilter<"Job"> | string
   databaseId?: Prisma.UuidNullableFilter<"Job"> | string | null
+  targetKey?: Prisma.UuidFilter<"Job"> | string
   targetLabel?: Prisma.StringFilter<"Job"> | string
+  sealedConnection?: Prisma.StringNullableFilter<"Job"> | string | null
   name?: Prisma.StringNullableFilter<"Job"> | string | null
   sql?: Prisma.StringFilter<"Job"> | string
   parameters?: Prisma.JsonNullableFilter<"Job">
@@ -502,14 +646,21 @@ export type JobWhereUniqueInput = Prisma.AtLeast<{
   timeoutMs?: Prisma.IntFilter<"Job"> | number
   maxRows?: Prisma.IntFilter<"Job"> | number
   idempotencyKey?: Prisma.StringNullableFilter<"Job"> | string | null
+  priority?: Prisma.IntFilter<"Job"> | number
+  rankMs?: Prisma.BigIntFilter<"Job"> | bigint | number
+  runAt?: Prisma.DateTimeNullableFilter<"Job"> | Date | string | null
+  heldUntil?: Prisma.DateTimeNullableFilter<"Job"> | Date | string | null
   submittedAt?: Prisma.DateTimeFilter<"Job"> | Date | string
   startedAt?: Prisma.DateTimeNullableFilter<"Job"> | Date | string | null
   finishedAt?: Prisma.DateTimeNullableFilter<"Job"> | Date | string | null
   cancelRequestedAt?: Prisma.DateTimeNullableFilter<"Job"> | Date | string | null
   attempt?: Prisma.IntFilter<"Job"> | number
+  maxAttempts?: Prisma.IntFilter<"Job"> | number
   error?: Prisma.JsonNullableFilter<"Job">
   progressRows?: Prisma.BigIntFilter<"Job"> | bigint | number
   progressBytes?: Prisma.BigIntFilter<"Job"> | bigint | number
+  estimatedRows?: Prisma.BigIntNullableFilter<"Job"> | bigint | number | null
+  percent?: Prisma.FloatNullableFilter<"Job"> | number | null
   revision?: Prisma.IntFilter<"Job"> | number
   changeXid?: Prisma.BigIntFilter<"Job"> | bigint | number
   changeSeq?: Prisma.BigIntFilter<"Job"> | bigint | number
@@ -518,11 +669,18 @@ export type JobWhereUniqueInput = Prisma.AtLeast<{
   leaseUntil?: Prisma.DateTimeNullableFilter<"Job"> | Date | string | null
   backendId?: Prisma.StringNullableFilter<"Job"> | string | null
   backendStartedAt?: Prisma.StringNullableFilter<"Job"> | string | null
+  resultsExpireAt?: Prisma.DateTimeNullableFilter<"Job"> | Date | string | null
+  resultsDropped?: Prisma.BoolFilter<"Job"> | boolean
+  sourceId?: Prisma.UuidNullableFilter<"Job"> | string | null
+  savedQueryId?: Prisma.UuidNullableFilter<"Job"> | string | null
   owner?: Prisma.XOR<Prisma.UserScalarRelationFilter, Prisma.UserWhereInput>
   database?: Prisma.XOR<Prisma.DatabaseNullableScalarRelationFilter, Prisma.DatabaseWhereInput> | null
+  source?: Prisma.XOR<Prisma.JobNullableScalarRelationFilter, Prisma.JobWhereInput> | null
+  repeats?: Prisma.JobListRelationFilter
+  savedQuery?: Prisma.XOR<Prisma.SavedQueryNullableScalarRelationFilter, Prisma.SavedQueryWhereInput> | null
   notices?: Prisma.JobNoticeListRelationFilter
   results?: Prisma.ResultSetListRelationFilter
-}, "id" | "ownerId_idempotencyKey">
+}, "id">
 
 export type JobOrderByWithAggregationInput = {
   id?: Prisma.SortOrder
@@ -530,7 +688,9 @@ export type JobOrderByWithAggregationInput = {
   status?: Prisma.SortOrder
   ownerId?: Prisma.SortOrder
   databaseId?: Prisma.SortOrderInput | Prisma.SortOrder
+  targetKey?: Prisma.SortOrder
   targetLabel?: Prisma.SortOrder
+  sealedConnection?: Prisma.SortOrderInput | Prisma.SortOrder
   name?: Prisma.SortOrderInput | Prisma.SortOrder
   sql?: Prisma.SortOrder
   parameters?: Prisma.SortOrderInput | Prisma.SortOrder
@@ -539,14 +699,21 @@ export type JobOrderByWithAggregationInput = {
   timeoutMs?: Prisma.SortOrder
   maxRows?: Prisma.SortOrder
   idempotencyKey?: Prisma.SortOrderInput | Prisma.SortOrder
+  priority?: Prisma.SortOrder
+  rankMs?: Prisma.SortOrder
+  runAt?: Prisma.SortOrderInput | Prisma.SortOrder
+  heldUntil?: Prisma.SortOrderInput | Prisma.SortOrder
   submittedAt?: Prisma.SortOrder
   startedAt?: Prisma.SortOrderInput | Prisma.SortOrder
   finishedAt?: Prisma.SortOrderInput | Prisma.SortOrder
   cancelRequestedAt?: Prisma.SortOrderInput | Prisma.SortOrder
   attempt?: Prisma.SortOrder
+  maxAttempts?: Prisma.SortOrder
   error?: Prisma.SortOrderInput | Prisma.SortOrder
   progressRows?: Prisma.SortOrder
   progressBytes?: Prisma.SortOrder
+  estimatedRows?: Prisma.SortOrderInput | Prisma.SortOrder
+  percent?: Prisma.SortOrderInput | Prisma.SortOrder
   revision?: Prisma.SortOrder
   changeXid?: Prisma.SortOrder
   changeSeq?: Prisma.SortOrder
@@ -555,6 +722,10 @@ export type JobOrderByWithAggregationInput = {
   leaseUntil?: Prisma.SortOrderInput | Prisma.SortOrder
   backendId?: Prisma.SortOrderInput | Prisma.SortOrder
   backendStartedAt?: Prisma.SortOrderInput | Prisma.SortOrder
+  resultsExpireAt?: Prisma.SortOrderInput | Prisma.SortOrder
+  resultsDropped?: Prisma.SortOrder
+  sourceId?: Prisma.SortOrderInput | Prisma.SortOrder
+  savedQueryId?: Prisma.SortOrderInput | Prisma.SortOrder
   _count?: Prisma.JobCountOrderByAggregateInput
   _avg?: Prisma.JobAvgOrderByAggregateInput
   _max?: Prisma.JobMaxOrderByAggregateInput
@@ -571,7 +742,9 @@ export type JobScalarWhereWithAggregatesInput = {
   status?: Prisma.StringWithAggregatesFilter<"Job"> | string
   ownerId?: Prisma.UuidWithAggregatesFilter<"Job"> | string
   databaseId?: Prisma.UuidNullableWithAggregatesFilter<"Job"> | string | null
+  targetKey?: Prisma.UuidWithAggregatesFilter<"Job"> | string
   targetLabel?: Prisma.StringWithAggregatesFilter<"Job"> | string
+  sealedConnection?: Prisma.StringNullableWithAggregatesFilter<"Job"> | string | null
   name?: Prisma.StringNullableWithAggregatesFilter<"Job"> | string | null
   sql?: Prisma.StringWithAggregatesFilter<"Job"> | string
   parameters?: Prisma.JsonNullableWithAggregatesFilter<"Job">
@@ -580,14 +753,21 @@ export type JobScalarWhereWithAggregatesInput = {
   timeoutMs?: Prisma.IntWithAggregatesFilter<"Job"> | number
   maxRows?: Prisma.IntWithAggregatesFilter<"Job"> | number
   idempotencyKey?: Prisma.StringNullableWithAggregatesFilter<"Job"> | string | null
+  priority?: Prisma.IntWithAggregatesFilter<"Job"> | number
+  rankMs?: Prisma.BigIntWithAggregatesFilter<"Job"> | bigint | number
+  runAt?: Prisma.DateTimeNullableWithAggregatesFilter<"Job"> | Date | string | null
+  heldUntil?: Prisma.DateTimeNullableWithAggregatesFilter<"Job"> | Date | string | null
   submittedAt?: Prisma.DateTimeWithAggregatesFilter<"Job"> | Date | string
   startedAt?: Prisma.DateTimeNullableWithAggregatesFilter<"Job"> | Date | string | null
   finishedAt?: Prisma.DateTimeNullableWithAggregatesFilter<"Job"> | Date | string | null
   cancelRequestedAt?: Prisma.DateTimeNullableWithAggregatesFilter<"Job"> | Date | string | null
   attempt?: Prisma.IntWithAggregatesFilter<"Job"> | number
+  maxAttempts?: Prisma.IntWithAggregatesFilter<"Job"> | number
   error?: Prisma.JsonNullableWithAggregatesFilter<"Job">
   progressRows?: Prisma.BigIntWithAggregatesFilter<"Job"> | bigint | number
   progressBytes?: Prisma.BigIntWithAggregatesFilter<"Job"> | bigint | number
+  estimatedRows?: Prisma.BigIntNullableWithAggregatesFilter<"Job"> | bigint | number | null
+  percent?: Prisma.FloatNullableWithAggregatesFilter<"Job"> | number | null
   revision?: Prisma.IntWithAggregatesFilter<"Job"> | number
   changeXid?: Prisma.BigIntWithAggregatesFilter<"Job"> | bigint | number
   changeSeq?: Prisma.BigIntWithAggregatesFilter<"Job"> | bigint | number
@@ -596,13 +776,19 @@ export type JobScalarWhereWithAggregatesInput = {
   leaseUntil?: Prisma.DateTimeNullableWithAggregatesFilter<"Job"> | Date | string | null
   backendId?: Prisma.StringNullableWithAggregatesFilter<"Job"> | string | null
   backendStartedAt?: Prisma.StringNullableWithAggregatesFilter<"Job"> | string | null
+  resultsExpireAt?: Prisma.DateTimeNullableWithAggregatesFilter<"Job"> | Date | string | null
+  resultsDropped?: Prisma.BoolWithAggregatesFilter<"Job"> | boolean
+  sourceId?: Prisma.UuidNullableWithAggregatesFilter<"Job"> | string | null
+  savedQueryId?: Prisma.UuidNullableWithAggregatesFilter<"Job"> | string | null
 }
 
 export type JobCreateInput = {
   id: string
   kind: string
   status: string
+  targetKey: string
   targetLabel: string
+  sealedConnection?: string | null
   name?: string | null
   sql: string
   parameters?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
@@ -611,14 +797,21 @@ export type JobCreateInput = {
   timeoutMs: number
   maxRows: number
   idempotencyKey?: string | null
+  priority?: number
+  rankMs: bigint | number
+  runAt?: Date | string | null
+  heldUntil?: Date | string | null
   submittedAt?: Date | string
   startedAt?: Date | string | null
   finishedAt?: Date | string | null
   cancelRequestedAt?: Date | string | null
   attempt?: number
+  maxAttempts?: number
   error?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   progressRows?: bigint | number
   progressBytes?: bigint | number
+  estimatedRows?: bigint | number | null
+  percent?: number | null
   revision?: number
   changeXid: bigint | number
   changeSeq: bigint | number
@@ -627,8 +820,13 @@ export type JobCreateInput = {
   leaseUntil?: Date | string | null
   backendId?: string | null
   backendStartedAt?: string | null
+  resultsExpireAt?: Date | string | null
+  resultsDropped?: boolean
   owner: Prisma.UserCreateNestedOneWithoutJobsInput
   database?: Prisma.DatabaseCreateNestedOneWithoutJobsInput
+  source?: Prisma.JobCreateNestedOneWithoutRepeatsInput
+  repeats?: Prisma.JobCreateNestedManyWithoutSourceInput
+  savedQuery?: Prisma.SavedQueryCreateNestedOneWithoutJobsInput
   notices?: Prisma.JobNoticeCreateNestedManyWithoutJobInput
   results?: Prisma.ResultSetCreateNestedManyWithoutJobInput
 }
@@ -639,7 +837,9 @@ export type JobUncheckedCreateInput = {
   status: string
   ownerId: string
   databaseId?: string | null
+  targetKey: string
   targetLabel: string
+  sealedConnection?: string | null
   name?: string | null
   sql: string
   parameters?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
@@ -648,14 +848,21 @@ export type JobUncheckedCreateInput = {
   timeoutMs: number
   maxRows: number
   idempotencyKey?: string | null
+  priority?: number
+  rankMs: bigint | number
+  runAt?: Date | string | null
+  heldUntil?: Date | string | null
   submittedAt?: Date | string
   startedAt?: Date | string | null
   finishedAt?: Date | string | null
   cancelRequestedAt?: Date | string | null
   attempt?: number
+  maxAttempts?: number
   error?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   progressRows?: bigint | number
   progressBytes?: bigint | number
+  estimatedRows?: bigint | number | null
+  percent?: number | null
   revision?: number
   changeXid: bigint | number
   changeSeq: bigint | number
@@ -664,6 +871,11 @@ export type JobUncheckedCreateInput = {
   leaseUntil?: Date | string | null
   backendId?: string | null
   backendStartedAt?: string | null
+  resultsExpireAt?: Date | string | null
+  resultsDropped?: boolean
+  sourceId?: string | null
+  savedQueryId?: string | null
+  repeats?: Prisma.JobUncheckedCreateNestedManyWithoutSourceInput
   notices?: Prisma.JobNoticeUncheckedCreateNestedManyWithoutJobInput
   results?: Prisma.ResultSetUncheckedCreateNestedManyWithoutJobInput
 }
@@ -672,7 +884,9 @@ export type JobUpdateInput = {
   id?: Prisma.StringFieldUpdateOperationsInput | string
   kind?: Prisma.StringFieldUpdateOperationsInput | string
   status?: Prisma.StringFieldUpdateOperationsInput | string
+  targetKey?: Prisma.StringFieldUpdateOperationsInput | string
   targetLabel?: Prisma.StringFieldUpdateOperationsInput | string
+  sealedConnection?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   name?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   sql?: Prisma.StringFieldUpdateOperationsInput | string
   parameters?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
@@ -681,14 +895,21 @@ export type JobUpdateInput = {
   timeoutMs?: Prisma.IntFieldUpdateOperationsInput | number
   maxRows?: Prisma.IntFieldUpdateOperationsInput | number
   idempotencyKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  priority?: Prisma.IntFieldUpdateOperationsInput | number
+  rankMs?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
+  runAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  heldUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   submittedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   startedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   finishedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   cancelRequestedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   attempt?: Prisma.IntFieldUpdateOperationsInput | number
+  maxAttempts?: Prisma.IntFieldUpdateOperationsInput | number
   error?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   progressRows?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   progressBytes?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
+  estimatedRows?: Prisma.NullableBigIntFieldUpdateOperationsInput | bigint | number | null
+  percent?: Prisma.NullableFloatFieldUpdateOperationsInput | number | null
   revision?: Prisma.IntFieldUpdateOperationsInput | number
   changeXid?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   changeSeq?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
@@ -697,8 +918,13 @@ export type JobUpdateInput = {
   leaseUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   backendId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   backendStartedAt?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  resultsExpireAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  resultsDropped?: Prisma.BoolFieldUpdateOperationsInput | boolean
   owner?: Prisma.UserUpdateOneRequiredWithoutJobsNestedInput
   database?: Prisma.DatabaseUpdateOneWithoutJobsNestedInput
+  source?: Prisma.JobUpdateOneWithoutRepeatsNestedInput
+  repeats?: Prisma.JobUpdateManyWithoutSourceNestedInput
+  savedQuery?: Prisma.SavedQueryUpdateOneWithoutJobsNestedInput
   notices?: Prisma.JobNoticeUpdateManyWithoutJobNestedInput
   results?: Prisma.ResultSetUpdateManyWithoutJobNestedInput
 }
@@ -709,7 +935,9 @@ export type JobUncheckedUpdateInput = {
   status?: Prisma.StringFieldUpdateOperationsInput | string
   ownerId?: Prisma.StringFieldUpdateOperationsInput | string
   databaseId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  targetKey?: Prisma.StringFieldUpdateOperationsInput | string
   targetLabel?: Prisma.StringFieldUpdateOperationsInput | string
+  sealedConnection?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   name?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   sql?: Prisma.StringFieldUpdateOperationsInput | string
   parameters?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
@@ -718,14 +946,21 @@ export type JobUncheckedUpdateInput = {
   timeoutMs?: Prisma.IntFieldUpdateOperationsInput | number
   maxRows?: Prisma.IntFieldUpdateOperationsInput | number
   idempotencyKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  priority?: Prisma.IntFieldUpdateOperationsInput | number
+  rankMs?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
+  runAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  heldUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   submittedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   startedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   finishedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   cancelRequestedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   attempt?: Prisma.IntFieldUpdateOperationsInput | number
+  maxAttempts?: Prisma.IntFieldUpdateOperationsInput | number
   error?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   progressRows?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   progressBytes?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
+  estimatedRows?: Prisma.NullableBigIntFieldUpdateOperationsInput | bigint | number | null
+  percent?: Prisma.NullableFloatFieldUpdateOperationsInput | number | null
   revision?: Prisma.IntFieldUpdateOperationsInput | number
   changeXid?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   changeSeq?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
@@ -734,6 +969,11 @@ export type JobUncheckedUpdateInput = {
   leaseUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   backendId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   backendStartedAt?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  resultsExpireAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  resultsDropped?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  sourceId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  savedQueryId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  repeats?: Prisma.JobUncheckedUpdateManyWithoutSourceNestedInput
   notices?: Prisma.JobNoticeUncheckedUpdateManyWithoutJobNestedInput
   results?: Prisma.ResultSetUncheckedUpdateManyWithoutJobNestedInput
 }
@@ -744,7 +984,9 @@ export type JobCreateManyInput = {
   status: string
   ownerId: string
   databaseId?: string | null
+  targetKey: string
   targetLabel: string
+  sealedConnection?: string | null
   name?: string | null
   sql: string
   parameters?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
@@ -753,14 +995,21 @@ export type JobCreateManyInput = {
   timeoutMs: number
   maxRows: number
   idempotencyKey?: string | null
+  priority?: number
+  rankMs: bigint | number
+  runAt?: Date | string | null
+  heldUntil?: Date | string | null
   submittedAt?: Date | string
   startedAt?: Date | string | null
   finishedAt?: Date | string | null
   cancelRequestedAt?: Date | string | null
   attempt?: number
+  maxAttempts?: number
   error?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   progressRows?: bigint | number
   progressBytes?: bigint | number
+  estimatedRows?: bigint | number | null
+  percent?: number | null
   revision?: number
   changeXid: bigint | number
   changeSeq: bigint | number
@@ -769,13 +1018,19 @@ export type JobCreateManyInput = {
   leaseUntil?: Date | string | null
   backendId?: string | null
   backendStartedAt?: string | null
+  resultsExpireAt?: Date | string | null
+  resultsDropped?: boolean
+  sourceId?: string | null
+  savedQueryId?: string | null
 }
 
 export type JobUpdateManyMutationInput = {
   id?: Prisma.StringFieldUpdateOperationsInput | string
   kind?: Prisma.StringFieldUpdateOperationsInput | string
   status?: Prisma.StringFieldUpdateOperationsInput | string
+  targetKey?: Prisma.StringFieldUpdateOperationsInput | string
   targetLabel?: Prisma.StringFieldUpdateOperationsInput | string
+  sealedConnection?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   name?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   sql?: Prisma.StringFieldUpdateOperationsInput | string
   parameters?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
@@ -784,14 +1039,21 @@ export type JobUpdateManyMutationInput = {
   timeoutMs?: Prisma.IntFieldUpdateOperationsInput | number
   maxRows?: Prisma.IntFieldUpdateOperationsInput | number
   idempotencyKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  priority?: Prisma.IntFieldUpdateOperationsInput | number
+  rankMs?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
+  runAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  heldUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   submittedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   startedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   finishedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   cancelRequestedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   attempt?: Prisma.IntFieldUpdateOperationsInput | number
+  maxAttempts?: Prisma.IntFieldUpdateOperationsInput | number
   error?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   progressRows?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   progressBytes?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
+  estimatedRows?: Prisma.NullableBigIntFieldUpdateOperationsInput | bigint | number | null
+  percent?: Prisma.NullableFloatFieldUpdateOperationsInput | number | null
   revision?: Prisma.IntFieldUpdateOperationsInput | number
   changeXid?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   changeSeq?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
@@ -800,6 +1062,8 @@ export type JobUpdateManyMutationInput = {
   leaseUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   backendId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   backendStartedAt?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  resultsExpireAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  resultsDropped?: Prisma.BoolFieldUpdateOperationsInput | boolean
 }
 
 export type JobUncheckedUpdateManyInput = {
@@ -808,7 +1072,9 @@ export type JobUncheckedUpdateManyInput = {
   status?: Prisma.StringFieldUpdateOperationsInput | string
   ownerId?: Prisma.StringFieldUpdateOperationsInput | string
   databaseId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  targetKey?: Prisma.StringFieldUpdateOperationsInput | string
   targetLabel?: Prisma.StringFieldUpdateOperationsInput | string
+  sealedConnection?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   name?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   sql?: Prisma.StringFieldUpdateOperationsInput | string
   parameters?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
@@ -817,14 +1083,21 @@ export type JobUncheckedUpdateManyInput = {
   timeoutMs?: Prisma.IntFieldUpdateOperationsInput | number
   maxRows?: Prisma.IntFieldUpdateOperationsInput | number
   idempotencyKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  priority?: Prisma.IntFieldUpdateOperationsInput | number
+  rankMs?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
+  runAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  heldUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   submittedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   startedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   finishedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   cancelRequestedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   attempt?: Prisma.IntFieldUpdateOperationsInput | number
+  maxAttempts?: Prisma.IntFieldUpdateOperationsInput | number
   error?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   progressRows?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   progressBytes?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
+  estimatedRows?: Prisma.NullableBigIntFieldUpdateOperationsInput | bigint | number | null
+  percent?: Prisma.NullableFloatFieldUpdateOperationsInput | number | null
   revision?: Prisma.IntFieldUpdateOperationsInput | number
   changeXid?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   changeSeq?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
@@ -833,6 +1106,10 @@ export type JobUncheckedUpdateManyInput = {
   leaseUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   backendId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   backendStartedAt?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  resultsExpireAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  resultsDropped?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  sourceId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  savedQueryId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
 }
 
 export type JobListRelationFilter = {
@@ -845,9 +1122,9 @@ export type JobOrderByRelationAggregateInput = {
   _count?: Prisma.SortOrder
 }
 
-export type JobOwnerIdIdempotencyKeyCompoundUniqueInput = {
-  ownerId: string
-  idempotencyKey: string
+export type JobNullableScalarRelationFilter = {
+  is?: Prisma.JobWhereInput | null
+  isNot?: Prisma.JobWhereInput | null
 }
 
 export type JobCountOrderByAggregateInput = {
@@ -856,7 +1133,9 @@ export type JobCountOrderByAggregateInput = {
   status?: Prisma.SortOrder
   ownerId?: Prisma.SortOrder
   databaseId?: Prisma.SortOrder
+  targetKey?: Prisma.SortOrder
   targetLabel?: Prisma.SortOrder
+  sealedConnection?: Prisma.SortOrder
   name?: Prisma.SortOrder
   sql?: Prisma.SortOrder
   parameters?: Prisma.SortOrder
@@ -865,14 +1144,21 @@ export type JobCountOrderByAggregateInput = {
   timeoutMs?: Prisma.SortOrder
   maxRows?: Prisma.SortOrder
   idempotencyKey?: Prisma.SortOrder
+  priority?: Prisma.SortOrder
+  rankMs?: Prisma.SortOrder
+  runAt?: Prisma.SortOrder
+  heldUntil?: Prisma.SortOrder
   submittedAt?: Prisma.SortOrder
   startedAt?: Prisma.SortOrder
   finishedAt?: Prisma.SortOrder
   cancelRequestedAt?: Prisma.SortOrder
   attempt?: Prisma.SortOrder
+  maxAttempts?: Prisma.SortOrder
   error?: Prisma.SortOrder
   progressRows?: Prisma.SortOrder
   progressBytes?: Prisma.SortOrder
+  estimatedRows?: Prisma.SortOrder
+  percent?: Prisma.SortOrder
   revision?: Prisma.SortOrder
   changeXid?: Prisma.SortOrder
   changeSeq?: Prisma.SortOrder
@@ -881,14 +1167,23 @@ export type JobCountOrderByAggregateInput = {
   leaseUntil?: Prisma.SortOrder
   backendId?: Prisma.SortOrder
   backendStartedAt?: Prisma.SortOrder
+  resultsExpireAt?: Prisma.SortOrder
+  resultsDropped?: Prisma.SortOrder
+  sourceId?: Prisma.SortOrder
+  savedQueryId?: Prisma.SortOrder
 }
 
 export type JobAvgOrderByAggregateInput = {
   timeoutMs?: Prisma.SortOrder
   maxRows?: Prisma.SortOrder
+  priority?: Prisma.SortOrder
+  rankMs?: Prisma.SortOrder
   attempt?: Prisma.SortOrder
+  maxAttempts?: Prisma.SortOrder
   progressRows?: Prisma.SortOrder
   progressBytes?: Prisma.SortOrder
+  estimatedRows?: Prisma.SortOrder
+  percent?: Prisma.SortOrder
   revision?: Prisma.SortOrder
   changeXid?: Prisma.SortOrder
   changeSeq?: Prisma.SortOrder
@@ -901,7 +1196,9 @@ export type JobMaxOrderByAggregateInput = {
   status?: Prisma.SortOrder
   ownerId?: Prisma.SortOrder
   databaseId?: Prisma.SortOrder
+  targetKey?: Prisma.SortOrder
   targetLabel?: Prisma.SortOrder
+  sealedConnection?: Prisma.SortOrder
   name?: Prisma.SortOrder
   sql?: Prisma.SortOrder
   readOnly?: Prisma.SortOrder
@@ -909,13 +1206,20 @@ export type JobMaxOrderByAggregateInput = {
   timeoutMs?: Prisma.SortOrder
   maxRows?: Prisma.SortOrder
   idempotencyKey?: Prisma.SortOrder
+  priority?: Prisma.SortOrder
+  rankMs?: Prisma.SortOrder
+  runAt?: Prisma.SortOrder
+  heldUntil?: Prisma.SortOrder
   submittedAt?: Prisma.SortOrder
   startedAt?: Prisma.SortOrder
   finishedAt?: Prisma.SortOrder
   cancelRequestedAt?: Prisma.SortOrder
   attempt?: Prisma.SortOrder
+  maxAttempts?: Prisma.SortOrder
   progressRows?: Prisma.SortOrder
   progressBytes?: Prisma.SortOrder
+  estimatedRows?: Prisma.SortOrder
+  percent?: Prisma.SortOrder
   revision?: Prisma.SortOrder
   changeXid?: Prisma.SortOrder
   changeSeq?: Prisma.SortOrder
@@ -924,6 +1228,10 @@ export type JobMaxOrderByAggregateInput = {
   leaseUntil?: Prisma.SortOrder
   backendId?: Prisma.SortOrder
   backendStartedAt?: Prisma.SortOrder
+  resultsExpireAt?: Prisma.SortOrder
+  resultsDropped?: Prisma.SortOrder
+  sourceId?: Prisma.SortOrder
+  savedQueryId?: Prisma.SortOrder
 }
 
 export type JobMinOrderByAggregateInput = {
@@ -932,7 +1240,9 @@ export type JobMinOrderByAggregateInput = {
   status?: Prisma.SortOrder
   ownerId?: Prisma.SortOrder
   databaseId?: Prisma.SortOrder
+  targetKey?: Prisma.SortOrder
   targetLabel?: Prisma.SortOrder
+  sealedConnection?: Prisma.SortOrder
   name?: Prisma.SortOrder
   sql?: Prisma.SortOrder
   readOnly?: Prisma.SortOrder
@@ -940,13 +1250,20 @@ export type JobMinOrderByAggregateInput = {
   timeoutMs?: Prisma.SortOrder
   maxRows?: Prisma.SortOrder
   idempotencyKey?: Prisma.SortOrder
+  priority?: Prisma.SortOrder
+  rankMs?: Prisma.SortOrder
+  runAt?: Prisma.SortOrder
+  heldUntil?: Prisma.SortOrder
   submittedAt?: Prisma.SortOrder
   startedAt?: Prisma.SortOrder
   finishedAt?: Prisma.SortOrder
   cancelRequestedAt?: Prisma.SortOrder
   attempt?: Prisma.SortOrder
+  maxAttempts?: Prisma.SortOrder
   progressRows?: Prisma.SortOrder
   progressBytes?: Prisma.SortOrder
+  estimatedRows?: Prisma.SortOrder
+  percent?: Prisma.SortOrder
   revision?: Prisma.SortOrder
   changeXid?: Prisma.SortOrder
   changeSeq?: Prisma.SortOrder
@@ -955,14 +1272,23 @@ export type JobMinOrderByAggregateInput = {
   leaseUntil?: Prisma.SortOrder
   backendId?: Prisma.SortOrder
   backendStartedAt?: Prisma.SortOrder
+  resultsExpireAt?: Prisma.SortOrder
+  resultsDropped?: Prisma.SortOrder
+  sourceId?: Prisma.SortOrder
+  savedQueryId?: Prisma.SortOrder
 }
 
 export type JobSumOrderByAggregateInput = {
   timeoutMs?: Prisma.SortOrder
   maxRows?: Prisma.SortOrder
+  priority?: Prisma.SortOrder
+  rankMs?: Prisma.SortOrder
   attempt?: Prisma.SortOrder
+  maxAttempts?: Prisma.SortOrder
   progressRows?: Prisma.SortOrder
   progressBytes?: Prisma.SortOrder
+  estimatedRows?: Prisma.SortOrder
+  percent?: Prisma.SortOrder
   revision?: Prisma.SortOrder
   changeXid?: Prisma.SortOrder
   changeSeq?: Prisma.SortOrder
@@ -1058,12 +1384,128 @@ export type JobUncheckedUpdateManyWithoutDatabaseNestedInput = {
   deleteMany?: Prisma.JobScalarWhereInput | Prisma.JobScalarWhereInput[]
 }
 
+export type JobCreateNestedOneWithoutRepeatsInput = {
+  create?: Prisma.XOR<Prisma.JobCreateWithoutRepeatsInput, Prisma.JobUncheckedCreateWithoutRepeatsInput>
+  connectOrCreate?: Prisma.JobCreateOrConnectWithoutRepeatsInput
+  connect?: Prisma.JobWhereUniqueInput
+}
+
+export type JobCreateNestedManyWithoutSourceInput = {
+  create?: Prisma.XOR<Prisma.JobCreateWithoutSourceInput, Prisma.JobUncheckedCreateWithoutSourceInput> | Prisma.JobCreateWithoutSourceInput[] | Prisma.JobUncheckedCreateWithoutSourceInput[]
+  connectOrCreate?: Prisma.JobCreateOrConnectWithoutSourceInput | Prisma.JobCreateOrConnectWithoutSourceInput[]
+  createMany?: Prisma.JobCreateManySourceInputEnvelope
+  connect?: Prisma.JobWhereUniqueInput | Prisma.JobWhereUniqueInput[]
+}
+
+export type JobUncheckedCreateNestedManyWithoutSourceInput = {
+  create?: Prisma.XOR<Prisma.JobCreateWithoutSourceInput, Prisma.JobUncheckedCreateWithoutSourceInput> | Prisma.JobCreateWithoutSourceInput[] | Prisma.JobUncheckedCreateWithoutSourceInput[]
+  connectOrCreate?: Prisma.JobCreateOrConnectWithoutSourceInput | Prisma.JobCreateOrConnectWithoutSourceInput[]
+  createMany?: Prisma.JobCreateManySourceInputEnvelope
+  connect?: Prisma.JobWhereUniqueInput | Prisma.JobWhereUniqueInput[]
+}
+
 export type BigIntFieldUpdateOperationsInput = {
   set?: bigint | number
   increment?: bigint | number
   decrement?: bigint | number
   multiply?: bigint | number
   divide?: bigint | number
+}
+
+export type NullableBigIntFieldUpdateOperationsInput = {
+  set?: bigint | number | null
+  increment?: bigint | number
+  decrement?: bigint | number
+  multiply?: bigint | number
+  divide?: bigint | number
+}
+
+export type NullableFloatFieldUpdateOperationsInput = {
+  set?: number | null
+  increment?: number
+  decrement?: number
+  multiply?: number
+  divide?: number
+}
+
+export type JobUpdateOneWithoutRepeatsNestedInput = {
+  create?: Prisma.XOR<Prisma.JobCreateWithoutRepeatsInput, Prisma.JobUncheckedCreateWithoutRepeatsInput>
+  connectOrCreate?: Prisma.JobCreateOrConnectWithoutRepeatsInput
+  upsert?: Prisma.JobUpsertWithoutRepeatsInput
+  disconnect?: Prisma.JobWhereInput | boolean
+  delete?: Prisma.JobWhereInput | boolean
+  connect?: Prisma.JobWhereUniqueInput
+  update?: Prisma.XOR<Prisma.XOR<Prisma.JobUpdateToOneWithWhereWithoutRepeatsInput, Prisma.JobUpdateWithoutRepeatsInput>, Prisma.JobUncheckedUpdateWithoutRepeatsInput>
+}
+
+export type JobUpdateManyWithoutSourceNestedInput = {
+  create?: Prisma.XOR<Prisma.JobCreateWithoutSourceInput, Prisma.JobUncheckedCreateWithoutSourceInput> | Prisma.JobCreateWithoutSourceInput[] | Prisma.JobUncheckedCreateWithoutSourceInput[]
+  connectOrCreate?: Prisma.JobCreateOrConnectWithoutSourceInput | Prisma.JobCreateOrConnectWithoutSourceInput[]
+  upsert?: Prisma.JobUpsertWithWhereUniqueWithoutSourceInput | Prisma.JobUpsertWithWhereUniqueWithoutSourceInput[]
+  createMany?: Prisma.JobCreateManySourceInputEnvelope
+  set?: Prisma.JobWhereUniqueInput | Prisma.JobWhereUniqueInput[]
+  disconnect?: Prisma.JobWhereUniqueInput | Prisma.JobWhereUniqueInput[]
+  delete?: Prisma.JobWhereUniqueInput | Prisma.JobWhereUniqueInput[]
+  connect?: Prisma.JobWhereUniqueInput | Prisma.JobWhereUniqueInput[]
+  update?: Prisma.JobUpdateWithWhereUniqueWithoutSourceInput | Prisma.JobUpdateWithWhereUniqueWithoutSourceInput[]
+  updateMany?: Prisma.JobUpdateManyWithWhereWithoutSourceInput | Prisma.JobUpdateManyWithWhereWithoutSourceInput[]
+  deleteMany?: Prisma.JobScalarWhereInput | Prisma.JobScalarWhereInput[]
+}
+
+export type JobUncheckedUpdateManyWithoutSourceNestedInput = {
+  create?: Prisma.XOR<Prisma.JobCreateWithoutSourceInput, Prisma.JobUncheckedCreateWithoutSourceInput> | Prisma.JobCreateWithoutSourceInput[] | Prisma.JobUncheckedCreateWithoutSourceInput[]
+  connectOrCreate?: Prisma.JobCreateOrConnectWithoutSourceInput | Prisma.JobCreateOrConnectWithoutSourceInput[]
+  upsert?: Prisma.JobUpsertWithWhereUniqueWithoutSourceInput | Prisma.JobUpsertWithWhereUniqueWithoutSourceInput[]
+  createMany?: Prisma.JobCreateManySourceInputEnvelope
+  set?: Prisma.JobWhereUniqueInput | Prisma.JobWhereUniqueInput[]
+  disconnect?: Prisma.JobWhereUniqueInput | Prisma.JobWhereUniqueInput[]
+  delete?: Prisma.JobWhereUniqueInput | Prisma.JobWhereUniqueInput[]
+  connect?: Prisma.JobWhereUniqueInput | Prisma.JobWhereUniqueInput[]
+  update?: Prisma.JobUpdateWithWhereUniqueWithoutSourceInput | Prisma.JobUpdateWithWhereUniqueWithoutSourceInput[]
+  updateMany?: Prisma.JobUpdateManyWithWhereWithoutSourceInput | Prisma.JobUpdateManyWithWhereWithoutSourceInput[]
+  deleteMany?: Prisma.JobScalarWhereInput | Prisma.JobScalarWhereInput[]
+}
+
+export type JobCreateNestedManyWithoutSavedQueryInput = {
+  create?: Prisma.XOR<Prisma.JobCreateWithoutSavedQueryInput, Prisma.JobUncheckedCreateWithoutSavedQueryInput> | Prisma.JobCreateWithoutSavedQueryInput[] | Prisma.JobUncheckedCreateWithoutSavedQueryInput[]
+  connectOrCreate?: Prisma.JobCreateOrConnectWithoutSavedQueryInput | Prisma.JobCreateOrConnectWithoutSavedQueryInput[]
+  createMany?: Prisma.JobCreateManySavedQueryInputEnvelope
+  connect?: Prisma.JobWhereUniqueInput | Prisma.JobWhereUniqueInput[]
+}
+
+export type JobUncheckedCreateNestedManyWithoutSavedQueryInput = {
+  create?: Prisma.XOR<Prisma.JobCreateWithoutSavedQueryInput, Prisma.JobUncheckedCreateWithoutSavedQueryInput> | Prisma.JobCreateWithoutSavedQueryInput[] | Prisma.JobUncheckedCreateWithoutSavedQueryInput[]
+  connectOrCreate?: Prisma.JobCreateOrConnectWithoutSavedQueryInput | Prisma.JobCreateOrConnectWithoutSavedQueryInput[]
+  createMany?: Prisma.JobCreateManySavedQueryInputEnvelope
+  connect?: Prisma.JobWhereUniqueInput | Prisma.JobWhereUniqueInput[]
+}
+
+export type JobUpdateManyWithoutSavedQueryNestedInput = {
+  create?: Prisma.XOR<Prisma.JobCreateWithoutSavedQueryInput, Prisma.JobUncheckedCreateWithoutSavedQueryInput> | Prisma.JobCreateWithoutSavedQueryInput[] | Prisma.JobUncheckedCreateWithoutSavedQueryInput[]
+  connectOrCreate?: Prisma.JobCreateOrConnectWithoutSavedQueryInput | Prisma.JobCreateOrConnectWithoutSavedQueryInput[]
+  upsert?: Prisma.JobUpsertWithWhereUniqueWithoutSavedQueryInput | Prisma.JobUpsertWithWhereUniqueWithoutSavedQueryInput[]
+  createMany?: Prisma.JobCreateManySavedQueryInputEnvelope
+  set?: Prisma.JobWhereUniqueInput | Prisma.JobWhereUniqueInput[]
+  disconnect?: Prisma.JobWhereUniqueInput | Prisma.JobWhereUniqueInput[]
+  delete?: Prisma.JobWhereUniqueInput | Prisma.JobWhereUniqueInput[]
+  connect?: Prisma.JobWhereUniqueInput | Prisma.JobWhereUniqueInput[]
+  update?: Prisma.JobUpdateWithWhereUniqueWithoutSavedQueryInput | Prisma.JobUpdateWithWhereUniqueWithoutSavedQueryInput[]
+  updateMany?: Prisma.JobUpdateManyWithWhereWithoutSavedQueryInput | Prisma.JobUpdateManyWithWhereWithoutSavedQueryInput[]
+  deleteMany?: Prisma.JobScalarWhereInput | Prisma.JobScalarWhereInput[]
+}
+
+export type JobUncheckedUpdateManyWithoutSavedQueryNestedInput = {
+  create?: Prisma.XOR<Prisma.JobCreateWithoutSavedQueryInput, Prisma.JobUncheckedCreateWithoutSavedQueryInput> | Prisma.JobCreateWithoutSavedQueryInput[] | Prisma.JobUncheckedCreateWithoutSavedQueryInput[]
+  connectOrCreate?: Prisma.JobCreateOrConnectWithoutSavedQueryInput | Prisma.JobCreateOrConnectWithoutSavedQueryInput[]
+  upsert?: Prisma.JobUpsertWithWhereUniqueWithoutSavedQueryInput | Prisma.JobUpsertWithWhereUniqueWithoutSavedQueryInput[]
+  createMany?: Prisma.JobCreateManySavedQueryInputEnvelope
+  set?: Prisma.JobWhereUniqueInput | Prisma.JobWhereUniqueInput[]
+  disconnect?: Prisma.JobWhereUniqueInput | Prisma.JobWhereUniqueInput[]
+  delete?: Prisma.JobWhereUniqueInput | Prisma.JobWhereUniqueInput[]
+  connect?: Prisma.JobWhereUniqueInput | Prisma.JobWhereUniqueInput[]
+  update?: Prisma.JobUpdateWithWhereUniqueWithoutSavedQueryInput | Prisma.JobUpdateWithWhereUniqueWithoutSavedQueryInput[]
+  updateMany?: Prisma.JobUpdateManyWithWhereWithoutSavedQueryInput | Prisma.JobUpdateManyWithWhereWithoutSavedQueryInput[]
+  deleteMany?: Prisma.JobScalarWhereInput | Prisma.JobScalarWhereInput[]
 }
 
 export type JobCreateNestedOneWithoutNoticesInput = {
@@ -1098,7 +1540,9 @@ export type JobCreateWithoutOwnerInput = {
   id: string
   kind: string
   status: string
+  targetKey: string
   targetLabel: string
+  sealedConnection?: string | null
   name?: string | null
   sql: string
   parameters?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
@@ -1107,14 +1551,21 @@ export type JobCreateWithoutOwnerInput = {
   timeoutMs: number
   maxRows: number
   idempotencyKey?: string | null
+  priority?: number
+  rankMs: bigint | number
+  runAt?: Date | string | null
+  heldUntil?: Date | string | null
   submittedAt?: Date | string
   startedAt?: Date | string | null
   finishedAt?: Date | string | null
   cancelRequestedAt?: Date | string | null
   attempt?: number
+  maxAttempts?: number
   error?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   progressRows?: bigint | number
   progressBytes?: bigint | number
+  estimatedRows?: bigint | number | null
+  percent?: number | null
   revision?: number
   changeXid: bigint | number
   changeSeq: bigint | number
@@ -1123,7 +1574,12 @@ export type JobCreateWithoutOwnerInput = {
   leaseUntil?: Date | string | null
   backendId?: string | null
   backendStartedAt?: string | null
+  resultsExpireAt?: Date | string | null
+  resultsDropped?: boolean
   database?: Prisma.DatabaseCreateNestedOneWithoutJobsInput
+  source?: Prisma.JobCreateNestedOneWithoutRepeatsInput
+  repeats?: Prisma.JobCreateNestedManyWithoutSourceInput
+  savedQuery?: Prisma.SavedQueryCreateNestedOneWithoutJobsInput
   notices?: Prisma.JobNoticeCreateNestedManyWithoutJobInput
   results?: Prisma.ResultSetCreateNestedManyWithoutJobInput
 }
@@ -1133,7 +1589,9 @@ export type JobUncheckedCreateWithoutOwnerInput = {
   kind: string
   status: string
   databaseId?: string | null
+  targetKey: string
   targetLabel: string
+  sealedConnection?: string | null
   name?: string | null
   sql: string
   parameters?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
@@ -1142,14 +1600,21 @@ export type JobUncheckedCreateWithoutOwnerInput = {
   timeoutMs: number
   maxRows: number
   idempotencyKey?: string | null
+  priority?: number
+  rankMs: bigint | number
+  runAt?: Date | string | null
+  heldUntil?: Date | string | null
   submittedAt?: Date | string
   startedAt?: Date | string | null
   finishedAt?: Date | string | null
   cancelRequestedAt?: Date | string | null
   attempt?: number
+  maxAttempts?: number
   error?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   progressRows?: bigint | number
   progressBytes?: bigint | number
+  estimatedRows?: bigint | number | null
+  percent?: number | null
   revision?: number
   changeXid: bigint | number
   changeSeq: bigint | number
@@ -1158,6 +1623,11 @@ export type JobUncheckedCreateWithoutOwnerInput = {
   leaseUntil?: Date | string | null
   backendId?: string | null
   backendStartedAt?: string | null
+  resultsExpireAt?: Date | string | null
+  resultsDropped?: boolean
+  sourceId?: string | null
+  savedQueryId?: string | null
+  repeats?: Prisma.JobUncheckedCreateNestedManyWithoutSourceInput
   notices?: Prisma.JobNoticeUncheckedCreateNestedManyWithoutJobInput
   results?: Prisma.ResultSetUncheckedCreateNestedManyWithoutJobInput
 }
@@ -1197,7 +1667,9 @@ export type JobScalarWhereInput = {
   status?: Prisma.StringFilter<"Job"> | string
   ownerId?: Prisma.UuidFilter<"Job"> | string
   databaseId?: Prisma.UuidNullableFilter<"Job"> | string | null
+  targetKey?: Prisma.UuidFilter<"Job"> | string
   targetLabel?: Prisma.StringFilter<"Job"> | string
+  sealedConnection?: Prisma.StringNullableFilter<"Job"> | string | null
   name?: Prisma.StringNullableFilter<"Job"> | string | null
   sql?: Prisma.StringFilter<"Job"> | string
   parameters?: Prisma.JsonNullableFilter<"Job">
@@ -1206,14 +1678,21 @@ export type JobScalarWhereInput = {
   timeoutMs?: Prisma.IntFilter<"Job"> | number
   maxRows?: Prisma.IntFilter<"Job"> | number
   idempotencyKey?: Prisma.StringNullableFilter<"Job"> | string | null
+  priority?: Prisma.IntFilter<"Job"> | number
+  rankMs?: Prisma.BigIntFilter<"Job"> | bigint | number
+  runAt?: Prisma.DateTimeNullableFilter<"Job"> | Date | string | null
+  heldUntil?: Prisma.DateTimeNullableFilter<"Job"> | Date | string | null
   submittedAt?: Prisma.DateTimeFilter<"Job"> | Date | string
   startedAt?: Prisma.DateTimeNullableFilter<"Job"> | Date | string | null
   finishedAt?: Prisma.DateTimeNullableFilter<"Job"> | Date | string | null
   cancelRequestedAt?: Prisma.DateTimeNullableFilter<"Job"> | Date | string | null
   attempt?: Prisma.IntFilter<"Job"> | number
+  maxAttempts?: Prisma.IntFilter<"Job"> | number
   error?: Prisma.JsonNullableFilter<"Job">
   progressRows?: Prisma.BigIntFilter<"Job"> | bigint | number
   progressBytes?: Prisma.BigIntFilter<"Job"> | bigint | number
+  estimatedRows?: Prisma.BigIntNullableFilter<"Job"> | bigint | number | null
+  percent?: Prisma.FloatNullableFilter<"Job"> | number | null
   revision?: Prisma.IntFilter<"Job"> | number
   changeXid?: Prisma.BigIntFilter<"Job"> | bigint | number
   changeSeq?: Prisma.BigIntFilter<"Job"> | bigint | number
@@ -1222,13 +1701,19 @@ export type JobScalarWhereInput = {
   leaseUntil?: Prisma.DateTimeNullableFilter<"Job"> | Date | string | null
   backendId?: Prisma.StringNullableFilter<"Job"> | string | null
   backendStartedAt?: Prisma.StringNullableFilter<"Job"> | string | null
+  resultsExpireAt?: Prisma.DateTimeNullableFilter<"Job"> | Date | string | null
+  resultsDropped?: Prisma.BoolFilter<"Job"> | boolean
+  sourceId?: Prisma.UuidNullableFilter<"Job"> | string | null
+  savedQueryId?: Prisma.UuidNullableFilter<"Job"> | string | null
 }
 
 export type JobCreateWithoutDatabaseInput = {
   id: string
   kind: string
   status: string
+  targetKey: string
   targetLabel: string
+  sealedConnection?: string | null
   name?: string | null
   sql: string
   parameters?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
@@ -1237,14 +1722,21 @@ export type JobCreateWithoutDatabaseInput = {
   timeoutMs: number
   maxRows: number
   idempotencyKey?: string | null
+  priority?: number
+  rankMs: bigint | number
+  runAt?: Date | string | null
+  heldUntil?: Date | string | null
   submittedAt?: Date | string
   startedAt?: Date | string | null
   finishedAt?: Date | string | null
   cancelRequestedAt?: Date | string | null
   attempt?: number
+  maxAttempts?: number
   error?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   progressRows?: bigint | number
   progressBytes?: bigint | number
+  estimatedRows?: bigint | number | null
+  percent?: number | null
   revision?: number
   changeXid: bigint | number
   changeSeq: bigint | number
@@ -1253,7 +1745,12 @@ export type JobCreateWithoutDatabaseInput = {
   leaseUntil?: Date | string | null
   backendId?: string | null
   backendStartedAt?: string | null
+  resultsExpireAt?: Date | string | null
+  resultsDropped?: boolean
   owner: Prisma.UserCreateNestedOneWithoutJobsInput
+  source?: Prisma.JobCreateNestedOneWithoutRepeatsInput
+  repeats?: Prisma.JobCreateNestedManyWithoutSourceInput
+  savedQuery?: Prisma.SavedQueryCreateNestedOneWithoutJobsInput
   notices?: Prisma.JobNoticeCreateNestedManyWithoutJobInput
   results?: Prisma.ResultSetCreateNestedManyWithoutJobInput
 }
@@ -1263,7 +1760,9 @@ export type JobUncheckedCreateWithoutDatabaseInput = {
   kind: string
   status: string
   ownerId: string
+  targetKey: string
   targetLabel: string
+  sealedConnection?: string | null
   name?: string | null
   sql: string
   parameters?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
@@ -1272,14 +1771,21 @@ export type JobUncheckedCreateWithoutDatabaseInput = {
   timeoutMs: number
   maxRows: number
   idempotencyKey?: string | null
+  priority?: number
+  rankMs: bigint | number
+  runAt?: Date | string | null
+  heldUntil?: Date | string | null
   submittedAt?: Date | string
   startedAt?: Date | string | null
   finishedAt?: Date | string | null
   cancelRequestedAt?: Date | string | null
   attempt?: number
+  maxAttempts?: number
   error?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   progressRows?: bigint | number
   progressBytes?: bigint | number
+  estimatedRows?: bigint | number | null
+  percent?: number | null
   revision?: number
   changeXid: bigint | number
   changeSeq: bigint | number
@@ -1288,6 +1794,11 @@ export type JobUncheckedCreateWithoutDatabaseInput = {
   leaseUntil?: Date | string | null
   backendId?: string | null
   backendStartedAt?: string | null
+  resultsExpireAt?: Date | string | null
+  resultsDropped?: boolean
+  sourceId?: string | null
+  savedQueryId?: string | null
+  repeats?: Prisma.JobUncheckedCreateNestedManyWithoutSourceInput
   notices?: Prisma.JobNoticeUncheckedCreateNestedManyWithoutJobInput
   results?: Prisma.ResultSetUncheckedCreateNestedManyWithoutJobInput
 }
@@ -1318,11 +1829,13 @@ export type JobUpdateManyWithWhereWithoutDatabaseInput = {
   data: Prisma.XOR<Prisma.JobUpdateManyMutationInput, Prisma.JobUncheckedUpdateManyWithoutDatabaseInput>
 }
 
-export type JobCreateWithoutNoticesInput = {
+export type JobCreateWithoutRepeatsInput = {
   id: string
   kind: string
   status: string
+  targetKey: string
   targetLabel: string
+  sealedConnection?: string | null
   name?: string | null
   sql: string
   parameters?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
@@ -1331,14 +1844,21 @@ export type JobCreateWithoutNoticesInput = {
   timeoutMs: number
   maxRows: number
   idempotencyKey?: string | null
+  priority?: number
+  rankMs: bigint | number
+  runAt?: Date | string | null
+  heldUntil?: Date | string | null
   submittedAt?: Date | string
   startedAt?: Date | string | null
   finishedAt?: Date | string | null
   cancelRequestedAt?: Date | string | null
   attempt?: number
+  maxAttempts?: number
   error?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   progressRows?: bigint | number
   progressBytes?: bigint | number
+  estimatedRows?: bigint | number | null
+  percent?: number | null
   revision?: number
   changeXid: bigint | number
   changeSeq: bigint | number
@@ -1347,8 +1867,465 @@ export type JobCreateWithoutNoticesInput = {
   leaseUntil?: Date | string | null
   backendId?: string | null
   backendStartedAt?: string | null
+  resultsExpireAt?: Date | string | null
+  resultsDropped?: boolean
   owner: Prisma.UserCreateNestedOneWithoutJobsInput
   database?: Prisma.DatabaseCreateNestedOneWithoutJobsInput
+  source?: Prisma.JobCreateNestedOneWithoutRepeatsInput
+  savedQuery?: Prisma.SavedQueryCreateNestedOneWithoutJobsInput
+  notices?: Prisma.JobNoticeCreateNestedManyWithoutJobInput
+  results?: Prisma.ResultSetCreateNestedManyWithoutJobInput
+}
+
+export type JobUncheckedCreateWithoutRepeatsInput = {
+  id: string
+  kind: string
+  status: string
+  ownerId: string
+  databaseId?: string | null
+  targetKey: string
+  targetLabel: string
+  sealedConnection?: string | null
+  name?: string | null
+  sql: string
+  parameters?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  readOnly: boolean
+  transaction: string
+  timeoutMs: number
+  maxRows: number
+  idempotencyKey?: string | null
+  priority?: number
+  rankMs: bigint | number
+  runAt?: Date | string | null
+  heldUntil?: Date | string | null
+  submittedAt?: Date | string
+  startedAt?: Date | string | null
+  finishedAt?: Date | string | null
+  cancelRequestedAt?: Date | string | null
+  attempt?: number
+  maxAttempts?: number
+  error?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  progressRows?: bigint | number
+  progressBytes?: bigint | number
+  estimatedRows?: bigint | number | null
+  percent?: number | null
+  revision?: number
+  changeXid: bigint | number
+  changeSeq: bigint | number
+  fence?: number
+  workerId?: string | null
+  leaseUntil?: Date | string | null
+  backendId?: string | null
+  backendStartedAt?: string | null
+  resultsExpireAt?: Date | string | null
+  resultsDropped?: boolean
+  sourceId?: string | null
+  savedQueryId?: string | null
+  notices?: Prisma.JobNoticeUncheckedCreateNestedManyWithoutJobInput
+  results?: Prisma.ResultSetUncheckedCreateNestedManyWithoutJobInput
+}
+
+export type JobCreateOrConnectWithoutRepeatsInput = {
+  where: Prisma.JobWhereUniqueInput
+  create: Prisma.XOR<Prisma.JobCreateWithoutRepeatsInput, Prisma.JobUncheckedCreateWithoutRepeatsInput>
+}
+
+export type JobCreateWithoutSourceInput = {
+  id: string
+  kind: string
+  status: string
+  targetKey: string
+  targetLabel: string
+  sealedConnection?: string | null
+  name?: string | null
+  sql: string
+  parameters?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  readOnly: boolean
+  transaction: string
+  timeoutMs: number
+  maxRows: number
+  idempotencyKey?: string | null
+  priority?: number
+  rankMs: bigint | number
+  runAt?: Date | string | null
+  heldUntil?: Date | string | null
+  submittedAt?: Date | string
+  startedAt?: Date | string | null
+  finishedAt?: Date | string | null
+  cancelRequestedAt?: Date | string | null
+  attempt?: number
+  maxAttempts?: number
+  error?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  progressRows?: bigint | number
+  progressBytes?: bigint | number
+  estimatedRows?: bigint | number | null
+  percent?: number | null
+  revision?: number
+  changeXid: bigint | number
+  changeSeq: bigint | number
+  fence?: number
+  workerId?: string | null
+  leaseUntil?: Date | string | null
+  backendId?: string | null
+  backendStartedAt?: string | null
+  resultsExpireAt?: Date | string | null
+  resultsDropped?: boolean
+  owner: Prisma.UserCreateNestedOneWithoutJobsInput
+  database?: Prisma.DatabaseCreateNestedOneWithoutJobsInput
+  repeats?: Prisma.JobCreateNestedManyWithoutSourceInput
+  savedQuery?: Prisma.SavedQueryCreateNestedOneWithoutJobsInput
+  notices?: Prisma.JobNoticeCreateNestedManyWithoutJobInput
+  results?: Prisma.ResultSetCreateNestedManyWithoutJobInput
+}
+
+export type JobUncheckedCreateWithoutSourceInput = {
+  id: string
+  kind: string
+  status: string
+  ownerId: string
+  databaseId?: string | null
+  targetKey: string
+  targetLabel: string
+  sealedConnection?: string | null
+  name?: string | null
+  sql: string
+  parameters?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  readOnly: boolean
+  transaction: string
+  timeoutMs: number
+  maxRows: number
+  idempotencyKey?: string | null
+  priority?: number
+  rankMs: bigint | number
+  runAt?: Date | string | null
+  heldUntil?: Date | string | null
+  submittedAt?: Date | string
+  startedAt?: Date | string | null
+  finishedAt?: Date | string | null
+  cancelRequestedAt?: Date | string | null
+  attempt?: number
+  maxAttempts?: number
+  error?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  progressRows?: bigint | number
+  progressBytes?: bigint | number
+  estimatedRows?: bigint | number | null
+  percent?: number | null
+  revision?: number
+  changeXid: bigint | number
+  changeSeq: bigint | number
+  fence?: number
+  workerId?: string | null
+  leaseUntil?: Date | string | null
+  backendId?: string | null
+  backendStartedAt?: string | null
+  resultsExpireAt?: Date | string | null
+  resultsDropped?: boolean
+  savedQueryId?: string | null
+  repeats?: Prisma.JobUncheckedCreateNestedManyWithoutSourceInput
+  notices?: Prisma.JobNoticeUncheckedCreateNestedManyWithoutJobInput
+  results?: Prisma.ResultSetUncheckedCreateNestedManyWithoutJobInput
+}
+
+export type JobCreateOrConnectWithoutSourceInput = {
+  where: Prisma.JobWhereUniqueInput
+  create: Prisma.XOR<Prisma.JobCreateWithoutSourceInput, Prisma.JobUncheckedCreateWithoutSourceInput>
+}
+
+export type JobCreateManySourceInputEnvelope = {
+  data: Prisma.JobCreateManySourceInput | Prisma.JobCreateManySourceInput[]
+  skipDuplicates?: boolean
+}
+
+export type JobUpsertWithoutRepeatsInput = {
+  update: Prisma.XOR<Prisma.JobUpdateWithoutRepeatsInput, Prisma.JobUncheckedUpdateWithoutRepeatsInput>
+  create: Prisma.XOR<Prisma.JobCreateWithoutRepeatsInput, Prisma.JobUncheckedCreateWithoutRepeatsInput>
+  where?: Prisma.JobWhereInput
+}
+
+export type JobUpdateToOneWithWhereWithoutRepeatsInput = {
+  where?: Prisma.JobWhereInput
+  data: Prisma.XOR<Prisma.JobUpdateWithoutRepeatsInput, Prisma.JobUncheckedUpdateWithoutRepeatsInput>
+}
+
+export type JobUpdateWithoutRepeatsInput = {
+  id?: Prisma.StringFieldUpdateOperationsInput | string
+  kind?: Prisma.StringFieldUpdateOperationsInput | string
+  status?: Prisma.StringFieldUpdateOperationsInput | string
+  targetKey?: Prisma.StringFieldUpdateOperationsInput | string
+  targetLabel?: Prisma.StringFieldUpdateOperationsInput | string
+  sealedConnection?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  name?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  sql?: Prisma.StringFieldUpdateOperationsInput | string
+  parameters?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  readOnly?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  transaction?: Prisma.StringFieldUpdateOperationsInput | string
+  timeoutMs?: Prisma.IntFieldUpdateOperationsInput | number
+  maxRows?: Prisma.IntFieldUpdateOperationsInput | number
+  idempotencyKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  priority?: Prisma.IntFieldUpdateOperationsInput | number
+  rankMs?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
+  runAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  heldUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  submittedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  startedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  finishedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  cancelRequestedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  attempt?: Prisma.IntFieldUpdateOperationsInput | number
+  maxAttempts?: Prisma.IntFieldUpdateOperationsInput | number
+  error?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  progressRows?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
+  progressBytes?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
+  estimatedRows?: Prisma.NullableBigIntFieldUpdateOperationsInput | bigint | number | null
+  percent?: Prisma.NullableFloatFieldUpdateOperationsInput | number | null
+  revision?: Prisma.IntFieldUpdateOperationsInput | number
+  changeXid?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
+  changeSeq?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
+  fence?: Prisma.IntFieldUpdateOperationsInput | number
+  workerId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  leaseUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  backendId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  backendStartedAt?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  resultsExpireAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  resultsDropped?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  owner?: Prisma.UserUpdateOneRequiredWithoutJobsNestedInput
+  database?: Prisma.DatabaseUpdateOneWithoutJobsNestedInput
+  source?: Prisma.JobUpdateOneWithoutRepeatsNestedInput
+  savedQuery?: Prisma.SavedQueryUpdateOneWithoutJobsNestedInput
+  notices?: Prisma.JobNoticeUpdateManyWithoutJobNestedInput
+  results?: Prisma.ResultSetUpdateManyWithoutJobNestedInput
+}
+
+export type JobUncheckedUpdateWithoutRepeatsInput = {
+  id?: Prisma.StringFieldUpdateOperationsInput | string
+  kind?: Prisma.StringFieldUpdateOperationsInput | string
+  status?: Prisma.StringFieldUpdateOperationsInput | string
+  ownerId?: Prisma.StringFieldUpdateOperationsInput | string
+  databaseId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  targetKey?: Prisma.StringFieldUpdateOperationsInput | string
+  targetLabel?: Prisma.StringFieldUpdateOperationsInput | string
+  sealedConnection?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  name?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  sql?: Prisma.StringFieldUpdateOperationsInput | string
+  parameters?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  readOnly?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  transaction?: Prisma.StringFieldUpdateOperationsInput | string
+  timeoutMs?: Prisma.IntFieldUpdateOperationsInput | number
+  maxRows?: Prisma.IntFieldUpdateOperationsInput | number
+  idempotencyKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  priority?: Prisma.IntFieldUpdateOperationsInput | number
+  rankMs?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
+  runAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  heldUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  submittedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  startedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  finishedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  cancelRequestedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  attempt?: Prisma.IntFieldUpdateOperationsInput | number
+  maxAttempts?: Prisma.IntFieldUpdateOperationsInput | number
+  error?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  progressRows?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
+  progressBytes?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
+  estimatedRows?: Prisma.NullableBigIntFieldUpdateOperationsInput | bigint | number | null
+  percent?: Prisma.NullableFloatFieldUpdateOperationsInput | number | null
+  revision?: Prisma.IntFieldUpdateOperationsInput | number
+  changeXid?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
+  changeSeq?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
+  fence?: Prisma.IntFieldUpdateOperationsInput | number
+  workerId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  leaseUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  backendId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  backendStartedAt?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  resultsExpireAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  resultsDropped?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  sourceId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  savedQueryId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  notices?: Prisma.JobNoticeUncheckedUpdateManyWithoutJobNestedInput
+  results?: Prisma.ResultSetUncheckedUpdateManyWithoutJobNestedInput
+}
+
+export type JobUpsertWithWhereUniqueWithoutSourceInput = {
+  where: Prisma.JobWhereUniqueInput
+  update: Prisma.XOR<Prisma.JobUpdateWithoutSourceInput, Prisma.JobUncheckedUpdateWithoutSourceInput>
+  create: Prisma.XOR<Prisma.JobCreateWithoutSourceInput, Prisma.JobUncheckedCreateWithoutSourceInput>
+}
+
+export type JobUpdateWithWhereUniqueWithoutSourceInput = {
+  where: Prisma.JobWhereUniqueInput
+  data: Prisma.XOR<Prisma.JobUpdateWithoutSourceInput, Prisma.JobUncheckedUpdateWithoutSourceInput>
+}
+
+export type JobUpdateManyWithWhereWithoutSourceInput = {
+  where: Prisma.JobScalarWhereInput
+  data: Prisma.XOR<Prisma.JobUpdateManyMutationInput, Prisma.JobUncheckedUpdateManyWithoutSourceInput>
+}
+
+export type JobCreateWithoutSavedQueryInput = {
+  id: string
+  kind: string
+  status: string
+  targetKey: string
+  targetLabel: string
+  sealedConnection?: string | null
+  name?: string | null
+  sql: string
+  parameters?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  readOnly: boolean
+  transaction: string
+  timeoutMs: number
+  maxRows: number
+  idempotencyKey?: string | null
+  priority?: number
+  rankMs: bigint | number
+  runAt?: Date | string | null
+  heldUntil?: Date | string | null
+  submittedAt?: Date | string
+  startedAt?: Date | string | null
+  finishedAt?: Date | string | null
+  cancelRequestedAt?: Date | string | null
+  attempt?: number
+  maxAttempts?: number
+  error?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  progressRows?: bigint | number
+  progressBytes?: bigint | number
+  estimatedRows?: bigint | number | null
+  percent?: number | null
+  revision?: number
+  changeXid: bigint | number
+  changeSeq: bigint | number
+  fence?: number
+  workerId?: string | null
+  leaseUntil?: Date | string | null
+  backendId?: string | null
+  backendStartedAt?: string | null
+  resultsExpireAt?: Date | string | null
+  resultsDropped?: boolean
+  owner: Prisma.UserCreateNestedOneWithoutJobsInput
+  database?: Prisma.DatabaseCreateNestedOneWithoutJobsInput
+  source?: Prisma.JobCreateNestedOneWithoutRepeatsInput
+  repeats?: Prisma.JobCreateNestedManyWithoutSourceInput
+  notices?: Prisma.JobNoticeCreateNestedManyWithoutJobInput
+  results?: Prisma.ResultSetCreateNestedManyWithoutJobInput
+}
+
+export type JobUncheckedCreateWithoutSavedQueryInput = {
+  id: string
+  kind: string
+  status: string
+  ownerId: string
+  databaseId?: string | null
+  targetKey: string
+  targetLabel: string
+  sealedConnection?: string | null
+  name?: string | null
+  sql: string
+  parameters?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  readOnly: boolean
+  transaction: string
+  timeoutMs: number
+  maxRows: number
+  idempotencyKey?: string | null
+  priority?: number
+  rankMs: bigint | number
+  runAt?: Date | string | null
+  heldUntil?: Date | string | null
+  submittedAt?: Date | string
+  startedAt?: Date | string | null
+  finishedAt?: Date | string | null
+  cancelRequestedAt?: Date | string | null
+  attempt?: number
+  maxAttempts?: number
+  error?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  progressRows?: bigint | number
+  progressBytes?: bigint | number
+  estimatedRows?: bigint | number | null
+  percent?: number | null
+  revision?: number
+  changeXid: bigint | number
+  changeSeq: bigint | number
+  fence?: number
+  workerId?: string | null
+  leaseUntil?: Date | string | null
+  backendId?: string | null
+  backendStartedAt?: string | null
+  resultsExpireAt?: Date | string | null
+  resultsDropped?: boolean
+  sourceId?: string | null
+  repeats?: Prisma.JobUncheckedCreateNestedManyWithoutSourceInput
+  notices?: Prisma.JobNoticeUncheckedCreateNestedManyWithoutJobInput
+  results?: Prisma.ResultSetUncheckedCreateNestedManyWithoutJobInput
+}
+
+export type JobCreateOrConnectWithoutSavedQueryInput = {
+  where: Prisma.JobWhereUniqueInput
+  create: Prisma.XOR<Prisma.JobCreateWithoutSavedQueryInput, Prisma.JobUncheckedCreateWithoutSavedQueryInput>
+}
+
+export type JobCreateManySavedQueryInputEnvelope = {
+  data: Prisma.JobCreateManySavedQueryInput | Prisma.JobCreateManySavedQueryInput[]
+  skipDuplicates?: boolean
+}
+
+export type JobUpsertWithWhereUniqueWithoutSavedQueryInput = {
+  where: Prisma.JobWhereUniqueInput
+  update: Prisma.XOR<Prisma.JobUpdateWithoutSavedQueryInput, Prisma.JobUncheckedUpdateWithoutSavedQueryInput>
+  create: Prisma.XOR<Prisma.JobCreateWithoutSavedQueryInput, Prisma.JobUncheckedCreateWithoutSavedQueryInput>
+}
+
+export type JobUpdateWithWhereUniqueWithoutSavedQueryInput = {
+  where: Prisma.JobWhereUniqueInput
+  data: Prisma.XOR<Prisma.JobUpdateWithoutSavedQueryInput, Prisma.JobUncheckedUpdateWithoutSavedQueryInput>
+}
+
+export type JobUpdateManyWithWhereWithoutSavedQueryInput = {
+  where: Prisma.JobScalarWhereInput
+  data: Prisma.XOR<Prisma.JobUpdateManyMutationInput, Prisma.JobUncheckedUpdateManyWithoutSavedQueryInput>
+}
+
+export type JobCreateWithoutNoticesInput = {
+  id: string
+  kind: string
+  status: string
+  targetKey: string
+  targetLabel: string
+  sealedConnection?: string | null
+  name?: string | null
+  sql: string
+  parameters?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  readOnly: boolean
+  transaction: string
+  timeoutMs: number
+  maxRows: number
+  idempotencyKey?: string | null
+  priority?: number
+  rankMs: bigint | number
+  runAt?: Date | string | null
+  heldUntil?: Date | string | null
+  submittedAt?: Date | string
+  startedAt?: Date | string | null
+  finishedAt?: Date | string | null
+  cancelRequestedAt?: Date | string | null
+  attempt?: number
+  maxAttempts?: number
+  error?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  progressRows?: bigint | number
+  progressBytes?: bigint | number
+  estimatedRows?: bigint | number | null
+  percent?: number | null
+  revision?: number
+  changeXid: bigint | number
+  changeSeq: bigint | number
+  fence?: number
+  workerId?: string | null
+  leaseUntil?: Date | string | null
+  backendId?: string | null
+  backendStartedAt?: string | null
+  resultsExpireAt?: Date | string | null
+  resultsDropped?: boolean
+  owner: Prisma.UserCreateNestedOneWithoutJobsInput
+  database?: Prisma.DatabaseCreateNestedOneWithoutJobsInput
+  source?: Prisma.JobCreateNestedOneWithoutRepeatsInput
+  repeats?: Prisma.JobCreateNestedManyWithoutSourceInput
+  savedQuery?: Prisma.SavedQueryCreateNestedOneWithoutJobsInput
   results?: Prisma.ResultSetCreateNestedManyWithoutJobInput
 }
 
@@ -1358,7 +2335,9 @@ export type JobUncheckedCreateWithoutNoticesInput = {
   status: string
   ownerId: string
   databaseId?: string | null
+  targetKey: string
   targetLabel: string
+  sealedConnection?: string | null
   name?: string | null
   sql: string
   parameters?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
@@ -1367,14 +2346,21 @@ export type JobUncheckedCreateWithoutNoticesInput = {
   timeoutMs: number
   maxRows: number
   idempotencyKey?: string | null
+  priority?: number
+  rankMs: bigint | number
+  runAt?: Date | string | null
+  heldUntil?: Date | string | null
   submittedAt?: Date | string
   startedAt?: Date | string | null
   finishedAt?: Date | string | null
   cancelRequestedAt?: Date | string | null
   attempt?: number
+  maxAttempts?: number
   error?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   progressRows?: bigint | number
   progressBytes?: bigint | number
+  estimatedRows?: bigint | number | null
+  percent?: number | null
   revision?: number
   changeXid: bigint | number
   changeSeq: bigint | number
@@ -1383,6 +2369,11 @@ export type JobUncheckedCreateWithoutNoticesInput = {
   leaseUntil?: Date | string | null
   backendId?: string | null
   backendStartedAt?: string | null
+  resultsExpireAt?: Date | string | null
+  resultsDropped?: boolean
+  sourceId?: string | null
+  savedQueryId?: string | null
+  repeats?: Prisma.JobUncheckedCreateNestedManyWithoutSourceInput
   results?: Prisma.ResultSetUncheckedCreateNestedManyWithoutJobInput
 }
 
@@ -1406,7 +2397,9 @@ export type JobUpdateWithoutNoticesInput = {
   id?: Prisma.StringFieldUpdateOperationsInput | string
   kind?: Prisma.StringFieldUpdateOperationsInput | string
   status?: Prisma.StringFieldUpdateOperationsInput | string
+  targetKey?: Prisma.StringFieldUpdateOperationsInput | string
   targetLabel?: Prisma.StringFieldUpdateOperationsInput | string
+  sealedConnection?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   name?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   sql?: Prisma.StringFieldUpdateOperationsInput | string
   parameters?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
@@ -1415,14 +2408,21 @@ export type JobUpdateWithoutNoticesInput = {
   timeoutMs?: Prisma.IntFieldUpdateOperationsInput | number
   maxRows?: Prisma.IntFieldUpdateOperationsInput | number
   idempotencyKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  priority?: Prisma.IntFieldUpdateOperationsInput | number
+  rankMs?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
+  runAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  heldUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   submittedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   startedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   finishedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   cancelRequestedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   attempt?: Prisma.IntFieldUpdateOperationsInput | number
+  maxAttempts?: Prisma.IntFieldUpdateOperationsInput | number
   error?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   progressRows?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   progressBytes?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
+  estimatedRows?: Prisma.NullableBigIntFieldUpdateOperationsInput | bigint | number | null
+  percent?: Prisma.NullableFloatFieldUpdateOperationsInput | number | null
   revision?: Prisma.IntFieldUpdateOperationsInput | number
   changeXid?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   changeSeq?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
@@ -1431,8 +2431,13 @@ export type JobUpdateWithoutNoticesInput = {
   leaseUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   backendId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   backendStartedAt?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  resultsExpireAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  resultsDropped?: Prisma.BoolFieldUpdateOperationsInput | boolean
   owner?: Prisma.UserUpdateOneRequiredWithoutJobsNestedInput
   database?: Prisma.DatabaseUpdateOneWithoutJobsNestedInput
+  source?: Prisma.JobUpdateOneWithoutRepeatsNestedInput
+  repeats?: Prisma.JobUpdateManyWithoutSourceNestedInput
+  savedQuery?: Prisma.SavedQueryUpdateOneWithoutJobsNestedInput
   results?: Prisma.ResultSetUpdateManyWithoutJobNestedInput
 }
 
@@ -1442,7 +2447,9 @@ export type JobUncheckedUpdateWithoutNoticesInput = {
   status?: Prisma.StringFieldUpdateOperationsInput | string
   ownerId?: Prisma.StringFieldUpdateOperationsInput | string
   databaseId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  targetKey?: Prisma.StringFieldUpdateOperationsInput | string
   targetLabel?: Prisma.StringFieldUpdateOperationsInput | string
+  sealedConnection?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   name?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   sql?: Prisma.StringFieldUpdateOperationsInput | string
   parameters?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
@@ -1451,14 +2458,21 @@ export type JobUncheckedUpdateWithoutNoticesInput = {
   timeoutMs?: Prisma.IntFieldUpdateOperationsInput | number
   maxRows?: Prisma.IntFieldUpdateOperationsInput | number
   idempotencyKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  priority?: Prisma.IntFieldUpdateOperationsInput | number
+  rankMs?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
+  runAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  heldUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   submittedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   startedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   finishedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   cancelRequestedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   attempt?: Prisma.IntFieldUpdateOperationsInput | number
+  maxAttempts?: Prisma.IntFieldUpdateOperationsInput | number
   error?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   progressRows?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   progressBytes?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
+  estimatedRows?: Prisma.NullableBigIntFieldUpdateOperationsInput | bigint | number | null
+  percent?: Prisma.NullableFloatFieldUpdateOperationsInput | number | null
   revision?: Prisma.IntFieldUpdateOperationsInput | number
   changeXid?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   changeSeq?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
@@ -1467,6 +2481,11 @@ export type JobUncheckedUpdateWithoutNoticesInput = {
   leaseUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   backendId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   backendStartedAt?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  resultsExpireAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  resultsDropped?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  sourceId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  savedQueryId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  repeats?: Prisma.JobUncheckedUpdateManyWithoutSourceNestedInput
   results?: Prisma.ResultSetUncheckedUpdateManyWithoutJobNestedInput
 }
 
@@ -1474,7 +2493,9 @@ export type JobCreateWithoutResultsInput = {
   id: string
   kind: string
   status: string
+  targetKey: string
   targetLabel: string
+  sealedConnection?: string | null
   name?: string | null
   sql: string
   parameters?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
@@ -1483,14 +2504,21 @@ export type JobCreateWithoutResultsInput = {
   timeoutMs: number
   maxRows: number
   idempotencyKey?: string | null
+  priority?: number
+  rankMs: bigint | number
+  runAt?: Date | string | null
+  heldUntil?: Date | string | null
   submittedAt?: Date | string
   startedAt?: Date | string | null
   finishedAt?: Date | string | null
   cancelRequestedAt?: Date | string | null
   attempt?: number
+  maxAttempts?: number
   error?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   progressRows?: bigint | number
   progressBytes?: bigint | number
+  estimatedRows?: bigint | number | null
+  percent?: number | null
   revision?: number
   changeXid: bigint | number
   changeSeq: bigint | number
@@ -1499,8 +2527,13 @@ export type JobCreateWithoutResultsInput = {
   leaseUntil?: Date | string | null
   backendId?: string | null
   backendStartedAt?: string | null
+  resultsExpireAt?: Date | string | null
+  resultsDropped?: boolean
   owner: Prisma.UserCreateNestedOneWithoutJobsInput
   database?: Prisma.DatabaseCreateNestedOneWithoutJobsInput
+  source?: Prisma.JobCreateNestedOneWithoutRepeatsInput
+  repeats?: Prisma.JobCreateNestedManyWithoutSourceInput
+  savedQuery?: Prisma.SavedQueryCreateNestedOneWithoutJobsInput
   notices?: Prisma.JobNoticeCreateNestedManyWithoutJobInput
 }
 
@@ -1510,7 +2543,9 @@ export type JobUncheckedCreateWithoutResultsInput = {
   status: string
   ownerId: string
   databaseId?: string | null
+  targetKey: string
   targetLabel: string
+  sealedConnection?: string | null
   name?: string | null
   sql: string
   parameters?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
@@ -1519,14 +2554,21 @@ export type JobUncheckedCreateWithoutResultsInput = {
   timeoutMs: number
   maxRows: number
   idempotencyKey?: string | null
+  priority?: number
+  rankMs: bigint | number
+  runAt?: Date | string | null
+  heldUntil?: Date | string | null
   submittedAt?: Date | string
   startedAt?: Date | string | null
   finishedAt?: Date | string | null
   cancelRequestedAt?: Date | string | null
   attempt?: number
+  maxAttempts?: number
   error?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   progressRows?: bigint | number
   progressBytes?: bigint | number
+  estimatedRows?: bigint | number | null
+  percent?: number | null
   revision?: number
   changeXid: bigint | number
   changeSeq: bigint | number
@@ -1535,6 +2577,11 @@ export type JobUncheckedCreateWithoutResultsInput = {
   leaseUntil?: Date | string | null
   backendId?: string | null
   backendStartedAt?: string | null
+  resultsExpireAt?: Date | string | null
+  resultsDropped?: boolean
+  sourceId?: string | null
+  savedQueryId?: string | null
+  repeats?: Prisma.JobUncheckedCreateNestedManyWithoutSourceInput
   notices?: Prisma.JobNoticeUncheckedCreateNestedManyWithoutJobInput
 }
 
@@ -1558,7 +2605,9 @@ export type JobUpdateWithoutResultsInput = {
   id?: Prisma.StringFieldUpdateOperationsInput | string
   kind?: Prisma.StringFieldUpdateOperationsInput | string
   status?: Prisma.StringFieldUpdateOperationsInput | string
+  targetKey?: Prisma.StringFieldUpdateOperationsInput | string
   targetLabel?: Prisma.StringFieldUpdateOperationsInput | string
+  sealedConnection?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   name?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   sql?: Prisma.StringFieldUpdateOperationsInput | string
   parameters?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
@@ -1567,14 +2616,21 @@ export type JobUpdateWithoutResultsInput = {
   timeoutMs?: Prisma.IntFieldUpdateOperationsInput | number
   maxRows?: Prisma.IntFieldUpdateOperationsInput | number
   idempotencyKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  priority?: Prisma.IntFieldUpdateOperationsInput | number
+  rankMs?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
+  runAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  heldUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   submittedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   startedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   finishedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   cancelRequestedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   attempt?: Prisma.IntFieldUpdateOperationsInput | number
+  maxAttempts?: Prisma.IntFieldUpdateOperationsInput | number
   error?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   progressRows?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   progressBytes?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
+  estimatedRows?: Prisma.NullableBigIntFieldUpdateOperationsInput | bigint | number | null
+  percent?: Prisma.NullableFloatFieldUpdateOperationsInput | number | null
   revision?: Prisma.IntFieldUpdateOperationsInput | number
   changeXid?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   changeSeq?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
@@ -1583,8 +2639,13 @@ export type JobUpdateWithoutResultsInput = {
   leaseUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   backendId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   backendStartedAt?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  resultsExpireAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  resultsDropped?: Prisma.BoolFieldUpdateOperationsInput | boolean
   owner?: Prisma.UserUpdateOneRequiredWithoutJobsNestedInput
   database?: Prisma.DatabaseUpdateOneWithoutJobsNestedInput
+  source?: Prisma.JobUpdateOneWithoutRepeatsNestedInput
+  repeats?: Prisma.JobUpdateManyWithoutSourceNestedInput
+  savedQuery?: Prisma.SavedQueryUpdateOneWithoutJobsNestedInput
   notices?: Prisma.JobNoticeUpdateManyWithoutJobNestedInput
 }
 
@@ -1594,7 +2655,9 @@ export type JobUncheckedUpdateWithoutResultsInput = {
   status?: Prisma.StringFieldUpdateOperationsInput | string
   ownerId?: Prisma.StringFieldUpdateOperationsInput | string
   databaseId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  targetKey?: Prisma.StringFieldUpdateOperationsInput | string
   targetLabel?: Prisma.StringFieldUpdateOperationsInput | string
+  sealedConnection?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   name?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   sql?: Prisma.StringFieldUpdateOperationsInput | string
   parameters?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
@@ -1603,14 +2666,21 @@ export type JobUncheckedUpdateWithoutResultsInput = {
   timeoutMs?: Prisma.IntFieldUpdateOperationsInput | number
   maxRows?: Prisma.IntFieldUpdateOperationsInput | number
   idempotencyKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  priority?: Prisma.IntFieldUpdateOperationsInput | number
+  rankMs?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
+  runAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  heldUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   submittedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   startedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   finishedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   cancelRequestedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   attempt?: Prisma.IntFieldUpdateOperationsInput | number
+  maxAttempts?: Prisma.IntFieldUpdateOperationsInput | number
   error?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   progressRows?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   progressBytes?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
+  estimatedRows?: Prisma.NullableBigIntFieldUpdateOperationsInput | bigint | number | null
+  percent?: Prisma.NullableFloatFieldUpdateOperationsInput | number | null
   revision?: Prisma.IntFieldUpdateOperationsInput | number
   changeXid?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   changeSeq?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
@@ -1619,6 +2689,11 @@ export type JobUncheckedUpdateWithoutResultsInput = {
   leaseUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   backendId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   backendStartedAt?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  resultsExpireAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  resultsDropped?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  sourceId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  savedQueryId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  repeats?: Prisma.JobUncheckedUpdateManyWithoutSourceNestedInput
   notices?: Prisma.JobNoticeUncheckedUpdateManyWithoutJobNestedInput
 }
 
@@ -1627,7 +2702,9 @@ export type JobCreateManyOwnerInput = {
   kind: string
   status: string
   databaseId?: string | null
+  targetKey: string
   targetLabel: string
+  sealedConnection?: string | null
   name?: string | null
   sql: string
   parameters?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
@@ -1636,14 +2713,21 @@ export type JobCreateManyOwnerInput = {
   timeoutMs: number
   maxRows: number
   idempotencyKey?: string | null
+  priority?: number
+  rankMs: bigint | number
+  runAt?: Date | string | null
+  heldUntil?: Date | string | null
   submittedAt?: Date | string
   startedAt?: Date | string | null
   finishedAt?: Date | string | null
   cancelRequestedAt?: Date | string | null
   attempt?: number
+  maxAttempts?: number
   error?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   progressRows?: bigint | number
   progressBytes?: bigint | number
+  estimatedRows?: bigint | number | null
+  percent?: number | null
   revision?: number
   changeXid: bigint | number
   changeSeq: bigint | number
@@ -1652,13 +2736,19 @@ export type JobCreateManyOwnerInput = {
   leaseUntil?: Date | string | null
   backendId?: string | null
   backendStartedAt?: string | null
+  resultsExpireAt?: Date | string | null
+  resultsDropped?: boolean
+  sourceId?: string | null
+  savedQueryId?: string | null
 }
 
 export type JobUpdateWithoutOwnerInput = {
   id?: Prisma.StringFieldUpdateOperationsInput | string
   kind?: Prisma.StringFieldUpdateOperationsInput | string
   status?: Prisma.StringFieldUpdateOperationsInput | string
+  targetKey?: Prisma.StringFieldUpdateOperationsInput | string
   targetLabel?: Prisma.StringFieldUpdateOperationsInput | string
+  sealedConnection?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   name?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   sql?: Prisma.StringFieldUpdateOperationsInput | string
   parameters?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
@@ -1667,14 +2757,21 @@ export type JobUpdateWithoutOwnerInput = {
   timeoutMs?: Prisma.IntFieldUpdateOperationsInput | number
   maxRows?: Prisma.IntFieldUpdateOperationsInput | number
   idempotencyKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  priority?: Prisma.IntFieldUpdateOperationsInput | number
+  rankMs?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
+  runAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  heldUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   submittedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   startedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   finishedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   cancelRequestedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   attempt?: Prisma.IntFieldUpdateOperationsInput | number
+  maxAttempts?: Prisma.IntFieldUpdateOperationsInput | number
   error?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   progressRows?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   progressBytes?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
+  estimatedRows?: Prisma.NullableBigIntFieldUpdateOperationsInput | bigint | number | null
+  percent?: Prisma.NullableFloatFieldUpdateOperationsInput | number | null
   revision?: Prisma.IntFieldUpdateOperationsInput | number
   changeXid?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   changeSeq?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
@@ -1683,7 +2780,12 @@ export type JobUpdateWithoutOwnerInput = {
   leaseUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   backendId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   backendStartedAt?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  resultsExpireAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  resultsDropped?: Prisma.BoolFieldUpdateOperationsInput | boolean
   database?: Prisma.DatabaseUpdateOneWithoutJobsNestedInput
+  source?: Prisma.JobUpdateOneWithoutRepeatsNestedInput
+  repeats?: Prisma.JobUpdateManyWithoutSourceNestedInput
+  savedQuery?: Prisma.SavedQueryUpdateOneWithoutJobsNestedInput
   notices?: Prisma.JobNoticeUpdateManyWithoutJobNestedInput
   results?: Prisma.ResultSetUpdateManyWithoutJobNestedInput
 }
@@ -1693,7 +2795,9 @@ export type JobUncheckedUpdateWithoutOwnerInput = {
   kind?: Prisma.StringFieldUpdateOperationsInput | string
   status?: Prisma.StringFieldUpdateOperationsInput | string
   databaseId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  targetKey?: Prisma.StringFieldUpdateOperationsInput | string
   targetLabel?: Prisma.StringFieldUpdateOperationsInput | string
+  sealedConnection?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   name?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   sql?: Prisma.StringFieldUpdateOperationsInput | string
   parameters?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
@@ -1702,14 +2806,21 @@ export type JobUncheckedUpdateWithoutOwnerInput = {
   timeoutMs?: Prisma.IntFieldUpdateOperationsInput | number
   maxRows?: Prisma.IntFieldUpdateOperationsInput | number
   idempotencyKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  priority?: Prisma.IntFieldUpdateOperationsInput | number
+  rankMs?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
+  runAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  heldUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   submittedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   startedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   finishedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   cancelRequestedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   attempt?: Prisma.IntFieldUpdateOperationsInput | number
+  maxAttempts?: Prisma.IntFieldUpdateOperationsInput | number
   error?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   progressRows?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   progressBytes?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
+  estimatedRows?: Prisma.NullableBigIntFieldUpdateOperationsInput | bigint | number | null
+  percent?: Prisma.NullableFloatFieldUpdateOperationsInput | number | null
   revision?: Prisma.IntFieldUpdateOperationsInput | number
   changeXid?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   changeSeq?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
@@ -1718,6 +2829,11 @@ export type JobUncheckedUpdateWithoutOwnerInput = {
   leaseUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   backendId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   backendStartedAt?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  resultsExpireAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  resultsDropped?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  sourceId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  savedQueryId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  repeats?: Prisma.JobUncheckedUpdateManyWithoutSourceNestedInput
   notices?: Prisma.JobNoticeUncheckedUpdateManyWithoutJobNestedInput
   results?: Prisma.ResultSetUncheckedUpdateManyWithoutJobNestedInput
 }
@@ -1727,7 +2843,9 @@ export type JobUncheckedUpdateManyWithoutOwnerInput = {
   kind?: Prisma.StringFieldUpdateOperationsInput | string
   status?: Prisma.StringFieldUpdateOperationsInput | string
   databaseId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  targetKey?: Prisma.StringFieldUpdateOperationsInput | string
   targetLabel?: Prisma.StringFieldUpdateOperationsInput | string
+  sealedConnection?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   name?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   sql?: Prisma.StringFieldUpdateOperationsInput | string
   parameters?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
@@ -1736,14 +2854,21 @@ export type JobUncheckedUpdateManyWithoutOwnerInput = {
   timeoutMs?: Prisma.IntFieldUpdateOperationsInput | number
   maxRows?: Prisma.IntFieldUpdateOperationsInput | number
   idempotencyKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  priority?: Prisma.IntFieldUpdateOperationsInput | number
+  rankMs?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
+  runAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  heldUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   submittedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   startedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   finishedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   cancelRequestedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   attempt?: Prisma.IntFieldUpdateOperationsInput | number
+  maxAttempts?: Prisma.IntFieldUpdateOperationsInput | number
   error?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   progressRows?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   progressBytes?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
+  estimatedRows?: Prisma.NullableBigIntFieldUpdateOperationsInput | bigint | number | null
+  percent?: Prisma.NullableFloatFieldUpdateOperationsInput | number | null
   revision?: Prisma.IntFieldUpdateOperationsInput | number
   changeXid?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   changeSeq?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
@@ -1752,6 +2877,10 @@ export type JobUncheckedUpdateManyWithoutOwnerInput = {
   leaseUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   backendId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   backendStartedAt?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  resultsExpireAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  resultsDropped?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  sourceId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  savedQueryId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
 }
 
 export type JobCreateManyDatabaseInput = {
@@ -1759,7 +2888,9 @@ export type JobCreateManyDatabaseInput = {
   kind: string
   status: string
   ownerId: string
+  targetKey: string
   targetLabel: string
+  sealedConnection?: string | null
   name?: string | null
   sql: string
   parameters?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
@@ -1768,14 +2899,21 @@ export type JobCreateManyDatabaseInput = {
   timeoutMs: number
   maxRows: number
   idempotencyKey?: string | null
+  priority?: number
+  rankMs: bigint | number
+  runAt?: Date | string | null
+  heldUntil?: Date | string | null
   submittedAt?: Date | string
   startedAt?: Date | string | null
   finishedAt?: Date | string | null
   cancelRequestedAt?: Date | string | null
   attempt?: number
+  maxAttempts?: number
   error?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   progressRows?: bigint | number
   progressBytes?: bigint | number
+  estimatedRows?: bigint | number | null
+  percent?: number | null
   revision?: number
   changeXid: bigint | number
   changeSeq: bigint | number
@@ -1784,13 +2922,19 @@ export type JobCreateManyDatabaseInput = {
   leaseUntil?: Date | string | null
   backendId?: string | null
   backendStartedAt?: string | null
+  resultsExpireAt?: Date | string | null
+  resultsDropped?: boolean
+  sourceId?: string | null
+  savedQueryId?: string | null
 }
 
 export type JobUpdateWithoutDatabaseInput = {
   id?: Prisma.StringFieldUpdateOperationsInput | string
   kind?: Prisma.StringFieldUpdateOperationsInput | string
   status?: Prisma.StringFieldUpdateOperationsInput | string
+  targetKey?: Prisma.StringFieldUpdateOperationsInput | string
   targetLabel?: Prisma.StringFieldUpdateOperationsInput | string
+  sealedConnection?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   name?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   sql?: Prisma.StringFieldUpdateOperationsInput | string
   parameters?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
@@ -1799,14 +2943,21 @@ export type JobUpdateWithoutDatabaseInput = {
   timeoutMs?: Prisma.IntFieldUpdateOperationsInput | number
   maxRows?: Prisma.IntFieldUpdateOperationsInput | number
   idempotencyKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  priority?: Prisma.IntFieldUpdateOperationsInput | number
+  rankMs?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
+  runAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  heldUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   submittedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   startedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   finishedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   cancelRequestedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   attempt?: Prisma.IntFieldUpdateOperationsInput | number
+  maxAttempts?: Prisma.IntFieldUpdateOperationsInput | number
   error?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   progressRows?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   progressBytes?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
+  estimatedRows?: Prisma.NullableBigIntFieldUpdateOperationsInput | bigint | number | null
+  percent?: Prisma.NullableFloatFieldUpdateOperationsInput | number | null
   revision?: Prisma.IntFieldUpdateOperationsInput | number
   changeXid?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   changeSeq?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
@@ -1815,7 +2966,12 @@ export type JobUpdateWithoutDatabaseInput = {
   leaseUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   backendId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   backendStartedAt?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  resultsExpireAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  resultsDropped?: Prisma.BoolFieldUpdateOperationsInput | boolean
   owner?: Prisma.UserUpdateOneRequiredWithoutJobsNestedInput
+  source?: Prisma.JobUpdateOneWithoutRepeatsNestedInput
+  repeats?: Prisma.JobUpdateManyWithoutSourceNestedInput
+  savedQuery?: Prisma.SavedQueryUpdateOneWithoutJobsNestedInput
   notices?: Prisma.JobNoticeUpdateManyWithoutJobNestedInput
   results?: Prisma.ResultSetUpdateManyWithoutJobNestedInput
 }
@@ -1825,7 +2981,9 @@ export type JobUncheckedUpdateWithoutDatabaseInput = {
   kind?: Prisma.StringFieldUpdateOperationsInput | string
   status?: Prisma.StringFieldUpdateOperationsInput | string
   ownerId?: Prisma.StringFieldUpdateOperationsInput | string
+  targetKey?: Prisma.StringFieldUpdateOperationsInput | string
   targetLabel?: Prisma.StringFieldUpdateOperationsInput | string
+  sealedConnection?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   name?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   sql?: Prisma.StringFieldUpdateOperationsInput | string
   parameters?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
@@ -1834,14 +2992,21 @@ export type JobUncheckedUpdateWithoutDatabaseInput = {
   timeoutMs?: Prisma.IntFieldUpdateOperationsInput | number
   maxRows?: Prisma.IntFieldUpdateOperationsInput | number
   idempotencyKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  priority?: Prisma.IntFieldUpdateOperationsInput | number
+  rankMs?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
+  runAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  heldUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   submittedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   startedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   finishedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   cancelRequestedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   attempt?: Prisma.IntFieldUpdateOperationsInput | number
+  maxAttempts?: Prisma.IntFieldUpdateOperationsInput | number
   error?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   progressRows?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   progressBytes?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
+  estimatedRows?: Prisma.NullableBigIntFieldUpdateOperationsInput | bigint | number | null
+  percent?: Prisma.NullableFloatFieldUpdateOperationsInput | number | null
   revision?: Prisma.IntFieldUpdateOperationsInput | number
   changeXid?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   changeSeq?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
@@ -1850,6 +3015,11 @@ export type JobUncheckedUpdateWithoutDatabaseInput = {
   leaseUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   backendId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   backendStartedAt?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  resultsExpireAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  resultsDropped?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  sourceId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  savedQueryId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  repeats?: Prisma.JobUncheckedUpdateManyWithoutSourceNestedInput
   notices?: Prisma.JobNoticeUncheckedUpdateManyWithoutJobNestedInput
   results?: Prisma.ResultSetUncheckedUpdateManyWithoutJobNestedInput
 }
@@ -1859,7 +3029,9 @@ export type JobUncheckedUpdateManyWithoutDatabaseInput = {
   kind?: Prisma.StringFieldUpdateOperationsInput | string
   status?: Prisma.StringFieldUpdateOperationsInput | string
   ownerId?: Prisma.StringFieldUpdateOperationsInput | string
+  targetKey?: Prisma.StringFieldUpdateOperationsInput | string
   targetLabel?: Prisma.StringFieldUpdateOperationsInput | string
+  sealedConnection?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   name?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   sql?: Prisma.StringFieldUpdateOperationsInput | string
   parameters?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
@@ -1868,14 +3040,21 @@ export type JobUncheckedUpdateManyWithoutDatabaseInput = {
   timeoutMs?: Prisma.IntFieldUpdateOperationsInput | number
   maxRows?: Prisma.IntFieldUpdateOperationsInput | number
   idempotencyKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  priority?: Prisma.IntFieldUpdateOperationsInput | number
+  rankMs?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
+  runAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  heldUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   submittedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   startedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   finishedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   cancelRequestedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   attempt?: Prisma.IntFieldUpdateOperationsInput | number
+  maxAttempts?: Prisma.IntFieldUpdateOperationsInput | number
   error?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   progressRows?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   progressBytes?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
+  estimatedRows?: Prisma.NullableBigIntFieldUpdateOperationsInput | bigint | number | null
+  percent?: Prisma.NullableFloatFieldUpdateOperationsInput | number | null
   revision?: Prisma.IntFieldUpdateOperationsInput | number
   changeXid?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   changeSeq?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
@@ -1884,6 +3063,382 @@ export type JobUncheckedUpdateManyWithoutDatabaseInput = {
   leaseUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   backendId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   backendStartedAt?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  resultsExpireAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  resultsDropped?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  sourceId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  savedQueryId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+}
+
+export type JobCreateManySourceInput = {
+  id: string
+  kind: string
+  status: string
+  ownerId: string
+  databaseId?: string | null
+  targetKey: string
+  targetLabel: string
+  sealedConnection?: string | null
+  name?: string | null
+  sql: string
+  parameters?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  readOnly: boolean
+  transaction: string
+  timeoutMs: number
+  maxRows: number
+  idempotencyKey?: string | null
+  priority?: number
+  rankMs: bigint | number
+  runAt?: Date | string | null
+  heldUntil?: Date | string | null
+  submittedAt?: Date | string
+  startedAt?: Date | string | null
+  finishedAt?: Date | string | null
+  cancelRequestedAt?: Date | string | null
+  attempt?: number
+  maxAttempts?: number
+  error?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  progressRows?: bigint | number
+  progressBytes?: bigint | number
+  estimatedRows?: bigint | number | null
+  percent?: number | null
+  revision?: number
+  changeXid: bigint | number
+  changeSeq: bigint | number
+  fence?: number
+  workerId?: string | null
+  leaseUntil?: Date | string | null
+  backendId?: string | null
+  backendStartedAt?: string | null
+  resultsExpireAt?: Date | string | null
+  resultsDropped?: boolean
+  savedQueryId?: string | null
+}
+
+export type JobUpdateWithoutSourceInput = {
+  id?: Prisma.StringFieldUpdateOperationsInput | string
+  kind?: Prisma.StringFieldUpdateOperationsInput | string
+  status?: Prisma.StringFieldUpdateOperationsInput | string
+  targetKey?: Prisma.StringFieldUpdateOperationsInput | string
+  targetLabel?: Prisma.StringFieldUpdateOperationsInput | string
+  sealedConnection?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  name?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  sql?: Prisma.StringFieldUpdateOperationsInput | string
+  parameters?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  readOnly?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  transaction?: Prisma.StringFieldUpdateOperationsInput | string
+  timeoutMs?: Prisma.IntFieldUpdateOperationsInput | number
+  maxRows?: Prisma.IntFieldUpdateOperationsInput | number
+  idempotencyKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  priority?: Prisma.IntFieldUpdateOperationsInput | number
+  rankMs?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
+  runAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  heldUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  submittedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  startedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  finishedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  cancelRequestedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  attempt?: Prisma.IntFieldUpdateOperationsInput | number
+  maxAttempts?: Prisma.IntFieldUpdateOperationsInput | number
+  error?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  progressRows?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
+  progressBytes?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
+  estimatedRows?: Prisma.NullableBigIntFieldUpdateOperationsInput | bigint | number | null
+  percent?: Prisma.NullableFloatFieldUpdateOperationsInput | number | null
+  revision?: Prisma.IntFieldUpdateOperationsInput | number
+  changeXid?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
+  changeSeq?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
+  fence?: Prisma.IntFieldUpdateOperationsInput | number
+  workerId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  leaseUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  backendId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  backendStartedAt?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  resultsExpireAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  resultsDropped?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  owner?: Prisma.UserUpdateOneRequiredWithoutJobsNestedInput
+  database?: Prisma.DatabaseUpdateOneWithoutJobsNestedInput
+  repeats?: Prisma.JobUpdateManyWithoutSourceNestedInput
+  savedQuery?: Prisma.SavedQueryUpdateOneWithoutJobsNestedInput
+  notices?: Prisma.JobNoticeUpdateManyWithoutJobNestedInput
+  results?: Prisma.ResultSetUpdateManyWithoutJobNestedInput
+}
+
+export type JobUncheckedUpdateWithoutSourceInput = {
+  id?: Prisma.StringFieldUpdateOperationsInput | string
+  kind?: Prisma.StringFieldUpdateOperationsInput | string
+  status?: Prisma.StringFieldUpdateOperationsInput | string
+  ownerId?: Prisma.StringFieldUpdateOperationsInput | string
+  databaseId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  targetKey?: Prisma.StringFieldUpdateOperationsInput | string
+  targetLabel?: Prisma.StringFieldUpdateOperationsInput | string
+  sealedConnection?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  name?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  sql?: Prisma.StringFieldUpdateOperationsInput | string
+  parameters?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  readOnly?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  transaction?: Prisma.StringFieldUpdateOperationsInput | string
+  timeoutMs?: Prisma.IntFieldUpdateOperationsInput | number
+  maxRows?: Prisma.IntFieldUpdateOperationsInput | number
+  idempotencyKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  priority?: Prisma.IntFieldUpdateOperationsInput | number
+  rankMs?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
+  runAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  heldUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  submittedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  startedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  finishedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  cancelRequestedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  attempt?: Prisma.IntFieldUpdateOperationsInput | number
+  maxAttempts?: Prisma.IntFieldUpdateOperationsInput | number
+  error?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  progressRows?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
+  progressBytes?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
+  estimatedRows?: Prisma.NullableBigIntFieldUpdateOperationsInput | bigint | number | null
+  percent?: Prisma.NullableFloatFieldUpdateOperationsInput | number | null
+  revision?: Prisma.IntFieldUpdateOperationsInput | number
+  changeXid?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
+  changeSeq?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
+  fence?: Prisma.IntFieldUpdateOperationsInput | number
+  workerId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  leaseUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  backendId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  backendStartedAt?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  resultsExpireAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  resultsDropped?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  savedQueryId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  repeats?: Prisma.JobUncheckedUpdateManyWithoutSourceNestedInput
+  notices?: Prisma.JobNoticeUncheckedUpdateManyWithoutJobNestedInput
+  results?: Prisma.ResultSetUncheckedUpdateManyWithoutJobNestedInput
+}
+
+export type JobUncheckedUpdateManyWithoutSourceInput = {
+  id?: Prisma.StringFieldUpdateOperationsInput | string
+  kind?: Prisma.StringFieldUpdateOperationsInput | string
+  status?: Prisma.StringFieldUpdateOperationsInput | string
+  ownerId?: Prisma.StringFieldUpdateOperationsInput | string
+  databaseId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  targetKey?: Prisma.StringFieldUpdateOperationsInput | string
+  targetLabel?: Prisma.StringFieldUpdateOperationsInput | string
+  sealedConnection?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  name?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  sql?: Prisma.StringFieldUpdateOperationsInput | string
+  parameters?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  readOnly?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  transaction?: Prisma.StringFieldUpdateOperationsInput | string
+  timeoutMs?: Prisma.IntFieldUpdateOperationsInput | number
+  maxRows?: Prisma.IntFieldUpdateOperationsInput | number
+  idempotencyKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  priority?: Prisma.IntFieldUpdateOperationsInput | number
+  rankMs?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
+  runAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  heldUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  submittedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  startedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  finishedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  cancelRequestedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  attempt?: Prisma.IntFieldUpdateOperationsInput | number
+  maxAttempts?: Prisma.IntFieldUpdateOperationsInput | number
+  error?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  progressRows?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
+  progressBytes?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
+  estimatedRows?: Prisma.NullableBigIntFieldUpdateOperationsInput | bigint | number | null
+  percent?: Prisma.NullableFloatFieldUpdateOperationsInput | number | null
+  revision?: Prisma.IntFieldUpdateOperationsInput | number
+  changeXid?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
+  changeSeq?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
+  fence?: Prisma.IntFieldUpdateOperationsInput | number
+  workerId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  leaseUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  backendId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  backendStartedAt?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  resultsExpireAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  resultsDropped?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  savedQueryId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+}
+
+export type JobCreateManySavedQueryInput = {
+  id: string
+  kind: string
+  status: string
+  ownerId: string
+  databaseId?: string | null
+  targetKey: string
+  targetLabel: string
+  sealedConnection?: string | null
+  name?: string | null
+  sql: string
+  parameters?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  readOnly: boolean
+  transaction: string
+  timeoutMs: number
+  maxRows: number
+  idempotencyKey?: string | null
+  priority?: number
+  rankMs: bigint | number
+  runAt?: Date | string | null
+  heldUntil?: Date | string | null
+  submittedAt?: Date | string
+  startedAt?: Date | string | null
+  finishedAt?: Date | string | null
+  cancelRequestedAt?: Date | string | null
+  attempt?: number
+  maxAttempts?: number
+  error?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  progressRows?: bigint | number
+  progressBytes?: bigint | number
+  estimatedRows?: bigint | number | null
+  percent?: number | null
+  revision?: number
+  changeXid: bigint | number
+  changeSeq: bigint | number
+  fence?: number
+  workerId?: string | null
+  leaseUntil?: Date | string | null
+  backendId?: string | null
+  backendStartedAt?: string | null
+  resultsExpireAt?: Date | string | null
+  resultsDropped?: boolean
+  sourceId?: string | null
+}
+
+export type JobUpdateWithoutSavedQueryInput = {
+  id?: Prisma.StringFieldUpdateOperationsInput | string
+  kind?: Prisma.StringFieldUpdateOperationsInput | string
+  status?: Prisma.StringFieldUpdateOperationsInput | string
+  targetKey?: Prisma.StringFieldUpdateOperationsInput | string
+  targetLabel?: Prisma.StringFieldUpdateOperationsInput | string
+  sealedConnection?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  name?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  sql?: Prisma.StringFieldUpdateOperationsInput | string
+  parameters?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  readOnly?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  transaction?: Prisma.StringFieldUpdateOperationsInput | string
+  timeoutMs?: Prisma.IntFieldUpdateOperationsInput | number
+  maxRows?: Prisma.IntFieldUpdateOperationsInput | number
+  idempotencyKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  priority?: Prisma.IntFieldUpdateOperationsInput | number
+  rankMs?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
+  runAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  heldUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  submittedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  startedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  finishedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  cancelRequestedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  attempt?: Prisma.IntFieldUpdateOperationsInput | number
+  maxAttempts?: Prisma.IntFieldUpdateOperationsInput | number
+  error?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  progressRows?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
+  progressBytes?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
+  estimatedRows?: Prisma.NullableBigIntFieldUpdateOperationsInput | bigint | number | null
+  percent?: Prisma.NullableFloatFieldUpdateOperationsInput | number | null
+  revision?: Prisma.IntFieldUpdateOperationsInput | number
+  changeXid?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
+  changeSeq?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
+  fence?: Prisma.IntFieldUpdateOperationsInput | number
+  workerId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  leaseUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  backendId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  backendStartedAt?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  resultsExpireAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  resultsDropped?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  owner?: Prisma.UserUpdateOneRequiredWithoutJobsNestedInput
+  database?: Prisma.DatabaseUpdateOneWithoutJobsNestedInput
+  source?: Prisma.JobUpdateOneWithoutRepeatsNestedInput
+  repeats?: Prisma.JobUpdateManyWithoutSourceNestedInput
+  notices?: Prisma.JobNoticeUpdateManyWithoutJobNestedInput
+  results?: Prisma.ResultSetUpdateManyWithoutJobNestedInput
+}
+
+export type JobUncheckedUpdateWithoutSavedQueryInput = {
+  id?: Prisma.StringFieldUpdateOperationsInput | string
+  kind?: Prisma.StringFieldUpdateOperationsInput | string
+  status?: Prisma.StringFieldUpdateOperationsInput | string
+  ownerId?: Prisma.StringFieldUpdateOperationsInput | string
+  databaseId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  targetKey?: Prisma.StringFieldUpdateOperationsInput | string
+  targetLabel?: Prisma.StringFieldUpdateOperationsInput | string
+  sealedConnection?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  name?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  sql?: Prisma.StringFieldUpdateOperationsInput | string
+  parameters?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  readOnly?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  transaction?: Prisma.StringFieldUpdateOperationsInput | string
+  timeoutMs?: Prisma.IntFieldUpdateOperationsInput | number
+  maxRows?: Prisma.IntFieldUpdateOperationsInput | number
+  idempotencyKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  priority?: Prisma.IntFieldUpdateOperationsInput | number
+  rankMs?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
+  runAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  heldUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  submittedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  startedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  finishedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  cancelRequestedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  attempt?: Prisma.IntFieldUpdateOperationsInput | number
+  maxAttempts?: Prisma.IntFieldUpdateOperationsInput | number
+  error?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  progressRows?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
+  progressBytes?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
+  estimatedRows?: Prisma.NullableBigIntFieldUpdateOperationsInput | bigint | number | null
+  percent?: Prisma.NullableFloatFieldUpdateOperationsInput | number | null
+  revision?: Prisma.IntFieldUpdateOperationsInput | number
+  changeXid?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
+  changeSeq?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
+  fence?: Prisma.IntFieldUpdateOperationsInput | number
+  workerId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  leaseUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  backendId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  backendStartedAt?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  resultsExpireAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  resultsDropped?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  sourceId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  repeats?: Prisma.JobUncheckedUpdateManyWithoutSourceNestedInput
+  notices?: Prisma.JobNoticeUncheckedUpdateManyWithoutJobNestedInput
+  results?: Prisma.ResultSetUncheckedUpdateManyWithoutJobNestedInput
+}
+
+export type JobUncheckedUpdateManyWithoutSavedQueryInput = {
+  id?: Prisma.StringFieldUpdateOperationsInput | string
+  kind?: Prisma.StringFieldUpdateOperationsInput | string
+  status?: Prisma.StringFieldUpdateOperationsInput | string
+  ownerId?: Prisma.StringFieldUpdateOperationsInput | string
+  databaseId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  targetKey?: Prisma.StringFieldUpdateOperationsInput | string
+  targetLabel?: Prisma.StringFieldUpdateOperationsInput | string
+  sealedConnection?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  name?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  sql?: Prisma.StringFieldUpdateOperationsInput | string
+  parameters?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  readOnly?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  transaction?: Prisma.StringFieldUpdateOperationsInput | string
+  timeoutMs?: Prisma.IntFieldUpdateOperationsInput | number
+  maxRows?: Prisma.IntFieldUpdateOperationsInput | number
+  idempotencyKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  priority?: Prisma.IntFieldUpdateOperationsInput | number
+  rankMs?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
+  runAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  heldUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  submittedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  startedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  finishedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  cancelRequestedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  attempt?: Prisma.IntFieldUpdateOperationsInput | number
+  maxAttempts?: Prisma.IntFieldUpdateOperationsInput | number
+  error?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  progressRows?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
+  progressBytes?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
+  estimatedRows?: Prisma.NullableBigIntFieldUpdateOperationsInput | bigint | number | null
+  percent?: Prisma.NullableFloatFieldUpdateOperationsInput | number | null
+  revision?: Prisma.IntFieldUpdateOperationsInput | number
+  changeXid?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
+  changeSeq?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
+  fence?: Prisma.IntFieldUpdateOperationsInput | number
+  workerId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  leaseUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  backendId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  backendStartedAt?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  resultsExpireAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  resultsDropped?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  sourceId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
 }
 
 
@@ -1892,11 +3447,13 @@ export type JobUncheckedUpdateManyWithoutDatabaseInput = {
  */
 
 export type JobCountOutputType = {
+  repeats: number
   notices: number
   results: number
 }
 
 export type JobCountOutputTypeSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
+  repeats?: boolean | JobCountOutputTypeCountRepeatsArgs
   notices?: boolean | JobCountOutputTypeCountNoticesArgs
   results?: boolean | JobCountOutputTypeCountResultsArgs
 }
@@ -1909,6 +3466,13 @@ export type JobCountOutputTypeDefaultArgs<ExtArgs extends runtime.Types.Extensio
    * Select specific fields to fetch from the JobCountOutputType
    */
   select?: Prisma.JobCountOutputTypeSelect<ExtArgs> | null
+}
+
+/**
+ * JobCountOutputType without action
+ */
+export type JobCountOutputTypeCountRepeatsArgs<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
+  where?: Prisma.JobWhereInput
 }
 
 /**
@@ -1932,7 +3496,9 @@ export type JobSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs = ru
   status?: boolean
   ownerId?: boolean
   databaseId?: boolean
+  targetKey?: boolean
   targetLabel?: boolean
+  sealedConnection?: boolean
   name?: boolean
   sql?: boolean
   parameters?: boolean
@@ -1941,14 +3507,21 @@ export type JobSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs = ru
   timeoutMs?: boolean
   maxRows?: boolean
   idempotencyKey?: boolean
+  priority?: boolean
+  rankMs?: boolean
+  runAt?: boolean
+  heldUntil?: boolean
   submittedAt?: boolean
   startedAt?: boolean
   finishedAt?: boolean
   cancelRequestedAt?: boolean
   attempt?: boolean
+  maxAttempts?: boolean
   error?: boolean
   progressRows?: boolean
   progressBytes?: boolean
+  estimatedRows?: boolean
+  percent?: boolean
   revision?: boolean
   changeXid?: boolean
   changeSeq?: boolean
@@ -1957,8 +3530,15 @@ export type JobSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs = ru
   leaseUntil?: boolean
   backendId?: boolean
   backendStartedAt?: boolean
+  resultsExpireAt?: boolean
+  resultsDropped?: boolean
+  sourceId?: boolean
+  savedQueryId?: boolean
   owner?: boolean | Prisma.UserDefaultArgs<ExtArgs>
   database?: boolean | Prisma.Job$databaseArgs<ExtArgs>
+  source?: boolean | Prisma.Job$sourceArgs<ExtArgs>
+  repeats?: boolean | Prisma.Job$repeatsArgs<ExtArgs>
+  savedQuery?: boolean | Prisma.Job$savedQueryArgs<ExtArgs>
   notices?: boolean | Prisma.Job$noticesArgs<ExtArgs>
   results?: boolean | Prisma.Job$resultsArgs<ExtArgs>
   _count?: boolean | Prisma.JobCountOutputTypeDefaultArgs<ExtArgs>
@@ -1970,7 +3550,9 @@ export type JobSelectCreateManyAndReturn<ExtArgs extends runtime.Types.Extension
   status?: boolean
   ownerId?: boolean
   databaseId?: boolean
+  targetKey?: boolean
   targetLabel?: boolean
+  sealedConnection?: boolean
   name?: boolean
   sql?: boolean
   parameters?: boolean
@@ -1979,14 +3561,21 @@ export type JobSelectCreateManyAndReturn<ExtArgs extends runtime.Types.Extension
   timeoutMs?: boolean
   maxRows?: boolean
   idempotencyKey?: boolean
+  priority?: boolean
+  rankMs?: boolean
+  runAt?: boolean
+  heldUntil?: boolean
   submittedAt?: boolean
   startedAt?: boolean
   finishedAt?: boolean
   cancelRequestedAt?: boolean
   attempt?: boolean
+  maxAttempts?: boolean
   error?: boolean
   progressRows?: boolean
   progressBytes?: boolean
+  estimatedRows?: boolean
+  percent?: boolean
   revision?: boolean
   changeXid?: boolean
   changeSeq?: boolean
@@ -1995,8 +3584,14 @@ export type JobSelectCreateManyAndReturn<ExtArgs extends runtime.Types.Extension
   leaseUntil?: boolean
   backendId?: boolean
   backendStartedAt?: boolean
+  resultsExpireAt?: boolean
+  resultsDropped?: boolean
+  sourceId?: boolean
+  savedQueryId?: boolean
   owner?: boolean | Prisma.UserDefaultArgs<ExtArgs>
   database?: boolean | Prisma.Job$databaseArgs<ExtArgs>
+  source?: boolean | Prisma.Job$sourceArgs<ExtArgs>
+  savedQuery?: boolean | Prisma.Job$savedQueryArgs<ExtArgs>
 }, ExtArgs["result"]["job"]>
 
 export type JobSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
@@ -2005,7 +3600,9 @@ export type JobSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Extension
   status?: boolean
   ownerId?: boolean
   databaseId?: boolean
+  targetKey?: boolean
   targetLabel?: boolean
+  sealedConnection?: boolean
   name?: boolean
   sql?: boolean
   parameters?: boolean
@@ -2014,14 +3611,21 @@ export type JobSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Extension
   timeoutMs?: boolean
   maxRows?: boolean
   idempotencyKey?: boolean
+  priority?: boolean
+  rankMs?: boolean
+  runAt?: boolean
+  heldUntil?: boolean
   submittedAt?: boolean
   startedAt?: boolean
   finishedAt?: boolean
   cancelRequestedAt?: boolean
   attempt?: boolean
+  maxAttempts?: boolean
   error?: boolean
   progressRows?: boolean
   progressBytes?: boolean
+  estimatedRows?: boolean
+  percent?: boolean
   revision?: boolean
   changeXid?: boolean
   changeSeq?: boolean
@@ -2030,8 +3634,14 @@ export type JobSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Extension
   leaseUntil?: boolean
   backendId?: boolean
   backendStartedAt?: boolean
+  resultsExpireAt?: boolean
+  resultsDropped?: boolean
+  sourceId?: boolean
+  savedQueryId?: boolean
   owner?: boolean | Prisma.UserDefaultArgs<ExtArgs>
   database?: boolean | Prisma.Job$databaseArgs<ExtArgs>
+  source?: boolean | Prisma.Job$sourceArgs<ExtArgs>
+  savedQuery?: boolean | Prisma.Job$savedQueryArgs<ExtArgs>
 }, ExtArgs["result"]["job"]>
 
 export type JobSelectScalar = {
@@ -2040,7 +3650,9 @@ export type JobSelectScalar = {
   status?: boolean
   ownerId?: boolean
   databaseId?: boolean
+  targetKey?: boolean
   targetLabel?: boolean
+  sealedConnection?: boolean
   name?: boolean
   sql?: boolean
   parameters?: boolean
@@ -2049,14 +3661,21 @@ export type JobSelectScalar = {
   timeoutMs?: boolean
   maxRows?: boolean
   idempotencyKey?: boolean
+  priority?: boolean
+  rankMs?: boolean
+  runAt?: boolean
+  heldUntil?: boolean
   submittedAt?: boolean
   startedAt?: boolean
   finishedAt?: boolean
   cancelRequestedAt?: boolean
   attempt?: boolean
+  maxAttempts?: boolean
   error?: boolean
   progressRows?: boolean
   progressBytes?: boolean
+  estimatedRows?: boolean
+  percent?: boolean
   revision?: boolean
   changeXid?: boolean
   changeSeq?: boolean
@@ -2065,12 +3684,19 @@ export type JobSelectScalar = {
   leaseUntil?: boolean
   backendId?: boolean
   backendStartedAt?: boolean
+  resultsExpireAt?: boolean
+  resultsDropped?: boolean
+  sourceId?: boolean
+  savedQueryId?: boolean
 }
 
-export type JobOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"id" | "kind" | "status" | "ownerId" | "databaseId" | "targetLabel" | "name" | "sql" | "parameters" | "readOnly" | "transaction" | "timeoutMs" | "maxRows" | "idempotencyKey" | "submittedAt" | "startedAt" | "finishedAt" | "cancelRequestedAt" | "attempt" | "error" | "progressRows" | "progressBytes" | "revision" | "changeXid" | "changeSeq" | "fence" | "workerId" | "leaseUntil" | "backendId" | "backendStartedAt", ExtArgs["result"]["job"]>
+export type JobOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"id" | "kind" | "status" | "ownerId" | "databaseId" | "targetKey" | "targetLabel" | "sealedConnection" | "name" | "sql" | "parameters" | "readOnly" | "transaction" | "timeoutMs" | "maxRows" | "idempotencyKey" | "priority" | "rankMs" | "runAt" | "heldUntil" | "submittedAt" | "startedAt" | "finishedAt" | "cancelRequestedAt" | "attempt" | "maxAttempts" | "error" | "progressRows" | "progressBytes" | "estimatedRows" | "percent" | "revision" | "changeXid" | "changeSeq" | "fence" | "workerId" | "leaseUntil" | "backendId" | "backendStartedAt" | "resultsExpireAt" | "resultsDropped" | "sourceId" | "savedQueryId", ExtArgs["result"]["job"]>
 export type JobInclude<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   owner?: boolean | Prisma.UserDefaultArgs<ExtArgs>
   database?: boolean | Prisma.Job$databaseArgs<ExtArgs>
+  source?: boolean | Prisma.Job$sourceArgs<ExtArgs>
+  repeats?: boolean | Prisma.Job$repeatsArgs<ExtArgs>
+  savedQuery?: boolean | Prisma.Job$savedQueryArgs<ExtArgs>
   notices?: boolean | Prisma.Job$noticesArgs<ExtArgs>
   results?: boolean | Prisma.Job$resultsArgs<ExtArgs>
   _count?: boolean | Prisma.JobCountOutputTypeDefaultArgs<ExtArgs>
@@ -2078,10 +3704,14 @@ export type JobInclude<ExtArgs extends runtime.Types.Extensions.InternalArgs = r
 export type JobIncludeCreateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   owner?: boolean | Prisma.UserDefaultArgs<ExtArgs>
   database?: boolean | Prisma.Job$databaseArgs<ExtArgs>
+  source?: boolean | Prisma.Job$sourceArgs<ExtArgs>
+  savedQuery?: boolean | Prisma.Job$savedQueryArgs<ExtArgs>
 }
 export type JobIncludeUpdateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   owner?: boolean | Prisma.UserDefaultArgs<ExtArgs>
   database?: boolean | Prisma.Job$databaseArgs<ExtArgs>
+  source?: boolean | Prisma.Job$sourceArgs<ExtArgs>
+  savedQuery?: boolean | Prisma.Job$savedQueryArgs<ExtArgs>
 }
 
 export type $JobPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
@@ -2089,6 +3719,9 @@ export type $JobPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = 
   objects: {
     owner: Prisma.$UserPayload<ExtArgs>
     database: Prisma.$DatabasePayload<ExtArgs> | null
+    source: Prisma.$JobPayload<ExtArgs> | null
+    repeats: Prisma.$JobPayload<ExtArgs>[]
+    savedQuery: Prisma.$SavedQueryPayload<ExtArgs> | null
     notices: Prisma.$JobNoticePayload<ExtArgs>[]
     results: Prisma.$ResultSetPayload<ExtArgs>[]
   }
@@ -2098,7 +3731,15 @@ export type $JobPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = 
     status: string
     ownerId: string
     databaseId: string | null
+    /**
+     * What the limit of parallel jobs on one database counts by: the database's id, or what stands for an address.
+     */
+    targetKey: string
     targetLabel: string
+    /**
+     * Credentials of this job alone, bound to its id; null once it has ended.
+     */
+    sealedConnection: string | null
     name: string | null
     sql: string
     parameters: runtime.JsonValue | null
@@ -2107,14 +3748,30 @@ export type $JobPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = 
     timeoutMs: number
     maxRows: number
     idempotencyKey: string | null
+    priority: number
+    /**
+     * The order in its owner's queue, the smallest first: when it came, in milliseconds, less what its priority is worth.
+     */
+    rankMs: bigint
+    runAt: Date | null
+    /**
+     * Not claimed before: its runAt, or the pause before another attempt. Null: ready.
+     */
+    heldUntil: Date | null
     submittedAt: Date
     startedAt: Date | null
     finishedAt: Date | null
     cancelRequestedAt: Date | null
     attempt: number
+    maxAttempts: number
     error: runtime.JsonValue | null
     progressRows: bigint
     progressBytes: bigint
+    /**
+     * By the target's planner, for all that was begun.
+     */
+    estimatedRows: bigint | null
+    percent: number | null
     /**
      * Grows by one with every change of this row.
      */
@@ -2135,6 +3792,16 @@ export type $JobPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = 
      */
     backendId: string | null
     backendStartedAt: string | null
+    /**
+     * When its rows are thrown away; set when it ends.
+     */
+    resultsExpireAt: Date | null
+    resultsDropped: boolean
+    /**
+     * The job that this one repeats.
+     */
+    sourceId: string | null
+    savedQueryId: string | null
   }, ExtArgs["result"]["job"]>
   composites: {}
 }
@@ -2531,6 +4198,9 @@ export interface Prisma__JobClient<T, Null = never, ExtArgs extends runtime.Type
   readonly [Symbol.toStringTag]: "PrismaPromise"
   owner<T extends Prisma.UserDefaultArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.UserDefaultArgs<ExtArgs>>): Prisma.Prisma__UserClient<runtime.Types.Result.GetResult<Prisma.$UserPayload<ExtArgs>, T, "findUniqueOrThrow", GlobalOmitOptions> | Null, Null, ExtArgs, GlobalOmitOptions>
   database<T extends Prisma.Job$databaseArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.Job$databaseArgs<ExtArgs>>): Prisma.Prisma__DatabaseClient<runtime.Types.Result.GetResult<Prisma.$DatabasePayload<ExtArgs>, T, "findUniqueOrThrow", GlobalOmitOptions> | null, null, ExtArgs, GlobalOmitOptions>
+  source<T extends Prisma.Job$sourceArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.Job$sourceArgs<ExtArgs>>): Prisma.Prisma__JobClient<runtime.Types.Result.GetResult<Prisma.$JobPayload<ExtArgs>, T, "findUniqueOrThrow", GlobalOmitOptions> | null, null, ExtArgs, GlobalOmitOptions>
+  repeats<T extends Prisma.Job$repeatsArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.Job$repeatsArgs<ExtArgs>>): Prisma.PrismaPromise<runtime.Types.Result.GetResult<Prisma.$JobPayload<ExtArgs>, T, "findMany", GlobalOmitOptions> | Null>
+  savedQuery<T extends Prisma.Job$savedQueryArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.Job$savedQueryArgs<ExtArgs>>): Prisma.Prisma__SavedQueryClient<runtime.Types.Result.GetResult<Prisma.$SavedQueryPayload<ExtArgs>, T, "findUniqueOrThrow", GlobalOmitOptions> | null, null, ExtArgs, GlobalOmitOptions>
   notices<T extends Prisma.Job$noticesArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.Job$noticesArgs<ExtArgs>>): Prisma.PrismaPromise<runtime.Types.Result.GetResult<Prisma.$JobNoticePayload<ExtArgs>, T, "findMany", GlobalOmitOptions> | Null>
   results<T extends Prisma.Job$resultsArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.Job$resultsArgs<ExtArgs>>): Prisma.PrismaPromise<runtime.Types.Result.GetResult<Prisma.$ResultSetPayload<ExtArgs>, T, "findMany", GlobalOmitOptions> | Null>
   /**
@@ -2567,7 +4237,9 @@ export interface JobFieldRefs {
   readonly status: Prisma.FieldRef<"Job", 'String'>
   readonly ownerId: Prisma.FieldRef<"Job", 'String'>
   readonly databaseId: Prisma.FieldRef<"Job", 'String'>
+  readonly targetKey: Prisma.FieldRef<"Job", 'String'>
   readonly targetLabel: Prisma.FieldRef<"Job", 'String'>
+  readonly sealedConnection: Prisma.FieldRef<"Job", 'String'>
   readonly name: Prisma.FieldRef<"Job", 'String'>
   readonly sql: Prisma.FieldRef<"Job", 'String'>
   readonly parameters: Prisma.FieldRef<"Job", 'Json'>
@@ -2576,14 +4248,21 @@ export interface JobFieldRefs {
   readonly timeoutMs: Prisma.FieldRef<"Job", 'Int'>
   readonly maxRows: Prisma.FieldRef<"Job", 'Int'>
   readonly idempotencyKey: Prisma.FieldRef<"Job", 'String'>
+  readonly priority: Prisma.FieldRef<"Job", 'Int'>
+  readonly rankMs: Prisma.FieldRef<"Job", 'BigInt'>
+  readonly runAt: Prisma.FieldRef<"Job", 'DateTime'>
+  readonly heldUntil: Prisma.FieldRef<"Job", 'DateTime'>
   readonly submittedAt: Prisma.FieldRef<"Job", 'DateTime'>
   readonly startedAt: Prisma.FieldRef<"Job", 'DateTime'>
   readonly finishedAt: Prisma.FieldRef<"Job", 'DateTime'>
   readonly cancelRequestedAt: Prisma.FieldRef<"Job", 'DateTime'>
   readonly attempt: Prisma.FieldRef<"Job", 'Int'>
+  readonly maxAttempts: Prisma.FieldRef<"Job", 'Int'>
   readonly error: Prisma.FieldRef<"Job", 'Json'>
   readonly progressRows: Prisma.FieldRef<"Job", 'BigInt'>
   readonly progressBytes: Prisma.FieldRef<"Job", 'BigInt'>
+  readonly estimatedRows: Prisma.FieldRef<"Job", 'BigInt'>
+  readonly percent: Prisma.FieldRef<"Job", 'Float'>
   readonly revision: Prisma.FieldRef<"Job", 'Int'>
   readonly changeXid: Prisma.FieldRef<"Job", 'BigInt'>
   readonly changeSeq: Prisma.FieldRef<"Job", 'BigInt'>
@@ -2592,6 +4271,10 @@ export interface JobFieldRefs {
   readonly leaseUntil: Prisma.FieldRef<"Job", 'DateTime'>
   readonly backendId: Prisma.FieldRef<"Job", 'String'>
   readonly backendStartedAt: Prisma.FieldRef<"Job", 'String'>
+  readonly resultsExpireAt: Prisma.FieldRef<"Job", 'DateTime'>
+  readonly resultsDropped: Prisma.FieldRef<"Job", 'Boolean'>
+  readonly sourceId: Prisma.FieldRef<"Job", 'String'>
+  readonly savedQueryId: Prisma.FieldRef<"Job", 'String'>
 }
     
 
@@ -3009,6 +4692,68 @@ export type Job$databaseArgs<ExtArgs extends runtime.Types.Extensions.InternalAr
    */
   include?: Prisma.DatabaseInclude<ExtArgs> | null
   where?: Prisma.DatabaseWhereInput
+}
+
+/**
+ * Job.source
+ */
+export type Job$sourceArgs<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
+  /**
+   * Select specific fields to fetch from the Job
+   */
+  select?: Prisma.JobSelect<ExtArgs> | null
+  /**
+   * Omit specific fields from the Job
+   */
+  omit?: Prisma.JobOmit<ExtArgs> | null
+  /**
+   * Choose, which related nodes to fetch as well
+   */
+  include?: Prisma.JobInclude<ExtArgs> | null
+  where?: Prisma.JobWhereInput
+}
+
+/**
+ * Job.repeats
+ */
+export type Job$repeatsArgs<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
+  /**
+   * Select specific fields to fetch from the Job
+   */
+  select?: Prisma.JobSelect<ExtArgs> | null
+  /**
+   * Omit specific fields from the Job
+   */
+  omit?: Prisma.JobOmit<ExtArgs> | null
+  /**
+   * Choose, which related nodes to fetch as well
+   */
+  include?: Prisma.JobInclude<ExtArgs> | null
+  where?: Prisma.JobWhereInput
+  orderBy?: Prisma.JobOrderByWithRelationInput | Prisma.JobOrderByWithRelationInput[]
+  cursor?: Prisma.JobWhereUniqueInput
+  take?: number
+  skip?: number
+  distinct?: Prisma.JobScalarFieldEnum | Prisma.JobScalarFieldEnum[]
+}
+
+/**
+ * Job.savedQuery
+ */
+export type Job$savedQueryArgs<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
+  /**
+   * Select specific fields to fetch from the SavedQuery
+   */
+  select?: Prisma.SavedQuerySelect<ExtArgs> | null
+  /**
+   * Omit specific fields from the SavedQuery
+   */
+  omit?: Prisma.SavedQueryOmit<ExtArgs> | null
+  /**
+   * Choose, which related nodes to fetch as well
+   */
+  include?: Prisma.SavedQueryInclude<ExtArgs> | null
+  where?: Prisma.SavedQueryWhereInput
 }
 
 /**

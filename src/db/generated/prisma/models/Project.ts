@@ -184,6 +184,7 @@ export type ProjectWhereInput = {
   updatedAt?: Prisma.DateTimeFilter<"Project"> | Date | string
   members?: Prisma.ProjectMemberListRelationFilter
   databases?: Prisma.DatabaseListRelationFilter
+  savedQueries?: Prisma.SavedQueryListRelationFilter
 }
 
 export type ProjectOrderByWithRelationInput = {
@@ -194,6 +195,7 @@ export type ProjectOrderByWithRelationInput = {
   updatedAt?: Prisma.SortOrder
   members?: Prisma.ProjectMemberOrderByRelationAggregateInput
   databases?: Prisma.DatabaseOrderByRelationAggregateInput
+  savedQueries?: Prisma.SavedQueryOrderByRelationAggregateInput
 }
 
 export type ProjectWhereUniqueInput = Prisma.AtLeast<{
@@ -207,6 +209,7 @@ export type ProjectWhereUniqueInput = Prisma.AtLeast<{
   updatedAt?: Prisma.DateTimeFilter<"Project"> | Date | string
   members?: Prisma.ProjectMemberListRelationFilter
   databases?: Prisma.DatabaseListRelationFilter
+  savedQueries?: Prisma.SavedQueryListRelationFilter
 }, "id">
 
 export type ProjectOrderByWithAggregationInput = {
@@ -239,6 +242,7 @@ export type ProjectCreateInput = {
   updatedAt?: Date | string
   members?: Prisma.ProjectMemberCreateNestedManyWithoutProjectInput
   databases?: Prisma.DatabaseCreateNestedManyWithoutProjectInput
+  savedQueries?: Prisma.SavedQueryCreateNestedManyWithoutProjectInput
 }
 
 export type ProjectUncheckedCreateInput = {
@@ -249,6 +253,7 @@ export type ProjectUncheckedCreateInput = {
   updatedAt?: Date | string
   members?: Prisma.ProjectMemberUncheckedCreateNestedManyWithoutProjectInput
   databases?: Prisma.DatabaseUncheckedCreateNestedManyWithoutProjectInput
+  savedQueries?: Prisma.SavedQueryUncheckedCreateNestedManyWithoutProjectInput
 }
 
 export type ProjectUpdateInput = {
@@ -259,6 +264,7 @@ export type ProjectUpdateInput = {
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   members?: Prisma.ProjectMemberUpdateManyWithoutProjectNestedInput
   databases?: Prisma.DatabaseUpdateManyWithoutProjectNestedInput
+  savedQueries?: Prisma.SavedQueryUpdateManyWithoutProjectNestedInput
 }
 
 export type ProjectUncheckedUpdateInput = {
@@ -269,6 +275,7 @@ export type ProjectUncheckedUpdateInput = {
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   members?: Prisma.ProjectMemberUncheckedUpdateManyWithoutProjectNestedInput
   databases?: Prisma.DatabaseUncheckedUpdateManyWithoutProjectNestedInput
+  savedQueries?: Prisma.SavedQueryUncheckedUpdateManyWithoutProjectNestedInput
 }
 
 export type ProjectCreateManyInput = {
@@ -359,6 +366,22 @@ export type ProjectUpdateOneWithoutDatabasesNestedInput = {
   update?: Prisma.XOR<Prisma.XOR<Prisma.ProjectUpdateToOneWithWhereWithoutDatabasesInput, Prisma.ProjectUpdateWithoutDatabasesInput>, Prisma.ProjectUncheckedUpdateWithoutDatabasesInput>
 }
 
+export type ProjectCreateNestedOneWithoutSavedQueriesInput = {
+  create?: Prisma.XOR<Prisma.ProjectCreateWithoutSavedQueriesInput, Prisma.ProjectUncheckedCreateWithoutSavedQueriesInput>
+  connectOrCreate?: Prisma.ProjectCreateOrConnectWithoutSavedQueriesInput
+  connect?: Prisma.ProjectWhereUniqueInput
+}
+
+export type ProjectUpdateOneWithoutSavedQueriesNestedInput = {
+  create?: Prisma.XOR<Prisma.ProjectCreateWithoutSavedQueriesInput, Prisma.ProjectUncheckedCreateWithoutSavedQueriesInput>
+  connectOrCreate?: Prisma.ProjectCreateOrConnectWithoutSavedQueriesInput
+  upsert?: Prisma.ProjectUpsertWithoutSavedQueriesInput
+  disconnect?: Prisma.ProjectWhereInput | boolean
+  delete?: Prisma.ProjectWhereInput | boolean
+  connect?: Prisma.ProjectWhereUniqueInput
+  update?: Prisma.XOR<Prisma.XOR<Prisma.ProjectUpdateToOneWithWhereWithoutSavedQueriesInput, Prisma.ProjectUpdateWithoutSavedQueriesInput>, Prisma.ProjectUncheckedUpdateWithoutSavedQueriesInput>
+}
+
 export type ProjectCreateWithoutMembersInput = {
   id: string
   name: string
@@ -366,6 +389,7 @@ export type ProjectCreateWithoutMembersInput = {
   createdAt?: Date | string
   updatedAt?: Date | string
   databases?: Prisma.DatabaseCreateNestedManyWithoutProjectInput
+  savedQueries?: Prisma.SavedQueryCreateNestedManyWithoutProjectInput
 }
 
 export type ProjectUncheckedCreateWithoutMembersInput = {
@@ -375,6 +399,7 @@ export type ProjectUncheckedCreateWithoutMembersInput = {
   createdAt?: Date | string
   updatedAt?: Date | string
   databases?: Prisma.DatabaseUncheckedCreateNestedManyWithoutProjectInput
+  savedQueries?: Prisma.SavedQueryUncheckedCreateNestedManyWithoutProjectInput
 }
 
 export type ProjectCreateOrConnectWithoutMembersInput = {
@@ -400,6 +425,7 @@ export type ProjectUpdateWithoutMembersInput = {
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   databases?: Prisma.DatabaseUpdateManyWithoutProjectNestedInput
+  savedQueries?: Prisma.SavedQueryUpdateManyWithoutProjectNestedInput
 }
 
 export type ProjectUncheckedUpdateWithoutMembersInput = {
@@ -409,6 +435,7 @@ export type ProjectUncheckedUpdateWithoutMembersInput = {
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   databases?: Prisma.DatabaseUncheckedUpdateManyWithoutProjectNestedInput
+  savedQueries?: Prisma.SavedQueryUncheckedUpdateManyWithoutProjectNestedInput
 }
 
 export type ProjectCreateWithoutDatabasesInput = {
@@ -418,6 +445,7 @@ export type ProjectCreateWithoutDatabasesInput = {
   createdAt?: Date | string
   updatedAt?: Date | string
   members?: Prisma.ProjectMemberCreateNestedManyWithoutProjectInput
+  savedQueries?: Prisma.SavedQueryCreateNestedManyWithoutProjectInput
 }
 
 export type ProjectUncheckedCreateWithoutDatabasesInput = {
@@ -427,6 +455,7 @@ export type ProjectUncheckedCreateWithoutDatabasesInput = {
   createdAt?: Date | string
   updatedAt?: Date | string
   members?: Prisma.ProjectMemberUncheckedCreateNestedManyWithoutProjectInput
+  savedQueries?: Prisma.SavedQueryUncheckedCreateNestedManyWithoutProjectInput
 }
 
 export type ProjectCreateOrConnectWithoutDatabasesInput = {
@@ -452,6 +481,7 @@ export type ProjectUpdateWithoutDatabasesInput = {
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   members?: Prisma.ProjectMemberUpdateManyWithoutProjectNestedInput
+  savedQueries?: Prisma.SavedQueryUpdateManyWithoutProjectNestedInput
 }
 
 export type ProjectUncheckedUpdateWithoutDatabasesInput = {
@@ -461,6 +491,63 @@ export type ProjectUncheckedUpdateWithoutDatabasesInput = {
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   members?: Prisma.ProjectMemberUncheckedUpdateManyWithoutProjectNestedInput
+  savedQueries?: Prisma.SavedQueryUncheckedUpdateManyWithoutProjectNestedInput
+}
+
+export type ProjectCreateWithoutSavedQueriesInput = {
+  id: string
+  name: string
+  description?: string | null
+  createdAt?: Date | string
+  updatedAt?: Date | string
+  members?: Prisma.ProjectMemberCreateNestedManyWithoutProjectInput
+  databases?: Prisma.DatabaseCreateNestedManyWithoutProjectInput
+}
+
+export type ProjectUncheckedCreateWithoutSavedQueriesInput = {
+  id: string
+  name: string
+  description?: string | null
+  createdAt?: Date | string
+  updatedAt?: Date | string
+  members?: Prisma.ProjectMemberUncheckedCreateNestedManyWithoutProjectInput
+  databases?: Prisma.DatabaseUncheckedCreateNestedManyWithoutProjectInput
+}
+
+export type ProjectCreateOrConnectWithoutSavedQueriesInput = {
+  where: Prisma.ProjectWhereUniqueInput
+  create: Prisma.XOR<Prisma.ProjectCreateWithoutSavedQueriesInput, Prisma.ProjectUncheckedCreateWithoutSavedQueriesInput>
+}
+
+export type ProjectUpsertWithoutSavedQueriesInput = {
+  update: Prisma.XOR<Prisma.ProjectUpdateWithoutSavedQueriesInput, Prisma.ProjectUncheckedUpdateWithoutSavedQueriesInput>
+  create: Prisma.XOR<Prisma.ProjectCreateWithoutSavedQueriesInput, Prisma.ProjectUncheckedCreateWithoutSavedQueriesInput>
+  where?: Prisma.ProjectWhereInput
+}
+
+export type ProjectUpdateToOneWithWhereWithoutSavedQueriesInput = {
+  where?: Prisma.ProjectWhereInput
+  data: Prisma.XOR<Prisma.ProjectUpdateWithoutSavedQueriesInput, Prisma.ProjectUncheckedUpdateWithoutSavedQueriesInput>
+}
+
+export type ProjectUpdateWithoutSavedQueriesInput = {
+  id?: Prisma.StringFieldUpdateOperationsInput | string
+  name?: Prisma.StringFieldUpdateOperationsInput | string
+  description?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  members?: Prisma.ProjectMemberUpdateManyWithoutProjectNestedInput
+  databases?: Prisma.DatabaseUpdateManyWithoutProjectNestedInput
+}
+
+export type ProjectUncheckedUpdateWithoutSavedQueriesInput = {
+  id?: Prisma.StringFieldUpdateOperationsInput | string
+  name?: Prisma.StringFieldUpdateOperationsInput | string
+  description?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  members?: Prisma.ProjectMemberUncheckedUpdateManyWithoutProjectNestedInput
+  databases?: Prisma.DatabaseUncheckedUpdateManyWithoutProjectNestedInput
 }
 
 
@@ -471,11 +558,13 @@ export type ProjectUncheckedUpdateWithoutDatabasesInput = {
 export type ProjectCountOutputType = {
   members: number
   databases: number
+  savedQueries: number
 }
 
 export type ProjectCountOutputTypeSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   members?: boolean | ProjectCountOutputTypeCountMembersArgs
   databases?: boolean | ProjectCountOutputTypeCountDatabasesArgs
+  savedQueries?: boolean | ProjectCountOutputTypeCountSavedQueriesArgs
 }
 
 /**
@@ -502,6 +591,13 @@ export type ProjectCountOutputTypeCountDatabasesArgs<ExtArgs extends runtime.Typ
   where?: Prisma.DatabaseWhereInput
 }
 
+/**
+ * ProjectCountOutputType without action
+ */
+export type ProjectCountOutputTypeCountSavedQueriesArgs<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
+  where?: Prisma.SavedQueryWhereInput
+}
+
 
 export type ProjectSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
   id?: boolean
@@ -511,6 +607,7 @@ export type ProjectSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs 
   updatedAt?: boolean
   members?: boolean | Prisma.Project$membersArgs<ExtArgs>
   databases?: boolean | Prisma.Project$databasesArgs<ExtArgs>
+  savedQueries?: boolean | Prisma.Project$savedQueriesArgs<ExtArgs>
   _count?: boolean | Prisma.ProjectCountOutputTypeDefaultArgs<ExtArgs>
 }, ExtArgs["result"]["project"]>
 
@@ -542,6 +639,7 @@ export type ProjectOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = 
 export type ProjectInclude<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   members?: boolean | Prisma.Project$membersArgs<ExtArgs>
   databases?: boolean | Prisma.Project$databasesArgs<ExtArgs>
+  savedQueries?: boolean | Prisma.Project$savedQueriesArgs<ExtArgs>
   _count?: boolean | Prisma.ProjectCountOutputTypeDefaultArgs<ExtArgs>
 }
 export type ProjectIncludeCreateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {}
@@ -552,6 +650,7 @@ export type $ProjectPayload<ExtArgs extends runtime.Types.Extensions.InternalArg
   objects: {
     members: Prisma.$ProjectMemberPayload<ExtArgs>[]
     databases: Prisma.$DatabasePayload<ExtArgs>[]
+    savedQueries: Prisma.$SavedQueryPayload<ExtArgs>[]
   }
   scalars: runtime.Types.Extensions.GetPayloadResult<{
     id: string
@@ -955,6 +1054,7 @@ export interface Prisma__ProjectClient<T, Null = never, ExtArgs extends runtime.
   readonly [Symbol.toStringTag]: "PrismaPromise"
   members<T extends Prisma.Project$membersArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.Project$membersArgs<ExtArgs>>): Prisma.PrismaPromise<runtime.Types.Result.GetResult<Prisma.$ProjectMemberPayload<ExtArgs>, T, "findMany", GlobalOmitOptions> | Null>
   databases<T extends Prisma.Project$databasesArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.Project$databasesArgs<ExtArgs>>): Prisma.PrismaPromise<runtime.Types.Result.GetResult<Prisma.$DatabasePayload<ExtArgs>, T, "findMany", GlobalOmitOptions> | Null>
+  savedQueries<T extends Prisma.Project$savedQueriesArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.Project$savedQueriesArgs<ExtArgs>>): Prisma.PrismaPromise<runtime.Types.Result.GetResult<Prisma.$SavedQueryPayload<ExtArgs>, T, "findMany", GlobalOmitOptions> | Null>
   /**
    * Attaches callbacks for the resolution and/or rejection of the Promise.
    * @param onfulfilled The callback to execute when the Promise is resolved.
@@ -1427,6 +1527,30 @@ export type Project$databasesArgs<ExtArgs extends runtime.Types.Extensions.Inter
   take?: number
   skip?: number
   distinct?: Prisma.DatabaseScalarFieldEnum | Prisma.DatabaseScalarFieldEnum[]
+}
+
+/**
+ * Project.savedQueries
+ */
+export type Project$savedQueriesArgs<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
+  /**
+   * Select specific fields to fetch from the SavedQuery
+   */
+  select?: Prisma.SavedQuerySelect<ExtArgs> | null
+  /**
+   * Omit specific fields from the SavedQuery
+   */
+  omit?: Prisma.SavedQueryOmit<ExtArgs> | null
+  /**
+   * Choose, which related nodes to fetch as well
+   */
+  include?: Prisma.SavedQueryInclude<ExtArgs> | null
+  where?: Prisma.SavedQueryWhereInput
+  orderBy?: Prisma.SavedQueryOrderByWithRelationInput | Prisma.SavedQueryOrderByWithRelationInput[]
+  cursor?: Prisma.SavedQueryWhereUniqueInput
+  take?: number
+  skip?: number
+  distinct?: Prisma.SavedQueryScalarFieldEnum | Prisma.SavedQueryScalarFieldEnum[]
 }
 
 /**

@@ -543,14 +543,6 @@ export type ResultSetUncheckedUpdateManyWithoutJobNestedInput = {
   deleteMany?: Prisma.ResultSetScalarWhereInput | Prisma.ResultSetScalarWhereInput[]
 }
 
-export type NullableBigIntFieldUpdateOperationsInput = {
-  set?: bigint | number | null
-  increment?: bigint | number
-  decrement?: bigint | number
-  multiply?: bigint | number
-  divide?: bigint | number
-}
-
 export type ResultSetCreateNestedOneWithoutChunksInput = {
   create?: Prisma.XOR<Prisma.ResultSetCreateWithoutChunksInput, Prisma.ResultSetUncheckedCreateWithoutChunksInput>
   connectOrCreate?: Prisma.ResultSetCreateOrConnectWithoutChunksInput

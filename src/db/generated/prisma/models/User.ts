@@ -31,6 +31,7 @@ export type UserAvgAggregateOutputType = {
   maxParallelJobsLimit: number | null
   statementTimeoutMs: number | null
   maxRows: number | null
+  queuePriority: number | null
 }
 
 export type UserSumAggregateOutputType = {
@@ -38,6 +39,7 @@ export type UserSumAggregateOutputType = {
   maxParallelJobsLimit: number | null
   statementTimeoutMs: number | null
   maxRows: number | null
+  queuePriority: number | null
 }
 
 export type UserMinAggregateOutputType = {
@@ -55,6 +57,7 @@ export type UserMinAggregateOutputType = {
   maxParallelJobsLimit: number | null
   statementTimeoutMs: number | null
   maxRows: number | null
+  queuePriority: number | null
 }
 
 export type UserMaxAggregateOutputType = {
@@ -72,6 +75,7 @@ export type UserMaxAggregateOutputType = {
   maxParallelJobsLimit: number | null
   statementTimeoutMs: number | null
   maxRows: number | null
+  queuePriority: number | null
 }
 
 export type UserCountAggregateOutputType = {
@@ -89,6 +93,7 @@ export type UserCountAggregateOutputType = {
   maxParallelJobsLimit: number
   statementTimeoutMs: number
   maxRows: number
+  queuePriority: number
   _all: number
 }
 
@@ -98,6 +103,7 @@ export type UserAvgAggregateInputType = {
   maxParallelJobsLimit?: true
   statementTimeoutMs?: true
   maxRows?: true
+  queuePriority?: true
 }
 
 export type UserSumAggregateInputType = {
@@ -105,6 +111,7 @@ export type UserSumAggregateInputType = {
   maxParallelJobsLimit?: true
   statementTimeoutMs?: true
   maxRows?: true
+  queuePriority?: true
 }
 
 export type UserMinAggregateInputType = {
@@ -122,6 +129,7 @@ export type UserMinAggregateInputType = {
   maxParallelJobsLimit?: true
   statementTimeoutMs?: true
   maxRows?: true
+  queuePriority?: true
 }
 
 export type UserMaxAggregateInputType = {
@@ -139,6 +147,7 @@ export type UserMaxAggregateInputType = {
   maxParallelJobsLimit?: true
   statementTimeoutMs?: true
   maxRows?: true
+  queuePriority?: true
 }
 
 export type UserCountAggregateInputType = {
@@ -156,6 +165,7 @@ export type UserCountAggregateInputType = {
   maxParallelJobsLimit?: true
   statementTimeoutMs?: true
   maxRows?: true
+  queuePriority?: true
   _all?: true
 }
 
@@ -260,6 +270,7 @@ export type UserGroupByOutputType = {
   maxParallelJobsLimit: number | null
   statementTimeoutMs: number | null
   maxRows: number | null
+  queuePriority: number | null
   _count: UserCountAggregateOutputType | null
   _avg: UserAvgAggregateOutputType | null
   _sum: UserSumAggregateOutputType | null
@@ -300,12 +311,14 @@ export type UserWhereInput = {
   maxParallelJobsLimit?: Prisma.IntNullableFilter<"User"> | number | null
   statementTimeoutMs?: Prisma.IntNullableFilter<"User"> | number | null
   maxRows?: Prisma.IntNullableFilter<"User"> | number | null
+  queuePriority?: Prisma.IntNullableFilter<"User"> | number | null
   sessions?: Prisma.SessionListRelationFilter
   databases?: Prisma.DatabaseListRelationFilter
   memberships?: Prisma.ProjectMemberListRelationFilter
   jobs?: Prisma.JobListRelationFilter
   auditEntries?: Prisma.AuditEntryListRelationFilter
   databaseRoles?: Prisma.DatabaseRoleListRelationFilter
+  savedQueries?: Prisma.SavedQueryListRelationFilter
 }
 
 export type UserOrderByWithRelationInput = {
@@ -323,12 +336,14 @@ export type UserOrderByWithRelationInput = {
   maxParallelJobsLimit?: Prisma.SortOrderInput | Prisma.SortOrder
   statementTimeoutMs?: Prisma.SortOrderInput | Prisma.SortOrder
   maxRows?: Prisma.SortOrderInput | Prisma.SortOrder
+  queuePriority?: Prisma.SortOrderInput | Prisma.SortOrder
   sessions?: Prisma.SessionOrderByRelationAggregateInput
   databases?: Prisma.DatabaseOrderByRelationAggregateInput
   memberships?: Prisma.ProjectMemberOrderByRelationAggregateInput
   jobs?: Prisma.JobOrderByRelationAggregateInput
   auditEntries?: Prisma.AuditEntryOrderByRelationAggregateInput
   databaseRoles?: Prisma.DatabaseRoleOrderByRelationAggregateInput
+  savedQueries?: Prisma.SavedQueryOrderByRelationAggregateInput
 }
 
 export type UserWhereUniqueInput = Prisma.AtLeast<{
@@ -349,12 +364,14 @@ export type UserWhereUniqueInput = Prisma.AtLeast<{
   maxParallelJobsLimit?: Prisma.IntNullableFilter<"User"> | number | null
   statementTimeoutMs?: Prisma.IntNullableFilter<"User"> | number | null
   maxRows?: Prisma.IntNullableFilter<"User"> | number | null
+  queuePriority?: Prisma.IntNullableFilter<"User"> | number | null
   sessions?: Prisma.SessionListRelationFilter
   databases?: Prisma.DatabaseListRelationFilter
   memberships?: Prisma.ProjectMemberListRelationFilter
   jobs?: Prisma.JobListRelationFilter
   auditEntries?: Prisma.AuditEntryListRelationFilter
   databaseRoles?: Prisma.DatabaseRoleListRelationFilter
+  savedQueries?: Prisma.SavedQueryListRelationFilter
 }, "id" | "emailKey">
 
 export type UserOrderByWithAggregationInput = {
@@ -372,6 +389,7 @@ export type UserOrderByWithAggregationInput = {
   maxParallelJobsLimit?: Prisma.SortOrderInput | Prisma.SortOrder
   statementTimeoutMs?: Prisma.SortOrderInput | Prisma.SortOrder
   maxRows?: Prisma.SortOrderInput | Prisma.SortOrder
+  queuePriority?: Prisma.SortOrderInput | Prisma.SortOrder
   _count?: Prisma.UserCountOrderByAggregateInput
   _avg?: Prisma.UserAvgOrderByAggregateInput
   _max?: Prisma.UserMaxOrderByAggregateInput
@@ -397,6 +415,7 @@ export type UserScalarWhereWithAggregatesInput = {
   maxParallelJobsLimit?: Prisma.IntNullableWithAggregatesFilter<"User"> | number | null
   statementTimeoutMs?: Prisma.IntNullableWithAggregatesFilter<"User"> | number | null
   maxRows?: Prisma.IntNullableWithAggregatesFilter<"User"> | number | null
+  queuePriority?: Prisma.IntNullableWithAggregatesFilter<"User"> | number | null
 }
 
 export type UserCreateInput = {
@@ -414,12 +433,14 @@ export type UserCreateInput = {
   maxParallelJobsLimit?: number | null
   statementTimeoutMs?: number | null
   maxRows?: number | null
+  queuePriority?: number | null
   sessions?: Prisma.SessionCreateNestedManyWithoutUserInput
   databases?: Prisma.DatabaseCreateNestedManyWithoutOwnerInput
   memberships?: Prisma.ProjectMemberCreateNestedManyWithoutUserInput
   jobs?: Prisma.JobCreateNestedManyWithoutOwnerInput
   auditEntries?: Prisma.AuditEntryCreateNestedManyWithoutActorInput
   databaseRoles?: Prisma.DatabaseRoleCreateNestedManyWithoutUserInput
+  savedQueries?: Prisma.SavedQueryCreateNestedManyWithoutOwnerInput
 }
 
 export type UserUncheckedCreateInput = {
@@ -437,12 +458,14 @@ export type UserUncheckedCreateInput = {
   maxParallelJobsLimit?: number | null
   statementTimeoutMs?: number | null
   maxRows?: number | null
+  queuePriority?: number | null
   sessions?: Prisma.SessionUncheckedCreateNestedManyWithoutUserInput
   databases?: Prisma.DatabaseUncheckedCreateNestedManyWithoutOwnerInput
   memberships?: Prisma.ProjectMemberUncheckedCreateNestedManyWithoutUserInput
   jobs?: Prisma.JobUncheckedCreateNestedManyWithoutOwnerInput
   auditEntries?: Prisma.AuditEntryUncheckedCreateNestedManyWithoutActorInput
   databaseRoles?: Prisma.DatabaseRoleUncheckedCreateNestedManyWithoutUserInput
+  savedQueries?: Prisma.SavedQueryUncheckedCreateNestedManyWithoutOwnerInput
 }
 
 export type UserUpdateInput = {
@@ -460,12 +483,14 @@ export type UserUpdateInput = {
   maxParallelJobsLimit?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   statementTimeoutMs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   maxRows?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  queuePriority?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   sessions?: Prisma.SessionUpdateManyWithoutUserNestedInput
   databases?: Prisma.DatabaseUpdateManyWithoutOwnerNestedInput
   memberships?: Prisma.ProjectMemberUpdateManyWithoutUserNestedInput
   jobs?: Prisma.JobUpdateManyWithoutOwnerNestedInput
   auditEntries?: Prisma.AuditEntryUpdateManyWithoutActorNestedInput
   databaseRoles?: Prisma.DatabaseRoleUpdateManyWithoutUserNestedInput
+  savedQueries?: Prisma.SavedQueryUpdateManyWithoutOwnerNestedInput
 }
 
 export type UserUncheckedUpdateInput = {
@@ -483,12 +508,14 @@ export type UserUncheckedUpdateInput = {
   maxParallelJobsLimit?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   statementTimeoutMs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   maxRows?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  queuePriority?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   sessions?: Prisma.SessionUncheckedUpdateManyWithoutUserNestedInput
   databases?: Prisma.DatabaseUncheckedUpdateManyWithoutOwnerNestedInput
   memberships?: Prisma.ProjectMemberUncheckedUpdateManyWithoutUserNestedInput
   jobs?: Prisma.JobUncheckedUpdateManyWithoutOwnerNestedInput
   auditEntries?: Prisma.AuditEntryUncheckedUpdateManyWithoutActorNestedInput
   databaseRoles?: Prisma.DatabaseRoleUncheckedUpdateManyWithoutUserNestedInput
+  savedQueries?: Prisma.SavedQueryUncheckedUpdateManyWithoutOwnerNestedInput
 }
 
 export type UserCreateManyInput = {
@@ -506,6 +533,7 @@ export type UserCreateManyInput = {
   maxParallelJobsLimit?: number | null
   statementTimeoutMs?: number | null
   maxRows?: number | null
+  queuePriority?: number | null
 }
 
 export type UserUpdateManyMutationInput = {
@@ -523,6 +551,7 @@ export type UserUpdateManyMutationInput = {
   maxParallelJobsLimit?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   statementTimeoutMs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   maxRows?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  queuePriority?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
 }
 
 export type UserUncheckedUpdateManyInput = {
@@ -540,6 +569,7 @@ export type UserUncheckedUpdateManyInput = {
   maxParallelJobsLimit?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   statementTimeoutMs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   maxRows?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  queuePriority?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
 }
 
 export type UserCountOrderByAggregateInput = {
@@ -557,6 +587,7 @@ export type UserCountOrderByAggregateInput = {
   maxParallelJobsLimit?: Prisma.SortOrder
   statementTimeoutMs?: Prisma.SortOrder
   maxRows?: Prisma.SortOrder
+  queuePriority?: Prisma.SortOrder
 }
 
 export type UserAvgOrderByAggregateInput = {
@@ -564,6 +595,7 @@ export type UserAvgOrderByAggregateInput = {
   maxParallelJobsLimit?: Prisma.SortOrder
   statementTimeoutMs?: Prisma.SortOrder
   maxRows?: Prisma.SortOrder
+  queuePriority?: Prisma.SortOrder
 }
 
 export type UserMaxOrderByAggregateInput = {
@@ -581,6 +613,7 @@ export type UserMaxOrderByAggregateInput = {
   maxParallelJobsLimit?: Prisma.SortOrder
   statementTimeoutMs?: Prisma.SortOrder
   maxRows?: Prisma.SortOrder
+  queuePriority?: Prisma.SortOrder
 }
 
 export type UserMinOrderByAggregateInput = {
@@ -598,6 +631,7 @@ export type UserMinOrderByAggregateInput = {
   maxParallelJobsLimit?: Prisma.SortOrder
   statementTimeoutMs?: Prisma.SortOrder
   maxRows?: Prisma.SortOrder
+  queuePriority?: Prisma.SortOrder
 }
 
 export type UserSumOrderByAggregateInput = {
@@ -605,6 +639,7 @@ export type UserSumOrderByAggregateInput = {
   maxParallelJobsLimit?: Prisma.SortOrder
   statementTimeoutMs?: Prisma.SortOrder
   maxRows?: Prisma.SortOrder
+  queuePriority?: Prisma.SortOrder
 }
 
 export type UserScalarRelationFilter = {
@@ -713,6 +748,22 @@ export type UserUpdateOneRequiredWithoutJobsNestedInput = {
   update?: Prisma.XOR<Prisma.XOR<Prisma.UserUpdateToOneWithWhereWithoutJobsInput, Prisma.UserUpdateWithoutJobsInput>, Prisma.UserUncheckedUpdateWithoutJobsInput>
 }
 
+export type UserCreateNestedOneWithoutSavedQueriesInput = {
+  create?: Prisma.XOR<Prisma.UserCreateWithoutSavedQueriesInput, Prisma.UserUncheckedCreateWithoutSavedQueriesInput>
+  connectOrCreate?: Prisma.UserCreateOrConnectWithoutSavedQueriesInput
+  connect?: Prisma.UserWhereUniqueInput
+}
+
+export type UserUpdateOneWithoutSavedQueriesNestedInput = {
+  create?: Prisma.XOR<Prisma.UserCreateWithoutSavedQueriesInput, Prisma.UserUncheckedCreateWithoutSavedQueriesInput>
+  connectOrCreate?: Prisma.UserCreateOrConnectWithoutSavedQueriesInput
+  upsert?: Prisma.UserUpsertWithoutSavedQueriesInput
+  disconnect?: Prisma.UserWhereInput | boolean
+  delete?: Prisma.UserWhereInput | boolean
+  connect?: Prisma.UserWhereUniqueInput
+  update?: Prisma.XOR<Prisma.XOR<Prisma.UserUpdateToOneWithWhereWithoutSavedQueriesInput, Prisma.UserUpdateWithoutSavedQueriesInput>, Prisma.UserUncheckedUpdateWithoutSavedQueriesInput>
+}
+
 export type UserCreateNestedOneWithoutAuditEntriesInput = {
   create?: Prisma.XOR<Prisma.UserCreateWithoutAuditEntriesInput, Prisma.UserUncheckedCreateWithoutAuditEntriesInput>
   connectOrCreate?: Prisma.UserCreateOrConnectWithoutAuditEntriesInput
@@ -744,11 +795,13 @@ export type UserCreateWithoutSessionsInput = {
   maxParallelJobsLimit?: number | null
   statementTimeoutMs?: number | null
   maxRows?: number | null
+  queuePriority?: number | null
   databases?: Prisma.DatabaseCreateNestedManyWithoutOwnerInput
   memberships?: Prisma.ProjectMemberCreateNestedManyWithoutUserInput
   jobs?: Prisma.JobCreateNestedManyWithoutOwnerInput
   auditEntries?: Prisma.AuditEntryCreateNestedManyWithoutActorInput
   databaseRoles?: Prisma.DatabaseRoleCreateNestedManyWithoutUserInput
+  savedQueries?: Prisma.SavedQueryCreateNestedManyWithoutOwnerInput
 }
 
 export type UserUncheckedCreateWithoutSessionsInput = {
@@ -766,11 +819,13 @@ export type UserUncheckedCreateWithoutSessionsInput = {
   maxParallelJobsLimit?: number | null
   statementTimeoutMs?: number | null
   maxRows?: number | null
+  queuePriority?: number | null
   databases?: Prisma.DatabaseUncheckedCreateNestedManyWithoutOwnerInput
   memberships?: Prisma.ProjectMemberUncheckedCreateNestedManyWithoutUserInput
   jobs?: Prisma.JobUncheckedCreateNestedManyWithoutOwnerInput
   auditEntries?: Prisma.AuditEntryUncheckedCreateNestedManyWithoutActorInput
   databaseRoles?: Prisma.DatabaseRoleUncheckedCreateNestedManyWithoutUserInput
+  savedQueries?: Prisma.SavedQueryUncheckedCreateNestedManyWithoutOwnerInput
 }
 
 export type UserCreateOrConnectWithoutSessionsInput = {
@@ -804,11 +859,13 @@ export type UserUpdateWithoutSessionsInput = {
   maxParallelJobsLimit?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   statementTimeoutMs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   maxRows?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  queuePriority?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   databases?: Prisma.DatabaseUpdateManyWithoutOwnerNestedInput
   memberships?: Prisma.ProjectMemberUpdateManyWithoutUserNestedInput
   jobs?: Prisma.JobUpdateManyWithoutOwnerNestedInput
   auditEntries?: Prisma.AuditEntryUpdateManyWithoutActorNestedInput
   databaseRoles?: Prisma.DatabaseRoleUpdateManyWithoutUserNestedInput
+  savedQueries?: Prisma.SavedQueryUpdateManyWithoutOwnerNestedInput
 }
 
 export type UserUncheckedUpdateWithoutSessionsInput = {
@@ -826,11 +883,13 @@ export type UserUncheckedUpdateWithoutSessionsInput = {
   maxParallelJobsLimit?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   statementTimeoutMs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   maxRows?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  queuePriority?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   databases?: Prisma.DatabaseUncheckedUpdateManyWithoutOwnerNestedInput
   memberships?: Prisma.ProjectMemberUncheckedUpdateManyWithoutUserNestedInput
   jobs?: Prisma.JobUncheckedUpdateManyWithoutOwnerNestedInput
   auditEntries?: Prisma.AuditEntryUncheckedUpdateManyWithoutActorNestedInput
   databaseRoles?: Prisma.DatabaseRoleUncheckedUpdateManyWithoutUserNestedInput
+  savedQueries?: Prisma.SavedQueryUncheckedUpdateManyWithoutOwnerNestedInput
 }
 
 export type UserCreateWithoutMembershipsInput = {
@@ -848,11 +907,13 @@ export type UserCreateWithoutMembershipsInput = {
   maxParallelJobsLimit?: number | null
   statementTimeoutMs?: number | null
   maxRows?: number | null
+  queuePriority?: number | null
   sessions?: Prisma.SessionCreateNestedManyWithoutUserInput
   databases?: Prisma.DatabaseCreateNestedManyWithoutOwnerInput
   jobs?: Prisma.JobCreateNestedManyWithoutOwnerInput
   auditEntries?: Prisma.AuditEntryCreateNestedManyWithoutActorInput
   databaseRoles?: Prisma.DatabaseRoleCreateNestedManyWithoutUserInput
+  savedQueries?: Prisma.SavedQueryCreateNestedManyWithoutOwnerInput
 }
 
 export type UserUncheckedCreateWithoutMembershipsInput = {
@@ -870,11 +931,13 @@ export type UserUncheckedCreateWithoutMembershipsInput = {
   maxParallelJobsLimit?: number | null
   statementTimeoutMs?: number | null
   maxRows?: number | null
+  queuePriority?: number | null
   sessions?: Prisma.SessionUncheckedCreateNestedManyWithoutUserInput
   databases?: Prisma.DatabaseUncheckedCreateNestedManyWithoutOwnerInput
   jobs?: Prisma.JobUncheckedCreateNestedManyWithoutOwnerInput
   auditEntries?: Prisma.AuditEntryUncheckedCreateNestedManyWithoutActorInput
   databaseRoles?: Prisma.DatabaseRoleUncheckedCreateNestedManyWithoutUserInput
+  savedQueries?: Prisma.SavedQueryUncheckedCreateNestedManyWithoutOwnerInput
 }
 
 export type UserCreateOrConnectWithoutMembershipsInput = {
@@ -908,11 +971,13 @@ export type UserUpdateWithoutMembershipsInput = {
   maxParallelJobsLimit?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   statementTimeoutMs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   maxRows?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  queuePriority?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   sessions?: Prisma.SessionUpdateManyWithoutUserNestedInput
   databases?: Prisma.DatabaseUpdateManyWithoutOwnerNestedInput
   jobs?: Prisma.JobUpdateManyWithoutOwnerNestedInput
   auditEntries?: Prisma.AuditEntryUpdateManyWithoutActorNestedInput
   databaseRoles?: Prisma.DatabaseRoleUpdateManyWithoutUserNestedInput
+  savedQueries?: Prisma.SavedQueryUpdateManyWithoutOwnerNestedInput
 }
 
 export type UserUncheckedUpdateWithoutMembershipsInput = {
@@ -930,11 +995,13 @@ export type UserUncheckedUpdateWithoutMembershipsInput = {
   maxParallelJobsLimit?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   statementTimeoutMs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   maxRows?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  queuePriority?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   sessions?: Prisma.SessionUncheckedUpdateManyWithoutUserNestedInput
   databases?: Prisma.DatabaseUncheckedUpdateManyWithoutOwnerNestedInput
   jobs?: Prisma.JobUncheckedUpdateManyWithoutOwnerNestedInput
   auditEntries?: Prisma.AuditEntryUncheckedUpdateManyWithoutActorNestedInput
   databaseRoles?: Prisma.DatabaseRoleUncheckedUpdateManyWithoutUserNestedInput
+  savedQueries?: Prisma.SavedQueryUncheckedUpdateManyWithoutOwnerNestedInput
 }
 
 export type UserCreateWithoutDatabasesInput = {
@@ -952,11 +1019,13 @@ export type UserCreateWithoutDatabasesInput = {
   maxParallelJobsLimit?: number | null
   statementTimeoutMs?: number | null
   maxRows?: number | null
+  queuePriority?: number | null
   sessions?: Prisma.SessionCreateNestedManyWithoutUserInput
   memberships?: Prisma.ProjectMemberCreateNestedManyWithoutUserInput
   jobs?: Prisma.JobCreateNestedManyWithoutOwnerInput
   auditEntries?: Prisma.AuditEntryCreateNestedManyWithoutActorInput
   databaseRoles?: Prisma.DatabaseRoleCreateNestedManyWithoutUserInput
+  savedQueries?: Prisma.SavedQueryCreateNestedManyWithoutOwnerInput
 }
 
 export type UserUncheckedCreateWithoutDatabasesInput = {
@@ -974,11 +1043,13 @@ export type UserUncheckedCreateWithoutDatabasesInput = {
   maxParallelJobsLimit?: number | null
   statementTimeoutMs?: number | null
   maxRows?: number | null
+  queuePriority?: number | null
   sessions?: Prisma.SessionUncheckedCreateNestedManyWithoutUserInput
   memberships?: Prisma.ProjectMemberUncheckedCreateNestedManyWithoutUserInput
   jobs?: Prisma.JobUncheckedCreateNestedManyWithoutOwnerInput
   auditEntries?: Prisma.AuditEntryUncheckedCreateNestedManyWithoutActorInput
   databaseRoles?: Prisma.DatabaseRoleUncheckedCreateNestedManyWithoutUserInput
+  savedQueries?: Prisma.SavedQueryUncheckedCreateNestedManyWithoutOwnerInput
 }
 
 export type UserCreateOrConnectWithoutDatabasesInput = {
@@ -1012,11 +1083,13 @@ export type UserUpdateWithoutDatabasesInput = {
   maxParallelJobsLimit?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   statementTimeoutMs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   maxRows?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  queuePriority?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   sessions?: Prisma.SessionUpdateManyWithoutUserNestedInput
   memberships?: Prisma.ProjectMemberUpdateManyWithoutUserNestedInput
   jobs?: Prisma.JobUpdateManyWithoutOwnerNestedInput
   auditEntries?: Prisma.AuditEntryUpdateManyWithoutActorNestedInput
   databaseRoles?: Prisma.DatabaseRoleUpdateManyWithoutUserNestedInput
+  savedQueries?: Prisma.SavedQueryUpdateManyWithoutOwnerNestedInput
 }
 
 export type UserUncheckedUpdateWithoutDatabasesInput = {
@@ -1034,11 +1107,13 @@ export type UserUncheckedUpdateWithoutDatabasesInput = {
   maxParallelJobsLimit?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   statementTimeoutMs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   maxRows?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  queuePriority?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   sessions?: Prisma.SessionUncheckedUpdateManyWithoutUserNestedInput
   memberships?: Prisma.ProjectMemberUncheckedUpdateManyWithoutUserNestedInput
   jobs?: Prisma.JobUncheckedUpdateManyWithoutOwnerNestedInput
   auditEntries?: Prisma.AuditEntryUncheckedUpdateManyWithoutActorNestedInput
   databaseRoles?: Prisma.DatabaseRoleUncheckedUpdateManyWithoutUserNestedInput
+  savedQueries?: Prisma.SavedQueryUncheckedUpdateManyWithoutOwnerNestedInput
 }
 
 export type UserCreateWithoutDatabaseRolesInput = {
@@ -1056,11 +1131,13 @@ export type UserCreateWithoutDatabaseRolesInput = {
   maxParallelJobsLimit?: number | null
   statementTimeoutMs?: number | null
   maxRows?: number | null
+  queuePriority?: number | null
   sessions?: Prisma.SessionCreateNestedManyWithoutUserInput
   databases?: Prisma.DatabaseCreateNestedManyWithoutOwnerInput
   memberships?: Prisma.ProjectMemberCreateNestedManyWithoutUserInput
   jobs?: Prisma.JobCreateNestedManyWithoutOwnerInput
   auditEntries?: Prisma.AuditEntryCreateNestedManyWithoutActorInput
+  savedQueries?: Prisma.SavedQueryCreateNestedManyWithoutOwnerInput
 }
 
 export type UserUncheckedCreateWithoutDatabaseRolesInput = {
@@ -1078,11 +1155,13 @@ export type UserUncheckedCreateWithoutDatabaseRolesInput = {
   maxParallelJobsLimit?: number | null
   statementTimeoutMs?: number | null
   maxRows?: number | null
+  queuePriority?: number | null
   sessions?: Prisma.SessionUncheckedCreateNestedManyWithoutUserInput
   databases?: Prisma.DatabaseUncheckedCreateNestedManyWithoutOwnerInput
   memberships?: Prisma.ProjectMemberUncheckedCreateNestedManyWithoutUserInput
   jobs?: Prisma.JobUncheckedCreateNestedManyWithoutOwnerInput
   auditEntries?: Prisma.AuditEntryUncheckedCreateNestedManyWithoutActorInput
+  savedQueries?: Prisma.SavedQueryUncheckedCreateNestedManyWithoutOwnerInput
 }
 
 export type UserCreateOrConnectWithoutDatabaseRolesInput = {
@@ -1116,11 +1195,13 @@ export type UserUpdateWithoutDatabaseRolesInput = {
   maxParallelJobsLimit?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   statementTimeoutMs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   maxRows?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  queuePriority?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   sessions?: Prisma.SessionUpdateManyWithoutUserNestedInput
   databases?: Prisma.DatabaseUpdateManyWithoutOwnerNestedInput
   memberships?: Prisma.ProjectMemberUpdateManyWithoutUserNestedInput
   jobs?: Prisma.JobUpdateManyWithoutOwnerNestedInput
   auditEntries?: Prisma.AuditEntryUpdateManyWithoutActorNestedInput
+  savedQueries?: Prisma.SavedQueryUpdateManyWithoutOwnerNestedInput
 }
 
 export type UserUncheckedUpdateWithoutDatabaseRolesInput = {
@@ -1138,11 +1219,13 @@ export type UserUncheckedUpdateWithoutDatabaseRolesInput = {
   maxParallelJobsLimit?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   statementTimeoutMs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   maxRows?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  queuePriority?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   sessions?: Prisma.SessionUncheckedUpdateManyWithoutUserNestedInput
   databases?: Prisma.DatabaseUncheckedUpdateManyWithoutOwnerNestedInput
   memberships?: Prisma.ProjectMemberUncheckedUpdateManyWithoutUserNestedInput
   jobs?: Prisma.JobUncheckedUpdateManyWithoutOwnerNestedInput
   auditEntries?: Prisma.AuditEntryUncheckedUpdateManyWithoutActorNestedInput
+  savedQueries?: Prisma.SavedQueryUncheckedUpdateManyWithoutOwnerNestedInput
 }
 
 export type UserCreateWithoutJobsInput = {
@@ -1160,11 +1243,13 @@ export type UserCreateWithoutJobsInput = {
   maxParallelJobsLimit?: number | null
   statementTimeoutMs?: number | null
   maxRows?: number | null
+  queuePriority?: number | null
   sessions?: Prisma.SessionCreateNestedManyWithoutUserInput
   databases?: Prisma.DatabaseCreateNestedManyWithoutOwnerInput
   memberships?: Prisma.ProjectMemberCreateNestedManyWithoutUserInput
   auditEntries?: Prisma.AuditEntryCreateNestedManyWithoutActorInput
   databaseRoles?: Prisma.DatabaseRoleCreateNestedManyWithoutUserInput
+  savedQueries?: Prisma.SavedQueryCreateNestedManyWithoutOwnerInput
 }
 
 export type UserUncheckedCreateWithoutJobsInput = {
@@ -1182,11 +1267,13 @@ export type UserUncheckedCreateWithoutJobsInput = {
   maxParallelJobsLimit?: number | null
   statementTimeoutMs?: number | null
   maxRows?: number | null
+  queuePriority?: number | null
   sessions?: Prisma.SessionUncheckedCreateNestedManyWithoutUserInput
   databases?: Prisma.DatabaseUncheckedCreateNestedManyWithoutOwnerInput
   memberships?: Prisma.ProjectMemberUncheckedCreateNestedManyWithoutUserInput
   auditEntries?: Prisma.AuditEntryUncheckedCreateNestedManyWithoutActorInput
   databaseRoles?: Prisma.DatabaseRoleUncheckedCreateNestedManyWithoutUserInput
+  savedQueries?: Prisma.SavedQueryUncheckedCreateNestedManyWithoutOwnerInput
 }
 
 export type UserCreateOrConnectWithoutJobsInput = {
@@ -1220,11 +1307,13 @@ export type UserUpdateWithoutJobsInput = {
   maxParallelJobsLimit?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   statementTimeoutMs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   maxRows?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  queuePriority?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   sessions?: Prisma.SessionUpdateManyWithoutUserNestedInput
   databases?: Prisma.DatabaseUpdateManyWithoutOwnerNestedInput
   memberships?: Prisma.ProjectMemberUpdateManyWithoutUserNestedInput
   auditEntries?: Prisma.AuditEntryUpdateManyWithoutActorNestedInput
   databaseRoles?: Prisma.DatabaseRoleUpdateManyWithoutUserNestedInput
+  savedQueries?: Prisma.SavedQueryUpdateManyWithoutOwnerNestedInput
 }
 
 export type UserUncheckedUpdateWithoutJobsInput = {
@@ -1242,9 +1331,123 @@ export type UserUncheckedUpdateWithoutJobsInput = {
   maxParallelJobsLimit?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   statementTimeoutMs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   maxRows?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  queuePriority?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   sessions?: Prisma.SessionUncheckedUpdateManyWithoutUserNestedInput
   databases?: Prisma.DatabaseUncheckedUpdateManyWithoutOwnerNestedInput
   memberships?: Prisma.ProjectMemberUncheckedUpdateManyWithoutUserNestedInput
+  auditEntries?: Prisma.AuditEntryUncheckedUpdateManyWithoutActorNestedInput
+  databaseRoles?: Prisma.DatabaseRoleUncheckedUpdateManyWithoutUserNestedInput
+  savedQueries?: Prisma.SavedQueryUncheckedUpdateManyWithoutOwnerNestedInput
+}
+
+export type UserCreateWithoutSavedQueriesInput = {
+  id: string
+  email: string
+  emailKey: string
+  name?: string | null
+  role: string
+  passwordHash: string
+  emailVerifiedAt?: Date | string | null
+  disabledAt?: Date | string | null
+  createdAt?: Date | string
+  lastLoginAt?: Date | string | null
+  maxParallelJobs?: number | null
+  maxParallelJobsLimit?: number | null
+  statementTimeoutMs?: number | null
+  maxRows?: number | null
+  queuePriority?: number | null
+  sessions?: Prisma.SessionCreateNestedManyWithoutUserInput
+  databases?: Prisma.DatabaseCreateNestedManyWithoutOwnerInput
+  memberships?: Prisma.ProjectMemberCreateNestedManyWithoutUserInput
+  jobs?: Prisma.JobCreateNestedManyWithoutOwnerInput
+  auditEntries?: Prisma.AuditEntryCreateNestedManyWithoutActorInput
+  databaseRoles?: Prisma.DatabaseRoleCreateNestedManyWithoutUserInput
+}
+
+export type UserUncheckedCreateWithoutSavedQueriesInput = {
+  id: string
+  email: string
+  emailKey: string
+  name?: string | null
+  role: string
+  passwordHash: string
+  emailVerifiedAt?: Date | string | null
+  disabledAt?: Date | string | null
+  createdAt?: Date | string
+  lastLoginAt?: Date | string | null
+  maxParallelJobs?: number | null
+  maxParallelJobsLimit?: number | null
+  statementTimeoutMs?: number | null
+  maxRows?: number | null
+  queuePriority?: number | null
+  sessions?: Prisma.SessionUncheckedCreateNestedManyWithoutUserInput
+  databases?: Prisma.DatabaseUncheckedCreateNestedManyWithoutOwnerInput
+  memberships?: Prisma.ProjectMemberUncheckedCreateNestedManyWithoutUserInput
+  jobs?: Prisma.JobUncheckedCreateNestedManyWithoutOwnerInput
+  auditEntries?: Prisma.AuditEntryUncheckedCreateNestedManyWithoutActorInput
+  databaseRoles?: Prisma.DatabaseRoleUncheckedCreateNestedManyWithoutUserInput
+}
+
+export type UserCreateOrConnectWithoutSavedQueriesInput = {
+  where: Prisma.UserWhereUniqueInput
+  create: Prisma.XOR<Prisma.UserCreateWithoutSavedQueriesInput, Prisma.UserUncheckedCreateWithoutSavedQueriesInput>
+}
+
+export type UserUpsertWithoutSavedQueriesInput = {
+  update: Prisma.XOR<Prisma.UserUpdateWithoutSavedQueriesInput, Prisma.UserUncheckedUpdateWithoutSavedQueriesInput>
+  create: Prisma.XOR<Prisma.UserCreateWithoutSavedQueriesInput, Prisma.UserUncheckedCreateWithoutSavedQueriesInput>
+  where?: Prisma.UserWhereInput
+}
+
+export type UserUpdateToOneWithWhereWithoutSavedQueriesInput = {
+  where?: Prisma.UserWhereInput
+  data: Prisma.XOR<Prisma.UserUpdateWithoutSavedQueriesInput, Prisma.UserUncheckedUpdateWithoutSavedQueriesInput>
+}
+
+export type UserUpdateWithoutSavedQueriesInput = {
+  id?: Prisma.StringFieldUpdateOperationsInput | string
+  email?: Prisma.StringFieldUpdateOperationsInput | string
+  emailKey?: Prisma.StringFieldUpdateOperationsInput | string
+  name?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  role?: Prisma.StringFieldUpdateOperationsInput | string
+  passwordHash?: Prisma.StringFieldUpdateOperationsInput | string
+  emailVerifiedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  lastLoginAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  maxParallelJobs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  maxParallelJobsLimit?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  statementTimeoutMs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  maxRows?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  queuePriority?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  sessions?: Prisma.SessionUpdateManyWithoutUserNestedInput
+  databases?: Prisma.DatabaseUpdateManyWithoutOwnerNestedInput
+  memberships?: Prisma.ProjectMemberUpdateManyWithoutUserNestedInput
+  jobs?: Prisma.JobUpdateManyWithoutOwnerNestedInput
+  auditEntries?: Prisma.AuditEntryUpdateManyWithoutActorNestedInput
+  databaseRoles?: Prisma.DatabaseRoleUpdateManyWithoutUserNestedInput
+}
+
+export type UserUncheckedUpdateWithoutSavedQueriesInput = {
+  id?: Prisma.StringFieldUpdateOperationsInput | string
+  email?: Prisma.StringFieldUpdateOperationsInput | string
+  emailKey?: Prisma.StringFieldUpdateOperationsInput | string
+  name?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  role?: Prisma.StringFieldUpdateOperationsInput | string
+  passwordHash?: Prisma.StringFieldUpdateOperationsInput | string
+  emailVerifiedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  lastLoginAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  maxParallelJobs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  maxParallelJobsLimit?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  statementTimeoutMs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  maxRows?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  queuePriority?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  sessions?: Prisma.SessionUncheckedUpdateManyWithoutUserNestedInput
+  databases?: Prisma.DatabaseUncheckedUpdateManyWithoutOwnerNestedInput
+  memberships?: Prisma.ProjectMemberUncheckedUpdateManyWithoutUserNestedInput
+  jobs?: Prisma.JobUncheckedUpdateManyWithoutOwnerNestedInput
   auditEntries?: Prisma.AuditEntryUncheckedUpdateManyWithoutActorNestedInput
   databaseRoles?: Prisma.DatabaseRoleUncheckedUpdateManyWithoutUserNestedInput
 }
@@ -1264,11 +1467,13 @@ export type UserCreateWithoutAuditEntriesInput = {
   maxParallelJobsLimit?: number | null
   statementTimeoutMs?: number | null
   maxRows?: number | null
+  queuePriority?: number | null
   sessions?: Prisma.SessionCreateNestedManyWithoutUserInput
   databases?: Prisma.DatabaseCreateNestedManyWithoutOwnerInput
   memberships?: Prisma.ProjectMemberCreateNestedManyWithoutUserInput
   jobs?: Prisma.JobCreateNestedManyWithoutOwnerInput
   databaseRoles?: Prisma.DatabaseRoleCreateNestedManyWithoutUserInput
+  savedQueries?: Prisma.SavedQueryCreateNestedManyWithoutOwnerInput
 }
 
 export type UserUncheckedCreateWithoutAuditEntriesInput = {
@@ -1286,11 +1491,13 @@ export type UserUncheckedCreateWithoutAuditEntriesInput = {
   maxParallelJobsLimit?: number | null
   statementTimeoutMs?: number | null
   maxRows?: number | null
+  queuePriority?: number | null
   sessions?: Prisma.SessionUncheckedCreateNestedManyWithoutUserInput
   databases?: Prisma.DatabaseUncheckedCreateNestedManyWithoutOwnerInput
   memberships?: Prisma.ProjectMemberUncheckedCreateNestedManyWithoutUserInput
   jobs?: Prisma.JobUncheckedCreateNestedManyWithoutOwnerInput
   databaseRoles?: Prisma.DatabaseRoleUncheckedCreateNestedManyWithoutUserInput
+  savedQueries?: Prisma.SavedQueryUncheckedCreateNestedManyWithoutOwnerInput
 }
 
 export type UserCreateOrConnectWithoutAuditEntriesInput = {
@@ -1324,11 +1531,13 @@ export type UserUpdateWithoutAuditEntriesInput = {
   maxParallelJobsLimit?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   statementTimeoutMs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   maxRows?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  queuePriority?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   sessions?: Prisma.SessionUpdateManyWithoutUserNestedInput
   databases?: Prisma.DatabaseUpdateManyWithoutOwnerNestedInput
   memberships?: Prisma.ProjectMemberUpdateManyWithoutUserNestedInput
   jobs?: Prisma.JobUpdateManyWithoutOwnerNestedInput
   databaseRoles?: Prisma.DatabaseRoleUpdateManyWithoutUserNestedInput
+  savedQueries?: Prisma.SavedQueryUpdateManyWithoutOwnerNestedInput
 }
 
 export type UserUncheckedUpdateWithoutAuditEntriesInput = {
@@ -1346,11 +1555,13 @@ export type UserUncheckedUpdateWithoutAuditEntriesInput = {
   maxParallelJobsLimit?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   statementTimeoutMs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   maxRows?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  queuePriority?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   sessions?: Prisma.SessionUncheckedUpdateManyWithoutUserNestedInput
   databases?: Prisma.DatabaseUncheckedUpdateManyWithoutOwnerNestedInput
   memberships?: Prisma.ProjectMemberUncheckedUpdateManyWithoutUserNestedInput
   jobs?: Prisma.JobUncheckedUpdateManyWithoutOwnerNestedInput
   databaseRoles?: Prisma.DatabaseRoleUncheckedUpdateManyWithoutUserNestedInput
+  savedQueries?: Prisma.SavedQueryUncheckedUpdateManyWithoutOwnerNestedInput
 }
 
 
@@ -1365,6 +1576,7 @@ export type UserCountOutputType = {
   jobs: number
   auditEntries: number
   databaseRoles: number
+  savedQueries: number
 }
 
 export type UserCountOutputTypeSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
@@ -1374,6 +1586,7 @@ export type UserCountOutputTypeSelect<ExtArgs extends runtime.Types.Extensions.I
   jobs?: boolean | UserCountOutputTypeCountJobsArgs
   auditEntries?: boolean | UserCountOutputTypeCountAuditEntriesArgs
   databaseRoles?: boolean | UserCountOutputTypeCountDatabaseRolesArgs
+  savedQueries?: boolean | UserCountOutputTypeCountSavedQueriesArgs
 }
 
 /**
@@ -1428,6 +1641,13 @@ export type UserCountOutputTypeCountDatabaseRolesArgs<ExtArgs extends runtime.Ty
   where?: Prisma.DatabaseRoleWhereInput
 }
 
+/**
+ * UserCountOutputType without action
+ */
+export type UserCountOutputTypeCountSavedQueriesArgs<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
+  where?: Prisma.SavedQueryWhereInput
+}
+
 
 export type UserSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
   id?: boolean
@@ -1444,12 +1664,14 @@ export type UserSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs = r
   maxParallelJobsLimit?: boolean
   statementTimeoutMs?: boolean
   maxRows?: boolean
+  queuePriority?: boolean
   sessions?: boolean | Prisma.User$sessionsArgs<ExtArgs>
   databases?: boolean | Prisma.User$databasesArgs<ExtArgs>
   memberships?: boolean | Prisma.User$membershipsArgs<ExtArgs>
   jobs?: boolean | Prisma.User$jobsArgs<ExtArgs>
   auditEntries?: boolean | Prisma.User$auditEntriesArgs<ExtArgs>
   databaseRoles?: boolean | Prisma.User$databaseRolesArgs<ExtArgs>
+  savedQueries?: boolean | Prisma.User$savedQueriesArgs<ExtArgs>
   _count?: boolean | Prisma.UserCountOutputTypeDefaultArgs<ExtArgs>
 }, ExtArgs["result"]["user"]>
 
@@ -1468,6 +1690,7 @@ export type UserSelectCreateManyAndReturn<ExtArgs extends runtime.Types.Extensio
   maxParallelJobsLimit?: boolean
   statementTimeoutMs?: boolean
   maxRows?: boolean
+  queuePriority?: boolean
 }, ExtArgs["result"]["user"]>
 
 export type UserSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
@@ -1485,6 +1708,7 @@ export type UserSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Extensio
   maxParallelJobsLimit?: boolean
   statementTimeoutMs?: boolean
   maxRows?: boolean
+  queuePriority?: boolean
 }, ExtArgs["result"]["user"]>
 
 export type UserSelectScalar = {
@@ -1502,9 +1726,10 @@ export type UserSelectScalar = {
   maxParallelJobsLimit?: boolean
   statementTimeoutMs?: boolean
   maxRows?: boolean
+  queuePriority?: boolean
 }
 
-export type UserOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"id" | "email" | "emailKey" | "name" | "role" | "passwordHash" | "emailVerifiedAt" | "disabledAt" | "createdAt" | "lastLoginAt" | "maxParallelJobs" | "maxParallelJobsLimit" | "statementTimeoutMs" | "maxRows", ExtArgs["result"]["user"]>
+export type UserOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"id" | "email" | "emailKey" | "name" | "role" | "passwordHash" | "emailVerifiedAt" | "disabledAt" | "createdAt" | "lastLoginAt" | "maxParallelJobs" | "maxParallelJobsLimit" | "statementTimeoutMs" | "maxRows" | "queuePriority", ExtArgs["result"]["user"]>
 export type UserInclude<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   sessions?: boolean | Prisma.User$sessionsArgs<ExtArgs>
   databases?: boolean | Prisma.User$databasesArgs<ExtArgs>
@@ -1512,6 +1737,7 @@ export type UserInclude<ExtArgs extends runtime.Types.Extensions.InternalArgs = 
   jobs?: boolean | Prisma.User$jobsArgs<ExtArgs>
   auditEntries?: boolean | Prisma.User$auditEntriesArgs<ExtArgs>
   databaseRoles?: boolean | Prisma.User$databaseRolesArgs<ExtArgs>
+  savedQueries?: boolean | Prisma.User$savedQueriesArgs<ExtArgs>
   _count?: boolean | Prisma.UserCountOutputTypeDefaultArgs<ExtArgs>
 }
 export type UserIncludeCreateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {}
@@ -1526,6 +1752,7 @@ export type $UserPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs =
     jobs: Prisma.$JobPayload<ExtArgs>[]
     auditEntries: Prisma.$AuditEntryPayload<ExtArgs>[]
     databaseRoles: Prisma.$DatabaseRolePayload<ExtArgs>[]
+    savedQueries: Prisma.$SavedQueryPayload<ExtArgs>[]
   }
   scalars: runtime.Types.Extensions.GetPayloadResult<{
     id: string
@@ -1551,6 +1778,7 @@ export type $UserPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs =
     maxParallelJobsLimit: number | null
     statementTimeoutMs: number | null
     maxRows: number | null
+    queuePriority: number | null
   }, ExtArgs["result"]["user"]>
   composites: {}
 }
@@ -1951,6 +2179,7 @@ export interface Prisma__UserClient<T, Null = never, ExtArgs extends runtime.Typ
   jobs<T extends Prisma.User$jobsArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.User$jobsArgs<ExtArgs>>): Prisma.PrismaPromise<runtime.Types.Result.GetResult<Prisma.$JobPayload<ExtArgs>, T, "findMany", GlobalOmitOptions> | Null>
   auditEntries<T extends Prisma.User$auditEntriesArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.User$auditEntriesArgs<ExtArgs>>): Prisma.PrismaPromise<runtime.Types.Result.GetResult<Prisma.$AuditEntryPayload<ExtArgs>, T, "findMany", GlobalOmitOptions> | Null>
   databaseRoles<T extends Prisma.User$databaseRolesArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.User$databaseRolesArgs<ExtArgs>>): Prisma.PrismaPromise<runtime.Types.Result.GetResult<Prisma.$DatabaseRolePayload<ExtArgs>, T, "findMany", GlobalOmitOptions> | Null>
+  savedQueries<T extends Prisma.User$savedQueriesArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.User$savedQueriesArgs<ExtArgs>>): Prisma.PrismaPromise<runtime.Types.Result.GetResult<Prisma.$SavedQueryPayload<ExtArgs>, T, "findMany", GlobalOmitOptions> | Null>
   /**
    * Attaches callbacks for the resolution and/or rejection of the Promise.
    * @param onfulfilled The callback to execute when the Promise is resolved.
@@ -1994,6 +2223,7 @@ export interface UserFieldRefs {
   readonly maxParallelJobsLimit: Prisma.FieldRef<"User", 'Int'>
   readonly statementTimeoutMs: Prisma.FieldRef<"User", 'Int'>
   readonly maxRows: Prisma.FieldRef<"User", 'Int'>
+  readonly queuePriority: Prisma.FieldRef<"User", 'Int'>
 }
     
 
@@ -2528,6 +2758,30 @@ export type User$databaseRolesArgs<ExtArgs extends runtime.Types.Extensions.Inte
   take?: number
   skip?: number
   distinct?: Prisma.DatabaseRoleScalarFieldEnum | Prisma.DatabaseRoleScalarFieldEnum[]
+}
+
+/**
+ * User.savedQueries
+ */
+export type User$savedQueriesArgs<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
+  /**
+   * Select specific fields to fetch from the SavedQuery
+   */
+  select?: Prisma.SavedQuerySelect<ExtArgs> | null
+  /**
+   * Omit specific fields from the SavedQuery
+   */
+  omit?: Prisma.SavedQueryOmit<ExtArgs> | null
+  /**
+   * Choose, which related nodes to fetch as well
+   */
+  include?: Prisma.SavedQueryInclude<ExtArgs> | null
+  where?: Prisma.SavedQueryWhereInput
+  orderBy?: Prisma.SavedQueryOrderByWithRelationInput | Prisma.SavedQueryOrderByWithRelationInput[]
+  cursor?: Prisma.SavedQueryWhereUniqueInput
+  take?: number
+  skip?: number
+  distinct?: Prisma.SavedQueryScalarFieldEnum | Prisma.SavedQueryScalarFieldEnum[]
 }
 
 /**

@@ -1,6 +1,7 @@
 /** Registering, signing in and out, staying signed in, and setting what one may set. */
 import { builder } from '../graph/builder.ts';
 import type { Context } from '../graph/context.ts';
+import { priorities } from '../jobs/job.ts';
 import { notFound } from '../lib/errors.ts';
 import { uuidOf } from '../lib/ids.ts';
 import type { SignedIn, User } from './accounts.ts';
@@ -70,6 +71,7 @@ const UpdateSettingsInput = builder.inputType('UpdateSettingsInput', {
   description: 'What is absent stays; null sets the default again.',
   fields: (t) => ({
     maxParallelJobs: t.int(),
+    queuePriority: t.int({ description: `From ${priorities.min} to ${priorities.max}.` }),
     statementTimeoutMs: t.int(),
     maxRows: t.int(),
   }),

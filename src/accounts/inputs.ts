@@ -47,4 +47,5 @@ export const settingsInput = z.object({
   maxParallelJobs: within(settingsBounds.maxParallelJobs),
   statementTimeoutMs: within(settingsBounds.statementTimeoutMs),
   maxRows: within(settingsBounds.maxRows),
+  queuePriority: within(settingsBounds.queuePriority),
 });

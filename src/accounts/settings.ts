@@ -1,13 +1,15 @@
 /** A user's settings: what holds when nothing is set, and what may be set. */
+import { priorities } from '../jobs/job.ts';
 
 export const settingsBounds = {
   maxParallelJobs: { min: 1, max: 256 },
   /** 24 hours at the most. */
   statementTimeoutMs: { min: 100, max: 86_400_000 },
   maxRows: { min: 1, max: 10_000_000 },
+  queuePriority: priorities,
 } as const;
 
-const defaults = { statementTimeoutMs: 60_000, maxRows: 10_000 } as const;
+const defaults = { statementTimeoutMs: 60_000, maxRows: 10_000, queuePriority: 0 } as const;
 
 /** As in the metadata: null where the default holds. */
 export interface StoredSettings {
@@ -15,6 +17,7 @@ export interface StoredSettings {
   readonly maxParallelJobsLimit: number | null;
   readonly statementTimeoutMs: number | null;
   readonly maxRows: number | null;
+  readonly queuePriority: number | null;
 }
 
 export interface Settings {
@@ -24,6 +27,8 @@ export interface Settings {
   readonly maxParallelJobsLimit: number;
   readonly statementTimeoutMs: number;
   readonly maxRows: number;
+  /** Of a job that names none. */
+  readonly queuePriority: number;
 }
 
 /** What holds for a user. @param serverLimit the ceiling where an administrator set none for this user */
@@ -34,5 +39,6 @@ export function settingsOf(stored: StoredSettings, serverLimit: number): Setting
     maxParallelJobsLimit,
     statementTimeoutMs: stored.statementTimeoutMs ?? defaults.statementTimeoutMs,
     maxRows: stored.maxRows ?? defaults.maxRows,
+    queuePriority: stored.queuePriority ?? defaults.queuePriority,
   };
 }

@@ -105,6 +105,7 @@ export interface SettingsChange {
   maxParallelJobs?: number | null | undefined;
   statementTimeoutMs?: number | null | undefined;
   maxRows?: number | null | undefined;
+  queuePriority?: number | null | undefined;
 }
 
 export async function updateSettings(client: Executor, userId: string, change: SettingsChange): Promise<void> {
@@ -112,6 +113,7 @@ export async function updateSettings(client: Executor, userId: string, change: S
     max_parallel_jobs: change.maxParallelJobs,
     statement_timeout_ms: change.statementTimeoutMs,
     max_rows: change.maxRows,
+    queue_priority: change.queuePriority,
   };
   const set = Object.entries(columns).filter(([, value]) => value !== undefined);
   if (set.length === 0) return;

@@ -57,6 +57,9 @@ const SettingsType = builder.objectRef<Settings>('Settings').implement({
       description: 'How many jobs of this user run at once; the rest wait. An administrator sets the ceiling.',
     }),
     maxParallelJobsLimit: t.exposeInt('maxParallelJobsLimit', { description: 'The ceiling.' }),
+    queuePriority: t.exposeInt('queuePriority', {
+      description: 'Priority of a job that names none: higher runs first.',
+    }),
     statementTimeoutMs: t.exposeInt('statementTimeoutMs', { description: 'Of a job that names none.' }),
     maxRows: t.exposeInt('maxRows', { description: 'Kept of each result set of a job that names none.' }),
   }),

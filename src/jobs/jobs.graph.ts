@@ -1,7 +1,10 @@
 /** Jobs as people see them: the queue, one job, and both followed live. */
+import { createContextCache } from '@pothos/core';
+import DataLoader from 'dataloader';
 import { UserType } from '../accounts/users.graph.ts';
 import { DatabaseType } from '../databases/databases.graph.ts';
 import { builder } from '../graph/builder.ts';
+import type { Context } from '../graph/context.ts';
 import { enumOf } from '../graph/enums.ts';
 import { registerRow } from '../graph/nodes.ts';
 import { notFound } from '../lib/errors.ts';
@@ -55,7 +58,17 @@ const JobErrorType = builder.objectRef<JobError>('JobError').implement({
   }),
 });
 
-export const JobType = builder.objectRef<Job>('Job').implement({
+// It only batches and keeps nothing: the next mutation of the same document may see another world.
+const visibleJobs = createContextCache(
+  ({ services, viewer }: Context) =>
+    new DataLoader<string, Job | null>((ids) => services.jobs.findAll(viewer, ids), {
+      cache: false,
+      maxBatchSize: 500,
+    }),
+);
+
+const JobRef = builder.objectRef<Job>('Job');
+export const JobType = JobRef.implement({
   rights: 'job:see',
   interfaces: [builder.nodeInterfaceRef()],
   description: 'SQL on its way through the queue, and what became of it.',
@@ -82,6 +95,12 @@ export const JobType = builder.objectRef<Job>('Job').implement({
     targetLabel: t.exposeString('targetLabel', {
       description: 'Engine, host and database it ran on, also after the database is gone.',
     }),
+    source: t.field({
+      type: JobRef,
+      nullable: true,
+      description: 'The job that this one repeats; null when it is gone, too.',
+      resolve: ({ sourceId }, _args, context) => (sourceId === null ? null : visibleJobs(context).load(sourceId)),
+    }),
     sql: t.exposeString('sql'),
     parameters: t.field({
       type: ['JSON'],
@@ -91,8 +110,10 @@ export const JobType = builder.objectRef<Job>('Job').implement({
     readOnly: t.exposeBoolean('readOnly'),
     timeoutMs: t.exposeInt('timeoutMs', { nullable: true }),
     maxRows: t.exposeInt('maxRows', { nullable: true }),
+    runAt: t.expose('runAt', { type: 'DateTime', nullable: true, description: 'It does not start before.' }),
     cancelRequestedAt: t.expose('cancelRequestedAt', { type: 'DateTime', nullable: true }),
     status: t.expose('status', { type: JobStatusEnum }),
+    priority: t.exposeInt('priority', { description: 'Higher first, among the jobs of its owner.' }),
     progress: t.field({ type: JobProgress, resolve: (job) => job }),
     submittedAt: t.expose('submittedAt', { type: 'DateTime' }),
     startedAt: t.expose('startedAt', { type: 'DateTime', nullable: true }),
@@ -104,6 +125,7 @@ export const JobType = builder.objectRef<Job>('Job').implement({
         startedAt && finishedAt ? finishedAt.getTime() - startedAt.getTime() : null,
     }),
     attempt: t.exposeInt('attempt'),
+    maxAttempts: t.exposeInt('maxAttempts'),
     error: t.expose('error', { type: JobErrorType, nullable: true }),
     notices: t.stringList({
       description: 'The newest; at most 1,000 are kept.',

@@ -23,6 +23,8 @@ export interface JobEvent {
 export interface Jobs {
   /** Null when it is absent or not the viewer's. */
   find(viewer: Viewer | null, id: string): Promise<Job | null>;
+  /** One for each id, null where it is absent or not the viewer's. */
+  findAll(viewer: Viewer | null, ids: readonly string[]): Promise<(Job | null)[]>;
   list(
     viewer: Viewer | null,
     filter: Omit<JobFilter, 'ownerId'> & { ownerId?: string | undefined },
@@ -64,6 +66,14 @@ export function createJobs({ store, bus }: JobsDeps): Jobs {
     async find(viewer, id) {
       const job = await store.find(id);
       return job && can(viewer, 'job:see', resourceOf(job)) ? job : null;
+    },
+
+    async findAll(viewer, ids) {
+      const found = new Map((await store.findAll(ids)).map((job) => [job.id, job]));
+      return ids.map((id) => {
+        const job = found.get(id);
+        return job && can(viewer, 'job:see', resourceOf(job)) ? job : null;
+      });
     },
 
     async list(viewer, { ownerId, ...rest }, page) {

@@ -152,6 +152,10 @@ export function createJobStore(pool: pg.Pool) {
   return {
     find: (id: string) => one(pool, 'SELECT * FROM jobs WHERE id = $1', [id]),
 
+    /** Those that are there, in no order. */
+    findAll: async (ids: readonly string[]): Promise<Job[]> =>
+      (await pool.query<Row>('SELECT * FROM jobs WHERE id = ANY($1::uuid[])', [ids])).rows.map(jobOf),
+
     /** Null for an account that is gone or disabled. */
     async roleOfOwner(ownerId: string): Promise<'admin' | 'member' | null> {
       const { rows } = await pool.query<{ role: string }>(

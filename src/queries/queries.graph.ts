@@ -4,13 +4,13 @@ import type { ResultColumn } from '../engines/engine.ts';
 import { builder } from '../graph/builder.ts';
 import { enumOf } from '../graph/enums.ts';
 import { registerRow } from '../graph/nodes.ts';
-import type { Job } from '../jobs/job.ts';
+import { type Job, priorities } from '../jobs/job.ts';
 import { JobType } from '../jobs/jobs.graph.ts';
 import { transactionModes } from '../jobs/states.ts';
 import { notFound } from '../lib/errors.ts';
 import { encodeId, uuidOf } from '../lib/ids.ts';
 import { connectionOf, pageOf } from '../lib/pages.ts';
-import { rowCursor } from './queries.ts';
+import { queryLimits, rowCursor } from './queries.ts';
 import type { RowPage } from './results.ts';
 import type { ResultSet } from './store.ts';
 
@@ -138,6 +138,9 @@ const SubmitQueryInput = builder.inputType('SubmitQueryInput', {
       description: '$1, $2 …; int8 and numeric as strings.',
     }),
     name: t.string(),
+    priority: t.int({
+      description: `From ${priorities.min} to ${priorities.max}, higher first. Absent: the viewer’s queuePriority.`,
+    }),
     timeoutMs: t.int(),
     maxRows: t.int(),
     readOnly: t.boolean({ defaultValue: false }),
@@ -145,6 +148,14 @@ const SubmitQueryInput = builder.inputType('SubmitQueryInput', {
       type: ScriptTransactionEnum,
       defaultValue: 'per_statement',
       description: 'A script stops at its first error; WHOLE then undoes all of it.',
+    }),
+    maxAttempts: t.int({
+      defaultValue: 1,
+      description: `At most ${queryLimits.attempts}. It is tried again, after a pause, only where running again is safe.`,
+    }),
+    runAt: t.field({
+      type: 'DateTime',
+      description: `Not before; one that has passed is now. At most ${queryLimits.runAtDays} days ahead.`,
     }),
     idempotencyKey: t.string({ description: 'Two submissions by one user with the same key are one job.' }),
   }),
@@ -178,6 +189,9 @@ builder.mutationField('submitQuery', (t) =>
         maxRows: input.maxRows ?? null,
         readOnly: input.readOnly ?? false,
         transaction: input.transaction ?? 'per_statement',
+        priority: input.priority ?? null,
+        maxAttempts: input.maxAttempts ?? 1,
+        runAt: input.runAt ?? null,
         idempotencyKey: input.idempotencyKey ?? null,
       });
     },

@@ -1,9 +1,10 @@
 /** SQL as jobs: what may be submitted, by whom, and the rows that came of it. */
 import { can } from '../accounts/policy.ts';
+import type { Settings } from '../accounts/settings.ts';
 import type { Viewer } from '../accounts/viewer.ts';
 import { resourceOf } from '../databases/access.ts';
 import type { Databases, VisibleDatabase } from '../databases/databases.ts';
-import type { Job } from '../jobs/job.ts';
+import { type Job, priorities } from '../jobs/job.ts';
 import type { TransactionMode } from '../jobs/states.ts';
 import type { JobStore } from '../jobs/store.ts';
 import { badInput, type FieldFault } from '../lib/errors.ts';
@@ -20,6 +21,9 @@ export const queryLimits = {
   idempotencyKeyLength: 200,
   timeoutMs: 24 * 3_600_000,
   maxRows: 10_000_000,
+  attempts: 10,
+  /** So far ahead a job may be put. */
+  runAtDays: 366,
   pageRows: 1_000,
 } as const;
 
@@ -32,6 +36,11 @@ export interface SubmitQuery {
   maxRows: number | null;
   readOnly: boolean;
   transaction: TransactionMode;
+  /** Null: as the settings of the user say. */
+  priority: number | null;
+  maxAttempts: number;
+  /** Not before; null, or one that has passed: now. */
+  runAt: Date | null;
   idempotencyKey: string | null;
 }
 
@@ -40,7 +49,7 @@ export interface QueriesDeps {
   results: ResultStore;
   blobs: BlobStore;
   databases: Pick<Databases, 'requireDatabase' | 'labelOf'>;
-  settingsOf(viewer: Viewer): Promise<{ statementTimeoutMs: number; maxRows: number }>;
+  settingsOf(viewer: Viewer): Promise<Pick<Settings, 'statementTimeoutMs' | 'maxRows' | 'queuePriority'>>;
 }
 
 export interface Queries {
@@ -76,6 +85,9 @@ export function createQueries({ jobs, results, blobs, databases, settingsOf }: Q
         transaction: input.transaction,
         timeoutMs: input.timeoutMs ?? settings.statementTimeoutMs,
         maxRows: input.maxRows ?? settings.maxRows,
+        priority: input.priority ?? settings.queuePriority,
+        maxAttempts: input.maxAttempts,
+        runAt: input.runAt,
         idempotencyKey: input.idempotencyKey,
       });
     },
@@ -113,6 +125,8 @@ function behind(cursor: string): number {
   return Number(offset) + 1;
 }
 
+const dayMs = 24 * 3_600_000;
+
 /** PostgreSQL's text knows neither. */
 function isStorable(value: unknown): boolean {
   if (typeof value === 'string') return !value.includes('\0') && value.isWellFormed();
@@ -120,7 +134,8 @@ function isStorable(value: unknown): boolean {
   return Object.entries(value).every(([key, inner]) => isStorable(key) && isStorable(inner));
 }
 
-function faultsOf({ sql, parameters, name, timeoutMs, maxRows, idempotencyKey }: SubmitQuery): FieldFault[] {
+function faultsOf(input: SubmitQuery): FieldFault[] {
+  const { sql, parameters, name, timeoutMs, maxRows, priority, maxAttempts, runAt, idempotencyKey } = input;
   const faults: FieldFault[] = [];
   const check = (sound: boolean, field: string, message: string) => {
     if (!sound) faults.push({ path: `input.${field}`, message });
@@ -146,6 +161,17 @@ function faultsOf({ sql, parameters, name, timeoutMs, maxRows, idempotencyKey }:
     maxRows === null || (maxRows >= 0 && maxRows <= queryLimits.maxRows),
     'maxRows',
     `from 0 to ${queryLimits.maxRows}`,
+  );
+  check(
+    priority === null || (priority >= priorities.min && priority <= priorities.max),
+    'priority',
+    `from ${priorities.min} to ${priorities.max}`,
+  );
+  check(maxAttempts >= 1 && maxAttempts <= queryLimits.attempts, 'maxAttempts', `from 1 to ${queryLimits.attempts}`);
+  check(
+    runAt === null || runAt.getTime() - Date.now() <= queryLimits.runAtDays * dayMs,
+    'runAt',
+    `at most ${queryLimits.runAtDays} days ahead`,
   );
   check(
     idempotencyKey === null ||

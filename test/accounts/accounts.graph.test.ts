@@ -23,7 +23,7 @@ afterAll(() => world[Symbol.asyncDispose]());
 
 const userFields = `
   id email name role emailVerified disabled createdAt lastLoginAt
-  settings { maxParallelJobs maxParallelJobsLimit statementTimeoutMs maxRows }
+  settings { maxParallelJobs maxParallelJobsLimit queuePriority statementTimeoutMs maxRows }
   sessions { id current userAgent ipAddress createdAt lastUsedAt }`;
 const register = `mutation ($input: RegisterInput!) { register(input: $input) { auth {
   accessToken accessTokenExpiresAt refreshToken refreshTokenExpiresAt user { ${userFields} } } } }`;
@@ -31,7 +31,7 @@ const login = `mutation ($input: LoginInput!) { login(input: $input) { accessTok
 const node = `query ($id: ID!) { node(id: $id) { __typename id
   ... on User { ${userFields} } ... on Session { current ipAddress } } }`;
 const updateSettings = `mutation ($input: UpdateSettingsInput!) { updateSettings(input: $input) { user {
-  settings { maxParallelJobs statementTimeoutMs maxRows } } } }`;
+  settings { maxParallelJobs queuePriority statementTimeoutMs maxRows } } } }`;
 
 describe('register', () => {
   test('answers with the pair and with the whole of the new account, to whom nobody has signed in yet', async () => {
@@ -48,7 +48,13 @@ describe('register', () => {
       role: 'MEMBER',
       emailVerified: false,
       disabled: false,
-      settings: { maxParallelJobs: 4, maxParallelJobsLimit: 4, statementTimeoutMs: 60_000, maxRows: 10_000 },
+      settings: {
+        maxParallelJobs: 4,
+        maxParallelJobsLimit: 4,
+        queuePriority: 0,
+        statementTimeoutMs: 60_000,
+        maxRows: 10_000,
+      },
       sessions: [{ id: encodeId('Session', viewer.sessionId), current: true, ipAddress: '192.0.2.1' }],
     });
     expect(new Date(auth.accessTokenExpiresAt)).toEqual(viewer.expiresAt);
@@ -238,8 +244,8 @@ describe('updateSettings', () => {
 
   test('takes each bound, leaves what is absent, and clears with null', async () => {
     const set = (input: object) => run(bob.viewer, updateSettings, { input });
-    const low = { maxParallelJobs: 1, statementTimeoutMs: 100, maxRows: 1 };
-    const high = { maxParallelJobs: 4, statementTimeoutMs: 86_400_000, maxRows: 10_000_000 };
+    const low = { maxParallelJobs: 1, queuePriority: -10, statementTimeoutMs: 100, maxRows: 1 };
+    const high = { maxParallelJobs: 4, queuePriority: 10, statementTimeoutMs: 86_400_000, maxRows: 10_000_000 };
     for (const settings of [low, high])
       expect((await set(settings)).data).toEqual({ updateSettings: { user: { settings } } });
     expect((await set({ maxRows: null })).data.updateSettings.user.settings).toEqual({ ...high, maxRows: 10_000 });

@@ -129,7 +129,13 @@ describe('settings', () => {
 
   test('hold their defaults until they are set, stay when absent, and go back with null', async () => {
     const person = await world.person();
-    const defaults = { maxParallelJobs: 4, maxParallelJobsLimit: 4, statementTimeoutMs: 60_000, maxRows: 10_000 };
+    const defaults = {
+      maxParallelJobs: 4,
+      maxParallelJobsLimit: 4,
+      queuePriority: 0,
+      statementTimeoutMs: 60_000,
+      maxRows: 10_000,
+    };
     expect(await settings(person)).toEqual(defaults);
     await world.accounts.updateSettings(person.viewer, { maxParallelJobs: 2, maxRows: 5 }, caller);
     expect(await settings(person)).toEqual({ ...defaults, maxParallelJobs: 2, maxRows: 5 });

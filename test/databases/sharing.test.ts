@@ -327,8 +327,9 @@ test('disconnecting forgets the connection, tells who hangs on it, and keeps fin
   const { id } = await connect(viewer);
   const jobId = uuidv7();
   await world.pool.query(
-    `INSERT INTO jobs (id, kind, status, owner_id, database_id, target_label, sql, read_only, transaction, timeout_ms,
-       max_rows, change_xid, change_seq) VALUES ($1, 'query', 'succeeded', $2, $3, '', '', true, 'whole', 1, 1, 1, 1)`,
+    `INSERT INTO jobs (id, kind, status, owner_id, database_id, target_key, target_label, sql, read_only, transaction,
+       timeout_ms, max_rows, rank_ms, change_xid, change_seq)
+     VALUES ($1, 'query', 'succeeded', $2, $3, $3, '', '', true, 'whole', 1, 1, 1, 1, 1)`,
     [jobId, viewer.userId, id],
   );
   const error = await failure(world.databases.disconnect(viewer, { id, drop: true }, asked()), 'BAD_USER_INPUT');

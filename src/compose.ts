@@ -58,7 +58,7 @@ interface BuildServices {
 }
 
 function buildServices({ config, core, startedAt, running }: BuildServices): Services {
-  const { pool, prisma, keyring, bus, databases, jobStore, resultStore, blobs } = core;
+  const { pool, prisma, keyring, bus, databases, connections, jobStore, resultStore, blobs } = core;
   const settings = { registration: config.registration, maxParallelJobs: config.maxParallelJobs };
   const hasher = createPasswordHasher();
   const access = core.projectAccess;
@@ -89,6 +89,7 @@ function buildServices({ config, core, startedAt, running }: BuildServices): Ser
       results: resultStore,
       blobs,
       databases,
+      connections,
       settingsOf: async (viewer) => accounts.settingsOf(await accounts.self(viewer)),
     }),
   };

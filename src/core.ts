@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import type pg from 'pg';
 import type { Config } from './config.ts';
 import { createDatabases, type Databases } from './databases/databases.ts';
+import { createTypedConnections, type TypedConnections } from './databases/typed-connections.ts';
 import type { ConnectionConfig } from './db/connection.ts';
 import { verifyKeyring } from './db/master-keys.ts';
 import { createPool, createPrisma, type Prisma } from './db/metadata.ts';
@@ -44,6 +45,7 @@ export interface Core {
   readonly engines: Engines;
   readonly projectAccess: Access;
   readonly databases: Databases;
+  readonly connections: TypedConnections;
   readonly jobStore: JobStore;
   readonly resultStore: ResultStore;
   readonly blobs: BlobStore;
@@ -86,6 +88,7 @@ export async function buildCore({ config, log, metadata, playground, masterKeys,
     engines,
     projectAccess,
     databases,
+    connections: createTypedConnections({ keyring, engines }),
     jobStore,
     resultStore: createResultStore(pool),
     blobs: createDiskStore({ directory: join(config.dataDir, 'files') }),

@@ -7,6 +7,7 @@ import type { Playground } from '../db/playground.ts';
 import type { SslMode, Target } from '../engines/engine.ts';
 import { AppError } from '../lib/errors.ts';
 import type { Keyring } from '../lib/keyring.ts';
+import type { ConnectionSettings } from './input.ts';
 import type { Address, Database, DatabaseStore } from './store.ts';
 
 /** Whose session it will be: a user's, or Quarry's own to read the catalogue. */
@@ -126,6 +127,11 @@ export function createCredentials({ keyring, playground, store }: CredentialsDep
     targetOf: async (database, principal, { signal }) =>
       database.hosted ? await hosted(database, principal, signal) : external(database),
   };
+}
+
+/** Of a connection that a user named: whatever it says of itself, it is not the playground. */
+export function targetWith({ sslRootCertificate, ...settings }: ConnectionSettings): Target {
+  return { ...settings, hosted: false, sslRootCertificate: sslRootCertificate ?? undefined };
 }
 
 export const playgroundMissing = (): AppError =>

@@ -17,7 +17,7 @@ import type { Log } from '../lib/log.ts';
 import { type Connection, connectionOf, type PageArguments, pageOf } from '../lib/pages.ts';
 import type { Access as ProjectAccess } from '../projects/access.ts';
 import { createDatabaseAccess, type DatabaseAccess, resourceOf } from './access.ts';
-import { createCredentials, type Principal } from './credentials.ts';
+import { createCredentials, type Principal, targetWith } from './credentials.ts';
 import { createHealth } from './health.ts';
 import { createHosting, type DatabaseTemplate } from './hosting.ts';
 import {
@@ -409,9 +409,4 @@ export function createDatabases(deps: DatabasesDeps): Databases {
     const sealedPassword = credentials.seal(now.id, connection, password);
     return { database: { ...connection, serverVersion, capabilities, sealedPassword }, report };
   }
-}
-
-/** Of a connection that a user named: whatever it says of itself, it is not the playground. */
-function targetWith({ sslRootCertificate, ...settings }: ReturnType<typeof parseConnection>): Target {
-  return { ...settings, hosted: false, sslRootCertificate: sslRootCertificate ?? undefined };
 }

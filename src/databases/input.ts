@@ -50,16 +50,23 @@ export interface ConnectionSettings {
   readonly allowInsecureAuthentication: boolean;
 }
 
-const at = 'input.connection';
+/** Where in the input a connection is kept. */
+const storedPath = 'input.connection';
+
+export interface ParseConnectionOptions {
+  defaultPort: (engine: EngineKind) => number | null;
+  /** Where in the input it is. */
+  path?: string;
+}
 
 /** @throws AppError BAD_USER_INPUT */
 export function parseConnection(
   input: ConnectionInput,
-  { defaultPort }: { defaultPort: (engine: EngineKind) => number | null },
+  { defaultPort, path = storedPath }: ParseConnectionOptions,
 ): ConnectionSettings {
   const engine = input.engine ?? 'postgresql';
-  const parts = input.url == null ? input : partsWithUrl(input, input.url);
-  return checked({
+  const parts = input.url == null ? input : partsWithUrl(input, input.url, path);
+  const settings = {
     engine,
     host: parts.host ?? '',
     port: parts.port ?? defaultPort(engine) ?? 0,
@@ -69,12 +76,13 @@ export function parseConnection(
     ssl: parts.ssl ?? 'PREFER',
     sslRootCertificate: parts.sslRootCertificate ?? null,
     allowInsecureAuthentication: parts.allowInsecureAuthentication ?? false,
-  });
+  };
+  return checked(settings, path);
 }
 
 const partsOfAddress = ['host', 'port', 'database', 'user', 'password'] as const;
 
-function partsWithUrl(input: ConnectionInput, url: string): ConnectionInput {
+function partsWithUrl(input: ConnectionInput, url: string, at: string): ConnectionInput {
   const fault = (message: string) => badInput({ path: `${at}.url`, message });
   const twice = partsOfAddress.filter((part) => input[part] != null);
   if (twice.length > 0) throw fault(`not together with ${twice.join(', ')}`);
@@ -109,7 +117,7 @@ export function changeConnection(
   const cleared = Object.entries(change).filter(([name, value]) => value === null && name !== 'sslRootCertificate');
   if (cleared.length > 0) throw badInput(...nonEmpty(cleared.map(([name]) => fault(name, 'cannot be cleared'))));
   const given = Object.fromEntries(Object.entries(change).filter(([, value]) => value !== undefined));
-  const { password, ...next } = checked({ ...now, password: '', ...given });
+  const { password, ...next } = checked({ ...now, password: '', ...given }, storedPath);
   if (change.password != null) return { ...next, password };
 
   const moved: string[] = boundParts.filter((part) => next[part] !== now[part]);
@@ -121,14 +129,14 @@ export function changeConnection(
   return { ...next, password: null };
 }
 
-const fault = (name: string, message: string): FieldFault => ({ path: `${at}.${name}`, message });
+const fault = (name: string, message: string): FieldFault => ({ path: `${storedPath}.${name}`, message });
 const nonEmpty = (faults: readonly FieldFault[]) => faults as [FieldFault, ...FieldFault[]];
 
-function checked(settings: ConnectionSettings): ConnectionSettings {
+function checked(settings: ConnectionSettings, at: string): ConnectionSettings {
   const { host, port, database, user, password, sslRootCertificate } = settings;
   const faults: FieldFault[] = [];
   const check = (sound: boolean, name: string, message: string) => {
-    if (!sound) faults.push(fault(name, message));
+    if (!sound) faults.push({ path: `${at}.${name}`, message });
   };
   check(isHost(host), 'host', 'a host name or an address alone: no URL, no path, no port, no spaces');
   check(Number.isInteger(port) && port >= 1 && port <= 65_535, 'port', 'from 1 to 65535');

@@ -1,5 +1,6 @@
 /** SQL submitted as jobs, and their rows. */
 import { ColumnType } from '../catalog/types.graph.ts';
+import { ConnectionInputType } from '../databases/connection.graph.ts';
 import type { ResultColumn } from '../engines/engine.ts';
 import { builder } from '../graph/builder.ts';
 import { enumOf } from '../graph/enums.ts';
@@ -10,7 +11,7 @@ import { transactionModes } from '../jobs/states.ts';
 import { notFound } from '../lib/errors.ts';
 import { encodeId, uuidOf } from '../lib/ids.ts';
 import { connectionOf, pageOf } from '../lib/pages.ts';
-import { queryLimits, rowCursor } from './queries.ts';
+import { queryLimits, rowCursor, type QueryTarget as Target } from './queries.ts';
 import type { RowPage } from './results.ts';
 import type { ResultSet } from './store.ts';
 
@@ -124,8 +125,15 @@ builder.objectFields(JobType, (t) => ({
 
 const QueryTarget = builder.inputType('QueryTarget', {
   isOneOf: true,
-  description: 'Where the SQL runs: a stored database.',
-  fields: (t) => ({ databaseId: t.id() }),
+  description: 'Where the SQL runs.',
+  fields: (t) => ({
+    databaseId: t.id({ description: 'A stored database.' }),
+    connection: t.field({
+      type: ConnectionInputType,
+      description:
+        'Credentials for this job alone: sealed, never shown, and gone when it ends, so that it cannot be retried.',
+    }),
+  }),
 });
 
 const SubmitQueryInput = builder.inputType('SubmitQueryInput', {
@@ -171,17 +179,23 @@ const SubmitQueryPayload = builder.objectRef<{ job: Job; created: boolean }>('Su
   }),
 });
 
+/** Exactly one is given: the schema's @oneOf. @throws AppError NOT_FOUND for what is not the id of a database */
+function targetOf({ databaseId, connection }: typeof QueryTarget.$inferInput): Target {
+  if (connection) return { connection };
+  const uuid = uuidOf('Database', databaseId ?? '');
+  if (!uuid) throw notFound('Database');
+  return { databaseId: uuid };
+}
+
 builder.mutationField('submitQuery', (t) =>
   t.field({
     type: SubmitQueryPayload,
     description: 'Queues SQL as a job; follow it with `jobUpdated`.',
     authScopes: { signedIn: true },
     args: { input: t.arg({ type: SubmitQueryInput, required: true }) },
-    resolve: (_root, { input }, { viewer, services }) => {
-      const databaseId = uuidOf('Database', input.target.databaseId ?? '');
-      if (!databaseId) throw notFound('Database');
-      return services.queries.submit(viewer, {
-        databaseId,
+    resolve: (_root, { input }, { viewer, services }) =>
+      services.queries.submit(viewer, {
+        target: targetOf(input.target),
         sql: input.sql,
         parameters: input.parameters ?? null,
         name: input.name ?? null,
@@ -193,7 +207,6 @@ builder.mutationField('submitQuery', (t) =>
         maxAttempts: input.maxAttempts ?? 1,
         runAt: input.runAt ?? null,
         idempotencyKey: input.idempotencyKey ?? null,
-      });
-    },
+      }),
   }),
 );

@@ -4,10 +4,13 @@ import type { Settings } from '../accounts/settings.ts';
 import type { Viewer } from '../accounts/viewer.ts';
 import { resourceOf } from '../databases/access.ts';
 import type { Databases, VisibleDatabase } from '../databases/databases.ts';
-import { type Job, priorities } from '../jobs/job.ts';
+import type { ConnectionInput } from '../databases/input.ts';
+import type { TypedConnections } from '../databases/typed-connections.ts';
+import { type Job, type NewJob, priorities } from '../jobs/job.ts';
 import type { TransactionMode } from '../jobs/states.ts';
 import type { JobStore } from '../jobs/store.ts';
 import { badInput, type FieldFault } from '../lib/errors.ts';
+import { uuidv7 } from '../lib/ids.ts';
 import type { Page } from '../lib/pages.ts';
 import type { BlobStore } from '../storage/blob-store.ts';
 import { type RowPage, readRows } from './results.ts';
@@ -27,8 +30,11 @@ export const queryLimits = {
   pageRows: 1_000,
 } as const;
 
+/** A stored database, or credentials for this job alone. */
+export type QueryTarget = { readonly databaseId: string } | { readonly connection: ConnectionInput };
+
 export interface SubmitQuery {
-  databaseId: string;
+  target: QueryTarget;
   sql: string;
   parameters: readonly unknown[] | null;
   name: string | null;
@@ -44,11 +50,15 @@ export interface SubmitQuery {
   idempotencyKey: string | null;
 }
 
+/** Where a job runs, as it is kept, and whether it may only read there. */
+type Place = Pick<NewJob, 'id' | 'databaseId' | 'targetKey' | 'targetLabel' | 'sealedConnection' | 'readOnly'>;
+
 export interface QueriesDeps {
   jobs: JobStore;
   results: ResultStore;
   blobs: BlobStore;
   databases: Pick<Databases, 'requireDatabase' | 'labelOf'>;
+  connections: TypedConnections;
   settingsOf(viewer: Viewer): Promise<Pick<Settings, 'statementTimeoutMs' | 'maxRows' | 'queuePriority'>>;
 }
 
@@ -63,25 +73,37 @@ export interface Queries {
   rows(set: ResultSet, page: { first: number; after: string | null; offset: number | null }): Promise<RowPage | null>;
 }
 
-export function createQueries({ jobs, results, blobs, databases, settingsOf }: QueriesDeps): Queries {
+export function createQueries({ jobs, results, blobs, databases, connections, settingsOf }: QueriesDeps): Queries {
+  /** What a job keeps of where it runs; asks whether the viewer may run SQL there. */
+  async function placeOf(viewer: Viewer | null, target: QueryTarget): Promise<Place> {
+    if ('connection' in target) {
+      const settings = connections.parse(viewer, target.connection);
+      const id = uuidv7();
+      const sealedConnection = connections.seal(id, settings);
+      return { id, databaseId: null, ...connections.describe(settings), sealedConnection, readOnly: false };
+    }
+    const database = await databases.requireDatabase(viewer, 'database:query', target.databaseId);
+    const { id } = database;
+    const targetLabel = databases.labelOf(database);
+    return { databaseId: id, targetKey: id, targetLabel, readOnly: isReadOnly(viewer, database) };
+  }
+
   return {
     async submit(viewer, input) {
-      const database = await databases.requireDatabase(viewer, 'database:query', input.databaseId);
+      const place = await placeOf(viewer, input.target);
       const faults = faultsOf(input);
       if (faults.length > 0) throw badInput(...(faults as [FieldFault]));
-      // requireDatabase() lets nobody through who is not signed in.
+      // placeOf() lets nobody through who is not signed in.
       const { userId: ownerId } = viewer!;
       const settings = await settingsOf(viewer!);
       return jobs.insert({
         kind: 'query',
         ownerId,
-        databaseId: database.id,
-        targetKey: database.id,
-        targetLabel: databases.labelOf(database),
+        ...place,
         name: input.name,
         sql: input.sql,
         parameters: input.parameters,
-        readOnly: input.readOnly || isReadOnly(viewer, database),
+        readOnly: input.readOnly || place.readOnly,
         transaction: input.transaction,
         timeoutMs: input.timeoutMs ?? settings.statementTimeoutMs,
         maxRows: input.maxRows ?? settings.maxRows,

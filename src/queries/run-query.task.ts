@@ -1,6 +1,8 @@
 /** Runs the SQL of a job in its target: the right asked again, the session named, limits held from outside, rows stored. */
+import { requireCan } from '../accounts/policy.ts';
 import type { Viewer } from '../accounts/viewer.ts';
-import type { Databases, VisibleDatabase } from '../databases/databases.ts';
+import type { Databases } from '../databases/databases.ts';
+import type { TypedConnections } from '../databases/typed-connections.ts';
 import type { Engine, Session, SessionIdentity, Target } from '../engines/engine.ts';
 import { RunError } from '../engines/engine.ts';
 import type { Job } from '../jobs/job.ts';
@@ -16,7 +18,6 @@ import { createResultWriter, LostHold, type ResultWriter, StorageFailed } from '
 import type { ResultStore } from './store.ts';
 
 interface RunTarget {
-  database: VisibleDatabase;
   engine: Engine;
   target: Target;
   readOnly: boolean;
@@ -27,16 +28,25 @@ export interface RunQueryDeps {
   resultStore: ResultStore;
   blobs: BlobStore;
   databases: Pick<Databases, 'requireDatabase' | 'targetOf' | 'endSession'>;
+  connections: Pick<TypedConnections, 'open'>;
   log: Log;
 }
 
 /** Asks whether the owner may still run this, and opens the credentials. @throws AppError NOT_FOUND, FORBIDDEN, CONNECTION_FAILED */
-async function resolveTarget({ jobStore, databases }: RunQueryDeps, job: Job, signal: AbortSignal): Promise<RunTarget> {
+async function resolveTarget(
+  { jobStore, databases, connections }: RunQueryDeps,
+  job: Job,
+  signal: AbortSignal,
+): Promise<RunTarget> {
   const role = await jobStore.roleOfOwner(job.ownerId);
   const viewer: Viewer | null = role && { userId: job.ownerId, role, sessionId: '', expiresAt: new Date(0) };
+  if (job.sealedConnection !== null) {
+    requireCan(viewer, 'server:use', { kind: 'server' });
+    return { ...connections.open(job.id, job.sealedConnection), readOnly: false };
+  }
   const database = await databases.requireDatabase(viewer, 'database:query', job.databaseId ?? '');
   const { engine, target } = await databases.targetOf(database, { userId: job.ownerId }, { signal });
-  return { database, engine, target, readOnly: isReadOnly(viewer, database) };
+  return { engine, target, readOnly: isReadOnly(viewer, database) };
 }
 
 /** Of one job, as the target sent them; more belongs into an export. */
@@ -53,7 +63,7 @@ export function createRunQueryTask(deps: RunQueryDeps): Task {
     kind: 'query',
     run: (context) => run(deps, context),
     async rescue(job) {
-      if (job.databaseId && job.backend) await endSession(deps, job.databaseId, job, job.backend);
+      if (job.backend) await endSession(deps, job, job.backend);
     },
   };
 }
@@ -65,7 +75,7 @@ async function run(deps: RunQueryDeps, { job, signal, patience, progress }: Task
   signal.addEventListener('abort', onStop);
   if (signal.aborted) onStop();
   try {
-    const { database, engine, target, readOnly } = await resolveTarget(deps, job, stopped.signal);
+    const { engine, target, readOnly } = await resolveTarget(deps, job, stopped.signal);
     await using session = await engine.open(target, { signal: stopped.signal, label: `quarry job:${job.id}` });
     if (!(await patience(() => deps.jobStore.setBackend(job, session.identity)))) throw new LostHold();
     const writer = createResultWriter({ store: deps.resultStore, blobs: deps.blobs, hold: job, patience });
@@ -84,7 +94,7 @@ async function run(deps: RunQueryDeps, { job, signal, patience, progress }: Task
     } catch (error) {
       await Promise.allSettled([writer.flush(), notices.flush('NOW')]);
       // Cut off rather than cancelled: what runs there must not go on behind a job that has ended.
-      if (session.closed.aborted) await endSession(deps, database.id, job, session.identity);
+      if (session.closed.aborted) await endSession(deps, job, session.identity);
       throw error;
     }
     return { status: 'succeeded' };
@@ -98,15 +108,18 @@ async function run(deps: RunQueryDeps, { job, signal, patience, progress }: Task
 
 /** Best effort: a target that is away ends its sessions itself. */
 async function endSession(
-  { databases, log }: RunQueryDeps,
-  databaseId: string,
+  { databases, connections, log }: RunQueryDeps,
   job: Job,
   identity: SessionIdentity,
 ): Promise<void> {
+  const options = { signal: AbortSignal.timeout(endTimeoutMs) };
   try {
-    await databases.endSession(databaseId, { userId: job.ownerId }, identity, {
-      signal: AbortSignal.timeout(endTimeoutMs),
-    });
+    if (job.sealedConnection !== null) {
+      const { engine, target } = connections.open(job.id, job.sealedConnection);
+      await engine.terminate(target, identity, options);
+    } else if (job.databaseId !== null) {
+      await databases.endSession(job.databaseId, { userId: job.ownerId }, identity, options);
+    }
   } catch (error) {
     log.warn({ jobId: job.id, error: String(error) }, 'job.session_not_ended');
   }

@@ -27,6 +27,8 @@ type Documents = {
     "\n  mutation TestConnection($input: TestConnectionInput!) {\n    testConnection(input: $input) {\n      report {\n        ok\n        serverVersion\n        problems {\n          code\n          message\n          hint\n        }\n      }\n    }\n  }\n": typeof types.TestConnectionDocument,
     "\n  mutation Submitted($input: SubmitQueryInput!) {\n    submitQuery(input: $input) {\n      created\n      job {\n        id\n        status\n        priority\n        maxAttempts\n        runAt\n        source {\n          id\n        }\n      }\n    }\n  }\n": typeof types.SubmittedDocument,
     "\n  mutation SetPriority($queuePriority: Int) {\n    updateSettings(input: { queuePriority: $queuePriority }) {\n      user {\n        settings {\n          queuePriority\n        }\n      }\n    }\n  }\n": typeof types.SetPriorityDocument,
+    "\n  mutation Typed($input: SubmitQueryInput!) {\n    submitQuery(input: $input) {\n      created\n      job {\n        id\n        status\n        targetLabel\n        readOnly\n        database {\n          id\n        }\n      }\n    }\n  }\n": typeof types.TypedDocument,
+    "\n  query TypedOutcome($id: ID!) {\n    job(id: $id) {\n      status\n      targetLabel\n      database {\n        id\n      }\n      error {\n        code\n        message\n        hint\n      }\n      result(index: 0) {\n        rows {\n          rows\n        }\n      }\n    }\n  }\n": typeof types.TypedOutcomeDocument,
     "\n  mutation Register($input: RegisterInput!) {\n    register(input: $input) {\n      auth {\n        accessToken\n        accessTokenExpiresAt\n        refreshToken\n        user {\n          id\n          email\n          role\n        }\n      }\n    }\n  }\n": typeof types.RegisterDocument,
     "\n  mutation Logout($input: LogoutInput) {\n    logout(input: $input) {\n      ok\n    }\n  }\n": typeof types.LogoutDocument,
     "\n  mutation Refresh($input: RefreshSessionInput!) {\n    refreshSession(input: $input) {\n      accessToken\n      refreshToken\n    }\n  }\n": typeof types.RefreshDocument,
@@ -52,6 +54,8 @@ const documents: Documents = {
     "\n  mutation TestConnection($input: TestConnectionInput!) {\n    testConnection(input: $input) {\n      report {\n        ok\n        serverVersion\n        problems {\n          code\n          message\n          hint\n        }\n      }\n    }\n  }\n": types.TestConnectionDocument,
     "\n  mutation Submitted($input: SubmitQueryInput!) {\n    submitQuery(input: $input) {\n      created\n      job {\n        id\n        status\n        priority\n        maxAttempts\n        runAt\n        source {\n          id\n        }\n      }\n    }\n  }\n": types.SubmittedDocument,
     "\n  mutation SetPriority($queuePriority: Int) {\n    updateSettings(input: { queuePriority: $queuePriority }) {\n      user {\n        settings {\n          queuePriority\n        }\n      }\n    }\n  }\n": types.SetPriorityDocument,
+    "\n  mutation Typed($input: SubmitQueryInput!) {\n    submitQuery(input: $input) {\n      created\n      job {\n        id\n        status\n        targetLabel\n        readOnly\n        database {\n          id\n        }\n      }\n    }\n  }\n": types.TypedDocument,
+    "\n  query TypedOutcome($id: ID!) {\n    job(id: $id) {\n      status\n      targetLabel\n      database {\n        id\n      }\n      error {\n        code\n        message\n        hint\n      }\n      result(index: 0) {\n        rows {\n          rows\n        }\n      }\n    }\n  }\n": types.TypedOutcomeDocument,
     "\n  mutation Register($input: RegisterInput!) {\n    register(input: $input) {\n      auth {\n        accessToken\n        accessTokenExpiresAt\n        refreshToken\n        user {\n          id\n          email\n          role\n        }\n      }\n    }\n  }\n": types.RegisterDocument,
     "\n  mutation Logout($input: LogoutInput) {\n    logout(input: $input) {\n      ok\n    }\n  }\n": types.LogoutDocument,
     "\n  mutation Refresh($input: RefreshSessionInput!) {\n    refreshSession(input: $input) {\n      accessToken\n      refreshToken\n    }\n  }\n": types.RefreshDocument,
@@ -130,6 +134,14 @@ export function graphql(source: "\n  mutation Submitted($input: SubmitQueryInput
  * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
  */
 export function graphql(source: "\n  mutation SetPriority($queuePriority: Int) {\n    updateSettings(input: { queuePriority: $queuePriority }) {\n      user {\n        settings {\n          queuePriority\n        }\n      }\n    }\n  }\n"): (typeof documents)["\n  mutation SetPriority($queuePriority: Int) {\n    updateSettings(input: { queuePriority: $queuePriority }) {\n      user {\n        settings {\n          queuePriority\n        }\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  mutation Typed($input: SubmitQueryInput!) {\n    submitQuery(input: $input) {\n      created\n      job {\n        id\n        status\n        targetLabel\n        readOnly\n        database {\n          id\n        }\n      }\n    }\n  }\n"): (typeof documents)["\n  mutation Typed($input: SubmitQueryInput!) {\n    submitQuery(input: $input) {\n      created\n      job {\n        id\n        status\n        targetLabel\n        readOnly\n        database {\n          id\n        }\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  query TypedOutcome($id: ID!) {\n    job(id: $id) {\n      status\n      targetLabel\n      database {\n        id\n      }\n      error {\n        code\n        message\n        hint\n      }\n      result(index: 0) {\n        rows {\n          rows\n        }\n      }\n    }\n  }\n"): (typeof documents)["\n  query TypedOutcome($id: ID!) {\n    job(id: $id) {\n      status\n      targetLabel\n      database {\n        id\n      }\n      error {\n        code\n        message\n        hint\n      }\n      result(index: 0) {\n        rows {\n          rows\n        }\n      }\n    }\n  }\n"];
 /**
  * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
  */

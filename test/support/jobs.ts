@@ -1,8 +1,10 @@
 /** A real queue with a real worker on the shared PostgreSQL, without the API in front of it. */
+import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { VisibleDatabase } from '../../src/databases/databases.ts';
+import { createTypedConnections } from '../../src/databases/typed-connections.ts';
 import { startNotify } from '../../src/db/notify.ts';
 import type { Target } from '../../src/engines/engine.ts';
 import { createEngines } from '../../src/engines/registry.ts';
@@ -14,7 +16,9 @@ import { startWorker, type WorkerTiming } from '../../src/jobs/worker.ts';
 import { createBus } from '../../src/lib/bus.ts';
 import { createEgress } from '../../src/lib/egress.ts';
 import { uuidv7 } from '../../src/lib/ids.ts';
+import { createKeyring } from '../../src/lib/keyring.ts';
 import type { Service } from '../../src/lib/lifecycle.ts';
+import { Secret } from '../../src/lib/secret.ts';
 import type { Topic } from '../../src/lib/topics.ts';
 import { readRows } from '../../src/queries/results.ts';
 import { createRunQueryTask } from '../../src/queries/run-query.task.ts';
@@ -39,6 +43,8 @@ export async function createTestQueue() {
      VALUES ($1, 'target', 'postgresql', 'here', 0, 'target', 'tester', 'DISABLE', '', false, now())`,
     [databaseId],
   );
+  const keyring = createKeyring([{ id: 'k1', key: new Secret(randomBytes(32)) }]);
+  const connections = createTypedConnections({ keyring, engines });
   const started: Service[] = [];
 
   /** Another process, as far as the queue can tell: its own bus, its own identity. */
@@ -52,6 +58,7 @@ export async function createTestQueue() {
       resultStore: results,
       blobs,
       log: silent,
+      connections,
       databases: {
         // Rights and credentials have tests of their own; here every job runs on the one target.
         requireDatabase: async (viewer) =>
@@ -93,6 +100,7 @@ export async function createTestQueue() {
     results,
     blobs,
     jobs,
+    connections,
     bus,
     folder,
     worker,

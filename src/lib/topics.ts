@@ -6,6 +6,8 @@ export type Topic =
   | 'job.changed'
   /** A job of this user changed. Key: the user's id. */
   | 'jobs.of_user'
+  /** There are more rows of this job to read. Key: the job's id. */
+  | 'job.rows'
   /** Somebody wants this job to end. Key: the job's id. */
   | 'job.cancel'
   /** A session ended or its user changed. Key: the session's id. */

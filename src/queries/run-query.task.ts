@@ -9,12 +9,14 @@ import type { Job } from '../jobs/job.ts';
 import type { JobError } from '../jobs/states.ts';
 import type { JobStore } from '../jobs/store.ts';
 import type { Outcome, StopReason, Task, TaskContext } from '../jobs/task.ts';
+import type { Bus } from '../lib/bus.ts';
 import { AppError } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
+import type { Topic } from '../lib/topics.ts';
 import type { BlobStore } from '../storage/blob-store.ts';
 import { createNoticeLog, type NoticeLog } from './notices.ts';
 import { isReadOnly } from './queries.ts';
-import { createResultWriter, LostHold, type ResultWriter, StorageFailed } from './results.ts';
+import { createResultWriter, LostHold, type ResultWriter, StorageFailed } from './result-writer.ts';
 import type { ResultStore } from './store.ts';
 
 interface RunTarget {
@@ -27,6 +29,7 @@ export interface RunQueryDeps {
   jobStore: JobStore;
   resultStore: ResultStore;
   blobs: BlobStore;
+  bus: Bus<Topic>;
   databases: Pick<Databases, 'requireDatabase' | 'targetOf' | 'endSession'>;
   connections: Pick<TypedConnections, 'open'>;
   log: Log;
@@ -78,7 +81,8 @@ async function run(deps: RunQueryDeps, { job, signal, patience, progress }: Task
     const { engine, target, readOnly } = await resolveTarget(deps, job, stopped.signal);
     await using session = await engine.open(target, { signal: stopped.signal, label: `quarry job:${job.id}` });
     if (!(await patience(() => deps.jobStore.setBackend(job, session.identity)))) throw new LostHold();
-    const writer = createResultWriter({ store: deps.resultStore, blobs: deps.blobs, hold: job, patience });
+    const { resultStore: store, blobs, bus } = deps;
+    const writer = createResultWriter({ store, blobs, bus, hold: job, patience });
     const notices = createNoticeLog({ store: deps.jobStore, hold: job, patience });
     try {
       await stream({

@@ -1,9 +1,15 @@
 /** Result sets and the index of their chunks. A worker's write names its fence and is refused when that has moved on. */
 import type pg from 'pg';
+import type { Executor } from '../db/metadata.ts';
 import type { ResultColumn } from '../engines/engine.ts';
+import type { Job } from '../jobs/job.ts';
+import type { JobError, JobStatus } from '../jobs/states.ts';
 import type { Hold } from '../jobs/store.ts';
 import { uuidv7 } from '../lib/ids.ts';
 import type { Page } from '../lib/pages.ts';
+
+/** Of a chunk; more bytes than a chunk bears make it end before. */
+export const maxChunkRows = 1_000;
 
 export interface ResultSet {
   readonly id: string;
@@ -19,6 +25,10 @@ export interface ResultSet {
   readonly storedRows: number;
   readonly truncated: boolean;
   readonly durationMs: number | null;
+  /** When its rows are thrown away; null until its job has ended. */
+  readonly expiresAt: Date | null;
+  /** Its rows have been thrown away. */
+  readonly dropped: boolean;
 }
 
 export interface Chunk {
@@ -40,6 +50,8 @@ interface Row {
   stored_rows: string;
   truncated: boolean;
   duration_ms: number | null;
+  results_expire_at: Date | null;
+  results_dropped: boolean;
 }
 
 const resultSetOf = (row: Row): ResultSet => ({
@@ -54,12 +66,46 @@ const resultSetOf = (row: Row): ResultSet => ({
   storedRows: Number(row.stored_rows),
   truncated: row.truncated,
   durationMs: row.duration_ms,
+  expiresAt: row.results_expire_at,
+  dropped: row.results_dropped,
 });
 
-const select = 'SELECT result_sets.*, jobs.database_id FROM result_sets JOIN jobs ON jobs.id = result_sets.job_id';
+const select = `SELECT result_sets.*, jobs.database_id, jobs.results_expire_at, jobs.results_dropped
+  FROM result_sets JOIN jobs ON jobs.id = result_sets.job_id`;
 
 /** True while the worker still holds the job. */
 const held = `EXISTS (SELECT FROM jobs WHERE jobs.id = $1 AND jobs.fence = $2 AND jobs.status = 'running')`;
+
+/** Of a result set, what changes while its job runs. */
+export interface SetProgress {
+  readonly id: string;
+  readonly index: number;
+  readonly storedRows: number;
+  readonly hasColumns: boolean;
+  /** Its statement has come to its end. */
+  readonly ended: boolean;
+}
+
+export interface ResultProgress extends Pick<Job, 'ownerId' | 'databaseId' | 'status' | 'error' | 'timeoutMs'> {
+  /** The rows have been thrown away. */
+  readonly dropped: boolean;
+  readonly sets: readonly SetProgress[];
+}
+
+interface ProgressRow {
+  owner_id: string;
+  database_id: string | null;
+  status: JobStatus;
+  error: JobError | null;
+  timeout_ms: number;
+  results_dropped: boolean;
+  /** Null, like all behind it, where there is no set. */
+  set_id: string | null;
+  index: number;
+  stored_rows: string;
+  has_columns: boolean;
+  ended: boolean;
+}
 
 export type ResultStore = ReturnType<typeof createResultStore>;
 
@@ -75,7 +121,7 @@ export function createResultStore(pool: pg.Pool) {
       return rows[0]?.id ?? null;
     },
 
-    /** The same chunk twice is one. */
+    /** The same chunk twice is one. A blob whose chunk is refused goes to the trash. */
     async append({ id, fence }: Hold, resultSetId: string, chunk: Chunk): Promise<boolean> {
       const { rowCount } = await pool.query(
         `WITH stored AS (
@@ -85,7 +131,14 @@ export function createResultStore(pool: pg.Pool) {
          ON CONFLICT (result_set_id, index) DO UPDATE SET blob = excluded.blob`,
         [id, fence, resultSetId, chunk.index, chunk.firstRow, chunk.rows, chunk.blob],
       );
-      return rowCount === 1;
+      if (rowCount === 1) return true;
+      // Unless it was written before, and only its answer was lost.
+      await pool.query(
+        `INSERT INTO blob_trash (prefix) SELECT $1 WHERE NOT EXISTS (SELECT FROM result_chunks WHERE result_set_id = $2 AND index = $3)
+         ON CONFLICT DO NOTHING`,
+        [chunk.blob, resultSetId, chunk.index],
+      );
+      return false;
     },
 
     async end(
@@ -135,10 +188,66 @@ export function createResultStore(pool: pg.Pool) {
       return Number(rows[0]?.count);
     },
 
+    /**
+     * What a reader of all rows of a job has to know, as it is at one instant: the job, and of its result sets the first
+     * two from `index` on. Null when the job is gone.
+     */
+    async progress(jobId: string, index: number): Promise<ResultProgress | null> {
+      const { rows } = await pool.query<ProgressRow>(
+        `SELECT jobs.owner_id, jobs.database_id, jobs.status, jobs.error, jobs.timeout_ms, jobs.results_dropped, sets.*
+         FROM jobs LEFT JOIN LATERAL (
+           SELECT id AS set_id, index, stored_rows, columns <> '[]' AS has_columns, command <> '' AS ended FROM result_sets
+           WHERE job_id = jobs.id AND index >= $2 ORDER BY index LIMIT 2) sets ON true
+         WHERE jobs.id = $1 ORDER BY sets.index`,
+        [jobId, index],
+      );
+      const [job] = rows;
+      return (
+        (job && {
+          ownerId: job.owner_id,
+          databaseId: job.database_id,
+          status: job.status,
+          error: job.error,
+          timeoutMs: job.timeout_ms,
+          dropped: job.results_dropped,
+          sets: rows.flatMap((set) =>
+            set.set_id === null
+              ? []
+              : [
+                  {
+                    id: set.set_id,
+                    index: set.index,
+                    storedRows: Number(set.stored_rows),
+                    hasColumns: set.has_columns,
+                    ended: set.ended,
+                  },
+                ],
+          ),
+        }) ??
+        null
+      );
+    },
+
+    /**
+     * Forgets what jobs that go back into the queue have returned and told, in the caller's transaction. The fences are
+     * those under which they go back: what any hold up to them stored goes to the trash.
+     */
+    async dropAttempts(client: Executor, holds: readonly Hold[]): Promise<void> {
+      const ids = holds.map(({ id }) => id);
+      await client.query('DELETE FROM result_sets WHERE job_id = ANY($1::uuid[])', [ids]);
+      await client.query('DELETE FROM job_notices WHERE job_id = ANY($1::uuid[])', [ids]);
+      await client.query(
+        `INSERT INTO blob_trash (prefix) SELECT 'results/' || held.id || '/' || fence
+         FROM unnest($1::uuid[], $2::int[]) AS held (id, last), generate_series(1, held.last) AS fence ON CONFLICT DO NOTHING`,
+        [ids, holds.map(({ fence }) => fence)],
+      );
+    },
+
     /** The chunks that hold rows `from` to `to`, the last excluded. */
     async chunks(resultSetId: string, from: number, to: number): Promise<Chunk[]> {
       const { rows } = await pool.query<{ index: number; first_row: string; rows: number; blob: string }>(
-        `SELECT index, first_row, rows, blob FROM result_chunks WHERE result_set_id = $1 AND first_row < $3 AND first_row + rows > $2 ORDER BY index`,
+        `SELECT index, first_row, rows, blob FROM result_chunks
+         WHERE result_set_id = $1 AND first_row > $2::bigint - ${maxChunkRows} AND first_row < $3 AND first_row + rows > $2 ORDER BY index`,
         [resultSetId, from, to],
       );
       return rows.map((row) => ({ index: row.index, firstRow: Number(row.first_row), rows: row.rows, blob: row.blob }));

@@ -57,6 +57,7 @@ export async function createTestQueue() {
       jobStore: store,
       resultStore: results,
       blobs,
+      bus,
       log: silent,
       connections,
       databases: {

@@ -4,6 +4,7 @@ import { createPasswordHasher } from './accounts/password-hasher.ts';
 import { createCatalogService } from './catalog/catalog.ts';
 import type { Config } from './config.ts';
 import { buildCore, type Core, type CoreDeps } from './core.ts';
+import { createActivity } from './databases/activity.ts';
 import { documentLimits } from './graph/limits.ts';
 import { graphiqlTabs } from './graph/tabs.ts';
 import { createJobs } from './jobs/jobs.ts';
@@ -82,6 +83,7 @@ function buildServices({ config, core, startedAt, running }: BuildServices): Ser
     accounts,
     projects: createProjects({ pool, prisma, access }),
     databases,
+    activity: createActivity({ databases, jobs: jobStore }),
     catalog: createCatalogService({ databases }),
     jobs: createJobs({ store: jobStore, bus }),
     queries: createQueries({

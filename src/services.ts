@@ -1,6 +1,7 @@
 /** The features as the graph and the routes see them; app.ts builds them. */
 import type { Accounts } from './accounts/accounts.ts';
 import type { CatalogService } from './catalog/catalog.ts';
+import type { Activity } from './databases/activity.ts';
 import type { Databases } from './databases/databases.ts';
 import type { Prisma } from './db/metadata.ts';
 import type { Engines } from './engines/registry.ts';
@@ -23,6 +24,7 @@ export interface Services {
   readonly engines: Engines;
   readonly accounts: Accounts;
   readonly databases: Databases;
+  readonly activity: Activity;
   readonly catalog: CatalogService;
   readonly access: Access;
   readonly projects: Projects;

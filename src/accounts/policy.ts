@@ -43,6 +43,8 @@ const table = {
   'database:see': [...members, 'guest'],
   'database:query': [...members, 'guest'],
   'database:write': ['owner', 'editor'],
+  /** What others run there; one's own jobs everybody sees. */
+  'database:activity': ['owner', 'editor'],
   'database:manage': ['owner'],
 
   'job:see': ['self', 'admin'],

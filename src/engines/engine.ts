@@ -156,6 +156,31 @@ export interface OpenOptions {
   label: string;
 }
 
+/** What one session does, as far as the target shows it to these credentials; the rest is null. */
+export interface ActiveSession {
+  sessionId: string;
+  /** As `SessionIdentity` has it. */
+  startedAt: string | null;
+  user: string | null;
+  applicationName: string | null;
+  state: string | null;
+  /** What it runs, or ran last; cut, and its secrets hidden. */
+  query: string | null;
+  waitEvent: string | null;
+  /** Ids of the sessions that it waits for; 0 is a prepared transaction. */
+  blockedBy: string[];
+  /** When `query` began; of a session that has run nothing, when it connected. */
+  since: Date | null;
+}
+
+export interface ActivityOptions {
+  signal: AbortSignal;
+  /** Sessions at the most, the busy ones first. */
+  limit: number;
+  /** Those alone; absent: all that are connected to the database. */
+  only?: readonly SessionIdentity[] | undefined;
+}
+
 export interface Engine {
   readonly kind: string;
   readonly displayName: string;
@@ -169,6 +194,8 @@ export interface Engine {
   split(script: string): Promise<Statement[]>;
   /** Ends a session by its identity, from a connection of its own; no-op when it is gone. */
   terminate(target: Target, identity: SessionIdentity, options: { signal: AbortSignal }): Promise<void>;
+  /** Who is connected to the database and what runs there now, but for the session that asks. @throws AppError CONNECTION_FAILED */
+  activity(target: Target, options: ActivityOptions): Promise<ActiveSession[]>;
   /** The catalogue of a target; each read is one statement a kind, for as many objects as asked. */
   catalog(target: Target): Catalog;
 }

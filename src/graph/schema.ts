@@ -14,6 +14,7 @@ import '../catalog/schemas.graph.ts';
 import '../catalog/tables.graph.ts';
 import '../catalog/values.graph.ts';
 import '../databases/databases.graph.ts';
+import '../databases/activity.graph.ts';
 import '../jobs/jobs.graph.ts';
 import '../queries/queries.graph.ts';
 import type { GraphQLSchema } from 'graphql';

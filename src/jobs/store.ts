@@ -398,6 +398,15 @@ export function createJobStore(pool: pg.Pool) {
       return Number(rows[0]?.count);
     },
 
+    /** Those that have a session there now, the oldest first. */
+    async runningOn(databaseId: string, limit: number): Promise<Job[]> {
+      const { rows } = await pool.query<Row>(
+        `SELECT * FROM jobs WHERE database_id = $1 AND status = 'running' AND backend_id IS NOT NULL ORDER BY id LIMIT $2`,
+        [databaseId, limit],
+      );
+      return rows.map(jobOf);
+    },
+
     /** From where on nothing is missed that happens from now on. */
     async horizon(): Promise<Position> {
       const { rows } = await pool.query<{ xid: string }>('SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS xid');

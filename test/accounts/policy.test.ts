@@ -21,7 +21,13 @@ const database = (changes: object): Resource => ({
 });
 const user = (userId: string, fellow = false): Resource => ({ kind: 'user', userId, fellow });
 
-const databaseActions = ['database:see', 'database:query', 'database:write', 'database:manage'] as const;
+const databaseActions = [
+  'database:see',
+  'database:query',
+  'database:write',
+  'database:activity',
+  'database:manage',
+] as const;
 const projectActions = ['project:see', 'project:leave', 'project:edit', 'project:manage'] as const;
 const userActions = ['user:see', 'user:see-private', 'user:edit'] as const;
 const jobActions = ['job:see', 'job:cancel'] as const;
@@ -45,7 +51,7 @@ const rows: [string, Viewer | null, Resource, readonly Action[], readonly Action
   ['an owner, a database', me, database({ ownerId: 'me' }), databaseActions, databaseActions],
   ['its owner and viewer', me, database({ ownerId: 'me', role: 'viewer' }), databaseActions, databaseActions],
   ['an owner of its project', me, database({ role: 'owner' }), databaseActions, databaseActions],
-  ['an editor of its project', me, database({ role: 'editor' }), databaseActions, databaseActions.slice(0, 3)],
+  ['an editor of its project', me, database({ role: 'editor' }), databaseActions, databaseActions.slice(0, 4)],
   ['a viewer of its project', me, database({ role: 'viewer' }), databaseActions, databaseActions.slice(0, 2)],
   ['a stranger, a database', me, database({}), databaseActions, []],
   ['an administrator, a database', admin, database({}), databaseActions, []],

@@ -541,7 +541,7 @@ describe('what is one’s own', () => {
       `{
         viewer { id email sessions { id userAgent } }
         projects(first: 100) { nodes { members { user { id email sessions { id } } } } }
-        databases(first: 100) { nodes { id name owner { id } serverDatabases roles { name } } }
+        databases(first: 100) { nodes { id name owner { id } serverDatabases roles { name } activity { query job { id } } } }
         jobs(first: 100) { nodes { sql owner { id } database { id } } }
       }`,
     );

@@ -1,5 +1,6 @@
 /** The PostgreSQL engine: puts its parts behind the contract. */
 import type { Engine } from '../engine.ts';
+import { readActivity } from './activity.ts';
 import { terminate } from './cancel.ts';
 import { createPostgresqlCatalog } from './catalog.ts';
 import type { ConnectDeps } from './connect.ts';
@@ -22,6 +23,7 @@ export function createPostgresql(deps: ConnectDeps): Engine {
       (await split({ parser }, script)).map(({ sql, offset, reads }) => ({ sql, offset, reads })),
     terminate: (target, identity, { signal }) =>
       terminate(deps, target, identity, { signal, label: 'quarry terminate' }),
+    activity: (target, options) => readActivity(deps, target, options),
     catalog: (target) => createPostgresqlCatalog(createReader(deps, target)),
   };
 }

@@ -35,6 +35,8 @@ interface Opened {
   metadata: ConnectionConfig;
   playground: PlaygroundConnections | null;
   masterKeys: readonly [MasterKey, ...MasterKey[]];
+  /** Of the clusters here; who brings a server of his own looks after its disk. */
+  diskLow: () => boolean;
 }
 
 /** The databases that Quarry itself stands on, up and migrated. */
@@ -57,6 +59,7 @@ async function open({ config, log, running }: { config: Config; log: Log; runnin
     metadata: app,
     playground: embedded?.playground ?? (await playgroundOfUrl({ playground: config.playground, masterKeys, log })),
     masterKeys,
+    diskLow: () => embedded?.diskLow ?? false,
   };
 }
 

@@ -8,6 +8,7 @@ import { createActivity } from './databases/activity.ts';
 import { documentLimits } from './graph/limits.ts';
 import { graphiqlTabs } from './graph/tabs.ts';
 import { createJobs } from './jobs/jobs.ts';
+import { createJobQuota } from './jobs/quota.ts';
 import type { Service } from './lib/lifecycle.ts';
 import { createMetrics } from './metrics.ts';
 import { createProjects } from './projects/projects.ts';
@@ -18,6 +19,8 @@ import { startWorkerProcess } from './worker-process.ts';
 
 export interface ComposeDeps extends Omit<CoreDeps, 'poolSize'> {
   startedAt: Date;
+  /** True while a disk that Quarry writes to is nearly full. */
+  diskLow: () => boolean;
   /** What is started is put here, in its order, before anything else can fail. */
   running: Service[];
 }
@@ -25,11 +28,11 @@ export interface ComposeDeps extends Omit<CoreDeps, 'poolSize'> {
 /** Connections of the API to the metadata. */
 const poolSize = 20;
 
-export async function compose({ startedAt, running, ...deps }: ComposeDeps): Promise<RunningServer> {
+export async function compose({ startedAt, diskLow, running, ...deps }: ComposeDeps): Promise<RunningServer> {
   const { config, log, metadata, playground, masterKeys } = deps;
   const core = await buildCore({ ...deps, poolSize });
   running.push(...core.running);
-  const services = buildServices({ config, core, startedAt, running });
+  const services = buildServices({ config, core, startedAt, diskLow, running });
   const server = await startServer({
     services,
     bus: core.bus,
@@ -55,10 +58,11 @@ interface BuildServices {
   config: Config;
   core: Core;
   startedAt: Date;
+  diskLow: () => boolean;
   running: Service[];
 }
 
-function buildServices({ config, core, startedAt, running }: BuildServices): Services {
+function buildServices({ config, core, startedAt, diskLow, running }: BuildServices): Services {
   const { pool, prisma, keyring, bus, databases, connections, jobStore, resultStore, blobs } = core;
   const settings = { registration: config.registration, maxParallelJobs: config.maxParallelJobs };
   const hasher = createPasswordHasher();
@@ -88,6 +92,8 @@ function buildServices({ config, core, startedAt, running }: BuildServices): Ser
     jobs: createJobs({ store: jobStore, bus }),
     queries: createQueries({
       jobs: jobStore,
+      quota: createJobQuota({ pool }),
+      diskLow,
       results: resultStore,
       blobs,
       databases,

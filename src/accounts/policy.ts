@@ -49,6 +49,8 @@ const table = {
 
   'job:see': ['self', 'admin'],
   'job:cancel': ['self', 'admin'],
+  // Nobody runs SQL as somebody else.
+  'job:retry': ['self'],
 } as const satisfies Record<string, readonly Relation[]>;
 
 export type Action = keyof typeof table;

@@ -79,3 +79,6 @@ function keyOf(parts: readonly string[]): string {
   const hex = bytes.toString('hex');
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
 }
+
+/** Whether a job had credentials of its own: rows have ids of version 7. */
+export const isTyped = (targetKey: string): boolean => targetKey.charAt(14) === '8';

@@ -187,6 +187,28 @@ function targetOf({ databaseId, connection }: typeof QueryTarget.$inferInput): T
   return { databaseId: uuid };
 }
 
+const RetryJobInput = builder.inputType('RetryJobInput', { fields: (t) => ({ id: t.id({ required: true }) }) });
+
+const RetryJobPayload = builder.objectRef<{ job: Job }>('RetryJobPayload').implement({
+  rights: 'parent',
+  fields: (t) => ({ job: t.expose('job', { type: JobType }) }),
+});
+
+builder.mutationField('retryJob', (t) =>
+  t.field({
+    type: RetryJobPayload,
+    description:
+      'A new job like one of the viewer’s that has ended, whose `source` that is; each call makes another one. CONFLICT where it has not ended, its database is gone, or it had credentials of its own.',
+    authScopes: { signedIn: true },
+    args: { input: t.arg({ type: RetryJobInput, required: true }) },
+    resolve: async (_root, { input }, { viewer, services }) => {
+      const id = uuidOf('Job', input.id);
+      if (!id) throw notFound('Job');
+      return { job: await services.queries.retry(viewer, id) };
+    },
+  }),
+);
+
 builder.mutationField('submitQuery', (t) =>
   t.field({
     type: SubmitQueryPayload,

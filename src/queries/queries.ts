@@ -1,15 +1,16 @@
 /** SQL as jobs: what may be submitted, by whom, and the rows that came of it. */
-import { can } from '../accounts/policy.ts';
+import { can, requireCan } from '../accounts/policy.ts';
 import type { Settings } from '../accounts/settings.ts';
 import type { Viewer } from '../accounts/viewer.ts';
 import { resourceOf } from '../databases/access.ts';
 import type { Databases, VisibleDatabase } from '../databases/databases.ts';
 import type { ConnectionInput } from '../databases/input.ts';
-import type { TypedConnections } from '../databases/typed-connections.ts';
+import { isTyped, type TypedConnections } from '../databases/typed-connections.ts';
 import { type Job, type NewJob, priorities } from '../jobs/job.ts';
-import type { TransactionMode } from '../jobs/states.ts';
+import type { JobQuota } from '../jobs/quota.ts';
+import { isFinal, type TransactionMode } from '../jobs/states.ts';
 import type { JobStore } from '../jobs/store.ts';
-import { badInput, type FieldFault } from '../lib/errors.ts';
+import { AppError, badInput, type FieldFault, notFound } from '../lib/errors.ts';
 import { uuidv7 } from '../lib/ids.ts';
 import type { Page } from '../lib/pages.ts';
 import type { BlobStore } from '../storage/blob-store.ts';
@@ -55,6 +56,9 @@ type Place = Pick<NewJob, 'id' | 'databaseId' | 'targetKey' | 'targetLabel' | 's
 
 export interface QueriesDeps {
   jobs: JobStore;
+  quota: JobQuota;
+  /** True while what a job writes may not find room. */
+  diskLow: () => boolean;
   results: ResultStore;
   blobs: BlobStore;
   databases: Pick<Databases, 'requireDatabase' | 'labelOf'>;
@@ -63,8 +67,14 @@ export interface QueriesDeps {
 }
 
 export interface Queries {
-  /** @throws AppError BAD_USER_INPUT, NOT_FOUND, FORBIDDEN */
+  /** @throws AppError BAD_USER_INPUT, NOT_FOUND, FORBIDDEN, LIMIT_EXCEEDED */
   submit(viewer: Viewer | null, input: SubmitQuery): Promise<{ job: Job; created: boolean }>;
+  /**
+   * A new job like one that has ended, and each call is another one. Whether the viewer may is asked anew; what the old
+   * one was not allowed to write, the new one is not either.
+   * @throws AppError NOT_FOUND, FORBIDDEN, LIMIT_EXCEEDED, CONFLICT while it runs and where its target is gone
+   */
+  retry(viewer: Viewer | null, id: string): Promise<Job>;
   /** Null when it is absent or its job is not the viewer's. */
   findResult(viewer: Viewer | null, id: string): Promise<ResultSet | null>;
   resultAt(job: Job, index: number): Promise<ResultSet | null>;
@@ -73,7 +83,16 @@ export interface Queries {
   rows(set: ResultSet, page: { first: number; after: string | null; offset: number | null }): Promise<RowPage | null>;
 }
 
-export function createQueries({ jobs, results, blobs, databases, connections, settingsOf }: QueriesDeps): Queries {
+export function createQueries({
+  jobs,
+  quota,
+  diskLow,
+  results,
+  blobs,
+  databases,
+  connections,
+  settingsOf,
+}: QueriesDeps): Queries {
   /** What a job keeps of where it runs; asks whether the viewer may run SQL there. */
   async function placeOf(viewer: Viewer | null, target: QueryTarget): Promise<Place> {
     if ('connection' in target) {
@@ -88,6 +107,19 @@ export function createQueries({ jobs, results, blobs, databases, connections, se
     return { databaseId: id, targetKey: id, targetLabel, readOnly: isReadOnly(viewer, database) };
   }
 
+  /** @throws AppError LIMIT_EXCEEDED, NOT_FOUND for what went while it was on its way */
+  async function insert(job: NewJob): Promise<{ job: Job; created: boolean }> {
+    if (diskLow())
+      throw new AppError('LIMIT_EXCEEDED', 'The disk of this server is almost full: no job until it has room');
+    await quota.take(job.ownerId);
+    try {
+      return await jobs.insert(job);
+    } catch (error) {
+      const gone = goneBy(error);
+      throw gone ? notFound(gone) : error;
+    }
+  }
+
   return {
     async submit(viewer, input) {
       const place = await placeOf(viewer, input.target);
@@ -96,10 +128,10 @@ export function createQueries({ jobs, results, blobs, databases, connections, se
       // placeOf() lets nobody through who is not signed in.
       const { userId: ownerId } = viewer!;
       const settings = await settingsOf(viewer!);
-      return jobs.insert({
+      return insert({
+        ...place,
         kind: 'query',
         ownerId,
-        ...place,
         name: input.name,
         sql: input.sql,
         parameters: input.parameters,
@@ -112,6 +144,33 @@ export function createQueries({ jobs, results, blobs, databases, connections, se
         runAt: input.runAt,
         idempotencyKey: input.idempotencyKey,
       });
+    },
+
+    async retry(viewer, id) {
+      requireCan(viewer, 'server:use', { kind: 'server' });
+      const source = await jobs.find(id);
+      if (!source) throw notFound('Job');
+      requireCan(viewer, 'job:retry', { kind: 'job', ownerId: source.ownerId });
+      const place = await placeOf(viewer, { databaseId: databaseToRetryOn(source) });
+      const { ownerId, name, sql, parameters, transaction, timeoutMs, maxRows, priority, maxAttempts } = source;
+      const { job } = await insert({
+        ...place,
+        kind: 'query',
+        ownerId,
+        name,
+        sql,
+        parameters,
+        // What it was not allowed to write then it does not write now.
+        readOnly: source.readOnly || place.readOnly,
+        transaction,
+        timeoutMs,
+        maxRows,
+        priority,
+        maxAttempts,
+        sourceId: source.id,
+        idempotencyKey: null,
+      });
+      return job;
     },
 
     async findResult(viewer, id) {
@@ -133,6 +192,25 @@ export function createQueries({ jobs, results, blobs, databases, connections, se
     },
   };
 }
+
+/** @throws AppError CONFLICT */
+function databaseToRetryOn({ status, targetKey, databaseId }: Job): string {
+  if (!isFinal(status)) throw new AppError('CONFLICT', 'The job has not ended yet');
+  if (isTyped(targetKey)) {
+    throw new AppError('CONFLICT', 'The credentials of this job went with its end: submit its SQL with them again');
+  }
+  if (databaseId === null) throw new AppError('CONFLICT', 'The database of this job is gone');
+  return databaseId;
+}
+
+/** What a job names, by the constraint that misses it. */
+const named: Readonly<Record<string, string>> = {
+  jobs_database_id_fkey: 'Database',
+  jobs_source_id_fkey: 'Job',
+};
+
+const goneBy = (error: unknown): string | undefined =>
+  error instanceof Error && 'constraint' in error ? named[String(error.constraint)] : undefined;
 
 /** The database's own rule, or that of the viewer's role in its project. */
 export const isReadOnly = (viewer: Viewer | null, database: VisibleDatabase): boolean =>

@@ -30,7 +30,7 @@ const databaseActions = [
 ] as const;
 const projectActions = ['project:see', 'project:leave', 'project:edit', 'project:manage'] as const;
 const userActions = ['user:see', 'user:see-private', 'user:edit'] as const;
-const jobActions = ['job:see', 'job:cancel'] as const;
+const jobActions = ['job:see', 'job:cancel', 'job:retry'] as const;
 const serverActions = ['server:use', 'server:administer'] as const;
 
 const rows: [string, Viewer | null, Resource, readonly Action[], readonly Action[]][] = [
@@ -42,7 +42,7 @@ const rows: [string, Viewer | null, Resource, readonly Action[], readonly Action
   ['an administrator, anybody', admin, user('other'), userActions, ['user:see', 'user:see-private']],
   ['an owner, a job', me, { kind: 'job', ownerId: 'me' }, jobActions, jobActions],
   ['a stranger, a job', me, { kind: 'job', ownerId: 'other' }, jobActions, []],
-  ['an administrator, a job', admin, { kind: 'job', ownerId: 'other' }, jobActions, jobActions],
+  ['an administrator, a job', admin, { kind: 'job', ownerId: 'other' }, jobActions, jobActions.slice(0, 2)],
   ['an owner, a project', me, { kind: 'project', role: 'owner' }, projectActions, projectActions],
   ['an editor, a project', me, { kind: 'project', role: 'editor' }, projectActions, projectActions.slice(0, 3)],
   ['a viewer, a project', me, { kind: 'project', role: 'viewer' }, projectActions, projectActions.slice(0, 2)],

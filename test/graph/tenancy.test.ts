@@ -369,6 +369,19 @@ const calls: Call[] = [
     answers: { ...lookedUp, stranger: 'NOT_FOUND' },
   },
   {
+    how: 'with credentials of its own',
+    field: 'Mutation.submitQuery',
+    variables: input(() => ({ target: { connection: connection() }, sql: 'SELECT 1' })),
+    selection: '{ job { id database { id } } }',
+    answers: signedIn,
+  },
+  {
+    field: 'Mutation.retryJob',
+    variables: input(({ Job: id }) => ({ id })),
+    selection: '{ job { id source { id } } }',
+    answers: personal,
+  },
+  {
     field: 'Mutation.cancelJob',
     variables: input(({ Job: id }) => ({ id })),
     selection: '{ job { id sql } }',

@@ -12,6 +12,7 @@ import { createJobQuota } from './jobs/quota.ts';
 import type { Service } from './lib/lifecycle.ts';
 import { createMetrics } from './metrics.ts';
 import { createProjects } from './projects/projects.ts';
+import { createJobRows } from './queries/job-rows.ts';
 import { createQueries } from './queries/queries.ts';
 import { type RunningServer, startServer } from './server.ts';
 import type { Services } from './services.ts';
@@ -90,6 +91,7 @@ function buildServices({ config, core, startedAt, diskLow, running }: BuildServi
     activity: createActivity({ databases, jobs: jobStore }),
     catalog: createCatalogService({ databases }),
     jobs: createJobs({ store: jobStore, bus }),
+    jobRows: createJobRows({ results: resultStore, blobs, bus }),
     queries: createQueries({
       jobs: jobStore,
       quota: createJobQuota({ pool }),

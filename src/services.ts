@@ -8,6 +8,7 @@ import type { Engines } from './engines/registry.ts';
 import type { Jobs } from './jobs/jobs.ts';
 import type { Access } from './projects/access.ts';
 import type { Projects } from './projects/projects.ts';
+import type { JobRows } from './queries/job-rows.ts';
 import type { Queries } from './queries/queries.ts';
 
 /** What the configuration decides and clients may know. */
@@ -30,4 +31,5 @@ export interface Services {
   readonly projects: Projects;
   readonly jobs: Jobs;
   readonly queries: Queries;
+  readonly jobRows: JobRows;
 }

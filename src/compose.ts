@@ -12,8 +12,11 @@ import { createJobQuota } from './jobs/quota.ts';
 import type { Service } from './lib/lifecycle.ts';
 import { createMetrics } from './metrics.ts';
 import { createProjects } from './projects/projects.ts';
-import { createJobRows } from './queries/job-rows.ts';
 import { createQueries } from './queries/queries.ts';
+import { createDueStore } from './queries/saved/due.ts';
+import { createSavedQueries } from './queries/saved/saved-queries.ts';
+import { startScheduler } from './queries/saved/scheduler.ts';
+import { createSavedQueryStore } from './queries/saved/store.ts';
 import { type RunningServer, startServer } from './server.ts';
 import type { Services } from './services.ts';
 import { startWorkerProcess } from './worker-process.ts';
@@ -51,6 +54,14 @@ export async function compose({ startedAt, diskLow, running, ...deps }: ComposeD
   const worker = startWorkerProcess({ log, metadata, playground, masterKeys });
   // Both drain at the same time, before what they stand on goes.
   running.push({ stop: async () => void (await Promise.all([server.stop(), worker.stop()])) });
+  const scheduler = startScheduler({
+    due: createDueStore(core.pool),
+    queries: services.queries,
+    roleOfOwner: core.jobStore.roleOfOwner,
+    bus: core.bus,
+    log,
+  });
+  running.push(scheduler);
   core.databases.start();
   return server;
 }
@@ -79,6 +90,16 @@ function buildServices({ config, core, startedAt, diskLow, running }: BuildServi
     settings,
   });
   running.push(hasher, accounts);
+  const queries = createQueries({
+    jobs: jobStore,
+    quota: createJobQuota({ pool }),
+    diskLow,
+    results: resultStore,
+    blobs,
+    databases,
+    connections,
+    settingsOf: async (viewer) => accounts.settingsOf(await accounts.self(viewer)),
+  });
   return {
     startedAt,
     settings,
@@ -91,16 +112,13 @@ function buildServices({ config, core, startedAt, diskLow, running }: BuildServi
     activity: createActivity({ databases, jobs: jobStore }),
     catalog: createCatalogService({ databases }),
     jobs: createJobs({ store: jobStore, bus }),
-    jobRows: createJobRows({ results: resultStore, blobs, bus }),
-    queries: createQueries({
-      jobs: jobStore,
-      quota: createJobQuota({ pool }),
-      diskLow,
-      results: resultStore,
-      blobs,
+    queries,
+    savedQueries: createSavedQueries({
+      pool,
+      store: createSavedQueryStore({ db: pool, prisma }),
+      access,
       databases,
-      connections,
-      settingsOf: async (viewer) => accounts.settingsOf(await accounts.self(viewer)),
+      queries,
     }),
   };
 }

@@ -22,6 +22,7 @@ import type { Service } from './lib/lifecycle.ts';
 import type { Log } from './lib/log.ts';
 import type { Topic } from './lib/topics.ts';
 import { type Access, createAccess } from './projects/access.ts';
+import { letGoOf } from './queries/saved/store.ts';
 import { createResultStore, type ResultStore } from './queries/store.ts';
 import type { BlobStore } from './storage/blob-store.ts';
 import { createDiskStore } from './storage/disk.ts';
@@ -66,7 +67,7 @@ export async function buildCore({ config, log, metadata, playground, masterKeys,
     denied: () => [metadata, ...(playground ? [playground.admin] : [])],
   });
   const engines = createEngines({ dial });
-  const jobStore = createJobStore(pool, { resultsRetentionMs: config.resultsRetentionMs });
+  const jobStore = createJobStore(pool);
   const projectAccess = createAccess({ pool });
   const databases = createDatabases({
     pool,
@@ -75,7 +76,10 @@ export async function buildCore({ config, log, metadata, playground, masterKeys,
     keyring,
     playground: playground && createPlayground({ ...playground, log }),
     projects: projectAccess,
-    onDisconnect: [(databaseId, client) => jobStore.cancelAllOf(client, databaseId)],
+    onDisconnect: [
+      (databaseId, client) => jobStore.cancelAllOf(client, databaseId),
+      (databaseId, client) => letGoOf(client, databaseId),
+    ],
     log,
   });
   running.push(databases);

@@ -8,8 +8,8 @@ import type { Engines } from './engines/registry.ts';
 import type { Jobs } from './jobs/jobs.ts';
 import type { Access } from './projects/access.ts';
 import type { Projects } from './projects/projects.ts';
-import type { JobRows } from './queries/job-rows.ts';
 import type { Queries } from './queries/queries.ts';
+import type { SavedQueries } from './queries/saved/saved-queries.ts';
 
 /** What the configuration decides and clients may know. */
 export interface ServerSettings {
@@ -31,5 +31,5 @@ export interface Services {
   readonly projects: Projects;
   readonly jobs: Jobs;
   readonly queries: Queries;
-  readonly jobRows: JobRows;
+  readonly savedQueries: SavedQueries;
 }

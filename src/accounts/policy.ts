@@ -23,6 +23,14 @@ export type Resource =
       readonly role: ProjectRole | null;
       /** The sample: every signed-in user is a guest. */
       readonly system: boolean;
+    }
+  | {
+      readonly kind: 'saved-query';
+      readonly ownerId: string | null;
+      /** In a project its members decide, whoever made it. */
+      readonly shared: boolean;
+      /** The viewer's role in its project. */
+      readonly role: ProjectRole | null;
     };
 
 const members: readonly Relation[] = ['owner', 'editor', 'viewer'];
@@ -46,6 +54,10 @@ const table = {
   /** What others run there; one's own jobs everybody sees. */
   'database:activity': ['owner', 'editor'],
   'database:manage': ['owner'],
+
+  'saved-query:see': ['self', ...members],
+  'saved-query:run': ['self', ...members],
+  'saved-query:edit': ['self', 'owner', 'editor'],
 
   'job:see': ['self', 'admin'],
   'job:cancel': ['self', 'admin'],
@@ -73,6 +85,9 @@ export function relationOf(viewer: Viewer | null, resource: Resource): Relation 
     case 'database':
       if (resource.ownerId === viewer.userId) return 'owner';
       return resource.role ?? (resource.system ? 'guest' : 'stranger');
+    case 'saved-query':
+      if (resource.shared) return resource.role ?? 'stranger';
+      return resource.ownerId === viewer.userId ? 'self' : 'stranger';
   }
 }
 
@@ -87,6 +102,7 @@ const sight: Record<Resource['kind'], Action> = {
   job: 'job:see',
   project: 'project:see',
   database: 'database:see',
+  'saved-query': 'saved-query:see',
 };
 
 /** @throws AppError UNAUTHENTICATED for an anonymous caller, NOT_FOUND where the viewer may not even see it, FORBIDDEN otherwise */
@@ -94,7 +110,7 @@ export function requireCan(viewer: Viewer | null, action: Action, resource: Reso
   if (!viewer) throw new AppError('UNAUTHENTICATED', 'Sign in first');
   if (can(viewer, action, resource)) return;
   if (!can(viewer, sight[resource.kind], resource))
-    throw notFound(resource.kind === 'server' ? 'It' : capitalized(resource.kind));
+    throw notFound(resource.kind === 'server' ? 'It' : capitalized(resource.kind.replace('-', ' ')));
   throw new AppError('FORBIDDEN', `Your role does not allow ${action.replace(':', ' ')}`.replace('-', ' '));
 }
 

@@ -19,7 +19,10 @@ export type AuditAction =
   | 'database.connected'
   | 'database.updated'
   | 'database.disconnected'
-  | 'database.created_hosted';
+  | 'database.created_hosted'
+  | 'saved_query.created'
+  | 'saved_query.updated'
+  | 'saved_query.deleted';
 
 export interface AuditEvent {
   /** With whose account it was done or tried; null where there is none. */

@@ -58,21 +58,13 @@ export interface Doorbell extends Disposable {
 }
 
 /** Many rings while nobody waits are one. */
-/** @param topic several: one bell for all of them */
-export function createDoorbell<Topic extends string>(
-  bus: Bus<Topic>,
-  topic: Topic | readonly Topic[],
-  key: string | null,
-): Doorbell {
+export function createDoorbell<Topic extends string>(bus: Bus<Topic>, topic: Topic, key: string | null): Doorbell {
   let rung = false;
   let wake: (() => void) | null = null;
-  const topics: readonly Topic[] = typeof topic === 'string' ? [topic] : topic;
-  const stops = topics.map((one) =>
-    bus.listen(one, key, () => {
-      rung = true;
-      wake?.();
-    }),
-  );
+  const stop = bus.listen(topic, key, () => {
+    rung = true;
+    wake?.();
+  });
   return {
     async wait(pollMs, signal) {
       if (!rung && !signal.aborted) {
@@ -89,8 +81,6 @@ export function createDoorbell<Topic extends string>(
       }
       rung = false;
     },
-    [Symbol.dispose]() {
-      for (const stop of stops) stop();
-    },
+    [Symbol.dispose]: stop,
   };
 }

@@ -15,7 +15,6 @@ export const errorCodes = [
   'GRAPHQL_PARSE_FAILED',
   'GRAPHQL_VALIDATION_FAILED',
   'NOT_CONFIGURED',
-  'POSITION_LOST',
   'INTERNAL_SERVER_ERROR',
 ] as const;
 

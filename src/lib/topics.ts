@@ -10,5 +10,7 @@ export type Topic =
   | 'job.rows'
   /** Somebody wants this job to end. Key: the job's id. */
   | 'job.cancel'
+  /** A schedule may be due at another time. Key: `*`. */
+  | 'schedules.changed'
   /** A session ended or its user changed. Key: the session's id. */
   | 'session.revoked';

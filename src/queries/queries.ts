@@ -49,6 +49,7 @@ export interface SubmitQuery {
   /** Not before; null, or one that has passed: now. */
   runAt: Date | null;
   idempotencyKey: string | null;
+  savedQueryId?: string;
 }
 
 /** Where a job runs, as it is kept, and whether it may only read there. */
@@ -143,6 +144,7 @@ export function createQueries({
         maxAttempts: input.maxAttempts,
         runAt: input.runAt,
         idempotencyKey: input.idempotencyKey,
+        savedQueryId: input.savedQueryId ?? null,
       });
     },
 
@@ -183,12 +185,11 @@ export function createQueries({
 
     results: async (job, page) => ({ sets: await results.list(job.id, page), count: () => results.count(job.id) }),
 
-    async rows(set, { first, after, offset }) {
+    rows(set, { first, after, offset }) {
       if (first < 0 || first > queryLimits.pageRows)
         throw badInput({ path: 'first', message: `from 0 to ${queryLimits.pageRows}` });
       if (after !== null && offset !== null) throw badInput({ path: 'offset', message: 'not together with after' });
       if (offset !== null && offset < 0) throw badInput({ path: 'offset', message: 'from 0' });
-      if (set.dropped) return null;
       return readRows({ store: results, blobs }, set, after === null ? (offset ?? 0) : behind(after), first);
     },
   };
@@ -235,15 +236,21 @@ function isStorable(value: unknown): boolean {
   return Object.entries(value).every(([key, inner]) => isStorable(key) && isStorable(inner));
 }
 
+export function faultsOfSql(sql: string): FieldFault[] {
+  const messages: string[] = [];
+  if (sql.trim() === '') messages.push('must not be empty');
+  if (Buffer.byteLength(sql) > queryLimits.sqlBytes) messages.push(`at most ${queryLimits.sqlBytes} bytes`);
+  if (!isStorable(sql)) messages.push('must not hold the character NUL or half a surrogate pair');
+  return messages.map((message) => ({ path: 'input.sql', message }));
+}
+
 function faultsOf(input: SubmitQuery): FieldFault[] {
   const { sql, parameters, name, timeoutMs, maxRows, priority, maxAttempts, runAt, idempotencyKey } = input;
   const faults: FieldFault[] = [];
   const check = (sound: boolean, field: string, message: string) => {
     if (!sound) faults.push({ path: `input.${field}`, message });
   };
-  check(sql.trim() !== '', 'sql', 'must not be empty');
-  check(Buffer.byteLength(sql) <= queryLimits.sqlBytes, 'sql', `at most ${queryLimits.sqlBytes} bytes`);
-  check(isStorable(sql), 'sql', 'must not hold the character NUL or half a surrogate pair');
+  faults.push(...faultsOfSql(sql));
   check((parameters?.length ?? 0) <= queryLimits.parameters, 'parameters', `at most ${queryLimits.parameters}`);
   const encoded = JSON.stringify(parameters ?? []);
   check(encoded.length <= queryLimits.parametersBytes, 'parameters', `at most ${queryLimits.parametersBytes} bytes`);

@@ -19,6 +19,13 @@ const database = (changes: object): Resource => ({
   system: false,
   ...changes,
 });
+const savedQuery = (changes: object): Resource => ({
+  kind: 'saved-query',
+  ownerId: 'other',
+  shared: true,
+  role: null,
+  ...changes,
+});
 const user = (userId: string, fellow = false): Resource => ({ kind: 'user', userId, fellow });
 
 const databaseActions = [
@@ -29,6 +36,7 @@ const databaseActions = [
   'database:manage',
 ] as const;
 const projectActions = ['project:see', 'project:leave', 'project:edit', 'project:manage'] as const;
+const savedQueryActions = ['saved-query:see', 'saved-query:run', 'saved-query:edit'] as const;
 const userActions = ['user:see', 'user:see-private', 'user:edit'] as const;
 const jobActions = ['job:see', 'job:cancel', 'job:retry'] as const;
 const serverActions = ['server:use', 'server:administer'] as const;
@@ -57,6 +65,14 @@ const rows: [string, Viewer | null, Resource, readonly Action[], readonly Action
   ['an administrator, a database', admin, database({}), databaseActions, []],
   ['anybody, the sample', me, database({ ownerId: null, system: true }), databaseActions, databaseActions.slice(0, 2)],
   ['nobody, the sample', null, database({ ownerId: null, system: true }), databaseActions, []],
+  ['an owner, a saved query', me, savedQuery({ ownerId: 'me', shared: false }), savedQueryActions, savedQueryActions],
+  ['a stranger, a saved query', me, savedQuery({ shared: false }), savedQueryActions, []],
+  ['an administrator, a saved query', admin, savedQuery({ shared: false }), savedQueryActions, []],
+  ['nobody, one whose owner is gone', null, savedQuery({ ownerId: null, shared: false }), savedQueryActions, []],
+  ['an owner of its project', me, savedQuery({ role: 'owner' }), savedQueryActions, savedQueryActions],
+  ['an editor of its project', me, savedQuery({ role: 'editor' }), savedQueryActions, savedQueryActions],
+  ['a viewer of its project', me, savedQuery({ role: 'viewer' }), savedQueryActions, savedQueryActions.slice(0, 2)],
+  ['its owner, sent away', me, savedQuery({ ownerId: 'me' }), savedQueryActions, []],
   ['nobody, the server', null, { kind: 'server' }, serverActions, []],
 ];
 

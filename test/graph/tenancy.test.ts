@@ -21,7 +21,7 @@ import { CancelDocument } from '../support/operations.ts';
 import { type Account, type Answer, type Quarry, startQuarry } from '../support/server.ts';
 import { openSocket } from '../support/socket.ts';
 
-const rowKinds = ['User', 'Session', 'Project', 'ProjectMember', 'Database', 'Job', 'ResultSet'] as const;
+const rowKinds = ['User', 'Session', 'Project', 'ProjectMember', 'Database', 'Job', 'ResultSet', 'SavedQuery'] as const;
 const catalogKinds = ['Schema', 'Table', 'Column', 'Index', 'ForeignKey', 'EnumType', 'Function'] as const;
 const kinds = [...rowKinds, ...catalogKinds] as const;
 type Kind = (typeof kinds)[number];
@@ -131,6 +131,10 @@ async function everythingOf(owner: Account): Promise<Things> {
     { job: Job, database: Database },
   );
   const { schema: inSchema, birds, eggs } = made.database;
+  const { createSavedQuery } = await make<{ createSavedQuery: { savedQuery: { id: string } } }>(
+    'mutation ($input: CreateSavedQueryInput!) { createSavedQuery(input: $input) { savedQuery { id } } }',
+    { input: { name: mark, sql: `SELECT '${mark}'`, databaseId: Database, projectId: project.id } },
+  );
   return {
     email: owner.email,
     User: owner.user.id,
@@ -140,6 +144,7 @@ async function everythingOf(owner: Account): Promise<Things> {
     Database,
     Job,
     ResultSet: made.job.result.id,
+    SavedQuery: createSavedQuery.savedQuery.id,
     Schema: inSchema.id,
     Table: birds.id,
     Column: eggs.column.id,
@@ -201,6 +206,7 @@ const connection = () => {
   return { host, port, user, password, database };
 };
 const input = (fields: (things: Things) => Record<string, unknown>) => (of: Things) => ({ input: fields(of) });
+const inProject = '{ totalCount nodes { id name sql owner { id } project { id } database { id } } }';
 const inDatabase = '{ totalCount nodes { id } }';
 
 const calls: Call[] = [
@@ -264,6 +270,21 @@ const calls: Call[] = [
     variables: ({ Database: databaseId }) => ({ databaseId }),
     selection: '{ totalCount nodes { id sql } }',
     answers: { ...signedIn, stranger: 'nothing' },
+  },
+  { field: 'Query.savedQueries', selection: inProject, answers: { ...lookedUp, stranger: 'own' } },
+  {
+    how: 'of a project',
+    field: 'Query.savedQueries',
+    variables: ({ Project: projectId }) => ({ projectId }),
+    selection: inProject,
+    answers: lookedUp,
+  },
+  {
+    how: 'by name',
+    field: 'Query.savedQueries',
+    variables: () => ({ search: mark.slice(0, -1) }),
+    selection: inProject,
+    answers: { ...lookedUp, stranger: 'own' },
   },
 
   {
@@ -387,17 +408,45 @@ const calls: Call[] = [
     selection: '{ job { id sql } }',
     answers: personal,
   },
+  {
+    how: 'in a project',
+    field: 'Mutation.createSavedQuery',
+    variables: input(({ Project: projectId }) => ({ projectId, name: 'another', sql: 'SELECT 1' })),
+    selection: '{ savedQuery { id project { id } } }',
+    answers: edited,
+  },
+  {
+    how: 'on a database',
+    field: 'Mutation.createSavedQuery',
+    variables: input(({ Database: databaseId }) => ({ databaseId, name: 'another', sql: 'SELECT 1' })),
+    selection: '{ savedQuery { id database { id } } }',
+    answers: { ...lookedUp, stranger: 'NOT_FOUND' },
+  },
+  {
+    field: 'Mutation.updateSavedQuery',
+    variables: input(({ SavedQuery: id, Database: databaseId, Project: projectId }) => ({ id, databaseId, projectId })),
+    selection: '{ savedQuery { id name database { id } project { id } } }',
+    answers: edited,
+  },
+  {
+    field: 'Mutation.runSavedQuery',
+    variables: input(({ SavedQuery: id, Database: databaseId }) => ({ id, databaseId })),
+    selection: '{ job { id database { id } savedQuery { id } } }',
+    answers: { ...lookedUp, stranger: 'NOT_FOUND' },
+  },
+  {
+    // An editor may; that it is gone then is nothing for what comes behind it.
+    how: 'by nobody who may',
+    field: 'Mutation.deleteSavedQuery',
+    variables: input(({ SavedQuery: id }) => ({ id })),
+    selection: '{ deletedSavedQueryId }',
+    answers: { ...edited, editor: 'silent' },
+  },
 
   {
     field: 'Subscription.jobUpdated',
     variables: ({ Job: id }) => ({ id }),
     selection: '{ id sql }',
-    answers: personal,
-  },
-  {
-    field: 'Subscription.jobRows',
-    variables: ({ Job: id }) => ({ id }),
-    selection: '{ resultSet columns { name } rows cursor }',
     answers: personal,
   },
   {
@@ -575,6 +624,7 @@ const audience: Record<Kind, readonly Caller[]> = {
   Session: ['owner', 'administrator'],
   Job: ['owner', 'administrator'],
   ResultSet: ['owner', 'administrator'],
+  SavedQuery: ['owner', ...members],
   Project: ['owner', ...members],
   ProjectMember: ['owner', ...members],
   Database: ['owner', ...members],

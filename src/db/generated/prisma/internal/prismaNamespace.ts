@@ -1924,6 +1924,9 @@ export const SavedQueryScalarFieldEnum = {
   schedule: 'schedule',
   scheduleEnabled: 'scheduleEnabled',
   nextRunAt: 'nextRunAt',
+  scheduleProblem: 'scheduleProblem',
+  scheduleHeldUntil: 'scheduleHeldUntil',
+  scheduledJobId: 'scheduledJobId',
   createdAt: 'createdAt',
   updatedAt: 'updatedAt'
 } as const

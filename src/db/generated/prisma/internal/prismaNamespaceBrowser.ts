@@ -280,6 +280,9 @@ export const SavedQueryScalarFieldEnum = {
   schedule: 'schedule',
   scheduleEnabled: 'scheduleEnabled',
   nextRunAt: 'nextRunAt',
+  scheduleProblem: 'scheduleProblem',
+  scheduleHeldUntil: 'scheduleHeldUntil',
+  scheduledJobId: 'scheduledJobId',
   createdAt: 'createdAt',
   updatedAt: 'updatedAt'
 } as const

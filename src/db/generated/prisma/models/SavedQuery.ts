@@ -34,6 +34,9 @@ export type SavedQueryMinAggregateOutputType = {
   schedule: string | null
   scheduleEnabled: boolean | null
   nextRunAt: Date | null
+  scheduleProblem: string | null
+  scheduleHeldUntil: Date | null
+  scheduledJobId: string | null
   createdAt: Date | null
   updatedAt: Date | null
 }
@@ -48,6 +51,9 @@ export type SavedQueryMaxAggregateOutputType = {
   schedule: string | null
   scheduleEnabled: boolean | null
   nextRunAt: Date | null
+  scheduleProblem: string | null
+  scheduleHeldUntil: Date | null
+  scheduledJobId: string | null
   createdAt: Date | null
   updatedAt: Date | null
 }
@@ -62,6 +68,9 @@ export type SavedQueryCountAggregateOutputType = {
   schedule: number
   scheduleEnabled: number
   nextRunAt: number
+  scheduleProblem: number
+  scheduleHeldUntil: number
+  scheduledJobId: number
   createdAt: number
   updatedAt: number
   _all: number
@@ -78,6 +87,9 @@ export type SavedQueryMinAggregateInputType = {
   schedule?: true
   scheduleEnabled?: true
   nextRunAt?: true
+  scheduleProblem?: true
+  scheduleHeldUntil?: true
+  scheduledJobId?: true
   createdAt?: true
   updatedAt?: true
 }
@@ -92,6 +104,9 @@ export type SavedQueryMaxAggregateInputType = {
   schedule?: true
   scheduleEnabled?: true
   nextRunAt?: true
+  scheduleProblem?: true
+  scheduleHeldUntil?: true
+  scheduledJobId?: true
   createdAt?: true
   updatedAt?: true
 }
@@ -106,6 +121,9 @@ export type SavedQueryCountAggregateInputType = {
   schedule?: true
   scheduleEnabled?: true
   nextRunAt?: true
+  scheduleProblem?: true
+  scheduleHeldUntil?: true
+  scheduledJobId?: true
   createdAt?: true
   updatedAt?: true
   _all?: true
@@ -193,6 +211,9 @@ export type SavedQueryGroupByOutputType = {
   schedule: string | null
   scheduleEnabled: boolean
   nextRunAt: Date | null
+  scheduleProblem: string | null
+  scheduleHeldUntil: Date | null
+  scheduledJobId: string | null
   createdAt: Date
   updatedAt: Date
   _count: SavedQueryCountAggregateOutputType | null
@@ -228,6 +249,9 @@ export type SavedQueryWhereInput = {
   schedule?: Prisma.StringNullableFilter<"SavedQuery"> | string | null
   scheduleEnabled?: Prisma.BoolFilter<"SavedQuery"> | boolean
   nextRunAt?: Prisma.DateTimeNullableFilter<"SavedQuery"> | Date | string | null
+  scheduleProblem?: Prisma.StringNullableFilter<"SavedQuery"> | string | null
+  scheduleHeldUntil?: Prisma.DateTimeNullableFilter<"SavedQuery"> | Date | string | null
+  scheduledJobId?: Prisma.UuidNullableFilter<"SavedQuery"> | string | null
   createdAt?: Prisma.DateTimeFilter<"SavedQuery"> | Date | string
   updatedAt?: Prisma.DateTimeFilter<"SavedQuery"> | Date | string
   owner?: Prisma.XOR<Prisma.UserNullableScalarRelationFilter, Prisma.UserWhereInput> | null
@@ -246,6 +270,9 @@ export type SavedQueryOrderByWithRelationInput = {
   schedule?: Prisma.SortOrderInput | Prisma.SortOrder
   scheduleEnabled?: Prisma.SortOrder
   nextRunAt?: Prisma.SortOrderInput | Prisma.SortOrder
+  scheduleProblem?: Prisma.SortOrderInput | Prisma.SortOrder
+  scheduleHeldUntil?: Prisma.SortOrderInput | Prisma.SortOrder
+  scheduledJobId?: Prisma.SortOrderInput | Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   updatedAt?: Prisma.SortOrder
   owner?: Prisma.UserOrderByWithRelationInput
@@ -267,6 +294,9 @@ export type SavedQueryWhereUniqueInput = Prisma.AtLeast<{
   schedule?: Prisma.StringNullableFilter<"SavedQuery"> | string | null
   scheduleEnabled?: Prisma.BoolFilter<"SavedQuery"> | boolean
   nextRunAt?: Prisma.DateTimeNullableFilter<"SavedQuery"> | Date | string | null
+  scheduleProblem?: Prisma.StringNullableFilter<"SavedQuery"> | string | null
+  scheduleHeldUntil?: Prisma.DateTimeNullableFilter<"SavedQuery"> | Date | string | null
+  scheduledJobId?: Prisma.UuidNullableFilter<"SavedQuery"> | string | null
   createdAt?: Prisma.DateTimeFilter<"SavedQuery"> | Date | string
   updatedAt?: Prisma.DateTimeFilter<"SavedQuery"> | Date | string
   owner?: Prisma.XOR<Prisma.UserNullableScalarRelationFilter, Prisma.UserWhereInput> | null
@@ -285,6 +315,9 @@ export type SavedQueryOrderByWithAggregationInput = {
   schedule?: Prisma.SortOrderInput | Prisma.SortOrder
   scheduleEnabled?: Prisma.SortOrder
   nextRunAt?: Prisma.SortOrderInput | Prisma.SortOrder
+  scheduleProblem?: Prisma.SortOrderInput | Prisma.SortOrder
+  scheduleHeldUntil?: Prisma.SortOrderInput | Prisma.SortOrder
+  scheduledJobId?: Prisma.SortOrderInput | Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   updatedAt?: Prisma.SortOrder
   _count?: Prisma.SavedQueryCountOrderByAggregateInput
@@ -305,6 +338,9 @@ export type SavedQueryScalarWhereWithAggregatesInput = {
   schedule?: Prisma.StringNullableWithAggregatesFilter<"SavedQuery"> | string | null
   scheduleEnabled?: Prisma.BoolWithAggregatesFilter<"SavedQuery"> | boolean
   nextRunAt?: Prisma.DateTimeNullableWithAggregatesFilter<"SavedQuery"> | Date | string | null
+  scheduleProblem?: Prisma.StringNullableWithAggregatesFilter<"SavedQuery"> | string | null
+  scheduleHeldUntil?: Prisma.DateTimeNullableWithAggregatesFilter<"SavedQuery"> | Date | string | null
+  scheduledJobId?: Prisma.UuidNullableWithAggregatesFilter<"SavedQuery"> | string | null
   createdAt?: Prisma.DateTimeWithAggregatesFilter<"SavedQuery"> | Date | string
   updatedAt?: Prisma.DateTimeWithAggregatesFilter<"SavedQuery"> | Date | string
 }
@@ -316,6 +352,9 @@ export type SavedQueryCreateInput = {
   schedule?: string | null
   scheduleEnabled?: boolean
   nextRunAt?: Date | string | null
+  scheduleProblem?: string | null
+  scheduleHeldUntil?: Date | string | null
+  scheduledJobId?: string | null
   createdAt?: Date | string
   updatedAt?: Date | string
   owner?: Prisma.UserCreateNestedOneWithoutSavedQueriesInput
@@ -334,6 +373,9 @@ export type SavedQueryUncheckedCreateInput = {
   schedule?: string | null
   scheduleEnabled?: boolean
   nextRunAt?: Date | string | null
+  scheduleProblem?: string | null
+  scheduleHeldUntil?: Date | string | null
+  scheduledJobId?: string | null
   createdAt?: Date | string
   updatedAt?: Date | string
   jobs?: Prisma.JobUncheckedCreateNestedManyWithoutSavedQueryInput
@@ -346,6 +388,9 @@ export type SavedQueryUpdateInput = {
   schedule?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   scheduleEnabled?: Prisma.BoolFieldUpdateOperationsInput | boolean
   nextRunAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  scheduleProblem?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  scheduleHeldUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  scheduledJobId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   owner?: Prisma.UserUpdateOneWithoutSavedQueriesNestedInput
@@ -364,6 +409,9 @@ export type SavedQueryUncheckedUpdateInput = {
   schedule?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   scheduleEnabled?: Prisma.BoolFieldUpdateOperationsInput | boolean
   nextRunAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  scheduleProblem?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  scheduleHeldUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  scheduledJobId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   jobs?: Prisma.JobUncheckedUpdateManyWithoutSavedQueryNestedInput
@@ -379,6 +427,9 @@ export type SavedQueryCreateManyInput = {
   schedule?: string | null
   scheduleEnabled?: boolean
   nextRunAt?: Date | string | null
+  scheduleProblem?: string | null
+  scheduleHeldUntil?: Date | string | null
+  scheduledJobId?: string | null
   createdAt?: Date | string
   updatedAt?: Date | string
 }
@@ -390,6 +441,9 @@ export type SavedQueryUpdateManyMutationInput = {
   schedule?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   scheduleEnabled?: Prisma.BoolFieldUpdateOperationsInput | boolean
   nextRunAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  scheduleProblem?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  scheduleHeldUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  scheduledJobId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
 }
@@ -404,6 +458,9 @@ export type SavedQueryUncheckedUpdateManyInput = {
   schedule?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   scheduleEnabled?: Prisma.BoolFieldUpdateOperationsInput | boolean
   nextRunAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  scheduleProblem?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  scheduleHeldUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  scheduledJobId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
 }
@@ -433,6 +490,9 @@ export type SavedQueryCountOrderByAggregateInput = {
   schedule?: Prisma.SortOrder
   scheduleEnabled?: Prisma.SortOrder
   nextRunAt?: Prisma.SortOrder
+  scheduleProblem?: Prisma.SortOrder
+  scheduleHeldUntil?: Prisma.SortOrder
+  scheduledJobId?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   updatedAt?: Prisma.SortOrder
 }
@@ -447,6 +507,9 @@ export type SavedQueryMaxOrderByAggregateInput = {
   schedule?: Prisma.SortOrder
   scheduleEnabled?: Prisma.SortOrder
   nextRunAt?: Prisma.SortOrder
+  scheduleProblem?: Prisma.SortOrder
+  scheduleHeldUntil?: Prisma.SortOrder
+  scheduledJobId?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   updatedAt?: Prisma.SortOrder
 }
@@ -461,6 +524,9 @@ export type SavedQueryMinOrderByAggregateInput = {
   schedule?: Prisma.SortOrder
   scheduleEnabled?: Prisma.SortOrder
   nextRunAt?: Prisma.SortOrder
+  scheduleProblem?: Prisma.SortOrder
+  scheduleHeldUntil?: Prisma.SortOrder
+  scheduledJobId?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   updatedAt?: Prisma.SortOrder
 }
@@ -614,6 +680,9 @@ export type SavedQueryCreateWithoutOwnerInput = {
   schedule?: string | null
   scheduleEnabled?: boolean
   nextRunAt?: Date | string | null
+  scheduleProblem?: string | null
+  scheduleHeldUntil?: Date | string | null
+  scheduledJobId?: string | null
   createdAt?: Date | string
   updatedAt?: Date | string
   database?: Prisma.DatabaseCreateNestedOneWithoutSavedQueriesInput
@@ -630,6 +699,9 @@ export type SavedQueryUncheckedCreateWithoutOwnerInput = {
   schedule?: string | null
   scheduleEnabled?: boolean
   nextRunAt?: Date | string | null
+  scheduleProblem?: string | null
+  scheduleHeldUntil?: Date | string | null
+  scheduledJobId?: string | null
   createdAt?: Date | string
   updatedAt?: Date | string
   jobs?: Prisma.JobUncheckedCreateNestedManyWithoutSavedQueryInput
@@ -674,6 +746,9 @@ export type SavedQueryScalarWhereInput = {
   schedule?: Prisma.StringNullableFilter<"SavedQuery"> | string | null
   scheduleEnabled?: Prisma.BoolFilter<"SavedQuery"> | boolean
   nextRunAt?: Prisma.DateTimeNullableFilter<"SavedQuery"> | Date | string | null
+  scheduleProblem?: Prisma.StringNullableFilter<"SavedQuery"> | string | null
+  scheduleHeldUntil?: Prisma.DateTimeNullableFilter<"SavedQuery"> | Date | string | null
+  scheduledJobId?: Prisma.UuidNullableFilter<"SavedQuery"> | string | null
   createdAt?: Prisma.DateTimeFilter<"SavedQuery"> | Date | string
   updatedAt?: Prisma.DateTimeFilter<"SavedQuery"> | Date | string
 }
@@ -685,6 +760,9 @@ export type SavedQueryCreateWithoutProjectInput = {
   schedule?: string | null
   scheduleEnabled?: boolean
   nextRunAt?: Date | string | null
+  scheduleProblem?: string | null
+  scheduleHeldUntil?: Date | string | null
+  scheduledJobId?: string | null
   createdAt?: Date | string
   updatedAt?: Date | string
   owner?: Prisma.UserCreateNestedOneWithoutSavedQueriesInput
@@ -701,6 +779,9 @@ export type SavedQueryUncheckedCreateWithoutProjectInput = {
   schedule?: string | null
   scheduleEnabled?: boolean
   nextRunAt?: Date | string | null
+  scheduleProblem?: string | null
+  scheduleHeldUntil?: Date | string | null
+  scheduledJobId?: string | null
   createdAt?: Date | string
   updatedAt?: Date | string
   jobs?: Prisma.JobUncheckedCreateNestedManyWithoutSavedQueryInput
@@ -739,6 +820,9 @@ export type SavedQueryCreateWithoutDatabaseInput = {
   schedule?: string | null
   scheduleEnabled?: boolean
   nextRunAt?: Date | string | null
+  scheduleProblem?: string | null
+  scheduleHeldUntil?: Date | string | null
+  scheduledJobId?: string | null
   createdAt?: Date | string
   updatedAt?: Date | string
   owner?: Prisma.UserCreateNestedOneWithoutSavedQueriesInput
@@ -755,6 +839,9 @@ export type SavedQueryUncheckedCreateWithoutDatabaseInput = {
   schedule?: string | null
   scheduleEnabled?: boolean
   nextRunAt?: Date | string | null
+  scheduleProblem?: string | null
+  scheduleHeldUntil?: Date | string | null
+  scheduledJobId?: string | null
   createdAt?: Date | string
   updatedAt?: Date | string
   jobs?: Prisma.JobUncheckedCreateNestedManyWithoutSavedQueryInput
@@ -793,6 +880,9 @@ export type SavedQueryCreateWithoutJobsInput = {
   schedule?: string | null
   scheduleEnabled?: boolean
   nextRunAt?: Date | string | null
+  scheduleProblem?: string | null
+  scheduleHeldUntil?: Date | string | null
+  scheduledJobId?: string | null
   createdAt?: Date | string
   updatedAt?: Date | string
   owner?: Prisma.UserCreateNestedOneWithoutSavedQueriesInput
@@ -810,6 +900,9 @@ export type SavedQueryUncheckedCreateWithoutJobsInput = {
   schedule?: string | null
   scheduleEnabled?: boolean
   nextRunAt?: Date | string | null
+  scheduleProblem?: string | null
+  scheduleHeldUntil?: Date | string | null
+  scheduledJobId?: string | null
   createdAt?: Date | string
   updatedAt?: Date | string
 }
@@ -837,6 +930,9 @@ export type SavedQueryUpdateWithoutJobsInput = {
   schedule?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   scheduleEnabled?: Prisma.BoolFieldUpdateOperationsInput | boolean
   nextRunAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  scheduleProblem?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  scheduleHeldUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  scheduledJobId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   owner?: Prisma.UserUpdateOneWithoutSavedQueriesNestedInput
@@ -854,6 +950,9 @@ export type SavedQueryUncheckedUpdateWithoutJobsInput = {
   schedule?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   scheduleEnabled?: Prisma.BoolFieldUpdateOperationsInput | boolean
   nextRunAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  scheduleProblem?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  scheduleHeldUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  scheduledJobId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
 }
@@ -867,6 +966,9 @@ export type SavedQueryCreateManyOwnerInput = {
   schedule?: string | null
   scheduleEnabled?: boolean
   nextRunAt?: Date | string | null
+  scheduleProblem?: string | null
+  scheduleHeldUntil?: Date | string | null
+  scheduledJobId?: string | null
   createdAt?: Date | string
   updatedAt?: Date | string
 }
@@ -878,6 +980,9 @@ export type SavedQueryUpdateWithoutOwnerInput = {
   schedule?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   scheduleEnabled?: Prisma.BoolFieldUpdateOperationsInput | boolean
   nextRunAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  scheduleProblem?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  scheduleHeldUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  scheduledJobId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   database?: Prisma.DatabaseUpdateOneWithoutSavedQueriesNestedInput
@@ -894,6 +999,9 @@ export type SavedQueryUncheckedUpdateWithoutOwnerInput = {
   schedule?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   scheduleEnabled?: Prisma.BoolFieldUpdateOperationsInput | boolean
   nextRunAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  scheduleProblem?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  scheduleHeldUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  scheduledJobId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   jobs?: Prisma.JobUncheckedUpdateManyWithoutSavedQueryNestedInput
@@ -908,6 +1016,9 @@ export type SavedQueryUncheckedUpdateManyWithoutOwnerInput = {
   schedule?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   scheduleEnabled?: Prisma.BoolFieldUpdateOperationsInput | boolean
   nextRunAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  scheduleProblem?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  scheduleHeldUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  scheduledJobId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
 }
@@ -921,6 +1032,9 @@ export type SavedQueryCreateManyProjectInput = {
   schedule?: string | null
   scheduleEnabled?: boolean
   nextRunAt?: Date | string | null
+  scheduleProblem?: string | null
+  scheduleHeldUntil?: Date | string | null
+  scheduledJobId?: string | null
   createdAt?: Date | string
   updatedAt?: Date | string
 }
@@ -932,6 +1046,9 @@ export type SavedQueryUpdateWithoutProjectInput = {
   schedule?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   scheduleEnabled?: Prisma.BoolFieldUpdateOperationsInput | boolean
   nextRunAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  scheduleProblem?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  scheduleHeldUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  scheduledJobId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   owner?: Prisma.UserUpdateOneWithoutSavedQueriesNestedInput
@@ -948,6 +1065,9 @@ export type SavedQueryUncheckedUpdateWithoutProjectInput = {
   schedule?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   scheduleEnabled?: Prisma.BoolFieldUpdateOperationsInput | boolean
   nextRunAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  scheduleProblem?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  scheduleHeldUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  scheduledJobId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   jobs?: Prisma.JobUncheckedUpdateManyWithoutSavedQueryNestedInput
@@ -962,6 +1082,9 @@ export type SavedQueryUncheckedUpdateManyWithoutProjectInput = {
   schedule?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   scheduleEnabled?: Prisma.BoolFieldUpdateOperationsInput | boolean
   nextRunAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  scheduleProblem?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  scheduleHeldUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  scheduledJobId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
 }
@@ -975,6 +1098,9 @@ export type SavedQueryCreateManyDatabaseInput = {
   schedule?: string | null
   scheduleEnabled?: boolean
   nextRunAt?: Date | string | null
+  scheduleProblem?: string | null
+  scheduleHeldUntil?: Date | string | null
+  scheduledJobId?: string | null
   createdAt?: Date | string
   updatedAt?: Date | string
 }
@@ -986,6 +1112,9 @@ export type SavedQueryUpdateWithoutDatabaseInput = {
   schedule?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   scheduleEnabled?: Prisma.BoolFieldUpdateOperationsInput | boolean
   nextRunAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  scheduleProblem?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  scheduleHeldUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  scheduledJobId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   owner?: Prisma.UserUpdateOneWithoutSavedQueriesNestedInput
@@ -1002,6 +1131,9 @@ export type SavedQueryUncheckedUpdateWithoutDatabaseInput = {
   schedule?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   scheduleEnabled?: Prisma.BoolFieldUpdateOperationsInput | boolean
   nextRunAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  scheduleProblem?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  scheduleHeldUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  scheduledJobId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   jobs?: Prisma.JobUncheckedUpdateManyWithoutSavedQueryNestedInput
@@ -1016,6 +1148,9 @@ export type SavedQueryUncheckedUpdateManyWithoutDatabaseInput = {
   schedule?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   scheduleEnabled?: Prisma.BoolFieldUpdateOperationsInput | boolean
   nextRunAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  scheduleProblem?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  scheduleHeldUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  scheduledJobId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
 }
@@ -1061,6 +1196,9 @@ export type SavedQuerySelect<ExtArgs extends runtime.Types.Extensions.InternalAr
   schedule?: boolean
   scheduleEnabled?: boolean
   nextRunAt?: boolean
+  scheduleProblem?: boolean
+  scheduleHeldUntil?: boolean
+  scheduledJobId?: boolean
   createdAt?: boolean
   updatedAt?: boolean
   owner?: boolean | Prisma.SavedQuery$ownerArgs<ExtArgs>
@@ -1080,6 +1218,9 @@ export type SavedQuerySelectCreateManyAndReturn<ExtArgs extends runtime.Types.Ex
   schedule?: boolean
   scheduleEnabled?: boolean
   nextRunAt?: boolean
+  scheduleProblem?: boolean
+  scheduleHeldUntil?: boolean
+  scheduledJobId?: boolean
   createdAt?: boolean
   updatedAt?: boolean
   owner?: boolean | Prisma.SavedQuery$ownerArgs<ExtArgs>
@@ -1097,6 +1238,9 @@ export type SavedQuerySelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Ex
   schedule?: boolean
   scheduleEnabled?: boolean
   nextRunAt?: boolean
+  scheduleProblem?: boolean
+  scheduleHeldUntil?: boolean
+  scheduledJobId?: boolean
   createdAt?: boolean
   updatedAt?: boolean
   owner?: boolean | Prisma.SavedQuery$ownerArgs<ExtArgs>
@@ -1114,11 +1258,14 @@ export type SavedQuerySelectScalar = {
   schedule?: boolean
   scheduleEnabled?: boolean
   nextRunAt?: boolean
+  scheduleProblem?: boolean
+  scheduleHeldUntil?: boolean
+  scheduledJobId?: boolean
   createdAt?: boolean
   updatedAt?: boolean
 }
 
-export type SavedQueryOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"id" | "name" | "sql" | "ownerId" | "databaseId" | "projectId" | "schedule" | "scheduleEnabled" | "nextRunAt" | "createdAt" | "updatedAt", ExtArgs["result"]["savedQuery"]>
+export type SavedQueryOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"id" | "name" | "sql" | "ownerId" | "databaseId" | "projectId" | "schedule" | "scheduleEnabled" | "nextRunAt" | "scheduleProblem" | "scheduleHeldUntil" | "scheduledJobId" | "createdAt" | "updatedAt", ExtArgs["result"]["savedQuery"]>
 export type SavedQueryInclude<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   owner?: boolean | Prisma.SavedQuery$ownerArgs<ExtArgs>
   database?: boolean | Prisma.SavedQuery$databaseArgs<ExtArgs>
@@ -1161,6 +1308,18 @@ export type $SavedQueryPayload<ExtArgs extends runtime.Types.Extensions.Internal
     schedule: string | null
     scheduleEnabled: boolean
     nextRunAt: Date | null
+    /**
+     * Why the schedule stopped by itself.
+     */
+    scheduleProblem: string | null
+    /**
+     * Not looked at before: a scheduler has it in hand, or could not run it.
+     */
+    scheduleHeldUntil: Date | null
+    /**
+     * The last job that the schedule made; the next waits for its end.
+     */
+    scheduledJobId: string | null
     createdAt: Date
     updatedAt: Date
   }, ExtArgs["result"]["savedQuery"]>
@@ -1599,6 +1758,9 @@ export interface SavedQueryFieldRefs {
   readonly schedule: Prisma.FieldRef<"SavedQuery", 'String'>
   readonly scheduleEnabled: Prisma.FieldRef<"SavedQuery", 'Boolean'>
   readonly nextRunAt: Prisma.FieldRef<"SavedQuery", 'DateTime'>
+  readonly scheduleProblem: Prisma.FieldRef<"SavedQuery", 'String'>
+  readonly scheduleHeldUntil: Prisma.FieldRef<"SavedQuery", 'DateTime'>
+  readonly scheduledJobId: Prisma.FieldRef<"SavedQuery", 'String'>
   readonly createdAt: Prisma.FieldRef<"SavedQuery", 'DateTime'>
   readonly updatedAt: Prisma.FieldRef<"SavedQuery", 'DateTime'>
 }

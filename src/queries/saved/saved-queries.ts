@@ -1,0 +1,303 @@
+/** SQL kept under a name: saved, shared in a project, changed, run. What runs by itself is the scheduler's. */
+import DataLoader from 'dataloader';
+import type pg from 'pg';
+import { can, type ProjectRole, requireCan } from '../../accounts/policy.ts';
+import type { Caller, Viewer } from '../../accounts/viewer.ts';
+import { type AuditAction, record } from '../../audit/audit.ts';
+import type { Databases } from '../../databases/databases.ts';
+import { parseSearch } from '../../databases/input.ts';
+import { transaction } from '../../db/metadata.ts';
+import { ringInTransaction } from '../../db/notify.ts';
+import type { Job } from '../../jobs/job.ts';
+import { AppError, badInput, notFound } from '../../lib/errors.ts';
+import { encodeId, isUuid, uuidv7 } from '../../lib/ids.ts';
+import { type Connection, connectionOf, type PageArguments, pageOf } from '../../lib/pages.ts';
+import type { Access } from '../../projects/access.ts';
+import type { Queries } from '../queries.ts';
+import { given, parseName, parseSql, savedQueryLimits } from './input.ts';
+import { isScheduled, resourceOf, type SavedQuery, type VisibleSavedQuery } from './saved-query.ts';
+import { nextRun, parseSchedule } from './schedule.ts';
+import type { PrismaQuery, ProjectRow, SavedQueryStore } from './store.ts';
+import { submissionOf } from './submission.ts';
+
+export interface SavedQueriesDeps {
+  pool: pg.Pool;
+  store: SavedQueryStore;
+  access: Pick<Access, 'roleOf'>;
+  databases: Pick<Databases, 'requireDatabase' | 'load'>;
+  queries: Pick<Queries, 'submit'>;
+}
+
+export interface CreateSavedQuery {
+  name: string;
+  sql: string;
+  databaseId: string | null;
+  projectId: string | null;
+  schedule: string | null;
+}
+
+/** What is absent stays, and null clears. */
+export interface UpdateSavedQuery {
+  id: string;
+  name?: string | null | undefined;
+  sql?: string | null | undefined;
+  databaseId?: string | null | undefined;
+  projectId?: string | null | undefined;
+  schedule?: string | null | undefined;
+  scheduleEnabled?: boolean | null | undefined;
+}
+
+export interface RunSavedQuery {
+  id: string;
+  /** Null: the one that the saved query names. */
+  databaseId: string | null;
+  parameters: readonly unknown[] | null;
+  idempotencyKey: string | null;
+}
+
+export interface SavedQueryList extends PageArguments {
+  search?: string | null | undefined;
+  projectId?: string | null | undefined;
+}
+
+/** All ids are UUIDs. What the viewer does not see is NOT_FOUND, what his role in the project does not allow FORBIDDEN. */
+export interface SavedQueries {
+  /** His own and those of his projects, newest first. @throws AppError BAD_USER_INPUT */
+  list(viewer: Viewer | null, list: SavedQueryList): Promise<Connection<VisibleSavedQuery>>;
+  /** Null when it is absent or not the viewer's to see; what one `request` asks for in one tick is read together. */
+  load(request: object, viewer: Viewer | null, id: string): Promise<VisibleSavedQuery | null>;
+  /** @throws AppError BAD_USER_INPUT, NOT_FOUND for the database, LIMIT_EXCEEDED */
+  create(viewer: Viewer | null, input: CreateSavedQuery, caller: Caller): Promise<VisibleSavedQuery>;
+  /**
+   * Whoever changes what it runs, where, when or for whom becomes its owner: a schedule never runs one person's SQL with
+   * the rights of another. Its name is everybody's to change who may edit it, and so is a pause.
+   * @throws AppError BAD_USER_INPUT, FORBIDDEN where the new owner may not query the database, LIMIT_EXCEEDED,
+   * CONFLICT when it changed meanwhile
+   */
+  update(viewer: Viewer | null, input: UpdateSavedQuery, caller: Caller): Promise<VisibleSavedQuery>;
+  /** Its jobs stay. */
+  delete(viewer: Viewer | null, id: string, caller: Caller): Promise<void>;
+  /** A job of the viewer, with his rights. @throws AppError BAD_USER_INPUT, FORBIDDEN */
+  run(viewer: Viewer | null, input: RunSavedQuery): Promise<Job>;
+  projectOf(saved: VisibleSavedQuery, query: PrismaQuery): Promise<ProjectRow | null>;
+}
+
+const maxBatch = 500;
+
+export function createSavedQueries({ pool, store, access, databases, queries }: SavedQueriesDeps): SavedQueries {
+  const loaders = new WeakMap<object, { userId: string; loader: DataLoader<string, VisibleSavedQuery | null> }>();
+
+  function loaderOf(request: object, viewer: Viewer): DataLoader<string, VisibleSavedQuery | null> {
+    const known = loaders.get(request);
+    if (known?.userId === viewer.userId) return known.loader;
+    const loader = new DataLoader<string, VisibleSavedQuery | null>(
+      async (ids) => {
+        const found = new Map((await store.find(viewer.userId, ids)).map((saved) => [saved.id, saved]));
+        return ids.map((id) => {
+          const saved = found.get(id);
+          return saved && can(viewer, 'saved-query:see', resourceOf(saved)) ? saved : null;
+        });
+      },
+      { maxBatchSize: maxBatch, cache: false },
+    );
+    loaders.set(request, { userId: viewer.userId, loader });
+    return loader;
+  }
+
+  async function requireSaved(
+    viewer: Viewer,
+    action: 'saved-query:run' | 'saved-query:edit',
+    id: string,
+  ): Promise<VisibleSavedQuery> {
+    const [saved] = isUuid(id) ? await store.find(viewer.userId, [id]) : [];
+    if (!saved) throw notFound('Saved query');
+    requireCan(viewer, action, resourceOf(saved));
+    return saved;
+  }
+
+  /** What the viewer is in the project that he wants to put a saved query into. */
+  async function requireProject(viewer: Viewer, projectId: string | null): Promise<ProjectRole | null> {
+    if (projectId === null) return null;
+    const role = isUuid(projectId) ? await access.roleOf(viewer.userId, projectId) : null;
+    requireCan(viewer, 'project:edit', { kind: 'project', role });
+    return role;
+  }
+
+  async function requireRoom(client: pg.PoolClient, ownerId: string): Promise<void> {
+    const actual = await store.countOwned(client, ownerId);
+    const limit = savedQueryLimits.owned;
+    if (actual < limit) return;
+    throw new AppError('LIMIT_EXCEEDED', `At most ${limit} saved queries of one user`, { details: { limit, actual } });
+  }
+
+  /** Names the fields only: SQL belongs into the saved query and its jobs. */
+  const audited = (
+    client: pg.PoolClient,
+    viewer: Viewer,
+    action: Extract<AuditAction, `saved_query.${string}`>,
+    { id, name, projectId, databaseId, schedule }: Decided,
+    caller: Caller,
+    details: Record<string, unknown> = {},
+  ) =>
+    record(client, {
+      actorId: viewer.userId,
+      action,
+      subject: encodeId('SavedQuery', id),
+      outcome: 'success',
+      caller,
+      details: { name, projectId, databaseId, schedule, ...details },
+    });
+
+  async function reread(viewer: Viewer, id: string, role: ProjectRole | null): Promise<VisibleSavedQuery> {
+    const [saved] = await store.find(viewer.userId, [id]);
+    if (!saved) throw notFound('Saved query'); // Somebody was faster to delete it.
+    return { ...saved, role: saved.role ?? role };
+  }
+
+  return {
+    async list(viewer, { search, projectId, ...args }) {
+      requireCan(viewer, 'server:use', { kind: 'server' });
+      const page = pageOf(args, { isKey: isUuid });
+      const filter = { search: parseSearch(search), projectId: projectId ?? undefined };
+      const rows = await store.list(viewer.userId, filter, page);
+      return connectionOf(
+        page,
+        rows,
+        ({ id }) => id,
+        () => store.count(viewer.userId, filter),
+      );
+    },
+
+    async load(request, viewer, id) {
+      return viewer && isUuid(id) ? await loaderOf(request, viewer).load(id) : null;
+    },
+
+    async create(viewer, input, caller) {
+      requireCan(viewer, 'server:use', { kind: 'server' });
+      const wanted = {
+        id: uuidv7(),
+        name: parseName(input.name),
+        sql: parseSql(input.sql),
+        ownerId: viewer.userId,
+        databaseId: input.databaseId,
+        projectId: input.projectId,
+        schedule: input.schedule === null ? null : parseSchedule(input.schedule),
+        scheduleEnabled: true,
+        scheduleProblem: null,
+      };
+      const role = await requireProject(viewer, wanted.projectId);
+      if (wanted.databaseId !== null) await databases.requireDatabase(viewer, 'database:query', wanted.databaseId);
+      else if (wanted.schedule !== null) throw needsDatabase();
+      await transaction(pool, async (client) => {
+        await requireRoom(client, viewer.userId);
+        const nextRunAt = wanted.schedule === null ? null : nextRun(wanted.schedule, await store.now(client));
+        await store.insert(client, { ...wanted, nextRunAt });
+        await audited(client, viewer, 'saved_query.created', wanted, caller);
+        if (nextRunAt) await ringInTransaction(client, [['schedules.changed', '*']]);
+      });
+      return await reread(viewer, wanted.id, role);
+    },
+
+    async update(viewer, input, caller) {
+      requireCan(viewer, 'server:use', { kind: 'server' });
+      const now = await requireSaved(viewer, 'saved-query:edit', input.id);
+      const wanted = changed(now, input);
+      const moved = wanted.projectId !== now.projectId;
+      const role = moved ? await requireProject(viewer, wanted.projectId) : now.role;
+      const takes = decides(now, wanted);
+      const next = { ...wanted, ownerId: takes ? viewer.userId : now.ownerId };
+      if (takes) await requireTarget(viewer, now, next);
+      await transaction(pool, async (client) => {
+        if (next.ownerId === viewer.userId && now.ownerId !== viewer.userId) await requireRoom(client, viewer.userId);
+        const nextRunAt = await nextRunOf(client, now, next);
+        if (!(await store.replace(client, { ...next, nextRunAt }, now))) {
+          throw new AppError('CONFLICT', 'Somebody else changed the saved query meanwhile');
+        }
+        const fields = Object.keys(input).filter((field) => field !== 'id');
+        await audited(client, viewer, 'saved_query.updated', next, caller, { fields });
+        if (nextRunAt) await ringInTransaction(client, [['schedules.changed', '*']]);
+      });
+      return await reread(viewer, next.id, role);
+    },
+
+    async delete(viewer, id, caller) {
+      requireCan(viewer, 'server:use', { kind: 'server' });
+      const saved = await requireSaved(viewer, 'saved-query:edit', id);
+      await transaction(pool, async (client) => {
+        if (!(await store.remove(client, id))) throw notFound('Saved query');
+        await audited(client, viewer, 'saved_query.deleted', saved, caller);
+      });
+    },
+
+    async run(viewer, { id, databaseId, parameters, idempotencyKey }) {
+      requireCan(viewer, 'server:use', { kind: 'server' });
+      const saved = await requireSaved(viewer, 'saved-query:run', id);
+      const named = saved.databaseId && (await databases.load(saved, viewer, saved.databaseId));
+      const target = databaseId ?? (named ? named.id : null);
+      if (target === null) {
+        throw badInput({
+          path: 'input.databaseId',
+          message: 'the saved query names no database that is yours to see: say which',
+        });
+      }
+      const submission = submissionOf(saved, { databaseId: target, parameters, idempotencyKey });
+      return (await queries.submit(viewer, submission)).job;
+    },
+
+    projectOf: async ({ projectId }, query) => (projectId === null ? null : await store.project(query, projectId)),
+  };
+
+  /** Where it runs by itself its owner may query there; elsewhere the database need only be seen by who names it. */
+  async function requireTarget(viewer: Viewer, now: SavedQuery, next: Decided): Promise<void> {
+    if (next.databaseId === null) {
+      if (isScheduled(next)) throw needsDatabase();
+      return;
+    }
+    if (next.databaseId !== now.databaseId) {
+      await databases.requireDatabase(viewer, 'database:query', next.databaseId);
+      return;
+    }
+    if (!isScheduled(next)) return;
+    await databases.requireDatabase(viewer, 'database:query', next.databaseId).catch((error) => {
+      if (!(error instanceof AppError) || error.code !== 'NOT_FOUND') throw error;
+      throw new AppError(
+        'FORBIDDEN',
+        'The schedule would run with your rights, and its database is not yours to query: pause it, or name another',
+      );
+    });
+  }
+
+  /** The time stays where nothing has to do with it: a run that is due is not lost to another name. */
+  async function nextRunOf(client: pg.PoolClient, now: SavedQuery, next: Decided): Promise<Date | null> {
+    if (!isScheduled(next) || next.schedule === null || next.ownerId === null || next.databaseId === null) return null;
+    const same = isScheduled(now) && next.schedule === now.schedule && now.nextRunAt;
+    return same || nextRun(next.schedule, await store.now(client));
+  }
+}
+
+type Decided = Omit<SavedQuery, 'createdAt' | 'updatedAt' | 'nextRunAt'>;
+
+const needsDatabase = () => badInput({ path: 'input.databaseId', message: 'a schedule needs a database' });
+
+/** @throws AppError BAD_USER_INPUT */
+function changed(now: VisibleSavedQuery, input: UpdateSavedQuery): Decided {
+  const { name, sql, databaseId, projectId, schedule, scheduleEnabled } = input;
+  const next = {
+    id: now.id,
+    ownerId: now.ownerId,
+    name: typeof name === 'string' ? parseName(name) : given(name, 'name', now.name),
+    sql: typeof sql === 'string' ? parseSql(sql) : given(sql, 'sql', now.sql),
+    databaseId: databaseId === undefined ? now.databaseId : databaseId,
+    projectId: projectId === undefined ? now.projectId : projectId,
+    schedule: typeof schedule === 'string' ? parseSchedule(schedule) : schedule === undefined ? now.schedule : null,
+    scheduleEnabled: given(scheduleEnabled, 'scheduleEnabled', now.scheduleEnabled),
+  };
+  // Paused or resumed by a person, or without a schedule: it did not stop by itself any more.
+  const answered = typeof scheduleEnabled === 'boolean' || next.schedule === null;
+  return { ...next, scheduleProblem: answered ? null : now.scheduleProblem };
+}
+
+/** Whether the change decides what runs, where, when or for whom. */
+const decides = (now: Decided, next: Decided): boolean =>
+  (['sql', 'databaseId', 'projectId', 'schedule'] as const).some((field) => next[field] !== now[field]) ||
+  (next.scheduleEnabled && !now.scheduleEnabled);

@@ -1,0 +1,273 @@
+/** What is due becomes one job of its owner: over replicas, crashes, missed times, and rights that were lost. */
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createSavedWorld, type SavedWorld } from './world.ts';
+
+let world: SavedWorld;
+beforeAll(async () => {
+  world = await createSavedWorld();
+});
+afterAll(() => world[Symbol.asyncDispose]());
+
+const everyMinute = '* * * * *';
+
+async function scheduled({ schedule = everyMinute, projectRole = null as 'editor' | null } = {}) {
+  const owner = await world.person();
+  const other = await world.person();
+  const projectId = projectRole ? await world.project({ [projectRole]: owner, owner: other }) : null;
+  const databaseId = await world.connect(owner);
+  const { id } = await world.create(owner, { databaseId, projectId, schedule, sql: 'SELECT 42', name: 'nightly' });
+  return { owner, other, projectId, databaseId, id };
+}
+
+test('what is due is a job of its owner, under its name, and the next time is behind now', async () => {
+  const { owner, id } = await scheduled();
+  const due = await world.makeDue(id);
+  await world.runDue();
+  expect(await world.jobsOf(id)).toMatchObject([
+    {
+      status: 'queued',
+      ownerId: owner.userId,
+      sql: 'SELECT 42',
+      name: 'nightly',
+      key: `schedule:${id}:${due.toISOString()}`,
+    },
+  ]);
+  const [next] = await world.rows('SELECT next_run_at > now() AS ahead FROM saved_queries WHERE id = $1', [id]);
+  expect(next).toEqual({ ahead: true });
+});
+
+test('what is not due yet is left alone', async () => {
+  const { id } = await scheduled();
+  const { nextRunAt } = (await world.row(id))!;
+  await world.runDue();
+  expect(await world.jobsOf(id)).toEqual([]);
+  expect((await world.row(id))!.nextRunAt).toEqual(nextRunAt);
+});
+
+test('times that were missed while the server was down are made up for once', async () => {
+  const { id } = await scheduled();
+  await world.makeDue(id, 3 * 24 * 3_600_000);
+  await world.runDue();
+  const [job] = await world.jobsOf(id);
+  await world.endJob(job!.id);
+  await world.runDue();
+  expect(await world.jobsOf(id)).toHaveLength(1);
+});
+
+test('several schedulers at once make one job of each', async () => {
+  const all = await Promise.all(Array.from({ length: 20 }, () => scheduled()));
+  for (const { id } of all) await world.makeDue(id);
+  await Promise.all([world.runDue(), world.runDue(), world.runDue()]);
+  for (const { id } of all) expect(await world.jobsOf(id)).toHaveLength(1);
+});
+
+test('a scheduler that died behind the job makes no second one', async () => {
+  const { id } = await scheduled();
+  await world.makeDue(id);
+  const { schedulerDeps } = world;
+  const [taken] = await schedulerDeps.due.take({ limit: 1, holdMs: 60_000 });
+  expect(taken?.id).toBe(id);
+  // It submitted and died before it wrote that down; nobody else has it in hand meanwhile.
+  await world.queries.submit(
+    { userId: taken!.ownerId, role: 'member', sessionId: '', expiresAt: new Date(0) },
+    {
+      target: { databaseId: taken!.databaseId },
+      sql: taken!.sql,
+      parameters: null,
+      name: null,
+      timeoutMs: null,
+      maxRows: null,
+      readOnly: false,
+      transaction: 'per_statement',
+      priority: null,
+      maxAttempts: 1,
+      runAt: null,
+      idempotencyKey: `schedule:${id}:${taken!.nextRunAt.toISOString()}`,
+      savedQueryId: id,
+    },
+  );
+  await world.runDue();
+  expect((await world.row(id))!.nextRunAt).toEqual(taken!.nextRunAt);
+  // Its hold has run out.
+  await world.rows(`UPDATE saved_queries SET schedule_held_until = now() - interval '1 second' WHERE id = $1`, [id]);
+  await world.runDue();
+  expect(await world.jobsOf(id)).toHaveLength(1);
+  expect((await world.row(id))!.nextRunAt).not.toEqual(taken!.nextRunAt);
+});
+
+test('one run at a time: the next waits for the last to end, and then runs once', async () => {
+  const { id } = await scheduled();
+  await world.makeDue(id);
+  await world.runDue();
+  const [first] = await world.jobsOf(id);
+  const waits = await world.makeDue(id, 5 * 60_000);
+  await world.runDue();
+  expect(await world.jobsOf(id)).toHaveLength(1);
+  await world.rows(`UPDATE jobs SET status = 'running', worker_id = id, lease_until = now() WHERE id = $1`, [
+    first!.id,
+  ]);
+  await world.runDue();
+  expect(await world.jobsOf(id)).toHaveLength(1);
+  // It says since when it has been waiting.
+  expect((await world.row(id))!.nextRunAt).toEqual(waits);
+
+  await world.endJob(first!.id);
+  await world.runDue();
+  await world.runDue();
+  const jobs = await world.jobsOf(id);
+  expect(jobs.map(({ status }) => status)).toEqual(['succeeded', 'queued']);
+});
+
+test('a run by hand holds no schedule up', async () => {
+  const { owner, id } = await scheduled();
+  await world.saved.run(owner, { id, databaseId: null, parameters: null, idempotencyKey: null });
+  await world.makeDue(id);
+  await world.runDue();
+  expect(await world.jobsOf(id)).toHaveLength(2);
+});
+
+test('a scheduler wakes when somebody changes a schedule', async () => {
+  const { owner, id } = await scheduled();
+  await using one = await world.startScheduler();
+  await world.makeDue(id);
+  // Nothing but the ring tells it.
+  const elsewhere = await scheduled();
+  const { jobId } = await one.until('schedule.ran', id);
+  expect(await world.jobsOf(id)).toMatchObject([{ id: jobId, ownerId: owner.userId }]);
+  expect(await world.jobsOf(elsewhere.id)).toEqual([]);
+});
+
+test('paused it does not run, and resumed it goes on from now', async () => {
+  const { owner, id } = await scheduled();
+  await world.makeDue(id);
+  expect(await world.update(owner, { id, scheduleEnabled: false })).toMatchObject({
+    scheduleEnabled: false,
+    scheduleProblem: null,
+    nextRunAt: null,
+  });
+  await world.runDue();
+  expect(await world.jobsOf(id)).toEqual([]);
+  const { nextRunAt } = await world.update(owner, { id, scheduleEnabled: true });
+  const [{ now }] = (await world.rows('SELECT now()')) as [{ now: Date }];
+  expect(nextRunAt!.getTime()).toBeGreaterThan(now.getTime() - 1_000);
+});
+
+test('a schedule that is changed while it is in hand keeps its new time', async () => {
+  const { owner, id } = await scheduled();
+  await world.makeDue(id);
+  const [taken] = await world.schedulerDeps.due.take({ limit: 8, holdMs: 60_000 });
+  const { nextRunAt } = await world.update(owner, { id, schedule: '0 0 1 1 *' });
+  await world.schedulerDeps.due.ran(taken!, { jobId: taken!.id, nextRunAt: new Date() });
+  expect((await world.row(id))!.nextRunAt).toEqual(nextRunAt);
+  expect(await world.schedulerDeps.due.stop(taken!, 'forbidden')).toBe(false);
+  expect(await world.row(id)).toMatchObject({ scheduleEnabled: true, scheduleProblem: null });
+});
+
+test('an owner who lost the database stops the schedule, which says why until it is resumed', async () => {
+  const owner = await world.person();
+  const host = await world.person();
+  const projectId = await world.project({ owner: host, editor: owner });
+  const databaseId = await world.connect(host, projectId);
+  const { id } = await world.create(owner, { databaseId, schedule: everyMinute });
+  await world.makeDue(id);
+  await world.rows('DELETE FROM project_members WHERE user_id = $1', [owner.userId]);
+  await world.runDue();
+  const stopped = { scheduleEnabled: false, scheduleProblem: 'forbidden', nextRunAt: null };
+  expect(await world.row(id)).toMatchObject(stopped);
+  expect(await world.jobsOf(id)).toEqual([]);
+  // A new name does not hide it.
+  expect(await world.update(owner, { id, name: 'other' })).toMatchObject(stopped);
+  const own = await world.connect(owner);
+  expect(await world.update(owner, { id, databaseId: own, scheduleEnabled: true })).toMatchObject({
+    scheduleEnabled: true,
+    scheduleProblem: null,
+    nextRunAt: expect.any(Date),
+  });
+});
+
+test('who was sent away from a project leaves no schedule behind that runs in his name', async () => {
+  const { owner, id } = await scheduled({ projectRole: 'editor' });
+  await world.makeDue(id);
+  await world.rows('DELETE FROM project_members WHERE user_id = $1', [owner.userId]);
+  await world.runDue();
+  expect(await world.row(id)).toMatchObject({ scheduleEnabled: false, scheduleProblem: 'forbidden' });
+  expect(await world.jobsOf(id)).toEqual([]);
+});
+
+test('a disabled account stops its schedules', async () => {
+  const { owner, id } = await scheduled();
+  await world.makeDue(id);
+  await world.rows('UPDATE users SET disabled_at = now() WHERE id = $1', [owner.userId]);
+  await world.runDue();
+  expect(await world.row(id)).toMatchObject({ scheduleEnabled: false, scheduleProblem: 'owner_gone', nextRunAt: null });
+});
+
+test('a deleted account takes its own saved queries along and leaves the project’s, stopped', async () => {
+  const own = await scheduled();
+  const shared = await scheduled({ projectRole: 'editor' });
+  for (const { owner } of [own, shared]) await world.rows('DELETE FROM users WHERE id = $1', [owner.userId]);
+  expect(await world.row(own.id)).toBeUndefined();
+  const stopped = { ownerId: null, scheduleEnabled: false, nextRunAt: null };
+  expect(await world.row(shared.id)).toMatchObject(stopped);
+  const seen = await world.saved.load({}, shared.other, shared.id);
+  expect(seen?.scheduleProblem).toMatch(/gone$/);
+  // Somebody else of the project takes it over, with a database of his own.
+  const databaseId = await world.connect(shared.other);
+  expect(await world.update(shared.other, { id: shared.id, databaseId, scheduleEnabled: true })).toMatchObject({
+    ownerId: shared.other.userId,
+    scheduleProblem: null,
+    nextRunAt: expect.any(Date),
+  });
+});
+
+test('a database that is disconnected stops the schedules on it', async () => {
+  const { owner, databaseId, id } = await scheduled();
+  await world.databases.disconnect(
+    owner,
+    { id: databaseId, drop: false },
+    { caller: { ipAddress: null, userAgent: null }, signal: AbortSignal.timeout(60_000) },
+  );
+  expect(await world.row(id)).toEqual({
+    ownerId: owner.userId,
+    databaseId: null,
+    scheduleEnabled: false,
+    scheduleProblem: 'database_gone',
+    nextRunAt: null,
+  });
+});
+
+test('a submission that fails is put off and tried again', async () => {
+  const { id } = await scheduled();
+  const due = await world.makeDue(id);
+  await world.rows(
+    `CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'the disk is full'; END $$;
+     CREATE TRIGGER refuse BEFORE INSERT ON jobs EXECUTE FUNCTION refuse()`,
+  );
+  await using scheduler = await world.startScheduler();
+  await scheduler.until('schedule.failed', id);
+  expect((await world.row(id))!.nextRunAt).toEqual(due);
+  expect(await world.jobsOf(id)).toEqual([]);
+  await world.rows('DROP FUNCTION refuse CASCADE');
+  // Its pause is over, and somebody rings.
+  await world.rows('UPDATE saved_queries SET schedule_held_until = NULL WHERE id = $1', [id]);
+  await scheduled();
+  await scheduler.until('schedule.ran', id);
+  expect(await world.jobsOf(id)).toHaveLength(1);
+});
+
+test('how long there is nothing to do is known: the next time, a pause, or the end of a run', async () => {
+  await world.rows('DELETE FROM saved_queries');
+  const { due } = world.schedulerDeps;
+  const untilNextMs = () => due.untilNextMs({ waitingMs: 5_000 });
+  expect(await untilNextMs()).toBeNull();
+  const { id } = await scheduled({ schedule: '0 0 1 1 *' });
+  expect(await untilNextMs()).toBeGreaterThan(60_000);
+  await world.makeDue(id);
+  expect(await untilNextMs()).toBe(0);
+  await due.take({ limit: 8, holdMs: 60_000 });
+  expect(await untilNextMs()).toBeGreaterThan(50_000);
+  await world.makeDue(id);
+  await world.runDue();
+  await world.makeDue(id);
+  expect(await untilNextMs()).toBe(5_000);
+});

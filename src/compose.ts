@@ -12,6 +12,7 @@ import { createJobQuota } from './jobs/quota.ts';
 import type { Service } from './lib/lifecycle.ts';
 import { createMetrics } from './metrics.ts';
 import { createProjects } from './projects/projects.ts';
+import { createJobRows } from './queries/job-rows.ts';
 import { createQueries } from './queries/queries.ts';
 import { createDueStore } from './queries/saved/due.ts';
 import { createSavedQueries } from './queries/saved/saved-queries.ts';
@@ -112,6 +113,7 @@ function buildServices({ config, core, startedAt, diskLow, running }: BuildServi
     activity: createActivity({ databases, jobs: jobStore }),
     catalog: createCatalogService({ databases }),
     jobs: createJobs({ store: jobStore, bus }),
+    jobRows: createJobRows({ results: resultStore, blobs, bus }),
     queries,
     savedQueries: createSavedQueries({
       pool,

@@ -25,6 +25,8 @@ export interface Config {
   readonly allowPrivateHosts: boolean | readonly string[];
   readonly workerConcurrency: number;
   readonly maxParallelJobs: number;
+  /** From the end of a job until its rows are thrown away. */
+  readonly resultsRetentionMs: number;
   readonly graphiql: boolean;
   readonly introspection: boolean;
   readonly logLevel: LogLevel;
@@ -136,6 +138,7 @@ const variables = {
     .default(false),
   WORKER_CONCURRENCY: integer(1, 256).default(8),
   MAX_PARALLEL_JOBS: integer(1, 256).default(4),
+  RESULTS_RETENTION_HOURS: integer(1, 8_760).default(168),
   GRAPHIQL: flag.optional(),
   INTROSPECTION: flag.optional(),
   LOG_LEVEL: oneOf('silent', 'error', 'warn', 'info', 'debug', 'trace').default('info'),
@@ -243,6 +246,7 @@ export function readConfig({ env, terminal }: ReadConfigOptions): Config {
     allowPrivateHosts: values.ALLOW_PRIVATE_HOSTS,
     workerConcurrency: values.WORKER_CONCURRENCY,
     maxParallelJobs: values.MAX_PARALLEL_JOBS,
+    resultsRetentionMs: values.RESULTS_RETENTION_HOURS * 3_600_000,
     graphiql: values.GRAPHIQL ?? !production,
     introspection: values.INTROSPECTION ?? !production,
     logLevel: values.LOG_LEVEL,

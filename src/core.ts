@@ -67,7 +67,7 @@ export async function buildCore({ config, log, metadata, playground, masterKeys,
     denied: () => [metadata, ...(playground ? [playground.admin] : [])],
   });
   const engines = createEngines({ dial });
-  const jobStore = createJobStore(pool);
+  const jobStore = createJobStore(pool, { resultsRetentionMs: config.resultsRetentionMs });
   const projectAccess = createAccess({ pool });
   const databases = createDatabases({
     pool,

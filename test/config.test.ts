@@ -24,6 +24,7 @@ test('everything has a default that works on a laptop', () => {
     playground: 'embedded',
     allowPrivateHosts: false,
     graphiql: true,
+    resultsRetentionMs: 7 * 24 * 3_600_000,
   });
   expect(config.publicUrl.href).toBe('http://127.0.0.1:4000/');
 });
@@ -38,6 +39,12 @@ test('all faults are told at once, each with its name and what is allowed', () =
   expect(Object.keys(faults).sort()).toEqual(['ALLOW_PRIVATE_HOSTS', 'CORS_ORIGINS', 'LOG_LEVEL', 'PORT']);
   expect(faults.PORT).toContain('0 to 65535');
   expect(faults.LOG_LEVEL).toContain('silent, error, warn');
+});
+
+test('rows are kept for an hour at least and a year at most', () => {
+  expect(read({ RESULTS_RETENTION_HOURS: '1' }).resultsRetentionMs).toBe(3_600_000);
+  expect(faultsOf({ RESULTS_RETENTION_HOURS: '0' }).RESULTS_RETENTION_HOURS).toContain('1 to 8760');
+  expect(faultsOf({ RESULTS_RETENTION_HOURS: '8761' })).toHaveProperty('RESULTS_RETENTION_HOURS');
 });
 
 test('a name within two letters of a variable stops the start', () => {

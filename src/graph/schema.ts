@@ -18,6 +18,7 @@ import '../databases/activity.graph.ts';
 import '../jobs/jobs.graph.ts';
 import '../queries/queries.graph.ts';
 import '../queries/saved/saved-queries.graph.ts';
+import '../queries/job-rows.graph.ts';
 import type { GraphQLSchema } from 'graphql';
 import { builder } from './builder.ts';
 import { assertRights } from './rights.ts';

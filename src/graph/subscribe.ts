@@ -6,9 +6,10 @@ import { createLifetime, type Lifetime, type LifetimeDeps } from './lifetime.ts'
 
 type Stream = AsyncIterableIterator<ExecutionResult>;
 
-const ended = {
-  errors: [new AppError('UNAUTHENTICATED', 'The token has ended; sign in again and resume')],
-} as unknown as ExecutionResult;
+/** The last event of a stream that breaks off: over SSE there is no other word for it. */
+const failed = (error: unknown) => ({ errors: [error] }) as unknown as ExecutionResult;
+
+const ended = failed(new AppError('UNAUTHENTICATED', 'The token has ended; sign in again and resume'));
 
 /** The token of one HTTP request decides for its stream alone; a socket's decides for all of the socket's. */
 function lifetimeOf(context: Context, deps: LifetimeDeps): Lifetime | null {
@@ -46,14 +47,19 @@ export function createSubscribe(deps: LifetimeDeps): (args: ExecutionArgs) => Pr
     const stream: Stream = {
       async next() {
         if (closed) return { done: true, value: undefined };
-        const event = await new Promise<IteratorResult<unknown> | null>((resolve, reject) => {
-          wake = resolve;
-          if (signal?.aborted) resolve(null);
-          else events.next().then(resolve, reject);
-        }).catch(async (error) => {
+        let event: IteratorResult<unknown> | null;
+        try {
+          event = await new Promise((resolve, reject) => {
+            wake = resolve;
+            if (signal?.aborted) resolve(null);
+            else events.next().then(resolve, reject);
+          });
+        } catch (error) {
+          // Of a source whose reader has left nobody wants to know.
+          if (closed) return { done: true, value: undefined };
           await close();
-          throw error;
-        });
+          return { done: false, value: failed(error) };
+        }
         if (event === null) {
           await close();
           return { done: false, value: ended };

@@ -134,7 +134,12 @@ export interface Hold {
 
 export type JobStore = ReturnType<typeof createJobStore>;
 
-export function createJobStore(pool: pg.Pool) {
+export interface JobStoreOptions {
+  /** From the end of a job until its rows are thrown away; absent: they are kept. */
+  resultsRetentionMs?: number;
+}
+
+export function createJobStore(pool: pg.Pool, { resultsRetentionMs }: JobStoreOptions = {}) {
   async function one(client: Executor, text: string, values: unknown[]): Promise<Job | null> {
     const { rows } = await client.query<Row>(text, values);
     return rows[0] ? jobOf(rows[0]) : null;
@@ -296,9 +301,18 @@ export function createJobStore(pool: pg.Pool) {
     ): Promise<Job | null> =>
       (
         await change(
-          `UPDATE jobs SET status = $3, error = $4, progress_rows = $5, progress_bytes = $6, finished_at = now(), lease_until = NULL, worker_id = NULL, sealed_connection = NULL, ${changed}
+          `UPDATE jobs SET status = $3, error = $4, progress_rows = $5, progress_bytes = $6, finished_at = now(), lease_until = NULL, worker_id = NULL, sealed_connection = NULL,
+                  results_expire_at = now() + $7::bigint * interval '1 millisecond', ${changed}
            WHERE id = $1 AND fence = $2 AND status = 'running' RETURNING *`,
-          [id, fence, end.status, end.error === null ? null : JSON.stringify(end.error), end.rows, end.bytes],
+          [
+            id,
+            fence,
+            end.status,
+            end.error === null ? null : JSON.stringify(end.error),
+            end.rows,
+            end.bytes,
+            resultsRetentionMs ?? null,
+          ],
           // A place is free: of this user here, of this worker elsewhere.
           ['jobs.queued', '*'],
         )

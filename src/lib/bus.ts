@@ -58,13 +58,21 @@ export interface Doorbell extends Disposable {
 }
 
 /** Many rings while nobody waits are one. */
-export function createDoorbell<Topic extends string>(bus: Bus<Topic>, topic: Topic, key: string | null): Doorbell {
+/** @param topic several: one bell for all of them */
+export function createDoorbell<Topic extends string>(
+  bus: Bus<Topic>,
+  topic: Topic | readonly Topic[],
+  key: string | null,
+): Doorbell {
   let rung = false;
   let wake: (() => void) | null = null;
-  const stop = bus.listen(topic, key, () => {
-    rung = true;
-    wake?.();
-  });
+  const topics: readonly Topic[] = typeof topic === 'string' ? [topic] : topic;
+  const stops = topics.map((one) =>
+    bus.listen(one, key, () => {
+      rung = true;
+      wake?.();
+    }),
+  );
   return {
     async wait(pollMs, signal) {
       if (!rung && !signal.aborted) {
@@ -81,6 +89,8 @@ export function createDoorbell<Topic extends string>(bus: Bus<Topic>, topic: Top
       }
       rung = false;
     },
-    [Symbol.dispose]: stop,
+    [Symbol.dispose]() {
+      for (const stop of stops) stop();
+    },
   };
 }

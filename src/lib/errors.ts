@@ -15,6 +15,7 @@ export const errorCodes = [
   'GRAPHQL_PARSE_FAILED',
   'GRAPHQL_VALIDATION_FAILED',
   'NOT_CONFIGURED',
+  'POSITION_LOST',
   'INTERNAL_SERVER_ERROR',
 ] as const;
 

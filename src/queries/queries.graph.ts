@@ -23,7 +23,7 @@ const ScriptTransactionEnum = enumOf(
 
 type ColumnOfResult = ResultColumn & Pick<ResultSet, 'databaseId'>;
 
-const ResultColumnType = builder.objectRef<ColumnOfResult>('ResultColumn').implement({
+export const ResultColumnType = builder.objectRef<ColumnOfResult>('ResultColumn').implement({
   rights: 'parent',
   fields: (t) => ({
     name: t.exposeString('name'),
@@ -87,6 +87,11 @@ export const ResultSetType = builder.objectRef<ResultSet>('ResultSet').implement
       complexity: (args) => 1 + Math.ceil((args.first ?? 100) / 10),
       resolve: (set, { first, after, offset }, { services }) =>
         services.queries.rows(set, { first: first ?? 100, after: after ?? null, offset: offset ?? null }),
+    }),
+    expiresAt: t.expose('expiresAt', {
+      type: 'DateTime',
+      nullable: true,
+      description: 'When the rows are thrown away; `rows` is null from then on. Null until the job has ended.',
     }),
   }),
 });

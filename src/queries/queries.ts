@@ -185,11 +185,12 @@ export function createQueries({
 
     results: async (job, page) => ({ sets: await results.list(job.id, page), count: () => results.count(job.id) }),
 
-    rows(set, { first, after, offset }) {
+    async rows(set, { first, after, offset }) {
       if (first < 0 || first > queryLimits.pageRows)
         throw badInput({ path: 'first', message: `from 0 to ${queryLimits.pageRows}` });
       if (after !== null && offset !== null) throw badInput({ path: 'offset', message: 'not together with after' });
       if (offset !== null && offset < 0) throw badInput({ path: 'offset', message: 'from 0' });
+      if (set.dropped) return null;
       return readRows({ store: results, blobs }, set, after === null ? (offset ?? 0) : behind(after), first);
     },
   };

@@ -47,6 +47,7 @@ describe('a configuration that cannot be', () => {
     ['ALLOW_PRIVATE_HOSTS', { ALLOW_PRIVATE_HOSTS: `127.0.0.1/33,${canary}` }],
     ['WORKER_CONCURRENCY', { WORKER_CONCURRENCY: '0' }],
     ['MAX_PARALLEL_JOBS', { MAX_PARALLEL_JOBS: canary }],
+    ['RESULTS_RETENTION_HOURS', { RESULTS_RETENTION_HOURS: '0' }],
     ['GRAPHIQL', { GRAPHIQL: canary }],
     ['LOG_LEVEL', { LOG_LEVEL: canary }],
     ['LOG_FORMAT', { LOG_FORMAT: canary }],

@@ -25,6 +25,7 @@ type Documents = {
     "\n  mutation Login($input: LoginInput!) {\n    login(input: $input) {\n      accessToken\n      user {\n        id\n      }\n    }\n  }\n": typeof types.LoginDocument,
     "\n  query Tables($id: ID!) {\n    database(id: $id) {\n      tables(first: 5, kinds: [TABLE]) {\n        totalCount\n        nodes {\n          name\n          comment\n          columns {\n            name\n            dataType\n            nullable\n          }\n          foreignKeys {\n            referencedTableName\n          }\n        }\n      }\n    }\n  }\n": typeof types.TablesDocument,
     "\n  mutation TestConnection($input: TestConnectionInput!) {\n    testConnection(input: $input) {\n      report {\n        ok\n        serverVersion\n        problems {\n          code\n          message\n          hint\n        }\n      }\n    }\n  }\n": typeof types.TestConnectionDocument,
+    "\n  query Expiry($id: ID!) {\n    job(id: $id) {\n      finishedAt\n      result(index: 0) {\n        expiresAt\n        rows {\n          rows\n        }\n      }\n    }\n  }\n": typeof types.ExpiryDocument,
     "\n  mutation Retry($id: ID!) {\n    retryJob(input: { id: $id }) {\n      job {\n        ...Repeated\n        status\n        source {\n          id\n        }\n      }\n    }\n  }\n": typeof types.RetryDocument,
     "\n  fragment Repeated on Job {\n    id\n    name\n    sql\n    parameters\n    readOnly\n    timeoutMs\n    maxRows\n    priority\n    maxAttempts\n    runAt\n    targetLabel\n    database {\n      id\n    }\n  }\n": typeof types.RepeatedFragmentDoc,
     "\n  query Repeat($id: ID!) {\n    job(id: $id) {\n      ...Repeated\n      status\n      error {\n        code\n      }\n      source {\n        id\n      }\n      result(index: 0) {\n        rows {\n          rows\n        }\n      }\n    }\n  }\n": typeof types.RepeatDocument,
@@ -44,6 +45,7 @@ type Documents = {
     "\n  subscription JobUpdated($id: ID!) {\n    jobUpdated(id: $id) {\n      id\n      status\n      revision\n      progress {\n        rows\n        bytes\n      }\n      error {\n        code\n        message\n        sqlState\n        position\n        line\n      }\n    }\n  }\n": typeof types.JobUpdatedDocument,
     "\n  subscription JobEvents($after: String) {\n    jobEvents(after: $after) {\n      position\n      job {\n        id\n        status\n      }\n    }\n  }\n": typeof types.JobEventsDocument,
     "\n  query Job($id: ID!, $first: Int = 100, $after: String) {\n    job(id: $id) {\n      id\n      status\n      revision\n      attempt\n      finishedAt\n      error {\n        code\n        message\n      }\n      result(index: 0) {\n        command\n        rowCount\n        truncated\n        columns {\n          name\n          dataType\n        }\n        rows(first: $first, after: $after) {\n          rows\n          endCursor\n          hasNextPage\n        }\n      }\n    }\n  }\n": typeof types.JobDocument,
+    "\n  subscription JobRows($id: ID!, $batchSize: Int, $after: String) {\n    jobRows(id: $id, batchSize: $batchSize, after: $after) {\n      resultSet\n      columns {\n        name\n        dataType\n      }\n      rows\n      cursor\n    }\n  }\n": typeof types.JobRowsDocument,
 };
 const documents: Documents = {
     "\n  mutation Probe($input: TestConnectionInput!) {\n    testConnection(input: $input) {\n      report {\n        ok\n        problems {\n          code\n          message\n          hint\n        }\n      }\n    }\n  }\n": types.ProbeDocument,
@@ -57,6 +59,7 @@ const documents: Documents = {
     "\n  mutation Login($input: LoginInput!) {\n    login(input: $input) {\n      accessToken\n      user {\n        id\n      }\n    }\n  }\n": types.LoginDocument,
     "\n  query Tables($id: ID!) {\n    database(id: $id) {\n      tables(first: 5, kinds: [TABLE]) {\n        totalCount\n        nodes {\n          name\n          comment\n          columns {\n            name\n            dataType\n            nullable\n          }\n          foreignKeys {\n            referencedTableName\n          }\n        }\n      }\n    }\n  }\n": types.TablesDocument,
     "\n  mutation TestConnection($input: TestConnectionInput!) {\n    testConnection(input: $input) {\n      report {\n        ok\n        serverVersion\n        problems {\n          code\n          message\n          hint\n        }\n      }\n    }\n  }\n": types.TestConnectionDocument,
+    "\n  query Expiry($id: ID!) {\n    job(id: $id) {\n      finishedAt\n      result(index: 0) {\n        expiresAt\n        rows {\n          rows\n        }\n      }\n    }\n  }\n": types.ExpiryDocument,
     "\n  mutation Retry($id: ID!) {\n    retryJob(input: { id: $id }) {\n      job {\n        ...Repeated\n        status\n        source {\n          id\n        }\n      }\n    }\n  }\n": types.RetryDocument,
     "\n  fragment Repeated on Job {\n    id\n    name\n    sql\n    parameters\n    readOnly\n    timeoutMs\n    maxRows\n    priority\n    maxAttempts\n    runAt\n    targetLabel\n    database {\n      id\n    }\n  }\n": types.RepeatedFragmentDoc,
     "\n  query Repeat($id: ID!) {\n    job(id: $id) {\n      ...Repeated\n      status\n      error {\n        code\n      }\n      source {\n        id\n      }\n      result(index: 0) {\n        rows {\n          rows\n        }\n      }\n    }\n  }\n": types.RepeatDocument,
@@ -76,6 +79,7 @@ const documents: Documents = {
     "\n  subscription JobUpdated($id: ID!) {\n    jobUpdated(id: $id) {\n      id\n      status\n      revision\n      progress {\n        rows\n        bytes\n      }\n      error {\n        code\n        message\n        sqlState\n        position\n        line\n      }\n    }\n  }\n": types.JobUpdatedDocument,
     "\n  subscription JobEvents($after: String) {\n    jobEvents(after: $after) {\n      position\n      job {\n        id\n        status\n      }\n    }\n  }\n": types.JobEventsDocument,
     "\n  query Job($id: ID!, $first: Int = 100, $after: String) {\n    job(id: $id) {\n      id\n      status\n      revision\n      attempt\n      finishedAt\n      error {\n        code\n        message\n      }\n      result(index: 0) {\n        command\n        rowCount\n        truncated\n        columns {\n          name\n          dataType\n        }\n        rows(first: $first, after: $after) {\n          rows\n          endCursor\n          hasNextPage\n        }\n      }\n    }\n  }\n": types.JobDocument,
+    "\n  subscription JobRows($id: ID!, $batchSize: Int, $after: String) {\n    jobRows(id: $id, batchSize: $batchSize, after: $after) {\n      resultSet\n      columns {\n        name\n        dataType\n      }\n      rows\n      cursor\n    }\n  }\n": types.JobRowsDocument,
 };
 
 /**
@@ -136,6 +140,10 @@ export function graphql(source: "\n  query Tables($id: ID!) {\n    database(id: 
  * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
  */
 export function graphql(source: "\n  mutation TestConnection($input: TestConnectionInput!) {\n    testConnection(input: $input) {\n      report {\n        ok\n        serverVersion\n        problems {\n          code\n          message\n          hint\n        }\n      }\n    }\n  }\n"): (typeof documents)["\n  mutation TestConnection($input: TestConnectionInput!) {\n    testConnection(input: $input) {\n      report {\n        ok\n        serverVersion\n        problems {\n          code\n          message\n          hint\n        }\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  query Expiry($id: ID!) {\n    job(id: $id) {\n      finishedAt\n      result(index: 0) {\n        expiresAt\n        rows {\n          rows\n        }\n      }\n    }\n  }\n"): (typeof documents)["\n  query Expiry($id: ID!) {\n    job(id: $id) {\n      finishedAt\n      result(index: 0) {\n        expiresAt\n        rows {\n          rows\n        }\n      }\n    }\n  }\n"];
 /**
  * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
  */
@@ -212,6 +220,10 @@ export function graphql(source: "\n  subscription JobEvents($after: String) {\n 
  * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
  */
 export function graphql(source: "\n  query Job($id: ID!, $first: Int = 100, $after: String) {\n    job(id: $id) {\n      id\n      status\n      revision\n      attempt\n      finishedAt\n      error {\n        code\n        message\n      }\n      result(index: 0) {\n        command\n        rowCount\n        truncated\n        columns {\n          name\n          dataType\n        }\n        rows(first: $first, after: $after) {\n          rows\n          endCursor\n          hasNextPage\n        }\n      }\n    }\n  }\n"): (typeof documents)["\n  query Job($id: ID!, $first: Int = 100, $after: String) {\n    job(id: $id) {\n      id\n      status\n      revision\n      attempt\n      finishedAt\n      error {\n        code\n        message\n      }\n      result(index: 0) {\n        command\n        rowCount\n        truncated\n        columns {\n          name\n          dataType\n        }\n        rows(first: $first, after: $after) {\n          rows\n          endCursor\n          hasNextPage\n        }\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  subscription JobRows($id: ID!, $batchSize: Int, $after: String) {\n    jobRows(id: $id, batchSize: $batchSize, after: $after) {\n      resultSet\n      columns {\n        name\n        dataType\n      }\n      rows\n      cursor\n    }\n  }\n"): (typeof documents)["\n  subscription JobRows($id: ID!, $batchSize: Int, $after: String) {\n    jobRows(id: $id, batchSize: $batchSize, after: $after) {\n      resultSet\n      columns {\n        name\n        dataType\n      }\n      rows\n      cursor\n    }\n  }\n"];
 
 export function graphql(source: string) {
   return (documents as any)[source] ?? {};

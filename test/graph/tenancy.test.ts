@@ -450,6 +450,12 @@ const calls: Call[] = [
     answers: personal,
   },
   {
+    field: 'Subscription.jobRows',
+    variables: ({ Job: id }) => ({ id }),
+    selection: '{ resultSet columns { name } rows cursor }',
+    answers: personal,
+  },
+  {
     // A stream that stays silent has no answer to compare: what comes over it has a test of its own below.
     field: 'Subscription.jobEvents',
     variables: ({ Database: databaseId }) => ({ databaseId }),

@@ -153,3 +153,17 @@ export const JobDocument = graphql(`
     }
   }
 `);
+
+export const JobRowsDocument = graphql(`
+  subscription JobRows($id: ID!, $batchSize: Int, $after: String) {
+    jobRows(id: $id, batchSize: $batchSize, after: $after) {
+      resultSet
+      columns {
+        name
+        dataType
+      }
+      rows
+      cursor
+    }
+  }
+`);

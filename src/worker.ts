@@ -12,6 +12,8 @@ import type { MasterKey } from './lib/keyring.ts';
 import { stopAll } from './lib/lifecycle.ts';
 import type { Log } from './lib/log.ts';
 import { Secret } from './lib/secret.ts';
+import { startJanitor } from './queries/janitor.ts';
+import { createLeftovers } from './queries/leftovers.ts';
 import { aborted, type RunOptions } from './run.ts';
 import type { WorkerHandover } from './worker-process.ts';
 
@@ -38,8 +40,9 @@ export async function run({ config, log, signal }: RunOptions): Promise<void> {
     concurrency: config.workerConcurrency,
     maxParallelJobs: config.maxParallelJobs,
   });
+  const janitor = startJanitor({ leftovers: createLeftovers(core.pool), blobs: core.blobs, log });
   await aborted(stop);
-  await stopAll([...core.running, worker]);
+  await stopAll([...core.running, worker, janitor]);
 }
 
 const receive = (): Promise<WorkerHandover> =>

@@ -25,6 +25,7 @@ type Documents = {
     "\n  mutation Login($input: LoginInput!) {\n    login(input: $input) {\n      accessToken\n      user {\n        id\n      }\n    }\n  }\n": typeof types.LoginDocument,
     "\n  query Tables($id: ID!) {\n    database(id: $id) {\n      tables(first: 5, kinds: [TABLE]) {\n        totalCount\n        nodes {\n          name\n          comment\n          columns {\n            name\n            dataType\n            nullable\n          }\n          foreignKeys {\n            referencedTableName\n          }\n        }\n      }\n    }\n  }\n": typeof types.TablesDocument,
     "\n  mutation TestConnection($input: TestConnectionInput!) {\n    testConnection(input: $input) {\n      report {\n        ok\n        serverVersion\n        problems {\n          code\n          message\n          hint\n        }\n      }\n    }\n  }\n": typeof types.TestConnectionDocument,
+    "\n  query Expired($id: ID!) {\n    job(id: $id) {\n      status\n      result(index: 0) {\n        rowCount\n        expiresAt\n        columns {\n          name\n        }\n        rows {\n          rows\n        }\n      }\n    }\n  }\n": typeof types.ExpiredDocument,
     "\n  query Expiry($id: ID!) {\n    job(id: $id) {\n      finishedAt\n      result(index: 0) {\n        expiresAt\n        rows {\n          rows\n        }\n      }\n    }\n  }\n": typeof types.ExpiryDocument,
     "\n  mutation Retry($id: ID!) {\n    retryJob(input: { id: $id }) {\n      job {\n        ...Repeated\n        status\n        source {\n          id\n        }\n      }\n    }\n  }\n": typeof types.RetryDocument,
     "\n  fragment Repeated on Job {\n    id\n    name\n    sql\n    parameters\n    readOnly\n    timeoutMs\n    maxRows\n    priority\n    maxAttempts\n    runAt\n    targetLabel\n    database {\n      id\n    }\n  }\n": typeof types.RepeatedFragmentDoc,
@@ -59,6 +60,7 @@ const documents: Documents = {
     "\n  mutation Login($input: LoginInput!) {\n    login(input: $input) {\n      accessToken\n      user {\n        id\n      }\n    }\n  }\n": types.LoginDocument,
     "\n  query Tables($id: ID!) {\n    database(id: $id) {\n      tables(first: 5, kinds: [TABLE]) {\n        totalCount\n        nodes {\n          name\n          comment\n          columns {\n            name\n            dataType\n            nullable\n          }\n          foreignKeys {\n            referencedTableName\n          }\n        }\n      }\n    }\n  }\n": types.TablesDocument,
     "\n  mutation TestConnection($input: TestConnectionInput!) {\n    testConnection(input: $input) {\n      report {\n        ok\n        serverVersion\n        problems {\n          code\n          message\n          hint\n        }\n      }\n    }\n  }\n": types.TestConnectionDocument,
+    "\n  query Expired($id: ID!) {\n    job(id: $id) {\n      status\n      result(index: 0) {\n        rowCount\n        expiresAt\n        columns {\n          name\n        }\n        rows {\n          rows\n        }\n      }\n    }\n  }\n": types.ExpiredDocument,
     "\n  query Expiry($id: ID!) {\n    job(id: $id) {\n      finishedAt\n      result(index: 0) {\n        expiresAt\n        rows {\n          rows\n        }\n      }\n    }\n  }\n": types.ExpiryDocument,
     "\n  mutation Retry($id: ID!) {\n    retryJob(input: { id: $id }) {\n      job {\n        ...Repeated\n        status\n        source {\n          id\n        }\n      }\n    }\n  }\n": types.RetryDocument,
     "\n  fragment Repeated on Job {\n    id\n    name\n    sql\n    parameters\n    readOnly\n    timeoutMs\n    maxRows\n    priority\n    maxAttempts\n    runAt\n    targetLabel\n    database {\n      id\n    }\n  }\n": types.RepeatedFragmentDoc,
@@ -140,6 +142,10 @@ export function graphql(source: "\n  query Tables($id: ID!) {\n    database(id: 
  * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
  */
 export function graphql(source: "\n  mutation TestConnection($input: TestConnectionInput!) {\n    testConnection(input: $input) {\n      report {\n        ok\n        serverVersion\n        problems {\n          code\n          message\n          hint\n        }\n      }\n    }\n  }\n"): (typeof documents)["\n  mutation TestConnection($input: TestConnectionInput!) {\n    testConnection(input: $input) {\n      report {\n        ok\n        serverVersion\n        problems {\n          code\n          message\n          hint\n        }\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  query Expired($id: ID!) {\n    job(id: $id) {\n      status\n      result(index: 0) {\n        rowCount\n        expiresAt\n        columns {\n          name\n        }\n        rows {\n          rows\n        }\n      }\n    }\n  }\n"): (typeof documents)["\n  query Expired($id: ID!) {\n    job(id: $id) {\n      status\n      result(index: 0) {\n        rowCount\n        expiresAt\n        columns {\n          name\n        }\n        rows {\n          rows\n        }\n      }\n    }\n  }\n"];
 /**
  * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
  */

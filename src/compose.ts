@@ -1,6 +1,7 @@
 /** The composition root of the server: every service in order, then the port, then the worker beside it. */
 import { createAccounts } from './accounts/accounts.ts';
 import { createPasswordHasher } from './accounts/password-hasher.ts';
+import type { Viewer } from './accounts/viewer.ts';
 import { createCatalogService } from './catalog/catalog.ts';
 import type { Config } from './config.ts';
 import { buildCore, type Core, type CoreDeps } from './core.ts';
@@ -12,6 +13,7 @@ import { createJobQuota } from './jobs/quota.ts';
 import type { Service } from './lib/lifecycle.ts';
 import { createMetrics } from './metrics.ts';
 import { createProjects } from './projects/projects.ts';
+import { createExplain } from './queries/explain.ts';
 import { createJobRows } from './queries/job-rows.ts';
 import { createQueries } from './queries/queries.ts';
 import { createDueStore } from './queries/saved/due.ts';
@@ -91,6 +93,7 @@ function buildServices({ config, core, startedAt, diskLow, running }: BuildServi
     settings,
   });
   running.push(hasher, accounts);
+  const settingsOf = async (viewer: Viewer) => accounts.settingsOf(await accounts.self(viewer));
   const queries = createQueries({
     jobs: jobStore,
     quota: createJobQuota({ pool }),
@@ -99,7 +102,7 @@ function buildServices({ config, core, startedAt, diskLow, running }: BuildServi
     blobs,
     databases,
     connections,
-    settingsOf: async (viewer) => accounts.settingsOf(await accounts.self(viewer)),
+    settingsOf,
   });
   return {
     startedAt,
@@ -122,6 +125,7 @@ function buildServices({ config, core, startedAt, diskLow, running }: BuildServi
       databases,
       queries,
     }),
+    explain: createExplain({ databases, connections, settingsOf }),
   };
 }
 

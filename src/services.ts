@@ -8,6 +8,7 @@ import type { Engines } from './engines/registry.ts';
 import type { Jobs } from './jobs/jobs.ts';
 import type { Access } from './projects/access.ts';
 import type { Projects } from './projects/projects.ts';
+import type { Explain } from './queries/explain.ts';
 import type { JobRows } from './queries/job-rows.ts';
 import type { Queries } from './queries/queries.ts';
 import type { SavedQueries } from './queries/saved/saved-queries.ts';
@@ -34,4 +35,5 @@ export interface Services {
   readonly queries: Queries;
   readonly savedQueries: SavedQueries;
   readonly jobRows: JobRows;
+  readonly explain: Explain;
 }

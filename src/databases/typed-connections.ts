@@ -17,6 +17,8 @@ export interface TypedConnections {
   parse(viewer: Viewer | null, input: ConnectionInput): ConnectionSettings;
   /** What of it may be known and outlives it: a key that is equal for equal databases, and their name in words. */
   describe(settings: ConnectionSettings): { targetKey: string; targetLabel: string };
+  /** How to reach it at once, without keeping it. */
+  targetOf(settings: ConnectionSettings): { engine: Engine; target: Target };
   /** In the row of another job it does not open. */
   seal(jobId: string, settings: ConnectionSettings): string;
   /** With the password in clear: not to be kept or printed. @throws AppError CONNECTION_FAILED when it does not open */
@@ -45,6 +47,11 @@ export function createTypedConnections({ keyring, engines }: TypedConnectionsDep
     }
   }
 
+  const targetOf = (settings: ConnectionSettings) => ({
+    engine: engines[settings.engine],
+    target: targetWith(settings),
+  });
+
   return {
     parse(viewer, input) {
       requireCan(viewer, 'server:use', { kind: 'server' });
@@ -64,10 +71,9 @@ export function createTypedConnections({ keyring, engines }: TypedConnectionsDep
 
     seal: (jobId, settings) => keyring.seal(JSON.stringify(settings), contextOf(jobId)),
 
-    open(jobId, sealed) {
-      const settings = opened(jobId, sealed);
-      return { engine: engines[settings.engine], target: targetWith(settings) };
-    },
+    targetOf,
+
+    open: (jobId, sealed) => targetOf(opened(jobId, sealed)),
   };
 }
 

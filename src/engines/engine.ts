@@ -181,6 +181,39 @@ export interface ActivityOptions {
   only?: readonly SessionIdentity[] | undefined;
 }
 
+export interface ExplainOptions extends OpenOptions {
+  parameters?: readonly unknown[] | undefined;
+  /** Runs the statement as well, and undoes it. */
+  analyze: boolean;
+  /** The statement would only be let read: one that writes gets a warning, and is not run. */
+  readOnly: boolean;
+  /** Of the plan, in either form. */
+  maxPlanBytes: number;
+}
+
+/** How a statement would be run, or was. */
+export interface QueryPlan {
+  /** As JSON; a number that a double would not hold digit for digit is its text. */
+  plan: unknown;
+  /** As the engine prints it. */
+  text: string;
+  /** In the planner's own unit. */
+  estimatedCost: number | null;
+  estimatedRows: number | null;
+  /** Tables by schema and name, quoted where SQL needs it, in order. */
+  reads: string[];
+  writes: string[];
+  warnings: string[];
+}
+
+/** Thrown by `Engine.explain`: a plan is that of one statement. */
+export class NotOneStatement extends Error {
+  constructor(count: number) {
+    super(`must hold one statement, and holds ${count === 0 ? 'none' : count}`);
+    this.name = 'NotOneStatement';
+  }
+}
+
 export interface Engine {
   readonly kind: string;
   readonly displayName: string;
@@ -194,6 +227,11 @@ export interface Engine {
   split(script: string): Promise<Statement[]>;
   /** Ends a session by its identity, from a connection of its own; no-op when it is gone. */
   terminate(target: Target, identity: SessionIdentity, options: { signal: AbortSignal }): Promise<void>;
+  /**
+   * Plans one statement without running it, or runs it in a transaction that is rolled back.
+   * @throws NotOneStatement; RunError; AppError CONNECTION_FAILED, LIMIT_EXCEEDED; the signal's reason while it connects
+   */
+  explain(target: Target, sql: string, options: ExplainOptions): Promise<QueryPlan>;
   /** Who is connected to the database and what runs there now, but for the session that asks. @throws AppError CONNECTION_FAILED */
   activity(target: Target, options: ActivityOptions): Promise<ActiveSession[]>;
   /** The catalogue of a target; each read is one statement a kind, for as many objects as asked. */

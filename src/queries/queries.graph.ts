@@ -128,7 +128,7 @@ builder.objectFields(JobType, (t) => ({
   }),
 }));
 
-const QueryTarget = builder.inputType('QueryTarget', {
+export const QueryTarget = builder.inputType('QueryTarget', {
   isOneOf: true,
   description: 'Where the SQL runs.',
   fields: (t) => ({
@@ -185,7 +185,7 @@ const SubmitQueryPayload = builder.objectRef<{ job: Job; created: boolean }>('Su
 });
 
 /** Exactly one is given: the schema's @oneOf. @throws AppError NOT_FOUND for what is not the id of a database */
-function targetOf({ databaseId, connection }: typeof QueryTarget.$inferInput): Target {
+export function targetOf({ databaseId, connection }: typeof QueryTarget.$inferInput): Target {
   if (connection) return { connection };
   const uuid = uuidOf('Database', databaseId ?? '');
   if (!uuid) throw notFound('Database');

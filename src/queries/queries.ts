@@ -245,17 +245,25 @@ export function faultsOfSql(sql: string): FieldFault[] {
   return messages.map((message) => ({ path: 'input.sql', message }));
 }
 
+/** What may be run at all, whatever is to be done with it. */
+export function faultsOfStatement({ sql, parameters }: Pick<SubmitQuery, 'sql' | 'parameters'>): FieldFault[] {
+  const faults = faultsOfSql(sql);
+  const check = (sound: boolean, message: string) => {
+    if (!sound) faults.push({ path: 'input.parameters', message });
+  };
+  check((parameters?.length ?? 0) <= queryLimits.parameters, `at most ${queryLimits.parameters}`);
+  const encoded = JSON.stringify(parameters ?? []);
+  check(encoded.length <= queryLimits.parametersBytes, `at most ${queryLimits.parametersBytes} bytes`);
+  check(isStorable(parameters ?? []), 'must not hold the character NUL or half a surrogate pair');
+  return faults;
+}
+
 function faultsOf(input: SubmitQuery): FieldFault[] {
-  const { sql, parameters, name, timeoutMs, maxRows, priority, maxAttempts, runAt, idempotencyKey } = input;
-  const faults: FieldFault[] = [];
+  const { name, timeoutMs, maxRows, priority, maxAttempts, runAt, idempotencyKey } = input;
+  const faults = faultsOfStatement(input);
   const check = (sound: boolean, field: string, message: string) => {
     if (!sound) faults.push({ path: `input.${field}`, message });
   };
-  faults.push(...faultsOfSql(sql));
-  check((parameters?.length ?? 0) <= queryLimits.parameters, 'parameters', `at most ${queryLimits.parameters}`);
-  const encoded = JSON.stringify(parameters ?? []);
-  check(encoded.length <= queryLimits.parametersBytes, 'parameters', `at most ${queryLimits.parametersBytes} bytes`);
-  check(isStorable(parameters ?? []), 'parameters', 'must not hold the character NUL or half a surrogate pair');
   check(
     name === null || (name.trim() !== '' && name.length <= queryLimits.nameLength && isStorable(name)),
     'name',

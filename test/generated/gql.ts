@@ -47,6 +47,7 @@ type Documents = {
     "\n  subscription JobEvents($after: String) {\n    jobEvents(after: $after) {\n      position\n      job {\n        id\n        status\n      }\n    }\n  }\n": typeof types.JobEventsDocument,
     "\n  query Job($id: ID!, $first: Int = 100, $after: String) {\n    job(id: $id) {\n      id\n      status\n      revision\n      attempt\n      finishedAt\n      error {\n        code\n        message\n      }\n      result(index: 0) {\n        command\n        rowCount\n        truncated\n        columns {\n          name\n          dataType\n        }\n        rows(first: $first, after: $after) {\n          rows\n          endCursor\n          hasNextPage\n        }\n      }\n    }\n  }\n": typeof types.JobDocument,
     "\n  subscription JobRows($id: ID!, $batchSize: Int, $after: String) {\n    jobRows(id: $id, batchSize: $batchSize, after: $after) {\n      resultSet\n      columns {\n        name\n        dataType\n      }\n      rows\n      cursor\n    }\n  }\n": typeof types.JobRowsDocument,
+    "\n  mutation Explain($input: ExplainQueryInput!) {\n    explainQuery(input: $input) {\n      plan {\n        plan\n        text\n        estimatedCost\n        estimatedRows\n        reads\n        writes\n        warnings\n      }\n    }\n  }\n": typeof types.ExplainDocument,
 };
 const documents: Documents = {
     "\n  mutation Probe($input: TestConnectionInput!) {\n    testConnection(input: $input) {\n      report {\n        ok\n        problems {\n          code\n          message\n          hint\n        }\n      }\n    }\n  }\n": types.ProbeDocument,
@@ -82,6 +83,7 @@ const documents: Documents = {
     "\n  subscription JobEvents($after: String) {\n    jobEvents(after: $after) {\n      position\n      job {\n        id\n        status\n      }\n    }\n  }\n": types.JobEventsDocument,
     "\n  query Job($id: ID!, $first: Int = 100, $after: String) {\n    job(id: $id) {\n      id\n      status\n      revision\n      attempt\n      finishedAt\n      error {\n        code\n        message\n      }\n      result(index: 0) {\n        command\n        rowCount\n        truncated\n        columns {\n          name\n          dataType\n        }\n        rows(first: $first, after: $after) {\n          rows\n          endCursor\n          hasNextPage\n        }\n      }\n    }\n  }\n": types.JobDocument,
     "\n  subscription JobRows($id: ID!, $batchSize: Int, $after: String) {\n    jobRows(id: $id, batchSize: $batchSize, after: $after) {\n      resultSet\n      columns {\n        name\n        dataType\n      }\n      rows\n      cursor\n    }\n  }\n": types.JobRowsDocument,
+    "\n  mutation Explain($input: ExplainQueryInput!) {\n    explainQuery(input: $input) {\n      plan {\n        plan\n        text\n        estimatedCost\n        estimatedRows\n        reads\n        writes\n        warnings\n      }\n    }\n  }\n": types.ExplainDocument,
 };
 
 /**
@@ -230,6 +232,10 @@ export function graphql(source: "\n  query Job($id: ID!, $first: Int = 100, $aft
  * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
  */
 export function graphql(source: "\n  subscription JobRows($id: ID!, $batchSize: Int, $after: String) {\n    jobRows(id: $id, batchSize: $batchSize, after: $after) {\n      resultSet\n      columns {\n        name\n        dataType\n      }\n      rows\n      cursor\n    }\n  }\n"): (typeof documents)["\n  subscription JobRows($id: ID!, $batchSize: Int, $after: String) {\n    jobRows(id: $id, batchSize: $batchSize, after: $after) {\n      resultSet\n      columns {\n        name\n        dataType\n      }\n      rows\n      cursor\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  mutation Explain($input: ExplainQueryInput!) {\n    explainQuery(input: $input) {\n      plan {\n        plan\n        text\n        estimatedCost\n        estimatedRows\n        reads\n        writes\n        warnings\n      }\n    }\n  }\n"): (typeof documents)["\n  mutation Explain($input: ExplainQueryInput!) {\n    explainQuery(input: $input) {\n      plan {\n        plan\n        text\n        estimatedCost\n        estimatedRows\n        reads\n        writes\n        warnings\n      }\n    }\n  }\n"];
 
 export function graphql(source: string) {
   return (documents as any)[source] ?? {};

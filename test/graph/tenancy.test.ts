@@ -403,6 +403,12 @@ const calls: Call[] = [
     answers: personal,
   },
   {
+    field: 'Mutation.explainQuery',
+    variables: input(({ Database: databaseId }) => ({ target: { databaseId }, sql: `TABLE ${mark}_birds` })),
+    selection: '{ plan { text reads } }',
+    answers: { ...lookedUp, stranger: 'NOT_FOUND' },
+  },
+  {
     field: 'Mutation.cancelJob',
     variables: input(({ Job: id }) => ({ id })),
     selection: '{ job { id sql } }',

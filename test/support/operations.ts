@@ -167,3 +167,19 @@ export const JobRowsDocument = graphql(`
     }
   }
 `);
+
+export const ExplainDocument = graphql(`
+  mutation Explain($input: ExplainQueryInput!) {
+    explainQuery(input: $input) {
+      plan {
+        plan
+        text
+        estimatedCost
+        estimatedRows
+        reads
+        writes
+        warnings
+      }
+    }
+  }
+`);

@@ -105,7 +105,7 @@ const sideEffects = [
   /^pg_(stat_reset|stat_statements_reset|stat_force_next_flush|file_|import_system_collations|clear_)/,
 ] as const;
 
-const hasSideEffect = (name: string): boolean => sideEffects.some((pattern) => pattern.test(name));
+export const hasSideEffect = (name: string): boolean => sideEffects.some((pattern) => pattern.test(name));
 
 function refusal(name: string, node: Tree): StatementKind['refusal'] {
   if (name === 'CopyStmt' && node.filename === undefined) {

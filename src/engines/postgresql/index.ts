@@ -4,6 +4,7 @@ import { readActivity } from './activity.ts';
 import { terminate } from './cancel.ts';
 import { createPostgresqlCatalog } from './catalog.ts';
 import type { ConnectDeps } from './connect.ts';
+import { explain } from './explain.ts';
 import { createParser } from './parser.ts';
 import { postgresqlCapabilities, probe } from './probe.ts';
 import { createReader } from './reader.ts';
@@ -23,6 +24,7 @@ export function createPostgresql(deps: ConnectDeps): Engine {
       (await split({ parser }, script)).map(({ sql, offset, reads }) => ({ sql, offset, reads })),
     terminate: (target, identity, { signal }) =>
       terminate(deps, target, identity, { signal, label: 'quarry terminate' }),
+    explain: (target, sql, options) => explain({ ...deps, parser }, target, sql, options),
     activity: (target, options) => readActivity(deps, target, options),
     catalog: (target) => createPostgresqlCatalog(createReader(deps, target)),
   };

@@ -5,12 +5,11 @@ import type { Columns } from './columns.ts';
 import type { Connection, Wire } from './connect.ts';
 import { type Place, positionIn, toRunError } from './errors.ts';
 import type { Notices } from './notices.ts';
-import { ParameterFault, toParameter } from './parameters.ts';
+import { toParameters } from './parameters.ts';
 import type { Batch, RoundResult, Rounds } from './round.ts';
 import { rowDecoder } from './rows.ts';
 import type { ScriptStatement } from './split.ts';
 import type { Stopper } from './stop.ts';
-import type { ValueType } from './types.ts';
 
 export interface ScriptDeps {
   readonly connection: Connection;
@@ -84,23 +83,6 @@ export async function* runScript(
     }
   }
 
-  /** What the parameters become, once the server has told their types. */
-  async function bindValues(types: readonly ValueType[]): Promise<(string | null)[]> {
-    const given = options.parameters ?? [];
-    if (given.length !== types.length) {
-      const message = `The statement has ${types.length} parameters, and ${given.length} were given`;
-      throw new RunError({ code: 'SQL_ERROR', message, sqlState: '08P01' });
-    }
-    return given.map((value, i) => {
-      try {
-        return toParameter(value, types[i]!);
-      } catch (fault) {
-        if (!(fault instanceof ParameterFault)) throw fault;
-        throw new RunError({ code: 'SQL_ERROR', message: `Parameter $${i + 1}: ${fault.message}`, sqlState: '22023' });
-      }
-    });
-  }
-
   async function* runStatement(index: number, statement: ScriptStatement): AsyncGenerator<RunEvent, void> {
     yield { type: 'statement', index, sql: statement.sql, estimatedRows: null };
     busyMs = 0;
@@ -112,7 +94,7 @@ export async function* runScript(
         wire.parse(parse);
         wire.describe({ type: 'S', name: '' });
       });
-      values = await bindValues(await columns.types(prepared.parameterTypes));
+      values = toParameters(options.parameters ?? [], await columns.types(prepared.parameterTypes));
       fields = prepared.fields;
     }
     // A portal lives as long as its transaction; what returns no rows is its own, as VACUUM and its like need it.

@@ -2,7 +2,7 @@
 import { RunError, type Statement } from '../engine.ts';
 import { classify, type StatementKind } from './classify.ts';
 import { type Place, positionIn } from './errors.ts';
-import { type Parser, SyntaxFault } from './parser.ts';
+import { type ParsedStatement, type Parser, SyntaxFault } from './parser.ts';
 
 export type ScriptStatement = Statement & StatementKind;
 
@@ -11,15 +11,28 @@ const maxScriptBytes = 2 ** 20;
 
 /** @throws RunError SQL_ERROR where it does not parse or holds no statement, LIMIT_EXCEEDED where it is too long */
 export async function split({ parser }: { parser: Parser }, script: string): Promise<ScriptStatement[]> {
-  const bytes = Buffer.from(script);
-  if (bytes.length > maxScriptBytes) {
+  const statements = statementsOf(script, await parseScript({ parser }, script));
+  if (statements.length === 0) {
+    throw new RunError({ code: 'SQL_ERROR', message: 'The script holds no statement', hint: 'Write some SQL.' });
+  }
+  return statements;
+}
+
+/** @throws RunError SQL_ERROR where it does not parse, LIMIT_EXCEEDED where it is too long */
+export async function parseScript({ parser }: { parser: Parser }, script: string): Promise<ParsedStatement[]> {
+  if (Buffer.byteLength(script) > maxScriptBytes) {
     const hint = 'Run it in parts.';
     throw new RunError({ code: 'LIMIT_EXCEEDED', message: `The script is longer than ${maxScriptBytes} bytes`, hint });
   }
   if (script.includes('\0')) throw new RunError({ code: 'SQL_ERROR', message: 'The script holds a NUL character' });
-  const parsed = await parser.parse(script).catch((fault: unknown) => {
+  return await parser.parse(script).catch((fault: unknown) => {
     throw fault instanceof SyntaxFault ? syntaxError(script, fault) : fault;
   });
+}
+
+/** Each with its own text and its place. */
+export function statementsOf(script: string, parsed: readonly ParsedStatement[]): ScriptStatement[] {
+  const bytes = Buffer.from(script);
   const statements: ScriptStatement[] = [];
   // Offsets come in bytes; both cursors only ever go forward, so that a long script stays linear.
   let byte = 0;
@@ -30,9 +43,6 @@ export async function split({ parser }: { parser: Parser }, script: string): Pro
     const text = bytes.toString('utf8', start, length === undefined ? bytes.length : start + length);
     const sql = text.trim();
     statements.push({ sql, offset: unit + text.indexOf(sql), ...classify(tree) });
-  }
-  if (statements.length === 0) {
-    throw new RunError({ code: 'SQL_ERROR', message: 'The script holds no statement', hint: 'Write some SQL.' });
   }
   return statements;
 }

@@ -1,0 +1,129 @@
+/** Explains SQL where it would run: with the viewer's rights, parameters and limits, but as no job. */
+import type { Settings } from '../accounts/settings.ts';
+import type { Viewer } from '../accounts/viewer.ts';
+import type { Databases } from '../databases/databases.ts';
+import type { TypedConnections } from '../databases/typed-connections.ts';
+import { type Engine, NotOneStatement, type QueryPlan, RunError, type Target } from '../engines/engine.ts';
+import { AppError, badInput, type FieldFault } from '../lib/errors.ts';
+import { createGate, type Gate } from '../lib/gate.ts';
+import { faultsOfStatement, isReadOnly, type QueryTarget } from './queries.ts';
+
+export const explainLimits = {
+  planBytes: 4 * 2 ** 20,
+  /** At once; the others wait, and their time runs. */
+  parallelOfUser: 2,
+  parallelOfProcess: 8,
+} as const;
+
+export interface ExplainQuery {
+  target: QueryTarget;
+  sql: string;
+  parameters: readonly unknown[] | null;
+  /** Runs it, and undoes it. */
+  analyze: boolean;
+}
+
+export interface Explain {
+  /**
+   * Within the viewer's `statementTimeoutMs`. Refusals of the target are SQL_ERROR with their place in the text.
+   * @throws AppError NOT_FOUND, FORBIDDEN, BAD_USER_INPUT, CONNECTION_FAILED, SQL_ERROR, READ_ONLY, TIMEOUT, LIMIT_EXCEEDED
+   */
+  explain(viewer: Viewer | null, input: ExplainQuery, options: { signal: AbortSignal }): Promise<QueryPlan>;
+}
+
+export interface ExplainDeps {
+  readonly databases: Pick<Databases, 'requireDatabase' | 'targetOf'>;
+  readonly connections: Pick<TypedConnections, 'parse' | 'targetOf'>;
+  readonly settingsOf: (viewer: Viewer) => Promise<Pick<Settings, 'statementTimeoutMs'>>;
+}
+
+/** Where it would run; the credentials are opened as late as they are needed. */
+interface Place {
+  readonly readOnly: boolean;
+  readonly reach: (signal: AbortSignal) => Promise<{ engine: Engine; target: Target }>;
+}
+
+export function createExplain({ databases, connections, settingsOf }: ExplainDeps): Explain {
+  const gate = createGate({ max: explainLimits.parallelOfProcess });
+  const gates = new Map<string, { gate: Gate; inside: number }>();
+
+  async function placeOf(viewer: Viewer | null, target: QueryTarget): Promise<Place> {
+    if ('connection' in target) {
+      const settings = connections.parse(viewer, target.connection);
+      return { readOnly: false, reach: async () => connections.targetOf(settings) };
+    }
+    const database = await databases.requireDatabase(viewer, 'database:query', target.databaseId);
+    return {
+      readOnly: isReadOnly(viewer, database),
+      // requireDatabase() lets nobody through who is not signed in.
+      reach: (signal) => databases.targetOf(database, viewer!, { signal }),
+    };
+  }
+
+  /** First among the user's own, so that one user never fills the line of all. */
+  async function inTurn<T>(userId: string, work: () => Promise<T>, signal: AbortSignal): Promise<T> {
+    const own = gates.get(userId) ?? { gate: createGate({ max: explainLimits.parallelOfUser }), inside: 0 };
+    gates.set(userId, own);
+    own.inside += 1;
+    try {
+      return await own.gate.run(() => gate.run(work, signal), signal);
+    } finally {
+      own.inside -= 1;
+      if (own.inside === 0) gates.delete(userId);
+    }
+  }
+
+  return {
+    async explain(viewer, input, { signal: wanted }) {
+      const { readOnly, reach } = await placeOf(viewer, input.target);
+      const faults = faultsOfStatement(input);
+      if (faults.length > 0) throw badInput(...(faults as [FieldFault]));
+      const { statementTimeoutMs: timeoutMs } = await settingsOf(viewer!);
+      const deadline = AbortSignal.timeout(timeoutMs);
+      const signal = AbortSignal.any([wanted, deadline]);
+      const work = async () => {
+        const { engine, target } = await reach(signal);
+        return await engine.explain(target, input.sql, {
+          parameters: input.parameters ?? undefined,
+          analyze: input.analyze,
+          readOnly,
+          maxPlanBytes: explainLimits.planBytes,
+          label: 'quarry explain',
+          signal,
+        });
+      };
+      try {
+        return await inTurn(viewer!.userId, work, signal);
+      } catch (cause) {
+        wanted.throwIfAborted();
+        if (deadline.aborted) {
+          throw new AppError('TIMEOUT', `Stopped after ${timeoutMs} ms`, { cause, details: { timeoutMs } });
+        }
+        throw toAppError(cause);
+      }
+    },
+  };
+}
+
+function toAppError(cause: unknown): unknown {
+  if (cause instanceof NotOneStatement) return badInput({ path: 'input.sql', message: cause.message });
+  if (!(cause instanceof RunError)) return cause;
+  const { code, message, sqlState, engineCode, position, line, detail, hint } = cause.fault;
+  switch (code) {
+    case 'CONNECTION_LOST':
+      return new AppError('CONNECTION_FAILED', message, { cause, details: { reason: 'LOST', sqlState, hint } });
+    case 'CANCELLED':
+      return cause; // by nobody: what stops it is asked before
+    case 'INTERNAL_SERVER_ERROR':
+      return cause;
+    default:
+      return new AppError(code, cut(message), {
+        cause,
+        details: { sqlState, engineCode, position, line, detail: detail && cut(detail), hint: hint && cut(hint) },
+      });
+  }
+}
+
+/** A target may put a whole cell into its error. */
+const maxTextCharacters = 8_192;
+const cut = (text: string): string => (text.length > maxTextCharacters ? `${text.slice(0, maxTextCharacters)}…` : text);

@@ -111,7 +111,7 @@ function buildServices({ config, core, startedAt, diskLow, running }: BuildServi
     engines: core.engines,
     access,
     accounts,
-    projects: createProjects({ pool, prisma, access }),
+    projects: createProjects({ pool, prisma, access, onRightsLost: jobStore.cancelWithoutRight }),
     databases,
     activity: createActivity({ databases, jobs: jobStore }),
     catalog: createCatalogService({ databases }),

@@ -76,6 +76,7 @@ export async function buildCore({ config, log, metadata, playground, masterKeys,
     keyring,
     playground: playground && createPlayground({ ...playground, log }),
     projects: projectAccess,
+    onRightsLost: jobStore.cancelWithoutRight,
     onDisconnect: [
       (databaseId, client) => jobStore.cancelAllOf(client, databaseId),
       (databaseId, client) => letGoOf(client, databaseId),

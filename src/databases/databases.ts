@@ -15,7 +15,7 @@ import type { Keyring } from '../lib/keyring.ts';
 import { type Service, stopAll } from '../lib/lifecycle.ts';
 import type { Log } from '../lib/log.ts';
 import { type Connection, connectionOf, type PageArguments, pageOf } from '../lib/pages.ts';
-import type { Access as ProjectAccess } from '../projects/access.ts';
+import type { Access as ProjectAccess, RightsLostHook } from '../projects/access.ts';
 import { createDatabaseAccess, type DatabaseAccess, resourceOf } from './access.ts';
 import { createCredentials, type Principal, targetWith } from './credentials.ts';
 import { createHealth } from './health.ts';
@@ -55,6 +55,7 @@ export interface DatabasesDeps {
   readonly playground: Playground | null;
   readonly projects: Pick<ProjectAccess, 'roleOf'>;
   readonly onDisconnect: readonly DisconnectHook[];
+  readonly onRightsLost: RightsLostHook;
   readonly log: Log;
 }
 
@@ -104,7 +105,7 @@ export interface Databases extends DatabaseAccess, Service {
   ): Promise<{ database: VisibleDatabase; report: ConnectionReport }>;
   /** @throws AppError NOT_CONFIGURED, BAD_USER_INPUT, LIMIT_EXCEEDED, NOT_FOUND and FORBIDDEN for the project */
   createHosted(viewer: Viewer | null, input: CreateHosted, asked: Asked): Promise<VisibleDatabase>;
-  /** @throws AppError NOT_FOUND, FORBIDDEN, BAD_USER_INPUT, CONNECTION_FAILED, CONFLICT when it changed meanwhile */
+  /** Out of a project, what its members still run there ends. @throws AppError NOT_FOUND, FORBIDDEN, BAD_USER_INPUT, CONNECTION_FAILED, CONFLICT when it changed meanwhile */
   update(viewer: Viewer | null, input: UpdateDatabase, asked: Asked): Promise<VisibleDatabase>;
   /** Its jobs end, and finished ones stay. @throws AppError NOT_FOUND, FORBIDDEN, CONFLICT for a hosted one without `drop` */
   disconnect(viewer: Viewer | null, input: { id: string; drop: boolean }, asked: Asked): Promise<void>;
@@ -147,7 +148,7 @@ export interface Databases extends DatabaseAccess, Service {
 }
 
 export function createDatabases(deps: DatabasesDeps): Databases {
-  const { pool, prisma, engines, keyring, playground, projects, onDisconnect, log } = deps;
+  const { pool, prisma, engines, keyring, playground, projects, onDisconnect, onRightsLost, log } = deps;
   const store = createDatabaseStore({ db: pool, prisma });
   const access = createDatabaseAccess({ store });
   const credentials = createCredentials({ keyring, playground, store });
@@ -280,6 +281,7 @@ export function createDatabases(deps: DatabasesDeps): Databases {
         if (!(await store.replace(client, next, now))) {
           throw new AppError('CONFLICT', 'Somebody else changed the database meanwhile');
         }
+        if (moved) await onRightsLost(client, [next.id]);
         const { name, readOnly, projectId } = next;
         const connection = changed !== null;
         await audited(client, viewer, 'database.updated', next.id, asked, { name, readOnly, projectId, connection });

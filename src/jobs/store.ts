@@ -359,6 +359,28 @@ export function createJobStore(pool: pg.Pool, { resultsRetentionMs }: JobStoreOp
       );
     },
 
+    /**
+     * Ends the jobs on these databases whose owners may not run them any more, in the transaction that took the right:
+     * database:query of policy.ts, and database:write where a job runs that was started to write.
+     */
+    async cancelWithoutRight(client: Executor, databaseIds: readonly string[]): Promise<void> {
+      const { rows } = await client.query<Row>(
+        `UPDATE jobs SET cancel_requested_at = coalesce(cancel_requested_at, now()),
+                status = CASE status WHEN 'queued' THEN 'cancelled' ELSE status END, held_until = NULL,
+                finished_at = CASE status WHEN 'queued' THEN now() ELSE finished_at END, ${changed}
+         WHERE database_id = ANY($1::uuid[]) AND status IN ('queued', 'running') AND NOT EXISTS (
+           SELECT FROM databases d LEFT JOIN project_members m ON m.project_id = d.project_id AND m.user_id = jobs.owner_id
+           WHERE d.id = jobs.database_id AND (d.owner_id = jobs.owner_id OR d.system OR m.role IN ('owner', 'editor')
+             OR m.role = 'viewer' AND (jobs.read_only OR jobs.status = 'queued')))
+         RETURNING *`,
+        [databaseIds],
+      );
+      await ringInTransaction(
+        client,
+        rows.flatMap((row) => [...ringsOf(row), ['job.cancel', row.id] as Ring]),
+      );
+    },
+
     /** The job keeps its newest `keep`. */
     async addNotices(
       { id, fence }: Hold,

@@ -1,6 +1,10 @@
 /** What somebody is in a project, and with whom he shares one: read by everything that hangs off projects. */
+import type pg from 'pg';
 import { type ProjectRole, projectRoles } from '../accounts/policy.ts';
 import type { Executor } from '../db/metadata.ts';
+
+/** Runs in the transaction that took rights in these databases from somebody: ends what he is still doing there. */
+export type RightsLostHook = (client: pg.PoolClient, databaseIds: readonly string[]) => Promise<void>;
 
 export interface Access {
   /** Null for a stranger, and for a project that is not there. */

@@ -7,7 +7,7 @@ import { type Prisma, transaction } from '../db/metadata.ts';
 import { AppError, badInput, notFound } from '../lib/errors.ts';
 import { encodeId, isUuid } from '../lib/ids.ts';
 import type { Page } from '../lib/pages.ts';
-import type { Access } from './access.ts';
+import type { Access, RightsLostHook } from './access.ts';
 import type { Project, ProjectMember, ProjectSelection } from './store.ts';
 import * as store from './store.ts';
 
@@ -22,6 +22,7 @@ export interface ProjectsDeps {
   pool: pg.Pool;
   prisma: Prisma;
   access: Pick<Access, 'roleOf'>;
+  onRightsLost: RightsLostHook;
 }
 
 export interface NewProject {
@@ -57,13 +58,13 @@ export interface Projects {
   /** The viewer is its first owner. @throws AppError LIMIT_EXCEEDED */
   create(viewer: Viewer | null, project: NewProject, caller: Caller): Promise<Project>;
   update(viewer: Viewer | null, id: string, change: ProjectChange, caller: Caller): Promise<Project>;
-  /** Its databases stay with their owners. */
+  /** Its databases stay with their owners; what others still run there ends. */
   delete(viewer: Viewer | null, id: string, caller: Caller): Promise<void>;
   /** @throws AppError NOT_FOUND for an unknown address, CONFLICT for a member, LIMIT_EXCEEDED */
   addMember(viewer: Viewer | null, member: NewMember, caller: Caller): Promise<ProjectMember>;
-  /** @throws AppError CONFLICT where no owner would be left */
+  /** What he runs and may not any more ends. @throws AppError CONFLICT where no owner would be left */
   updateMember(viewer: Viewer | null, id: string, role: ProjectRole, caller: Caller): Promise<ProjectMember>;
-  /** Every member may remove himself. @throws AppError CONFLICT where no owner would be left */
+  /** Every member may remove himself; what he still runs there ends. @throws AppError CONFLICT where no owner would be left */
   removeMember(
     viewer: Viewer | null,
     id: string,
@@ -71,7 +72,7 @@ export interface Projects {
   ): Promise<{ project: Project; viewerRole: ProjectRole }>;
 }
 
-export function createProjects({ pool, prisma, access }: ProjectsDeps): Projects {
+export function createProjects({ pool, prisma, access, onRightsLost }: ProjectsDeps): Projects {
   const idOfProject = (id: string) => encodeId('Project', id);
   const idOfMember = (id: string) => encodeId('ProjectMember', id);
 
@@ -184,7 +185,9 @@ export function createProjects({ pool, prisma, access }: ProjectsDeps): Projects
       requireCan(viewer, 'server:use', { kind: 'server' });
       await transaction(pool, async (client) => {
         await requireProject(client, viewer, 'project:manage', id);
+        const databaseIds = await store.databasesIn(client, id);
         const name = await store.deleteProject(client, id);
+        await onRightsLost(client, databaseIds);
         await note(client, viewer, caller, 'project.deleted', idOfProject(id), { name });
       });
     },
@@ -216,6 +219,7 @@ export function createProjects({ pool, prisma, access }: ProjectsDeps): Projects
         const { member } = await requireMember(client, viewer, id, () => 'project:manage');
         if (role !== 'owner') await requireOtherOwner(client, member);
         await store.updateMember(client, id, role);
+        await onRightsLost(client, await store.databasesIn(client, member.projectId));
         const details = { project: idOfProject(member.projectId), from: member.role, to: role };
         await note(client, viewer, caller, 'member.updated', idOfMember(id), details);
       });
@@ -231,6 +235,7 @@ export function createProjects({ pool, prisma, access }: ProjectsDeps): Projects
         const { member } = found;
         await requireOtherOwner(client, member);
         await store.deleteMember(client, id);
+        await onRightsLost(client, await store.databasesIn(client, member.projectId));
         const details = {
           project: idOfProject(member.projectId),
           user: encodeId('User', member.userId),

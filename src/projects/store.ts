@@ -76,6 +76,11 @@ export async function updateProject(
   );
 }
 
+export async function databasesIn(client: Executor, projectId: string): Promise<string[]> {
+  const { rows } = await client.query<{ id: string }>('SELECT id FROM databases WHERE project_id = $1', [projectId]);
+  return rows.map(({ id }) => id);
+}
+
 /** @returns its name */
 export async function deleteProject(client: Executor, id: string): Promise<string> {
   const { rows } = await client.query<{ name: string }>('DELETE FROM projects WHERE id = $1 RETURNING name', [id]);

@@ -63,7 +63,7 @@ export async function createWorld() {
       settings,
       ...(clock && { clock }),
     });
-    const projects = createProjects({ pool, prisma, access });
+    const projects = createProjects({ pool, prisma, access, onRightsLost: async () => undefined });
     opened.push(async () => {
       await accounts.stop();
       await hasher.stop();

@@ -46,7 +46,7 @@ async function ask(
   variableValues: Record<string, unknown> = {},
 ): Promise<Answer> {
   const { databases, engines, prisma, pool, projects: access } = world;
-  const projects = createProjects({ pool, prisma, access });
+  const projects = createProjects({ pool, prisma, access, onRightsLost: async () => undefined });
   const contextValue = {
     viewer,
     services: { databases, engines, prisma, access, projects } as unknown as Services,

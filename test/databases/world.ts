@@ -77,6 +77,8 @@ export async function createWorld({
       playground,
       projects,
       onDisconnect,
+      // Jobs have tests of their own.
+      onRightsLost: async () => undefined,
       log,
     });
     open.push(() => databases.stop());

@@ -27,6 +27,12 @@ type Documents = {
     "\n  mutation TestConnection($input: TestConnectionInput!) {\n    testConnection(input: $input) {\n      report {\n        ok\n        serverVersion\n        problems {\n          code\n          message\n          hint\n        }\n      }\n    }\n  }\n": typeof types.TestConnectionDocument,
     "\n  query Expired($id: ID!) {\n    job(id: $id) {\n      status\n      result(index: 0) {\n        rowCount\n        expiresAt\n        columns {\n          name\n        }\n        rows {\n          rows\n        }\n      }\n    }\n  }\n": typeof types.ExpiredDocument,
     "\n  query Expiry($id: ID!) {\n    job(id: $id) {\n      finishedAt\n      result(index: 0) {\n        expiresAt\n        rows {\n          rows\n        }\n      }\n    }\n  }\n": typeof types.ExpiryDocument,
+    "\n  mutation Team {\n    createProject(input: { name: \"team\" }) {\n      project {\n        id\n      }\n    }\n  }\n": typeof types.TeamDocument,
+    "\n  mutation JoinTeam($input: AddMemberInput!) {\n    addMember(input: $input) {\n      member {\n        id\n      }\n    }\n  }\n": typeof types.JoinTeamDocument,
+    "\n  mutation LeaveTeam($id: ID!) {\n    removeMember(input: { id: $id }) {\n      deletedMemberId\n    }\n  }\n": typeof types.LeaveTeamDocument,
+    "\n  mutation Demote($id: ID!, $role: ProjectRole!) {\n    updateMember(input: { id: $id, role: $role }) {\n      member {\n        role\n      }\n    }\n  }\n": typeof types.DemoteDocument,
+    "\n  mutation Move($id: ID!, $projectId: ID) {\n    updateDatabase(input: { id: $id, projectId: $projectId }) {\n      database {\n        id\n      }\n    }\n  }\n": typeof types.MoveDocument,
+    "\n  mutation Dissolve($id: ID!) {\n    deleteProject(input: { id: $id }) {\n      deletedProjectId\n    }\n  }\n": typeof types.DissolveDocument,
     "\n  mutation Retry($id: ID!) {\n    retryJob(input: { id: $id }) {\n      job {\n        ...Repeated\n        status\n        source {\n          id\n        }\n      }\n    }\n  }\n": typeof types.RetryDocument,
     "\n  fragment Repeated on Job {\n    id\n    name\n    sql\n    parameters\n    readOnly\n    timeoutMs\n    maxRows\n    priority\n    maxAttempts\n    runAt\n    targetLabel\n    database {\n      id\n    }\n  }\n": typeof types.RepeatedFragmentDoc,
     "\n  query Repeat($id: ID!) {\n    job(id: $id) {\n      ...Repeated\n      status\n      error {\n        code\n      }\n      source {\n        id\n      }\n      result(index: 0) {\n        rows {\n          rows\n        }\n      }\n    }\n  }\n": typeof types.RepeatDocument,
@@ -63,6 +69,12 @@ const documents: Documents = {
     "\n  mutation TestConnection($input: TestConnectionInput!) {\n    testConnection(input: $input) {\n      report {\n        ok\n        serverVersion\n        problems {\n          code\n          message\n          hint\n        }\n      }\n    }\n  }\n": types.TestConnectionDocument,
     "\n  query Expired($id: ID!) {\n    job(id: $id) {\n      status\n      result(index: 0) {\n        rowCount\n        expiresAt\n        columns {\n          name\n        }\n        rows {\n          rows\n        }\n      }\n    }\n  }\n": types.ExpiredDocument,
     "\n  query Expiry($id: ID!) {\n    job(id: $id) {\n      finishedAt\n      result(index: 0) {\n        expiresAt\n        rows {\n          rows\n        }\n      }\n    }\n  }\n": types.ExpiryDocument,
+    "\n  mutation Team {\n    createProject(input: { name: \"team\" }) {\n      project {\n        id\n      }\n    }\n  }\n": types.TeamDocument,
+    "\n  mutation JoinTeam($input: AddMemberInput!) {\n    addMember(input: $input) {\n      member {\n        id\n      }\n    }\n  }\n": types.JoinTeamDocument,
+    "\n  mutation LeaveTeam($id: ID!) {\n    removeMember(input: { id: $id }) {\n      deletedMemberId\n    }\n  }\n": types.LeaveTeamDocument,
+    "\n  mutation Demote($id: ID!, $role: ProjectRole!) {\n    updateMember(input: { id: $id, role: $role }) {\n      member {\n        role\n      }\n    }\n  }\n": types.DemoteDocument,
+    "\n  mutation Move($id: ID!, $projectId: ID) {\n    updateDatabase(input: { id: $id, projectId: $projectId }) {\n      database {\n        id\n      }\n    }\n  }\n": types.MoveDocument,
+    "\n  mutation Dissolve($id: ID!) {\n    deleteProject(input: { id: $id }) {\n      deletedProjectId\n    }\n  }\n": types.DissolveDocument,
     "\n  mutation Retry($id: ID!) {\n    retryJob(input: { id: $id }) {\n      job {\n        ...Repeated\n        status\n        source {\n          id\n        }\n      }\n    }\n  }\n": types.RetryDocument,
     "\n  fragment Repeated on Job {\n    id\n    name\n    sql\n    parameters\n    readOnly\n    timeoutMs\n    maxRows\n    priority\n    maxAttempts\n    runAt\n    targetLabel\n    database {\n      id\n    }\n  }\n": types.RepeatedFragmentDoc,
     "\n  query Repeat($id: ID!) {\n    job(id: $id) {\n      ...Repeated\n      status\n      error {\n        code\n      }\n      source {\n        id\n      }\n      result(index: 0) {\n        rows {\n          rows\n        }\n      }\n    }\n  }\n": types.RepeatDocument,
@@ -152,6 +164,30 @@ export function graphql(source: "\n  query Expired($id: ID!) {\n    job(id: $id)
  * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
  */
 export function graphql(source: "\n  query Expiry($id: ID!) {\n    job(id: $id) {\n      finishedAt\n      result(index: 0) {\n        expiresAt\n        rows {\n          rows\n        }\n      }\n    }\n  }\n"): (typeof documents)["\n  query Expiry($id: ID!) {\n    job(id: $id) {\n      finishedAt\n      result(index: 0) {\n        expiresAt\n        rows {\n          rows\n        }\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  mutation Team {\n    createProject(input: { name: \"team\" }) {\n      project {\n        id\n      }\n    }\n  }\n"): (typeof documents)["\n  mutation Team {\n    createProject(input: { name: \"team\" }) {\n      project {\n        id\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  mutation JoinTeam($input: AddMemberInput!) {\n    addMember(input: $input) {\n      member {\n        id\n      }\n    }\n  }\n"): (typeof documents)["\n  mutation JoinTeam($input: AddMemberInput!) {\n    addMember(input: $input) {\n      member {\n        id\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  mutation LeaveTeam($id: ID!) {\n    removeMember(input: { id: $id }) {\n      deletedMemberId\n    }\n  }\n"): (typeof documents)["\n  mutation LeaveTeam($id: ID!) {\n    removeMember(input: { id: $id }) {\n      deletedMemberId\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  mutation Demote($id: ID!, $role: ProjectRole!) {\n    updateMember(input: { id: $id, role: $role }) {\n      member {\n        role\n      }\n    }\n  }\n"): (typeof documents)["\n  mutation Demote($id: ID!, $role: ProjectRole!) {\n    updateMember(input: { id: $id, role: $role }) {\n      member {\n        role\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  mutation Move($id: ID!, $projectId: ID) {\n    updateDatabase(input: { id: $id, projectId: $projectId }) {\n      database {\n        id\n      }\n    }\n  }\n"): (typeof documents)["\n  mutation Move($id: ID!, $projectId: ID) {\n    updateDatabase(input: { id: $id, projectId: $projectId }) {\n      database {\n        id\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  mutation Dissolve($id: ID!) {\n    deleteProject(input: { id: $id }) {\n      deletedProjectId\n    }\n  }\n"): (typeof documents)["\n  mutation Dissolve($id: ID!) {\n    deleteProject(input: { id: $id }) {\n      deletedProjectId\n    }\n  }\n"];
 /**
  * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
  */

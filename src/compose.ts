@@ -9,6 +9,7 @@ import { createActivity } from './databases/activity.ts';
 import { documentLimits } from './graph/limits.ts';
 import { graphiqlTabs } from './graph/tabs.ts';
 import { createJobs } from './jobs/jobs.ts';
+import { createPlaces } from './jobs/places.ts';
 import { createJobQuota } from './jobs/quota.ts';
 import type { Service } from './lib/lifecycle.ts';
 import { createMetrics } from './metrics.ts';
@@ -115,8 +116,13 @@ function buildServices({ config, core, startedAt, diskLow, running }: BuildServi
     databases,
     activity: createActivity({ databases, jobs: jobStore }),
     catalog: createCatalogService({ databases }),
-    jobs: createJobs({ store: jobStore, bus }),
     jobRows: createJobRows({ results: resultStore, blobs, bus }),
+    jobs: createJobs({
+      store: jobStore,
+      places: createPlaces({ pool, maxParallelJobs: config.maxParallelJobs }),
+      bus,
+      settingsOf,
+    }),
     queries,
     savedQueries: createSavedQueries({
       pool,

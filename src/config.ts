@@ -27,6 +27,7 @@ export interface Config {
   readonly maxParallelJobs: number;
   /** From the end of a job until its rows are thrown away. */
   readonly resultsRetentionMs: number;
+  readonly maxParallelJobsPerDatabase: number;
   readonly graphiql: boolean;
   readonly introspection: boolean;
   readonly logLevel: LogLevel;
@@ -139,6 +140,7 @@ const variables = {
   WORKER_CONCURRENCY: integer(1, 256).default(8),
   MAX_PARALLEL_JOBS: integer(1, 256).default(4),
   RESULTS_RETENTION_HOURS: integer(1, 8_760).default(168),
+  MAX_PARALLEL_JOBS_PER_DATABASE: integer(1, 1_000).default(16),
   GRAPHIQL: flag.optional(),
   INTROSPECTION: flag.optional(),
   LOG_LEVEL: oneOf('silent', 'error', 'warn', 'info', 'debug', 'trace').default('info'),
@@ -247,6 +249,7 @@ export function readConfig({ env, terminal }: ReadConfigOptions): Config {
     workerConcurrency: values.WORKER_CONCURRENCY,
     maxParallelJobs: values.MAX_PARALLEL_JOBS,
     resultsRetentionMs: values.RESULTS_RETENTION_HOURS * 3_600_000,
+    maxParallelJobsPerDatabase: values.MAX_PARALLEL_JOBS_PER_DATABASE,
     graphiql: values.GRAPHIQL ?? !production,
     introspection: values.INTROSPECTION ?? !production,
     logLevel: values.LOG_LEVEL,

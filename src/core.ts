@@ -67,7 +67,15 @@ export async function buildCore({ config, log, metadata, playground, masterKeys,
     denied: () => [metadata, ...(playground ? [playground.admin] : [])],
   });
   const engines = createEngines({ dial });
-  const jobStore = createJobStore(pool, { resultsRetentionMs: config.resultsRetentionMs });
+  const jobStore = createJobStore({
+    pool,
+    bus,
+    limits: {
+      maxParallelJobs: config.maxParallelJobs,
+      maxParallelJobsPerDatabase: config.maxParallelJobsPerDatabase,
+    },
+    resultsRetentionMs: config.resultsRetentionMs,
+  });
   const projectAccess = createAccess({ pool });
   const databases = createDatabases({
     pool,

@@ -38,7 +38,6 @@ export async function run({ config, log, signal }: RunOptions): Promise<void> {
     log,
     tasks: createTasks(core),
     concurrency: config.workerConcurrency,
-    maxParallelJobs: config.maxParallelJobs,
   });
   const janitor = startJanitor({ leftovers: createLeftovers(core.pool), blobs: core.blobs, log });
   await aborted(stop);

@@ -63,6 +63,7 @@ const table = {
   'job:cancel': ['self', 'admin'],
   // Nobody runs SQL as somebody else.
   'job:retry': ['self'],
+  'job:edit': ['self', 'admin'],
 } as const satisfies Record<string, readonly Relation[]>;
 
 export type Action = keyof typeof table;

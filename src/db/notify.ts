@@ -1,4 +1,5 @@
 /** Carries the bus between processes by PostgreSQL's NOTIFY: rings of a few milliseconds travel as one statement. */
+import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 import type { Bus, BusTransport } from '../lib/bus.ts';
 import type { Service } from '../lib/lifecycle.ts';
@@ -11,26 +12,34 @@ const reconnectMs = 500;
 /** A notification must stay under 8,000 bytes. */
 const maxPayloadBytes = 7_900;
 
+type Ring = readonly [topic: string, key: string];
+
 /** In SQL: rings when the transaction commits, and not at all when it does not. */
-export async function ringInTransaction(
-  client: Executor,
-  rings: readonly (readonly [topic: string, key: string])[],
-): Promise<void> {
-  if (rings.length > 0)
-    await client.query('SELECT pg_notify($1, payload) FROM unnest($2::text[]) payload', [channel, payloads(rings)]);
+export async function ringInTransaction(client: Executor, rings: readonly Ring[]): Promise<void> {
+  if (rings.length > 0) await send(client, payloads(rings, ''));
 }
 
-function payloads(rings: readonly (readonly [string, string])[]): string[] {
+/** What a statement of SQL gives to pg_notify() besides, to ring when it is committed. */
+export const notification = (...ring: Ring): { channel: string; payload: string } => ({
+  channel,
+  payload: payloads([ring], '')[0]!,
+});
+
+const send = (client: Executor, batches: readonly string[]): Promise<unknown> =>
+  client.query('SELECT pg_notify($1, payload) FROM unnest($2::text[]) payload', [channel, batches]);
+
+/** Lines: who rang, empty where he did not hear it himself; then a ring each. */
+function payloads(rings: readonly Ring[], sender: string): string[] {
   const batches: string[] = [];
-  let batch = '';
+  let batch = sender;
   for (const ring of new Set(rings.map(([topic, key]) => `${topic}\t${key}`))) {
-    if (batch && batch.length + ring.length + 1 > maxPayloadBytes) {
+    if (batch.length + ring.length + 1 > maxPayloadBytes) {
       batches.push(batch);
-      batch = '';
+      batch = sender;
     }
-    batch += batch ? `\n${ring}` : ring;
+    batch += `\n${ring}`;
   }
-  return batch ? [...batches, batch] : batches;
+  return [...batches, batch];
 }
 
 export interface NotifyDeps {
@@ -42,6 +51,7 @@ export interface NotifyDeps {
 
 /** Listens until it is stopped; a broken connection is made anew, and what was rung meanwhile is found by polling. */
 export async function startNotify({ connection, pool, bus, log }: NotifyDeps): Promise<Service> {
+  const sender = randomUUID();
   let client: pg.Client | null = null;
   let stopped = false;
   let retry: NodeJS.Timeout | undefined;
@@ -51,7 +61,9 @@ export async function startNotify({ connection, pool, bus, log }: NotifyDeps): P
   async function listen(): Promise<void> {
     const next = new pg.Client({ ...explicit(connection, 'quarry-bus'), keepAlive: true });
     next.on('notification', ({ payload = '' }) => {
-      for (const line of payload.split('\n')) {
+      const [from, ...lines] = payload.split('\n');
+      if (from === sender) return;
+      for (const line of lines) {
         const [topic = '', key = ''] = line.split('\t');
         bus.ringHere(topic, key);
       }
@@ -79,7 +91,7 @@ export async function startNotify({ connection, pool, bus, log }: NotifyDeps): P
       const rings = pending;
       pending = [];
       try {
-        await ringInTransaction(pool, rings);
+        await send(pool, payloads(rings, sender));
       } catch (error) {
         // A ring is a hint; readers poll.
         log.debug({ error: String(error) }, 'bus.ring_lost');

@@ -10,8 +10,8 @@ import { registerRow } from '../graph/nodes.ts';
 import { notFound } from '../lib/errors.ts';
 import { encodeId, isUuid, uuidOf } from '../lib/ids.ts';
 import { connectionOf, pageOf } from '../lib/pages.ts';
-import type { Job } from './job.ts';
-import type { JobEvent } from './jobs.ts';
+import { type Job, priorities, priorityLevelMs } from './job.ts';
+import type { JobEvent, QueueInfo } from './jobs.ts';
 import { type JobError, jobErrorCodes, jobKinds, jobStatuses } from './states.ts';
 
 export const JobStatusEnum = enumOf('JobStatus', jobStatuses);
@@ -19,7 +19,7 @@ const JobKindEnum = enumOf('JobKind', jobKinds, 'QUERY: submitted SQL.');
 const JobErrorCodeEnum = enumOf(
   'JobErrorCode',
   jobErrorCodes,
-  'INTERRUPTED: the worker was lost while the SQL may have run; it is not run again by itself. FORBIDDEN: the right was gone when it started.',
+  'INTERRUPTED: the worker was lost while the SQL may have run; it is not run again by itself unless the job allows it (maxAttempts) and only reads. FORBIDDEN: the right was gone when it started.',
 );
 
 const JobProgress = builder.objectRef<Pick<Job, 'progressRows' | 'progressBytes'>>('JobProgress').implement({
@@ -114,6 +114,16 @@ export const JobType = JobRef.implement({
     cancelRequestedAt: t.expose('cancelRequestedAt', { type: 'DateTime', nullable: true }),
     status: t.expose('status', { type: JobStatusEnum }),
     priority: t.exposeInt('priority', { description: 'Higher first, among the jobs of its owner.' }),
+    position: t.int({
+      nullable: true,
+      description: 'Jobs of this user that start before it, plus one; null unless queued.',
+      resolve: async (job, _args, { services }) => (await services.jobs.place(job))?.position,
+    }),
+    etaMs: t.int({
+      nullable: true,
+      description: 'From recent jobs and the jobs ahead; null when there is nothing to go by.',
+      resolve: async (job, _args, { services }) => (await services.jobs.place(job))?.etaMs,
+    }),
     progress: t.field({ type: JobProgress, resolve: (job) => job }),
     submittedAt: t.expose('submittedAt', { type: 'DateTime' }),
     startedAt: t.expose('startedAt', { type: 'DateTime', nullable: true }),
@@ -142,6 +152,21 @@ const JobEventType = builder.objectRef<JobEvent>('JobEvent').implement({
   fields: (t) => ({
     position: t.exposeString('position', { description: 'Give it as `after` to go on behind this event.' }),
     job: t.field({ type: JobType, nullable: true, resolve: ({ job }) => job }),
+    deletedJobId: t.id({
+      nullable: true,
+      resolve: ({ deletedJobId }) => (deletedJobId === null ? null : encodeId('Job', deletedJobId)),
+    }),
+  }),
+});
+
+const QueueInfoType = builder.objectRef<QueueInfo>('QueueInfo').implement({
+  rights: 'parent',
+  description: 'The viewer’s queue.',
+  fields: (t) => ({
+    queued: t.exposeInt('queued'),
+    running: t.exposeInt('running'),
+    maxParallelJobs: t.exposeInt('maxParallelJobs', { description: 'How many of them run at once; the rest wait.' }),
+    oldestQueuedAt: t.expose('oldestQueuedAt', { type: 'DateTime', nullable: true }),
   }),
 });
 
@@ -173,13 +198,15 @@ builder.queryFields((t) => ({
         ownerId: t.arg.id({ description: 'Absent: the viewer. Others: administrators only.' }),
         status: t.arg({ type: [JobStatusEnum] }),
         databaseId: t.arg.id(),
+        search: t.arg.string({ description: 'Part of the name or of the SQL, whatever its case.' }),
       },
-      resolve: async (_root, { ownerId, status, databaseId, ...rest }, { viewer, services }) => {
+      resolve: async (_root, { ownerId, status, databaseId, search, ...rest }, { viewer, services }) => {
         const page = pageOf(rest, { isKey: isUuid });
         const filter = {
           ownerId: filterId('User', ownerId),
           statuses: status ?? undefined,
           databaseId: filterId('Database', databaseId),
+          search: search ?? undefined,
         };
         const { jobs, count } = await services.jobs.list(viewer, filter, page);
         return connectionOf(page, jobs, ({ id }) => id, count);
@@ -188,6 +215,11 @@ builder.queryFields((t) => ({
     JobConnection,
     JobEdge,
   ),
+  queue: t.field({
+    type: QueueInfoType,
+    authScopes: { signedIn: true },
+    resolve: (_root, _args, { viewer, services }) => services.jobs.queue(viewer),
+  }),
 }));
 
 const CancelJobInput = builder.inputType('CancelJobInput', { fields: (t) => ({ id: t.id({ required: true }) }) });
@@ -215,6 +247,51 @@ builder.mutationField('cancelJob', (t) =>
     }),
   }),
 );
+
+const ReprioritizeJobInput = builder.inputType('ReprioritizeJobInput', {
+  fields: (t) => ({ id: t.id({ required: true }), priority: t.int({ required: true }) }),
+});
+
+const ReprioritizeJobPayload = builder.objectRef<{ job: Job }>('ReprioritizeJobPayload').implement({
+  rights: 'parent',
+  fields: (t) => ({ job: t.expose('job', { type: JobType }) }),
+});
+
+const DeleteJobInput = builder.inputType('DeleteJobInput', { fields: (t) => ({ id: t.id({ required: true }) }) });
+
+const DeleteJobPayload = builder.objectRef<{ id: string }>('DeleteJobPayload').implement({
+  rights: 'parent',
+  fields: (t) => ({
+    deletedJobId: t.id({ resolve: ({ id }) => encodeId('Job', id) }),
+    queue: t.field({
+      type: QueueInfoType,
+      resolve: (_payload, _args, { viewer, services }) => services.jobs.queue(viewer),
+    }),
+  }),
+});
+
+builder.mutationFields((t) => ({
+  reprioritizeJob: t.field({
+    type: ReprioritizeJobPayload,
+    description: `Moves a queued job in its owner’s queue: from ${priorities.min} to ${priorities.max}, higher first. A level is worth ${priorityLevelMs / 1_000} s of waiting, so that a low one starts in the end.`,
+    authScopes: { signedIn: true },
+    args: { input: t.arg({ type: ReprioritizeJobInput, required: true }) },
+    resolve: async (_root, { input }, { viewer, services }) => ({
+      job: await services.jobs.reprioritize(viewer, jobId(input.id), input.priority),
+    }),
+  }),
+  deleteJob: t.field({
+    type: DeleteJobPayload,
+    description: 'Deletes a job that has ended or not begun, with its rows; one that runs is cancelled first.',
+    authScopes: { signedIn: true },
+    args: { input: t.arg({ type: DeleteJobInput, required: true }) },
+    resolve: async (_root, { input }, { viewer, services }) => {
+      const id = jobId(input.id);
+      await services.jobs.remove(viewer, id);
+      return { id };
+    },
+  }),
+}));
 
 builder.subscriptionFields((t) => ({
   jobUpdated: t.field({

@@ -1,23 +1,38 @@
-/** What people see and do about jobs: read, list, follow, cancel. Running them is the worker's. */
+/** What people see and do about jobs: read, list, follow, cancel, put forward, delete. Running them is the worker's. */
 import { can, requireCan } from '../accounts/policy.ts';
 import type { Viewer } from '../accounts/viewer.ts';
 import { createPatience } from '../db/patience.ts';
-import { type Bus, createDoorbell } from '../lib/bus.ts';
+import { type Bus, createDoorbell, type Doorbell } from '../lib/bus.ts';
 import { AppError, badInput, notFound } from '../lib/errors.ts';
 import type { Page } from '../lib/pages.ts';
 import type { Topic } from '../lib/topics.ts';
-import { formatPosition, isBehind, type Job, parsePosition } from './job.ts';
+import { formatPosition, isBehind, type Job, type Position, parsePosition, priorities } from './job.ts';
+import type { Place, Places } from './places.ts';
+import type { JobFilter, QueueState } from './reads.ts';
 import { isFinal } from './states.ts';
-import type { JobFilter, JobStore } from './store.ts';
+import type { JobStore } from './store.ts';
 
 export interface JobsDeps {
   store: JobStore;
+  places: Places;
   bus: Bus<Topic>;
+  settingsOf(viewer: Viewer): Promise<{ maxParallelJobs: number }>;
 }
 
+/** The newest state of a job, or that it is gone. */
 export interface JobEvent {
   readonly position: string;
-  readonly job: Job;
+  readonly job: Job | null;
+  readonly deletedJobId: string | null;
+}
+
+/** With its place in the queue as it was when this was sent. */
+export interface FollowedJob extends Job {
+  readonly place: Place | null;
+}
+
+export interface QueueInfo extends QueueState {
+  readonly maxParallelJobs: number;
 }
 
 export interface Jobs {
@@ -32,9 +47,20 @@ export interface Jobs {
   ): Promise<{ jobs: Job[]; count: () => Promise<number> }>;
   /** A queued job ends at once, a running one within seconds; no-op when it has ended. @throws AppError NOT_FOUND */
   cancel(viewer: Viewer | null, id: string): Promise<Job>;
-  /** The job now, then at every change, until it ends. @throws AppError NOT_FOUND */
-  follow(viewer: Viewer | null, id: string, signal: AbortSignal): AsyncIterable<Job>;
-  /** Without `after` the unfinished ones, then every change; only the newest state of each. @throws AppError BAD_USER_INPUT */
+  /** Among the queued jobs of its owner. @throws AppError NOT_FOUND, BAD_USER_INPUT, CONFLICT unless it is queued */
+  reprioritize(viewer: Viewer | null, id: string, priority: number): Promise<Job>;
+  /** With its rows. @throws AppError NOT_FOUND, CONFLICT while it runs */
+  remove(viewer: Viewer | null, id: string): Promise<void>;
+  /** The viewer's own. */
+  queue(viewer: Viewer | null): Promise<QueueInfo>;
+  /** Null unless it is queued. */
+  place(job: Job | FollowedJob): Promise<Place | null>;
+  /** The job now, then whenever it changes or its place moves, until it ends. @throws AppError NOT_FOUND */
+  follow(viewer: Viewer | null, id: string, signal: AbortSignal): AsyncIterable<FollowedJob>;
+  /**
+   * Without `after` the unfinished ones, then every change; only the newest state of each.
+   * @throws AppError BAD_USER_INPUT, POSITION_LOST where deletions behind `after` are forgotten
+   */
   events(
     viewer: Viewer | null,
     options: { databaseId: string | null; after: string | null },
@@ -46,20 +72,50 @@ export interface Jobs {
 
 /** A ring that was lost costs so long. */
 const pollMs = 2_000;
+/** The place of a queued job is looked at no oftener. */
+const placeMs = 500;
+/** An estimate that moved by less is not worth a message. */
+const etaStepMs = 1_000;
+const etaStepShare = 0.1;
 /** An older transaction holds a change back: as a rule it ends within milliseconds. */
 const unsettledMs = 20;
 const eventBatch = 200;
 const maxNotices = 1_000;
+const maxSearchLength = 200;
 
-export function createJobs({ store, bus }: JobsDeps): Jobs {
+export function createJobs({ store, places, bus, settingsOf }: JobsDeps): Jobs {
   const resourceOf = (job: Job) => ({ kind: 'job', ownerId: job.ownerId }) as const;
 
-  async function require(viewer: Viewer | null, action: 'job:see' | 'job:cancel', id: string): Promise<Job> {
+  async function require(
+    viewer: Viewer | null,
+    action: 'job:see' | 'job:cancel' | 'job:edit',
+    id: string,
+  ): Promise<Job> {
     if (!viewer) throw new AppError('UNAUTHENTICATED', 'Sign in first');
     const job = await store.find(id);
     if (!job) throw notFound('Job');
     requireCan(viewer, action, resourceOf(job));
     return job;
+  }
+
+  const placeOf = (job: Job): Promise<Place | null> =>
+    job.status === 'queued' ? places.of(job) : Promise.resolve(null);
+
+  /** Until the job changed, or something moved in its owner's queue. */
+  async function untilMoved(bell: Doorbell, queue: Doorbell, signal: AbortSignal): Promise<void> {
+    for (let waitedMs = 0; waitedMs < pollMs && !signal.aborted; waitedMs += placeMs) {
+      if (await bell.wait(placeMs, signal)) return;
+      if (await queue.wait(0, signal)) return;
+    }
+  }
+
+  /** @throws AppError BAD_USER_INPUT, POSITION_LOST */
+  async function resume(after: string): Promise<Position> {
+    const position = parsePosition(after);
+    if (!position) throw badInput({ path: 'after', message: 'not a position of this stream' });
+    if (isBehind(await store.deletionHorizon(), position))
+      throw new AppError('POSITION_LOST', 'Jobs that were deleted since are forgotten: begin anew, without `after`');
+    return position;
   }
 
   return {
@@ -80,6 +136,8 @@ export function createJobs({ store, bus }: JobsDeps): Jobs {
       if (!viewer) throw new AppError('UNAUTHENTICATED', 'Sign in first');
       if (ownerId !== undefined && ownerId !== viewer.userId)
         requireCan(viewer, 'server:administer', { kind: 'server' });
+      if ((rest.search?.length ?? 0) > maxSearchLength)
+        throw badInput({ path: 'search', message: `at most ${maxSearchLength} characters` });
       const filter = { ...rest, ownerId: ownerId ?? viewer.userId };
       return { jobs: await store.list(filter, page), count: () => store.count(filter) };
     },
@@ -89,16 +147,46 @@ export function createJobs({ store, bus }: JobsDeps): Jobs {
       return (await store.requestCancel(id)) ?? (await store.find(id)) ?? job;
     },
 
+    async reprioritize(viewer, id, priority) {
+      await require(viewer, 'job:edit', id);
+      const { min, max } = priorities;
+      if (priority < min || priority > max)
+        throw badInput({ path: 'input.priority', message: `from ${min} to ${max}` });
+      const moved = await store.reprioritize(id, priority);
+      if (!moved) throw new AppError('CONFLICT', 'Only a queued job can be put forward or back');
+      return moved;
+    },
+
+    async remove(viewer, id) {
+      await require(viewer, 'job:edit', id);
+      if (await store.remove(id)) return;
+      if (!(await store.find(id))) throw notFound('Job');
+      throw new AppError('CONFLICT', 'The job is running: cancel it first');
+    },
+
+    async queue(viewer) {
+      if (!viewer) throw new AppError('UNAUTHENTICATED', 'Sign in first');
+      const [state, { maxParallelJobs }] = await Promise.all([store.queueOf(viewer.userId), settingsOf(viewer)]);
+      return { ...state, maxParallelJobs };
+    },
+
+    place: async (job) => ('place' in job ? job.place : placeOf(job)),
+
     async *follow(viewer, id, signal) {
       using bell = createDoorbell(bus, 'job.changed', id);
       let job: Job | null = await require(viewer, 'job:see', id);
+      using queue = createDoorbell(bus, 'jobs.of_user', job.ownerId);
       const patience = createPatience(signal);
-      let sent = 0;
+      let sent: FollowedJob | null = null;
       while (job && can(viewer, 'job:see', resourceOf(job))) {
-        if (job.revision > sent) yield job;
-        sent = job.revision;
+        const known: Job = job;
+        const next: FollowedJob = { ...known, place: await patience(() => placeOf(known)) };
+        if (isNews(sent, next)) {
+          sent = next;
+          yield next;
+        }
         if (isFinal(job.status) || signal.aborted) return;
-        await bell.wait(pollMs, signal);
+        await (job.status === 'queued' ? untilMoved(bell, queue, signal) : bell.wait(pollMs, signal));
         if (signal.aborted) return;
         job = await patience(() => store.find(id));
       }
@@ -107,10 +195,9 @@ export function createJobs({ store, bus }: JobsDeps): Jobs {
     async *events(viewer, { databaseId, after }, signal) {
       if (!viewer) throw new AppError('UNAUTHENTICATED', 'Sign in first');
       const { userId } = viewer;
-      const resumed = after === null ? null : parsePosition(after);
-      if (after !== null && !resumed) throw badInput({ path: 'after', message: 'not a position of this stream' });
-      using bell = createDoorbell(bus, 'jobs.of_user', userId);
       const patience = createPatience(signal);
+      const resumed = after === null ? null : await resume(after);
+      using bell = createDoorbell(bus, 'jobs.of_user', userId);
       const start = resumed ?? (await patience(() => store.horizon()));
       const sent = new Map<string, number>();
       for (let last: string | null = null; !resumed; ) {
@@ -119,7 +206,8 @@ export function createJobs({ store, bus }: JobsDeps): Jobs {
         for (const job of jobs) {
           sent.set(job.id, job.revision);
           // Resuming from a later position could miss a change that was made before it and committed after.
-          yield { position: formatPosition(isBehind(job.position, start) ? start : job.position), job };
+          const position = formatPosition(isBehind(job.position, start) ? start : job.position);
+          yield { position, job, deletedJobId: null };
         }
         last = jobs.at(-1)?.id ?? null;
         if (jobs.length < eventBatch) break;
@@ -127,16 +215,18 @@ export function createJobs({ store, bus }: JobsDeps): Jobs {
       let position = start;
       let waitMs = unsettledMs;
       while (!signal.aborted) {
-        const { jobs, unsettled } = await patience(() => store.changesAfter(userId, databaseId, position, eventBatch));
-        for (const job of jobs) {
-          position = job.position;
+        const from = position;
+        const { changes, unsettled } = await patience(() => store.changesAfter(userId, databaseId, from, eventBatch));
+        for (const change of changes) {
+          position = change.position;
+          const event = { ...change, position: formatPosition(position) };
           // What the first state held already.
-          if (sent.get(job.id) !== job.revision) yield { position: formatPosition(job.position), job };
-          sent.delete(job.id);
+          if (!change.job || sent.get(change.job.id) !== change.job.revision) yield event;
+          if (change.job) sent.delete(change.job.id);
         }
-        if (jobs.length === eventBatch) continue;
+        if (changes.length === eventBatch) continue;
         // A transaction that stays open holds everything back that came after it: asked less and less often.
-        waitMs = unsettled && jobs.length === 0 ? Math.min(waitMs * 2, pollMs) : unsettledMs;
+        waitMs = unsettled && changes.length === 0 ? Math.min(waitMs * 2, pollMs) : unsettledMs;
         await bell.wait(unsettled ? waitMs : pollMs, signal);
       }
     },
@@ -146,4 +236,12 @@ export function createJobs({ store, bus }: JobsDeps): Jobs {
       return store.notices(job.id, last);
     },
   };
+}
+
+function isNews(sent: FollowedJob | null, next: FollowedJob): boolean {
+  if (!sent || next.revision > sent.revision) return true;
+  if (sent.place?.position !== next.place?.position) return true;
+  const [before, now] = [sent.place?.etaMs ?? null, next.place?.etaMs ?? null];
+  if (before === null || now === null) return before !== now;
+  return Math.abs(before - now) >= Math.max(etaStepMs, before * etaStepShare);
 }

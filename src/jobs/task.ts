@@ -1,8 +1,10 @@
 /** What a kind of job does when a worker has claimed it. */
+import type { Executor } from '../db/metadata.ts';
 import type { Patience } from '../db/patience.ts';
 import type { Log } from '../lib/log.ts';
 import type { Job } from './job.ts';
 import type { JobError, JobKind } from './states.ts';
+import type { Progress } from './store.ts';
 
 /** Why a running job is to stop. */
 export type StopReason = 'cancel' | 'lost' | 'shutdown';
@@ -15,7 +17,7 @@ export interface TaskContext {
   readonly patience: Patience;
   readonly log: Log;
   /** Counts what was read so far; shown in the job from time to time. */
-  progress(done: { rows: number; bytes: number }): void;
+  progress(done: Progress): void;
 }
 
 export type Outcome = { status: 'succeeded' } | { status: 'failed'; error: JobError } | { status: 'cancelled' };
@@ -26,4 +28,6 @@ export interface Task {
   run(context: TaskContext): Promise<Outcome>;
   /** Ends what a lost worker left running in the target, before the job is given up or taken on. */
   rescue(job: Job): Promise<void>;
+  /** Throws away what the attempt has stored, in the transaction that puts the job back into the queue. */
+  discard(client: Executor, job: Job): Promise<void>;
 }

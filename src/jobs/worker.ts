@@ -1,13 +1,15 @@
 /** Claims jobs and runs them: the lease is renewed while they run, a request to cancel reaches them, a lost one is rescued. */
 import { randomUUID } from 'node:crypto';
 import { createPatience } from '../db/patience.ts';
-import { type Bus, createDoorbell } from '../lib/bus.ts';
+import type { Bus } from '../lib/bus.ts';
 import type { Service } from '../lib/lifecycle.ts';
 import type { Log } from '../lib/log.ts';
 import type { Topic } from '../lib/topics.ts';
 import type { Job } from './job.ts';
-import type { JobError, JobKind } from './states.ts';
-import { type JobStore, leaseSeconds } from './store.ts';
+import { mayRunAgain, pauseMs } from './retry.ts';
+import { leaseSeconds } from './row.ts';
+import type { JobKind } from './states.ts';
+import type { JobStore, Progress } from './store.ts';
 import type { Outcome, StopReason, Task } from './task.ts';
 
 export interface WorkerDeps {
@@ -17,8 +19,6 @@ export interface WorkerDeps {
   tasks: ReadonlyMap<JobKind, Task>;
   /** Jobs of this process at once. */
   concurrency: number;
-  /** Of a user without a limit of his own. */
-  maxParallelJobs: number;
   timing?: Partial<WorkerTiming>;
 }
 
@@ -51,13 +51,11 @@ interface Running {
   done: Promise<void>;
 }
 
-export function startWorker({ store, bus, log, tasks, concurrency, maxParallelJobs, timing }: WorkerDeps): Service {
+export function startWorker({ store, bus, log, tasks, concurrency, timing }: WorkerDeps): Service {
   const { pollMs, heartbeatMs, rescueMs, progressMs, drainMs, endMs } = { ...defaults, ...timing };
   const workerId = randomUUID();
   const running = new Map<string, Running>();
   let troubledUntil = 0;
-  const stopping = new AbortController();
-  const queued = createDoorbell(bus, 'jobs.queued', '*');
   const taskOf = ({ kind }: Job): Task => {
     const task = tasks.get(kind);
     if (!task) throw new Error(`no task for jobs of kind ${kind}`);
@@ -77,20 +75,29 @@ export function startWorker({ store, bus, log, tasks, concurrency, maxParallelJo
     else early.add(id);
   });
 
-  async function claimLoop(): Promise<void> {
-    while (!stopping.signal.aborted) {
-      try {
-        const limit = concurrency - running.size;
-        early = new Set();
-        const jobs = limit > 0 ? await store.claim({ workerId, limit, maxParallelJobs }) : [];
-        for (const job of jobs) start(job, execute);
-        if (jobs.length > 0) continue;
-      } catch (error) {
-        // The metadata database is away: what is queued waits, and so does the worker.
-        log.warn({ error: String(error) }, 'worker.claim_failed');
-      }
-      await queued.wait(pollMs, stopping.signal);
-    }
+  const claims = store.serve({
+    workerId,
+    room: () => concurrency - running.size,
+    claiming: () => {
+      early = new Set();
+    },
+    start: (jobs) => {
+      for (const job of jobs) start(job, execute);
+    },
+    // What is queued waits, and so does the worker.
+    failed: (error) => log.warn({ error: String(error) }, 'worker.claim_failed'),
+  });
+  const unlistenQueued = bus.listen('jobs.queued', '*', () => void claims.wake());
+
+  let promoting: NodeJS.Timeout | undefined;
+  /** Makes ready what is due, and looks at the queue although nobody rang. */
+  async function poll(): Promise<void> {
+    const { promoted, nextMs } = await store.promote();
+    if (promoted > 0) bus.ring('jobs.queued', '*');
+    else void claims.wake();
+    clearTimeout(promoting);
+    // What is due before the next look is not kept waiting for it.
+    if (nextMs !== null && nextMs < pollMs) promoting = setTimeout(() => void poll().catch(() => undefined), nextMs);
   }
 
   function start(job: Job, work: (running: Running) => Promise<void>): void {
@@ -107,7 +114,7 @@ export function startWorker({ store, bus, log, tasks, concurrency, maxParallelJo
       .finally(() => {
         running.delete(job.id);
         // A place is free here.
-        bus.ringHere('jobs.queued', '*');
+        void claims.wake();
       });
   }
 
@@ -130,17 +137,19 @@ export function startWorker({ store, bus, log, tasks, concurrency, maxParallelJo
       };
     }
     await progress.end();
-    const error: JobError | null = outcome.status === 'failed' ? outcome.error : null;
-    const finished = await patience(() => store.finish(job, { status: outcome.status, error, ...progress.last() }));
-    log.info(
-      {
-        jobId: job.id,
-        status: finished ? outcome.status : 'lost',
-        code: error?.code,
-        durationMs: Math.round(performance.now() - startedAt),
-      },
-      'job.finished',
-    );
+    const status = await patience(() => end(job, outcome, progress.last()));
+    const code = outcome.status === 'failed' ? outcome.error.code : undefined;
+    log.info({ jobId: job.id, status, code, durationMs: Math.round(performance.now() - startedAt) }, 'job.finished');
+  }
+
+  /** @returns what became of the job: `queued` for another attempt, `lost` to another worker */
+  async function end(job: Job, outcome: Outcome, progress: Progress): Promise<Outcome['status'] | 'queued' | 'lost'> {
+    const error = outcome.status === 'failed' ? outcome.error : null;
+    if (error && mayRunAgain(job, error)) {
+      const pause = { error, delayMs: pauseMs(job.attempt) };
+      if (await store.requeue(job, pause, (client) => taskOf(job).discard(client, job))) return 'queued';
+    }
+    return (await store.finish(job, { status: outcome.status, error, ...progress })) ? outcome.status : 'lost';
   }
 
   /** The job of a lost worker: its session in the target ends first, then it goes back, or is given up. */
@@ -151,22 +160,19 @@ export function startWorker({ store, bus, log, tasks, concurrency, maxParallelJo
       return;
     }
     if (job.backend) await taskOf(job).rescue(job);
-    const status = job.cancelRequestedAt ? 'cancelled' : 'failed';
-    const error: JobError = {
-      code: 'INTERRUPTED',
-      message: 'The worker was lost while the SQL may have run; it is not run again by itself',
-    };
-    await store.finish(job, {
-      status,
-      error: status === 'failed' ? error : null,
-      rows: job.progressRows,
-      bytes: job.progressBytes,
-    });
+    const outcome: Outcome = job.cancelRequestedAt
+      ? { status: 'cancelled' }
+      : {
+          status: 'failed',
+          error: { code: 'INTERRUPTED', message: 'The worker was lost while the SQL may have run' },
+        };
+    const { progressRows: rows, progressBytes: bytes } = job;
+    const status = await end(job, outcome, { rows, bytes });
     log.warn({ jobId: job.id, status }, 'job.rescued');
   }
 
   function createProgress(job: Job) {
-    let latest = { rows: job.progressRows, bytes: job.progressBytes };
+    let latest: Progress = { rows: job.progressRows, bytes: job.progressBytes };
     let written = latest;
     let timer: NodeJS.Timeout | undefined;
     let writing: Promise<unknown> = Promise.resolve();
@@ -178,7 +184,7 @@ export function startWorker({ store, bus, log, tasks, concurrency, maxParallelJo
       writing = store.setProgress(job, latest).catch(() => undefined);
     };
     return {
-      report(done: { rows: number; bytes: number }) {
+      report(done: Progress) {
         latest = done;
         timer ??= setTimeout(write, progressMs);
       },
@@ -224,14 +230,14 @@ export function startWorker({ store, bus, log, tasks, concurrency, maxParallelJo
         });
     }, everyMs);
   };
-  const timers = [repeat(heartbeat, heartbeatMs), repeat(rescueLost, rescueMs)];
-  const claiming = claimLoop();
+  const timers = [repeat(heartbeat, heartbeatMs), repeat(rescueLost, rescueMs), repeat(poll, pollMs)];
+  void claims.wake();
   log.info({ workerId, concurrency }, 'worker.started');
 
   return {
     async stop() {
-      stopping.abort();
-      await claiming;
+      unlistenQueued();
+      await claims.stop();
       const rest = () => Promise.all([...running.values()].map(({ done }) => done));
       const grace = setTimeout(() => {
         for (const id of running.keys()) stop(id, 'shutdown');
@@ -244,8 +250,8 @@ export function startWorker({ store, bus, log, tasks, concurrency, maxParallelJo
       clearTimeout(grace);
       clearTimeout(end);
       for (const timer of timers) clearInterval(timer);
+      clearTimeout(promoting);
       unlisten();
-      queued[Symbol.dispose]();
       log.info({ workerId }, 'worker.stopped');
     },
   };

@@ -13,6 +13,8 @@ export interface Bus<Topic extends string> {
   ring(topic: Topic, key: string): void;
   /** Wakes the listeners of this process only: for a transport that hears another one ring. */
   ringHere(topic: string, key: string): void;
+  /** Wakes the listeners of other processes only: for whoever has looked himself. */
+  ringElsewhere(topic: Topic, key: string): void;
   /** @param key absent: every key of the topic. @returns how to stop listening */
   listen(topic: Topic, key: string | null, listener: (key: string) => void): () => void;
   /** Where rings go besides this process; set once, by the composition root. */
@@ -37,6 +39,7 @@ export function createBus<Topic extends string>(): Bus<Topic> {
       ringHere(topic, key);
       transport?.send(topic, key);
     },
+    ringElsewhere: (topic, key) => transport?.send(topic, key),
     listen(topic, key, listener) {
       const name = slot(topic, key);
       const set = listeners.get(name) ?? new Set();
@@ -53,8 +56,8 @@ export function createBus<Topic extends string>(): Bus<Topic> {
 }
 
 export interface Doorbell extends Disposable {
-  /** Resolves at the next ring, at once for one since the last call, or after `pollMs` without any. */
-  wait(pollMs: number, signal: AbortSignal): Promise<void>;
+  /** Resolves at the next ring, at once for one since the last call, or after `pollMs` without any. @returns whether it rang */
+  wait(pollMs: number, signal: AbortSignal): Promise<boolean>;
 }
 
 /** Many rings while nobody waits are one. */
@@ -87,7 +90,9 @@ export function createDoorbell<Topic extends string>(
         signal.removeEventListener('abort', onAbort);
         wake = null;
       }
+      const rang = rung;
       rung = false;
+      return rang;
     },
     [Symbol.dispose]() {
       for (const stop of stops) stop();

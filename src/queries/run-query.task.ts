@@ -68,6 +68,7 @@ export function createRunQueryTask(deps: RunQueryDeps): Task {
     async rescue(job) {
       if (job.backend) await endSession(deps, job, job.backend);
     },
+    discard: (client, job) => deps.resultStore.dropAttempt(client, job),
   };
 }
 

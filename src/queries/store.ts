@@ -161,6 +161,17 @@ export function createResultStore(pool: pg.Pool) {
       return rowCount === 1;
     },
 
+    /** Throws away what an attempt of a job has stored, before the next one. */
+    async dropAttempt(client: Executor, { id, fence }: Hold): Promise<void> {
+      await client.query('DELETE FROM job_notices WHERE job_id = $1', [id]);
+      await client.query('DELETE FROM result_sets WHERE job_id = $1', [id]);
+      await client.query(
+        `INSERT INTO blob_trash (prefix) SELECT 'results/' || $1::text || '/' || fence FROM generate_series(1, $2::int) AS fence
+         ON CONFLICT DO NOTHING`,
+        [id, fence],
+      );
+    },
+
     async find(id: string): Promise<ResultSet | null> {
       const { rows } = await pool.query<Row>(`${select} WHERE result_sets.id = $1`, [id]);
       return rows[0] ? resultSetOf(rows[0]) : null;

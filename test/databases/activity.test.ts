@@ -9,11 +9,12 @@ import type { VisibleDatabase } from '../../src/databases/databases.ts';
 import type { Session } from '../../src/engines/engine.ts';
 import type { Context } from '../../src/graph/context.ts';
 import { createSchema } from '../../src/graph/schema.ts';
-import { createJobStore, type JobStore } from '../../src/jobs/store.ts';
+import type { JobStore } from '../../src/jobs/store.ts';
 import { encodeId } from '../../src/lib/ids.ts';
 import type { Services } from '../../src/services.ts';
 import { createTestDatabase, type TestDatabase } from '../support/databases.ts';
 import { untilEvent } from '../support/describe-engine.ts';
+import { createTestJobStore } from '../support/job-store.ts';
 import { asked, createWorld, startTestPlayground, type TestPlayground, type World } from './world.ts';
 
 const schema = createSchema();
@@ -25,7 +26,7 @@ let target: TestDatabase;
 beforeAll(async () => {
   [server, target] = await Promise.all([startTestPlayground(), createTestDatabase('CREATE TABLE account (id int)')]);
   world = await createWorld({ playground: server.playground });
-  jobs = createJobStore(world.pool);
+  jobs = createTestJobStore(world.pool);
 });
 afterAll(async () => {
   await world?.[Symbol.asyncDispose]();

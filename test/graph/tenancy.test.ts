@@ -286,6 +286,7 @@ const calls: Call[] = [
     selection: inProject,
     answers: { ...lookedUp, stranger: 'own' },
   },
+  { field: 'Query.queue', selection: '{ queued running maxParallelJobs oldestQueuedAt }', answers: signedIn },
 
   {
     field: 'Mutation.register',
@@ -407,6 +408,16 @@ const calls: Call[] = [
     variables: input(({ Database: databaseId }) => ({ target: { databaseId }, sql: `TABLE ${mark}_birds` })),
     selection: '{ plan { text reads } }',
     answers: { ...lookedUp, stranger: 'NOT_FOUND' },
+    field: 'Mutation.reprioritizeJob',
+    variables: input(({ Job: id }) => ({ id, priority: 1 })),
+    selection: '{ job { id sql } }',
+    answers: personal,
+  },
+  {
+    field: 'Mutation.deleteJob',
+    variables: input(({ Job: id }) => ({ id })),
+    selection: '{ deletedJobId queue { queued } }',
+    answers: personal,
   },
   {
     field: 'Mutation.cancelJob',

@@ -17,11 +17,7 @@ test('what waits, what is put off and what runs count, what has ended does not',
   const owner = await queue.metadata.addUser();
   const quota = createJobQuota({ pool: queue.pool, limit: 3 });
   const running = await queue.submit(owner, 'select 1');
-  const [held] = await queue.store.claim({
-    workerId: '00000000-0000-0000-0000-00000000000a',
-    limit: 1,
-    maxParallelJobs: 1,
-  });
+  const [held] = await queue.claim(1);
   expect(held?.id).toBe(running.id);
   await queue.submit(owner, 'select 1', { runAt: tomorrow() });
   await quota.take(owner);

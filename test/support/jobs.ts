@@ -10,8 +10,9 @@ import type { Target } from '../../src/engines/engine.ts';
 import { createEngines } from '../../src/engines/registry.ts';
 import type { Job, NewJob } from '../../src/jobs/job.ts';
 import { createJobs } from '../../src/jobs/jobs.ts';
+import { createPlaces } from '../../src/jobs/places.ts';
 import { isFinal } from '../../src/jobs/states.ts';
-import { createJobStore } from '../../src/jobs/store.ts';
+import type { Limits } from '../../src/jobs/store.ts';
 import { startWorker, type WorkerTiming } from '../../src/jobs/worker.ts';
 import { createBus } from '../../src/lib/bus.ts';
 import { createEgress } from '../../src/lib/egress.ts';
@@ -25,6 +26,7 @@ import { createRunQueryTask } from '../../src/queries/run-query.task.ts';
 import { createResultStore } from '../../src/queries/store.ts';
 import { createDiskStore } from '../../src/storage/disk.ts';
 import { createTestDatabase } from './databases.ts';
+import { createTestJobStore } from './job-store.ts';
 import { createTestMetadata, silent } from './metadata.ts';
 
 export async function createTestQueue() {
@@ -32,7 +34,8 @@ export async function createTestQueue() {
   const targetDatabase = await createTestDatabase();
   const folder = mkdtempSync(join(tmpdir(), 'quarry-test-files-'));
   const { pool } = metadata;
-  const store = createJobStore(pool);
+  const bus = createBus<Topic>();
+  const store = createTestJobStore(pool, { bus });
   const results = createResultStore(pool);
   const blobs = createDiskStore({ directory: folder });
   const engines = createEngines({ dial: createEgress({ allowPrivateHosts: true, denied: () => [] }) });
@@ -49,10 +52,10 @@ export async function createTestQueue() {
 
   /** Another process, as far as the queue can tell: its own bus, its own identity. */
   async function worker(
-    options: { concurrency?: number; maxParallelJobs?: number; timing?: Partial<WorkerTiming> } = {},
+    options: { concurrency?: number; limits?: Partial<Limits>; timing?: Partial<WorkerTiming> } = {},
   ) {
-    const bus = createBus<Topic>();
-    const notify = await startNotify({ connection: metadata.database, pool, bus, log: silent });
+    const ownBus = createBus<Topic>();
+    const notify = await startNotify({ connection: metadata.database, pool, bus: ownBus, log: silent });
     const task = createRunQueryTask({
       jobStore: store,
       resultStore: results,
@@ -76,12 +79,11 @@ export async function createTestQueue() {
       },
     });
     const running = startWorker({
-      store,
-      bus,
+      store: createTestJobStore(pool, { bus: ownBus, ...options.limits }),
+      bus: ownBus,
       log: silent,
       tasks: new Map([['query', task]]),
       concurrency: options.concurrency ?? 8,
-      maxParallelJobs: options.maxParallelJobs ?? 4,
       ...(options.timing && { timing: options.timing }),
     });
     const service = { stop: async () => [await running.stop(), await notify.stop()] as never };
@@ -89,9 +91,13 @@ export async function createTestQueue() {
     return service;
   }
 
-  const bus = createBus<Topic>();
   started.push(await startNotify({ connection: metadata.database, pool, bus, log: silent }));
-  const jobs = createJobs({ store, bus });
+  const jobs = createJobs({
+    store,
+    places: createPlaces({ pool, maxParallelJobs: 4 }),
+    bus,
+    settingsOf: async () => ({ maxParallelJobs: 4 }),
+  });
 
   return {
     metadata,
@@ -105,6 +111,23 @@ export async function createTestQueue() {
     bus,
     folder,
     worker,
+    /** What a worker of that name would be given now; it holds them, and does nothing. */
+    async claim(limit: number, limits: Partial<Limits> = {}, workerId: string = uuidv7()): Promise<Job[]> {
+      const claimed: Job[] = [];
+      const handle = createTestJobStore(pool, limits).serve({
+        workerId,
+        room: () => limit - claimed.length,
+        claiming: () => undefined,
+        start: (jobs) => claimed.push(...jobs),
+        failed: (error) => {
+          throw error;
+        },
+      });
+      await handle.wake();
+      await handle.stop();
+      return claimed;
+    },
+
     viewerOf: (userId: string) =>
       ({ userId, role: 'member', sessionId: userId, expiresAt: new Date(8.64e15) }) as const,
 

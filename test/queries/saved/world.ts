@@ -5,7 +5,6 @@ import type { Viewer } from '../../../src/accounts/viewer.ts';
 import { createTypedConnections } from '../../../src/databases/typed-connections.ts';
 import { startNotify } from '../../../src/db/notify.ts';
 import { createJobQuota } from '../../../src/jobs/quota.ts';
-import { createJobStore } from '../../../src/jobs/store.ts';
 import { createBus } from '../../../src/lib/bus.ts';
 import type { Topic } from '../../../src/lib/topics.ts';
 import { createQueries } from '../../../src/queries/queries.ts';
@@ -20,6 +19,7 @@ import { createSavedQueryStore, letGoOf } from '../../../src/queries/saved/store
 import { createResultStore } from '../../../src/queries/store.ts';
 import { createDiskStore } from '../../../src/storage/disk.ts';
 import { asked, createWorld, testConnection } from '../../databases/world.ts';
+import { createTestJobStore } from '../../support/job-store.ts';
 import { silent } from '../../support/metadata.ts';
 
 interface Entry {
@@ -33,7 +33,7 @@ export const caller = asked().caller;
 export async function createSavedWorld() {
   const world = await createWorld({ onDisconnect: [(id, client) => letGoOf(client, id)] });
   const { pool, prisma, databases, engines, keyring, projects } = world;
-  const jobs = createJobStore(pool);
+  const jobs = createTestJobStore(pool);
   const queries = createQueries({
     jobs,
     quota: createJobQuota({ pool }),

@@ -1,0 +1,124 @@
+/**
+ * Several statements in one trip to the server and one transaction: the extended query protocol up to one Sync, which
+ * commits. Each statement has a snapshot of its own, so that one behind a lock sees what was committed before it got it.
+ * https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-PIPELINING
+ */
+import type { EventEmitter } from 'node:events';
+import pg from 'pg';
+
+/** A statement that is prepared once a connection. */
+export interface Prepared {
+  /** Unique among the statements of this process. */
+  readonly name: string;
+  readonly text: string;
+}
+
+export interface Step {
+  readonly statement: Prepared;
+  readonly values: readonly (string | number | null)[];
+}
+
+type Row = Record<string, unknown>;
+
+/** The messages that `pg` writes. */
+interface Wire extends EventEmitter {
+  readonly stream: { cork?: () => void; uncork?: () => void };
+  parse(message: Prepared): void;
+  bind(message: { statement: string; values: readonly (string | null)[] }): void;
+  describe(message: { type: 'P'; name: string }): void;
+  execute(message: { portal: string; rows: number }): void;
+  sync(): void;
+}
+
+interface FieldDescription {
+  readonly name: string;
+  readonly dataTypeID: number;
+}
+
+/** @returns the rows of each step. @throws what the server said of the first that failed: then none of them was done */
+export async function runRound(pool: pg.Pool, steps: readonly Step[]): Promise<Row[][]> {
+  const client = await pool.connect();
+  // A connection that breaks while it is held says so by the round that fails; unheard, its event would end the process.
+  const onError = () => undefined;
+  client.on('error', onError);
+  let broken = true;
+  try {
+    const rows = await new Promise<Row[][]>((resolve, reject) => {
+      client.query(new Round(steps, resolve, reject));
+    });
+    broken = false;
+    return rows;
+  } finally {
+    client.off('error', onError);
+    // What is prepared on a connection after a failure is not known.
+    client.release(broken);
+  }
+}
+
+const preparedOn = new WeakMap<Wire, Set<string>>();
+
+/** Called by `pg` with each message. */
+class Round implements pg.Submittable {
+  readonly #steps: readonly Step[];
+  readonly #resolve: (rows: Row[][]) => void;
+  readonly #reject: (error: unknown) => void;
+  readonly #rows: Row[][] = [];
+  #row: Row[] = [];
+  #fields: readonly FieldDescription[] = [];
+  #parsers: ((text: string) => unknown)[] = [];
+
+  constructor(steps: readonly Step[], resolve: (rows: Row[][]) => void, reject: (error: unknown) => void) {
+    this.#steps = steps;
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  submit(connection: pg.Connection): void {
+    const wire = connection as unknown as Wire;
+    const prepared = preparedOn.get(wire) ?? new Set();
+    preparedOn.set(wire, prepared);
+    wire.stream.cork?.();
+    for (const { statement, values } of this.#steps) {
+      if (!prepared.has(statement.name)) {
+        wire.parse(statement);
+        prepared.add(statement.name);
+      }
+      wire.bind({ statement: statement.name, values: values.map((value) => (value === null ? null : String(value))) });
+      wire.describe({ type: 'P', name: '' });
+      wire.execute({ portal: '', rows: 0 });
+    }
+    wire.sync();
+    wire.stream.uncork?.();
+  }
+
+  handleRowDescription({ fields }: { fields: readonly FieldDescription[] }): void {
+    this.#fields = fields;
+    this.#parsers = fields.map(({ dataTypeID }) => pg.types.getTypeParser(dataTypeID) as (text: string) => unknown);
+  }
+
+  handleDataRow({ fields }: { fields: readonly (string | null)[] }): void {
+    const row: Row = {};
+    for (const [i, text] of fields.entries())
+      row[this.#fields[i]!.name] = text === null ? null : this.#parsers[i]!(text);
+    this.#row.push(row);
+  }
+
+  handleCommandComplete(): void {
+    this.#rows.push(this.#row);
+    this.#row = [];
+  }
+
+  handleError(error: unknown): void {
+    this.#reject(error);
+  }
+
+  handleReadyForQuery(): void {
+    this.#resolve(this.#rows);
+  }
+
+  // What no statement of ours brings about.
+  handleEmptyQuery(): void {}
+  handlePortalSuspended(): void {}
+  handleCopyInResponse(): void {}
+  handleCopyData(): void {}
+}

@@ -1,0 +1,64 @@
+/**
+ * Which jobs start next, in SQL. A user's jobs go by rank: when they came, less what their priority is worth. Users take
+ * turns: whoever has fewest jobs running comes first, so that many jobs do not stand before one. No user, no database
+ * and no worker gets more at once than it may; both limits are counted here, under a lock.
+ */
+import type { Prepared } from '../db/round.ts';
+import { changed, leaseFromNow } from './row.ts';
+
+/** Holds off other claims for its transaction, so that the limits counted in it are exact. */
+export const claimLock: Prepared = {
+  name: 'claim_lock',
+  text: 'SELECT pg_advisory_xact_lock(4707691)',
+};
+
+const ready = `status = 'queued' AND held_until IS NULL`;
+
+/**
+ * $1 worker, $2 jobs at the most, $3 parallel jobs of a user without a ceiling of his own, $4 of a database.
+ * The queues are as many as there are pairs of a user and a database with something ready; each costs two probes of the
+ * index `jobs_ready`, however long it is.
+ */
+export const claimJobs: Prepared = {
+  name: 'claim_jobs',
+  text: `
+    WITH RECURSIVE line (owner_id, target_key) AS (
+      (SELECT owner_id, target_key FROM jobs WHERE ${ready} ORDER BY owner_id, target_key LIMIT 1)
+      UNION ALL
+      SELECT next.owner_id, next.target_key
+      FROM line CROSS JOIN LATERAL (
+        SELECT owner_id, target_key FROM jobs WHERE ${ready} AND (owner_id, target_key) > (line.owner_id, line.target_key)
+        ORDER BY owner_id, target_key LIMIT 1) next
+    ), busy AS MATERIALIZED (
+      SELECT owner_id, target_key, count(*) AS jobs FROM jobs WHERE status = 'running' GROUP BY owner_id, target_key
+    ), of_owner AS (
+      SELECT owner_id, sum(jobs) AS jobs FROM busy GROUP BY owner_id
+    ), of_target AS (
+      SELECT target_key, sum(jobs) AS jobs FROM busy GROUP BY target_key
+    ), first AS (
+      SELECT job.id, job.rank_ms, line.owner_id, line.target_key, room.of_target,
+             coalesce(of_owner.jobs, 0) + row_number() OVER (PARTITION BY line.owner_id ORDER BY job.rank_ms, job.id) AS turn,
+             coalesce(of_owner.jobs, 0) + room.of_owner AS last_turn
+      FROM line
+      JOIN users ON users.id = line.owner_id
+      LEFT JOIN of_owner ON of_owner.owner_id = line.owner_id
+      LEFT JOIN of_target ON of_target.target_key = line.target_key
+      CROSS JOIN LATERAL (
+        SELECT least(users.max_parallel_jobs, coalesce(users.max_parallel_jobs_limit, $3::int)) - coalesce(of_owner.jobs, 0) AS of_owner,
+               $4::int - coalesce(of_target.jobs, 0) AS of_target) room
+      CROSS JOIN LATERAL (
+        SELECT id, rank_ms FROM jobs WHERE ${ready} AND owner_id = line.owner_id AND target_key = line.target_key
+        ORDER BY rank_ms, id LIMIT greatest(0, least($2::int, room.of_owner, room.of_target))) job
+    ), seated AS (
+      SELECT id, turn, of_target, row_number() OVER (PARTITION BY target_key ORDER BY turn, id) AS seat
+      FROM first WHERE turn <= last_turn
+    ), chosen AS (
+      SELECT id FROM seated WHERE seat <= of_target ORDER BY turn, id LIMIT $2::int
+    ), taken AS (
+      -- Whoever cancels or deletes one of them at this moment is not waited for.
+      SELECT id FROM jobs WHERE id IN (SELECT id FROM chosen) AND ${ready} FOR UPDATE SKIP LOCKED
+    )
+    UPDATE jobs SET status = 'running', started_at = now(), attempt = attempt + 1, fence = fence + 1,
+           error = NULL, worker_id = $1::uuid, lease_until = ${leaseFromNow}, ${changed}
+    FROM taken WHERE jobs.id = taken.id RETURNING jobs.*`,
+};

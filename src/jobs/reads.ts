@@ -1,0 +1,184 @@
+/** What is read of the queue's table: jobs, their lists, and the stream of their changes. */
+import DataLoader from 'dataloader';
+import type pg from 'pg';
+import type { Page } from '../lib/pages.ts';
+import type { Job, Position } from './job.ts';
+import { type JobRow, jobOf } from './row.ts';
+import type { JobStatus } from './states.ts';
+
+export interface JobFilter {
+  ownerId: string;
+  statuses?: readonly JobStatus[] | undefined;
+  databaseId?: string | undefined;
+  savedQueryId?: string | undefined;
+  /** Found in the name or the SQL, whatever its case. */
+  search?: string | undefined;
+}
+
+export interface QueueState {
+  readonly queued: number;
+  readonly running: number;
+  /** Null: nothing waits. */
+  readonly oldestQueuedAt: Date | null;
+}
+
+/** A change of a job: its newest state, or that it is gone. */
+export type JobChange = { readonly position: Position } & (
+  | { readonly job: Job; readonly deletedJobId: null }
+  | { readonly job: null; readonly deletedJobId: string }
+);
+
+/** Behind every change of a transaction. */
+const maxSeq = 2n ** 62n;
+
+export type JobReads = ReturnType<typeof createJobReads>;
+
+export function createJobReads(pool: pg.Pool) {
+  /** Those that are there, in no order. */
+  const findAll = async (ids: readonly string[]): Promise<Job[]> =>
+    (await pool.query<JobRow>('SELECT * FROM jobs WHERE id = ANY($1::uuid[])', [ids])).rows.map(jobOf);
+
+  const byId = new DataLoader<string, Job | null>(
+    async (ids) => {
+      const found = new Map((await findAll(ids)).map((job) => [job.id, job]));
+      return ids.map((id) => found.get(id) ?? null);
+    },
+    { cache: false, maxBatchSize: 500 },
+  );
+
+  return {
+    /** Those who ask at the same moment, as all followers of a queue do, are one statement. */
+    find: (id: string): Promise<Job | null> => byId.load(id),
+
+    findAll,
+
+    /** The newest, in the order in which they came. */
+    notices: async (id: string, last: number): Promise<string[]> =>
+      (
+        await pool.query<{ message: string }>(
+          'SELECT message FROM job_notices WHERE job_id = $1 ORDER BY index DESC LIMIT $2',
+          [id, last],
+        )
+      ).rows
+        .map(({ message }) => message)
+        .reverse(),
+
+    /** Newest first; the key of a page is a job's id, which rises with time. */
+    async list(filter: JobFilter, page: Page): Promise<Job[]> {
+      const { rows } = await pool.query<JobRow>(
+        `SELECT * FROM jobs WHERE ${matches} AND ($6::uuid IS NULL OR id < $6) AND ($7::uuid IS NULL OR id > $7)
+         ORDER BY id ${page.backward ? 'ASC' : 'DESC'} LIMIT $8`,
+        [...valuesOf(filter), page.after, page.before, page.limit + 1],
+      );
+      return (page.backward ? rows.reverse() : rows).map(jobOf);
+    },
+
+    async count(filter: JobFilter): Promise<number> {
+      const { rows } = await pool.query<{ count: string }>(
+        `SELECT count(*) FROM jobs WHERE ${matches}`,
+        valuesOf(filter),
+      );
+      return Number(rows[0]?.count);
+    },
+
+    /** Those that have a session there now, the oldest first. */
+    async runningOn(databaseId: string, limit: number): Promise<Job[]> {
+      const { rows } = await pool.query<JobRow>(
+        `SELECT * FROM jobs WHERE database_id = $1 AND status = 'running' AND backend_id IS NOT NULL ORDER BY id LIMIT $2`,
+        [databaseId, limit],
+      );
+      return rows.map(jobOf);
+    },
+
+    async queueOf(ownerId: string): Promise<QueueState> {
+      const { rows } = await pool.query<{ queued: string; running: string; oldest: Date | null }>(
+        `SELECT count(*) FILTER (WHERE status = 'queued') AS queued, count(*) FILTER (WHERE status = 'running') AS running,
+                min(submitted_at) FILTER (WHERE status = 'queued') AS oldest
+         FROM jobs WHERE owner_id = $1 AND status IN ('queued', 'running')`,
+        [ownerId],
+      );
+      const { queued, running, oldest } = rows[0]!;
+      return { queued: Number(queued), running: Number(running), oldestQueuedAt: oldest };
+    },
+
+    /** From where on nothing is missed that happens from now on. */
+    async horizon(): Promise<Position> {
+      const { rows } = await pool.query<{ xid: string }>('SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS xid');
+      return { xid: BigInt(rows[0]!.xid) - 1n, seq: maxSeq };
+    },
+
+    /** The last deletion that was forgotten: behind it nothing is missing. */
+    async deletionHorizon(): Promise<Position> {
+      const { rows } = await pool.query<{ change_xid: string; change_seq: string }>(
+        'SELECT change_xid, change_seq FROM job_deletion_horizon',
+      );
+      return { xid: BigInt(rows[0]?.change_xid ?? 0), seq: BigInt(rows[0]?.change_seq ?? 0) };
+    },
+
+    /** The unfinished jobs now, in the order of their ids, behind `after`. */
+    async unfinished(ownerId: string, databaseId: string | null, after: string | null, limit: number): Promise<Job[]> {
+      const { rows } = await pool.query<JobRow>(
+        `SELECT * FROM jobs WHERE owner_id = $1 AND status IN ('queued', 'running') AND ($2::uuid IS NULL OR database_id = $2)
+           AND ($3::uuid IS NULL OR id > $3) ORDER BY id LIMIT $4`,
+        [ownerId, databaseId, after, limit],
+      );
+      return rows.map(jobOf);
+    },
+
+    /**
+     * What changed behind a position, in order. Only below the oldest transaction that still runs: a later one may yet
+     * commit a change with a smaller number, and would be passed over. `unsettled` says that there is more, soon.
+     */
+    async changesAfter(
+      ownerId: string,
+      databaseId: string | null,
+      after: Position,
+      limit: number,
+    ): Promise<{ changes: JobChange[]; unsettled: boolean }> {
+      const { rows } = await pool.query<JobRow & ChangeRow>(
+        `WITH moved AS (
+           SELECT id, change_xid, change_seq, false AS deleted FROM jobs
+           WHERE owner_id = $1 AND ($2::uuid IS NULL OR database_id = $2) AND (change_xid, change_seq) > ($3::bigint, $4::bigint)
+           ORDER BY change_xid, change_seq LIMIT $5
+         ), gone AS (
+           SELECT job_id AS id, change_xid, change_seq, true AS deleted FROM job_deletions
+           WHERE owner_id = $1 AND ($2::uuid IS NULL OR database_id = $2) AND (change_xid, change_seq) > ($3::bigint, $4::bigint)
+           ORDER BY change_xid, change_seq LIMIT $5
+         ), change AS (
+           SELECT * FROM moved UNION ALL SELECT * FROM gone ORDER BY change_xid, change_seq LIMIT $5
+         )
+         SELECT jobs.*, change.id AS of_id, change.change_xid AS at_xid, change.change_seq AS at_seq, change.deleted,
+                change.change_xid < pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS settled
+         FROM change LEFT JOIN jobs ON jobs.id = change.id AND NOT change.deleted
+         ORDER BY change.change_xid, change.change_seq`,
+        [ownerId, databaseId, after.xid.toString(), after.seq.toString(), limit],
+      );
+      const settled = rows.filter((row) => row.settled);
+      return { changes: settled.map(changeOf), unsettled: settled.length < rows.length };
+    },
+  };
+}
+
+interface ChangeRow {
+  of_id: string;
+  at_xid: string;
+  at_seq: string;
+  deleted: boolean;
+  settled: boolean;
+}
+
+const changeOf = (row: JobRow & ChangeRow): JobChange => ({
+  position: { xid: BigInt(row.at_xid), seq: BigInt(row.at_seq) },
+  ...(row.deleted ? { job: null, deletedJobId: row.of_id } : { job: jobOf(row), deletedJobId: null }),
+});
+
+const matches = `owner_id = $1 AND ($2::text[] IS NULL OR status = ANY($2)) AND ($3::uuid IS NULL OR database_id = $3)
+  AND ($4::uuid IS NULL OR saved_query_id = $4) AND ($5::text IS NULL OR name ILIKE $5 OR sql ILIKE $5)`;
+
+const valuesOf = ({ ownerId, statuses, databaseId, savedQueryId, search }: JobFilter) => [
+  ownerId,
+  statuses ?? null,
+  databaseId ?? null,
+  savedQueryId ?? null,
+  search === undefined ? null : `%${search.replace(/[\\%_]/g, '\\$&')}%`,
+];

@@ -1,0 +1,16 @@
+/** The queue's store as a process of its own has it, with limits that are in no test's way unless it says so. */
+import type pg from 'pg';
+import { createJobStore, type JobStore, type Limits } from '../../src/jobs/store.ts';
+import { type Bus, createBus } from '../../src/lib/bus.ts';
+import type { Topic } from '../../src/lib/topics.ts';
+
+export const createTestJobStore = (
+  pool: pg.Pool,
+  { bus = createBus<Topic>(), ...limits }: { bus?: Bus<Topic> } & Partial<Limits> = {},
+): JobStore =>
+  createJobStore({
+    pool,
+    bus,
+    limits: { maxParallelJobs: 4, maxParallelJobsPerDatabase: 1_000, ...limits },
+    resultsRetentionMs: 3_600_000,
+  });

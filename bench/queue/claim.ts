@@ -2,8 +2,9 @@
 import { randomUUID } from 'node:crypto';
 import { createPool } from '../../src/db/metadata.ts';
 import { createJobStore } from '../../src/jobs/store.ts';
+import { createBus } from '../../src/lib/bus.ts';
 import { createLog } from '../../src/lib/log.ts';
-import { addUsers, maxParallelJobs, quarry } from './quarry.ts';
+import { addUsers, quarry, storeDeps } from './quarry.ts';
 import type { Place } from './system.ts';
 
 /** Jobs of one claim. */
@@ -20,7 +21,7 @@ export async function openBacklog(postgres: Place['postgres'], jobs: number, use
   const queue = await quarry.open({ postgres, redis: null });
   await queue.close();
   const pool = createPool({ connection: postgres, log: createLog({ level: 'silent', format: 'json' }), max: 2 });
-  const store = createJobStore(pool);
+  const store = createJobStore(storeDeps(pool, createBus()));
   const ids = await addUsers(pool, users);
   await pool.query(
     `INSERT INTO jobs (id, kind, status, owner_id, target_key, target_label, sql, read_only, transaction, timeout_ms, max_rows,
@@ -36,9 +37,22 @@ export async function openBacklog(postgres: Place['postgres'], jobs: number, use
       const times: number[] = [];
       for (let claim = 0; claim < claims; claim += 1) {
         const startedAt = performance.now();
-        const got = await store.claim({ workerId: randomUUID(), limit: claimed, maxParallelJobs });
+        let got = 0;
+        const handle = store.serve({
+          workerId: randomUUID(),
+          room: () => claimed - got,
+          claiming: () => undefined,
+          start: (jobs) => {
+            got += jobs.length;
+          },
+          failed: (error) => {
+            throw error;
+          },
+        });
+        await handle.wake();
         times.push(performance.now() - startedAt);
-        if (got.length !== claimed) throw new Error(`a claim took ${got.length} of ${claimed}`);
+        await handle.stop();
+        if (got !== claimed) throw new Error(`a claim took ${got} of ${claimed}`);
       }
       await pool.query(
         `UPDATE jobs SET status = 'queued', worker_id = NULL, lease_until = NULL WHERE status = 'running'`,

@@ -5,10 +5,10 @@ import { createPool } from '../../src/db/metadata.ts';
 import { migrate } from '../../src/db/migrate.ts';
 import { startNotify } from '../../src/db/notify.ts';
 import type { NewJob } from '../../src/jobs/job.ts';
-import { createJobStore } from '../../src/jobs/store.ts';
+import { createJobStore, type JobStoreDeps } from '../../src/jobs/store.ts';
 import type { Task } from '../../src/jobs/task.ts';
 import { startWorker } from '../../src/jobs/worker.ts';
-import { createBus } from '../../src/lib/bus.ts';
+import { type Bus, createBus } from '../../src/lib/bus.ts';
 import { createLog } from '../../src/lib/log.ts';
 import type { Topic } from '../../src/lib/topics.ts';
 import { bounded } from './bounded.ts';
@@ -16,10 +16,17 @@ import type { QueueSystem } from './system.ts';
 
 /** Whose limits are as high as they can be: the queue counts them all the same. */
 const userCount = 64;
-export const maxParallelJobs = 256;
+const maxParallelJobs = 256;
 const poolSize = 20;
 const submitters = 64;
 const log = createLog({ level: 'silent', format: 'json' });
+
+export const storeDeps = (pool: pg.Pool, bus: Bus<Topic>): JobStoreDeps => ({
+  pool,
+  bus,
+  limits: { maxParallelJobs, maxParallelJobsPerDatabase: maxParallelJobs },
+  resultsRetentionMs: 3_600_000,
+});
 
 /** @returns their ids; the same ones at the next call */
 export async function addUsers(pool: pg.Pool, count: number): Promise<string[]> {
@@ -63,7 +70,7 @@ export const quarry: QueueSystem = {
     const pool = createPool({ connection: postgres, log, max: poolSize });
     const bus = createBus<Topic>();
     const notify = await startNotify({ connection: postgres, pool, bus, log });
-    const store = createJobStore(pool);
+    const store = createJobStore(storeDeps(pool, bus));
     const users = await addUsers(pool, userCount);
     const submit = async (job: number) => void (await store.insert(jobOf(job, users[job % userCount]!)));
 
@@ -85,8 +92,9 @@ export const quarry: QueueSystem = {
             return { status: 'succeeded' };
           },
           rescue: async () => undefined,
+          discard: async () => undefined,
         };
-        return startWorker({ store, bus, log, tasks: new Map([['query', task]]), concurrency, maxParallelJobs });
+        return startWorker({ store, bus, log, tasks: new Map([['query', task]]), concurrency });
       },
       async close() {
         await notify.stop();

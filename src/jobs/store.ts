@@ -214,10 +214,8 @@ function createMoves({ pool, bus }: JobStoreDeps) {
      * database:query of policy.ts, and database:write where a job runs that was started to write.
      */
     async cancelWithoutRight(client: Executor, databaseIds: readonly string[]): Promise<void> {
-      const { rows } = await client.query<Row>(
-        `UPDATE jobs SET cancel_requested_at = coalesce(cancel_requested_at, now()),
-                status = CASE status WHEN 'queued' THEN 'cancelled' ELSE status END, held_until = NULL,
-                finished_at = CASE status WHEN 'queued' THEN now() ELSE finished_at END, ${changed}
+      const { rows } = await client.query<JobRow>(
+        `UPDATE jobs SET ${cancelled}
          WHERE database_id = ANY($1::uuid[]) AND status IN ('queued', 'running') AND NOT EXISTS (
            SELECT FROM databases d LEFT JOIN project_members m ON m.project_id = d.project_id AND m.user_id = jobs.owner_id
            WHERE d.id = jobs.database_id AND (d.owner_id = jobs.owner_id OR d.system OR m.role IN ('owner', 'editor')

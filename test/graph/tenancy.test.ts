@@ -408,6 +408,8 @@ const calls: Call[] = [
     variables: input(({ Database: databaseId }) => ({ target: { databaseId }, sql: `TABLE ${mark}_birds` })),
     selection: '{ plan { text reads } }',
     answers: { ...lookedUp, stranger: 'NOT_FOUND' },
+  },
+  {
     field: 'Mutation.reprioritizeJob',
     variables: input(({ Job: id }) => ({ id, priority: 1 })),
     selection: '{ job { id sql } }',

@@ -70,7 +70,9 @@ export interface RunOptions {
 
 /** What a running script reports, in order. The reader pulls: while it does not, the target waits. */
 export type RunEvent =
-  | { type: 'statement'; index: number; sql: string; estimatedRows: number | null }
+  | { type: 'statement'; index: number /** Statements of the script. */; count: number; sql: string }
+  /** Rows that the planner expects of a statement that only reads, where the engine tells; before its first row. */
+  | { type: 'estimate'; index: number; rows: number }
   | { type: 'columns'; index: number; columns: ResultColumn[] }
   | { type: 'rows'; index: number; rows: Cell[][]; bytes: number }
   | { type: 'notice'; message: string }

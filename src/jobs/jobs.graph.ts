@@ -22,13 +22,24 @@ const JobErrorCodeEnum = enumOf(
   'INTERRUPTED: the worker was lost while the SQL may have run; it is not run again by itself unless the job allows it (maxAttempts) and only reads. FORBIDDEN: the right was gone when it started.',
 );
 
-const JobProgress = builder.objectRef<Pick<Job, 'progressRows' | 'progressBytes'>>('JobProgress').implement({
-  rights: 'parent',
-  fields: (t) => ({
-    rows: t.expose('progressRows', { type: 'BigInt' }),
-    bytes: t.expose('progressBytes', { type: 'BigInt' }),
-  }),
-});
+const JobProgress = builder
+  .objectRef<Pick<Job, 'progressRows' | 'progressBytes' | 'estimatedRows' | 'percent'>>('JobProgress')
+  .implement({
+    rights: 'parent',
+    fields: (t) => ({
+      rows: t.expose('progressRows', { type: 'BigInt' }),
+      bytes: t.expose('progressBytes', { type: 'BigInt' }),
+      estimatedRows: t.expose('estimatedRows', {
+        type: 'BigInt',
+        nullable: true,
+        description: 'From the planner’s estimate; null where unknown.',
+      }),
+      percent: t.exposeFloat('percent', {
+        nullable: true,
+        description: 'Of all statements; at most 99 while they run, null where unknown.',
+      }),
+    }),
+  });
 
 const JobErrorType = builder.objectRef<JobError>('JobError').implement({
   rights: 'parent',

@@ -15,6 +15,7 @@ import type { Log } from '../lib/log.ts';
 import type { Topic } from '../lib/topics.ts';
 import type { BlobStore } from '../storage/blob-store.ts';
 import { createNoticeLog, type NoticeLog } from './notices.ts';
+import { createRunProgress } from './progress.ts';
 import { isReadOnly } from './queries.ts';
 import { createResultWriter, LostHold, type ResultWriter, StorageFailed } from './result-writer.ts';
 import type { ResultStore } from './store.ts';
@@ -141,7 +142,7 @@ interface StreamInput {
 }
 
 async function stream({ job, session, writer, notices, progress, readOnly, signal }: StreamInput): Promise<void> {
-  const done = { rows: 0, bytes: 0 };
+  const run = createRunProgress({ maxRows: job.maxRows });
   let statement = { index: 0, sql: '' };
   let begun = false;
   const events = session.run(job.sql, {
@@ -152,6 +153,7 @@ async function stream({ job, session, writer, notices, progress, readOnly, signa
     signal,
   });
   for await (const event of events) {
+    const done = run.after(event);
     switch (event.type) {
       case 'statement':
         if (event.index >= maxStatements) throw limit(`A script of more than ${maxStatements} statements`, event.index);
@@ -164,10 +166,7 @@ async function stream({ job, session, writer, notices, progress, readOnly, signa
         break;
       case 'rows':
         await writer.rows(event.rows);
-        done.rows += event.rows.length;
-        done.bytes += event.bytes;
         if (done.bytes > maxResultBytes) throw limit(`Results of more than ${maxResultBytes} bytes`, statement.index);
-        progress({ ...done });
         break;
       case 'notice':
         notices.add(event.message);
@@ -179,6 +178,7 @@ async function stream({ job, session, writer, notices, progress, readOnly, signa
         await writer.end(event);
         break;
     }
+    if (event.type !== 'notice') progress(done);
   }
 }
 

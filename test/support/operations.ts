@@ -100,6 +100,8 @@ export const JobUpdatedDocument = graphql(`
       progress {
         rows
         bytes
+        estimatedRows
+        percent
       }
       error {
         code

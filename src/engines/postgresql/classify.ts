@@ -6,6 +6,8 @@ export interface StatementKind {
   readonly command: string;
   /** Rows come from a portal, which lives as long as its transaction. */
   readonly rows: boolean;
+  /** A portal makes its rows as they are fetched; of others all are there before the first one is given. */
+  readonly streams: boolean;
   /** A procedure: returns at most a row, and may end transactions, so that it must not be inside one. */
   readonly call: boolean;
   /** Only reads, as far as its text tells: a function may still write. */
@@ -22,6 +24,7 @@ export function classify(tree: Tree): StatementKind {
   return {
     command: commands[name] ?? name.replace(/Stmt$/, '').toUpperCase(),
     rows: name in commands,
+    streams: name === 'SelectStmt' && !makesTable(node),
     call: name === 'CallStmt',
     reads: reads(name, node),
     transaction: name === 'TransactionStmt' && !savepoints.has(String(node.kind)),
@@ -41,6 +44,13 @@ const commands: Readonly<Record<string, string>> = {
   ExecuteStmt: 'EXECUTE',
   FetchStmt: 'FETCH',
 };
+
+/** SELECT INTO, which is said in the first of the queries that UNION and its like combine. */
+function makesTable(select: Tree): boolean {
+  let first = select;
+  while (first.larg !== undefined) first = first.larg as Tree;
+  return first.intoClause !== undefined;
+}
 
 const savepoints: ReadonlySet<string> = new Set([
   'TRANS_STMT_SAVEPOINT',

@@ -29,12 +29,15 @@ const endTimeoutMs = 1_000;
 /** The messages of the extended query protocol, as `pg` writes them. */
 export interface Wire extends EventEmitter {
   readonly stream: GuardedStream;
-  parse(message: { text: string }): void;
+  /** `types`: oids of the parameters, where they are known. */
+  parse(message: { text: string; types?: readonly number[] }): void;
   bind(message: { portal: string; values: readonly (string | null)[] }): void;
   describe(message: { type: 'S' | 'P'; name: string }): void;
   /** Zero rows: all of them. */
   execute(message: { portal: string; rows: number }): void;
   close(message: { type: 'P'; name: string }): void;
+  /** The server sends what it has answered so far, and does not wait for more to send. */
+  flush(): void;
   sync(): void;
 }
 
@@ -46,6 +49,8 @@ export interface Connection extends AsyncDisposable {
   readonly identity: SessionIdentity;
   readonly serverVersion: string;
   readonly superuser: boolean;
+  /** What an answer takes that costs the server nothing, as seen at the start. */
+  readonly latencyMs: number;
   /** What a CancelRequest must show. */
   readonly cancelKey: { readonly processId: number; readonly secretKey: number };
   /** Aborts when the connection is gone, with the cause as its reason. */
@@ -91,7 +96,9 @@ export async function connect(deps: ConnectDeps, target: Target, { signal, label
 
     await client.connect();
     stream.maxMessageBytes = maxMessageBytes;
+    const since = performance.now();
     const [pid, backendStart] = await startSession(client);
+    const latencyMs = performance.now() - since;
     const { processID, secretKey } = client as unknown as { processID: number; secretKey: number };
     return {
       client,
@@ -100,6 +107,7 @@ export async function connect(deps: ConnectDeps, target: Target, { signal, label
       identity: { sessionId: pid, startedAt: backendStart },
       serverVersion: parameters.get('server_version') ?? '',
       superuser: parameters.get('is_superuser') === 'on',
+      latencyMs,
       cancelKey: { processId: processID, secretKey },
       closed,
       destroy: (cause) => wire.stream.destroy(cause),

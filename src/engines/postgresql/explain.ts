@@ -9,6 +9,7 @@ import { hasSideEffect } from './classify.ts';
 import { createColumns } from './columns.ts';
 import { type ConnectDeps, type Connection, connect, type Wire } from './connect.ts';
 import { MessageTooLong, type Place, toRunError } from './errors.ts';
+import { runAhead } from './exchange.ts';
 import { toParameters } from './parameters.ts';
 import type { Parser, Tree } from './parser.ts';
 import {
@@ -25,7 +26,7 @@ import {
   writtenRelations,
 } from './plan.ts';
 import { type References, referencesOf } from './references.ts';
-import { createRounds, type RoundResult } from './round.ts';
+import { createRounds, type OwnRows, type RoundResult } from './round.ts';
 import { checkScript } from './script.ts';
 import { parseScript, type ScriptStatement, statementsOf } from './split.ts';
 import { createStopper } from './stop.ts';
@@ -118,8 +119,8 @@ interface Rows {
 }
 
 interface ExplainSession {
-  /** One round; the rows of statements that go ahead are left out with `skipRows`. */
-  exchange(send: (wire: Wire) => void, options?: { skipRows?: boolean }): Promise<Rows>;
+  /** One round; the rows of statements that go ahead are left out. */
+  exchange(send: (wire: Wire) => void, options?: { own?: OwnRows }): Promise<Rows>;
   readonly ask: Ask;
   /** Why it was stopped. */
   readonly fault: RunError | null;
@@ -145,9 +146,9 @@ function startSession(
   };
 
   return {
-    async exchange(send, { skipRows = false } = {}) {
+    async exchange(send, { own = 'ALL' } = {}) {
       goOn();
-      const round = rounds.start({ send, batchRows: 1_000, batchBytes: 2 ** 20, skipRows });
+      const round = rounds.start({ send, batchRows: 1_000, batchBytes: 2 ** 20, own });
       const rows: (string | null)[][] = [];
       let bytes = 0;
       for (;;) {
@@ -230,7 +231,7 @@ async function explainIn(
   // Planning calls functions, too: only a run that is wanted may write.
   const begin = analyze && !readOnly ? 'BEGIN' : 'BEGIN READ ONLY';
   // The query that follows fixes the transaction: from then on nothing can make it read and write.
-  await exchange((wire) => runAhead(wire, begin, 'SELECT 1'), { skipRows: true });
+  await exchange((wire) => runAhead(wire, begin, 'SELECT 1'), { own: 'NONE' });
   const lines = (await explained(asText, values)).rows.map(([line]) => line ?? '');
   const locksOfPlan = await locksHeld(ask);
   const { rows } = await explained(analyze ? asJsonOfRun : asJson, values);
@@ -275,14 +276,6 @@ async function explainIn(
       called: functions.map(({ name }) => name),
     }),
   };
-}
-
-function runAhead(wire: Wire, ...texts: string[]): void {
-  for (const text of texts) {
-    wire.parse({ text });
-    wire.bind({ portal: '', values: [] });
-    wire.execute({ portal: '', rows: 0 });
-  }
 }
 
 const sorted = (labels: readonly string[]): string[] => [...new Set(labels)].sort();

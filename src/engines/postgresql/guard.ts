@@ -16,6 +16,9 @@ export interface GuardedStream extends EventEmitter {
   maxMessageBytes: number;
   connect(): void;
   write(data: Uint8Array, done?: () => void): boolean;
+  /** What is written between the two goes out in one piece. */
+  cork(): void;
+  uncork(): void;
   end(): void;
   destroy(error?: Error): void;
   pause(): void;
@@ -68,6 +71,14 @@ class Guard extends EventEmitter implements GuardedStream {
 
   write(data: Uint8Array, done?: () => void): boolean {
     return this.#socket.write(data, done);
+  }
+
+  cork(): void {
+    this.#socket.cork();
+  }
+
+  uncork(): void {
+    this.#socket.uncork();
   }
 
   end(): void {

@@ -20,11 +20,14 @@ export interface BatchLimits {
 export interface RoundOptions extends BatchLimits {
   /** Writes the messages; the Sync behind them is written here. */
   readonly send: (wire: Wire) => void;
-  /** Rows before the statement's own, of queries that go ahead of it, are left out. */
-  readonly skipRows?: boolean;
+  /** Which rows are the statement's own: others, of queries of ours that go ahead, are left out. */
+  readonly own: OwnRows;
 }
 
-/** What the answers said when the server is ready again. */
+/** DESCRIBED: those behind its description. EXPLAINED: those behind the EXPLAIN that follows its description. */
+export type OwnRows = 'NONE' | 'ALL' | 'DESCRIBED' | 'EXPLAINED';
+
+/** What the answers have said so far. */
 export interface RoundResult {
   /** Null where it returns none at all, which is not the same as no columns. */
   readonly fields: readonly pg.FieldDef[] | null;
@@ -33,6 +36,8 @@ export interface RoundResult {
   readonly tag: string | null;
   /** The portal has more rows. */
   readonly suspended: boolean;
+  /** First line of the EXPLAIN that went ahead; null while that has not come to its end. */
+  readonly plan: string | null;
 }
 
 export interface Round {
@@ -42,7 +47,7 @@ export interface Round {
   drain(): Promise<void>;
   /** Wakes whoever waits in `next`, which then gives an empty batch: there is other news. */
   wake(): void;
-  /** Of a round that has come to its end. */
+  /** Grows until the round has come to its end. */
   readonly result: RoundResult;
 }
 
@@ -87,6 +92,9 @@ export function createRounds({ client, wire, closed }: Pick<Connection, 'client'
   };
 }
 
+/** Rows of a batch that is not full wait so long for more, and not for the end of the round. */
+const maxWaitMs = 100;
+
 /** Called by `pg` with each message; the other side is pulled. */
 class RunningRound implements Round {
   readonly #wire: Wire;
@@ -96,10 +104,14 @@ class RunningRound implements Round {
   #fields: readonly pg.FieldDef[] | null = null;
   #tag: string | null = null;
   #suspended = false;
+  #planLine: string | null = null;
+  #plan: string | null = null;
   #error: unknown = null;
   #finished = false;
   #draining = false;
   #news = false;
+  #late = false;
+  #lateTimer: NodeJS.Timeout | undefined;
   #waiting: (() => void)[] = [];
   parameterTypes: readonly number[] = [];
 
@@ -110,7 +122,9 @@ class RunningRound implements Round {
 
   async next(): Promise<Batch | null> {
     for (;;) {
-      if (this.#full || (this.#finished && this.#error === null && this.#rows.length > 0)) return this.#take();
+      if (this.#full || this.#late || (this.#finished && this.#error === null && this.#rows.length > 0)) {
+        return this.#take();
+      }
       if (this.#finished) {
         if (this.#error !== null) throw this.#error;
         return null;
@@ -125,8 +139,7 @@ class RunningRound implements Round {
 
   async drain(): Promise<void> {
     this.#draining = true;
-    this.#rows = [];
-    this.#bytes = 0;
+    this.#take();
     this.#wire.stream.resume();
     while (!this.#finished) await this.#change();
   }
@@ -142,6 +155,7 @@ class RunningRound implements Round {
       parameterTypes: this.parameterTypes,
       tag: this.#tag,
       suspended: this.#suspended,
+      plan: this.#plan,
     };
   }
 
@@ -151,6 +165,9 @@ class RunningRound implements Round {
 
   #take(): Batch {
     const batch = { rows: this.#rows, bytes: this.#bytes };
+    clearTimeout(this.#lateTimer);
+    this.#lateTimer = undefined;
+    this.#late = false;
     this.#rows = [];
     this.#bytes = 0;
     this.#wire.stream.resume();
@@ -172,24 +189,37 @@ class RunningRound implements Round {
   /** The server is ready for the next round, or gone. */
   finish(): void {
     this.#finished = true;
+    clearTimeout(this.#lateTimer);
     this.#notify();
   }
 
   // ── what `pg` calls ──
 
   submit(): void {
+    this.#wire.stream.cork();
     this.#options.send(this.#wire);
     this.#wire.sync();
+    this.#wire.stream.uncork();
   }
 
   handleRowDescription({ fields }: { fields: readonly pg.FieldDef[] }): void {
     this.#fields = fields;
+    if (this.#options.own === 'DESCRIBED') this.wake();
   }
 
   handleDataRow({ fields, length }: { fields: (string | null)[]; length: number }): void {
-    if (this.#draining || this.#options.skipRows === true) return;
+    if (this.#draining || this.#options.own === 'NONE') return;
+    if (this.#options.own === 'DESCRIBED' && this.#fields === null) return;
+    if (this.#options.own === 'EXPLAINED' && this.#plan === null) {
+      if (this.#fields !== null) this.#planLine ??= fields[0] ?? null;
+      return;
+    }
     this.#rows.push(fields);
     this.#bytes += length;
+    this.#lateTimer ??= setTimeout(() => {
+      this.#late = true;
+      this.#notify();
+    }, maxWaitMs);
     if (this.#full) {
       this.#wire.stream.pause();
       this.#notify();
@@ -198,6 +228,11 @@ class RunningRound implements Round {
 
   handleCommandComplete({ text }: { text: string }): void {
     this.#tag = text;
+    this.#suspended = false;
+    if (this.#options.own === 'EXPLAINED' && text === 'EXPLAIN') {
+      this.#plan = this.#planLine ?? '';
+      this.wake();
+    }
   }
 
   handlePortalSuspended(): void {

@@ -2,7 +2,16 @@
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import type { RunEvent, Session, Target } from '../../../src/engines/engine.ts';
 import { createTestDatabase, type TestDatabase } from '../../support/databases.ts';
-import { collect, columnsOf, endsOf, faultOf, rowsOf, runOptions, untilEvent } from '../../support/describe-engine.ts';
+import {
+  collect,
+  columnsOf,
+  endsOf,
+  faultOf,
+  rowsOf,
+  runOptions,
+  typesOf,
+  untilEvent,
+} from '../../support/describe-engine.ts';
 import { openProxy } from '../../support/proxy.ts';
 import { openSession, postgresql, targetOf } from './support.ts';
 
@@ -90,7 +99,7 @@ describe('columns', () => {
   test('may be none at all', async () => {
     const events = await collect(session, 'select from generate_series(1, 3)');
     expect(columnsOf(events)).toEqual([]);
-    expect(events.map(({ type }) => type)).toEqual(['statement', 'columns', 'rows', 'end']);
+    expect(typesOf(events)).toEqual(['statement', 'estimate', 'columns', 'rows', 'end']);
     expect(rowsOf(events)).toEqual([[], [], []]);
   });
 
@@ -194,7 +203,8 @@ describe('a row that is too large', () => {
       }
     })();
     expect((await faultOf(running)).code).toBe('LIMIT_EXCEEDED');
-    expect(rows).toHaveLength(40);
+    expect(rows.length).toBeGreaterThanOrEqual(40);
+    expect(rows).toEqual(Array.from({ length: rows.length }, (_, i) => [i + 1, 'x']));
   });
 
   test('is found as well where messages come byte by byte', async () => {

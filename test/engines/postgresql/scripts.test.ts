@@ -49,7 +49,7 @@ describe('each statement of a script', () => {
     const events = await collect(session, script);
     expect(events.map((event) => (event.type === 'notice' ? 'notice' : `${event.type} ${event.index}`))).toEqual([
       ...['statement 0', 'end 0', 'statement 1', 'end 1'],
-      ...['statement 2', 'columns 2', 'rows 2', 'end 2', 'statement 3', 'end 3'],
+      ...['statement 2', 'estimate 2', 'columns 2', 'rows 2', 'end 2', 'statement 3', 'end 3'],
     ]);
     expect(endsOf(events).map(({ command, rowCount, truncated }) => [command, rowCount, truncated])).toEqual([
       ['CREATE TABLE', null, false],

@@ -6,7 +6,7 @@ import type { JobRowsSubscription } from '../generated/graphql.ts';
 import { createTestDatabase, type TestDatabase } from '../support/databases.ts';
 import { CancelDocument, ConnectDocument, JobRowsDocument } from '../support/operations.ts';
 import { type Account, type Quarry, startQuarry } from '../support/server.ts';
-import { openSocket } from '../support/socket.ts';
+import { type Message, openSocket } from '../support/socket.ts';
 
 type Batch = JobRowsSubscription['jobRows'];
 
@@ -101,6 +101,24 @@ test('rows come while the query that gives them still runs, by default 500 at a 
   expect((await rest(read(id))).map(({ rows }) => rows.length)).toEqual([500, 500, 1]);
   const behind = (await rest(read(id, { after: first.cursor }))).flatMap(({ rows }) => rows);
   expect(behind).toEqual(all.slice(first.rows.length));
+});
+
+test('a client that stops reading holds nothing back, and has all of it when he reads again', async () => {
+  // More than the buffers between the two processes take.
+  const id = await analyst.submit(databaseId, `select i, repeat('x', 1000) from generate_series(1, 40000) i`, {
+    maxRows: 40_000,
+  });
+  using socket = await openSocket(quarry.wsUrl);
+  await socket.init(account.token);
+  socket.subscribe('1', query, { variables: { id } });
+  const rows: number[] = [];
+  const take = ({ payload }: Message) => rows.push(...payload.data.jobRows.rows.map(([i]: [number]) => i));
+  take(await socket.next());
+  socket.pause();
+  expect(await analyst.outcome(id)).toMatchObject({ status: 'SUCCEEDED' });
+  socket.resume();
+  for (let message = await socket.next(); message.type === 'next'; message = await socket.next()) take(message);
+  expect(rows).toEqual(Array.from({ length: 40_000 }, (_, i) => i + 1));
 });
 
 test('over SSE the rows come, and the stream completes behind the last one', async () => {

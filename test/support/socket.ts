@@ -51,6 +51,9 @@ export async function openSocket(url: string, { headers = {}, protocol = 'graphq
     },
     subscribe: (id: string, query: unknown, more: object = {}) =>
       send({ type: 'subscribe', id, payload: { query, ...more } }),
+    /** Reads nothing any more, until `resume`. */
+    pause: () => socket.pause(),
+    resume: () => socket.resume(),
     [Symbol.dispose]: () => socket.terminate(),
   };
 }

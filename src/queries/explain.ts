@@ -9,7 +9,9 @@ import { createGate, type Gate } from '../lib/gate.ts';
 import { faultsOfStatement, isReadOnly, type QueryTarget } from './queries.ts';
 
 export const explainLimits = {
-  planBytes: 4 * 2 ** 20,
+  /** Less than a job may have: what is explained is parsed here, and for the time of that nothing else is done. */
+  sqlBytes: 65_536,
+  planBytes: 2 * 2 ** 20,
   /** At once; the others wait, and their time runs. */
   parallelOfUser: 2,
   parallelOfProcess: 8,
@@ -77,6 +79,10 @@ export function createExplain({ databases, connections, settingsOf }: ExplainDep
     async explain(viewer, input, { signal: wanted }) {
       const { readOnly, reach } = await placeOf(viewer, input.target);
       const faults = faultsOfStatement(input);
+      if (Buffer.byteLength(input.sql) > explainLimits.sqlBytes) {
+        const message = `at most ${explainLimits.sqlBytes} bytes; longer ones run EXPLAIN as a job`;
+        faults.push({ path: 'input.sql', message });
+      }
       if (faults.length > 0) throw badInput(...(faults as [FieldFault]));
       const { statementTimeoutMs: timeoutMs } = await settingsOf(viewer!);
       const deadline = AbortSignal.timeout(timeoutMs);

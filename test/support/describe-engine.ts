@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
   type Engine,
+  NotOneStatement,
   RunError,
   type RunEvent,
   type RunFault,
@@ -202,6 +203,34 @@ export function describeEngine(name: string, open: () => Promise<EngineUnderTest
       expect(statements.map(({ reads }) => reads)).toEqual([true, false]);
       for (const { sql, offset } of statements) expect(script.slice(offset, offset + sql.length)).toBe(sql);
       expect((await faultOf(under.engine.split('select ((('))).code).toBe('SQL_ERROR');
+    });
+
+    test('explains one statement, and runs it neither then nor when it is asked to undo it', async () => {
+      const explain = (sql: string, { analyze = false, parameters = [] as unknown[] } = {}) => {
+        const options = { analyze, parameters, readOnly: false, maxPlanBytes: 2 ** 20 };
+        return under.engine.explain(under.target, sql, { ...options, label: 'quarry test', signal: signal() });
+      };
+      for (const analyze of [false, true]) {
+        const found = await explain(under.sql.series(3), { analyze });
+        expect(found).toMatchObject({ reads: [], writes: [] });
+        expect(found.text).not.toBe('');
+      }
+      expect((await explain(under.sql.echoParameter, { parameters: ['a'] })).reads).toEqual([]);
+      for (const script of ['', `${under.sql.series(1)}; ${under.sql.series(1)}`]) {
+        await expect(explain(script)).rejects.toBeInstanceOf(NotOneStatement);
+      }
+      expect((await faultOf(explain('select ((('))).code).toBe('SQL_ERROR');
+    });
+
+    test('tells what runs in a session, by its identity', async () => {
+      const busy = await under.engine.open(under.target, { signal: signal(), label: 'quarry test busy' });
+      const { ended } = await untilEvent(busy, under.sql.sleep(600), 'statement');
+      await under.asleep(busy);
+      const told = await under.engine.activity(under.target, { signal: signal(), limit: 10, only: [busy.identity] });
+      expect(told).toMatchObject([{ ...busy.identity, query: under.sql.sleep(600), blockedBy: [] }]);
+      await busy.cancel();
+      await ended.catch(() => undefined);
+      await busy[Symbol.asyncDispose]();
     });
 
     test('terminates a session by its identity, and no other', async () => {

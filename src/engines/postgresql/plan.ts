@@ -16,13 +16,16 @@ export class PlanTooDeep extends Error {
 
 /** The value as JSON; a number that a double would not hold digit for digit is its text. */
 export function parsePlan(json: string): unknown {
-  const keepExact = (_key: string, value: unknown, { source }: { source?: string }) =>
-    typeof value === 'number' && source !== undefined && !isExact(value, source) ? source : value;
-  return JSON.parse(json, keepExact as never);
+  return mayBeInexact.test(json) ? JSON.parse(json, keepExact as never) : JSON.parse(json);
 }
 
 /** So many decimal digits survive any double. */
 const safeDigits = 15;
+/** Looking at each number takes ten times as long as to parse it, and hardly any plan has one of these. */
+const mayBeInexact = new RegExp(String.raw`(?:\d\.?){${safeDigits + 1}}|\d[eE]`);
+
+const keepExact = (_key: string, value: unknown, { source }: { source?: string }): unknown =>
+  typeof value === 'number' && source !== undefined && !isExact(value, source) ? source : value;
 
 function isExact(value: number, source: string): boolean {
   if (Number.isSafeInteger(value)) return true;
@@ -31,23 +34,33 @@ function isExact(value: number, source: string): boolean {
 }
 
 /** All steps, each before those below it: the order in which the text has them. @throws PlanTooDeep */
-export function nodesOf(plan: unknown): PlanNode[] {
-  const queries = Array.isArray(plan) ? plan : [];
-  const open = queries.map((query) => ({ node: (query as PlanNode)?.Plan, depth: 1 })).reverse();
-  const nodes: PlanNode[] = [];
+export const nodesOf = (plan: unknown): PlanNode[] => stepsOf(plan).map(({ node }) => node);
+
+interface Step {
+  readonly node: PlanNode;
+  readonly depth: number;
+  /** That share the work of it. */
+  readonly processes: number;
+}
+
+function stepsOf(plan: unknown): Step[] {
+  const queries: PlanNode[] = Array.isArray(plan) ? plan : [];
+  const open = queries.map(({ Plan }) => ({ node: Plan as PlanNode | undefined, depth: 1, processes: 1 })).reverse();
+  const steps: Step[] = [];
   for (let next = open.pop(); next; next = open.pop()) {
     const { node, depth } = next;
-    if (typeof node !== 'object' || node === null) continue; // a utility statement has no plan
+    if (node === undefined) continue; // a utility statement has no plan
     if (depth > maxDepth) throw new PlanTooDeep();
-    nodes.push(node as PlanNode);
-    for (const below of childrenOf(node as PlanNode).toReversed()) open.push({ node: below, depth: depth + 1 });
+    steps.push({ ...next, node });
+    const workers = node['Workers Planned'];
+    // The one that gathers helps.
+    const processes = workers === undefined ? next.processes : numberOf(workers) + 1;
+    for (const below of childrenOf(node).toReversed()) open.push({ node: below, depth: depth + 1, processes });
   }
-  return nodes;
+  return steps;
 }
 
 const childrenOf = ({ Plans }: PlanNode): PlanNode[] => (Array.isArray(Plans) ? Plans : []);
-
-const subtreeOf = (node: PlanNode): PlanNode[] => nodesOf([{ Plan: node }]);
 
 const textOf = (value: unknown): string => (typeof value === 'string' ? value : '');
 /** Also of one that is kept as text, since it is beyond what a double holds exactly. */
@@ -93,19 +106,15 @@ export interface SequentialScan extends PlanRelation {
 }
 
 /** Tables read from end to end for a condition. */
-export const filteredScans = (nodes: readonly PlanNode[]): SequentialScan[] =>
-  nodes.flatMap((node) => {
+export const filteredScans = (plan: unknown): SequentialScan[] =>
+  stepsOf(plan).flatMap(({ node, processes }) => {
     const relation = node['Node Type'] === 'Seq Scan' ? relationOf(node) : null;
     const filter = textOf(node.Filter);
-    // The estimate is that of one process, and the leader helps: one more than a plan has workers at the most.
-    const processes = node['Parallel Aware'] === true ? workersAbove(node, nodes) + 1 : 1;
-    return relation && filter !== '' ? [{ ...relation, filter, rows: numberOf(node['Plan Rows']) * processes }] : [];
+    if (!relation || filter === '') return [];
+    // The estimate of a step that is shared is that of one process.
+    const share = node['Parallel Aware'] === true ? processes : 1;
+    return [{ ...relation, filter, rows: numberOf(node['Plan Rows']) * share }];
   });
-
-const workersAbove = (node: PlanNode, nodes: readonly PlanNode[]): number =>
-  nodes
-    .filter((above) => above['Workers Planned'] !== undefined && subtreeOf(above).includes(node))
-    .reduce((most, above) => Math.max(most, numberOf(above['Workers Planned'])), 0);
 
 export interface CrossJoin {
   readonly left: readonly string[];
@@ -121,23 +130,27 @@ export const crossJoins = (nodes: readonly PlanNode[]): CrossJoin[] =>
       childrenOf(node).find((child) => child['Parent Relationship'] === side),
     );
     if (!outer || !inner || numberOf(outer['Plan Rows']) <= 1 || numberOf(inner['Plan Rows']) <= 1) return [];
-    const [left, right] = [aliasesIn(outer), aliasesIn(inner)];
     // Or looked up by what the left side has: in an index, by a function, in a memory.
-    return mentions(inner, left) ? [] : [{ left, right }];
+    const used = qualifiersIn(inner);
+    if (subtreeOf(outer).some(({ Alias }) => used.has(textOf(Alias)))) return [];
+    return [{ left: aliasesIn(outer), right: aliasesIn(inner) }];
   });
+
+const subtreeOf = (node: PlanNode): PlanNode[] => nodesOf([{ Plan: node }]);
 
 const aliasesIn = (node: PlanNode): string[] => [
   ...new Set(subtreeOf(node).flatMap(({ Alias }) => (typeof Alias === 'string' ? [Alias] : []))),
 ];
 
-function mentions(node: PlanNode, aliases: readonly string[]): boolean {
-  if (aliases.length === 0) return false;
-  const names = aliases.map((alias) =>
-    /^[a-z_][a-z0-9_$]*$/.test(alias) ? alias : `"${alias.replaceAll('"', '""')}"`,
+/** What stands before the dot of a column. */
+const qualifiersIn = (node: PlanNode): ReadonlySet<string> =>
+  new Set(
+    subtreeOf(node).flatMap((below) =>
+      expressionsOf(below).flatMap((expression) =>
+        [...expression.replace(literal, "''").matchAll(qualifier)].map(([, name = '']) => unquoted(name)),
+      ),
+    ),
   );
-  const column = new RegExp(`(?<![\\w$".])(?:${names.map((name) => RegExp.escape(name)).join('|')})\\.`);
-  return subtreeOf(node).some((below) => expressionsOf(below).some((expression) => column.test(expression)));
-}
 
 /** Names, and texts of conditions and values as the server writes them. */
 const expressionsOf = (node: PlanNode): string[] =>
@@ -153,6 +166,7 @@ export interface FunctionName {
 
 const identifier = String.raw`(?:"(?:[^"]|"")+"|[A-Za-z_\u0080-\uffff][\w$\u0080-\uffff]*)`;
 const call = new RegExp(String.raw`(?<![\w$."])(?:(${identifier})\.)?(${identifier})\(`, 'g');
+const qualifier = new RegExp(String.raw`(?<![\w$".])(${identifier})\.`, 'g');
 const literal = /'(?:[^']|'')*'/g;
 
 /** Functions that the plan calls, also those of views, defaults and policies; their names as the server writes them. */

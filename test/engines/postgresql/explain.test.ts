@@ -42,6 +42,16 @@ beforeAll(async () => {
     CREATE VIEW hiding AS SELECT opaque() AS n;
     CREATE FUNCTION claims_immutable() RETURNS int LANGUAGE plpgsql IMMUTABLE AS
       'BEGIN PERFORM opaque(); RETURN 1; END';
+    CREATE TABLE ignored (id int);
+    CREATE RULE nothing AS ON INSERT TO ignored DO INSTEAD NOTHING;
+    CREATE TABLE noted (id int);
+    CREATE RULE also AS ON INSERT TO noted DO ALSO INSERT INTO log VALUES (NEW.id);
+    CREATE FUNCTION write_instead() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+    CREATE TRIGGER instead INSTEAD OF INSERT ON visitor FOR EACH ROW EXECUTE FUNCTION write_instead();
+    CREATE FUNCTION long_one() RETURNS int LANGUAGE sql VOLATILE SECURITY DEFINER AS 'SELECT 1 --${'x'.repeat(70_000)}';
+    CREATE FUNCTION calls_itself() RETURNS int LANGUAGE sql VOLATILE SECURITY DEFINER AS 'SELECT 1 FROM log';
+    CREATE OR REPLACE FUNCTION calls_itself() RETURNS int LANGUAGE sql VOLATILE SECURITY DEFINER AS
+      'SELECT calls_itself() FROM log';
     CREATE TABLE large (id int, x int);
     INSERT INTO large SELECT i, i % 1000 FROM generate_series(1, 120000) i;
     INSERT INTO person SELECT i, 'p' || i FROM generate_series(1, 200) i;
@@ -141,6 +151,8 @@ describe('the tables of a statement are told', () => {
       { reads: ['public.person', 'public.visit'], writes: ['public.note'] },
     ],
     ['of a function with a parsed body', 'SELECT atomic_count()', { reads: ['"Odd Schema"."Odd Table"'] }],
+    ['of a function that calls itself', 'SELECT calls_itself()', { reads: ['public.log'] }],
+    ['of a rule', 'INSERT INTO noted VALUES (1)', { writes: ['public.log', 'public.noted'] }],
     ['of a lock', 'SELECT * FROM person FOR UPDATE', { reads: ['public.person'] }],
   ])('%s: %s', async (_, sql, { reads = [], writes = [] }) => {
     expect(await touches(sql)).toEqual({ reads, writes });
@@ -165,6 +177,17 @@ describe('the tables of a statement are told', () => {
       writes: ['public.entry', 'public.entry_new'],
     });
   });
+});
+
+test('a statement that a rule turns into nothing has no plan', async () => {
+  for (const analyze of [false, true]) {
+    expect(await explain('INSERT INTO ignored VALUES (1)', { analyze })).toMatchObject({
+      plan: [],
+      text: expect.stringContaining('nothing'),
+      estimatedCost: null,
+      estimatedRows: null,
+    });
+  }
 });
 
 describe('a parameter', () => {
@@ -253,6 +276,8 @@ describe('a warning is given', () => {
     ['it in a view', 'SELECT * FROM hiding', /volatile.*: public\.opaque\(\)/],
     ['it in VALUES', 'INSERT INTO note VALUES (opaque()), (2)', /volatile.*: public\.opaque\(\)/],
     ['it in a LIMIT', 'SELECT * FROM person LIMIT opaque()', /volatile.*: public\.opaque\(\)/],
+    ['a function that is too long to look into', 'SELECT long_one()', /volatile.*: public\.long_one\(\)/],
+    ['a trigger instead of a write', 'INSERT INTO visitor VALUES (1)', /trigger instead on public\.visitor/],
     ['a function that reads', 'SELECT looks()', /functions read is not listed.*: public\.looks\(\)/],
   ])('for %s', async (_, sql, warning) => {
     expect(await warnings(sql)).toMatch(warning);

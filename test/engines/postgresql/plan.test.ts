@@ -104,10 +104,8 @@ describe('a join of everything with everything', () => {
 test('a scan with a filter counts the rows of all its workers', () => {
   const parallel = scan('t', { 'Parallel Aware': true, Filter: '(x = 1)' });
   const gather = { 'Node Type': 'Gather', 'Workers Planned': 2, Plans: [parallel] };
-  expect(filteredScans(nodesOf(planOf(gather)))).toEqual([
-    { schema: 'public', name: 't', filter: '(x = 1)', rows: 30 },
-  ]);
-  expect(filteredScans(nodesOf(planOf(scan('t'))))).toEqual([]);
+  expect(filteredScans(planOf(gather))).toEqual([{ schema: 'public', name: 't', filter: '(x = 1)', rows: 30 }]);
+  expect(filteredScans(planOf(scan('t')))).toEqual([]);
 });
 
 test('functions are found in the texts of a plan, and not in its literals', () => {

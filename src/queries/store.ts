@@ -161,7 +161,10 @@ export function createResultStore(pool: pg.Pool) {
       return rowCount === 1;
     },
 
-    /** Throws away what an attempt of a job has stored, before the next one. */
+    /**
+     * Forgets what a job that goes back into the queue has returned and told, in the caller's transaction: what any hold
+     * up to this one has stored goes to the trash, also what a lost worker wrote under an earlier fence.
+     */
     async dropAttempt(client: Executor, { id, fence }: Hold): Promise<void> {
       await client.query('DELETE FROM job_notices WHERE job_id = $1', [id]);
       await client.query('DELETE FROM result_sets WHERE job_id = $1', [id]);
@@ -236,21 +239,6 @@ export function createResultStore(pool: pg.Pool) {
           ),
         }) ??
         null
-      );
-    },
-
-    /**
-     * Forgets what jobs that go back into the queue have returned and told, in the caller's transaction. The fences are
-     * those under which they go back: what any hold up to them stored goes to the trash.
-     */
-    async dropAttempts(client: Executor, holds: readonly Hold[]): Promise<void> {
-      const ids = holds.map(({ id }) => id);
-      await client.query('DELETE FROM result_sets WHERE job_id = ANY($1::uuid[])', [ids]);
-      await client.query('DELETE FROM job_notices WHERE job_id = ANY($1::uuid[])', [ids]);
-      await client.query(
-        `INSERT INTO blob_trash (prefix) SELECT 'results/' || held.id || '/' || fence
-         FROM unnest($1::uuid[], $2::int[]) AS held (id, last), generate_series(1, held.last) AS fence ON CONFLICT DO NOTHING`,
-        [ids, holds.map(({ fence }) => fence)],
       );
     },
 

@@ -78,6 +78,21 @@ test('rows are read while the query that gives them still runs', async () => {
   expect(rowsOf([first, ...others])).toEqual(numbers(1, 1_001));
 });
 
+test('the first rows are read while the query still waits for its next one', async () => {
+  const { waits, open } = await gate();
+  const job = await queue.submit(owner, `select i, case when i > 2 then ${waits} end from generate_series(1, 4) i`);
+  const batches = read(job);
+  const rows = [...(await next(batches)).rows];
+  while (rows.length < 2) rows.push(...(await next(batches)).rows);
+  expect(rows).toEqual([
+    [1, null],
+    [2, null],
+  ]);
+  expect(await queue.store.find(job.id)).toMatchObject({ status: 'running' });
+  await open();
+  expect(rowsOf(await rest(batches))).toHaveLength(2);
+});
+
 test('a reader may come while the job is still queued', async () => {
   const { waits, open } = await gate();
   const busy = await queue.metadata.addUser({ maxParallelJobs: 1 });
@@ -196,7 +211,7 @@ async function runAgain(job: Job): Promise<void> {
       `UPDATE jobs SET status = 'queued', finished_at = NULL, lease_until = NULL, worker_id = NULL, backend_id = NULL WHERE id = $1 RETURNING fence`,
       [job.id],
     );
-    await queue.results.dropAttempts(client, [{ id: job.id, fence: rows[0]!.fence }]);
+    await queue.results.dropAttempt(client, { id: job.id, fence: rows[0]!.fence });
   });
   queue.bus.ring('job.changed', job.id);
 }

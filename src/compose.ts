@@ -95,6 +95,12 @@ function buildServices({ config, core, startedAt, diskLow, running }: BuildServi
   });
   running.push(hasher, accounts);
   const settingsOf = async (viewer: Viewer) => accounts.settingsOf(await accounts.self(viewer));
+  const jobs = createJobs({
+    store: jobStore,
+    places: createPlaces({ pool, maxParallelJobs: config.maxParallelJobs }),
+    bus,
+    settingsOf,
+  });
   const queries = createQueries({
     jobs: jobStore,
     quota: createJobQuota({ pool }),
@@ -116,13 +122,8 @@ function buildServices({ config, core, startedAt, diskLow, running }: BuildServi
     databases,
     activity: createActivity({ databases, jobs: jobStore }),
     catalog: createCatalogService({ databases }),
+    jobs,
     jobRows: createJobRows({ results: resultStore, blobs, bus }),
-    jobs: createJobs({
-      store: jobStore,
-      places: createPlaces({ pool, maxParallelJobs: config.maxParallelJobs }),
-      bus,
-      settingsOf,
-    }),
     queries,
     savedQueries: createSavedQueries({
       pool,
@@ -130,6 +131,7 @@ function buildServices({ config, core, startedAt, diskLow, running }: BuildServi
       access,
       databases,
       queries,
+      jobs,
     }),
     explain: createExplain({ databases, connections, settingsOf }),
   };

@@ -207,14 +207,16 @@ builder.queryFields((t) => ({
       authScopes: { signedIn: true },
       args: {
         ownerId: t.arg.id({ description: 'Absent: the viewer. Others: administrators only.' }),
+        savedQueryId: t.arg.id(),
         status: t.arg({ type: [JobStatusEnum] }),
         databaseId: t.arg.id(),
         search: t.arg.string({ description: 'Part of the name or of the SQL, whatever its case.' }),
       },
-      resolve: async (_root, { ownerId, status, databaseId, search, ...rest }, { viewer, services }) => {
+      resolve: async (_root, { ownerId, savedQueryId, status, databaseId, search, ...rest }, { viewer, services }) => {
         const page = pageOf(rest, { isKey: isUuid });
         const filter = {
           ownerId: filterId('User', ownerId),
+          savedQueryId: filterId('SavedQuery', savedQueryId),
           statuses: status ?? undefined,
           databaseId: filterId('Database', databaseId),
           search: search ?? undefined,

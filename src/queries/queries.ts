@@ -49,6 +49,7 @@ export interface SubmitQuery {
   /** Not before; null, or one that has passed: now. */
   runAt: Date | null;
   idempotencyKey: string | null;
+  /** What it is a run of; the viewer sees it. */
   savedQueryId?: string;
 }
 
@@ -210,6 +211,7 @@ function databaseToRetryOn({ status, targetKey, databaseId }: Job): string {
 const named: Readonly<Record<string, string>> = {
   jobs_database_id_fkey: 'Database',
   jobs_source_id_fkey: 'Job',
+  jobs_saved_query_id_fkey: 'Saved query',
 };
 
 const goneBy = (error: unknown): string | undefined =>

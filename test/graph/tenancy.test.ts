@@ -265,6 +265,13 @@ const calls: Call[] = [
     answers: { ...everybody('FORBIDDEN'), anonymous: 'UNAUTHENTICATED' },
   },
   {
+    how: 'of a saved query',
+    field: 'Query.jobs',
+    variables: ({ SavedQuery: savedQueryId }) => ({ savedQueryId }),
+    selection: '{ totalCount nodes { id sql } }',
+    answers: { ...signedIn, stranger: 'nothing' },
+  },
+  {
     how: 'of a database',
     field: 'Query.jobs',
     variables: ({ Database: databaseId }) => ({ databaseId }),

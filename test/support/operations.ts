@@ -185,3 +185,100 @@ export const ExplainDocument = graphql(`
     }
   }
 `);
+
+export const CreateSavedQueryDocument = graphql(`
+  mutation CreateSavedQuery($input: CreateSavedQueryInput!) {
+    createSavedQuery(input: $input) {
+      savedQuery {
+        id
+        nextRunAt
+      }
+    }
+  }
+`);
+
+export const UpdateSavedQueryDocument = graphql(`
+  mutation UpdateSavedQuery($input: UpdateSavedQueryInput!) {
+    updateSavedQuery(input: $input) {
+      savedQuery {
+        id
+        name
+        schedule
+        scheduleEnabled
+        scheduleProblem
+        nextRunAt
+        owner {
+          id
+        }
+      }
+    }
+  }
+`);
+
+export const DeleteSavedQueryDocument = graphql(`
+  mutation DeleteSavedQuery($input: DeleteSavedQueryInput!) {
+    deleteSavedQuery(input: $input) {
+      deletedSavedQueryId
+    }
+  }
+`);
+
+export const RunSavedQueryDocument = graphql(`
+  mutation RunSavedQuery($input: RunSavedQueryInput!) {
+    runSavedQuery(input: $input) {
+      job {
+        id
+        savedQuery {
+          id
+        }
+      }
+    }
+  }
+`);
+
+export const SavedQueriesDocument = graphql(`
+  query SavedQueries($projectId: ID, $search: String, $first: Int, $after: String) {
+    savedQueries(projectId: $projectId, search: $search, first: $first, after: $after) {
+      totalCount
+      pageInfo {
+        hasNextPage
+        endCursor
+      }
+      nodes {
+        id
+        name
+        sql
+        schedule
+        scheduleEnabled
+        nextRunAt
+        database {
+          id
+        }
+        project {
+          id
+        }
+        owner {
+          id
+        }
+        lastJob {
+          id
+          status
+        }
+      }
+    }
+  }
+`);
+
+export const JobsOfSavedQueryDocument = graphql(`
+  query JobsOfSavedQuery($savedQueryId: ID) {
+    jobs(savedQueryId: $savedQueryId) {
+      totalCount
+      nodes {
+        id
+        savedQuery {
+          id
+        }
+      }
+    }
+  }
+`);

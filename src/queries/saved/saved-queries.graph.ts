@@ -1,7 +1,10 @@
 /** Saved queries and their schedules as people see them. */
+import { createContextCache } from '@pothos/core';
+import DataLoader from 'dataloader';
 import { UserType } from '../../accounts/users.graph.ts';
 import { DatabaseType } from '../../databases/databases.graph.ts';
 import { builder } from '../../graph/builder.ts';
+import type { Context } from '../../graph/context.ts';
 import { enumOf } from '../../graph/enums.ts';
 import { registerRow } from '../../graph/nodes.ts';
 import type { Job } from '../../jobs/job.ts';
@@ -14,6 +17,12 @@ const ScheduleProblemEnum = enumOf(
   'ScheduleProblem',
   scheduleProblems,
   'OWNER_GONE: the owner’s account is deleted or disabled. DATABASE_GONE: the database was disconnected. FORBIDDEN: the owner may no longer query the database, or is no longer in the project.',
+);
+
+// Batches and keeps nothing: the next mutation of the same document may run it again.
+const lastJobs = createContextCache(
+  ({ services, viewer }: Context) =>
+    new DataLoader<string, Job | null>((ids) => services.savedQueries.lastJobs(viewer, ids), { cache: false }),
 );
 
 const SavedQueryType = builder.objectRef<VisibleSavedQuery>('SavedQuery').implement({
@@ -56,6 +65,12 @@ const SavedQueryType = builder.objectRef<VisibleSavedQuery>('SavedQuery').implem
       nullable: true,
       description:
         'Null where it does not run by itself. In the past while it waits for its last run to end: one runs at a time, and what was missed is made up for once.',
+    }),
+    lastJob: t.field({
+      type: JobType,
+      nullable: true,
+      description: 'The viewer’s own last run, by hand or by the schedule.',
+      resolve: ({ id }, _args, context) => lastJobs(context).load(id),
     }),
     createdAt: t.expose('createdAt', { type: 'DateTime' }),
     updatedAt: t.expose('updatedAt', { type: 'DateTime' }),

@@ -9,6 +9,7 @@ import { parseSearch } from '../../databases/input.ts';
 import { transaction } from '../../db/metadata.ts';
 import { ringInTransaction } from '../../db/notify.ts';
 import type { Job } from '../../jobs/job.ts';
+import type { Jobs } from '../../jobs/jobs.ts';
 import { AppError, badInput, notFound } from '../../lib/errors.ts';
 import { encodeId, isUuid, uuidv7 } from '../../lib/ids.ts';
 import { type Connection, connectionOf, type PageArguments, pageOf } from '../../lib/pages.ts';
@@ -26,6 +27,7 @@ export interface SavedQueriesDeps {
   access: Pick<Access, 'roleOf'>;
   databases: Pick<Databases, 'requireDatabase' | 'load'>;
   queries: Pick<Queries, 'submit'>;
+  jobs: Pick<Jobs, 'findAll'>;
 }
 
 export interface CreateSavedQuery {
@@ -79,12 +81,14 @@ export interface SavedQueries {
   delete(viewer: Viewer | null, id: string, caller: Caller): Promise<void>;
   /** A job of the viewer, with his rights. @throws AppError BAD_USER_INPUT, FORBIDDEN */
   run(viewer: Viewer | null, input: RunSavedQuery): Promise<Job>;
+  /** The viewer's own last run of each, scheduled or not, in the order of the ids. */
+  lastJobs(viewer: Viewer | null, ids: readonly string[]): Promise<(Job | null)[]>;
   projectOf(saved: VisibleSavedQuery, query: PrismaQuery): Promise<ProjectRow | null>;
 }
 
 const maxBatch = 500;
 
-export function createSavedQueries({ pool, store, access, databases, queries }: SavedQueriesDeps): SavedQueries {
+export function createSavedQueries({ pool, store, access, databases, queries, jobs }: SavedQueriesDeps): SavedQueries {
   const loaders = new WeakMap<object, { userId: string; loader: DataLoader<string, VisibleSavedQuery | null> }>();
 
   function loaderOf(request: object, viewer: Viewer): DataLoader<string, VisibleSavedQuery | null> {
@@ -213,7 +217,8 @@ export function createSavedQueries({ pool, store, access, databases, queries }: 
         if (!(await store.replace(client, { ...next, nextRunAt }, now))) {
           throw new AppError('CONFLICT', 'Somebody else changed the saved query meanwhile');
         }
-        const fields = Object.keys(input).filter((field) => field !== 'id');
+        const { id: _, ...asked } = input;
+        const fields = Object.entries(asked).flatMap(([field, value]) => (value === undefined ? [] : [field]));
         await audited(client, viewer, 'saved_query.updated', next, caller, { fields });
         if (nextRunAt) await ringInTransaction(client, [['schedules.changed', '*']]);
       });
@@ -242,6 +247,14 @@ export function createSavedQueries({ pool, store, access, databases, queries }: 
       }
       const submission = submissionOf(saved, { databaseId: target, parameters, idempotencyKey });
       return (await queries.submit(viewer, submission)).job;
+    },
+
+    async lastJobs(viewer, ids) {
+      if (!viewer) return ids.map(() => null);
+      const last = await store.lastJobs(viewer.userId, ids);
+      const jobIds = ids.flatMap((id) => last.get(id) ?? []);
+      const found = new Map((await jobs.findAll(viewer, jobIds)).map((job, i) => [jobIds[i]!, job]));
+      return ids.map((id) => found.get(last.get(id) ?? '') ?? null);
     },
 
     projectOf: async ({ projectId }, query) => (projectId === null ? null : await store.project(query, projectId)),

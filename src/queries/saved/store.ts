@@ -34,6 +34,8 @@ export interface SavedQueryStore {
   remove(client: Executor, id: string): Promise<boolean>;
   /** The database's clock. */
   now(client: Executor): Promise<Date>;
+  /** The user's own last job of each, by the id of the saved query. */
+  lastJobs(userId: string, ids: readonly string[]): Promise<Map<string, string>>;
   project(query: PrismaQuery, projectId: string): Promise<ProjectRow | null>;
 }
 
@@ -123,6 +125,15 @@ export function createSavedQueryStore({ db, prisma }: { db: Executor; prisma: Pr
     async now(client) {
       const { rows } = await client.query<{ now: Date }>('SELECT now()');
       return rows[0]!.now;
+    },
+
+    async lastJobs(userId, ids) {
+      const { rows } = await db.query<{ id: string; jobId: string }>(
+        `SELECT saved.id, last.id AS "jobId" FROM unnest($2::uuid[]) AS saved (id) CROSS JOIN LATERAL (
+           SELECT id FROM jobs WHERE saved_query_id = saved.id AND owner_id = $1 ORDER BY id DESC LIMIT 1) last`,
+        [userId, ids],
+      );
+      return new Map(rows.map(({ id, jobId }) => [id, jobId]));
     },
 
     // Prisma puts such look-ups of one tick together in one statement.

@@ -4,6 +4,8 @@ import { pino } from 'pino';
 import type { Viewer } from '../../../src/accounts/viewer.ts';
 import { createTypedConnections } from '../../../src/databases/typed-connections.ts';
 import { startNotify } from '../../../src/db/notify.ts';
+import { createJobs } from '../../../src/jobs/jobs.ts';
+import { createPlaces } from '../../../src/jobs/places.ts';
 import { createJobQuota } from '../../../src/jobs/quota.ts';
 import { createBus } from '../../../src/lib/bus.ts';
 import type { Topic } from '../../../src/lib/topics.ts';
@@ -45,7 +47,19 @@ export async function createSavedWorld() {
     settingsOf: async () => ({ statementTimeoutMs: 60_000, maxRows: 100, queuePriority: 0 }),
   });
   const store = createSavedQueryStore({ db: pool, prisma });
-  const saved = createSavedQueries({ pool, store, access: projects, databases, queries });
+  const saved = createSavedQueries({
+    pool,
+    store,
+    access: projects,
+    databases,
+    queries,
+    jobs: createJobs({
+      store: jobs,
+      places: createPlaces({ pool, maxParallelJobs: 4 }),
+      bus: createBus<Topic>(),
+      settingsOf: async () => ({ maxParallelJobs: 4 }),
+    }),
+  });
   const schedulerDeps: SchedulerDeps = {
     due: createDueStore(pool),
     queries,

@@ -8,6 +8,8 @@ export interface StatementKind {
   readonly rows: boolean;
   /** A portal makes its rows as they are fetched; of others all are there before the first one is given. */
   readonly streams: boolean;
+  /** Puts every setting of the session back, ours too. */
+  readonly resets: boolean;
   /** A procedure: returns at most a row, and may end transactions, so that it must not be inside one. */
   readonly call: boolean;
   /** Only reads, as far as its text tells: a function may still write. */
@@ -25,6 +27,7 @@ export function classify(tree: Tree): StatementKind {
     command: commands[name] ?? name.replace(/Stmt$/, '').toUpperCase(),
     rows: name in commands,
     streams: name === 'SelectStmt' && !makesTable(node),
+    resets: node.kind === 'VAR_RESET_ALL' || node.target === 'DISCARD_ALL',
     call: name === 'CallStmt',
     reads: reads(name, node),
     transaction: name === 'TransactionStmt' && !savepoints.has(String(node.kind)),

@@ -62,13 +62,14 @@ export interface Connection extends AsyncDisposable {
  * Values then print the same on every server, whatever its configuration and the user's; and a backend whose client
  * is gone ends itself also while it computes. Set by name, since 13 does not know the last one and Windows refuses it.
  */
-const settings = `
+export const sessionSettings = `
   SELECT pg_catalog.set_config(name, value, false)
     FROM (VALUES ('datestyle', 'ISO, YMD'), ('intervalstyle', 'iso_8601'), ('bytea_output', 'hex'),
                  ('extra_float_digits', '1'), ('timezone', 'UTC'),
                  ('client_connection_check_interval', '2s')) AS setting (name, value)
    WHERE pg_catalog.current_setting(name, true) IS NOT NULL
-     AND (name <> 'client_connection_check_interval' OR pg_catalog.version() !~* 'windows|visual c|mingw');
+     AND (name <> 'client_connection_check_interval' OR pg_catalog.version() !~* 'windows|visual c|mingw')`;
+const identity = `
   SELECT pid::text, backend_start::text FROM pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid())`;
 
 /** @throws AppError CONNECTION_FAILED, details `{ host, port, reason, hint, sqlState? }`; the signal's reason when it aborts */
@@ -194,7 +195,10 @@ function watchEnd(client: pg.Client): AbortSignal {
 
 async function startSession(client: pg.Client): Promise<[pid: string, backendStart: string]> {
   // A list: one result for each of the two statements.
-  const results = (await client.query({ text: settings, rowMode: 'array' })) as unknown as pg.QueryArrayResult[];
+  const results = (await client.query({
+    text: `${sessionSettings}; ${identity}`,
+    rowMode: 'array',
+  })) as unknown as pg.QueryArrayResult[];
   const [pid, backendStart] = results.at(-1)?.rows[0] ?? [];
   return [String(pid), String(backendStart)];
 }

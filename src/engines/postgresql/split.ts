@@ -54,12 +54,17 @@ function syntaxError(script: string, { message, character }: SyntaxFault): RunEr
     sqlState: character === null ? '54001' : '42601',
     message,
     ...(character === null ? {} : positionIn(place, character)),
-    hint: syntaxHint(script),
+    hint: syntaxHint(script, character),
   });
 }
 
-function syntaxHint(script: string): string | undefined {
-  if (/^[ \t]*\\(?!\.[ \t\r]*$)\w*/m.test(script)) return 'Commands of psql, such as \\d or \\set, are not SQL.';
-  if (/\bfrom\s+stdin\b/i.test(script)) return 'Data behind COPY FROM STDIN cannot be part of a script: use INSERT.';
+function syntaxHint(script: string, character: number | null): string | undefined {
+  const atFault = character === null ? undefined : [...script][character - 1];
+  if (atFault === '\\' || /^[ \t]*\\(?!\.[ \t\r]*$)\w*/m.test(script)) {
+    return 'Commands of psql, such as \\d or \\set, are not SQL.';
+  }
+  if (/\bfrom\s+stdin\b/i.test(script) || /^\\\.[ \t\r]*$/m.test(script)) {
+    return 'Data behind COPY FROM STDIN cannot be part of a script: use INSERT.';
+  }
   return undefined;
 }

@@ -5,7 +5,7 @@
 import pg from 'pg';
 import type { RunEvent, RunOptions } from '../engine.ts';
 import type { Columns } from './columns.ts';
-import type { Connection, Wire } from './connect.ts';
+import { type Connection, sessionSettings, type Wire } from './connect.ts';
 import { type Exchange, runAhead } from './exchange.ts';
 import { createPace, inPortions } from './pace.ts';
 import { toParameters } from './parameters.ts';
@@ -179,6 +179,8 @@ export async function* runStatement(
     );
     tag = result.tag;
   }
+  // Values are read as these settings print them.
+  if (statement.resets) yield* exchange.round((wire) => runAhead(wire, sessionSettings));
   const { command, count } = readTag(tag);
   yield {
     type: 'end',

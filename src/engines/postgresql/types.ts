@@ -21,8 +21,8 @@ export function decoderOf({ oid, array }: ValueType): Decode | null {
 
 const number: Decode = (text) => {
   const value = Number(text);
-  // NaN and the infinities have no JSON.
-  return Number.isFinite(value) ? value : text;
+  // NaN and the infinities have no JSON, and of -0 JSON.stringify() drops the sign.
+  return Number.isFinite(value) && !Object.is(value, -0) ? value : text;
 };
 
 const scalars: Readonly<Record<number, Decode>> = {

@@ -287,7 +287,11 @@ describe('a failure', () => {
   test.each([
     ['\\d item', /psql/],
     ['select 1;\n\\set a 1\nselect 2', /psql/],
+    ["\\copy item from 'items.csv' csv", /psql/],
+    ['select 1 \\gset', /psql/],
     ['copy item from stdin;\n1\n2\n\\.\n', /INSERT/],
+    ['COPY item FROM STDIN WITH (FORMAT csv);\n1\r\n2\r\n\\.\r\nselect 1', /INSERT/],
+    ['1\n\\.\n', /INSERT/],
     ['copy item (id) from stdin', /INSERT/],
     ['copy item to stdout', /SELECT/],
     ['set client_encoding = latin1', /UTF-8/],
@@ -345,6 +349,19 @@ describe('what the server remarks', () => {
       ...['NOTICE: one', 'end', 'NOTICE: two', 'end'],
       ...['NOTICE: table "nothing_here" does not exist, skipping', 'end'],
     ]);
+  });
+
+  test('comes between the rows that it was raised between', async () => {
+    await collect(
+      session,
+      `create function said(n int) returns int language plpgsql as
+         'begin raise notice ''row %'', n; perform pg_sleep(0.15); return n; end'`,
+    );
+    const events = await collect(session, 'select said(n) from generate_series(1, 4) n');
+    expect(
+      events.flatMap<unknown>((e) => (e.type === 'notice' ? [e.message] : e.type === 'rows' ? e.rows : [])),
+    ).toEqual([...['NOTICE: row 1', 'NOTICE: row 2', [1], [2], 'NOTICE: row 3', [3], 'NOTICE: row 4', [4]]]);
+    await collect(session, 'drop function said');
   });
 
   test('arrives while the statement runs', async () => {

@@ -59,6 +59,11 @@ const values: readonly [title: string, sql: string, dataType: string, expected: 
   ['float NaN is text', `'NaN'::float8`, 'double precision', 'NaN'],
   ['float infinity is text', `'Infinity'::float4`, 'real', 'Infinity'],
   ['negative infinity is text', `'-Infinity'::float8`, 'double precision', '-Infinity'],
+  ['minus zero is text, since JSON loses its sign', `'-0'::float8`, 'double precision', '-0'],
+  ['minus zero of a real as well', `'-0'::float4`, 'real', '-0'],
+  ['zero is a number', `'0'::float8`, 'double precision', 0],
+  ['the smallest double is a number', `5e-324::float8`, 'double precision', Number.MIN_VALUE],
+  ['NaN of a real is text', `'NaN'::float4`, 'real', 'NaN'],
   ['bytea is base64', `'\\xdeadbeef'::bytea`, 'bytea', '3q2+7w=='],
   ['empty bytea is empty', `''::bytea`, 'bytea', ''],
   ['text is itself', `E'tab\\t"quote" \\\\ \u{1f427}\\n'`, 'text', 'tab\t"quote" \\ \u{1f427}\n'],
@@ -80,6 +85,9 @@ const values: readonly [title: string, sql: string, dataType: string, expected: 
     'jsonb',
     '{"a": 1.10, "b": 12345678901234567890}',
   ],
+  ['jsonb keeps what no double holds', `'[1e400, -0.0]'::jsonb`, 'jsonb', `[1${'0'.repeat(400)}, 0.0]`],
+  ['json null is not null', `'null'::json`, 'json', 'null'],
+  ['a path of json is text', `'$.a[*] ? (@ > 1)'::jsonpath`, 'jsonpath', '$."a"[*]?(@ > 1)'],
   ['jsonb null is not null', `'null'::jsonb`, 'jsonb', 'null'],
   [
     'timestamptz keeps its microseconds, in UTC',
@@ -100,6 +108,22 @@ const values: readonly [title: string, sql: string, dataType: string, expected: 
     '2024-06-01 12:34:56.124+00',
   ],
   ['a timestamp may be infinite', `'infinity'::timestamptz`, 'timestamp with time zone', 'infinity'],
+  ['a timestamp may be infinitely old', `'-infinity'::timestamp`, 'timestamp without time zone', '-infinity'],
+  [
+    'a timestamptz before Christ keeps its era',
+    `'0044-03-15 12:00:00.000001+00 BC'::timestamptz`,
+    'timestamp with time zone',
+    '0044-03-15 12:00:00.000001+00 BC',
+  ],
+  [
+    'the last year of a timestamptz is kept',
+    `'294276-12-31 23:59:59.999999+00'::timestamptz`,
+    'timestamp with time zone',
+    '294276-12-31 23:59:59.999999+00',
+  ],
+  ['the last date is kept', `'5874897-12-31'::date`, 'date', '5874897-12-31'],
+  ['a time keeps its microseconds', `'12:34:56.000001'::time`, 'time without time zone', '12:34:56.000001'],
+  ['time(3) names its precision', `'12:34:56.1236'::time(3)`, 'time(3) without time zone', '12:34:56.124'],
   ['a date may be infinite', `'-infinity'::date`, 'date', '-infinity'],
   ['a date before Christ keeps its era', `'0044-03-15 BC'::date`, 'date', '0044-03-15 BC'],
   ['the last year is kept', `'294276-12-31'::timestamp`, 'timestamp without time zone', '294276-12-31 00:00:00'],
@@ -107,30 +131,67 @@ const values: readonly [title: string, sql: string, dataType: string, expected: 
   ['a time may end a day', `'24:00:00'::time`, 'time without time zone', '24:00:00'],
   ['a time of a zone keeps the zone', `'12:00:00.5+05:30'::timetz`, 'time with time zone', '12:00:00.5+05:30'],
   ['an interval is ISO 8601', `'1 year 2 mons 3 days 04:05:06.789'::interval`, 'interval', 'P1Y2M3DT4H5M6.789S'],
+  ['a negative interval is ISO 8601', `'-1 days -00:00:00.5'::interval`, 'interval', 'P-1DT-0.5S'],
+  ['no time at all is an interval', `'0'::interval`, 'interval', 'PT0S'],
+  ['an interval may be infinite', `'infinity'::interval`, 'interval', 'infinity'],
   ['a uuid is text', `'A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11'::uuid`, 'uuid', 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'],
   ['an enum is text', `'ok'::mood`, 'mood', 'ok'],
   ['a name that needs quotes has them', `'a'::"Other"."Odd type"`, '"Other"."Odd type"', 'a'],
   ['a composite is text', `row('x "y", z', 2)::address`, 'address', '("x ""y"", z",2)'],
   ['a record is text', `row(1, 'a')`, 'record', '(1,a)'],
   ['a range is text', `'[1,5)'::int4range`, 'int4range', '[1,5)'],
+  ['a range of bigints is text', `'(,9007199254740993)'::int8range`, 'int8range', '(,9007199254740993)'],
+  ['a range of numerics is text', `'[1.10,2.20]'::numrange`, 'numrange', '[1.10,2.20]'],
+  ['a range of dates is text', `'[2024-01-01,2024-01-31]'::daterange`, 'daterange', '[2024-01-01,2024-02-01)'],
+  ['a range of timestamps is text', `'[2024-01-01,infinity]'::tsrange`, 'tsrange', '["2024-01-01 00:00:00",infinity]'],
   ['an empty range is text', `'empty'::int4range`, 'int4range', 'empty'],
   ['an open range is text', `'[2024-01-01,)'::tstzrange`, 'tstzrange', '["2024-01-01 00:00:00+00",)'],
   ['a multirange is text', `'{[1,3),[5,7)}'::int4multirange`, 'int4multirange', '{[1,3),[5,7)}'],
+  ['an empty multirange is text', `'{}'::datemultirange`, 'datemultirange', '{}'],
+  ['a multirange of numerics is text', `'{[1.5,2]}'::nummultirange`, 'nummultirange', '{[1.5,2]}'],
   ['a point is text', `'(1,2.5)'::point`, 'point', '(1,2.5)'],
+  ['a line is text', `'{1,-1,0}'::line`, 'line', '{1,-1,0}'],
+  ['a line segment is text', `'[(0,0),(1,1)]'::lseg`, 'lseg', '[(0,0),(1,1)]'],
+  ['a box is text', `'(0,0),(1,1)'::box`, 'box', '(1,1),(0,0)'],
+  ['a path is text', `'[(0,0),(1,1)]'::path`, 'path', '[(0,0),(1,1)]'],
   ['a polygon is text', `'((0,0),(1,1),(1,0))'::polygon`, 'polygon', '((0,0),(1,1),(1,0))'],
   ['a circle is text', `'<(0,0),1>'::circle`, 'circle', '<(0,0),1>'],
   ['a bit string is text', `'101'::bit(3)`, 'bit(3)', '101'],
+  ['a varying bit string is text', `'10'::varbit(8)`, 'bit varying(8)', '10'],
   ['xml is text', `'<a/>'::xml`, 'xml', '<a/>'],
   ['a network is text', `'10.0.0.0/8'::cidr`, 'cidr', '10.0.0.0/8'],
   ['an address is text', `'10.1.2.3/32'::inet`, 'inet', '10.1.2.3'],
   ['a MAC address is text', `'08:00:2b:01:02:03'::macaddr`, 'macaddr', '08:00:2b:01:02:03'],
+  ['an address with its network is text', `'10.1.2.3/8'::inet`, 'inet', '10.1.2.3/8'],
+  ['an address of IPv6 is text', `'::ffff:1.2.3.4'::inet`, 'inet', '::ffff:1.2.3.4'],
+  ['a long MAC address is text', `'08:00:2b:01:02:03:04:05'::macaddr8`, 'macaddr8', '08:00:2b:01:02:03:04:05'],
   ['a log position is text', `'16/B374D848'::pg_lsn`, 'pg_lsn', '16/B374D848'],
   ['a search vector is text', `'a fat cat'::tsvector`, 'tsvector', `'a' 'cat' 'fat'`],
   ['a search query is text', `'fat & cat'::tsquery`, 'tsquery', `'fat' & 'cat'`],
   ['a vector of the catalogue is text', `'1 2'::int2vector`, 'int2vector', '1 2'],
   ['a name of the catalogue is text', `'pg_class'::regclass`, 'regclass', 'pg_class'],
+  ['a function of the catalogue is text', `'now'::regproc`, 'regproc', 'now'],
+  ['a function with its arguments is text', `'abs(int)'::regprocedure`, 'regprocedure', 'abs(integer)'],
+  ['an operator is text', `'||/'::regoper`, 'regoper', '||/'],
+  ['an operator with its arguments is text', `'+(int,int)'::regoperator`, 'regoperator', '+(integer,integer)'],
+  ['a type of the catalogue is text', `'int4'::regtype`, 'regtype', 'integer'],
+  ['a role of the catalogue is text', `'pg_monitor'::regrole`, 'regrole', 'pg_monitor'],
+  ['a schema of the catalogue is text', `'pg_catalog'::regnamespace`, 'regnamespace', 'pg_catalog'],
+  ['a configuration of searches is text', `'simple'::regconfig`, 'regconfig', 'simple'],
+  ['a dictionary of searches is text', `'simple'::regdictionary`, 'regdictionary', 'simple'],
+  ['a collation of the catalogue is text', `'"C"'::regcollation`, 'regcollation', '"C"'],
+  ['what the catalogue no longer names is its number', `4294967295::regclass`, 'regclass', '4294967295'],
+  ['a place of a row is text', `'(7,3)'::tid`, 'tid', '(7,3)'],
+  ['a short transaction id is text', `'7'::xid`, 'xid', '7'],
+  ['a command id is text', `'7'::cid`, 'cid', '7'],
+  ['a snapshot is text', `'10:20:10,14'::pg_snapshot`, 'pg_snapshot', '10:20:10,14'],
+  ['a vector of oids is text', `'1 2'::oidvector`, 'oidvector', '1 2'],
+  ['a cursor is text', `'c'::refcursor`, 'refcursor', 'c'],
   ['a transaction id is text', `'7'::xid8`, 'xid8', '7'],
   ['a function without a result is empty', `pg_sleep(0)`, 'void', ''],
+  ['an empty record is text', `row()`, 'record', '()'],
+  ['a record keeps nulls apart from empty texts', `row(null, '', 'NULL')`, 'record', '(,"",NULL)'],
+  ['a composite of nothing is no null', `row(null, null)::address`, 'address', '(,)'],
   ['null is null', `null::int`, 'integer', null],
   ['null of text is null', `null`, 'text', null],
   ['null of an array is null', `null::int[]`, 'integer[]', null],
@@ -159,12 +220,18 @@ const values: readonly [title: string, sql: string, dataType: string, expected: 
   ['an empty text in an array is kept', `array['', ' ', 'null']`, 'text[]', ['', ' ', 'null']],
   ['an array that begins elsewhere is text', `'[5:6]={1,2}'::int[]`, 'integer[]', '[5:6]={1,2}'],
   ['bigints in an array keep every digit', `'{9007199254740993}'::int8[]`, 'bigint[]', ['9007199254740993']],
+  [
+    'an array may begin elsewhere in one of its dimensions',
+    `'[1:1][0:1]={{1,2}}'::int[]`,
+    'integer[]',
+    '[1:1][0:1]={{1,2}}',
+  ],
   ['numerics in an array keep every digit', `'{1.10,NaN}'::numeric[]`, 'numeric[]', ['1.10', 'NaN']],
   [
     'numbers in an array that JSON lacks are text',
-    `'{1.5,NaN,Infinity}'::float8[]`,
+    `'{1.5,NaN,-Infinity,-0}'::float8[]`,
     'double precision[]',
-    [1.5, 'NaN', 'Infinity'],
+    [1.5, 'NaN', '-Infinity', '-0'],
   ],
   ['booleans in an array are booleans', `array[true, false, null]`, 'boolean[]', [true, false, null]],
   ['bytea in an array is base64', `array['\\xdeadbeef'::bytea]`, 'bytea[]', ['3q2+7w==']],
@@ -184,6 +251,13 @@ const values: readonly [title: string, sql: string, dataType: string, expected: 
     'box[]',
     ['(1,1),(0,0)', '(3,3),(2,2)'],
   ],
+  ['multiranges in an array are text', `array['{[1,3)}'::int4multirange]`, 'int4multirange[]', ['{[1,3)}']],
+  ['intervals in an array are ISO 8601', `array['1 day'::interval, null]`, 'interval[]', ['P1D', null]],
+  ['jsonb in an array keeps its digits', `array['{"a": 1.10}'::jsonb]`, 'jsonb[]', ['{"a": 1.10}']],
+  ['money in an array is text', `array[1::money]`, 'money[]', [expect.stringContaining('1.00') as unknown as string]],
+  ['uuids in an array are text', `array[null::uuid]`, 'uuid[]', [null]],
+  ['records in an array are text', `array[row(1, 'a,b')]`, 'record[]', ['(1,"a,b")']],
+  ['names of the catalogue in an array are text', `'{pg_class}'::regclass[]`, 'regclass[]', ['pg_class']],
   ['points in an array are text', `array['(1,2)'::point]`, 'point[]', ['(1,2)']],
   ['domains in an array are read as what they are made of', `array[5]::positive[]`, 'positive[]', [5]],
   ['a domain over a domain as well', `array[11, null]::larger[]`, 'larger[]', [11, null]],
@@ -196,6 +270,33 @@ describe('a value', () => {
     const { value, column } = await evaluate(sql);
     expect(value).toEqual(expected);
     expect(column?.dataType).toBe(dataType);
+  });
+
+  test('is null in every type, and in an array of each', async () => {
+    const types = [...new Set(values.map(([, , dataType]) => dataType))].filter(
+      // Pseudo-types, that no value can be cast to.
+      (type) => !['void', 'record', 'record[]'].includes(type),
+    );
+    expect(types.length).toBeGreaterThan(90);
+    const lists = types.filter((type) => !type.endsWith('[]')).map((type) => `${type}[]`);
+    for (const wanted of [types, lists]) {
+      const events = await collect(session, `select ${wanted.map((type, i) => `null::${type} as c${i}`)}`);
+      expect(rowsOf(events)).toEqual([wanted.map(() => null)]);
+      expect(columnsOf(events).map(({ dataType }) => dataType)).toEqual(wanted);
+    }
+    const ofNulls = await collect(session, `select ${lists.map((type, i) => `array[null]::${type} as c${i}`)}`);
+    expect(rowsOf(ofNulls)).toEqual([lists.map(() => [null])]);
+  });
+
+  test.each(['reset all', 'discard all', 'begin; reset all; commit'])('prints the same behind %s', async (script) => {
+    await using other = await createTestDatabase();
+    await other.client.query(`ALTER DATABASE ${other.database} SET datestyle = 'German'`);
+    await using elsewhere = await openSession(targetOf(other));
+    const events = await collect(
+      elsewhere,
+      `set timezone = 'Asia/Tokyo'; ${script}; select '2024-06-01 12:00:00+00'::timestamptz`,
+    );
+    expect(rowsOf(events, script.split(';').length + 1)).toEqual([['2024-06-01 12:00:00+00']]);
   });
 
   test('that was stored comes with its type as declared and the column that it is of', async () => {

@@ -2,7 +2,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { graphql } from '../generated/gql.ts';
-import { createTestDatabase } from '../support/databases.ts';
+import { createTestDatabase, type TestDatabase } from '../support/databases.ts';
 import { CancelDocument, ConnectDocument, DatabasesDocument } from '../support/operations.ts';
 import { type Quarry, startQuarry } from '../support/server.ts';
 import { type Analyst, createAnalyst } from './support.ts';
@@ -94,6 +94,14 @@ async function peakMegabytes(): Promise<number> {
 
 const sessionsWith = (text: string) =>
   `select count(*)::int from pg_stat_activity where query like '%${text}%' and pid <> pg_backend_pid()`;
+
+/** No session of a job is left in the den, not even an idle one. */
+async function nothingRuns(how: string, end: string): Promise<void> {
+  const left = `select state from pg_stat_activity where application_name like 'quarry job:%' and pid <> pg_backend_pid()`;
+  const [states] = await mallory.rows(den, left);
+  console.info(`SQL-5 a script that ${how}: ${end}, its session ${states!.length === 0 ? 'gone' : states!.join()}`);
+  expect(states).toEqual([]);
+}
 
 /** The worker of the beginning is the worker of now, and does its work. */
 async function worksOn(): Promise<void> {
@@ -296,21 +304,36 @@ describe('who sleeps, sorts and loops', () => {
 });
 
 describe('a limit holds whatever the SQL says', () => {
+  const timeoutMs = 1_500;
   test.each([
-    ['turns the server’s own off', `set statement_timeout = 0; select pg_sleep(600)`],
+    ['turns the server’s own off', 'set statement_timeout = 0; select pg_sleep(600)'],
     ['loops', 'do $$ begin loop perform 1; end loop; end $$'],
     [
       'swallows the cancel',
-      `do $$ begin loop begin perform pg_sleep(600); exception when query_canceled then null; end; end loop; end $$`,
+      'do $$ begin loop begin perform pg_sleep(600); exception when query_canceled then null; end; end loop; end $$',
     ],
     ['speaks without end', `do $$ begin loop raise notice '%', repeat('n', 1000); end loop; end $$`],
-  ])('of time: a script that %s is ended, in the target too', async (_how, sql) => {
-    const { status, error, notices } = await mallory.run(den, sql, { timeoutMs: 1_500 });
+    [
+      'sorts with 64 GB of memory',
+      `set work_mem = '64GB'; select count(*) from (select random() as r from generate_series(1, 100000000) order by r) s`,
+    ],
+    ['selects a thousand million rows', 'select generate_series(1, 1000000000)'],
+    ['sends rows of 30 MB', `select repeat('x', 30 * 1024 * 1024) from generate_series(1, 1000)`],
+  ])('of time: a script that %s is ended, in the target too', async (how, sql) => {
+    const { status, error, notices, durationMs } = await mallory.run(den, sql, { timeoutMs, maxRows: 10_000_000 });
     expect({ status, code: error?.code }).toEqual({ status: 'FAILED', code: 'TIMEOUT' });
     expect(notices.length).toBeLessThanOrEqual(1_000);
-    expect(await mallory.rows(den, sessionsWith('loop'))).toEqual([[[0]]]);
-    expect(await mallory.rows(den, sessionsWith('pg_sleep'))).toEqual([[[0]]]);
+    await nothingRuns(how, `ended ${((durationMs! - timeoutMs) / 1_000).toFixed(2)} s behind its time`);
     await worksOn();
+  });
+
+  test('of what a client would take: COPY to it is refused before it runs', async () => {
+    const { status, error } = await mallory.run(
+      den,
+      'select 1; copy (select generate_series(1, 1000000000)) to stdout',
+    );
+    expect({ status, ...error }).toMatchObject({ status: 'FAILED', code: 'SQL_ERROR', statement: 1 });
+    await nothingRuns('copies to its client', 'refused');
   });
 
   test('of rows: a thousand of a thousand million are kept, and it says so', async () => {
@@ -320,9 +343,10 @@ describe('a limit holds whatever the SQL says', () => {
     expect(results.nodes[0]!.rows!.rows).toHaveLength(1_000);
   });
 
-  test.each([200, 600])('of a cell: one of %i MB ends its job and not the worker', async (megabytes) => {
+  test.each([200, 600, 1_000])('of a cell: one of %i MB ends its job and not the worker', async (megabytes) => {
     const { status, error } = await mallory.run(den, `select repeat('x', ${megabytes} * 1024 * 1024)`);
     expect({ status, code: error?.code }).toEqual({ status: 'FAILED', code: 'LIMIT_EXCEEDED' });
+    await nothingRuns(`selects a value of ${megabytes} MB`, 'ended at the limit');
     await worksOn();
   });
 
@@ -397,39 +421,69 @@ describe('a database that is read-only', () => {
   });
 });
 
-test('nothing of one user’s session reaches the next one on the same connection', async () => {
-  await using target = await createTestDatabase();
-  const { host, port, user, password, database } = target;
-  const { createProject } = await quarry.ask(ShareDocument, { name: 'Shared' }, alice.account);
-  const projectId = createProject.project.id;
-  const connection = { host, port, user, password, database, ssl: 'DISABLE' as const };
-  const { connectDatabase } = await quarry.ask(
-    ConnectDocument,
-    { input: { name: 'Shared', connection, projectId } },
-    alice.account,
-  );
-  const { id } = connectDatabase.database;
-  await quarry.ask(JoinDocument, { input: { projectId, email: mallory.account.email, role: 'EDITOR' } }, alice.account);
-  const left = await mallory.run(
-    id,
-    `create schema lair;
-     set search_path = lair;
-     create temp table hidden as select 1;
-     listen ears;
-     prepare trap as select 1;
-     select pg_advisory_lock(42);
-     set statement_timeout = '1ms'; set statement_timeout = 0;
-     set role pg_monitor;
-     begin;
-     select 1`,
-  );
-  expect(left.error).toMatchObject({ message: expect.stringContaining('left its transaction open') });
-  const [state] = await alice.rows(
-    id,
-    `select current_user = session_user, current_setting('search_path'), to_regclass('pg_temp.hidden')::text,
-       (select count(*)::int from pg_locks where locktype = 'advisory'), (select count(*)::int from pg_listening_channels()),
-       (select count(*)::int from pg_prepared_statements where name = 'trap'),
-       (select count(*)::int from pg_stat_activity where state like 'idle in transaction%' and datname = current_database())`,
-  );
-  expect(state).toEqual([[true, '"$user", public', null, 0, 0, 0, 0]]);
+describe('nothing of one user’s session reaches the next one on the same connection', () => {
+  let shared: string;
+  let target: TestDatabase | undefined;
+  beforeAll(async () => {
+    target = await createTestDatabase();
+    const { host, port, user, password, database } = target;
+    const { createProject } = await quarry.ask(ShareDocument, { name: 'Shared' }, alice.account);
+    const projectId = createProject.project.id;
+    const connection = { host, port, user, password, database, ssl: 'DISABLE' as const };
+    const input = { name: 'Shared', connection, projectId };
+    const { connectDatabase } = await quarry.ask(ConnectDocument, { input }, alice.account);
+    shared = connectDatabase.database.id;
+    const member = { projectId, email: mallory.account.email, role: 'EDITOR' as const };
+    await quarry.ask(JoinDocument, { input: member }, alice.account);
+  });
+  afterAll(() => target?.[Symbol.asyncDispose]());
+
+  test.each<[what: string, leaves: string, sees: string, clean: unknown]>([
+    ['a role', 'set role pg_monitor', 'current_user = session_user', true],
+    ['a temporary table', 'create temp table hidden as select 1', `to_regclass('pg_temp.hidden')::text`, null],
+    ['a search path', 'set search_path = lair', `current_setting('search_path')`, '"$user", public'],
+    ['a listener', 'listen ears', '(select count(*)::int from pg_listening_channels())', 0],
+    [
+      'an advisory lock',
+      'select pg_advisory_lock(42)',
+      `(select count(*)::int from pg_locks where locktype = 'advisory')`,
+      0,
+    ],
+    [
+      'a prepared statement',
+      'prepare trap as select 1',
+      '(select count(*)::int from pg_prepared_statements where from_sql)',
+      0,
+    ],
+    [
+      'a cursor',
+      'begin; declare trap cursor with hold for select 1; commit',
+      '(select count(*)::int from pg_cursors where is_holdable)',
+      0,
+    ],
+    ['a variable', `set app.whom = 'mallory'`, `current_setting('app.whom', true)`, null],
+    ['a timeout', `set statement_timeout = '1h'`, `current_setting('statement_timeout')`, '0'],
+    [
+      'how transactions begin',
+      'set session characteristics as transaction isolation level serializable',
+      `current_setting('transaction_isolation')`,
+      'read committed',
+    ],
+  ])('%s', async (what, leaves, sees, clean) => {
+    // It is there at the end of the job that leaves it: else the next one would prove nothing.
+    const [own] = (await mallory.rows(shared, `${leaves}; select ${sees}`)).slice(-1);
+    expect(own).not.toEqual([[clean]]);
+    expect(await alice.rows(shared, `select ${sees}`)).toEqual([[[clean]]]);
+    console.info(
+      `SQL-6 ${what}: ${JSON.stringify(own)} where it was left, ${JSON.stringify([[clean]])} in the next job`,
+    );
+  });
+
+  test('an open transaction, which its own job is told of', async () => {
+    const { error } = await mallory.run(shared, 'begin; create table half (n int); lock table half; select 1');
+    expect(error).toMatchObject({ message: expect.stringContaining('left its transaction open') });
+    const open = `select count(*)::int from pg_stat_activity
+      where state like 'idle in transaction%' and datname = current_database()`;
+    expect(await alice.rows(shared, `${open}; select to_regclass('half')::text`)).toEqual([[[0]], [[null]]]);
+  });
 });

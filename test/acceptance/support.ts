@@ -26,6 +26,7 @@ export const OutcomeDocument = graphql(`
       id
       status
       startedAt
+      durationMs
       error {
         code
         message

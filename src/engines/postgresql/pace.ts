@@ -1,7 +1,7 @@
 /**
  * How many rows to ask a portal for at once. The server keeps what it has answered until it has come to the end of what
  * it was asked, or has 8 KiB of it: so it is asked for as much as it makes in a moment, where rows come slowly for one at
- * a time; and for that in a few portions, since it may turn slow in the middle.
+ * a time.
  */
 
 /** Rows are shown about so long after they were made. */
@@ -9,7 +9,8 @@ const targetMs = 200;
 /** So many times the rows of the last round: a statement that only begins fast does not keep rows back for minutes. */
 const maxGrowth = 50;
 
-const portions = 4;
+/** Rows of one Execute; what is smaller than 8 KiB waits for its end. */
+const maxPortion = 250;
 
 export interface Pace {
   /** To ask for now, in one round; at least one. */
@@ -36,10 +37,17 @@ export function createPace({
   };
 }
 
-/** Takes a number of rows apart; zero, which is all of them, stays whole. */
-export function inPortions(rows: number): number[] {
-  const most = Math.max(1, Math.ceil(rows / portions));
-  const sizes = [Math.min(rows, most)];
-  for (let left = rows - most; left > 0; left -= most) sizes.push(Math.min(left, most));
+/**
+ * Takes the rows of a round apart, so that a statement which turns slow in the middle keeps few of them back: no more
+ * than it has `given` before. Zero, which is all of them, stays whole.
+ */
+export function inPortions(rows: number, given: number): number[] {
+  const sizes: number[] = [];
+  let left = rows;
+  do {
+    const size = Math.min(left, maxPortion, Math.max(1, given + rows - left));
+    sizes.push(size);
+    left -= size;
+  } while (left > 0);
   return sizes;
 }

@@ -56,7 +56,7 @@ export async function* runStatement(
     fields = prepared.fields;
   }
 
-  /** Describes the portal; of one that streams, its estimate and first rows come in the same round. */
+  /** Describes the portal; of one that streams, its estimate and first row come in the same round. */
   async function* open(): AsyncGenerator<RunEvent, { batches: Batch[]; more: boolean }> {
     const explains = statement.streams && statement.reads;
     const batches: Batch[] = [];
@@ -76,11 +76,9 @@ export async function* runStatement(
         wire.describe({ type: 'P', name: portal });
         if (explains) explain(wire);
         if (!statement.streams) return;
-        // The second one tells whether there is more than a row: most that come alone then need no other round.
-        for (let ask = 0; ask < Math.min(eagerRows, batchRows, options.maxRows + 1); ask++) {
-          wire.flush();
-          wire.execute({ portal, rows: 1 });
-        }
+        // One, since it is held until its columns are known, and may be as large as a message is.
+        wire.flush();
+        wire.execute({ portal, rows: 1 });
       },
       {
         own: explains ? 'EXPLAINED' : 'DESCRIBED',
@@ -153,7 +151,7 @@ export async function* runStatement(
       const ahead = Math.min(pace.rows, Math.ceil((batchBytes * Math.max(seen, 1)) / Math.max(bytes, 1)));
       const rows = take === null ? 0 : Math.min(ahead, options.maxRows + 1 - seen);
       const ask = (wire: Wire) => {
-        for (const [i, portion] of (statement.streams ? inPortions(rows) : [rows]).entries()) {
+        for (const [i, portion] of (statement.streams ? inPortions(rows, seen) : [rows]).entries()) {
           if (i > 0) wire.flush();
           wire.execute({ portal, rows: portion });
         }
@@ -191,9 +189,6 @@ export async function* runStatement(
     durationMs: exchange.busyMs - startedMs,
   };
 }
-
-/** Asked for one by one in the round that opens a portal. */
-const eagerRows = 2;
 
 /** `Seq Scan on t  (cost=0.00..1.05 rows=5 width=4)`: of the whole plan, since its top comes first. */
 function plannedRows(plan: string): number | null {

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { RunEvent, Session } from '../../../src/engines/engine.ts';
 import { createTestDatabase, type TestDatabase } from '../../support/databases.ts';
-import { collect, columnsOf, endsOf, faultOf, rowsOf, runOptions } from '../../support/describe-engine.ts';
+import { collect, columnsOf, endsOf, faultOf, rowsOf, runOptions, typesOf } from '../../support/describe-engine.ts';
 import { openSession, postgresql, targetOf } from './support.ts';
 
 let database: TestDatabase;
@@ -47,9 +47,23 @@ describe('each statement of a script', () => {
   test('has its own statement, result and end, in order', async () => {
     const script = 'create temp table t (n int); insert into t values (1), (2); select n from t; drop table t';
     const events = await collect(session, script);
-    expect(events.map((event) => (event.type === 'notice' ? 'notice' : `${event.type} ${event.index}`))).toEqual([
-      ...['statement 0', 'end 0', 'statement 1', 'end 1'],
-      ...['statement 2', 'estimate 2', 'columns 2', 'rows 2', 'end 2', 'statement 3', 'end 3'],
+    expect(typesOf(events)).toEqual([
+      ...[
+        'statement',
+        'end',
+        'statement',
+        'end',
+        'statement',
+        'estimate',
+        'columns',
+        'rows',
+        'end',
+        'statement',
+        'end',
+      ],
+    ]);
+    expect(events.flatMap((event) => ('index' in event ? [event.index] : []))).toEqual([
+      0, 0, 1, 1, 2, 2, 2, 2, 2, 2, 3, 3,
     ]);
     expect(endsOf(events).map(({ command, rowCount, truncated }) => [command, rowCount, truncated])).toEqual([
       ['CREATE TABLE', null, false],
@@ -360,7 +374,7 @@ describe('what the server remarks', () => {
     const events = await collect(session, 'select said(n) from generate_series(1, 4) n');
     expect(
       events.flatMap<unknown>((e) => (e.type === 'notice' ? [e.message] : e.type === 'rows' ? e.rows : [])),
-    ).toEqual([...['NOTICE: row 1', 'NOTICE: row 2', [1], [2], 'NOTICE: row 3', [3], 'NOTICE: row 4', [4]]]);
+    ).toEqual([...['NOTICE: row 1', [1], 'NOTICE: row 2', [2], 'NOTICE: row 3', [3], 'NOTICE: row 4', [4]]]);
     await collect(session, 'drop function said');
   });
 

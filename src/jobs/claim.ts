@@ -29,17 +29,21 @@ export const claimJobs: Prepared = {
       FROM line CROSS JOIN LATERAL (
         SELECT owner_id, target_key FROM jobs WHERE ${ready} AND (owner_id, target_key) > (line.owner_id, line.target_key)
         ORDER BY owner_id, target_key LIMIT 1) next
+    ), share AS (
+      -- Of one queue: where many wait, none is read further than its turn may come.
+      SELECT ceil(2.0 * $2::int / greatest(count(*), 1))::int AS jobs FROM line
     ), busy AS MATERIALIZED (
-      SELECT owner_id, target_key, count(*) AS jobs FROM jobs WHERE status = 'running' GROUP BY owner_id, target_key
+      SELECT owner_id, target_key, count(*)::int AS jobs FROM jobs WHERE status = 'running' GROUP BY owner_id, target_key
     ), of_owner AS (
-      SELECT owner_id, sum(jobs) AS jobs FROM busy GROUP BY owner_id
+      SELECT owner_id, sum(jobs)::int AS jobs FROM busy GROUP BY owner_id
     ), of_target AS (
-      SELECT target_key, sum(jobs) AS jobs FROM busy GROUP BY target_key
+      SELECT target_key, sum(jobs)::int AS jobs FROM busy GROUP BY target_key
     ), first AS (
-      SELECT job.id, job.rank_ms, line.owner_id, line.target_key, room.of_target,
+      SELECT job.id, line.target_key, room.of_target,
              coalesce(of_owner.jobs, 0) + row_number() OVER (PARTITION BY line.owner_id ORDER BY job.rank_ms, job.id) AS turn,
              coalesce(of_owner.jobs, 0) + room.of_owner AS last_turn
       FROM line
+      CROSS JOIN share
       JOIN users ON users.id = line.owner_id
       LEFT JOIN of_owner ON of_owner.owner_id = line.owner_id
       LEFT JOIN of_target ON of_target.target_key = line.target_key
@@ -48,15 +52,16 @@ export const claimJobs: Prepared = {
                $4::int - coalesce(of_target.jobs, 0) AS of_target) room
       CROSS JOIN LATERAL (
         SELECT id, rank_ms FROM jobs WHERE ${ready} AND owner_id = line.owner_id AND target_key = line.target_key
-        ORDER BY rank_ms, id LIMIT greatest(0, least($2::int, room.of_owner, room.of_target))) job
+        ORDER BY rank_ms, id LIMIT greatest(0, least($2::int, share.jobs, room.of_owner, room.of_target))) job
     ), seated AS (
       SELECT id, turn, of_target, row_number() OVER (PARTITION BY target_key ORDER BY turn, id) AS seat
       FROM first WHERE turn <= last_turn
-    ), chosen AS (
+    ), chosen AS MATERIALIZED (
       SELECT id FROM seated WHERE seat <= of_target ORDER BY turn, id LIMIT $2::int
-    ), taken AS (
+    ), taken AS MATERIALIZED (
       -- Whoever cancels or deletes one of them at this moment is not waited for.
-      SELECT id FROM jobs WHERE id IN (SELECT id FROM chosen) AND ${ready} FOR UPDATE SKIP LOCKED
+      SELECT job.id FROM chosen CROSS JOIN LATERAL (
+        SELECT id FROM jobs WHERE id = chosen.id AND ${ready} FOR UPDATE SKIP LOCKED) job
     )
     UPDATE jobs SET status = 'running', started_at = now(), attempt = attempt + 1, fence = fence + 1,
            error = NULL, worker_id = $1::uuid, lease_until = ${leaseFromNow}, ${changed}

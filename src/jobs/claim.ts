@@ -14,21 +14,53 @@ export const claimLock: Prepared = {
 
 const ready = `status = 'queued' AND held_until IS NULL`;
 
+/** Where the next claim begins to look; none is before the first. */
+export interface Cursor {
+  readonly ownerId: string;
+  readonly targetKey: string;
+}
+
+export const firstCursor: Cursor = {
+  ownerId: '00000000-0000-0000-0000-000000000000',
+  targetKey: '00000000-0000-0000-0000-000000000000',
+};
+
+/** So many queues are looked at by one claim: as many again as it could fill, so that there is something to choose. */
+export const windowOf = (room: number): number => Math.max(16, 2 * room);
+
+/** The rows of a claim: each has where it looked last; without a job there was nothing to take in all it saw. */
+export interface ClaimRow {
+  last_owner: string;
+  last_target: string;
+  /** There are no other queues than these. */
+  whole: boolean;
+}
+
+const queues = (name: string, from: string, most: string) => `
+    ${name} (owner_id, target_key, n) AS (
+      (SELECT owner_id, target_key, 1 FROM jobs WHERE ${ready} AND ${from} AND ${most} > 0 ORDER BY owner_id, target_key LIMIT 1)
+      UNION ALL
+      SELECT next.owner_id, next.target_key, n + 1
+      FROM ${name} CROSS JOIN LATERAL (
+        SELECT owner_id, target_key FROM jobs WHERE ${ready} AND (owner_id, target_key) > (${name}.owner_id, ${name}.target_key)
+        ORDER BY owner_id, target_key LIMIT 1) next
+      WHERE n < ${most}
+    )`;
+
 /**
- * $1 worker, $2 jobs at the most, $3 parallel jobs of a user without a ceiling of his own, $4 of a database.
- * The queues are as many as there are pairs of a user and a database with something ready; each costs two probes of the
- * index `jobs_ready`, however long it is.
+ * $1 worker, $2 jobs at the most, $3 parallel jobs of a user without a ceiling of his own, $4 of a database, $5 and $6
+ * behind which queue to look first, $7 queues at the most. There is a queue for each pair of a user and a database with
+ * something ready; each costs two probes of the index `jobs_ready`, however long it is and however many there are.
  */
 export const claimJobs: Prepared = {
   name: 'claim_jobs',
   text: `
-    WITH RECURSIVE line (owner_id, target_key) AS (
-      (SELECT owner_id, target_key FROM jobs WHERE ${ready} ORDER BY owner_id, target_key LIMIT 1)
+    WITH RECURSIVE ${queues('ahead', '(owner_id, target_key) > ($5::uuid, $6::uuid)', '$7::int')},
+    ${queues('around', 'true', '($7::int - (SELECT count(*)::int FROM ahead))')},
+    line AS MATERIALIZED (
+      SELECT owner_id, target_key, false AS again, n FROM ahead
       UNION ALL
-      SELECT next.owner_id, next.target_key
-      FROM line CROSS JOIN LATERAL (
-        SELECT owner_id, target_key FROM jobs WHERE ${ready} AND (owner_id, target_key) > (line.owner_id, line.target_key)
-        ORDER BY owner_id, target_key LIMIT 1) next
+      SELECT owner_id, target_key, true, n FROM around WHERE (owner_id, target_key) <= ($5::uuid, $6::uuid)
     ), share AS (
       -- Of one queue: where many wait, none is read further than its turn may come.
       SELECT ceil(2.0 * $2::int / greatest(count(*), 1))::int AS jobs FROM line
@@ -62,8 +94,11 @@ export const claimJobs: Prepared = {
       -- Whoever cancels or deletes one of them at this moment is not waited for.
       SELECT job.id FROM chosen CROSS JOIN LATERAL (
         SELECT id FROM jobs WHERE id = chosen.id AND ${ready} FOR UPDATE SKIP LOCKED) job
+    ), claimed AS (
+      UPDATE jobs SET status = 'running', started_at = now(), attempt = attempt + 1, fence = fence + 1,
+             error = NULL, worker_id = $1::uuid, lease_until = ${leaseFromNow}, ${changed}
+      FROM taken WHERE jobs.id = taken.id RETURNING jobs.*
     )
-    UPDATE jobs SET status = 'running', started_at = now(), attempt = attempt + 1, fence = fence + 1,
-           error = NULL, worker_id = $1::uuid, lease_until = ${leaseFromNow}, ${changed}
-    FROM taken WHERE jobs.id = taken.id RETURNING jobs.*`,
+    SELECT claimed.*, last.owner_id AS last_owner, last.target_key AS last_target, (SELECT count(*) FROM line) < $7::int AS whole
+    FROM (SELECT owner_id, target_key FROM line ORDER BY again DESC, n DESC LIMIT 1) last LEFT JOIN claimed ON true`,
 };

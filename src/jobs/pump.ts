@@ -10,7 +10,7 @@ import { type Prepared, runRound, type Step } from '../db/round.ts';
 import type { Bus } from '../lib/bus.ts';
 import { uuidv7 } from '../lib/ids.ts';
 import type { Topic } from '../lib/topics.ts';
-import { claimJobs, claimLock } from './claim.ts';
+import { type ClaimRow, type Cursor, claimJobs, claimLock, firstCursor, windowOf } from './claim.ts';
 import { type Job, type NewJob, priorityLevelMs } from './job.ts';
 import { changed, changePosition, type JobRow, jobOf } from './row.ts';
 import type { JobError, JobStatus } from './states.ts';
@@ -90,6 +90,8 @@ type Finish = Waiting<{ hold: Hold; end: JobEnd }, boolean>;
 
 /** Of one round. */
 const maxBatch = 256;
+/** Where so many parts of the queues were all held up by their limits, the rest is for the next wake. */
+const maxEmpty = 64;
 /** Of the SQL and parameters of one round: a submission may be 9 MiB by itself. */
 const maxBatchCharacters = 4 * 2 ** 20;
 
@@ -138,6 +140,9 @@ export function createPump({ pool, bus, limits, resultsRetentionMs }: PumpDeps):
   let claimant: Claimant | null = null;
   /** Somebody rang since the last claim that came back with less than there was room for. */
   let wanted = false;
+  let cursor: Cursor = firstCursor;
+  /** Claims in a row that found nothing to take in their part of the queues. */
+  let empty = 0;
   let pumping: Promise<void> | null = null;
 
   function pump(): Promise<void> {
@@ -194,7 +199,15 @@ export function createPump({ pool, bus, limits, resultsRetentionMs }: PumpDeps):
         { statement: claimLock, values: [] },
         {
           statement: claimJobs,
-          values: [serving.workerId, room, limits.maxParallelJobs, limits.maxParallelJobsPerDatabase],
+          values: [
+            serving.workerId,
+            room,
+            limits.maxParallelJobs,
+            limits.maxParallelJobsPerDatabase,
+            cursor.ownerId,
+            cursor.targetKey,
+            windowOf(room),
+          ],
         },
       );
     }
@@ -202,15 +215,26 @@ export function createPump({ pool, bus, limits, resultsRetentionMs }: PumpDeps):
     const results = await runRound(pool, steps);
     if (ended.length > 0) settleFinishes(ended, results.shift() as Pick<JobRow, 'id' | 'owner_id'>[]);
     if (taken.length > 0) settleSubmissions(taken, results.shift() as unknown as InsertedRow[]);
-    const claimed = (results[1] ?? []) as unknown as JobRow[];
+    const claimed = settleClaim((results[1] ?? []) as unknown as (JobRow & ClaimRow)[]);
     if (claimed.length > 0) {
-      // There may be more, also for a room that two limits at once left empty.
-      wanted = true;
       for (const row of claimed) ringFor(row.id, row.owner_id);
       serving?.start(claimed.map(jobOf));
     }
     // What this worker has no room for is another's.
     if (serving && taken.length + ended.length > 0 && claimed.length >= room) bus.ringElsewhere('jobs.queued', '*');
+  }
+
+  /** Remembers where it looked, and whether to look on. */
+  function settleClaim(rows: readonly (JobRow & ClaimRow)[]): JobRow[] {
+    const last = rows.at(-1);
+    if (!last) return [];
+    cursor = { ownerId: last.last_owner, targetKey: last.last_target };
+    const claimed = rows.filter(({ id }) => id !== null);
+    empty = claimed.length > 0 ? 0 : empty + 1;
+    // What was left out of one claim, also by two limits at once, is in the next.
+    if (claimed.length > 0 || (!last.whole && empty < maxEmpty)) wanted = true;
+    else empty = 0;
+    return claimed;
   }
 
   function ringFor(id: string, ownerId: string): void {

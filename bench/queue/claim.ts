@@ -40,7 +40,8 @@ export async function openBacklog(postgres: Place['postgres'], jobs: number, use
         let got = 0;
         const handle = store.serve({
           workerId: randomUUID(),
-          room: () => claimed - got,
+          concurrency: claimed,
+          busy: () => got,
           claiming: () => undefined,
           start: (jobs) => {
             got += jobs.length;

@@ -12,7 +12,8 @@ export const claimLock: Prepared = {
   text: 'SELECT pg_advisory_xact_lock(4707691)',
 };
 
-const ready = `status = 'queued' AND held_until IS NULL`;
+/** In SQL: what may start now. */
+export const ready = `status = 'queued' AND held_until IS NULL`;
 
 /** Where the next claim begins to look; none is before the first. */
 export interface Cursor {

@@ -10,9 +10,10 @@ import { type Prepared, runRound, type Step } from '../db/round.ts';
 import type { Bus } from '../lib/bus.ts';
 import { uuidv7 } from '../lib/ids.ts';
 import type { Topic } from '../lib/topics.ts';
+import { type AcceptedRow, acceptAndStart, acceptedJob, acceptJobs, givenRows, type Submission } from './accept.ts';
 import { type ClaimRow, type Cursor, claimJobs, claimLock, firstCursor, windowOf } from './claim.ts';
-import { type Job, type NewJob, priorityLevelMs } from './job.ts';
-import { changed, changePosition, type JobRow, jobOf } from './row.ts';
+import type { Job, NewJob } from './job.ts';
+import { changed, type JobRow, jobOf } from './row.ts';
 import type { JobError, JobStatus } from './states.ts';
 
 export interface Limits {
@@ -33,8 +34,10 @@ export interface PumpDeps {
 /** Whoever runs jobs in this process. */
 export interface Claimant {
   readonly workerId: string;
-  /** How many more it would run now. */
-  room(): number;
+  /** Jobs at once. */
+  readonly concurrency: number;
+  /** Those that it runs now. */
+  busy(): number;
   /** A claim begins: what `start` is then given was taken after this. */
   claiming(): void;
   start(jobs: readonly Job[]): void;
@@ -85,7 +88,7 @@ interface Waiting<Input, Output> {
   readonly reject: (error: unknown) => void;
 }
 
-type Submission = Waiting<NewJob & { readonly id: string }, Submitted>;
+type Arrival = Waiting<Submission, Submitted>;
 type Finish = Waiting<{ hold: Hold; end: JobEnd }, boolean>;
 
 /** Of one round. */
@@ -94,28 +97,6 @@ const maxBatch = 256;
 const maxEmpty = 64;
 /** Of the SQL and parameters of one round: a submission may be 9 MiB by itself. */
 const maxBatchCharacters = 4 * 2 ** 20;
-
-const insertJobs = {
-  name: 'insert_jobs',
-  text: `
-    WITH inserted AS (
-      INSERT INTO jobs (id, kind, status, owner_id, database_id, target_key, target_label, sealed_connection, name, sql, parameters,
-                        read_only, transaction, timeout_ms, max_rows, idempotency_key, priority, rank_ms, run_at, held_until,
-                        max_attempts, source_id, saved_query_id, change_xid, change_seq)
-      SELECT id, kind, 'queued', owner_id, database_id, target_key, target_label, sealed_connection, name, sql, parameters,
-             read_only, transaction, timeout_ms, max_rows, idempotency_key, priority,
-             extract(epoch FROM greatest(run_at, now())) * 1000 - priority * ${priorityLevelMs}, run_at, CASE WHEN run_at > now() THEN run_at END,
-             max_attempts, source_id, saved_query_id, ${changePosition}
-      FROM json_to_recordset($1::json) AS new (
-        id uuid, kind text, owner_id uuid, database_id uuid, target_key uuid, target_label text, sealed_connection text, name text,
-        sql text, parameters jsonb, read_only boolean, transaction text, timeout_ms int, max_rows int, idempotency_key text,
-        priority int, run_at_ms float8, max_attempts int, source_id uuid, saved_query_id uuid)
-      CROSS JOIN LATERAL to_timestamp(run_at_ms / 1000) AS run_at
-      ON CONFLICT (owner_id, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING
-      RETURNING id, held_until, submitted_at, change_xid, change_seq
-    )
-    SELECT inserted.*, (SELECT pg_notify($2, $3) WHERE $2 <> '') FROM inserted`,
-} satisfies Prepared;
 
 const finishJobs = {
   name: 'finish_jobs',
@@ -131,11 +112,9 @@ const finishJobs = {
     RETURNING jobs.id, jobs.owner_id`,
 } satisfies Prepared;
 
-interface InsertedRow extends Pick<JobRow, 'id' | 'held_until' | 'submitted_at' | 'change_xid' | 'change_seq'> {}
-
 export function createPump({ pool, bus, limits, resultsRetentionMs }: PumpDeps): Pump {
   const { channel, payload } = notification('jobs.queued', '*');
-  const submissions: Submission[] = [];
+  const submissions: Arrival[] = [];
   const finishes: Finish[] = [];
   let claimant: Claimant | null = null;
   /** Somebody rang since the last claim that came back with less than there was room for. */
@@ -165,9 +144,9 @@ export function createPump({ pool, bus, limits, resultsRetentionMs }: PumpDeps):
     }
   }
 
-  const roomToFill = (): number => (wanted && claimant ? claimant.room() : 0);
+  const roomToFill = (): number => (wanted && claimant ? claimant.concurrency - claimant.busy() : 0);
 
-  function takeSubmissions(): Submission[] {
+  function takeSubmissions(): Arrival[] {
     let characters = 0;
     let count = 0;
     for (const { input } of submissions.slice(0, maxBatch)) {
@@ -178,54 +157,61 @@ export function createPump({ pool, bus, limits, resultsRetentionMs }: PumpDeps):
     return submissions.splice(0, count);
   }
 
-  async function round(taken: readonly Submission[], ended: readonly Finish[]): Promise<void> {
+  async function round(taken: readonly Arrival[], ended: readonly Finish[]): Promise<void> {
     const serving = claimant;
-    const stirred = wanted || taken.length > 0 || ended.length > 0;
     // The places of those that end are free in this transaction, before their worker hears of it.
-    const room = serving && stirred ? serving.room() + ended.length : 0;
+    const room = serving ? serving.concurrency - serving.busy() + ended.length : 0;
+    const claims = room > 0 && (wanted || ended.length > 0);
     const steps: Step[] = [];
     if (ended.length > 0)
       steps.push({ statement: finishJobs, values: [JSON.stringify(ended.map(endedRow)), resultsRetentionMs] });
-    if (taken.length > 0)
-      steps.push({
-        statement: insertJobs,
-        // A claimant of this process takes them in the same round, and tells others where it cannot.
-        values: [JSON.stringify(taken.map(({ input }) => newRow(input))), ...(serving ? ['', ''] : [channel, payload])],
-      });
-    if (serving && room > 0) {
+    if (serving && (claims || taken.length > 0)) {
       serving.claiming();
-      wanted = false;
-      steps.push(
-        { statement: claimLock, values: [] },
-        {
-          statement: claimJobs,
-          values: [
-            serving.workerId,
-            room,
-            limits.maxParallelJobs,
-            limits.maxParallelJobsPerDatabase,
-            cursor.ownerId,
-            cursor.targetKey,
-            windowOf(room),
-          ],
-        },
-      );
+      steps.push({ statement: claimLock, values: [] });
     }
+    if (serving && claims) {
+      wanted = false;
+      steps.push(claimStep(serving, room));
+    }
+    if (taken.length > 0) steps.push(acceptStep(serving, taken));
     if (steps.length === 0) return;
+
     const results = await runRound(pool, steps);
     if (ended.length > 0) settleFinishes(ended, results.shift() as Pick<JobRow, 'id' | 'owner_id'>[]);
-    if (taken.length > 0) settleSubmissions(taken, results.shift() as unknown as InsertedRow[]);
-    const claimed = settleClaim((results[1] ?? []) as unknown as (JobRow & ClaimRow)[]);
-    if (claimed.length > 0) {
-      for (const row of claimed) ringFor(row.id, row.owner_id);
-      serving?.start(claimed.map(jobOf));
-    }
+    if (serving && (claims || taken.length > 0)) results.shift();
+    const started = claims ? settleClaim(results.shift() as unknown as (JobRow & ClaimRow)[]) : [];
+    if (taken.length > 0) started.push(...settleArrivals(taken, results.shift() as unknown as AcceptedRow[]));
+    if (!serving) return;
+    if (started.length > 0) serving.start(started);
     // What this worker has no room for is another's.
-    if (serving && taken.length + ended.length > 0 && claimed.length >= room) bus.ringElsewhere('jobs.queued', '*');
+    if (taken.length + ended.length > 0 && started.length >= room) bus.ringElsewhere('jobs.queued', '*');
   }
 
+  const claimStep = ({ workerId }: Claimant, room: number): Step => ({
+    statement: claimJobs,
+    values: [
+      workerId,
+      room,
+      limits.maxParallelJobs,
+      limits.maxParallelJobsPerDatabase,
+      cursor.ownerId,
+      cursor.targetKey,
+      windowOf(room),
+    ],
+  });
+
+  const acceptStep = (serving: Claimant | null, taken: readonly Arrival[]): Step => {
+    const rows = givenRows(taken.map(({ input }) => input));
+    if (!serving) return { statement: acceptJobs, values: [rows, channel, payload] };
+    const { workerId, concurrency } = serving;
+    return {
+      statement: acceptAndStart,
+      values: [rows, workerId, concurrency, limits.maxParallelJobs, limits.maxParallelJobsPerDatabase],
+    };
+  };
+
   /** Remembers where it looked, and whether to look on. */
-  function settleClaim(rows: readonly (JobRow & ClaimRow)[]): JobRow[] {
+  function settleClaim(rows: readonly (JobRow & ClaimRow)[]): Job[] {
     const last = rows.at(-1);
     if (!last) return [];
     cursor = { ownerId: last.last_owner, targetKey: last.last_target };
@@ -234,7 +220,8 @@ export function createPump({ pool, bus, limits, resultsRetentionMs }: PumpDeps):
     // What was left out of one claim, also by two limits at once, is in the next.
     if (claimed.length > 0 || (!last.whole && empty < maxEmpty)) wanted = true;
     else empty = 0;
-    return claimed;
+    for (const row of claimed) ringFor(row.id, row.owner_id);
+    return claimed.map(jobOf);
   }
 
   function ringFor(id: string, ownerId: string): void {
@@ -251,19 +238,27 @@ export function createPump({ pool, bus, limits, resultsRetentionMs }: PumpDeps):
     }
   }
 
-  function settleSubmissions(taken: readonly Submission[], rows: readonly InsertedRow[]): void {
-    const inserted = new Map(rows.map((row) => [row.id, row]));
+  /** @returns those that started at once */
+  function settleArrivals(taken: readonly Arrival[], rows: readonly AcceptedRow[]): Job[] {
+    const accepted = new Map(rows.map((row) => [row.id, row]));
+    const started: Job[] = [];
     for (const waiting of taken) {
-      const row = inserted.get(waiting.input.id);
-      if (row) {
-        ringFor(row.id, waiting.input.ownerId);
-        waiting.resolve({ job: jobOf({ ...rowOf(waiting.input), ...row }), created: true });
-      } else void resolveKnown(waiting);
+      const row = accepted.get(waiting.input.id);
+      if (!row) {
+        void resolveKnown(waiting);
+        continue;
+      }
+      const job = acceptedJob(waiting.input, row);
+      if (job.status === 'running') started.push(job);
+      else wanted = true;
+      ringFor(job.id, job.ownerId);
+      waiting.resolve({ job, created: true });
     }
+    return started;
   }
 
   /** Its key was used before. */
-  async function resolveKnown(waiting: Submission): Promise<void> {
+  async function resolveKnown(waiting: Arrival): Promise<void> {
     const { input, resolve, reject } = waiting;
     try {
       const { rows } = await pool.query<JobRow>('SELECT * FROM jobs WHERE owner_id = $1 AND idempotency_key = $2', [
@@ -282,7 +277,7 @@ export function createPump({ pool, bus, limits, resultsRetentionMs }: PumpDeps):
   }
 
   /** What one of them did wrong is not the others' fault; a database that is away is nobody's. */
-  async function oneByOne(taken: readonly Submission[], ended: readonly Finish[], error: unknown): Promise<void> {
+  async function oneByOne(taken: readonly Arrival[], ended: readonly Finish[], error: unknown): Promise<void> {
     const entries = taken.length + ended.length;
     if (entries === 0) claimant?.failed(error);
     if (entries <= 1 || isPassing(error)) {
@@ -321,58 +316,6 @@ export function createPump({ pool, bus, limits, resultsRetentionMs }: PumpDeps):
       };
     },
   };
-}
-
-const rowOf = (job: NewJob & { id: string }): JobRow => ({
-  id: job.id,
-  kind: job.kind,
-  status: 'queued',
-  owner_id: job.ownerId,
-  database_id: job.databaseId,
-  target_key: job.targetKey,
-  target_label: job.targetLabel,
-  sealed_connection: job.sealedConnection ?? null,
-  name: job.name,
-  sql: job.sql,
-  parameters: job.parameters === null ? null : [...job.parameters],
-  read_only: job.readOnly,
-  transaction: job.transaction,
-  timeout_ms: job.timeoutMs,
-  max_rows: job.maxRows,
-  priority: job.priority ?? 0,
-  run_at: job.runAt ?? null,
-  max_attempts: job.maxAttempts ?? 1,
-  source_id: job.sourceId ?? null,
-  saved_query_id: job.savedQueryId ?? null,
-  ...untouched,
-});
-
-/** Of a job that nobody has begun; what the database knows better is put over it. */
-const untouched = {
-  held_until: null,
-  submitted_at: new Date(0),
-  started_at: null,
-  finished_at: null,
-  cancel_requested_at: null,
-  attempt: 0,
-  error: null,
-  progress_rows: '0',
-  progress_bytes: '0',
-  estimated_rows: null,
-  percent: null,
-  revision: 1,
-  change_xid: '0',
-  change_seq: '0',
-  fence: 0,
-  backend_id: null,
-  backend_started_at: null,
-  results_expire_at: null,
-  results_dropped: false,
-} as const;
-
-/** What `insertJobs` reads of a row. */
-function newRow(job: NewJob & { id: string }): object {
-  return { ...rowOf(job), run_at_ms: job.runAt?.getTime() ?? null, idempotency_key: job.idempotencyKey };
 }
 
 const endedRow = ({ input: { hold, end } }: Finish): object => ({

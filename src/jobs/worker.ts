@@ -77,7 +77,8 @@ export function startWorker({ store, bus, log, tasks, concurrency, timing }: Wor
 
   const claims = store.serve({
     workerId,
-    room: () => concurrency - running.size,
+    concurrency,
+    busy: () => running.size,
     claiming: () => {
       early = new Set();
     },

@@ -116,7 +116,8 @@ export async function createTestQueue() {
       const claimed: Job[] = [];
       const handle = createTestJobStore(pool, limits).serve({
         workerId,
-        room: () => limit - claimed.length,
+        concurrency: limit,
+        busy: () => claimed.length,
         claiming: () => undefined,
         start: (jobs) => claimed.push(...jobs),
         failed: (error) => {

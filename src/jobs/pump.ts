@@ -108,7 +108,8 @@ const finishJobs = {
            lease_until = NULL, worker_id = NULL, sealed_connection = NULL, ${changed}
     FROM json_to_recordset($1::json) AS ended (
       id uuid, fence int, status text, error jsonb, rows bigint, bytes bigint, estimated_rows bigint, percent real)
-    WHERE jobs.id = ended.id AND jobs.fence = ended.fence AND jobs.status = 'running'
+    -- It runs: by its lease, since the status would have the planner read all that run.
+    WHERE jobs.id = ended.id AND jobs.fence = ended.fence AND jobs.lease_until IS NOT NULL
     RETURNING jobs.id, jobs.owner_id`,
 } satisfies Prepared;
 

@@ -36,16 +36,40 @@ export interface JobError {
   statement?: number | undefined;
 }
 
-/**
- * queued → running: a worker's claim. queued → cancelled: cancelJob. running → queued: a rescue, where no statement was
- * started. running → succeeded, failed, cancelled: the worker that holds the fence.
- */
-export const moves: Readonly<Record<JobStatus, readonly JobStatus[]>> = {
-  queued: ['running', 'cancelled'],
-  running: ['queued', 'succeeded', 'failed', 'cancelled'],
-  succeeded: [],
-  failed: [],
-  cancelled: [],
-};
+/** What moves a job, by the name of its function in the store: nothing else does. */
+export type Mover =
+  | 'insert'
+  | 'claim'
+  | 'release'
+  | 'requeue'
+  | 'finish'
+  | 'requestCancel'
+  | 'cancelAllOf'
+  | 'cancelWithoutRight'
+  | 'remove';
 
-export const isFinal = (status: JobStatus): boolean => moves[status].length === 0;
+/** Null: it is not there yet, or no longer. */
+export interface Move {
+  readonly from: JobStatus | null;
+  readonly to: JobStatus | null;
+  readonly by: readonly Mover[];
+}
+
+/** STATES.md is this table as a picture, and says who calls what. */
+export const moves: readonly Move[] = [
+  { from: null, to: 'queued', by: ['insert'] },
+  { from: null, to: 'running', by: ['insert'] },
+  { from: 'queued', to: 'running', by: ['claim'] },
+  { from: 'queued', to: 'cancelled', by: ['requestCancel', 'cancelAllOf', 'cancelWithoutRight'] },
+  { from: 'queued', to: null, by: ['remove'] },
+  { from: 'running', to: 'queued', by: ['release', 'requeue'] },
+  { from: 'running', to: 'succeeded', by: ['finish'] },
+  { from: 'running', to: 'failed', by: ['finish'] },
+  { from: 'running', to: 'cancelled', by: ['finish'] },
+  { from: 'succeeded', to: null, by: ['remove'] },
+  { from: 'failed', to: null, by: ['remove'] },
+  { from: 'cancelled', to: null, by: ['remove'] },
+];
+
+/** It stays as it is until it is deleted. */
+export const isFinal = (status: JobStatus): boolean => !moves.some(({ from, to }) => from === status && to !== null);

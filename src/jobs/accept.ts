@@ -17,11 +17,11 @@ export type AcceptedRow = Pick<
 
 const given = `json_to_recordset($1::json) AS given (
   id uuid, kind text, owner_id uuid, database_id uuid, target_key uuid, target_label text, sealed_connection text, name text,
-  sql text, parameters jsonb, read_only boolean, transaction text, timeout_ms int, max_rows int, idempotency_key text,
+  sql text, parameters jsonb, text_bytes int, read_only boolean, transaction text, timeout_ms int, max_rows int, idempotency_key text,
   priority int, run_at_ms float8, max_attempts int, source_id uuid, saved_query_id uuid)
   CROSS JOIN LATERAL to_timestamp(run_at_ms / 1000) AS run_at`;
 
-const columns = `id, kind, owner_id, database_id, target_key, target_label, sealed_connection, name, sql, parameters, read_only,
+const columns = `id, kind, owner_id, database_id, target_key, target_label, sealed_connection, name, sql, parameters, text_bytes, read_only,
   transaction, timeout_ms, max_rows, idempotency_key, priority, run_at, max_attempts, source_id, saved_query_id`;
 
 const computed = `extract(epoch FROM greatest(run_at, now())) * 1000 - priority * ${priorityLevelMs},
@@ -68,11 +68,16 @@ export const acceptAndStart: Prepared = {
     FROM placed ${onceForAKey}`,
 };
 
+/** Of the SQL and its parameters. */
+export const textBytesOf = ({ sql, parameters }: Pick<Job, 'sql' | 'parameters'>): number =>
+  Buffer.byteLength(sql) + (parameters === null ? 0 : Buffer.byteLength(JSON.stringify(parameters)));
+
 /** As the statements read them. */
 export const givenRows = (submissions: readonly Submission[]): string =>
   JSON.stringify(
     submissions.map((job) => ({
       ...rowOf(job),
+      text_bytes: textBytesOf(job),
       run_at_ms: job.runAt?.getTime() ?? null,
       idempotency_key: job.idempotencyKey,
     })),

@@ -203,7 +203,7 @@ builder.queryFields((t) => ({
   jobs: t.connection(
     {
       type: JobType,
-      description: 'The viewer’s jobs, newest first.',
+      description: 'The viewer’s jobs, newest first. A page of jobs with long texts may be shorter than asked.',
       authScopes: { signedIn: true },
       args: {
         ownerId: t.arg.id({ description: 'Absent: the viewer. Others: administrators only.' }),
@@ -221,8 +221,8 @@ builder.queryFields((t) => ({
           databaseId: filterId('Database', databaseId),
           search: search ?? undefined,
         };
-        const { jobs, count } = await services.jobs.list(viewer, filter, page);
-        return connectionOf(page, jobs, ({ id }) => id, count);
+        const { jobs, page: had, count } = await services.jobs.list(viewer, filter, page);
+        return connectionOf(had, jobs, ({ id }) => id, count);
       },
     },
     JobConnection,

@@ -8,7 +8,7 @@ import type { Page } from '../lib/pages.ts';
 import type { Topic } from '../lib/topics.ts';
 import { formatPosition, isBehind, type Job, type Position, parsePosition, priorities } from './job.ts';
 import type { Place, Places } from './places.ts';
-import type { JobFilter, QueueState } from './reads.ts';
+import type { Batch, JobFilter, QueueState } from './reads.ts';
 import { isFinal } from './states.ts';
 import type { JobStore } from './store.ts';
 
@@ -44,7 +44,7 @@ export interface Jobs {
     viewer: Viewer | null,
     filter: Omit<JobFilter, 'ownerId'> & { ownerId?: string | undefined },
     page: Page,
-  ): Promise<{ jobs: Job[]; count: () => Promise<number> }>;
+  ): Promise<{ jobs: Job[]; page: Page; count: () => Promise<number> }>;
   /** A queued job ends at once, a running one within seconds; no-op when it has ended. @throws AppError NOT_FOUND */
   cancel(viewer: Viewer | null, id: string): Promise<Job>;
   /** Among the queued jobs of its owner. @throws AppError NOT_FOUND, BAD_USER_INPUT, CONFLICT unless it is queued */
@@ -139,7 +139,7 @@ export function createJobs({ store, places, bus, settingsOf }: JobsDeps): Jobs {
       if ((rest.search?.length ?? 0) > maxSearchLength)
         throw badInput({ path: 'search', message: `at most ${maxSearchLength} characters` });
       const filter = { ...rest, ownerId: ownerId ?? viewer.userId };
-      return { jobs: await store.list(filter, page), count: () => store.count(filter) };
+      return { ...(await store.list(filter, page)), count: () => store.count(filter) };
     },
 
     async cancel(viewer, id) {
@@ -202,31 +202,33 @@ export function createJobs({ store, places, bus, settingsOf }: JobsDeps): Jobs {
       const sent = new Map<string, number>();
       for (let last: string | null = null; !resumed; ) {
         const behind: string | null = last;
-        const jobs: Job[] = await patience(() => store.unfinished(userId, databaseId, behind, eventBatch));
-        for (const job of jobs) {
+        const batch: Batch<Job> = await patience(() => store.unfinished(userId, databaseId, behind, eventBatch));
+        for (const job of batch.items) {
+          last = job.id;
           sent.set(job.id, job.revision);
           // Resuming from a later position could miss a change that was made before it and committed after.
           const position = formatPosition(isBehind(job.position, start) ? start : job.position);
           yield { position, job, deletedJobId: null };
         }
-        last = jobs.at(-1)?.id ?? null;
-        if (jobs.length < eventBatch) break;
+        if (!batch.more) break;
       }
       let position = start;
       let waitMs = unsettledMs;
       while (!signal.aborted) {
         const from = position;
-        const { changes, unsettled } = await patience(() => store.changesAfter(userId, databaseId, from, eventBatch));
-        for (const change of changes) {
+        const { items, more, unsettled } = await patience(() =>
+          store.changesAfter(userId, databaseId, from, eventBatch),
+        );
+        for (const change of items) {
           position = change.position;
           const event = { ...change, position: formatPosition(position) };
           // What the first state held already.
           if (!change.job || sent.get(change.job.id) !== change.job.revision) yield event;
           if (change.job) sent.delete(change.job.id);
         }
-        if (changes.length === eventBatch) continue;
+        if (more) continue;
         // A transaction that stays open holds everything back that came after it: asked less and less often.
-        waitMs = unsettled && changes.length === 0 ? Math.min(waitMs * 2, pollMs) : unsettledMs;
+        waitMs = unsettled && items.length === 0 ? Math.min(waitMs * 2, pollMs) : unsettledMs;
         await bell.wait(unsettled ? waitMs : pollMs, signal);
       }
     },

@@ -10,7 +10,15 @@ import { type Prepared, runRound, type Step } from '../db/round.ts';
 import type { Bus } from '../lib/bus.ts';
 import { uuidv7 } from '../lib/ids.ts';
 import type { Topic } from '../lib/topics.ts';
-import { type AcceptedRow, acceptAndStart, acceptedJob, acceptJobs, givenRows, type Submission } from './accept.ts';
+import {
+  type AcceptedRow,
+  acceptAndStart,
+  acceptedJob,
+  acceptJobs,
+  givenRows,
+  type Submission,
+  textBytesOf,
+} from './accept.ts';
 import { type ClaimRow, type Cursor, claimJobs, claimLock, firstCursor, windowOf } from './claim.ts';
 import type { Job, NewJob } from './job.ts';
 import { changed, type JobRow, jobOf } from './row.ts';
@@ -96,7 +104,7 @@ const maxBatch = 256;
 /** Where so many parts of the queues were all held up by their limits, the rest is for the next wake. */
 const maxEmpty = 64;
 /** Of the SQL and parameters of one round: a submission may be 9 MiB by itself. */
-const maxBatchCharacters = 4 * 2 ** 20;
+const maxBatchBytes = 4 * 2 ** 20;
 
 const finishJobs = {
   name: 'finish_jobs',
@@ -148,11 +156,11 @@ export function createPump({ pool, bus, limits, resultsRetentionMs }: PumpDeps):
   const roomToFill = (): number => (wanted && claimant ? claimant.concurrency - claimant.busy() : 0);
 
   function takeSubmissions(): Arrival[] {
-    let characters = 0;
+    let bytes = 0;
     let count = 0;
     for (const { input } of submissions.slice(0, maxBatch)) {
-      characters += input.sql.length + (input.parameters ? JSON.stringify(input.parameters).length : 0);
-      if (count > 0 && characters > maxBatchCharacters) break;
+      bytes += textBytesOf(input);
+      if (count > 0 && bytes > maxBatchBytes) break;
       count += 1;
     }
     return submissions.splice(0, count);

@@ -28,6 +28,30 @@ export type JobChange = { readonly position: Position } & (
   | { readonly job: null; readonly deletedJobId: string }
 );
 
+/** What one statement has read, and whether there is more behind it. */
+export interface Batch<T> {
+  readonly items: T[];
+  readonly more: boolean;
+}
+
+/** Of the SQL and the parameters of one batch; two jobs are in it however long theirs are. */
+const maxBatchBytes = 16 * 2 ** 20;
+
+/** In SQL: as many of those jobs, in that order, as their texts allow; `found` is how many there were. */
+const withinBytes = (jobs: string, order: string): string => `
+  SELECT * FROM (
+    SELECT job.*, count(*) OVER () AS found,
+           sum(text_bytes) OVER (ORDER BY ${order} ROWS BETWEEN UNBOUNDED PRECEDING AND 2 PRECEDING) AS bytes_before
+    FROM (${jobs}) job
+  ) counted WHERE coalesce(bytes_before, 0) <= ${maxBatchBytes} ORDER BY ${order}`;
+
+type CountedRow = JobRow & { found: string };
+
+const batchOf = (rows: readonly CountedRow[], limit: number): Batch<Job> => {
+  const found = Number(rows[0]?.found ?? 0);
+  return { items: rows.map(jobOf), more: found > rows.length || found === limit };
+};
+
 /** Behind every change of a transaction. */
 const maxSeq = 2n ** 62n;
 
@@ -63,14 +87,25 @@ export function createJobReads(pool: pg.Pool) {
         .map(({ message }) => message)
         .reverse(),
 
-    /** Newest first; the key of a page is a job's id, which rises with time. */
-    async list(filter: JobFilter, page: Page): Promise<Job[]> {
-      const { rows } = await pool.query<JobRow>(
-        `SELECT * FROM jobs WHERE ${matches} AND ($6::uuid IS NULL OR id < $6) AND ($7::uuid IS NULL OR id > $7)
-         ORDER BY id ${page.backward ? 'ASC' : 'DESC'} LIMIT $8`,
+    /**
+     * Newest first; the key of a page is a job's id, which rises with time. A page that is cut short, since its jobs have
+     * long texts, has one job more than its own limit, as a whole one has.
+     */
+    async list(filter: JobFilter, page: Page): Promise<{ jobs: Job[]; page: Page }> {
+      const order = page.backward ? 'id ASC' : 'id DESC';
+      const { rows } = await pool.query<CountedRow>(
+        withinBytes(
+          `SELECT * FROM jobs WHERE ${matches} AND ($6::uuid IS NULL OR id < $6) AND ($7::uuid IS NULL OR id > $7)
+           ORDER BY ${order} LIMIT $8`,
+          order,
+        ),
         [...valuesOf(filter), page.after, page.before, page.limit + 1],
       );
-      return (page.backward ? rows.reverse() : rows).map(jobOf);
+      const cut = rows.length < Number(rows[0]?.found ?? 0);
+      return {
+        jobs: (page.backward ? rows.reverse() : rows).map(jobOf),
+        page: cut ? { ...page, limit: rows.length - 1 } : page,
+      };
     },
 
     async count(filter: JobFilter): Promise<number> {
@@ -116,13 +151,21 @@ export function createJobReads(pool: pg.Pool) {
     },
 
     /** The unfinished jobs now, in the order of their ids, behind `after`. */
-    async unfinished(ownerId: string, databaseId: string | null, after: string | null, limit: number): Promise<Job[]> {
-      const { rows } = await pool.query<JobRow>(
-        `SELECT * FROM jobs WHERE owner_id = $1 AND status IN ('queued', 'running') AND ($2::uuid IS NULL OR database_id = $2)
-           AND ($3::uuid IS NULL OR id > $3) ORDER BY id LIMIT $4`,
+    async unfinished(
+      ownerId: string,
+      databaseId: string | null,
+      after: string | null,
+      limit: number,
+    ): Promise<Batch<Job>> {
+      const { rows } = await pool.query<CountedRow>(
+        withinBytes(
+          `SELECT * FROM jobs WHERE owner_id = $1 AND status IN ('queued', 'running') AND ($2::uuid IS NULL OR database_id = $2)
+             AND ($3::uuid IS NULL OR id > $3) ORDER BY id LIMIT $4`,
+          'id',
+        ),
         [ownerId, databaseId, after, limit],
       );
-      return rows.map(jobOf);
+      return batchOf(rows, limit);
     },
 
     /**
@@ -134,8 +177,8 @@ export function createJobReads(pool: pg.Pool) {
       databaseId: string | null,
       after: Position,
       limit: number,
-    ): Promise<{ changes: JobChange[]; unsettled: boolean }> {
-      const { rows } = await pool.query<JobRow & ChangeRow>(
+    ): Promise<Batch<JobChange> & { unsettled: boolean }> {
+      const { rows } = await pool.query<CountedRow & ChangeRow>(
         `WITH moved AS (
            SELECT id, change_xid, change_seq, false AS deleted FROM jobs
            WHERE owner_id = $1 AND ($2::uuid IS NULL OR database_id = $2) AND (change_xid, change_seq) > ($3::bigint, $4::bigint)
@@ -147,14 +190,18 @@ export function createJobReads(pool: pg.Pool) {
          ), change AS (
            SELECT * FROM moved UNION ALL SELECT * FROM gone ORDER BY change_xid, change_seq LIMIT $5
          )
-         SELECT jobs.*, change.id AS of_id, change.change_xid AS at_xid, change.change_seq AS at_seq, change.deleted,
-                change.change_xid < pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS settled
-         FROM change LEFT JOIN jobs ON jobs.id = change.id AND NOT change.deleted
-         ORDER BY change.change_xid, change.change_seq`,
+         ${withinBytes(
+           `SELECT jobs.*, change.id AS of_id, change.change_xid AS at_xid, change.change_seq AS at_seq, change.deleted,
+                   change.change_xid < pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS settled
+            FROM change LEFT JOIN jobs ON jobs.id = change.id AND NOT change.deleted`,
+           'at_xid, at_seq',
+         )}`,
         [ownerId, databaseId, after.xid.toString(), after.seq.toString(), limit],
       );
+      const found = Number(rows[0]?.found ?? 0);
       const settled = rows.filter((row) => row.settled);
-      return { changes: settled.map(changeOf), unsettled: settled.length < rows.length };
+      const unsettled = settled.length < rows.length;
+      return { items: settled.map(changeOf), more: !unsettled && (found > rows.length || found === limit), unsettled };
     },
   };
 }

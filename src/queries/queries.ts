@@ -155,7 +155,8 @@ export function createQueries({
       if (!source) throw notFound('Job');
       requireCan(viewer, 'job:retry', { kind: 'job', ownerId: source.ownerId });
       const place = await placeOf(viewer, { databaseId: databaseToRetryOn(source) });
-      const { ownerId, name, sql, parameters, transaction, timeoutMs, maxRows, priority, maxAttempts } = source;
+      const { ownerId, name, sql, parameters, transaction, timeoutMs, maxRows, priority, maxAttempts, savedQueryId } =
+        source;
       const { job } = await insert({
         ...place,
         kind: 'query',
@@ -171,6 +172,7 @@ export function createQueries({
         priority,
         maxAttempts,
         sourceId: source.id,
+        savedQueryId,
         idempotencyKey: null,
       });
       return job;

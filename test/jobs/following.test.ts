@@ -1,6 +1,6 @@
 /** What people see of the queue: places and estimates as they move, deletions, searches, the queue as a whole. */
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { pageOf } from '../../src/lib/pages.ts';
+import { connectionOf, pageOf } from '../../src/lib/pages.ts';
 import { createTestQueue, type TestQueue } from '../support/jobs.ts';
 
 let queue: TestQueue;
@@ -123,6 +123,50 @@ test('jobs are found by a part of their name or their SQL, where % and _ are onl
   await expect(queue.jobs.list(viewer, { search: 'x'.repeat(201) }, pageOf({}))).rejects.toMatchObject({
     code: 'BAD_USER_INPUT',
   });
+});
+
+test('a list and a stream of jobs with long texts hold few of them at a time, and all of them in the end', async () => {
+  const viewer = queue.viewerOf(owner);
+  const long = `select '${'x'.repeat(1_000_000)}'`;
+  const submitted: string[] = [];
+  for (let i = 0; i < 24; i += 1) submitted.push((await queue.submit(owner, long)).id);
+  const seen: string[] = [];
+  for (let after: string | null = null, pages = 0; ; pages += 1) {
+    const asked = pageOf({ first: 24, after });
+    const { jobs, page } = await queue.jobs.list(viewer, {}, asked);
+    const { edges, pageInfo } = connectionOf(
+      page,
+      jobs,
+      ({ id }) => id,
+      () => 24,
+    );
+    seen.push(...edges.map(({ node }) => node.id));
+    expect(edges.length).toBeLessThan(24);
+    if (!pageInfo.hasNextPage) break;
+    after = pageInfo.endCursor;
+    expect(pages).toBeLessThan(3);
+  }
+  expect(seen).toEqual(submitted.toReversed());
+  const last = await queue.jobs.list(viewer, {}, pageOf({ last: 24 }));
+  const backward = connectionOf(
+    last.page,
+    last.jobs,
+    ({ id }) => id,
+    () => 24,
+  );
+  expect(backward.pageInfo.hasPreviousPage).toBe(true);
+  expect(backward.edges.at(-1)?.node.id).toBe(submitted[0]);
+
+  const ids = async (after: string | null) => {
+    const told: string[] = [];
+    for await (const { job } of queue.jobs.events(viewer, { databaseId: null, after }, patience())) {
+      told.push(job!.id);
+      if (told.length === 24) return told;
+    }
+    return told;
+  };
+  expect(await ids(null)).toEqual(submitted);
+  expect(await ids('0.0')).toEqual(submitted);
 });
 
 test('the queue tells what waits, what runs and since when', async () => {

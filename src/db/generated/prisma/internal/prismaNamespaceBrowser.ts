@@ -204,6 +204,7 @@ export const JobScalarFieldEnum = {
   name: 'name',
   sql: 'sql',
   parameters: 'parameters',
+  textBytes: 'textBytes',
   readOnly: 'readOnly',
   transaction: 'transaction',
   timeoutMs: 'timeoutMs',

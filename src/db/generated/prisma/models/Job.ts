@@ -27,6 +27,7 @@ export type AggregateJob = {
 }
 
 export type JobAvgAggregateOutputType = {
+  textBytes: number | null
   timeoutMs: number | null
   maxRows: number | null
   priority: number | null
@@ -44,6 +45,7 @@ export type JobAvgAggregateOutputType = {
 }
 
 export type JobSumAggregateOutputType = {
+  textBytes: number | null
   timeoutMs: number | null
   maxRows: number | null
   priority: number | null
@@ -71,6 +73,7 @@ export type JobMinAggregateOutputType = {
   sealedConnection: string | null
   name: string | null
   sql: string | null
+  textBytes: number | null
   readOnly: boolean | null
   transaction: string | null
   timeoutMs: number | null
@@ -115,6 +118,7 @@ export type JobMaxAggregateOutputType = {
   sealedConnection: string | null
   name: string | null
   sql: string | null
+  textBytes: number | null
   readOnly: boolean | null
   transaction: string | null
   timeoutMs: number | null
@@ -160,6 +164,7 @@ export type JobCountAggregateOutputType = {
   name: number
   sql: number
   parameters: number
+  textBytes: number
   readOnly: number
   transaction: number
   timeoutMs: number
@@ -197,6 +202,7 @@ export type JobCountAggregateOutputType = {
 
 
 export type JobAvgAggregateInputType = {
+  textBytes?: true
   timeoutMs?: true
   maxRows?: true
   priority?: true
@@ -214,6 +220,7 @@ export type JobAvgAggregateInputType = {
 }
 
 export type JobSumAggregateInputType = {
+  textBytes?: true
   timeoutMs?: true
   maxRows?: true
   priority?: true
@@ -241,6 +248,7 @@ export type JobMinAggregateInputType = {
   sealedConnection?: true
   name?: true
   sql?: true
+  textBytes?: true
   readOnly?: true
   transaction?: true
   timeoutMs?: true
@@ -285,6 +293,7 @@ export type JobMaxAggregateInputType = {
   sealedConnection?: true
   name?: true
   sql?: true
+  textBytes?: true
   readOnly?: true
   transaction?: true
   timeoutMs?: true
@@ -330,6 +339,7 @@ export type JobCountAggregateInputType = {
   name?: true
   sql?: true
   parameters?: true
+  textBytes?: true
   readOnly?: true
   transaction?: true
   timeoutMs?: true
@@ -463,6 +473,7 @@ export type JobGroupByOutputType = {
   name: string | null
   sql: string
   parameters: runtime.JsonValue | null
+  textBytes: number
   readOnly: boolean
   transaction: string
   timeoutMs: number
@@ -532,6 +543,7 @@ export type JobWhereInput = {
   name?: Prisma.StringNullableFilter<"Job"> | string | null
   sql?: Prisma.StringFilter<"Job"> | string
   parameters?: Prisma.JsonNullableFilter<"Job">
+  textBytes?: Prisma.IntFilter<"Job"> | number
   readOnly?: Prisma.BoolFilter<"Job"> | boolean
   transaction?: Prisma.StringFilter<"Job"> | string
   timeoutMs?: Prisma.IntFilter<"Job"> | number
@@ -585,6 +597,7 @@ export type JobOrderByWithRelationInput = {
   name?: Prisma.SortOrderInput | Prisma.SortOrder
   sql?: Prisma.SortOrder
   parameters?: Prisma.SortOrderInput | Prisma.SortOrder
+  textBytes?: Prisma.SortOrder
   readOnly?: Prisma.SortOrder
   transaction?: Prisma.SortOrder
   timeoutMs?: Prisma.SortOrder
@@ -641,6 +654,7 @@ export type JobWhereUniqueInput = Prisma.AtLeast<{
   name?: Prisma.StringNullableFilter<"Job"> | string | null
   sql?: Prisma.StringFilter<"Job"> | string
   parameters?: Prisma.JsonNullableFilter<"Job">
+  textBytes?: Prisma.IntFilter<"Job"> | number
   readOnly?: Prisma.BoolFilter<"Job"> | boolean
   transaction?: Prisma.StringFilter<"Job"> | string
   timeoutMs?: Prisma.IntFilter<"Job"> | number
@@ -694,6 +708,7 @@ export type JobOrderByWithAggregationInput = {
   name?: Prisma.SortOrderInput | Prisma.SortOrder
   sql?: Prisma.SortOrder
   parameters?: Prisma.SortOrderInput | Prisma.SortOrder
+  textBytes?: Prisma.SortOrder
   readOnly?: Prisma.SortOrder
   transaction?: Prisma.SortOrder
   timeoutMs?: Prisma.SortOrder
@@ -748,6 +763,7 @@ export type JobScalarWhereWithAggregatesInput = {
   name?: Prisma.StringNullableWithAggregatesFilter<"Job"> | string | null
   sql?: Prisma.StringWithAggregatesFilter<"Job"> | string
   parameters?: Prisma.JsonNullableWithAggregatesFilter<"Job">
+  textBytes?: Prisma.IntWithAggregatesFilter<"Job"> | number
   readOnly?: Prisma.BoolWithAggregatesFilter<"Job"> | boolean
   transaction?: Prisma.StringWithAggregatesFilter<"Job"> | string
   timeoutMs?: Prisma.IntWithAggregatesFilter<"Job"> | number
@@ -792,6 +808,7 @@ export type JobCreateInput = {
   name?: string | null
   sql: string
   parameters?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  textBytes?: number
   readOnly: boolean
   transaction: string
   timeoutMs: number
@@ -843,6 +860,7 @@ export type JobUncheckedCreateInput = {
   name?: string | null
   sql: string
   parameters?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  textBytes?: number
   readOnly: boolean
   transaction: string
   timeoutMs: number
@@ -890,6 +908,7 @@ export type JobUpdateInput = {
   name?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   sql?: Prisma.StringFieldUpdateOperationsInput | string
   parameters?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  textBytes?: Prisma.IntFieldUpdateOperationsInput | number
   readOnly?: Prisma.BoolFieldUpdateOperationsInput | boolean
   transaction?: Prisma.StringFieldUpdateOperationsInput | string
   timeoutMs?: Prisma.IntFieldUpdateOperationsInput | number
@@ -941,6 +960,7 @@ export type JobUncheckedUpdateInput = {
   name?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   sql?: Prisma.StringFieldUpdateOperationsInput | string
   parameters?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  textBytes?: Prisma.IntFieldUpdateOperationsInput | number
   readOnly?: Prisma.BoolFieldUpdateOperationsInput | boolean
   transaction?: Prisma.StringFieldUpdateOperationsInput | string
   timeoutMs?: Prisma.IntFieldUpdateOperationsInput | number
@@ -990,6 +1010,7 @@ export type JobCreateManyInput = {
   name?: string | null
   sql: string
   parameters?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  textBytes?: number
   readOnly: boolean
   transaction: string
   timeoutMs: number
@@ -1034,6 +1055,7 @@ export type JobUpdateManyMutationInput = {
   name?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   sql?: Prisma.StringFieldUpdateOperationsInput | string
   parameters?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  textBytes?: Prisma.IntFieldUpdateOperationsInput | number
   readOnly?: Prisma.BoolFieldUpdateOperationsInput | boolean
   transaction?: Prisma.StringFieldUpdateOperationsInput | string
   timeoutMs?: Prisma.IntFieldUpdateOperationsInput | number
@@ -1078,6 +1100,7 @@ export type JobUncheckedUpdateManyInput = {
   name?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   sql?: Prisma.StringFieldUpdateOperationsInput | string
   parameters?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  textBytes?: Prisma.IntFieldUpdateOperationsInput | number
   readOnly?: Prisma.BoolFieldUpdateOperationsInput | boolean
   transaction?: Prisma.StringFieldUpdateOperationsInput | string
   timeoutMs?: Prisma.IntFieldUpdateOperationsInput | number
@@ -1139,6 +1162,7 @@ export type JobCountOrderByAggregateInput = {
   name?: Prisma.SortOrder
   sql?: Prisma.SortOrder
   parameters?: Prisma.SortOrder
+  textBytes?: Prisma.SortOrder
   readOnly?: Prisma.SortOrder
   transaction?: Prisma.SortOrder
   timeoutMs?: Prisma.SortOrder
@@ -1174,6 +1198,7 @@ export type JobCountOrderByAggregateInput = {
 }
 
 export type JobAvgOrderByAggregateInput = {
+  textBytes?: Prisma.SortOrder
   timeoutMs?: Prisma.SortOrder
   maxRows?: Prisma.SortOrder
   priority?: Prisma.SortOrder
@@ -1201,6 +1226,7 @@ export type JobMaxOrderByAggregateInput = {
   sealedConnection?: Prisma.SortOrder
   name?: Prisma.SortOrder
   sql?: Prisma.SortOrder
+  textBytes?: Prisma.SortOrder
   readOnly?: Prisma.SortOrder
   transaction?: Prisma.SortOrder
   timeoutMs?: Prisma.SortOrder
@@ -1245,6 +1271,7 @@ export type JobMinOrderByAggregateInput = {
   sealedConnection?: Prisma.SortOrder
   name?: Prisma.SortOrder
   sql?: Prisma.SortOrder
+  textBytes?: Prisma.SortOrder
   readOnly?: Prisma.SortOrder
   transaction?: Prisma.SortOrder
   timeoutMs?: Prisma.SortOrder
@@ -1279,6 +1306,7 @@ export type JobMinOrderByAggregateInput = {
 }
 
 export type JobSumOrderByAggregateInput = {
+  textBytes?: Prisma.SortOrder
   timeoutMs?: Prisma.SortOrder
   maxRows?: Prisma.SortOrder
   priority?: Prisma.SortOrder
@@ -1546,6 +1574,7 @@ export type JobCreateWithoutOwnerInput = {
   name?: string | null
   sql: string
   parameters?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  textBytes?: number
   readOnly: boolean
   transaction: string
   timeoutMs: number
@@ -1595,6 +1624,7 @@ export type JobUncheckedCreateWithoutOwnerInput = {
   name?: string | null
   sql: string
   parameters?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  textBytes?: number
   readOnly: boolean
   transaction: string
   timeoutMs: number
@@ -1673,6 +1703,7 @@ export type JobScalarWhereInput = {
   name?: Prisma.StringNullableFilter<"Job"> | string | null
   sql?: Prisma.StringFilter<"Job"> | string
   parameters?: Prisma.JsonNullableFilter<"Job">
+  textBytes?: Prisma.IntFilter<"Job"> | number
   readOnly?: Prisma.BoolFilter<"Job"> | boolean
   transaction?: Prisma.StringFilter<"Job"> | string
   timeoutMs?: Prisma.IntFilter<"Job"> | number
@@ -1717,6 +1748,7 @@ export type JobCreateWithoutDatabaseInput = {
   name?: string | null
   sql: string
   parameters?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  textBytes?: number
   readOnly: boolean
   transaction: string
   timeoutMs: number
@@ -1766,6 +1798,7 @@ export type JobUncheckedCreateWithoutDatabaseInput = {
   name?: string | null
   sql: string
   parameters?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  textBytes?: number
   readOnly: boolean
   transaction: string
   timeoutMs: number
@@ -1839,6 +1872,7 @@ export type JobCreateWithoutRepeatsInput = {
   name?: string | null
   sql: string
   parameters?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  textBytes?: number
   readOnly: boolean
   transaction: string
   timeoutMs: number
@@ -1889,6 +1923,7 @@ export type JobUncheckedCreateWithoutRepeatsInput = {
   name?: string | null
   sql: string
   parameters?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  textBytes?: number
   readOnly: boolean
   transaction: string
   timeoutMs: number
@@ -1940,6 +1975,7 @@ export type JobCreateWithoutSourceInput = {
   name?: string | null
   sql: string
   parameters?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  textBytes?: number
   readOnly: boolean
   transaction: string
   timeoutMs: number
@@ -1990,6 +2026,7 @@ export type JobUncheckedCreateWithoutSourceInput = {
   name?: string | null
   sql: string
   parameters?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  textBytes?: number
   readOnly: boolean
   transaction: string
   timeoutMs: number
@@ -2057,6 +2094,7 @@ export type JobUpdateWithoutRepeatsInput = {
   name?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   sql?: Prisma.StringFieldUpdateOperationsInput | string
   parameters?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  textBytes?: Prisma.IntFieldUpdateOperationsInput | number
   readOnly?: Prisma.BoolFieldUpdateOperationsInput | boolean
   transaction?: Prisma.StringFieldUpdateOperationsInput | string
   timeoutMs?: Prisma.IntFieldUpdateOperationsInput | number
@@ -2107,6 +2145,7 @@ export type JobUncheckedUpdateWithoutRepeatsInput = {
   name?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   sql?: Prisma.StringFieldUpdateOperationsInput | string
   parameters?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  textBytes?: Prisma.IntFieldUpdateOperationsInput | number
   readOnly?: Prisma.BoolFieldUpdateOperationsInput | boolean
   transaction?: Prisma.StringFieldUpdateOperationsInput | string
   timeoutMs?: Prisma.IntFieldUpdateOperationsInput | number
@@ -2169,6 +2208,7 @@ export type JobCreateWithoutSavedQueryInput = {
   name?: string | null
   sql: string
   parameters?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  textBytes?: number
   readOnly: boolean
   transaction: string
   timeoutMs: number
@@ -2219,6 +2259,7 @@ export type JobUncheckedCreateWithoutSavedQueryInput = {
   name?: string | null
   sql: string
   parameters?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  textBytes?: number
   readOnly: boolean
   transaction: string
   timeoutMs: number
@@ -2291,6 +2332,7 @@ export type JobCreateWithoutNoticesInput = {
   name?: string | null
   sql: string
   parameters?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  textBytes?: number
   readOnly: boolean
   transaction: string
   timeoutMs: number
@@ -2341,6 +2383,7 @@ export type JobUncheckedCreateWithoutNoticesInput = {
   name?: string | null
   sql: string
   parameters?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  textBytes?: number
   readOnly: boolean
   transaction: string
   timeoutMs: number
@@ -2403,6 +2446,7 @@ export type JobUpdateWithoutNoticesInput = {
   name?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   sql?: Prisma.StringFieldUpdateOperationsInput | string
   parameters?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  textBytes?: Prisma.IntFieldUpdateOperationsInput | number
   readOnly?: Prisma.BoolFieldUpdateOperationsInput | boolean
   transaction?: Prisma.StringFieldUpdateOperationsInput | string
   timeoutMs?: Prisma.IntFieldUpdateOperationsInput | number
@@ -2453,6 +2497,7 @@ export type JobUncheckedUpdateWithoutNoticesInput = {
   name?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   sql?: Prisma.StringFieldUpdateOperationsInput | string
   parameters?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  textBytes?: Prisma.IntFieldUpdateOperationsInput | number
   readOnly?: Prisma.BoolFieldUpdateOperationsInput | boolean
   transaction?: Prisma.StringFieldUpdateOperationsInput | string
   timeoutMs?: Prisma.IntFieldUpdateOperationsInput | number
@@ -2499,6 +2544,7 @@ export type JobCreateWithoutResultsInput = {
   name?: string | null
   sql: string
   parameters?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  textBytes?: number
   readOnly: boolean
   transaction: string
   timeoutMs: number
@@ -2549,6 +2595,7 @@ export type JobUncheckedCreateWithoutResultsInput = {
   name?: string | null
   sql: string
   parameters?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  textBytes?: number
   readOnly: boolean
   transaction: string
   timeoutMs: number
@@ -2611,6 +2658,7 @@ export type JobUpdateWithoutResultsInput = {
   name?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   sql?: Prisma.StringFieldUpdateOperationsInput | string
   parameters?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  textBytes?: Prisma.IntFieldUpdateOperationsInput | number
   readOnly?: Prisma.BoolFieldUpdateOperationsInput | boolean
   transaction?: Prisma.StringFieldUpdateOperationsInput | string
   timeoutMs?: Prisma.IntFieldUpdateOperationsInput | number
@@ -2661,6 +2709,7 @@ export type JobUncheckedUpdateWithoutResultsInput = {
   name?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   sql?: Prisma.StringFieldUpdateOperationsInput | string
   parameters?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  textBytes?: Prisma.IntFieldUpdateOperationsInput | number
   readOnly?: Prisma.BoolFieldUpdateOperationsInput | boolean
   transaction?: Prisma.StringFieldUpdateOperationsInput | string
   timeoutMs?: Prisma.IntFieldUpdateOperationsInput | number
@@ -2708,6 +2757,7 @@ export type JobCreateManyOwnerInput = {
   name?: string | null
   sql: string
   parameters?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  textBytes?: number
   readOnly: boolean
   transaction: string
   timeoutMs: number
@@ -2752,6 +2802,7 @@ export type JobUpdateWithoutOwnerInput = {
   name?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   sql?: Prisma.StringFieldUpdateOperationsInput | string
   parameters?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  textBytes?: Prisma.IntFieldUpdateOperationsInput | number
   readOnly?: Prisma.BoolFieldUpdateOperationsInput | boolean
   transaction?: Prisma.StringFieldUpdateOperationsInput | string
   timeoutMs?: Prisma.IntFieldUpdateOperationsInput | number
@@ -2801,6 +2852,7 @@ export type JobUncheckedUpdateWithoutOwnerInput = {
   name?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   sql?: Prisma.StringFieldUpdateOperationsInput | string
   parameters?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  textBytes?: Prisma.IntFieldUpdateOperationsInput | number
   readOnly?: Prisma.BoolFieldUpdateOperationsInput | boolean
   transaction?: Prisma.StringFieldUpdateOperationsInput | string
   timeoutMs?: Prisma.IntFieldUpdateOperationsInput | number
@@ -2849,6 +2901,7 @@ export type JobUncheckedUpdateManyWithoutOwnerInput = {
   name?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   sql?: Prisma.StringFieldUpdateOperationsInput | string
   parameters?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  textBytes?: Prisma.IntFieldUpdateOperationsInput | number
   readOnly?: Prisma.BoolFieldUpdateOperationsInput | boolean
   transaction?: Prisma.StringFieldUpdateOperationsInput | string
   timeoutMs?: Prisma.IntFieldUpdateOperationsInput | number
@@ -2894,6 +2947,7 @@ export type JobCreateManyDatabaseInput = {
   name?: string | null
   sql: string
   parameters?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  textBytes?: number
   readOnly: boolean
   transaction: string
   timeoutMs: number
@@ -2938,6 +2992,7 @@ export type JobUpdateWithoutDatabaseInput = {
   name?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   sql?: Prisma.StringFieldUpdateOperationsInput | string
   parameters?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  textBytes?: Prisma.IntFieldUpdateOperationsInput | number
   readOnly?: Prisma.BoolFieldUpdateOperationsInput | boolean
   transaction?: Prisma.StringFieldUpdateOperationsInput | string
   timeoutMs?: Prisma.IntFieldUpdateOperationsInput | number
@@ -2987,6 +3042,7 @@ export type JobUncheckedUpdateWithoutDatabaseInput = {
   name?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   sql?: Prisma.StringFieldUpdateOperationsInput | string
   parameters?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  textBytes?: Prisma.IntFieldUpdateOperationsInput | number
   readOnly?: Prisma.BoolFieldUpdateOperationsInput | boolean
   transaction?: Prisma.StringFieldUpdateOperationsInput | string
   timeoutMs?: Prisma.IntFieldUpdateOperationsInput | number
@@ -3035,6 +3091,7 @@ export type JobUncheckedUpdateManyWithoutDatabaseInput = {
   name?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   sql?: Prisma.StringFieldUpdateOperationsInput | string
   parameters?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  textBytes?: Prisma.IntFieldUpdateOperationsInput | number
   readOnly?: Prisma.BoolFieldUpdateOperationsInput | boolean
   transaction?: Prisma.StringFieldUpdateOperationsInput | string
   timeoutMs?: Prisma.IntFieldUpdateOperationsInput | number
@@ -3081,6 +3138,7 @@ export type JobCreateManySourceInput = {
   name?: string | null
   sql: string
   parameters?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  textBytes?: number
   readOnly: boolean
   transaction: string
   timeoutMs: number
@@ -3124,6 +3182,7 @@ export type JobUpdateWithoutSourceInput = {
   name?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   sql?: Prisma.StringFieldUpdateOperationsInput | string
   parameters?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  textBytes?: Prisma.IntFieldUpdateOperationsInput | number
   readOnly?: Prisma.BoolFieldUpdateOperationsInput | boolean
   transaction?: Prisma.StringFieldUpdateOperationsInput | string
   timeoutMs?: Prisma.IntFieldUpdateOperationsInput | number
@@ -3174,6 +3233,7 @@ export type JobUncheckedUpdateWithoutSourceInput = {
   name?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   sql?: Prisma.StringFieldUpdateOperationsInput | string
   parameters?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  textBytes?: Prisma.IntFieldUpdateOperationsInput | number
   readOnly?: Prisma.BoolFieldUpdateOperationsInput | boolean
   transaction?: Prisma.StringFieldUpdateOperationsInput | string
   timeoutMs?: Prisma.IntFieldUpdateOperationsInput | number
@@ -3222,6 +3282,7 @@ export type JobUncheckedUpdateManyWithoutSourceInput = {
   name?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   sql?: Prisma.StringFieldUpdateOperationsInput | string
   parameters?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  textBytes?: Prisma.IntFieldUpdateOperationsInput | number
   readOnly?: Prisma.BoolFieldUpdateOperationsInput | boolean
   transaction?: Prisma.StringFieldUpdateOperationsInput | string
   timeoutMs?: Prisma.IntFieldUpdateOperationsInput | number
@@ -3267,6 +3328,7 @@ export type JobCreateManySavedQueryInput = {
   name?: string | null
   sql: string
   parameters?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  textBytes?: number
   readOnly: boolean
   transaction: string
   timeoutMs: number
@@ -3310,6 +3372,7 @@ export type JobUpdateWithoutSavedQueryInput = {
   name?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   sql?: Prisma.StringFieldUpdateOperationsInput | string
   parameters?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  textBytes?: Prisma.IntFieldUpdateOperationsInput | number
   readOnly?: Prisma.BoolFieldUpdateOperationsInput | boolean
   transaction?: Prisma.StringFieldUpdateOperationsInput | string
   timeoutMs?: Prisma.IntFieldUpdateOperationsInput | number
@@ -3360,6 +3423,7 @@ export type JobUncheckedUpdateWithoutSavedQueryInput = {
   name?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   sql?: Prisma.StringFieldUpdateOperationsInput | string
   parameters?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  textBytes?: Prisma.IntFieldUpdateOperationsInput | number
   readOnly?: Prisma.BoolFieldUpdateOperationsInput | boolean
   transaction?: Prisma.StringFieldUpdateOperationsInput | string
   timeoutMs?: Prisma.IntFieldUpdateOperationsInput | number
@@ -3408,6 +3472,7 @@ export type JobUncheckedUpdateManyWithoutSavedQueryInput = {
   name?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   sql?: Prisma.StringFieldUpdateOperationsInput | string
   parameters?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  textBytes?: Prisma.IntFieldUpdateOperationsInput | number
   readOnly?: Prisma.BoolFieldUpdateOperationsInput | boolean
   transaction?: Prisma.StringFieldUpdateOperationsInput | string
   timeoutMs?: Prisma.IntFieldUpdateOperationsInput | number
@@ -3502,6 +3567,7 @@ export type JobSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs = ru
   name?: boolean
   sql?: boolean
   parameters?: boolean
+  textBytes?: boolean
   readOnly?: boolean
   transaction?: boolean
   timeoutMs?: boolean
@@ -3556,6 +3622,7 @@ export type JobSelectCreateManyAndReturn<ExtArgs extends runtime.Types.Extension
   name?: boolean
   sql?: boolean
   parameters?: boolean
+  textBytes?: boolean
   readOnly?: boolean
   transaction?: boolean
   timeoutMs?: boolean
@@ -3606,6 +3673,7 @@ export type JobSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Extension
   name?: boolean
   sql?: boolean
   parameters?: boolean
+  textBytes?: boolean
   readOnly?: boolean
   transaction?: boolean
   timeoutMs?: boolean
@@ -3656,6 +3724,7 @@ export type JobSelectScalar = {
   name?: boolean
   sql?: boolean
   parameters?: boolean
+  textBytes?: boolean
   readOnly?: boolean
   transaction?: boolean
   timeoutMs?: boolean
@@ -3690,7 +3759,7 @@ export type JobSelectScalar = {
   savedQueryId?: boolean
 }
 
-export type JobOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"id" | "kind" | "status" | "ownerId" | "databaseId" | "targetKey" | "targetLabel" | "sealedConnection" | "name" | "sql" | "parameters" | "readOnly" | "transaction" | "timeoutMs" | "maxRows" | "idempotencyKey" | "priority" | "rankMs" | "runAt" | "heldUntil" | "submittedAt" | "startedAt" | "finishedAt" | "cancelRequestedAt" | "attempt" | "maxAttempts" | "error" | "progressRows" | "progressBytes" | "estimatedRows" | "percent" | "revision" | "changeXid" | "changeSeq" | "fence" | "workerId" | "leaseUntil" | "backendId" | "backendStartedAt" | "resultsExpireAt" | "resultsDropped" | "sourceId" | "savedQueryId", ExtArgs["result"]["job"]>
+export type JobOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"id" | "kind" | "status" | "ownerId" | "databaseId" | "targetKey" | "targetLabel" | "sealedConnection" | "name" | "sql" | "parameters" | "textBytes" | "readOnly" | "transaction" | "timeoutMs" | "maxRows" | "idempotencyKey" | "priority" | "rankMs" | "runAt" | "heldUntil" | "submittedAt" | "startedAt" | "finishedAt" | "cancelRequestedAt" | "attempt" | "maxAttempts" | "error" | "progressRows" | "progressBytes" | "estimatedRows" | "percent" | "revision" | "changeXid" | "changeSeq" | "fence" | "workerId" | "leaseUntil" | "backendId" | "backendStartedAt" | "resultsExpireAt" | "resultsDropped" | "sourceId" | "savedQueryId", ExtArgs["result"]["job"]>
 export type JobInclude<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   owner?: boolean | Prisma.UserDefaultArgs<ExtArgs>
   database?: boolean | Prisma.Job$databaseArgs<ExtArgs>
@@ -3743,6 +3812,10 @@ export type $JobPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = 
     name: string | null
     sql: string
     parameters: runtime.JsonValue | null
+    /**
+     * Of the SQL and its parameters: a page of jobs is cut where they are long.
+     */
+    textBytes: number
     readOnly: boolean
     transaction: string
     timeoutMs: number
@@ -4243,6 +4316,7 @@ export interface JobFieldRefs {
   readonly name: Prisma.FieldRef<"Job", 'String'>
   readonly sql: Prisma.FieldRef<"Job", 'String'>
   readonly parameters: Prisma.FieldRef<"Job", 'Json'>
+  readonly textBytes: Prisma.FieldRef<"Job", 'Int'>
   readonly readOnly: Prisma.FieldRef<"Job", 'Boolean'>
   readonly transaction: Prisma.FieldRef<"Job", 'String'>
   readonly timeoutMs: Prisma.FieldRef<"Job", 'Int'>

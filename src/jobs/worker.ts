@@ -98,7 +98,8 @@ export function startWorker({ store, bus, log, tasks, concurrency, timing }: Wor
     else void claims.wake();
     clearTimeout(promoting);
     // What is due before the next look is not kept waiting for it.
-    if (nextMs !== null && nextMs < pollMs) promoting = setTimeout(() => void poll().catch(() => undefined), Math.max(0, nextMs));
+    if (nextMs !== null && nextMs < pollMs)
+      promoting = setTimeout(() => void poll().catch(() => undefined), Math.max(0, nextMs));
   }
 
   function start(job: Job, work: (running: Running) => Promise<void>): void {

@@ -62,15 +62,26 @@ export function createJobStore(deps: JobStoreDeps): JobStore {
 }
 
 function createMoves({ pool, bus }: JobStoreDeps) {
+  function ring(rows: readonly Pick<JobRow, 'id' | 'owner_id'>[], ...others: Ring[]): void {
+    if (rows.length > 0) for (const [topic, key] of [...rows.flatMap(ringsOf), ...others]) bus.ring(topic, key);
+  }
+
   /** Runs one UPDATE … RETURNING *, and rings for what it changed. */
   async function change(text: string, values: unknown[], ...others: Ring[]): Promise<Job[]> {
     const { rows } = await pool.query<JobRow>(text, values);
-    if (rows.length > 0) for (const [topic, key] of [...rows.flatMap(ringsOf), ...others]) bus.ring(topic, key);
+    ring(rows, ...others);
     return rows.map(jobOf);
   }
 
   const changeOne = async (text: string, values: unknown[], ...others: Ring[]): Promise<Job | null> =>
     (await change(text, values, ...others))[0] ?? null;
+
+  /** The same, where nobody needs the jobs: their texts may be long. @returns how many it changed */
+  async function touch(text: string, values: unknown[], ...others: Ring[]): Promise<number> {
+    const { rows } = await pool.query<Pick<JobRow, 'id' | 'owner_id'>>(`${text} RETURNING id, owner_id`, values);
+    ring(rows, ...others);
+    return rows.length;
+  }
 
   return {
     /** Null for an account that is gone or disabled. */
@@ -115,20 +126,20 @@ function createMoves({ pool, bus }: JobStoreDeps) {
       ).rowCount === 1,
 
     setProgress: async ({ id, fence }: Hold, { rows, bytes, estimatedRows, percent }: Progress): Promise<boolean> =>
-      (await changeOne(
+      (await touch(
         `UPDATE jobs SET progress_rows = $3, progress_bytes = $4, estimated_rows = $5, percent = $6, ${changed}
-         WHERE id = $1 AND fence = $2 AND status = 'running' RETURNING *`,
+         WHERE id = $1 AND fence = $2 AND status = 'running'`,
         [id, fence, rows, bytes, estimatedRows ?? null, percent ?? null],
-      )) !== null,
+      )) === 1,
 
     /** Back into the queue as if it had not been claimed: only where no statement was started. */
     release: async ({ id, fence }: Hold): Promise<boolean> =>
-      (await changeOne(
+      (await touch(
         `UPDATE jobs SET status = 'queued', started_at = NULL, attempt = attempt - 1, lease_until = NULL, worker_id = NULL, ${changed}
-         WHERE id = $1 AND fence = $2 AND status = 'running' AND backend_id IS NULL RETURNING *`,
+         WHERE id = $1 AND fence = $2 AND status = 'running' AND backend_id IS NULL`,
         [id, fence],
         ['jobs.queued', '*'],
-      )) !== null,
+      )) === 1,
 
     /**
      * Back into the queue for another attempt after a pause. What the last one left is thrown away by `discard`, in the
@@ -140,34 +151,33 @@ function createMoves({ pool, bus }: JobStoreDeps) {
       discard: (client: Executor) => Promise<void>,
     ): Promise<boolean> => {
       const rows = await transaction(pool, async (client) => {
-        const moved = await client.query<JobRow>(
+        const moved = await client.query<Pick<JobRow, 'id' | 'owner_id'>>(
           `UPDATE jobs SET status = 'queued', held_until = now() + $3::bigint * interval '1 millisecond', error = $4, started_at = NULL,
                   progress_rows = 0, progress_bytes = 0, estimated_rows = NULL, percent = NULL,
                   lease_until = NULL, worker_id = NULL, backend_id = NULL, backend_started_at = NULL, ${changed}
-           WHERE id = $1 AND fence = $2 AND status = 'running' AND cancel_requested_at IS NULL RETURNING *`,
+           WHERE id = $1 AND fence = $2 AND status = 'running' AND cancel_requested_at IS NULL RETURNING id, owner_id`,
           [id, fence, delayMs, JSON.stringify(error)],
         );
         if (moved.rows.length > 0) await discard(client);
         return moved.rows;
       });
-      for (const [topic, key] of rows.flatMap(ringsOf)) bus.ring(topic, key);
+      ring(rows);
       return rows.length > 0;
     },
 
     /** Makes ready what was held until now. @returns how long until the next one is due; null for none */
     async promote(): Promise<{ promoted: number; nextMs: number | null }> {
-      const promoted = await change(
+      const promoted = await touch(
         `UPDATE jobs SET held_until = NULL, ${changed}
          WHERE id IN (
            SELECT id FROM jobs WHERE status = 'queued' AND held_until <= now()
-           ORDER BY held_until LIMIT ${promoteBatch} FOR UPDATE SKIP LOCKED)
-         RETURNING *`,
+           ORDER BY held_until LIMIT ${promoteBatch} FOR UPDATE SKIP LOCKED)`,
         [],
       );
       const { rows } = await pool.query<{ next_ms: number | null }>(
         `SELECT extract(epoch FROM min(held_until) - now())::float8 * 1000 AS next_ms FROM jobs WHERE status = 'queued' AND held_until IS NOT NULL`,
       );
-      return { promoted: promoted.length, nextMs: rows[0]?.next_ms ?? null };
+      return { promoted, nextMs: rows[0]?.next_ms ?? null };
     },
 
     /** A queued job ends here; a running one is asked to. No-op for one that has ended. */
@@ -192,15 +202,15 @@ function createMoves({ pool, bus }: JobStoreDeps) {
         `DELETE FROM jobs WHERE id = $1 AND status <> 'running' RETURNING id, owner_id`,
         [id],
       );
-      for (const [topic, key] of rows.flatMap(ringsOf)) bus.ring(topic, key);
+      ring(rows);
       return rows.length > 0;
     },
 
     /** Ends all jobs on a database that is about to go, in the caller's transaction. */
     async cancelAllOf(client: Executor, databaseId: string): Promise<void> {
-      const { rows } = await client.query<JobRow>(
+      const { rows } = await client.query<Pick<JobRow, 'id' | 'owner_id'>>(
         `UPDATE jobs SET ${cancelled}
-         WHERE database_id = $1 AND status IN ('queued', 'running') RETURNING *`,
+         WHERE database_id = $1 AND status IN ('queued', 'running') RETURNING id, owner_id`,
         [databaseId],
       );
       await ringInTransaction(
@@ -214,13 +224,13 @@ function createMoves({ pool, bus }: JobStoreDeps) {
      * database:query of policy.ts, and database:write where a job runs that was started to write.
      */
     async cancelWithoutRight(client: Executor, databaseIds: readonly string[]): Promise<void> {
-      const { rows } = await client.query<JobRow>(
+      const { rows } = await client.query<Pick<JobRow, 'id' | 'owner_id'>>(
         `UPDATE jobs SET ${cancelled}
          WHERE database_id = ANY($1::uuid[]) AND status IN ('queued', 'running') AND NOT EXISTS (
            SELECT FROM databases d LEFT JOIN project_members m ON m.project_id = d.project_id AND m.user_id = jobs.owner_id
            WHERE d.id = jobs.database_id AND (d.owner_id = jobs.owner_id OR d.system OR m.role IN ('owner', 'editor')
              OR m.role = 'viewer' AND (jobs.read_only OR jobs.status = 'queued')))
-         RETURNING *`,
+         RETURNING id, owner_id`,
         [databaseIds],
       );
       await ringInTransaction(

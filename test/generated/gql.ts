@@ -49,6 +49,7 @@ type Documents = {
     "\n  mutation Connect($input: ConnectDatabaseInput!) {\n    connectDatabase(input: $input) {\n      database {\n        id\n        name\n        viewerRole\n      }\n      report {\n        ok\n        serverVersion\n      }\n    }\n  }\n": typeof types.ConnectDocument,
     "\n  mutation Submit($input: SubmitQueryInput!) {\n    submitQuery(input: $input) {\n      created\n      job {\n        id\n        status\n        revision\n      }\n    }\n  }\n": typeof types.SubmitDocument,
     "\n  mutation Cancel($input: CancelJobInput!) {\n    cancelJob(input: $input) {\n      job {\n        id\n        status\n        cancelRequestedAt\n      }\n    }\n  }\n": typeof types.CancelDocument,
+    "\n  query Queue {\n    queue {\n      queued\n      running\n    }\n  }\n": typeof types.QueueDocument,
     "\n  subscription JobUpdated($id: ID!) {\n    jobUpdated(id: $id) {\n      id\n      status\n      revision\n      progress {\n        rows\n        bytes\n        estimatedRows\n        percent\n      }\n      error {\n        code\n        message\n        sqlState\n        position\n        line\n      }\n    }\n  }\n": typeof types.JobUpdatedDocument,
     "\n  subscription JobEvents($after: String) {\n    jobEvents(after: $after) {\n      position\n      job {\n        id\n        status\n      }\n    }\n  }\n": typeof types.JobEventsDocument,
     "\n  query Job($id: ID!, $first: Int = 100, $after: String) {\n    job(id: $id) {\n      id\n      status\n      revision\n      attempt\n      finishedAt\n      error {\n        code\n        message\n      }\n      result(index: 0) {\n        command\n        rowCount\n        truncated\n        columns {\n          name\n          dataType\n        }\n        rows(first: $first, after: $after) {\n          rows\n          endCursor\n          hasNextPage\n        }\n      }\n    }\n  }\n": typeof types.JobDocument,
@@ -97,6 +98,7 @@ const documents: Documents = {
     "\n  mutation Connect($input: ConnectDatabaseInput!) {\n    connectDatabase(input: $input) {\n      database {\n        id\n        name\n        viewerRole\n      }\n      report {\n        ok\n        serverVersion\n      }\n    }\n  }\n": types.ConnectDocument,
     "\n  mutation Submit($input: SubmitQueryInput!) {\n    submitQuery(input: $input) {\n      created\n      job {\n        id\n        status\n        revision\n      }\n    }\n  }\n": types.SubmitDocument,
     "\n  mutation Cancel($input: CancelJobInput!) {\n    cancelJob(input: $input) {\n      job {\n        id\n        status\n        cancelRequestedAt\n      }\n    }\n  }\n": types.CancelDocument,
+    "\n  query Queue {\n    queue {\n      queued\n      running\n    }\n  }\n": types.QueueDocument,
     "\n  subscription JobUpdated($id: ID!) {\n    jobUpdated(id: $id) {\n      id\n      status\n      revision\n      progress {\n        rows\n        bytes\n        estimatedRows\n        percent\n      }\n      error {\n        code\n        message\n        sqlState\n        position\n        line\n      }\n    }\n  }\n": types.JobUpdatedDocument,
     "\n  subscription JobEvents($after: String) {\n    jobEvents(after: $after) {\n      position\n      job {\n        id\n        status\n      }\n    }\n  }\n": types.JobEventsDocument,
     "\n  query Job($id: ID!, $first: Int = 100, $after: String) {\n    job(id: $id) {\n      id\n      status\n      revision\n      attempt\n      finishedAt\n      error {\n        code\n        message\n      }\n      result(index: 0) {\n        command\n        rowCount\n        truncated\n        columns {\n          name\n          dataType\n        }\n        rows(first: $first, after: $after) {\n          rows\n          endCursor\n          hasNextPage\n        }\n      }\n    }\n  }\n": types.JobDocument,
@@ -264,6 +266,10 @@ export function graphql(source: "\n  mutation Submit($input: SubmitQueryInput!) 
  * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
  */
 export function graphql(source: "\n  mutation Cancel($input: CancelJobInput!) {\n    cancelJob(input: $input) {\n      job {\n        id\n        status\n        cancelRequestedAt\n      }\n    }\n  }\n"): (typeof documents)["\n  mutation Cancel($input: CancelJobInput!) {\n    cancelJob(input: $input) {\n      job {\n        id\n        status\n        cancelRequestedAt\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  query Queue {\n    queue {\n      queued\n      running\n    }\n  }\n"): (typeof documents)["\n  query Queue {\n    queue {\n      queued\n      running\n    }\n  }\n"];
 /**
  * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
  */

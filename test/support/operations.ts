@@ -91,6 +91,15 @@ export const CancelDocument = graphql(`
   }
 `);
 
+export const QueueDocument = graphql(`
+  query Queue {
+    queue {
+      queued
+      running
+    }
+  }
+`);
+
 export const JobUpdatedDocument = graphql(`
   subscription JobUpdated($id: ID!) {
     jobUpdated(id: $id) {

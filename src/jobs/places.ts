@@ -1,6 +1,7 @@
 /** Where the queued jobs of a user stand, and how long it will take: counted for all who ask at the same moment. */
 import DataLoader from 'dataloader';
 import type pg from 'pg';
+import { ready } from './claim.ts';
 import type { Job } from './job.ts';
 
 export interface Place {
@@ -25,6 +26,22 @@ export interface PlacesDeps {
 const recentJobs = 20;
 /** Of one statement. */
 const maxBatch = 1_000;
+/** Whoever asks within so long is answered together: followers of a queue look at it all the time. */
+const gatherMs = 10;
+/** So many are counted one by one; for more the whole queue is put in order once. */
+const fewJobs = 3;
+
+const countedLine = `
+  SELECT asked.id, 1 + CASE WHEN asked.held_until IS NULL THEN (
+           SELECT count(*) FROM jobs WHERE ${ready} AND owner_id = asked.owner_id AND (rank_ms, id) < (asked.rank_ms, asked.id))
+         ELSE (SELECT count(*) FROM jobs WHERE ${ready} AND owner_id = asked.owner_id) + (
+           SELECT count(*) FROM jobs WHERE status = 'queued' AND held_until IS NOT NULL AND owner_id = asked.owner_id
+             AND (held_until, rank_ms, id) < (asked.held_until, asked.rank_ms, asked.id)) END AS position
+  FROM asked`;
+
+const orderedLine = `
+  SELECT id, row_number() OVER (PARTITION BY owner_id ORDER BY held_until NULLS FIRST, rank_ms, id) AS position
+  FROM jobs WHERE status = 'queued' AND owner_id IN (SELECT owner_id FROM asked)`;
 
 interface PlaceRow {
   id: string;
@@ -37,16 +54,17 @@ interface PlaceRow {
 }
 
 export function createPlaces({ pool, maxParallelJobs }: PlacesDeps): Places {
-  const loader = new DataLoader(load, { cache: false, maxBatchSize: maxBatch });
+  const loader = new DataLoader(load, {
+    cache: false,
+    maxBatchSize: maxBatch,
+    batchScheduleFn: (callback) => setTimeout(callback, gatherMs),
+  });
 
   async function load(ids: readonly string[]): Promise<(Place | null)[]> {
     const { rows } = await pool.query<PlaceRow>(
       `WITH asked AS (
-         SELECT id, owner_id FROM jobs WHERE id = ANY($1) AND status = 'queued'
-       ), line AS (
-         SELECT id, owner_id, held_until,
-                row_number() OVER (PARTITION BY owner_id ORDER BY held_until NULLS FIRST, rank_ms, id) AS position
-         FROM jobs WHERE status = 'queued' AND owner_id IN (SELECT owner_id FROM asked)
+         SELECT id, owner_id, held_until, rank_ms FROM jobs WHERE id = ANY($1) AND status = 'queued'
+       ), line AS (${ids.length <= fewJobs ? countedLine : orderedLine}
        ), owner AS (
          SELECT users.id, least(users.max_parallel_jobs, coalesce(users.max_parallel_jobs_limit, $2)) AS parallel,
                 recent.mean_ms, busy.running, busy.running_ms
@@ -62,9 +80,9 @@ export function createPlaces({ pool, maxParallelJobs }: PlacesDeps): Places {
            FROM jobs WHERE status = 'running' AND owner_id = users.id) busy
          WHERE users.id IN (SELECT owner_id FROM asked)
        )
-       SELECT line.id, line.position, extract(epoch FROM line.held_until - now())::float8 * 1000 AS held_ms,
+       SELECT line.id, line.position, extract(epoch FROM asked.held_until - now())::float8 * 1000 AS held_ms,
               owner.parallel, owner.mean_ms, owner.running, owner.running_ms
-       FROM asked JOIN line ON line.id = asked.id JOIN owner ON owner.id = line.owner_id`,
+       FROM asked JOIN line ON line.id = asked.id JOIN owner ON owner.id = asked.owner_id`,
       [ids, maxParallelJobs],
     );
     const places = new Map(rows.map((row) => [row.id, placeOf(row)]));

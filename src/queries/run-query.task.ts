@@ -156,7 +156,9 @@ async function stream({ job, session, writer, notices, progress, readOnly, signa
     const done = run.after(event);
     switch (event.type) {
       case 'statement':
-        if (event.index >= maxStatements) throw limit(`A script of more than ${maxStatements} statements`, event.index);
+        // At the first one, before it runs.
+        if (event.count > maxStatements)
+          throw limit(`A script of more than ${maxStatements} statements`, maxStatements);
         statement = event;
         begun = false;
         break;

@@ -44,6 +44,17 @@ test('a script gives a result set for each statement, in order', async () => {
   ]);
 });
 
+test('a script of too many statements is refused before its first one', async () => {
+  await queue.worker();
+  const script = `create table t (i int); ${'select 1; '.repeat(10_000)}`;
+  expect(await queue.until(await queue.submit(owner, script))).toMatchObject({
+    status: 'failed',
+    error: { code: 'LIMIT_EXCEEDED', statement: 10_000 },
+  });
+  const { rows } = await queue.targetDatabase.client.query(`SELECT to_regclass('t') AS made`);
+  expect(rows).toEqual([{ made: null }]);
+});
+
 test('a result of many chunks is read by page over their edges', async () => {
   await queue.worker();
   const job = await queue.submit(owner, 'select i, repeat(md5(i::text), 20) from generate_series(1, 5000) i', {

@@ -23,8 +23,9 @@ async function until(job: Job, reached: (now: Job) => boolean): Promise<Job> {
 test('the estimate is there before the first row, percent stays below 100 until the end, and is 100 then', async () => {
   const { client } = queue.targetDatabase;
   await client.query(`SELECT pg_advisory_lock(1);
-    CREATE FUNCTION gate() RETURNS int LANGUAGE plpgsql AS 'BEGIN PERFORM pg_advisory_xact_lock_shared(1); RETURN 0; END'`);
-  const job = await queue.submit(owner, 'select 1; select gate() union all select generate_series(1, 999)');
+    CREATE FUNCTION gate() RETURNS int LANGUAGE plpgsql AS 'BEGIN PERFORM pg_advisory_xact_lock_shared(1); RETURN 0; END';
+    CREATE VIEW gated AS SELECT gate() UNION ALL SELECT generate_series(1, 999)`);
+  const job = await queue.submit(owner, 'select 1; select * from gated');
   const waiting = await until(job, ({ estimatedRows }) => estimatedRows === 1_001);
   expect(waiting).toMatchObject({ status: 'running', progressRows: 1, percent: 50 });
   await client.query('SELECT pg_advisory_unlock(1)');

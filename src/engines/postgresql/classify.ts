@@ -1,5 +1,7 @@
 /** Says what a statement does, from its parse tree: whether it only reads, returns rows, controls a transaction. */
+import { isEstimable } from './estimable.ts';
 import type { Tree } from './parser.ts';
+import { membersOf } from './walk.ts';
 
 export interface StatementKind {
   /** As a command tag names it, where a result that was cut short has none: SELECT, INSERT … */
@@ -14,6 +16,8 @@ export interface StatementKind {
   readonly call: boolean;
   /** Only reads, as far as its text tells: a function may still write. */
   readonly reads: boolean;
+  /** Streams, reads, and may be planned once more for its estimate. */
+  readonly estimable: boolean;
   /** BEGIN, COMMIT, ROLLBACK and the like; savepoints are none. */
   readonly transaction: boolean;
   /** Why no script may hold it, and what to do instead. */
@@ -23,13 +27,16 @@ export interface StatementKind {
 export function classify(tree: Tree): StatementKind {
   const [name = '', value] = Object.entries(tree)[0] ?? [];
   const node = (value ?? {}) as Tree;
+  const streams = name === 'SelectStmt' && !makesTable(node);
+  const onlyReads = reads(name, node);
   return {
     command: commands[name] ?? name.replace(/Stmt$/, '').toUpperCase(),
     rows: name in commands,
-    streams: name === 'SelectStmt' && !makesTable(node),
+    streams,
     resets: node.kind === 'VAR_RESET_ALL' || node.target === 'DISCARD_ALL',
     call: name === 'CallStmt',
-    reads: reads(name, node),
+    reads: onlyReads,
+    estimable: streams && onlyReads && isEstimable(node),
     transaction: name === 'TransactionStmt' && !savepoints.has(String(node.kind)),
     refusal: refusal(name, node),
   };
@@ -74,22 +81,19 @@ function executes({ options }: Tree): boolean {
   return Array.isArray(options) && options.some((option: Tree) => (option.DefElem as Tree)?.defname === 'analyze');
 }
 
-const writingNodes = ['InsertStmt', 'UpdateStmt', 'DeleteStmt', 'MergeStmt', 'intoClause', 'lockingClause'] as const;
+const writingNodes: ReadonlySet<string> = new Set([
+  'InsertStmt',
+  'UpdateStmt',
+  'DeleteStmt',
+  'MergeStmt',
+  'intoClause',
+  'lockingClause',
+]);
 
-/** Walks with a list of its own: a tree may be deeper than the stack. */
 function changesSomething(root: Tree): boolean {
-  const open: unknown[] = [root];
-  while (open.length > 0) {
-    const next = open.pop();
-    if (next === null || typeof next !== 'object') continue;
-    if (Array.isArray(next)) {
-      for (const item of next) open.push(item);
-      continue;
-    }
-    const node = next as Tree;
-    if (writingNodes.some((name) => name in node)) return true;
-    if (node.FuncCall !== undefined && hasSideEffect(functionName(node.FuncCall as Tree))) return true;
-    for (const value of Object.values(node)) open.push(value);
+  for (const [name, value] of membersOf(root)) {
+    if (writingNodes.has(name)) return true;
+    if (name === 'FuncCall' && hasSideEffect(functionName(value as Tree))) return true;
   }
   return false;
 }

@@ -25,6 +25,8 @@ export interface StatementDeps extends BatchLimits {
 /** Not a name that somebody gives a cursor. */
 const portal = 'quarry portal';
 const savepoint = '"quarry estimate"';
+/** A line of a plan prints the values of parameters, and a message that is too long ends the session. */
+const maxExplainedBytes = 65_536;
 
 /** @returns the events of the statement after its first one, its `end` included */
 export async function* runStatement(
@@ -58,7 +60,7 @@ export async function* runStatement(
 
   /** Describes the portal; of one that streams, its estimate and first row come in the same round. */
   async function* open(): AsyncGenerator<RunEvent, { batches: Batch[]; more: boolean }> {
-    const explains = statement.streams && statement.reads;
+    const explains = statement.estimable && printedBytes(statement.sql, values) <= maxExplainedBytes;
     const batches: Batch[] = [];
     /** When it was described and its rows had yet to be made. */
     let describedMs: number | null = null;
@@ -122,6 +124,8 @@ export async function* runStatement(
 
   let kept = 0;
   let seen = 0;
+  /** Rows behind those that were seen, of a statement that had made all. */
+  let passed = 0;
   let bytes = 0;
   let take: ((batch: Batch) => RunEvent | null) | null = null;
   if (fields !== null) {
@@ -161,6 +165,11 @@ export async function* runStatement(
       tag = fetched.tag;
       more = fetched.suspended;
     }
+    // It has run whole, and only its rows were left: how many they are is what it affected.
+    if (more && !statement.streams && fields !== null) {
+      const moved = yield* exchange.round((wire) => runAhead(wire, `MOVE FORWARD ALL IN "${portal}"`));
+      passed = readTag(moved.tag).count ?? 0;
+    }
     // Also one that has given all its rows: the next statement needs its name, and the tables that it holds open.
     yield* exchange.round((wire) => {
       wire.close({ type: 'P', name: portal });
@@ -184,10 +193,16 @@ export async function* runStatement(
     type: 'end',
     index,
     command: command ?? statement.command,
-    rowCount: fields === null ? count : kept,
+    rowCount: fields === null ? count : statement.streams ? kept : seen + passed,
     truncated: seen > kept,
     durationMs: exchange.busyMs - startedMs,
   };
+}
+
+/** Each value as often as the statement names one: which one does not matter, as this only refuses too much. */
+function printedBytes(sql: string, values: readonly (string | null)[]): number {
+  const valueBytes = values.reduce((sum, value) => sum + Buffer.byteLength(value ?? ''), 0);
+  return Buffer.byteLength(sql) + valueBytes * Math.max(1, sql.match(/\$\d/g)?.length ?? 0);
 }
 
 /** `Seq Scan on t  (cost=0.00..1.05 rows=5 width=4)`: of the whole plan, since its top comes first. */

@@ -74,7 +74,7 @@ describe('a cancel', () => {
       }
     })();
     expect((await faultOf(running)).code).toBe('CANCELLED');
-    expect(seen).toEqual(['statement', 'estimate', 'columns', 'rows']);
+    expect(seen).toEqual(['statement', 'columns', 'rows']);
     await works(session);
   });
 

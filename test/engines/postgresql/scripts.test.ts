@@ -97,12 +97,31 @@ describe('each statement of a script', () => {
     expect(rowsOf(events)).toEqual(rows);
   });
 
-  test('writes what it returns also where few of its rows are kept', async () => {
-    const script = 'insert into item select generate_series(1, 5000) returning id';
-    const events = await collect(session, script, { maxRows: 3 });
-    expect(rowsOf(events)).toEqual([[1], [2], [3]]);
-    expect(endsOf(events)).toMatchObject([{ truncated: true, rowCount: 3 }]);
-    expect(await items()).toHaveLength(5_000);
+  test.each(['PER_STATEMENT', 'WHOLE'] as const)(
+    'tells what it affected also where few of the rows that it returns are kept: %s',
+    async (transaction) => {
+      const script = `
+      insert into item select generate_series(1, 5000) returning id;
+      update item set id = -id returning id;
+      merge into item using generate_series(1, 4) n on id = -n when matched then delete returning n;
+      delete from item where id < -10 returning id;
+      delete from item where id = -10 returning id`;
+      const events = await collect(session, script, { maxRows: 3, transaction });
+      expect(endsOf(events).map(({ command, rowCount, truncated }) => [command, rowCount, truncated])).toEqual([
+        ['INSERT', 5_000, true],
+        ['UPDATE', 5_000, true],
+        ['MERGE', 4, true],
+        ['DELETE', 4_990, true],
+        ['DELETE', 1, false],
+      ]);
+      expect(rowsOf(events, 0)).toEqual([[1], [2], [3]]);
+      expect((await items()).sort()).toEqual([-5, -6, -7, -8, -9]);
+    },
+  );
+
+  test('tells what it affected where none of the rows that it returns is kept', async () => {
+    const events = await collect(session, 'insert into item values (1), (2) returning id', { maxRows: 0 });
+    expect(endsOf(events)).toMatchObject([{ command: 'INSERT', rowCount: 2, truncated: true }]);
   });
 
   test('may be a procedure that ends transactions itself', async () => {

@@ -61,6 +61,7 @@ export async function compose({ startedAt, diskLow, running, ...deps }: ComposeD
   const scheduler = startScheduler({
     due: createDueStore(core.pool),
     queries: services.queries,
+    databases: core.databases,
     roleOfOwner: core.jobStore.roleOfOwner,
     bus: core.bus,
     log,

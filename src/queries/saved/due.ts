@@ -56,7 +56,9 @@ export function createDueStore(db: Executor): DueStore {
 
     async ran({ id, nextRunAt: due }, { jobId, nextRunAt }) {
       await db.query(
-        `UPDATE saved_queries SET scheduled_job_id = greatest(scheduled_job_id, $3),
+        // Changed while it was in hand, it may have had its next run already: that one is waited for while it goes on.
+        `UPDATE saved_queries s SET
+           scheduled_job_id = CASE WHEN next_run_at = $2 OR NOT ${isRunning} THEN $3 ELSE scheduled_job_id END,
            next_run_at = CASE WHEN next_run_at = $2 THEN $4 ELSE next_run_at END,
            schedule_held_until = CASE WHEN next_run_at = $2 THEN NULL ELSE schedule_held_until END
          WHERE id = $1`,
@@ -81,12 +83,15 @@ export function createDueStore(db: Executor): DueStore {
     },
 
     async untilNextMs({ waitingMs }) {
+      // Those ahead by the first of the index alone; one by one only those that are due and yet were not taken.
       const { rows } = await db.query<{ ms: number | null }>(
-        `SELECT greatest(0, extract(epoch FROM min(at) - now()) * 1000)::float8 AS ms FROM (
-           SELECT CASE WHEN ${isDue} AND ${isRunning} THEN now() + $1 * interval '1 millisecond'
-                       ELSE greatest(s.next_run_at, s.schedule_held_until) END AS at
-             FROM saved_queries s WHERE s.schedule_enabled AND s.next_run_at IS NOT NULL) next
-         HAVING count(*) > 0`,
+        `SELECT greatest(0, extract(epoch FROM at - now()) * 1000)::float8 AS ms FROM (SELECT least(
+           (SELECT s.next_run_at FROM saved_queries s
+             WHERE s.schedule_enabled AND s.next_run_at > now() ORDER BY s.next_run_at LIMIT 1),
+           (SELECT min(CASE WHEN ${isRunning} THEN now() + $1 * interval '1 millisecond'
+                            ELSE greatest(s.next_run_at, s.schedule_held_until) END)
+             FROM saved_queries s WHERE ${isDue})) AS at) next
+         WHERE at IS NOT NULL`,
         [waitingMs],
       );
       return rows[0]?.ms ?? null;

@@ -74,7 +74,7 @@ export interface SavedQueries {
    * Whoever changes what it runs, where, when or for whom becomes its owner: a schedule never runs one person's SQL with
    * the rights of another. Its name is everybody's to change who may edit it, and so is a pause.
    * @throws AppError BAD_USER_INPUT, FORBIDDEN where the new owner may not query the database, LIMIT_EXCEEDED,
-   * CONFLICT when it changed meanwhile
+   * CONFLICT when somebody changed the same meanwhile, or what its new owner would answer for
    */
   update(viewer: Viewer | null, input: UpdateSavedQuery, caller: Caller): Promise<VisibleSavedQuery>;
   /** Its jobs stay. */
@@ -87,6 +87,8 @@ export interface SavedQueries {
 }
 
 const maxBatch = 500;
+/** A change that others overtake so often gives up. */
+const maxReads = 5;
 
 export function createSavedQueries({ pool, store, access, databases, queries, jobs }: SavedQueriesDeps): SavedQueries {
   const loaders = new WeakMap<object, { userId: string; loader: DataLoader<string, VisibleSavedQuery | null> }>();
@@ -139,11 +141,13 @@ export function createSavedQueries({ pool, store, access, databases, queries, jo
     client: pg.PoolClient,
     viewer: Viewer,
     action: Extract<AuditAction, `saved_query.${string}`>,
-    { id, name, projectId, databaseId, schedule }: Decided,
+    { id, name, projectId: project, databaseId: database, schedule }: Decided,
     caller: Caller,
     details: Record<string, unknown> = {},
-  ) =>
-    record(client, {
+  ) => {
+    const projectId = project && encodeId('Project', project);
+    const databaseId = database && encodeId('Database', database);
+    return record(client, {
       actorId: viewer.userId,
       action,
       subject: encodeId('SavedQuery', id),
@@ -151,6 +155,7 @@ export function createSavedQueries({ pool, store, access, databases, queries, jo
       caller,
       details: { name, projectId, databaseId, schedule, ...details },
     });
+  };
 
   async function reread(viewer: Viewer, id: string, role: ProjectRole | null): Promise<VisibleSavedQuery> {
     const [saved] = await store.find(viewer.userId, [id]);
@@ -204,25 +209,14 @@ export function createSavedQueries({ pool, store, access, databases, queries, jo
 
     async update(viewer, input, caller) {
       requireCan(viewer, 'server:use', { kind: 'server' });
-      const now = await requireSaved(viewer, 'saved-query:edit', input.id);
-      const wanted = changed(now, input);
-      const moved = wanted.projectId !== now.projectId;
-      const role = moved ? await requireProject(viewer, wanted.projectId) : now.role;
-      const takes = decides(now, wanted);
-      const next = { ...wanted, ownerId: takes ? viewer.userId : now.ownerId };
-      if (takes) await requireTarget(viewer, now, next);
-      await transaction(pool, async (client) => {
-        if (next.ownerId === viewer.userId && now.ownerId !== viewer.userId) await requireRoom(client, viewer.userId);
-        const nextRunAt = await nextRunOf(client, now, next);
-        if (!(await store.replace(client, { ...next, nextRunAt }, now))) {
-          throw new AppError('CONFLICT', 'Somebody else changed the saved query meanwhile');
-        }
-        const { id: _, ...asked } = input;
-        const fields = Object.entries(asked).flatMap(([field, value]) => (value === undefined ? [] : [field]));
-        await audited(client, viewer, 'saved_query.updated', next, caller, { fields });
-        if (nextRunAt) await ringInTransaction(client, [['schedules.changed', '*']]);
-      });
-      return await reread(viewer, next.id, role);
+      const first = await requireSaved(viewer, 'saved-query:edit', input.id);
+      for (let now = first, reads = 1; reads <= maxReads; reads++) {
+        const role = await change(viewer, input, caller, now);
+        if (role !== 'overtaken') return await reread(viewer, now.id, role);
+        now = await requireSaved(viewer, 'saved-query:edit', input.id);
+        if (collides(viewer, input, first, now)) break;
+      }
+      throw new AppError('CONFLICT', 'Somebody else changed the saved query meanwhile');
     },
 
     async delete(viewer, id, caller) {
@@ -259,6 +253,38 @@ export function createSavedQueries({ pool, store, access, databases, queries, jo
 
     projectOf: async ({ projectId }, query) => (projectId === null ? null : await store.project(query, projectId)),
   };
+
+  /** Changes what is still as it was read: what was asked about `now` holds for nothing else. */
+  async function change(
+    viewer: Viewer,
+    input: UpdateSavedQuery,
+    caller: Caller,
+    now: VisibleSavedQuery,
+  ): Promise<ProjectRole | null | 'overtaken'> {
+    const wanted = changed(now, input);
+    const moved = wanted.projectId !== now.projectId;
+    if (moved) await requireProject(viewer, wanted.projectId);
+    const takes = decides(now, wanted);
+    const next = { ...wanted, ownerId: takes ? viewer.userId : now.ownerId };
+    if (takes) await requireTarget(viewer, now, next);
+    return await transaction(pool, async (client) => {
+      if (next.ownerId === viewer.userId && now.ownerId !== viewer.userId) await requireRoom(client, viewer.userId);
+      const projectIds = [now.projectId, next.projectId].filter((id) => id !== null);
+      const roles = await store.holdRoles(client, viewer.userId, projectIds);
+      const held = await store.hold(client, viewer.userId, now.id);
+      if (!held) throw notFound('Saved query');
+      if (!isSame(held, now)) return 'overtaken';
+      // Asked again, now that nobody can send the viewer away before this is done.
+      requireCan(viewer, 'saved-query:edit', resourceOf(held));
+      const role = next.projectId === null ? null : (roles.get(next.projectId) ?? null);
+      if (moved && next.projectId !== null) requireCan(viewer, 'project:edit', { kind: 'project', role });
+      const nextRunAt = await nextRunOf(client, held, next);
+      await store.replace(client, { ...next, nextRunAt });
+      await audited(client, viewer, 'saved_query.updated', next, caller, { fields: fieldsOf(input) });
+      if (nextRunAt) await ringInTransaction(client, [['schedules.changed', '*']]);
+      return role;
+    });
+  }
 
   /** Where it runs by itself its owner may query there; elsewhere the database need only be seen by who names it. */
   async function requireTarget(viewer: Viewer, now: SavedQuery, next: Decided): Promise<void> {
@@ -314,3 +340,18 @@ function changed(now: VisibleSavedQuery, input: UpdateSavedQuery): Decided {
 const decides = (now: Decided, next: Decided): boolean =>
   (['sql', 'databaseId', 'projectId', 'schedule'] as const).some((field) => next[field] !== now[field]) ||
   (next.scheduleEnabled && !now.scheduleEnabled);
+
+const changeable = ['name', 'sql', 'databaseId', 'projectId', 'schedule', 'scheduleEnabled'] as const;
+
+const fieldsOf = (input: UpdateSavedQuery) => changeable.filter((field) => input[field] !== undefined);
+
+/** Its next run is the scheduler's to move. */
+const isSame = (a: Decided, b: Decided): boolean =>
+  ([...changeable, 'ownerId', 'scheduleProblem'] as const).every((field) => a[field] === b[field]);
+
+/** Whether what others made of `first` is what the change is about, or what the viewer would own with it, unread. */
+function collides(viewer: Viewer, input: UpdateSavedQuery, first: VisibleSavedQuery, now: VisibleSavedQuery): boolean {
+  const wanted = changed(now, input);
+  if (fieldsOf(input).some((field) => now[field] !== first[field] && now[field] !== wanted[field])) return true;
+  return decides(now, wanted) && now.ownerId !== viewer.userId && decides(first, now);
+}

@@ -4,6 +4,7 @@
  */
 import { can } from '../../accounts/policy.ts';
 import type { UserRole, Viewer } from '../../accounts/viewer.ts';
+import type { Databases } from '../../databases/databases.ts';
 import { type Bus, createDoorbell } from '../../lib/bus.ts';
 import { AppError } from '../../lib/errors.ts';
 import type { Service } from '../../lib/lifecycle.ts';
@@ -18,6 +19,7 @@ import { submissionOf } from './submission.ts';
 export interface SchedulerDeps {
   due: DueStore;
   queries: Pick<Queries, 'submit'>;
+  databases: Pick<Databases, 'requireDatabase'>;
   /** Null for an account that is gone or disabled. */
   roleOfOwner(ownerId: string): Promise<UserRole | null>;
   log: Log;
@@ -92,7 +94,7 @@ async function runOne(deps: SchedulerDeps, due: DueQuery): Promise<void> {
 
 /** The job's id, or why there can be none. */
 async function submit(
-  { queries, roleOfOwner }: SchedulerDeps,
+  { queries, databases, roleOfOwner }: SchedulerDeps,
   due: DueQuery,
 ): Promise<string | { problem: ScheduleProblem }> {
   const role = await roleOfOwner(due.ownerId);
@@ -100,14 +102,16 @@ async function submit(
   const owner: Viewer = { userId: due.ownerId, role, sessionId: '', expiresAt: new Date(0) };
   // Who was sent away from a project leaves nothing behind that goes on in his name.
   if (!can(owner, 'saved-query:run', resourceOf(due))) return { problem: 'forbidden' };
-  const idempotencyKey = `schedule:${due.id}:${due.nextRunAt.toISOString()}`;
   try {
-    const { job } = await queries.submit(owner, submissionOf(due, { databaseId: due.databaseId, idempotencyKey }));
-    return job.id;
+    await databases.requireDatabase(owner, 'database:query', due.databaseId);
   } catch (error) {
     if (error instanceof AppError && lost.has(error.code)) return { problem: 'forbidden' };
     throw error;
   }
+  const idempotencyKey = `schedule:${due.id}:${due.nextRunAt.toISOString()}`;
+  // What goes from here on, the saved query or its database, says nothing of rights: it is looked at anew.
+  const { job } = await queries.submit(owner, submissionOf(due, { databaseId: due.databaseId, idempotencyKey }));
+  return job.id;
 }
 
 /** What the database says to somebody who may not query it. */

@@ -1,7 +1,8 @@
 /** The rows of saved queries as people reach them, read with what the asking user is in each one's project. */
-import { projectRoles } from '../../accounts/policy.ts';
+import { type ProjectRole, projectRoles } from '../../accounts/policy.ts';
 import type { Executor, Prisma } from '../../db/metadata.ts';
 import type { Page } from '../../lib/pages.ts';
+import { projectRoleOfText } from '../../projects/access.ts';
 import { type SavedQuery, scheduleProblems, type VisibleSavedQuery } from './saved-query.ts';
 
 export type NewSavedQuery = Omit<SavedQuery, 'createdAt' | 'updatedAt'>;
@@ -16,9 +17,6 @@ export interface SavedQueryFilter {
 export type PrismaQuery = { include?: object; select?: object };
 export type ProjectRow = Awaited<ReturnType<Prisma['project']['findFirstOrThrow']>>;
 
-/** What decides which SQL runs where, when and with whose rights. */
-type Decisive = Pick<SavedQuery, 'ownerId' | 'projectId' | 'sql' | 'databaseId' | 'schedule' | 'scheduleEnabled'>;
-
 export interface SavedQueryStore {
   /** Those that are there, in no order; whether the user may see them is not asked here. */
   find(userId: string, ids: readonly string[]): Promise<VisibleSavedQuery[]>;
@@ -28,8 +26,12 @@ export interface SavedQueryStore {
   /** How many the user owns. Holds his row, so that two transactions do not count past each other. */
   countOwned(client: Executor, ownerId: string): Promise<number>;
   insert(client: Executor, saved: NewSavedQuery): Promise<void>;
-  /** False when somebody else changed what it runs, where, when or for whom. */
-  replace(client: Executor, next: NewSavedQuery, expected: Decisive): Promise<boolean>;
+  /** What the user is in these projects stays so until the transaction ends; before `hold`, as whatever deletes takes them. */
+  holdRoles(client: Executor, userId: string, projectIds: readonly string[]): Promise<Map<string, ProjectRole>>;
+  /** As it is now and stays until the transaction ends; null when it is gone. */
+  hold(client: Executor, userId: string, id: string): Promise<VisibleSavedQuery | null>;
+  /** Of one that the transaction holds. */
+  replace(client: Executor, next: NewSavedQuery): Promise<void>;
   /** False when it is gone. */
   remove(client: Executor, id: string): Promise<boolean>;
   /** The database's clock. */
@@ -96,25 +98,29 @@ export function createSavedQueryStore({ db, prisma }: { db: Executor; prisma: Pr
       );
     },
 
-    async replace(client, next, expected) {
-      const { rowCount } = await client.query(
+    async holdRoles(client, userId, projectIds) {
+      const { rows } = await client.query<{ projectId: string; role: string }>(
+        `SELECT p.id AS "projectId", m.role FROM projects p JOIN project_members m ON m.project_id = p.id
+          WHERE m.user_id = $1 AND p.id = ANY($2::uuid[]) ORDER BY p.id FOR KEY SHARE OF p FOR SHARE OF m`,
+        [userId, projectIds],
+      );
+      return new Map(rows.map(({ projectId, role }) => [projectId, projectRoleOfText(role)]));
+    },
+
+    async hold(client, userId, id) {
+      const { rows } = await client.query<Row>(`${withRole} WHERE s.id = $2 FOR NO KEY UPDATE OF s`, [userId, id]);
+      return rows[0] ? visibleOf(rows[0]) : null;
+    },
+
+    async replace(client, next) {
+      await client.query(
         `UPDATE saved_queries SET name = $2, sql = $3, owner_id = $4, database_id = $5, project_id = $6, schedule = $7,
            schedule_enabled = $8, schedule_problem = $9, next_run_at = $10, updated_at = now(),
            -- What the schedule had in hand was for another time.
            schedule_held_until = CASE WHEN next_run_at = $10 THEN schedule_held_until END
-         WHERE id = $1 AND (owner_id, project_id, sql, database_id, schedule, schedule_enabled)
-           IS NOT DISTINCT FROM ($11::uuid, $12::uuid, $13::text, $14::uuid, $15::text, $16::boolean)`,
-        [
-          ...valuesOf(next),
-          expected.ownerId,
-          expected.projectId,
-          expected.sql,
-          expected.databaseId,
-          expected.schedule,
-          expected.scheduleEnabled,
-        ],
+         WHERE id = $1`,
+        valuesOf(next),
       );
-      return rowCount === 1;
     },
 
     async remove(client, id) {

@@ -166,20 +166,83 @@ describe('whose rights a scheduled run has:', () => {
     });
   });
 
-  test('of two who change it at once one is told', async () => {
+  test('of two who change the same at once the first holds and the other is told', async () => {
     const { id, editor, owner } = await team({ schedule: everyMinute });
-    const outcomes = await Promise.all([
-      outcome(world.update(editor, { id, sql: 'SELECT 2' })),
-      outcome(world.update(owner, { id, sql: 'SELECT 3' })),
-      outcome(world.update(owner, { id, sql: 'SELECT 4' })),
+    const outcomes = await atOnce(id, [
+      () => world.update(editor, { id, sql: 'SELECT 2' }),
+      () => world.update(owner, { id, sql: 'SELECT 3' }),
+      () => world.update(editor, { id, sql: 'SELECT 4' }),
     ]);
-    const { ownerId } = (await world.row(id))!;
-    expect(outcomes).toContain('ok');
-    expect(outcomes.every((one) => one === 'ok' || one === 'CONFLICT')).toBe(true);
-    const [{ sql }] = (await world.rows('SELECT sql FROM saved_queries WHERE id = $1', [id])) as [{ sql: string }];
-    expect(ownerId).toBe(sql === 'SELECT 2' ? editor.userId : owner.userId);
+    expect(outcomes).toEqual(['ok', 'CONFLICT', 'CONFLICT']);
+    expect(await world.saved.load({}, owner, id)).toMatchObject({ sql: 'SELECT 2', ownerId: editor.userId });
+  });
+
+  test('what somebody else wrote at that moment is not run with the rights of who names the database', async () => {
+    const { id, editor, owner } = await team({ schedule: everyMinute });
+    const databaseId = await world.connect(owner);
+    const outcomes = await atOnce(id, [
+      () => world.update(editor, { id, sql: 'DELETE FROM orders' }),
+      () => world.update(owner, { id, databaseId }),
+    ]);
+    expect(outcomes).toEqual(['ok', 'CONFLICT']);
+    expect((await world.row(id))!.ownerId).toBe(editor.userId);
   });
 });
+
+describe('of changes at the same moment', () => {
+  test.each<[string, Partial<UpdateSavedQuery>, Partial<UpdateSavedQuery>]>([
+    ['a name and a pause', { name: 'new' }, { scheduleEnabled: false }],
+    ['a pause and a name', { scheduleEnabled: false }, { name: 'new' }],
+    ['SQL and a time', { sql: 'SELECT 2' }, { schedule: '0 0 1 1 *' }],
+    ['a pause and SQL', { scheduleEnabled: false }, { sql: 'SELECT 2' }],
+    ['the same name twice', { name: 'new' }, { name: 'new' }],
+  ])('%s both hold', async (_name, one, other) => {
+    const { id, maker } = await team({ schedule: everyMinute });
+    const changes = [one, other].map((change) => () => world.update(maker, { id, ...change }));
+    expect(await atOnce(id, changes)).toEqual(['ok', 'ok']);
+    expect(await world.saved.load({}, maker, id)).toMatchObject({ ...one, ...other });
+  });
+
+  test('a new name does not hide that the schedule stopped, nor bring back the time that was', async () => {
+    const { id, maker } = await team({ schedule: everyMinute });
+    await world.whileHeld(
+      (client) =>
+        client.query(
+          `UPDATE saved_queries SET schedule_enabled = false, schedule_problem = 'forbidden', next_run_at = NULL WHERE id = $1`,
+          [id],
+        ),
+      [() => world.update(maker, { id, name: 'new' })],
+    );
+    expect(await world.saved.load({}, maker, id)).toMatchObject({
+      name: 'new',
+      scheduleEnabled: false,
+      scheduleProblem: 'forbidden',
+      nextRunAt: null,
+    });
+  });
+
+  test('who is sent away from the project changes nothing more', async () => {
+    for (const [sql, told] of [
+      ['DELETE FROM project_members WHERE user_id = $1', 'NOT_FOUND'],
+      [`UPDATE project_members SET role = 'viewer' WHERE user_id = $1`, 'FORBIDDEN'],
+    ] as const) {
+      const { id, editor, owner } = await team({ schedule: everyMinute });
+      const outcomes = await world.whileHeld(
+        (client) => client.query(sql, [editor.userId]),
+        [() => outcome(world.update(editor, { id, sql: 'DROP TABLE x' }))],
+      );
+      expect(outcomes).toEqual([told]);
+      expect(await world.saved.load({}, owner, id)).toMatchObject({ sql: 'SELECT 1' });
+    }
+  });
+});
+
+/** All have read it before the first of them writes, and write in this order. */
+const atOnce = (id: string, changes: readonly (() => Promise<unknown>)[]) =>
+  world.whileHeld(
+    (client) => client.query('SELECT FROM saved_queries WHERE id = $1 FOR UPDATE', [id]),
+    changes.map((change) => () => outcome(change())),
+  );
 
 describe('a run', () => {
   test('is a job of who runs it, under the name and with the rights that he has', async () => {
@@ -340,15 +403,25 @@ test('a list shows what is one’s own or shared, newest first, page by page and
 test('who did what is in the audit, without the SQL', async () => {
   const owner = await world.person();
   const { id } = await world.create(owner, { sql: "SELECT 'a secret'" });
-  await world.update(owner, { id, name: 'other', sql: "SELECT 'another secret'", projectId: undefined });
+  const [projectId, databaseId] = [await world.project({ owner }), await world.connect(owner)];
+  await world.update(owner, { id, name: 'other', sql: "SELECT 'another secret'", schedule: undefined });
+  await world.update(owner, { id, projectId, databaseId });
   await world.saved.delete(owner, id, asked().caller);
   const entries = await world.rows(
     'SELECT actor_id, action, details FROM audit_entries WHERE subject = $1 ORDER BY id',
     [encodeId('SavedQuery', id)],
   );
   expect(entries).toMatchObject([
-    { actor_id: owner.userId, action: 'saved_query.created' },
+    { actor_id: owner.userId, action: 'saved_query.created', details: { projectId: null, databaseId: null } },
     { action: 'saved_query.updated', details: { fields: ['name', 'sql'] } },
+    {
+      action: 'saved_query.updated',
+      details: {
+        fields: ['databaseId', 'projectId'],
+        projectId: encodeId('Project', projectId),
+        databaseId: encodeId('Database', databaseId),
+      },
+    },
     { action: 'saved_query.deleted' },
   ]);
   expect(JSON.stringify(entries)).not.toContain('secret');

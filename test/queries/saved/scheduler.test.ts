@@ -1,5 +1,10 @@
 /** What is due becomes one job of its owner: over replicas, crashes, missed times, and rights that were lost. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { Viewer } from '../../../src/accounts/viewer.ts';
+import type { Executor } from '../../../src/db/metadata.ts';
+import { uuidv7 } from '../../../src/lib/ids.ts';
+import { createDueStore } from '../../../src/queries/saved/due.ts';
+import { submissionOf } from '../../../src/queries/saved/submission.ts';
 import { createSavedWorld, type SavedWorld } from './world.ts';
 
 let world: SavedWorld;
@@ -9,6 +14,9 @@ beforeAll(async () => {
 afterAll(() => world[Symbol.asyncDispose]());
 
 const everyMinute = '* * * * *';
+/** As the id of a job of whose clock nobody is ahead. */
+const lastOfAll = 'ffffffff-ffff-7fff-bfff-ffffffffffff';
+const viewerOf = (userId: string): Viewer => ({ userId, role: 'member', sessionId: '', expiresAt: new Date(0) });
 
 async function scheduled({ schedule = everyMinute, projectRole = null as 'editor' | null } = {}) {
   const owner = await world.person();
@@ -118,6 +126,33 @@ test('one run at a time: the next waits for the last to end, and then runs once'
   expect(jobs.map(({ status }) => status)).toEqual(['succeeded', 'queued']);
 });
 
+test('one run at a time, also where the clock of another replica was ahead', async () => {
+  const { id } = await scheduled();
+  await world.rows('UPDATE saved_queries SET scheduled_job_id = $2 WHERE id = $1', [id, lastOfAll]);
+  for (const agoMs of [60_000, 30_000]) {
+    await world.makeDue(id, agoMs);
+    await world.runDue();
+  }
+  expect(await world.jobsOf(id)).toHaveLength(1);
+});
+
+test('a run whose schedule was changed while it was in hand is waited for all the same', async () => {
+  const { owner, id } = await scheduled();
+  await world.rows('UPDATE saved_queries SET scheduled_job_id = $2 WHERE id = $1', [id, lastOfAll]);
+  await world.makeDue(id);
+  const { due, queries } = world.schedulerDeps;
+  const [taken] = await due.take({ limit: 8, holdMs: 60_000 });
+  const { job } = await queries.submit(
+    viewerOf(owner.userId),
+    submissionOf(taken!, { ...taken!, idempotencyKey: 'k' }),
+  );
+  await world.update(owner, { id, schedule: '0 0 1 1 *' });
+  await due.ran(taken!, { jobId: job.id, nextRunAt: new Date() });
+  await world.makeDue(id);
+  await world.runDue();
+  expect(await world.jobsOf(id)).toMatchObject([{ id: job.id }]);
+});
+
 test('a run by hand holds no schedule up', async () => {
   const { owner, id } = await scheduled();
   await world.saved.run(owner, { id, databaseId: null, parameters: null, idempotencyKey: null });
@@ -150,6 +185,39 @@ test('paused it does not run, and resumed it goes on from now', async () => {
   const { nextRunAt } = await world.update(owner, { id, scheduleEnabled: true });
   const [{ now }] = (await world.rows('SELECT now()')) as [{ now: Date }];
   expect(nextRunAt!.getTime()).toBeGreaterThan(now.getTime() - 1_000);
+});
+
+test('who comes late to say that it ran takes nothing out of the hand of who has the next', async () => {
+  const { id } = await scheduled();
+  await world.makeDue(id);
+  const { due } = world.schedulerDeps;
+  const [late] = await due.take({ limit: 8, holdMs: 60_000 });
+  await world.makeDue(id, 30_000);
+  expect(await due.take({ limit: 8, holdMs: 60_000 })).toMatchObject([{ id }]);
+  await due.ran(late!, { jobId: uuidv7(), nextRunAt: new Date() });
+  expect(await due.take({ limit: 8, holdMs: 60_000 })).toEqual([]);
+  // It goes on where the one who has it says so.
+  await world.makeDue(id);
+  const [mine] = await due.take({ limit: 8, holdMs: 60_000 });
+  await due.ran(mine!, { jobId: uuidv7(), nextRunAt: mine!.nextRunAt });
+  expect(await due.take({ limit: 8, holdMs: 60_000 })).toMatchObject([{ id }]);
+  await world.rows('DELETE FROM saved_queries WHERE id = $1', [id]);
+});
+
+test('what is absent of a submission says nothing of rights: it is put off', async () => {
+  const { id } = await scheduled();
+  const due = await world.makeDue(id);
+  await world.rows(
+    `CREATE FUNCTION lose() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+       RAISE foreign_key_violation USING CONSTRAINT = 'jobs_saved_query_id_fkey'; END $$;
+     CREATE TRIGGER lose BEFORE INSERT ON jobs EXECUTE FUNCTION lose()`,
+  );
+  await world.runDue();
+  await world.rows('DROP FUNCTION lose CASCADE');
+  expect(await world.row(id)).toMatchObject({ scheduleEnabled: true, scheduleProblem: null, nextRunAt: due });
+  await world.rows('UPDATE saved_queries SET schedule_held_until = NULL WHERE id = $1', [id]);
+  await world.runDue();
+  expect(await world.jobsOf(id)).toHaveLength(1);
 });
 
 test('a schedule that is changed while it is in hand keeps its new time', async () => {
@@ -271,3 +339,36 @@ test('how long there is nothing to do is known: the next time, a pause, or the e
   await world.makeDue(id);
   expect(await untilNextMs()).toBe(5_000);
 });
+
+test('what is ahead is found without reading all that is ahead', async () => {
+  const { owner, databaseId } = await scheduled();
+  await world.rows(
+    `INSERT INTO saved_queries (id, name, sql, owner_id, database_id, schedule, next_run_at, updated_at)
+     SELECT gen_random_uuid(), 'x', 'select 1', $1, $2, '0 0 1 1 *', now() + i * interval '1 hour', now()
+       FROM generate_series(1, 5000) i`,
+    [owner.userId, databaseId],
+  );
+  await world.rows('ANALYZE saved_queries');
+  let read = Number.NaN;
+  const explaining = {
+    async query(sql: string, values: unknown[]) {
+      const { rows } = await world.pool.query(`EXPLAIN (ANALYZE, FORMAT JSON) ${sql}`, values);
+      read = rowsRead(rows[0]['QUERY PLAN'][0].Plan);
+      return { rows: [] };
+    },
+  } as unknown as Executor;
+  await createDueStore(explaining).untilNextMs({ waitingMs: 5_000 });
+  expect(read).toBeLessThan(50);
+});
+
+interface Plan {
+  'Relation Name'?: string;
+  'Actual Rows': number;
+  'Actual Loops': number;
+  'Rows Removed by Filter'?: number;
+  Plans?: Plan[];
+}
+
+const rowsRead = (plan: Plan): number =>
+  (plan['Relation Name'] ? (plan['Actual Rows'] + (plan['Rows Removed by Filter'] ?? 0)) * plan['Actual Loops'] : 0) +
+  (plan.Plans ?? []).reduce((sum, child) => sum + rowsRead(child), 0);

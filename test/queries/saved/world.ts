@@ -1,5 +1,6 @@
 /** Saved queries and their scheduler without HTTP: real metadata, a real target, and whatever replicas a test starts. */
 import { EventEmitter, once } from 'node:events';
+import type pg from 'pg';
 import { pino } from 'pino';
 import type { Viewer } from '../../../src/accounts/viewer.ts';
 import { createTypedConnections } from '../../../src/databases/typed-connections.ts';
@@ -63,6 +64,7 @@ export async function createSavedWorld() {
   const schedulerDeps: SchedulerDeps = {
     due: createDueStore(pool),
     queries,
+    databases,
     roleOfOwner: jobs.roleOfOwner,
     log: silent,
   };
@@ -135,6 +137,38 @@ export async function createSavedWorld() {
           await notify.stop();
         },
       };
+    },
+
+    /**
+     * What `hold` locks stays so until each of `works` waits behind it or has ended: that makes "at the same moment".
+     * They are started one behind the other, and go on in that order.
+     */
+    async whileHeld<T>(
+      hold: (client: pg.PoolClient) => Promise<unknown>,
+      works: readonly (() => Promise<T>)[],
+    ): Promise<T[]> {
+      const client = await pool.connect();
+      try {
+        await client.query('BEGIN');
+        await hold(client);
+        const started: Promise<T>[] = [];
+        let ended = 0;
+        for (const work of works) {
+          const one = work().finally(() => ended++);
+          one.catch(() => undefined); // Heard where all are waited for.
+          started.push(one);
+          for (;;) {
+            const blocked = await world.rows(
+              `SELECT FROM pg_stat_activity WHERE datname = current_database() AND cardinality(pg_blocking_pids(pid)) > 0`,
+            );
+            if (blocked.length + ended >= started.length) break;
+          }
+        }
+        await client.query('COMMIT');
+        return await Promise.all(started);
+      } finally {
+        client.release();
+      }
     },
 
     async jobsOf(savedQueryId: string) {

@@ -124,6 +124,18 @@ describe('each statement of a script', () => {
     expect(endsOf(events)).toMatchObject([{ command: 'INSERT', rowCount: 2, truncated: true }]);
   });
 
+  test.each<[string, number, { readOnly?: boolean }]>([
+    ['begin; declare c cursor for select generate_series(1, 9); fetch 7 from c; commit', 7, {}],
+    ['prepare p as select generate_series(1, 9); execute p; deallocate p', 9, {}],
+    ['explain (costs off) select 1 union all select 2', 3, { readOnly: true }],
+  ])(
+    'tells how many rows there are, kept or not, where all are made at once: %s',
+    async (script, rowCount, options) => {
+      const ends = endsOf(await collect(session, script, { maxRows: 2, ...options }));
+      expect(ends.filter(({ truncated }) => truncated)).toMatchObject([{ rowCount }]);
+    },
+  );
+
   test('may be a procedure that ends transactions itself', async () => {
     await collect(session, 'call fill(3)');
     expect(await items()).toEqual([1, 2, 3]);

@@ -1,5 +1,6 @@
 /** The scalars of the contract: what goes over the wire for each, and what is taken. */
 import { GraphQLError, Kind, type ValueNode, valueFromASTUntyped } from 'graphql';
+import { isDeeperThan, maxJsonDepth } from '../lib/json-depth.ts';
 import { builder } from './builder.ts';
 
 const fault = (message: string) => new GraphQLError(message, { extensions: { code: 'BAD_USER_INPUT' } });
@@ -19,11 +20,20 @@ builder.scalarType('DateTime', {
   parseValue: parseInstant,
 });
 
+/** Null in what holds no others. */
+function nodesIn(node: ValueNode): readonly ValueNode[] | null {
+  if (node.kind === Kind.LIST) return node.values;
+  return node.kind === Kind.OBJECT ? node.fields.map(({ value }) => value) : null;
+}
+
 builder.scalarType('JSON', {
   description: 'Any JSON value.',
   serialize: (value) => value,
   parseValue: (value) => value,
-  parseLiteral: (node: ValueNode, variables) => valueFromASTUntyped(node, variables),
+  parseLiteral: (node: ValueNode, variables) => {
+    if (isDeeperThan(node, maxJsonDepth, nodesIn)) throw fault(`JSON is at most ${maxJsonDepth} levels deep`);
+    return valueFromASTUntyped(node, variables);
+  },
 });
 
 function parseCount(value: unknown): number {

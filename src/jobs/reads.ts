@@ -76,6 +76,14 @@ export function createJobReads(pool: pg.Pool) {
 
     findAll,
 
+    findByKey: async (ownerId: string, idempotencyKey: string): Promise<Job | null> => {
+      const { rows } = await pool.query<JobRow>('SELECT * FROM jobs WHERE owner_id = $1 AND idempotency_key = $2', [
+        ownerId,
+        idempotencyKey,
+      ]);
+      return rows[0] ? jobOf(rows[0]) : null;
+    },
+
     /** The newest, in the order in which they came. */
     notices: async (id: string, last: number): Promise<string[]> =>
       (

@@ -1,6 +1,6 @@
 /**
  * All rows of a job as a stream, from the first on, while it still runs. A reader is pulled: at each step he asks the
- * store what there is behind his place, so that one who is slow holds nothing back and nothing in memory.
+ * store what there is behind his place, so that one who is slow holds nothing back, and no more than the chunk he is in.
  */
 import { can } from '../accounts/policy.ts';
 import type { Viewer } from '../accounts/viewer.ts';
@@ -12,6 +12,7 @@ import { AppError, badInput, type ErrorCode, notFound } from '../lib/errors.ts';
 import { isUuid } from '../lib/ids.ts';
 import type { Topic } from '../lib/topics.ts';
 import type { BlobStore } from '../storage/blob-store.ts';
+import { keepingLast, linesFrom } from './chunk-readers.ts';
 import { readRows } from './results.ts';
 import type { ResultProgress, ResultStore, SetProgress } from './store.ts';
 
@@ -81,6 +82,7 @@ export function createJobRows({ results, blobs, bus }: JobRowsDeps): JobRows {
       let seen = false;
       using bell = createDoorbell(bus, ['job.rows', 'job.changed'], jobId);
       const patience = createPatience(signal);
+      const chunks = keepingLast(linesFrom(blobs));
       while (!signal.aborted) {
         const from: number = place?.index ?? 0;
         const job = await patience(() => results.progress(jobId, from));
@@ -98,7 +100,7 @@ export function createJobRows({ results, blobs, bus }: JobRowsDeps): JobRows {
           place ??= startOf(set);
           if (place.row < set.storedRows || (!place.begun && set.hasColumns && isWhole(job, set, next))) {
             const { row, begun } = place;
-            const page = await patience(() => readRows({ store, blobs }, set, row, batchSize));
+            const page = await patience(() => readRows({ store, blobs, read: chunks.read }, set, row, batchSize));
             const columns = begun ? null : ((await patience(() => results.find(set.id)))?.columns ?? null);
             // Gone between the two looks: the next one says how.
             if (page === null || (!begun && columns === null)) continue;
@@ -114,6 +116,7 @@ export function createJobRows({ results, blobs, bus }: JobRowsDeps): JobRows {
           }
         }
         if (isFinal(job.status)) return endOf(job);
+        chunks.forget();
         await bell.wait(pollMs, signal);
       }
     },

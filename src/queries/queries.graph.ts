@@ -1,8 +1,10 @@
 /** SQL submitted as jobs, and their rows. */
+import { createContextCache } from '@pothos/core';
 import { ColumnType } from '../catalog/types.graph.ts';
 import { ConnectionInputType } from '../databases/connection.graph.ts';
 import type { ResultColumn } from '../engines/engine.ts';
 import { builder } from '../graph/builder.ts';
+import type { Context } from '../graph/context.ts';
 import { enumOf } from '../graph/enums.ts';
 import { registerRow } from '../graph/nodes.ts';
 import { type Job, priorities } from '../jobs/job.ts';
@@ -11,6 +13,7 @@ import { transactionModes } from '../jobs/states.ts';
 import { notFound } from '../lib/errors.ts';
 import { encodeId, uuidOf } from '../lib/ids.ts';
 import { connectionOf, pageOf } from '../lib/pages.ts';
+import { createOperationBudget } from './chunk-readers.ts';
 import { queryLimits, rowCursor, type QueryTarget as Target } from './queries.ts';
 import type { RowPage } from './results.ts';
 import type { ResultSet } from './store.ts';
@@ -56,6 +59,8 @@ const RowPageType = builder.objectRef<RowPage>('RowPage').implement({
   }),
 });
 
+const budgets = createContextCache(({ signal }: Context) => createOperationBudget(signal));
+
 export const ResultSetType = builder.objectRef<ResultSet>('ResultSet').implement({
   rights: 'job:see',
   interfaces: [builder.nodeInterfaceRef()],
@@ -82,11 +87,14 @@ export const ResultSetType = builder.objectRef<ResultSet>('ResultSet').implement
     rows: t.field({
       type: RowPageType,
       nullable: true,
-      description: 'One array per row, in the order of columns; null once they have been thrown away.',
+      description:
+        'One array per row, in the order of columns; null once they have been thrown away, and, with LIMIT_EXCEEDED, where the other pages of the operation were too large.',
       args: { first: t.arg.int({ defaultValue: 100 }), after: t.arg.string(), offset: t.arg.int() },
       complexity: (args) => 1 + Math.ceil((args.first ?? 100) / 10),
-      resolve: (set, { first, after, offset }, { services }) =>
-        services.queries.rows(set, { first: first ?? 100, after: after ?? null, offset: offset ?? null }),
+      resolve: (set, { first, after, offset }, context) => {
+        const page = { first: first ?? 100, after: after ?? null, offset: offset ?? null };
+        return context.services.queries.rows(set, page, budgets(context));
+      },
     }),
     expiresAt: t.expose('expiresAt', {
       type: 'DateTime',

@@ -12,8 +12,10 @@ import { isFinal, type TransactionMode } from '../jobs/states.ts';
 import type { JobStore } from '../jobs/store.ts';
 import { AppError, badInput, type FieldFault, notFound } from '../lib/errors.ts';
 import { uuidv7 } from '../lib/ids.ts';
+import { isDeeperThan, maxJsonDepth, valuesIn } from '../lib/json-depth.ts';
 import type { Page } from '../lib/pages.ts';
 import type { BlobStore } from '../storage/blob-store.ts';
+import type { OperationBudget } from './chunk-readers.ts';
 import { type RowPage, readRows } from './results.ts';
 import type { ResultSet, ResultStore } from './store.ts';
 
@@ -21,6 +23,8 @@ export const queryLimits = {
   sqlBytes: 1_048_576,
   parameters: 32_767,
   parametersBytes: 8_388_608,
+  /** Lists and objects within each other. */
+  parametersDepth: maxJsonDepth,
   nameLength: 200,
   idempotencyKeyLength: 200,
   timeoutMs: 24 * 3_600_000,
@@ -81,8 +85,12 @@ export interface Queries {
   findResult(viewer: Viewer | null, id: string): Promise<ResultSet | null>;
   resultAt(job: Job, index: number): Promise<ResultSet | null>;
   results(job: Job, page: Page): Promise<{ sets: ResultSet[]; count: () => Promise<number> }>;
-  /** Null when they have been thrown away. @throws AppError BAD_USER_INPUT */
-  rows(set: ResultSet, page: { first: number; after: string | null; offset: number | null }): Promise<RowPage | null>;
+  /** Null when they have been thrown away. @throws AppError BAD_USER_INPUT, LIMIT_EXCEEDED when the budget has no row left */
+  rows(
+    set: ResultSet,
+    page: { first: number; after: string | null; offset: number | null },
+    budget: OperationBudget,
+  ): Promise<RowPage | null>;
 }
 
 export function createQueries({
@@ -109,11 +117,23 @@ export function createQueries({
     return { databaseId: id, targetKey: id, targetLabel, readOnly: isReadOnly(viewer, database) };
   }
 
-  /** @throws AppError LIMIT_EXCEEDED, NOT_FOUND for what went while it was on its way */
-  async function insert(job: NewJob): Promise<{ job: Job; created: boolean }> {
+  /** @throws AppError LIMIT_EXCEEDED */
+  async function takeRoom(ownerId: string): Promise<void> {
     if (diskLow())
       throw new AppError('LIMIT_EXCEEDED', 'The disk of this server is almost full: no job until it has room');
-    await quota.take(job.ownerId);
+    await quota.take(ownerId);
+  }
+
+  /** @throws AppError LIMIT_EXCEEDED, NOT_FOUND for what went while it was on its way */
+  async function insert(job: NewJob): Promise<{ job: Job; created: boolean }> {
+    try {
+      await takeRoom(job.ownerId);
+    } catch (refused) {
+      // The job of then needs no room.
+      const known = job.idempotencyKey === null ? null : await jobs.findByKey(job.ownerId, job.idempotencyKey);
+      if (!known) throw refused;
+      return { job: known, created: false };
+    }
     try {
       return await jobs.insert(job);
     } catch (error) {
@@ -188,13 +208,14 @@ export function createQueries({
 
     results: async (job, page) => ({ sets: await results.list(job.id, page), count: () => results.count(job.id) }),
 
-    async rows(set, { first, after, offset }) {
+    async rows(set, { first, after, offset }, budget) {
       if (first < 0 || first > queryLimits.pageRows)
         throw badInput({ path: 'first', message: `from 0 to ${queryLimits.pageRows}` });
       if (after !== null && offset !== null) throw badInput({ path: 'offset', message: 'not together with after' });
       if (offset !== null && offset < 0) throw badInput({ path: 'offset', message: 'from 0' });
       if (set.dropped) return null;
-      return readRows({ store: results, blobs }, set, after === null ? (offset ?? 0) : behind(after), first);
+      const read = budget.linesFrom(blobs);
+      return readRows({ store: results, blobs, read }, set, after === null ? (offset ?? 0) : behind(after), first);
     },
   };
 }
@@ -234,7 +255,7 @@ function behind(cursor: string): number {
 
 const dayMs = 24 * 3_600_000;
 
-/** PostgreSQL's text knows neither. */
+/** PostgreSQL's text knows neither. @param value no deeper than maxJsonDepth */
 function isStorable(value: unknown): boolean {
   if (typeof value === 'string') return !value.includes('\0') && value.isWellFormed();
   if (typeof value !== 'object' || value === null) return true;
@@ -256,6 +277,11 @@ export function faultsOfStatement({ sql, parameters }: Pick<SubmitQuery, 'sql' |
     if (!sound) faults.push({ path: 'input.parameters', message });
   };
   check((parameters?.length ?? 0) <= queryLimits.parameters, `at most ${queryLimits.parameters}`);
+  if (parameters?.some((parameter) => isDeeperThan(parameter, queryLimits.parametersDepth, valuesIn))) {
+    check(false, `at most ${queryLimits.parametersDepth} levels deep`);
+    // What follows walks them to their ends.
+    return faults;
+  }
   const encoded = JSON.stringify(parameters ?? []);
   check(encoded.length <= queryLimits.parametersBytes, `at most ${queryLimits.parametersBytes} bytes`);
   check(isStorable(parameters ?? []), 'must not hold the character NUL or half a surrogate pair');

@@ -3,20 +3,20 @@
  * a time. They are written in result-writer.ts.
  */
 import { promisify } from 'node:util';
-import { zstdCompress, zstdDecompress } from 'node:zlib';
+import { zstdCompress } from 'node:zlib';
 import type { Hold } from '../jobs/store.ts';
 import { AppError } from '../lib/errors.ts';
 import type { BlobStore } from '../storage/blob-store.ts';
-import type { Chunk, ResultSet, ResultStore } from './store.ts';
+import { BudgetSpent, type ChunkReader, linesFrom } from './chunk-readers.ts';
+import type { ResultSet, ResultStore } from './store.ts';
 
 const compress = promisify(zstdCompress);
-const decompress = promisify(zstdDecompress);
 
 export const maxChunkBytes = 1_048_576;
 /** Of one page's text: ten rows of a megabyte are a page, whatever was asked for. A single row may be more. */
 const maxPageBytes = 8 * 1_048_576;
 
-/** All that a job ever stored; the database's trigger and expiry.ts name it too. */
+/** All that a job ever stored; the database's trigger names it too. */
 const jobFolder = (jobId: string): string => `results/${jobId}`;
 
 /** What one worker's hold on it stored: an attempt that is run again leaves nothing that could be taken for the next one's. */
@@ -34,14 +34,16 @@ export interface RowPage {
 export interface ReadRowsDeps {
   store: Pick<ResultStore, 'find' | 'chunks'>;
   blobs: Pick<BlobStore, 'get'>;
+  /** Absent: each chunk as it comes. */
+  read?: ChunkReader;
 }
 
 /**
  * @returns rows from `offset`, at most `limit` and as many as fit; null when they have been thrown away
- * @throws AppError NOT_FOUND for rows that should be in the store and are not
+ * @throws AppError NOT_FOUND for rows that should be in the store and are not; what `read` throws before the first row
  */
 export async function readRows(
-  { store, blobs }: ReadRowsDeps,
+  { store, blobs, read = linesFrom(blobs) }: ReadRowsDeps,
   set: Pick<ResultSet, 'id' | 'storedRows'>,
   offset: number,
   limit: number,
@@ -52,7 +54,14 @@ export async function readRows(
   for (const chunk of offset < end ? await store.chunks(set.id, offset, end) : []) {
     // A chunk before it is gone: what follows must not take its place.
     if (chunk.firstRow > offset + rows.length) break;
-    const lines = await linesOf(chunk);
+    if (bytes >= maxPageBytes) return pageOf(true);
+    let lines: string[] | null;
+    try {
+      lines = await read(chunk);
+    } catch (error) {
+      if (error instanceof BudgetSpent && rows.length > 0) return pageOf(true);
+      throw error;
+    }
     if (lines === null) break;
     const wanted = lines.slice(Math.max(0, offset - chunk.firstRow), Math.min(chunk.rows, end - chunk.firstRow));
     for (const line of wanted) {
@@ -74,11 +83,5 @@ export async function readRows(
 
   function pageOf(hasNextPage: boolean): RowPage {
     return { rows, endOffset: rows.length > 0 ? offset + rows.length - 1 : null, hasNextPage };
-  }
-
-  /** Null where it is not there. */
-  async function linesOf({ blob }: Chunk): Promise<string[] | null> {
-    const packed = await blobs.get(blob);
-    return packed && (await decompress(packed)).toString('utf8').split('\n');
   }
 }

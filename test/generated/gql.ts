@@ -33,6 +33,8 @@ type Documents = {
     "\n  mutation Demote($id: ID!, $role: ProjectRole!) {\n    updateMember(input: { id: $id, role: $role }) {\n      member {\n        role\n      }\n    }\n  }\n": typeof types.DemoteDocument,
     "\n  mutation Move($id: ID!, $projectId: ID) {\n    updateDatabase(input: { id: $id, projectId: $projectId }) {\n      database {\n        id\n      }\n    }\n  }\n": typeof types.MoveDocument,
     "\n  mutation Dissolve($id: ID!) {\n    deleteProject(input: { id: $id }) {\n      deletedProjectId\n    }\n  }\n": typeof types.DissolveDocument,
+    "\n  query RowsOfAll($id: ID!) {\n    job(id: $id) {\n      results(first: 100) {\n        nodes {\n          index\n          rowCount\n          rows(first: 1) {\n            rows\n          }\n        }\n      }\n    }\n  }\n": typeof types.RowsOfAllDocument,
+    "\n  query RowsOfOne($id: ID!, $index: Int!) {\n    job(id: $id) {\n      result(index: $index) {\n        index\n        rows(first: 1) {\n          rows\n        }\n      }\n    }\n  }\n": typeof types.RowsOfOneDocument,
     "\n  mutation Retry($id: ID!) {\n    retryJob(input: { id: $id }) {\n      job {\n        ...Repeated\n        status\n        source {\n          id\n        }\n      }\n    }\n  }\n": typeof types.RetryDocument,
     "\n  fragment Repeated on Job {\n    id\n    name\n    sql\n    parameters\n    readOnly\n    timeoutMs\n    maxRows\n    priority\n    maxAttempts\n    runAt\n    targetLabel\n    database {\n      id\n    }\n  }\n": typeof types.RepeatedFragmentDoc,
     "\n  query Repeat($id: ID!) {\n    job(id: $id) {\n      ...Repeated\n      status\n      error {\n        code\n      }\n      source {\n        id\n      }\n      result(index: 0) {\n        rows {\n          rows\n        }\n      }\n    }\n  }\n": typeof types.RepeatDocument,
@@ -82,6 +84,8 @@ const documents: Documents = {
     "\n  mutation Demote($id: ID!, $role: ProjectRole!) {\n    updateMember(input: { id: $id, role: $role }) {\n      member {\n        role\n      }\n    }\n  }\n": types.DemoteDocument,
     "\n  mutation Move($id: ID!, $projectId: ID) {\n    updateDatabase(input: { id: $id, projectId: $projectId }) {\n      database {\n        id\n      }\n    }\n  }\n": types.MoveDocument,
     "\n  mutation Dissolve($id: ID!) {\n    deleteProject(input: { id: $id }) {\n      deletedProjectId\n    }\n  }\n": types.DissolveDocument,
+    "\n  query RowsOfAll($id: ID!) {\n    job(id: $id) {\n      results(first: 100) {\n        nodes {\n          index\n          rowCount\n          rows(first: 1) {\n            rows\n          }\n        }\n      }\n    }\n  }\n": types.RowsOfAllDocument,
+    "\n  query RowsOfOne($id: ID!, $index: Int!) {\n    job(id: $id) {\n      result(index: $index) {\n        index\n        rows(first: 1) {\n          rows\n        }\n      }\n    }\n  }\n": types.RowsOfOneDocument,
     "\n  mutation Retry($id: ID!) {\n    retryJob(input: { id: $id }) {\n      job {\n        ...Repeated\n        status\n        source {\n          id\n        }\n      }\n    }\n  }\n": types.RetryDocument,
     "\n  fragment Repeated on Job {\n    id\n    name\n    sql\n    parameters\n    readOnly\n    timeoutMs\n    maxRows\n    priority\n    maxAttempts\n    runAt\n    targetLabel\n    database {\n      id\n    }\n  }\n": types.RepeatedFragmentDoc,
     "\n  query Repeat($id: ID!) {\n    job(id: $id) {\n      ...Repeated\n      status\n      error {\n        code\n      }\n      source {\n        id\n      }\n      result(index: 0) {\n        rows {\n          rows\n        }\n      }\n    }\n  }\n": types.RepeatDocument,
@@ -202,6 +206,14 @@ export function graphql(source: "\n  mutation Move($id: ID!, $projectId: ID) {\n
  * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
  */
 export function graphql(source: "\n  mutation Dissolve($id: ID!) {\n    deleteProject(input: { id: $id }) {\n      deletedProjectId\n    }\n  }\n"): (typeof documents)["\n  mutation Dissolve($id: ID!) {\n    deleteProject(input: { id: $id }) {\n      deletedProjectId\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  query RowsOfAll($id: ID!) {\n    job(id: $id) {\n      results(first: 100) {\n        nodes {\n          index\n          rowCount\n          rows(first: 1) {\n            rows\n          }\n        }\n      }\n    }\n  }\n"): (typeof documents)["\n  query RowsOfAll($id: ID!) {\n    job(id: $id) {\n      results(first: 100) {\n        nodes {\n          index\n          rowCount\n          rows(first: 1) {\n            rows\n          }\n        }\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  query RowsOfOne($id: ID!, $index: Int!) {\n    job(id: $id) {\n      result(index: $index) {\n        index\n        rows(first: 1) {\n          rows\n        }\n      }\n    }\n  }\n"): (typeof documents)["\n  query RowsOfOne($id: ID!, $index: Int!) {\n    job(id: $id) {\n      result(index: $index) {\n        index\n        rows(first: 1) {\n          rows\n        }\n      }\n    }\n  }\n"];
 /**
  * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
  */

@@ -279,3 +279,20 @@ test('a reader who leaves while he waits is let go at once', async () => {
   expect(await waiting).toEqual({ done: true, value: undefined });
   await queue.jobs.cancel(queue.viewerOf(owner), job.id);
 });
+
+test('who takes a chunk row by row reads it once', async () => {
+  const job = await ran(series(300));
+  const set = (await queue.results.at(job.id, 0))!;
+  const read: string[] = [];
+  const blobs = {
+    get: (key: string) => {
+      read.push(key);
+      return queue.blobs.get(key);
+    },
+  };
+  const counted = createJobRows({ results: queue.results, blobs, bus: queue.bus });
+  const options = { batchSize: 1, after: null };
+  const batches = await rest(counted.follow(queue.viewerOf(owner), job.id, options, AbortSignal.timeout(50_000)));
+  expect(rowsOf(batches)).toEqual(numbers(1, 300));
+  expect(read).toEqual((await queue.results.chunks(set.id, 0, 300)).map(({ blob }) => blob));
+});

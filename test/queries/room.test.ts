@@ -68,3 +68,29 @@ test('is refused where its user has as many unfinished jobs as he may have', asy
   await queue.jobs.cancel(viewer, job.id);
   expect(await queries.submit(viewer, input())).toMatchObject({ created: true });
 });
+
+test('a known key gives back its job where there is no room for another', async () => {
+  const viewer = queue.viewerOf(await queue.metadata.addUser());
+  const disk = { low: false };
+  const queries = queriesOn(disk, 1);
+  const { job } = await queries.submit(viewer, { ...input(), idempotencyKey: 'once' });
+  const known = { created: false, job: { id: job.id } };
+  expect(await queries.submit(viewer, { ...input(), idempotencyKey: 'once' })).toMatchObject(known);
+  disk.low = true;
+  expect(await queries.submit(viewer, { ...input(), idempotencyKey: 'once' })).toMatchObject(known);
+  for (const low of [true, false]) {
+    disk.low = low;
+    const another = queries.submit(viewer, { ...input(), idempotencyKey: 'another' });
+    await expect(another).rejects.toMatchObject({ code: 'LIMIT_EXCEEDED' });
+  }
+});
+
+test('the key of somebody else opens nothing', async () => {
+  const [ann, bob] = [queue.viewerOf(await queue.metadata.addUser()), queue.viewerOf(await queue.metadata.addUser())];
+  const disk = { low: false };
+  const queries = queriesOn(disk);
+  await queries.submit(ann, { ...input(), idempotencyKey: 'mine' });
+  disk.low = true;
+  const submission = queries.submit(bob, { ...input(), idempotencyKey: 'mine' });
+  await expect(submission).rejects.toMatchObject({ code: 'LIMIT_EXCEEDED' });
+});

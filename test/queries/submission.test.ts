@@ -61,7 +61,34 @@ async function submit(fields: Fields = {}, account = ann) {
 
 const inDays = (days: number, ms = 0) => new Date(Date.now() + days * 86_400_000 + ms).toISOString();
 
+/** Lists in lists. */
+const nested = (depth: number) => '['.repeat(depth) + ']'.repeat(depth);
+const maxDepth = queryLimits.parametersDepth;
+
 describe('a submission', () => {
+  test.each([maxDepth + 1, 3_000, 20_000])('with a parameter of %d levels is refused at its field', async (depth) => {
+    const authorization = `Bearer ${ann.token}`;
+    const query = 'mutation($input: SubmitQueryInput!) { submitQuery(input: $input) { created } }';
+    const input = JSON.stringify(inputOf({})).replace(/}$/, `,"parameters":[${nested(depth)}]}`);
+    const body = `{"query":${JSON.stringify(query)},"variables":{"input":${input}}}`;
+    const { errors } = await world.quarry.post(body, { 'content-type': 'application/json', authorization });
+    expect(errors?.[0]?.extensions).toMatchObject({
+      code: 'BAD_USER_INPUT',
+      details: { fields: [{ path: 'input.parameters', message: `at most ${maxDepth} levels deep` }] },
+    });
+  });
+
+  test.each([maxDepth + 1, 1_000])('whose document spells %d levels is refused', async (depth) => {
+    const input = `{target: {databaseId: "${databaseId}"}, sql: "select $1::jsonb", parameters: [${nested(depth)}]}`;
+    const { code } = await world.quarry.execute(`mutation { submitQuery(input: ${input}) { created } }`, {}, ann);
+    expect(code).toBe('BAD_USER_INPUT');
+  });
+
+  test('takes parameters as deep as they may be', async () => {
+    const parameters = [JSON.parse(nested(maxDepth)), { a: [1] }];
+    expect(await submit({ sql: 'select $1::jsonb, $2::jsonb', parameters })).toMatchObject({ id: expect.any(String) });
+  });
+
   test.each<[string, Fields, string]>([
     ['an empty script', { sql: '  ' }, 'sql'],
     ['a priority that is too low', { priority: -11 }, 'priority'],

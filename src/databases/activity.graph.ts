@@ -36,6 +36,8 @@ builder.objectField(DatabaseType, 'activity', (t) =>
   t.field({
     type: [DatabaseSessionType],
     nullable: true,
+    // Each is a connection to a target: of the databases of a default page all may be asked for, not of 500.
+    complexity: { field: 250, multiplier: 4 },
     description:
       'Who is connected and what runs there now, the busy first, at most 500; a session that runs a Quarry job names it. ' +
       'Viewers of a project and guests of the sample see the sessions of their own jobs alone.',

@@ -1,11 +1,12 @@
 /** What runs in a database now, with the job behind each session; whose sessions a viewer is shown is decided here. */
+import DataLoader from 'dataloader';
 import { can } from '../accounts/policy.ts';
 import type { Viewer } from '../accounts/viewer.ts';
 import type { ActiveSession } from '../engines/engine.ts';
 import type { Job } from '../jobs/job.ts';
 import type { JobStore } from '../jobs/store.ts';
 import { AppError, notFound } from '../lib/errors.ts';
-import { createGate } from '../lib/gate.ts';
+import { createFairGate } from '../lib/fair-gate.ts';
 import { resourceOf } from './access.ts';
 import type { Databases } from './databases.ts';
 
@@ -13,7 +14,11 @@ export const activityLimits = {
   sessions: 500,
   /** Of one process: each has a connection to a target of its own. */
   parallel: 8,
+  parallelOfUser: 2,
+  /** Of one look, from when it begins. */
   timeoutMs: 15_000,
+  /** In the line. */
+  maxWaitMs: 60_000,
 } as const;
 
 export interface DatabaseSession extends Omit<ActiveSession, 'startedAt'> {
@@ -41,8 +46,20 @@ export interface ActivityDeps {
   readonly timeoutMs?: number;
 }
 
+/** Of the databases whose jobs one statement reads. */
+const maxBatch = 50;
+
 export function createActivity({ databases, jobs, timeoutMs = activityLimits.timeoutMs }: ActivityDeps): Activity {
-  const gate = createGate({ max: activityLimits.parallel });
+  const { sessions: limit, parallel: max, parallelOfUser: maxOfUser, maxWaitMs } = activityLimits;
+  const gate = createFairGate({ max, maxOfUser, maxWaitMs });
+  // Nothing is kept: each asks for what runs now.
+  const runningOn = new DataLoader<string, Job[]>(
+    async (ids) => {
+      const found = Map.groupBy(await jobs.runningOn([...new Set(ids)], limit), ({ databaseId }) => databaseId);
+      return ids.map((id) => found.get(id) ?? []);
+    },
+    { maxBatchSize: maxBatch, cache: false },
+  );
 
   return {
     async of(request, databaseId) {
@@ -50,28 +67,29 @@ export function createActivity({ databases, jobs, timeoutMs = activityLimits.tim
       const database = await databases.load(request, viewer, databaseId);
       if (!viewer || !database) throw notFound('Database');
       // Before the sessions: a job that ends meanwhile is still the one of its session.
-      const running = await jobs.runningOn(database.id, activityLimits.sessions);
+      const running = await runningOn.load(database.id);
       const own = can(viewer, 'database:activity', resourceOf(database))
         ? undefined
         : running.filter(({ ownerId }) => ownerId === viewer.userId);
       if (own?.length === 0) return [];
 
-      const deadline = AbortSignal.timeout(timeoutMs);
-      const signal = AbortSignal.any([request.signal, deadline]);
-      try {
-        const sessions = await gate.run(async () => {
+      const look = async () => {
+        const deadline = AbortSignal.timeout(timeoutMs);
+        const signal = AbortSignal.any([request.signal, deadline]);
+        try {
           const { engine, target } = await databases.targetOf(database, viewer, { signal });
           const only = own?.flatMap(({ backend }) => backend ?? []);
-          return engine.activity(target, { limit: activityLimits.sessions, only, signal });
-        }, signal);
-        return withJobs(own ? amongThemselves(sessions) : sessions, running, viewer);
-      } catch (error) {
-        if (!deadline.aborted || request.signal.aborted) throw error;
-        throw new AppError('TIMEOUT', 'The database did not say in time what runs there', {
-          cause: error,
-          details: { timeoutMs },
-        });
-      }
+          return await engine.activity(target, { limit, only, signal });
+        } catch (error) {
+          if (!deadline.aborted || request.signal.aborted) throw error;
+          throw new AppError('TIMEOUT', 'The database did not say in time what runs there', {
+            cause: error,
+            details: { timeoutMs },
+          });
+        }
+      };
+      const sessions = await gate.run(viewer.userId, look, request.signal);
+      return withJobs(own ? amongThemselves(sessions) : sessions, running, viewer);
     },
   };
 }

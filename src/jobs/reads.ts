@@ -124,11 +124,14 @@ export function createJobReads(pool: pg.Pool) {
       return Number(rows[0]?.count);
     },
 
-    /** Those that have a session there now, the oldest first. */
-    async runningOn(databaseId: string, limit: number): Promise<Job[]> {
+    /** Those that have a session in one of these databases now: of each so many, the oldest first. */
+    async runningOn(databaseIds: readonly string[], limitOfEach: number): Promise<Job[]> {
       const { rows } = await pool.query<JobRow>(
-        `SELECT * FROM jobs WHERE database_id = $1 AND status = 'running' AND backend_id IS NOT NULL ORDER BY id LIMIT $2`,
-        [databaseId, limit],
+        `SELECT job.* FROM unnest($1::uuid[]) AS asked (id) CROSS JOIN LATERAL (
+           SELECT * FROM jobs
+            WHERE database_id = asked.id AND status = 'running' AND backend_id IS NOT NULL ORDER BY id LIMIT $2) job
+         ORDER BY job.id`,
+        [databaseIds, limitOfEach],
       );
       return rows.map(jobOf);
     },

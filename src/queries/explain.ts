@@ -5,16 +5,20 @@ import type { Databases } from '../databases/databases.ts';
 import type { TypedConnections } from '../databases/typed-connections.ts';
 import { type Engine, NotOneStatement, type QueryPlan, RunError, type Target } from '../engines/engine.ts';
 import { AppError, badInput, type FieldFault } from '../lib/errors.ts';
-import { createGate, type Gate } from '../lib/gate.ts';
+import { createFairGate } from '../lib/fair-gate.ts';
 import { faultsOfStatement, isReadOnly, type QueryTarget } from './queries.ts';
 
 export const explainLimits = {
   /** Less than a job may have: what is explained is parsed here, and for the time of that nothing else is done. */
   sqlBytes: 65_536,
   planBytes: 2 * 2 ** 20,
-  /** At once; the others wait, and their time runs. */
+  /** At once; the others wait. */
   parallelOfUser: 2,
   parallelOfProcess: 8,
+  /** Less than a job may have: whoever is explained to waits for it, and others for his place. */
+  timeoutMs: 60_000,
+  /** In the line; the time of the statement does not run there. */
+  maxWaitMs: 90_000,
 } as const;
 
 export interface ExplainQuery {
@@ -27,7 +31,7 @@ export interface ExplainQuery {
 
 export interface Explain {
   /**
-   * Within the viewer's `statementTimeoutMs`. Refusals of the target are SQL_ERROR with their place in the text.
+   * Within the viewer's `statementTimeoutMs`, or `explainLimits.timeoutMs` where that is less. Refusals of the target are SQL_ERROR with their place in the text.
    * @throws AppError NOT_FOUND, FORBIDDEN, BAD_USER_INPUT, CONNECTION_FAILED, SQL_ERROR, READ_ONLY, TIMEOUT, LIMIT_EXCEEDED
    */
   explain(viewer: Viewer | null, input: ExplainQuery, options: { signal: AbortSignal }): Promise<QueryPlan>;
@@ -37,6 +41,7 @@ export interface ExplainDeps {
   readonly databases: Pick<Databases, 'requireDatabase' | 'targetOf'>;
   readonly connections: Pick<TypedConnections, 'parse' | 'targetOf'>;
   readonly settingsOf: (viewer: Viewer) => Promise<Pick<Settings, 'statementTimeoutMs'>>;
+  readonly limits?: { readonly timeoutMs?: number; readonly maxWaitMs?: number };
 }
 
 /** Where it would run; the credentials are opened as late as they are needed. */
@@ -45,9 +50,9 @@ interface Place {
   readonly reach: (signal: AbortSignal) => Promise<{ engine: Engine; target: Target }>;
 }
 
-export function createExplain({ databases, connections, settingsOf }: ExplainDeps): Explain {
-  const gate = createGate({ max: explainLimits.parallelOfProcess });
-  const gates = new Map<string, { gate: Gate; inside: number }>();
+export function createExplain({ databases, connections, settingsOf, limits }: ExplainDeps): Explain {
+  const { parallelOfProcess, parallelOfUser, timeoutMs: maxTimeoutMs, maxWaitMs } = { ...explainLimits, ...limits };
+  const gate = createFairGate({ max: parallelOfProcess, maxOfUser: parallelOfUser, maxWaitMs });
 
   async function placeOf(viewer: Viewer | null, target: QueryTarget): Promise<Place> {
     if ('connection' in target) {
@@ -62,19 +67,6 @@ export function createExplain({ databases, connections, settingsOf }: ExplainDep
     };
   }
 
-  /** First among the user's own, so that one user never fills the line of all. */
-  async function inTurn<T>(userId: string, work: () => Promise<T>, signal: AbortSignal): Promise<T> {
-    const own = gates.get(userId) ?? { gate: createGate({ max: explainLimits.parallelOfUser }), inside: 0 };
-    gates.set(userId, own);
-    own.inside += 1;
-    try {
-      return await own.gate.run(() => gate.run(work, signal), signal);
-    } finally {
-      own.inside -= 1;
-      if (own.inside === 0) gates.delete(userId);
-    }
-  }
-
   return {
     async explain(viewer, input, { signal: wanted }) {
       const { readOnly, reach } = await placeOf(viewer, input.target);
@@ -84,29 +76,30 @@ export function createExplain({ databases, connections, settingsOf }: ExplainDep
         faults.push({ path: 'input.sql', message });
       }
       if (faults.length > 0) throw badInput(...(faults as [FieldFault]));
-      const { statementTimeoutMs: timeoutMs } = await settingsOf(viewer!);
-      const deadline = AbortSignal.timeout(timeoutMs);
-      const signal = AbortSignal.any([wanted, deadline]);
+      const { statementTimeoutMs } = await settingsOf(viewer!);
+      const timeoutMs = Math.min(statementTimeoutMs, maxTimeoutMs);
       const work = async () => {
-        const { engine, target } = await reach(signal);
-        return await engine.explain(target, input.sql, {
-          parameters: input.parameters ?? undefined,
-          analyze: input.analyze,
-          readOnly,
-          maxPlanBytes: explainLimits.planBytes,
-          label: 'quarry explain',
-          signal,
-        });
-      };
-      try {
-        return await inTurn(viewer!.userId, work, signal);
-      } catch (cause) {
-        wanted.throwIfAborted();
-        if (deadline.aborted) {
-          throw new AppError('TIMEOUT', `Stopped after ${timeoutMs} ms`, { cause, details: { timeoutMs } });
+        const deadline = AbortSignal.timeout(timeoutMs);
+        const signal = AbortSignal.any([wanted, deadline]);
+        try {
+          const { engine, target } = await reach(signal);
+          return await engine.explain(target, input.sql, {
+            parameters: input.parameters ?? undefined,
+            analyze: input.analyze,
+            readOnly,
+            maxPlanBytes: explainLimits.planBytes,
+            label: 'quarry explain',
+            signal,
+          });
+        } catch (cause) {
+          wanted.throwIfAborted();
+          if (deadline.aborted) {
+            throw new AppError('TIMEOUT', `Stopped after ${timeoutMs} ms`, { cause, details: { timeoutMs } });
+          }
+          throw toAppError(cause);
         }
-        throw toAppError(cause);
-      }
+      };
+      return await gate.run(viewer!.userId, work, wanted);
     },
   };
 }

@@ -1,13 +1,15 @@
 /** What runs in a database, as its people see it through the graph: whose sessions, and which jobs. */
 import { createServer } from 'node:net';
-import { graphql } from 'graphql';
+import { complexityFromQuery as costOf } from '@pothos/plugin-complexity';
+import { graphql, parse } from 'graphql';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import type { Viewer } from '../../src/accounts/viewer.ts';
-import { createActivity } from '../../src/databases/activity.ts';
+import { activityLimits, createActivity } from '../../src/databases/activity.ts';
 import type { VisibleDatabase } from '../../src/databases/databases.ts';
 import type { Session } from '../../src/engines/engine.ts';
 import type { Context } from '../../src/graph/context.ts';
+import { documentLimits } from '../../src/graph/limits.ts';
 import { createSchema } from '../../src/graph/schema.ts';
 import type { JobStore } from '../../src/jobs/store.ts';
 import { encodeId } from '../../src/lib/ids.ts';
@@ -219,7 +221,7 @@ describe('a hosted database', () => {
 });
 
 describe('a target', () => {
-  test('that is gone is null with the reason, and the rest of the answer stays', async () => {
+  test('whose password cannot be opened is null with the reason, and the rest of the answer stays', async () => {
     const owner = await world.person();
     const database = await connected(owner);
     await world.pool.query('UPDATE databases SET sealed_password = $2 WHERE id = $1', [database.id, 'broken']);
@@ -228,34 +230,111 @@ describe('a target', () => {
     expect(errors).toMatchObject([{ path: ['database', 'activity'], originalError: { code: 'CONNECTION_FAILED' } }]);
   });
 
+  test('that is gone is null with the reason, too', async () => {
+    const owner = await world.person();
+    const short = await createTestDatabase();
+    const input = { name: 'shop', connection: connection(short), projectId: null, readOnly: false };
+    const { database } = await world.databases.connect(owner, input, asked());
+    await short[Symbol.asyncDispose]();
+    const { database: told, errors } = await ask(owner, database.id);
+    expect(told).toEqual({ name: 'shop', activity: null });
+    expect(errors).toMatchObject([{ originalError: { code: 'CONNECTION_FAILED', details: { reason: 'DATABASE' } } }]);
+  });
+
   test('that says nothing is TIMEOUT', async () => {
     const owner = await world.person();
     const database = await connected(owner);
-    const silent = createServer();
-    const accepted: { destroy(): void }[] = [];
-    silent.on('connection', (socket) => accepted.push(socket));
-    await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
-    onTestFinished(() => {
-      for (const socket of accepted) socket.destroy();
-      silent.close();
-    });
-    const { port } = silent.address() as { port: number };
-    const { databases } = world;
-    const activity = createActivity({
-      databases: {
-        load: (request, viewer, id) => databases.load(request, viewer, id),
-        targetOf: async (...given) => {
-          const { engine, target: at } = await databases.targetOf(...given);
-          return { engine, target: { ...at, host: '127.0.0.1', port } };
-        },
-      },
-      jobs,
-      timeoutMs: 100,
-    });
+    const { activity } = await silentTarget({ timeoutMs: 100 });
     const request = { viewer: owner, signal: AbortSignal.timeout(20_000) };
     await expect(activity.of(request, database.id)).rejects.toMatchObject({
       code: 'TIMEOUT',
       details: { timeoutMs: 100 },
     });
   });
+
+  test('that says nothing has so many looks of one user at once, and keeps nobody else from his', async () => {
+    const [busy, other] = [await world.person(), await world.person()];
+    const [silent, fine] = [await connected(busy), await connected(other)];
+    const { activity, accepted } = await silentTarget({ timeoutMs: 60_000, only: silent.id });
+    const gone = new AbortController();
+    const count = activityLimits.parallel + 1;
+    const looks = Array.from({ length: count }, () => activity.of({ viewer: busy, signal: gone.signal }, silent.id));
+    const ended = Promise.allSettled(looks);
+    await expect.poll(() => accepted.length, { timeout: 20_000 }).toBe(activityLimits.parallelOfUser);
+    await activity.of({ viewer: other, signal: AbortSignal.timeout(20_000) }, fine.id);
+    expect(accepted.length).toBe(activityLimits.parallelOfUser);
+    const reason = new Error('the client is gone');
+    gone.abort(reason);
+    expect(await ended).toEqual(Array.from({ length: count }, () => ({ status: 'rejected', reason })));
+  });
+
+  test('that is slow for one look leaves the next in line its whole time', async () => {
+    const owner = await world.person();
+    const database = await connected(owner);
+    const { activity, accepted } = await silentTarget({ timeoutMs: 300 });
+    const signal = AbortSignal.timeout(20_000);
+    const looks = Array.from({ length: activityLimits.parallelOfUser * 2 }, () =>
+      activity.of({ viewer: owner, signal }, database.id),
+    );
+    for (const { status, ...rest } of await Promise.allSettled(looks)) {
+      expect({ status, ...rest }).toMatchObject({ status: 'rejected', reason: { details: { timeoutMs: 300 } } });
+    }
+    expect(accepted.length).toBe(looks.length);
+  });
 });
+
+describe('of many databases at once', () => {
+  test('the jobs are read together, and each is told its own', async () => {
+    const owner = await world.person();
+    const databases = [await connected(owner), await connected(owner)];
+    const own = [
+      await running(owner, databases[0]!, 'SELECT pg_sleep(600)'),
+      await running(owner, databases[1]!, 'SELECT pg_sleep(601)'),
+    ];
+    const asked: (readonly string[])[] = [];
+    const runningOn: JobStore['runningOn'] = (ids, limit) => {
+      asked.push(ids);
+      return jobs.runningOn(ids, limit);
+    };
+    const activity = createActivity({ databases: world.databases, jobs: { runningOn } });
+    const request = { viewer: owner, signal: AbortSignal.timeout(20_000) };
+    const told = await Promise.all(databases.map(({ id }) => activity.of(request, id)));
+    expect(asked.map((ids) => [...ids].sort())).toEqual([databases.map(({ id }) => id).sort()]);
+    for (const [i, sessions] of told.entries()) {
+      expect(sessions.flatMap(({ job }) => (job ? [encodeId('Job', job.id)] : []))).toEqual([own[i]!.id]);
+    }
+  });
+
+  test('so many connections cost too much', async () => {
+    const cost = (source: string) => costOf(parse(source), { schema, ctx: {}, variables: {} }).complexity;
+    expect(cost('{ databases(first: 500) { nodes { activity { sessionId } } } }')).toBeGreaterThan(documentLimits.cost);
+    expect(cost('{ databases(first: 100) { nodes { activity { sessionId } } } }')).toBeLessThan(documentLimits.cost);
+  });
+});
+
+/** Targets that take a connection and say nothing: of all databases, or of that one alone. */
+async function silentTarget({ timeoutMs, only }: { timeoutMs: number; only?: string }) {
+  const server = createServer();
+  const accepted: { destroy(): void }[] = [];
+  server.on('connection', (socket) => accepted.push(socket));
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => {
+    for (const socket of accepted) socket.destroy();
+    server.close();
+  });
+  const { port } = server.address() as { port: number };
+  const { databases } = world;
+  const activity = createActivity({
+    databases: {
+      load: (request, viewer, id) => databases.load(request, viewer, id),
+      targetOf: async (...given) => {
+        const { engine, target: at } = await databases.targetOf(...given);
+        if (only !== undefined && given[0].id !== only) return { engine, target: at };
+        return { engine, target: { ...at, host: '127.0.0.1', port } };
+      },
+    },
+    jobs,
+    timeoutMs,
+  });
+  return { activity, accepted };
+}

@@ -259,3 +259,67 @@ test('one user has so many at once, and keeps nobody else from his', async () =>
   await expect.poll(active, { timeout: 20_000 }).toBe(0);
   expect((await ask(busy, { target: { databaseId: ofBusy }, sql: 'SELECT 1' })).plan).toBeDefined();
 });
+
+describe('the time of a statement', () => {
+  const impatient = (limits: { timeoutMs?: number; maxWaitMs?: number }) =>
+    createExplain({
+      databases: world.databases,
+      connections: createTypedConnections(world),
+      settingsOf: async () => ({ statementTimeoutMs: 86_400_000 }),
+      limits,
+    });
+  const sleeping = (databaseId: string) => ({
+    target: { databaseId },
+    sql: 'SELECT pg_sleep(600)',
+    parameters: null,
+    analyze: true,
+  });
+  const owned = async () => {
+    const owner = await world.person();
+    const input = { name: 'shop', connection: connection(), projectId: null, readOnly: false };
+    return { owner, databaseId: (await world.databases.connect(owner, input, asked())).database.id };
+  };
+
+  test('has a ceiling, however long the viewer’s jobs may run', async () => {
+    const { owner, databaseId } = await owned();
+    const asking = impatient({ timeoutMs: 300 }).explain(owner, sleeping(databaseId), asked());
+    await expect(asking).rejects.toMatchObject({ code: 'TIMEOUT', details: { timeoutMs: 300 } });
+  });
+
+  test('begins when it does, not in the line', async () => {
+    const { owner, databaseId } = await owned();
+    let begun = 0;
+    const patient = createExplain({
+      databases: {
+        requireDatabase: world.databases.requireDatabase,
+        targetOf: (...given) => {
+          begun += 1;
+          return world.databases.targetOf(...given);
+        },
+      },
+      connections: createTypedConnections(world),
+      settingsOf: async () => ({ statementTimeoutMs: 300 }),
+    });
+    const all = Array.from({ length: explainLimits.parallelOfUser * 2 }, () =>
+      patient.explain(owner, sleeping(databaseId), asked()),
+    );
+    for (const { status } of await Promise.allSettled(all)) expect(status).toBe('rejected');
+    expect(begun).toBe(all.length);
+  });
+
+  test('is not that of the line, which has a limit of its own', async () => {
+    const { owner, databaseId } = await owned();
+    const gone = new AbortController();
+    const patient = impatient({ maxWaitMs: 500 });
+    const all = Promise.allSettled(
+      Array.from({ length: explainLimits.parallelOfUser }, () =>
+        patient.explain(owner, sleeping(databaseId), { signal: gone.signal }),
+      ),
+    );
+    await expect.poll(active, { timeout: 20_000 }).toBe(explainLimits.parallelOfUser);
+    const next = patient.explain(owner, { ...sleeping(databaseId), sql: 'SELECT 1' }, asked());
+    await expect(next).rejects.toMatchObject({ code: 'TIMEOUT', details: { timeoutMs: 500 } });
+    gone.abort();
+    await all;
+  });
+});

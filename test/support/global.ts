@@ -23,7 +23,13 @@ export default async function setup(project: TestProject): Promise<() => Promise
     place: await findPlace({ dataDir, log }),
     log,
     secrets: [],
-    settings: { wal_level: 'logical', max_connections: 300, max_slot_wal_keep_size: '1GB', fsync: 'off' },
+    settings: {
+      wal_level: 'logical',
+      max_connections: 300,
+      max_slot_wal_keep_size: '1GB',
+      fsync: 'off',
+      track_activity_query_size: '16kB',
+    },
   });
   const { host, port, user, password } = cluster.superuser;
   project.provide('postgres', { host, port, user, password });

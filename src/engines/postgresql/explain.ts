@@ -14,12 +14,14 @@ import { toParameters } from './parameters.ts';
 import type { Parser, Tree } from './parser.ts';
 import {
   calledFunctions,
+  castTypes,
   estimateOf,
   nodesOf,
   type PlanNode,
   PlanTooDeep,
   parsePlan,
   scannedRelations,
+  usedOperators,
   withMeasures,
   writtenRelations,
 } from './plan.ts';
@@ -147,7 +149,15 @@ async function explainIn(
   const written = writtenRelations(nodes);
   const functions = [...references.functions, ...calledFunctions(nodes)];
   const triggers = await triggersOf(ask, written);
-  const inside = await lookInto({ ask, parser, serverVersion: connection.serverVersion }, functions);
+  const inside = await lookInto(
+    { ask, parser, serverVersion: connection.serverVersion },
+    {
+      functions,
+      operators: [...references.operators, ...usedOperators(nodes)],
+      types: [...references.types, ...castTypes(nodes)],
+      writes: written,
+    },
+  );
   const touched = tablesOf(planned, ran, nodes, inside);
   const cascades = await cascadesOf(
     ask,

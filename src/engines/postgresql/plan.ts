@@ -167,18 +167,30 @@ export interface FunctionName {
 const identifier = String.raw`(?:"(?:[^"]|"")+"|[A-Za-z_\u0080-\uffff][\w$\u0080-\uffff]*)`;
 const call = new RegExp(String.raw`(?<![\w$."])(?:(${identifier})\.)?(${identifier})\(`, 'g');
 const qualifier = new RegExp(String.raw`(?<![\w$".])(${identifier})\.`, 'g');
+const cast = new RegExp(String.raw`::(?:(${identifier})\.)?(${identifier})`, 'g');
+const operator = new RegExp(String.raw`(?:OPERATOR\((${identifier})\.)?([-+*/<>=~!@#%^&|\`?]+)`, 'g');
 const literal = /'(?:[^']|'')*'/g;
 
 /** Functions that the plan calls, also those of views, defaults and policies; their names as the server writes them. */
-export const calledFunctions = (nodes: readonly PlanNode[]): FunctionName[] =>
-  nodes.flatMap((node) =>
-    expressionsOf(node).flatMap((expression) =>
-      [...expression.replace(literal, "''").matchAll(call)].map(([, schema, name = '']) => ({
-        schema: schema === undefined ? null : unquoted(schema),
-        name: unquoted(name),
-      })),
-    ),
-  );
+export const calledFunctions = (nodes: readonly PlanNode[]): FunctionName[] => namesBy(call, nodes);
+
+/** Types that the plan turns values into. */
+export const castTypes = (nodes: readonly PlanNode[]): FunctionName[] => namesBy(cast, nodes);
+
+/** Operators in the plan; one that is not found through the search path stands there as OPERATOR(schema.name). */
+export const usedOperators = (nodes: readonly PlanNode[]): FunctionName[] => namesBy(operator, nodes);
+
+/** `pattern` finds the schema, or nothing, and the name. */
+function namesBy(pattern: RegExp, nodes: readonly PlanNode[]): FunctionName[] {
+  const found = new Map<string, FunctionName>();
+  for (const expression of nodes.flatMap(expressionsOf)) {
+    for (const [, written, name = ''] of expression.replace(literal, "''").matchAll(pattern)) {
+      const schema = written === undefined ? null : unquoted(written);
+      found.set(JSON.stringify([schema, name]), { schema, name: unquoted(name) });
+    }
+  }
+  return [...found.values()];
+}
 
 const unquoted = (name: string): string => (name.startsWith('"') ? name.slice(1, -1).replaceAll('""', '"') : name);
 

@@ -1,4 +1,4 @@
-/** What a statement names, from its parse tree alone: the functions it calls, the tables it reads and writes. */
+/** What a statement names, from its parse tree alone: the functions and operators it calls, the types, the tables it reads and writes. */
 import type { Tree } from './parser.ts';
 import type { FunctionName } from './plan.ts';
 
@@ -10,6 +10,9 @@ export interface RelationName {
 
 export interface References {
   readonly functions: readonly FunctionName[];
+  readonly operators: readonly FunctionName[];
+  /** That values are turned into. */
+  readonly types: readonly FunctionName[];
   readonly reads: readonly RelationName[];
   readonly writes: readonly RelationName[];
   /** Made by CREATE TABLE AS or SELECT INTO. */
@@ -21,6 +24,8 @@ export interface References {
 /** Walks with a list of its own: a tree may be deeper than the stack. */
 export function referencesOf(trees: readonly Tree[]): References {
   const functions: FunctionName[] = [];
+  const operators: FunctionName[] = [];
+  const types: FunctionName[] = [];
   const reads: RelationName[] = [];
   const writes: RelationName[] = [];
   const creates: References['creates'][number][] = [];
@@ -30,7 +35,11 @@ export function referencesOf(trees: readonly Tree[]): References {
   const visit: Readonly<Record<string, (node: Tree) => void>> = {
     RangeVar: (node) => reads.push(relationOf(node)),
     CommonTableExpr: ({ ctename }) => local.add(String(ctename)),
-    FuncCall: ({ funcname }) => functions.push(functionOf(funcname)),
+    FuncCall: ({ funcname }) => functions.push(nameOf(funcname)),
+    A_Expr: ({ name }) => operators.push(nameOf(name)),
+    SubLink: ({ operName }) => operators.push(nameOf(operName)),
+    SortBy: ({ useOp }) => operators.push(nameOf(useOp)),
+    typeName: ({ names }) => types.push(nameOf(names)),
     InsertStmt: ({ relation }) => writes.push(relationOf(relation)),
     MergeStmt: ({ relation }) => changes(relation),
     UpdateStmt: ({ relation, whereClause }) => {
@@ -66,7 +75,7 @@ export function referencesOf(trees: readonly Tree[]): References {
     }
   }
   const isReal = ({ schema, name }: RelationName) => schema !== null || !local.has(name);
-  return { functions, reads: reads.filter(isReal), writes, creates, unbounded };
+  return { functions, operators, types, reads: reads.filter(isReal), writes, creates, unbounded };
 }
 
 const isTree = (value: unknown): value is Tree => typeof value === 'object' && value !== null && !Array.isArray(value);
@@ -76,9 +85,7 @@ function relationOf(relation: unknown): RelationName {
   return { schema: typeof schemaname === 'string' ? schemaname : null, name: String(relname ?? '') };
 }
 
-function functionOf(funcname: unknown): FunctionName {
-  const parts = (Array.isArray(funcname) ? funcname : []).map((part: Tree) =>
-    String((part.String as Tree)?.sval ?? ''),
-  );
+function nameOf(name: unknown): FunctionName {
+  const parts = (Array.isArray(name) ? name : []).map((part: Tree) => String((part.String as Tree)?.sval ?? ''));
   return { schema: parts.at(-2) ?? null, name: parts.at(-1) ?? '' };
 }

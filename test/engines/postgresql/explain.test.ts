@@ -39,9 +39,26 @@ beforeAll(async () => {
       'BEGIN INSERT INTO log VALUES (7); RETURN 1; END';
     CREATE FUNCTION looks() RETURNS bigint LANGUAGE plpgsql STABLE AS
       'BEGIN RETURN (SELECT count(*) FROM log); END';
+    CREATE FUNCTION differs(int, int) RETURNS boolean LANGUAGE plpgsql VOLATILE AS
+      'BEGIN INSERT INTO log VALUES (8); RETURN true; END';
+    CREATE OPERATOR ### (LEFTARG = int, RIGHTARG = int, FUNCTION = differs);
+    CREATE OPERATOR "Odd Schema".@## (LEFTARG = int, RIGHTARG = int, FUNCTION = differs);
+    CREATE VIEW comparing AS SELECT id FROM person WHERE id OPERATOR("Odd Schema".@##) 2;
+    CREATE FUNCTION adds_up(int, int) RETURNS int LANGUAGE plpgsql VOLATILE AS 'BEGIN PERFORM opaque(); RETURN $1; END';
+    CREATE AGGREGATE total (int) (SFUNC = adds_up, STYPE = int, INITCOND = 0);
+    CREATE FUNCTION is_fine(int) RETURNS boolean LANGUAGE plpgsql VOLATILE AS 'BEGIN PERFORM opaque(); RETURN true; END';
+    CREATE DOMAIN fine AS int CHECK (is_fine(VALUE));
+    CREATE DOMAIN finer AS fine;
+    CREATE TABLE holds_fine (id finer);
+    CREATE TABLE checks (id int CHECK (is_fine(id)));
+    CREATE TYPE pair AS (a int);
+    CREATE FUNCTION pair_of(int) RETURNS pair LANGUAGE plpgsql VOLATILE AS 'BEGIN PERFORM opaque(); RETURN ROW($1); END';
+    CREATE CAST (int AS pair) WITH FUNCTION pair_of(int);
     CREATE VIEW hiding AS SELECT opaque() AS n;
     CREATE FUNCTION claims_immutable() RETURNS int LANGUAGE plpgsql IMMUTABLE AS
       'BEGIN PERFORM opaque(); RETURN 1; END';
+    CREATE FUNCTION makes_writable() RETURNS int LANGUAGE plpgsql IMMUTABLE AS
+      'BEGIN PERFORM set_config(''transaction_read_only'', ''off'', true); PERFORM opaque(); RETURN 1; END';
     CREATE TABLE ignored (id int);
     CREATE RULE nothing AS ON INSERT TO ignored DO INSTEAD NOTHING;
     CREATE TABLE noted (id int);
@@ -276,6 +293,14 @@ describe('a warning is given', () => {
     ['it in a view', 'SELECT * FROM hiding', /volatile.*: public\.opaque\(\)/],
     ['it in VALUES', 'INSERT INTO note VALUES (opaque()), (2)', /volatile.*: public\.opaque\(\)/],
     ['it in a LIMIT', 'SELECT * FROM person LIMIT opaque()', /volatile.*: public\.opaque\(\)/],
+    ['an operator', 'SELECT 1 ### 2', /volatile.*: public\.differs\(\)/],
+    ['it behind ANY', 'SELECT 1 ### ANY (SELECT 2)', /volatile.*: public\.differs\(\)/],
+    ['it in a view, outside of the search path', 'SELECT * FROM comparing', /volatile.*: public\.differs\(\)/],
+    ['an aggregate', 'SELECT total(id) FROM person', /volatile.*: public\.adds_up\(\)/],
+    ['the check of a domain', 'SELECT id::finer FROM person', /volatile.*: public\.is_fine\(\)/],
+    ['it in a column that is written', 'INSERT INTO holds_fine VALUES (1)', /volatile.*: public\.is_fine\(\)/],
+    ['the check of a table', 'INSERT INTO checks VALUES (1)', /volatile.*: public\.is_fine\(\)/],
+    ['a cast', 'SELECT id::pair FROM person', /volatile.*: public\.pair_of\(\)/],
     ['a function that is too long to look into', 'SELECT long_one()', /volatile.*: public\.long_one\(\)/],
     ['a trigger instead of a write', 'INSERT INTO visitor VALUES (1)', /trigger instead on public\.visitor/],
     ['a function that reads', 'SELECT looks()', /functions read is not listed.*: public\.looks\(\)/],
@@ -292,6 +317,7 @@ describe('a warning is given', () => {
     'SELECT now(), random(), upper(name), count(*) FROM person GROUP BY name',
     'SELECT * FROM person p, LATERAL visits_of(p.id)',
     'INSERT INTO note VALUES (1)',
+    `SELECT -id + 1, id::text || 'x' FROM person WHERE id BETWEEN 2 AND 3 AND name LIKE 'p%' AND name IN ('a', 'b')`,
   ])('for nothing in: %s', async (sql) => {
     expect(await warnings(sql)).toBe('');
   });
@@ -369,6 +395,13 @@ describe('a run', () => {
 test('planning writes nothing, although it calls what claims to be immutable', async () => {
   const before = await stateOf();
   expect(await faultOf(explain('SELECT claims_immutable()'))).toMatchObject({ code: 'READ_ONLY', sqlState: '25006' });
+  expect(await stateOf()).toEqual(before);
+});
+
+test('what claims to be immutable cannot make the transaction one that writes', async () => {
+  const before = await stateOf();
+  const fault = await faultOf(explain('SELECT makes_writable()'));
+  expect(fault).toMatchObject({ code: 'SQL_ERROR', sqlState: '25001' });
   expect(await stateOf()).toEqual(before);
 });
 

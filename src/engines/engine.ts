@@ -91,7 +91,7 @@ export interface RunFault {
   message: string;
   sqlState?: string | undefined;
   engineCode?: string | undefined;
-  /** 1-based character (code point) of the whole script. */
+  /** 1-based character (code point) of the whole script; where the engine names none, the first of the statement. */
   position?: number | undefined;
   line?: number | undefined;
   detail?: string | undefined;

@@ -19,7 +19,7 @@ const JobKindEnum = enumOf('JobKind', jobKinds, 'QUERY: submitted SQL.');
 const JobErrorCodeEnum = enumOf(
   'JobErrorCode',
   jobErrorCodes,
-  'INTERRUPTED: the worker was lost while the SQL may have run; it is not run again by itself unless the job allows it (maxAttempts) and only reads. FORBIDDEN: the right was gone when it started.',
+  'INTERRUPTED: the worker was lost while the SQL may have run; it is not run again by itself unless the job allows it (maxAttempts) and is readOnly. FORBIDDEN: the right was gone when it started.',
 );
 
 const JobProgress = builder
@@ -55,7 +55,7 @@ const JobErrorType = builder.objectRef<JobError>('JobError').implement({
     }),
     position: t.int({
       nullable: true,
-      description: '1-based character of the SQL text.',
+      description: '1-based character of the SQL text; where the target names none, the first of the statement.',
       resolve: ({ position }) => position,
     }),
     line: t.int({ nullable: true, resolve: ({ line }) => line }),
@@ -242,12 +242,14 @@ const CancelJobPayload = builder.objectRef<{ job: Job }>('CancelJobPayload').imp
   fields: (t) => ({ job: t.expose('job', { type: JobType }) }),
 });
 
-/** @throws AppError NOT_FOUND for what is not the id of a job */
-function jobId(id: string): string {
-  const uuid = uuidOf('Job', id);
-  if (!uuid) throw notFound('Job');
+/** @throws AppError NOT_FOUND for what is not the id of such a thing */
+function uuidOrNotFound(kind: 'Job' | 'Database', id: string): string {
+  const uuid = uuidOf(kind, id);
+  if (!uuid) throw notFound(kind);
   return uuid;
 }
+const jobId = (id: string) => uuidOrNotFound('Job', id);
+const databaseUuid = (id: string) => uuidOrNotFound('Database', id);
 
 builder.mutationField('cancelJob', (t) =>
   t.field({
@@ -323,7 +325,7 @@ builder.subscriptionFields((t) => ({
     subscribe: (_root, { databaseId, after }, { viewer, services, signal }) =>
       services.jobs.events(
         viewer,
-        { databaseId: filterId('Database', databaseId) ?? null, after: after ?? null },
+        { databaseId: databaseId == null ? null : databaseUuid(databaseId), after: after ?? null },
         signal,
       ),
     resolve: (event) => event,

@@ -55,7 +55,7 @@ export interface Jobs {
   queue(viewer: Viewer | null): Promise<QueueInfo>;
   /** Null unless it is queued. */
   place(job: Job | FollowedJob): Promise<Place | null>;
-  /** The job now, then whenever it changes or its place moves, until it ends. @throws AppError NOT_FOUND */
+  /** The job now, then whenever it changes or its place moves, until it ends. @throws AppError NOT_FOUND, also once it is deleted */
   follow(viewer: Viewer | null, id: string, signal: AbortSignal): AsyncIterable<FollowedJob>;
   /**
    * Without `after` the unfinished ones, then every change; only the newest state of each.
@@ -136,8 +136,8 @@ export function createJobs({ store, places, bus, settingsOf }: JobsDeps): Jobs {
       if (!viewer) throw new AppError('UNAUTHENTICATED', 'Sign in first');
       if (ownerId !== undefined && ownerId !== viewer.userId)
         requireCan(viewer, 'server:administer', { kind: 'server' });
-      if ((rest.search?.length ?? 0) > maxSearchLength)
-        throw badInput({ path: 'search', message: `at most ${maxSearchLength} characters` });
+      if (rest.search && (rest.search.length > maxSearchLength || /\p{Cc}/u.test(rest.search)))
+        throw badInput({ path: 'search', message: `at most ${maxSearchLength} characters, on one line` });
       const filter = { ...rest, ownerId: ownerId ?? viewer.userId };
       return { ...(await store.list(filter, page)), count: () => store.count(filter) };
     },
@@ -190,6 +190,8 @@ export function createJobs({ store, places, bus, settingsOf }: JobsDeps): Jobs {
         if (signal.aborted) return;
         job = await patience(() => store.find(id));
       }
+      // Deleted, or no longer the viewer's to see.
+      throw notFound('Job');
     },
 
     async *events(viewer, { databaseId, after }, signal) {

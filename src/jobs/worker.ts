@@ -51,6 +51,9 @@ interface Running {
   done: Promise<void>;
 }
 
+const interruptedHint =
+  'Look at what it did, then retry it. Only a job with readOnly and maxAttempts is run again by itself.';
+
 export function startWorker({ store, bus, log, tasks, concurrency, timing }: WorkerDeps): Service {
   const { pollMs, heartbeatMs, rescueMs, progressMs, drainMs, endMs } = { ...defaults, ...timing };
   const workerId = randomUUID();
@@ -166,7 +169,7 @@ export function startWorker({ store, bus, log, tasks, concurrency, timing }: Wor
       ? { status: 'cancelled' }
       : {
           status: 'failed',
-          error: { code: 'INTERRUPTED', message: 'The worker was lost while the SQL may have run' },
+          error: { code: 'INTERRUPTED', message: 'The worker was lost while the SQL may have run', hint: interruptedHint },
         };
     const { progressRows: rows, progressBytes: bytes } = job;
     const status = await end(job, outcome, { rows, bytes });

@@ -98,7 +98,8 @@ export function toRunError(cause: unknown, place: Place | null, readOnly: boolea
         sqlState: cause.code,
         detail: cause.detail,
         hint: cause.hint ?? hints[cause.code ?? ''],
-        ...(place !== null && cause.position !== undefined ? positionIn(place, Number(cause.position)) : {}),
+        // An error of running names no place: it is then that of its statement.
+        ...(place !== null ? positionIn(place, Number(cause.position ?? 1)) : {}),
       },
       { cause },
     );

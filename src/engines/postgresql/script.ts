@@ -27,17 +27,17 @@ const beginReadOnly = ['BEGIN READ ONLY', 'SELECT 1'] as const;
 /** Refuses, before anything has run, what the options do not allow. @throws RunError */
 export function checkScript(script: string, statements: readonly ScriptStatement[], options: RunOptions): void {
   for (const [index, statement] of statements.entries()) {
-    const place = { script, offset: statement.offset, statement: index };
-    const fault = { statement: index, ...positionIn(place, 1) };
-    if (statement.refusal !== null) throw new RunError({ ...fault, code: 'SQL_ERROR', ...statement.refusal });
+    // Only of a statement that is refused: to count the characters before each of them is the square of the script.
+    const at = () => ({ statement: index, ...positionIn({ script, offset: statement.offset, statement: index }, 1) });
+    if (statement.refusal !== null) throw new RunError({ ...at(), code: 'SQL_ERROR', ...statement.refusal });
     if (options.readOnly && !statement.reads) {
       const hint = 'Only statements that read are run here: SELECT, SHOW and EXPLAIN.';
-      throw new RunError({ ...fault, code: 'READ_ONLY', message: 'The statement may write', hint });
+      throw new RunError({ ...at(), code: 'READ_ONLY', message: 'The statement may write', hint });
     }
     if (options.transaction === 'WHOLE' && statement.transaction) {
       const hint = 'Leave it out, or choose the transaction PER_STATEMENT.';
       const message = 'The script is one transaction already';
-      throw new RunError({ ...fault, code: 'SQL_ERROR', message, hint });
+      throw new RunError({ ...at(), code: 'SQL_ERROR', message, hint });
     }
   }
   if ((options.parameters?.length ?? 0) > 0 && statements.length > 1) {

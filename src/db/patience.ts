@@ -3,8 +3,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 const retryMs = 500;
 
-/** SQLSTATE classes of a server that is going, coming or not there; an error without one came from the connection. */
-const passing = /^(08|57P0[1-3]|53300)/;
+/**
+ * SQLSTATEs of a server that is going, coming or not there, and of two that were in each other's way: deadlock, lock not
+ * available, serialization. An error without one came from the connection.
+ */
+const passing = /^(08|57P0[1-3]|53300|40001|40P01|55P03)/;
 
 export function isPassing(error: unknown): boolean {
   if (!(error instanceof Error)) return false;

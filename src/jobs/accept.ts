@@ -3,7 +3,7 @@
  * that accepts it: under the lock of the claims, and within the same limits.
  */
 import type { Prepared } from '../db/round.ts';
-import { ready } from './claim.ts';
+import { mayClaim, ready } from './claim.ts';
 import { type Job, type NewJob, priorityLevelMs } from './job.ts';
 import { changePosition, type JobRow, jobOf, leaseFromNow } from './row.ts';
 
@@ -48,22 +48,23 @@ export const acceptAndStart: Prepared = {
     WITH busy AS MATERIALIZED (
       SELECT owner_id, target_key, worker_id FROM jobs WHERE status = 'running'
     ), nobody_waits AS MATERIALIZED (
-      SELECT NOT EXISTS (SELECT FROM jobs WHERE ${ready}) AS so
+      SELECT ${mayClaim} AND NOT EXISTS (SELECT FROM jobs WHERE ${ready}) AS so
     ), new AS (
       SELECT given.*, run_at, row_number() OVER () AS of_all, row_number() OVER (PARTITION BY owner_id) AS of_owner,
              row_number() OVER (PARTITION BY target_key) AS of_target
       FROM ${given}
     ), placed AS MATERIALIZED (
-      SELECT new.*, (SELECT so FROM nobody_waits) AND coalesce(run_at <= now(), true)
+      SELECT new.*, users.id IS NOT NULL AND (SELECT so FROM nobody_waits) AND coalesce(run_at <= now(), true)
                AND of_all <= $3::int - (SELECT count(*) FROM busy WHERE worker_id = $2::uuid)
                AND of_owner <= least(users.max_parallel_jobs, coalesce(users.max_parallel_jobs_limit, $4::int))
                                - (SELECT count(*) FROM busy WHERE busy.owner_id = new.owner_id)
                AND of_target <= $5::int - (SELECT count(*) FROM busy WHERE busy.target_key = new.target_key) AS starts
-      FROM new JOIN users ON users.id = new.owner_id
+      -- An owner who is gone is the foreign key's to refuse.
+      FROM new LEFT JOIN users ON users.id = new.owner_id
     )
     INSERT INTO jobs (${columns}, rank_ms, held_until, change_xid, change_seq,
                       status, started_at, attempt, fence, worker_id, lease_until)
-    SELECT ${columns}, ${computed}, CASE WHEN starts THEN 'running' ELSE 'queued' END, CASE WHEN starts THEN now() END,
+    SELECT ${columns}, ${computed}, CASE WHEN starts THEN 'running' ELSE 'queued' END, CASE WHEN starts THEN clock_timestamp() END,
            starts::int, starts::int, CASE WHEN starts THEN $2::uuid END, CASE WHEN starts THEN ${leaseFromNow} END
     FROM placed ${onceForAKey}`,
 };

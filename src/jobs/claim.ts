@@ -4,70 +4,103 @@
  * and no worker gets more at once than it may; both limits are counted here, under a lock.
  */
 import type { Prepared } from '../db/round.ts';
-import { changed, leaseFromNow } from './row.ts';
+import { changed, type JobRow, leaseFromNow } from './row.ts';
+
+/** Of the advisory lock that claims take: any number that nothing else in this database uses. */
+const lockNumber = 4_707_691;
 
 /**
- * Holds off other claims for its transaction, so that the limits counted in it are exact. And no bitmap scan until it
- * ends: unlike the others it marks no index entry as dead, and where jobs come and go quickly most of them are.
+ * Holds off other claims for its transaction, so that the limits counted in it are exact. Who comes with ends of jobs does
+ * not wait for it, since rows that heartbeats want are locked by then: he ends them, and claims nothing. Until the
+ * transaction ends plans are the general ones, made once, and no scan is a bitmap scan: unlike the others it marks no index
+ * entry as dead, and where jobs come and go quickly most of them are.
  */
+const lock = (take: string) => `
+  SELECT set_config('enable_bitmapscan', 'off', true), set_config('lock_timeout', '2s', true),
+         set_config('plan_cache_mode', 'force_generic_plan', true),
+         set_config('quarry.may_claim', ${take}, true) AS may_claim`;
+
 export const claimLock: Prepared = {
   name: 'claim_lock',
-  text: `SELECT pg_advisory_xact_lock(4707691), set_config('enable_bitmapscan', 'off', true)`,
+  text: lock(`coalesce(pg_advisory_xact_lock(${lockNumber})::text, '') || 'true'`),
 };
+
+export const claimLockIfFree: Prepared = {
+  name: 'claim_lock_if_free',
+  text: lock(`pg_try_advisory_xact_lock(${lockNumber})::text`),
+};
+
+/** In SQL: the transaction has the lock. */
+export const mayClaim = `current_setting('quarry.may_claim', true) = 'true'`;
 
 /** In SQL: what may start now. */
 export const ready = `status = 'queued' AND held_until IS NULL`;
 
-/** Where the next claim begins to look; none is before the first. */
-export interface Cursor {
-  readonly ownerId: string;
-  readonly targetKey: string;
-}
+/** Before the first owner: where the first claim begins to look. */
+export const firstCursor = '00000000-0000-0000-0000-000000000000';
 
-export const firstCursor: Cursor = {
-  ownerId: '00000000-0000-0000-0000-000000000000',
-  targetKey: '00000000-0000-0000-0000-000000000000',
-};
-
-/** So many queues are looked at by one claim: as many again as it could fill, so that there is something to choose. */
+/** The queues of so many owners are looked at by one claim: of twice as many as it could fill, so that there is a choice. */
 export const windowOf = (room: number): number => Math.max(16, 2 * room);
 
-/** The rows of a claim: each has where it looked last; without a job there was nothing to take in all it saw. */
-export interface ClaimRow {
-  last_owner: string;
-  last_target: string;
-  /** There are no other queues than these. */
+/** What is longer travels behind the commit: whoever reads slowly must not hold the lock. */
+const maxTextBytes = 2_048;
+
+const claimedColumns = [
+  'id, kind, status, owner_id, database_id, target_key, target_label, name, read_only, transaction, timeout_ms, max_rows',
+  'priority, run_at, held_until, submitted_at, started_at, finished_at, cancel_requested_at, attempt, max_attempts, error',
+  'progress_rows, progress_bytes, estimated_rows, percent, revision, change_xid, change_seq, fence',
+  'backend_id, backend_started_at, results_expire_at, results_dropped, source_id, saved_query_id',
+].join(', ');
+
+/** One row for each job that was taken, or a single one without a job; and where the claim looked. */
+export interface ClaimRow extends Omit<JobRow, 'sql' | 'parameters' | 'sealed_connection'> {
+  /** Null with the other two where they are long. */
+  sql: string | null;
+  parameters: unknown[] | null;
+  sealed_connection: string | null;
+  /** The last owner that was taken from, or else looked at; null where nothing waits. */
+  last_owner: string | null;
+  /** It came back to the first owner. */
+  around: boolean;
+  /** There are no other owners. */
   whole: boolean;
 }
 
 const queues = (name: string, from: string, most: string) => `
     ${name} (owner_id, target_key, n) AS (
-      (SELECT owner_id, target_key, 1 FROM jobs WHERE ${ready} AND ${from} AND ${most} > 0 ORDER BY owner_id, target_key LIMIT 1)
+      (SELECT owner_id, target_key, 1 FROM jobs WHERE ${ready} AND ${from} AND ${most} > 0 AND ${mayClaim}
+       ORDER BY owner_id, target_key LIMIT 1)
       UNION ALL
-      SELECT next.owner_id, next.target_key, n + 1
+      SELECT next.owner_id, next.target_key, n + (next.owner_id <> ${name}.owner_id)::int
       FROM ${name} CROSS JOIN LATERAL (
         SELECT owner_id, target_key FROM jobs WHERE ${ready} AND (owner_id, target_key) > (${name}.owner_id, ${name}.target_key)
         ORDER BY owner_id, target_key LIMIT 1) next
-      WHERE n < ${most}
+      WHERE n + (next.owner_id <> ${name}.owner_id)::int <= ${most}
     )`;
 
 /**
- * $1 worker, $2 jobs at the most, $3 parallel jobs of a user without a ceiling of his own, $4 of a database, $5 and $6
- * behind which queue to look first, $7 queues at the most. There is a queue for each pair of a user and a database with
- * something ready; each costs two probes of the index `jobs_ready`, however long it is and however many there are.
+ * $1 worker, $2 jobs at the most, $3 parallel jobs of a user without a ceiling of his own, $4 of a database, $5 behind
+ * which owner to look first, $6 owners at the most. There is a queue for each pair of an owner and a database with
+ * something ready; each costs two probes of the index `jobs_ready`, however long it is.
+ *
+ * line: the queues in the window, `nth` by their owners from the cursor on. share: jobs read of one owner. room: what the
+ * limits leave. first: the next jobs of each owner; `turn` is the how-manieth of his it would be with those that run.
+ * seated: `seat` is its place among those for one database. Equal turns go by `nth`, so that the owner who was served last
+ * is the last to be served again.
  */
 export const claimJobs: Prepared = {
   name: 'claim_jobs',
   text: `
-    WITH RECURSIVE ${queues('ahead', '(owner_id, target_key) > ($5::uuid, $6::uuid)', '$7::int')},
-    ${queues('around', 'true', '($7::int - (SELECT count(*)::int FROM ahead))')},
+    WITH RECURSIVE ${queues('ahead', 'owner_id > $5::uuid', '$6::int')},
+    ${queues('around', 'true', '($6::int - (SELECT coalesce(max(n), 0)::int FROM ahead))')},
     line AS MATERIALIZED (
-      SELECT owner_id, target_key, false AS again, n FROM ahead
+      SELECT owner_id, target_key, false AS again, n AS nth FROM ahead
       UNION ALL
-      SELECT owner_id, target_key, true, n FROM around WHERE (owner_id, target_key) <= ($5::uuid, $6::uuid)
+      SELECT owner_id, target_key, true, n + (SELECT coalesce(max(n), 0) FROM ahead) FROM around WHERE owner_id <= $5::uuid
+    ), owners AS (
+      SELECT count(DISTINCT owner_id) AS found FROM line
     ), share AS (
-      -- Of one queue: where many wait, none is read further than its turn may come.
-      SELECT ceil(2.0 * $2::int / greatest(count(*), 1))::int AS jobs FROM line
+      SELECT ceil(2.0 * $2::int / greatest(found, 1))::int AS jobs FROM owners
     ), busy AS MATERIALIZED (
       SELECT owner_id, target_key, count(*)::int AS jobs FROM jobs WHERE status = 'running' GROUP BY owner_id, target_key
     ), of_owner AS (
@@ -75,9 +108,9 @@ export const claimJobs: Prepared = {
     ), of_target AS (
       SELECT target_key, sum(jobs)::int AS jobs FROM busy GROUP BY target_key
     ), first AS (
-      SELECT job.id, job.rank_ms, line.owner_id, line.target_key, room.of_target,
-             coalesce(of_owner.jobs, 0) + row_number() OVER (PARTITION BY line.owner_id ORDER BY job.rank_ms, job.id) AS turn,
-             coalesce(of_owner.jobs, 0) + room.of_owner AS last_turn
+      SELECT job.id, job.rank_ms, line.owner_id, line.target_key, line.nth, room.of_target, room.of_owner, share.jobs AS share,
+             coalesce(of_owner.jobs, 0) AS running,
+             row_number() OVER (PARTITION BY line.owner_id ORDER BY job.rank_ms, job.id) AS of_his
       FROM line
       CROSS JOIN share
       JOIN users ON users.id = line.owner_id
@@ -90,20 +123,28 @@ export const claimJobs: Prepared = {
         SELECT id, rank_ms FROM jobs WHERE ${ready} AND owner_id = line.owner_id AND target_key = line.target_key
         ORDER BY rank_ms, id LIMIT greatest(0, least($2::int, share.jobs, room.of_owner, room.of_target))) job
     ), seated AS (
-      SELECT id, rank_ms, owner_id, target_key, turn, of_target, row_number() OVER (PARTITION BY target_key ORDER BY turn, id) AS seat
-      FROM first WHERE turn <= last_turn
+      SELECT id, rank_ms, owner_id, target_key, nth, of_target, running + of_his AS turn,
+             row_number() OVER (PARTITION BY target_key ORDER BY running + of_his, nth) AS seat
+      FROM first WHERE of_his <= least(share, of_owner)
     ), chosen AS MATERIALIZED (
-      SELECT id, rank_ms, owner_id, target_key FROM seated WHERE seat <= of_target ORDER BY turn, id LIMIT $2::int
+      SELECT id, rank_ms, owner_id, target_key, nth FROM seated WHERE seat <= of_target ORDER BY turn, nth LIMIT $2::int
     ), taken AS MATERIALIZED (
       -- Whoever cancels or deletes one of them at this moment is not waited for.
       SELECT job.id FROM chosen CROSS JOIN LATERAL (
         SELECT id FROM jobs WHERE ${ready} AND owner_id = chosen.owner_id AND target_key = chosen.target_key
           AND rank_ms = chosen.rank_ms AND id = chosen.id FOR UPDATE SKIP LOCKED) job
     ), claimed AS (
-      UPDATE jobs SET status = 'running', started_at = now(), attempt = attempt + 1, fence = fence + 1,
+      UPDATE jobs SET status = 'running', started_at = clock_timestamp(), attempt = attempt + 1, fence = fence + 1,
              error = NULL, worker_id = $1::uuid, lease_until = ${leaseFromNow}, ${changed}
-      FROM taken WHERE jobs.id = taken.id RETURNING jobs.*
+      FROM taken WHERE jobs.id = taken.id
+      RETURNING jobs.*, jobs.text_bytes + coalesce(octet_length(jobs.sealed_connection), 0) <= ${maxTextBytes} AS short
+    ), last AS (
+      SELECT owner_id, nth FROM chosen UNION ALL SELECT owner_id, nth FROM line WHERE NOT EXISTS (SELECT FROM chosen)
+      ORDER BY nth DESC LIMIT 1
     )
-    SELECT claimed.*, last.owner_id AS last_owner, last.target_key AS last_target, (SELECT count(*) FROM line) < $7::int AS whole
-    FROM (SELECT owner_id, target_key FROM line ORDER BY again DESC, n DESC LIMIT 1) last LEFT JOIN claimed ON true`,
+    SELECT ${claimedColumns}, CASE WHEN short THEN sql END AS sql, CASE WHEN short THEN parameters END AS parameters,
+           CASE WHEN short THEN sealed_connection END AS sealed_connection,
+           (SELECT owner_id FROM last) AS last_owner, (SELECT coalesce(bool_or(again), false) FROM line) AS around,
+           (SELECT found < $6::int FROM owners) AS whole
+    FROM (SELECT) one LEFT JOIN claimed ON true`,
 };

@@ -107,4 +107,7 @@ function eta({ parallel, mean_ms, running, running_ms }: PlaceRow, position: num
   return Math.max(heldMs ?? 0, (running_ms + ahead * mean_ms) / parallel);
 }
 
-const rounded = (ms: number | null): number | null => (ms === null ? null : Math.round(ms));
+/** As GraphQL's Int holds it: some 24 days. */
+const longestMs = 2 ** 31 - 1;
+
+const rounded = (ms: number | null): number | null => (ms === null ? null : Math.min(Math.round(ms), longestMs));

@@ -5,7 +5,6 @@
  */
 import type pg from 'pg';
 import { notification } from '../db/notify.ts';
-import { isPassing } from '../db/patience.ts';
 import { type Prepared, runRound, type Step } from '../db/round.ts';
 import type { Bus } from '../lib/bus.ts';
 import { uuidv7 } from '../lib/ids.ts';
@@ -19,7 +18,7 @@ import {
   type Submission,
   textBytesOf,
 } from './accept.ts';
-import { type ClaimRow, type Cursor, claimJobs, claimLock, firstCursor, windowOf } from './claim.ts';
+import { type ClaimRow, claimJobs, claimLock, claimLockIfFree, firstCursor, windowOf } from './claim.ts';
 import type { Job, NewJob } from './job.ts';
 import { changed, type JobRow, jobOf } from './row.ts';
 import type { JobError, JobStatus } from './states.ts';
@@ -96,15 +95,24 @@ interface Waiting<Input, Output> {
   readonly reject: (error: unknown) => void;
 }
 
-type Arrival = Waiting<Submission, Submitted>;
+interface Arrival extends Waiting<Submission, Submitted> {
+  readonly textBytes: number;
+}
 type Finish = Waiting<{ hold: Hold; end: JobEnd }, boolean>;
+
+/** A statement of a round, and what to make of its rows. */
+interface Part {
+  readonly step: Step;
+  readonly settle: (rows: Record<string, unknown>[]) => void;
+}
 
 /** Of one round. */
 const maxBatch = 256;
-/** Where so many parts of the queues were all held up by their limits, the rest is for the next wake. */
-const maxEmpty = 64;
 /** Of the SQL and parameters of one round: a submission may be 9 MiB by itself. */
 const maxBatchBytes = 4 * 2 ** 20;
+
+/** A submission that waits for a row that somebody holds is soon taken out of everybody's way. */
+const briefly = { name: 'briefly', text: `SELECT set_config('lock_timeout', '200ms', true)` } satisfies Prepared;
 
 const finishJobs = {
   name: 'finish_jobs',
@@ -114,10 +122,15 @@ const finishJobs = {
            percent = CASE WHEN ended.status = 'succeeded' THEN 100 ELSE coalesce(ended.percent, jobs.percent) END,
            finished_at = now(), results_expire_at = now() + $2::bigint * interval '1 millisecond',
            lease_until = NULL, worker_id = NULL, sealed_connection = NULL, ${changed}
-    FROM json_to_recordset($1::json) AS ended (
-      id uuid, fence int, status text, error jsonb, rows bigint, bytes bigint, estimated_rows bigint, percent real)
-    -- It runs: by its lease, since the status would have the planner read all that run.
-    WHERE jobs.id = ended.id AND jobs.fence = ended.fence AND jobs.lease_until IS NOT NULL
+    FROM (
+      -- In one order, as a disconnect takes them: neither waits crosswise. They run: by their lease, since the status would
+      -- have the planner read all that run.
+      SELECT given.* FROM jobs JOIN json_to_recordset($1::json) AS given (
+        id uuid, fence int, status text, error jsonb, rows bigint, bytes bigint, estimated_rows bigint, percent real)
+        ON jobs.id = given.id AND jobs.fence = given.fence AND jobs.lease_until IS NOT NULL
+      ORDER BY jobs.id FOR UPDATE OF jobs
+    ) ended
+    WHERE jobs.id = ended.id
     RETURNING jobs.id, jobs.owner_id`,
 } satisfies Prepared;
 
@@ -128,9 +141,10 @@ export function createPump({ pool, bus, limits, resultsRetentionMs }: PumpDeps):
   let claimant: Claimant | null = null;
   /** Somebody rang since the last claim that came back with less than there was room for. */
   let wanted = false;
-  let cursor: Cursor = firstCursor;
-  /** Claims in a row that found nothing to take in their part of the queues. */
-  let empty = 0;
+  /** The owner behind whom the next claim looks first. */
+  let cursor = firstCursor;
+  /** Where the claims in a row began that found nothing to take; null: the last one did. */
+  let emptySince: string | null = null;
   let pumping: Promise<void> | null = null;
 
   function pump(): Promise<void> {
@@ -145,7 +159,7 @@ export function createPump({ pool, bus, limits, resultsRetentionMs }: PumpDeps):
       while (submissions.length > 0 || finishes.length > 0 || roomToFill() > 0) {
         const taken = takeSubmissions();
         const ended = finishes.splice(0, maxBatch);
-        await round(taken, ended).catch((error) => oneByOne(taken, ended, error));
+        await round(taken, ended).catch((error) => apart(taken, ended, error));
       }
     } finally {
       // In the same turn as the last look: what comes a moment later begins anew.
@@ -158,8 +172,8 @@ export function createPump({ pool, bus, limits, resultsRetentionMs }: PumpDeps):
   function takeSubmissions(): Arrival[] {
     let bytes = 0;
     let count = 0;
-    for (const { input } of submissions.slice(0, maxBatch)) {
-      bytes += textBytesOf(input);
+    for (const { textBytes } of submissions.slice(0, maxBatch)) {
+      bytes += textBytes;
       if (count > 0 && bytes > maxBatchBytes) break;
       count += 1;
     }
@@ -171,42 +185,66 @@ export function createPump({ pool, bus, limits, resultsRetentionMs }: PumpDeps):
     // The places of those that end are free in this transaction, before their worker hears of it.
     const room = serving ? serving.concurrency - serving.busy() + ended.length : 0;
     const claims = room > 0 && (wanted || ended.length > 0);
-    const steps: Step[] = [];
-    if (ended.length > 0)
-      steps.push({ statement: finishJobs, values: [JSON.stringify(ended.map(endedRow)), resultsRetentionMs] });
+    const parts: Part[] = [];
+    let mayClaim = true;
+    let claimed: ClaimRow[] = [];
+    let started: Job[] = [];
+    if (ended.length > 0) parts.push(finishPart(ended));
     if (serving && (claims || taken.length > 0)) {
       serving.claiming();
-      steps.push({ statement: claimLock, values: [] });
+      const statement = ended.length > 0 ? claimLockIfFree : claimLock;
+      parts.push({
+        step: { statement, values: [] },
+        settle: ([row]) => {
+          mayClaim = row?.may_claim === 'true';
+        },
+      });
     }
     if (serving && claims) {
       wanted = false;
-      steps.push(claimStep(serving, room));
+      parts.push({
+        step: claimStep(serving, room),
+        settle: (rows) => {
+          claimed = rows as unknown as ClaimRow[];
+        },
+      });
     }
-    if (taken.length > 0) steps.push(acceptStep(serving, taken));
-    if (steps.length === 0) return;
+    if (taken.length > 0) {
+      if (!serving) parts.push({ step: { statement: briefly, values: [] }, settle: () => undefined });
+      parts.push({
+        step: acceptStep(serving, taken),
+        settle: (rows) => {
+          started = settleArrivals(taken, rows as unknown as AcceptedRow[]);
+        },
+      });
+    }
+    if (parts.length === 0) return;
 
-    const results = await runRound(pool, steps);
-    if (ended.length > 0) settleFinishes(ended, results.shift() as Pick<JobRow, 'id' | 'owner_id'>[]);
-    if (serving && (claims || taken.length > 0)) results.shift();
-    const started = claims ? settleClaim(results.shift() as unknown as (JobRow & ClaimRow)[]) : [];
-    if (taken.length > 0) started.push(...settleArrivals(taken, results.shift() as unknown as AcceptedRow[]));
+    const results = await runRound(
+      pool,
+      parts.map(({ step }) => step),
+    );
+    for (const [i, { settle }] of parts.entries()) settle(results[i]!);
     if (!serving) return;
+    // Somebody else claims at this moment: what waits is looked at once he is done.
+    if (!mayClaim) wanted = true;
+    else if (claims) started = [...(await settleClaim(claimed)), ...started];
     if (started.length > 0) serving.start(started);
     // What this worker has no room for is another's.
     if (taken.length + ended.length > 0 && started.length >= room) bus.ringElsewhere('jobs.queued', '*');
   }
 
+  const finishPart = (ended: readonly Finish[]): Part => ({
+    step: {
+      statement: finishJobs,
+      values: [JSON.stringify(ended.map(endedRow)), resultsRetentionMs],
+    },
+    settle: (rows) => settleFinishes(ended, rows as unknown as Pick<JobRow, 'id' | 'owner_id'>[]),
+  });
+
   const claimStep = ({ workerId }: Claimant, room: number): Step => ({
     statement: claimJobs,
-    values: [
-      workerId,
-      room,
-      limits.maxParallelJobs,
-      limits.maxParallelJobsPerDatabase,
-      cursor.ownerId,
-      cursor.targetKey,
-      windowOf(room),
-    ],
+    values: [workerId, room, limits.maxParallelJobs, limits.maxParallelJobsPerDatabase, cursor, windowOf(room)],
   });
 
   const acceptStep = (serving: Claimant | null, taken: readonly Arrival[]): Step => {
@@ -219,18 +257,53 @@ export function createPump({ pool, bus, limits, resultsRetentionMs }: PumpDeps):
     };
   };
 
-  /** Remembers where it looked, and whether to look on. */
-  function settleClaim(rows: readonly (JobRow & ClaimRow)[]): Job[] {
-    const last = rows.at(-1);
-    if (!last) return [];
-    cursor = { ownerId: last.last_owner, targetKey: last.last_target };
-    const claimed = rows.filter(({ id }) => id !== null);
-    empty = claimed.length > 0 ? 0 : empty + 1;
-    // What was left out of one claim, also by two limits at once, is in the next.
-    if (claimed.length > 0 || (!last.whole && empty < maxEmpty)) wanted = true;
-    else empty = 0;
-    for (const row of claimed) ringFor(row.id, row.owner_id);
-    return claimed.map(jobOf);
+  /** Remembers where it looked, and whether to look on. @returns what was taken, with its texts */
+  async function settleClaim(rows: readonly ClaimRow[]): Promise<Job[]> {
+    const [first] = rows;
+    if (!first?.last_owner) {
+      emptySince = null;
+      return [];
+    }
+    const before = cursor;
+    cursor = first.last_owner;
+    const taken = rows.filter(({ id }) => id !== null);
+    if (taken.length > 0) {
+      // What one claim left out, by its share or by two limits at once, is in the next.
+      wanted = true;
+      emptySince = null;
+      for (const row of taken) ringFor(row.id, row.owner_id);
+      return withTexts(taken);
+    }
+    emptySince ??= before;
+    const [behind, upTo] = [before < emptySince, emptySince <= cursor];
+    // It has come round to where the first of them began: all who wait are held up by their limits.
+    if (first.whole || (first.around ? behind || upTo : behind && upTo)) emptySince = null;
+    else wanted = true;
+    return [];
+  }
+
+  type Texts = Pick<JobRow, 'id' | 'sql' | 'parameters' | 'sealed_connection'>;
+  async function readTexts(ids: readonly string[]): Promise<Texts[]> {
+    const query = 'SELECT id, sql, parameters, sealed_connection FROM jobs WHERE id = ANY($1::uuid[])';
+    try {
+      return (await pool.query<Texts>(query, [ids])).rows;
+    } catch (error) {
+      // Nobody renews them: when their lease is over they go back, and nothing of them has run.
+      claimant?.failed(error);
+      return [];
+    }
+  }
+
+  /** Those whose texts are too long to travel under the lock are read behind it. */
+  async function withTexts(rows: readonly ClaimRow[]): Promise<Job[]> {
+    const long = rows.filter(({ sql }) => sql === null).map(({ id }) => id);
+    const texts = long.length === 0 ? [] : await readTexts(long);
+    const byJob = new Map(texts.map((row) => [row.id, row]));
+    return rows.flatMap((row) => {
+      const { sql, parameters, sealed_connection } = byJob.get(row.id) ?? row;
+      // Without a text it could not be read, or was deleted with its account.
+      return sql === null ? [] : [jobOf({ ...row, sql, parameters, sealed_connection })];
+    });
   }
 
   function ringFor(id: string, ownerId: string): void {
@@ -270,6 +343,7 @@ export function createPump({ pool, bus, limits, resultsRetentionMs }: PumpDeps):
   async function resolveKnown(waiting: Arrival): Promise<void> {
     const { input, resolve, reject } = waiting;
     try {
+      if (input.idempotencyKey === null) throw new Error('a submission without a key was not inserted');
       const { rows } = await pool.query<JobRow>('SELECT * FROM jobs WHERE owner_id = $1 AND idempotency_key = $2', [
         input.ownerId,
         input.idempotencyKey,
@@ -285,23 +359,38 @@ export function createPump({ pool, bus, limits, resultsRetentionMs }: PumpDeps):
     }
   }
 
-  /** What one of them did wrong is not the others' fault; a database that is away is nobody's. */
-  async function oneByOne(taken: readonly Arrival[], ended: readonly Finish[], error: unknown): Promise<void> {
-    const entries = taken.length + ended.length;
-    if (entries === 0) claimant?.failed(error);
-    if (entries <= 1 || isPassing(error)) {
-      for (const { reject } of [...taken, ...ended]) reject(error);
-      return;
+  /**
+   * What one of them did wrong, or whom it waits for, is not the others' fault, and a claim that fails is nobody's: each
+   * goes alone, and nothing is claimed with it.
+   */
+  async function apart(taken: readonly Arrival[], ended: readonly Finish[], error: unknown): Promise<void> {
+    if (claimant) {
+      claimant.failed(error);
+      wanted = false;
     }
-    for (const one of taken) await round([one], []).catch(one.reject);
-    for (const one of ended) await round([], [one]).catch(one.reject);
+    const alone = async (part: Part, { reject }: { reject: (error: unknown) => void }) => {
+      try {
+        const [rows] = await runRound(pool, [part.step]);
+        part.settle(rows!);
+      } catch (fault) {
+        reject(fault);
+      }
+    };
+    const accept = (one: Arrival): Part => ({
+      step: acceptStep(null, [one]),
+      settle: (rows) => void settleArrivals([one], rows as unknown as AcceptedRow[]),
+    });
+    // A submission may wait long for a row that somebody else holds: the pump does not wait with it.
+    for (const one of taken) void alone(accept(one), one);
+    await Promise.all(ended.map((one) => alone(finishPart([one]), one)));
   }
 
   return {
     insert(job) {
       const input = { ...job, id: job.id ?? uuidv7() };
+      const textBytes = textBytesOf(job);
       return new Promise((resolve, reject) => {
-        submissions.push({ input, resolve, reject });
+        submissions.push({ input, textBytes, resolve, reject });
         void pump();
       });
     },

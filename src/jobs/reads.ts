@@ -170,7 +170,7 @@ export function createJobReads(pool: pg.Pool) {
     ): Promise<Batch<Job>> {
       const { rows } = await pool.query<CountedRow>(
         withinBytes(
-          `SELECT * FROM jobs WHERE owner_id = $1 AND status IN ('queued', 'running') AND ($2::uuid IS NULL OR database_id = $2)
+          `SELECT * FROM jobs WHERE owner_id = $1 AND status IN ('queued', 'running') AND ($2::uuid IS NULL OR target_key = $2)
              AND ($3::uuid IS NULL OR id > $3) ORDER BY id LIMIT $4`,
           'id',
         ),
@@ -191,8 +191,9 @@ export function createJobReads(pool: pg.Pool) {
     ): Promise<Batch<JobChange> & { unsettled: boolean }> {
       const { rows } = await pool.query<CountedRow & ChangeRow>(
         `WITH moved AS (
+           -- By what outlives the database: with it its jobs lose its id, in the transaction that cancels them.
            SELECT id, change_xid, change_seq, false AS deleted FROM jobs
-           WHERE owner_id = $1 AND ($2::uuid IS NULL OR database_id = $2) AND (change_xid, change_seq) > ($3::bigint, $4::bigint)
+           WHERE owner_id = $1 AND ($2::uuid IS NULL OR target_key = $2) AND (change_xid, change_seq) > ($3::bigint, $4::bigint)
            ORDER BY change_xid, change_seq LIMIT $5
          ), gone AS (
            SELECT job_id AS id, change_xid, change_seq, true AS deleted FROM job_deletions

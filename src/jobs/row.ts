@@ -93,4 +93,5 @@ export const changed = `revision = jobs.revision + 1, (change_xid, change_seq) =
 
 /** A worker is taken for lost when it has not renewed for so long. */
 export const leaseSeconds = 15;
-export const leaseFromNow = `now() + make_interval(secs => ${leaseSeconds})`;
+/** By the clock, and not by the start of a transaction that may have waited. */
+export const leaseFromNow = `clock_timestamp() + make_interval(secs => ${leaseSeconds})`;

@@ -107,10 +107,17 @@ function createMoves({ pool, bus }: JobStoreDeps) {
     /** @returns those that are still held, and which of them somebody wants to end */
     async renew(holds: readonly Hold[]): Promise<Map<string, { cancelRequested: boolean }>> {
       const { rows } = await pool.query<{ id: string; cancel: boolean }>(
-        `UPDATE jobs SET lease_until = ${leaseFromNow}
-         FROM unnest($1::uuid[], $2::int[]) AS held (id, fence)
-         WHERE jobs.id = held.id AND jobs.fence = held.fence AND jobs.status = 'running'
-         RETURNING jobs.id, jobs.cancel_requested_at IS NOT NULL AS cancel`,
+        // Whoever ends or cancels one of them at this moment is not waited for: the others' leases must not run out.
+        `WITH held AS (
+           SELECT jobs.id, jobs.cancel_requested_at IS NOT NULL AS cancel
+           FROM jobs JOIN unnest($1::uuid[], $2::int[]) AS given (id, fence) ON jobs.id = given.id AND jobs.fence = given.fence
+           WHERE jobs.status = 'running'
+         ), free AS (
+           SELECT id FROM jobs WHERE id IN (SELECT id FROM held) FOR UPDATE SKIP LOCKED
+         ), renewed AS (
+           UPDATE jobs SET lease_until = ${leaseFromNow} FROM free WHERE jobs.id = free.id AND jobs.status = 'running'
+         )
+         SELECT id, cancel FROM held`,
         [holds.map(({ id }) => id), holds.map(({ fence }) => fence)],
       );
       return new Map(rows.map(({ id, cancel }) => [id, { cancelRequested: cancel }]));
@@ -136,7 +143,7 @@ function createMoves({ pool, bus }: JobStoreDeps) {
     release: async ({ id, fence }: Hold): Promise<boolean> =>
       (await touch(
         `UPDATE jobs SET status = 'queued', started_at = NULL, attempt = attempt - 1, lease_until = NULL, worker_id = NULL, ${changed}
-         WHERE id = $1 AND fence = $2 AND status = 'running' AND backend_id IS NULL`,
+         WHERE id = $1 AND fence = $2 AND status = 'running' AND backend_id IS NULL AND cancel_requested_at IS NULL`,
         [id, fence],
         ['jobs.queued', '*'],
       )) === 1,
@@ -210,7 +217,8 @@ function createMoves({ pool, bus }: JobStoreDeps) {
     async cancelAllOf(client: Executor, databaseId: string): Promise<void> {
       const { rows } = await client.query<Pick<JobRow, 'id' | 'owner_id'>>(
         `UPDATE jobs SET ${cancelled}
-         WHERE database_id = $1 AND status IN ('queued', 'running') RETURNING id, owner_id`,
+         WHERE id IN (SELECT id FROM jobs WHERE database_id = $1 AND status IN ('queued', 'running') ORDER BY id FOR UPDATE)
+         RETURNING id, owner_id`,
         [databaseId],
       );
       await ringInTransaction(

@@ -51,6 +51,9 @@ interface Running {
   done: Promise<void>;
 }
 
+/** What is due and was not made ready is in somebody else's hands for a moment. */
+const overdueMs = 50;
+
 const interruptedHint =
   'Look at what it did, then retry it. Only a job with readOnly and maxAttempts is run again by itself.';
 
@@ -102,7 +105,7 @@ export function startWorker({ store, bus, log, tasks, concurrency, timing }: Wor
     clearTimeout(promoting);
     // What is due before the next look is not kept waiting for it.
     if (nextMs !== null && nextMs < pollMs)
-      promoting = setTimeout(() => void poll().catch(() => undefined), Math.max(0, nextMs));
+      promoting = setTimeout(() => void poll().catch(() => undefined), Math.max(overdueMs, nextMs));
   }
 
   function start(job: Job, work: (running: Running) => Promise<void>): void {
@@ -113,11 +116,12 @@ export function startWorker({ store, bus, log, tasks, concurrency, timing }: Wor
       done: Promise.resolve(),
     };
     running.set(job.id, entry);
-    if (early.has(job.id)) entry.stop.abort('cancel' satisfies StopReason);
+    if (early.has(job.id) || job.cancelRequestedAt) entry.stop.abort('cancel' satisfies StopReason);
     entry.done = work(entry)
       .catch((error) => log.error({ jobId: job.id, err: error }, 'job.lost'))
       .finally(() => {
-        running.delete(job.id);
+        // It may have been released, and claimed anew, while the answer was on its way.
+        if (running.get(job.id) === entry) running.delete(job.id);
         // A place is free here.
         void claims.wake();
       });
@@ -159,18 +163,20 @@ export function startWorker({ store, bus, log, tasks, concurrency, timing }: Wor
 
   /** The job of a lost worker: its session in the target ends first, then it goes back, or is given up. */
   async function rescue({ job }: Running): Promise<void> {
-    if (!job.backend && !job.cancelRequestedAt) {
-      // No statement was ever sent.
-      await store.release(job);
-      return;
-    }
+    // No statement was ever sent: what cannot go back was cancelled at this moment.
+    if (!job.backend && !job.cancelRequestedAt && (await store.release(job))) return;
     if (job.backend) await taskOf(job).rescue(job);
-    const outcome: Outcome = job.cancelRequestedAt
-      ? { status: 'cancelled' }
-      : {
-          status: 'failed',
-          error: { code: 'INTERRUPTED', message: 'The worker was lost while the SQL may have run', hint: interruptedHint },
-        };
+    const outcome: Outcome =
+      !job.backend || job.cancelRequestedAt
+        ? { status: 'cancelled' }
+        : {
+            status: 'failed',
+            error: {
+              code: 'INTERRUPTED',
+              message: 'The worker was lost while the SQL may have run',
+              hint: interruptedHint,
+            },
+          };
     const { progressRows: rows, progressBytes: bytes } = job;
     const status = await end(job, outcome, { rows, bytes });
     log.warn({ jobId: job.id, status }, 'job.rescued');
@@ -242,7 +248,6 @@ export function startWorker({ store, bus, log, tasks, concurrency, timing }: Wor
   return {
     async stop() {
       unlistenQueued();
-      await claims.stop();
       const rest = () => Promise.all([...running.values()].map(({ done }) => done));
       const grace = setTimeout(() => {
         for (const id of running.keys()) stop(id, 'shutdown');
@@ -251,6 +256,7 @@ export function startWorker({ store, bus, log, tasks, concurrency, timing }: Wor
       const end = setTimeout(() => {
         for (const { lost } of running.values()) lost.abort();
       }, drainMs + endMs);
+      await claims.stop();
       await rest();
       clearTimeout(grace);
       clearTimeout(end);

@@ -207,7 +207,8 @@ const maxTextCharacters = 8_192;
 
 function cut<Text extends string | undefined>(text: Text): Text {
   return text !== undefined && text.length > maxTextCharacters
-    ? (`${text.slice(0, maxTextCharacters)}…` as Text)
+    ? // What is cut in the middle of a pair could not be stored.
+      (`${text.slice(0, maxTextCharacters).toWellFormed()}…` as Text)
     : text;
 }
 

@@ -1,5 +1,7 @@
 /** What people see of the queue: places and estimates as they move, deletions, searches, the queue as a whole. */
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { transaction } from '../../src/db/metadata.ts';
+import { uuidv7 } from '../../src/lib/ids.ts';
 import { connectionOf, pageOf } from '../../src/lib/pages.ts';
 import { createTestQueue, type TestQueue } from '../support/jobs.ts';
 
@@ -99,6 +101,39 @@ test('a deleted job is told to whoever follows the jobs, also later, and its row
   expect(rows).toHaveLength(1);
 });
 
+test('whoever follows the jobs of one database hears of their cancels when it is disconnected', async () => {
+  const id = uuidv7();
+  await queue.pool.query(
+    `INSERT INTO databases (id, name, engine, host, port, database_name, username, ssl_mode, sealed_password, read_only, updated_at)
+     VALUES ($1, 'gone', 'postgresql', 'here', 0, 'gone', 'tester', 'DISABLE', '', false, now())`,
+    [id],
+  );
+  const job = await queue.submit(owner, 'select 1', { databaseId: id, targetKey: id });
+  const viewer = queue.viewerOf(owner);
+  const events = queue.jobs.events(viewer, { databaseId: id, after: null }, patience())[Symbol.asyncIterator]();
+  expect((await events.next()).value).toMatchObject({ job: { id: job.id, status: 'queued' } });
+  await transaction(queue.pool, async (client) => {
+    await queue.store.cancelAllOf(client, id);
+    await client.query('DELETE FROM databases WHERE id = $1', [id]);
+  });
+  expect((await events.next()).value).toMatchObject({ job: { id: job.id, status: 'cancelled', databaseId: null } });
+  await events.return?.();
+});
+
+test('a job that is deleted while somebody follows it ends his stream with NOT_FOUND', async () => {
+  const viewer = queue.viewerOf(owner);
+  const job = await queue.submit(owner, 'select 1');
+  const followed = queue.jobs.follow(viewer, job.id, patience())[Symbol.asyncIterator]();
+  expect((await followed.next()).value).toMatchObject({ status: 'queued' });
+  await queue.jobs.remove(viewer, job.id);
+  await expect(followed.next()).rejects.toMatchObject({ code: 'NOT_FOUND' });
+});
+
+test('a time to run that is far ahead has the longest estimate that an Int holds', async () => {
+  const job = await queue.submit(owner, 'select 1', { runAt: new Date(Date.now() + 60 * 86_400_000) });
+  expect(await queue.jobs.place(job)).toMatchObject({ etaMs: 2 ** 31 - 1 });
+});
+
 test('whoever resumes behind deletions that are forgotten is told to begin anew', async () => {
   const viewer = queue.viewerOf(owner);
   const job = await queue.submit(owner, 'select 1');
@@ -120,9 +155,9 @@ test('jobs are found by a part of their name or their SQL, where % and _ are onl
   expect(await found('100%')).toEqual([`select '100%_done'`]);
   expect(await found('%_d')).toEqual([`select '100%_done'`]);
   expect(await found('\\')).toEqual([]);
-  await expect(queue.jobs.list(viewer, { search: 'x'.repeat(201) }, pageOf({}))).rejects.toMatchObject({
-    code: 'BAD_USER_INPUT',
-  });
+  for (const search of ['x'.repeat(201), '\0']) {
+    await expect(queue.jobs.list(viewer, { search }, pageOf({}))).rejects.toMatchObject({ code: 'BAD_USER_INPUT' });
+  }
 });
 
 test('a list and a stream of jobs with long texts hold few of them at a time, and all of them in the end', async () => {

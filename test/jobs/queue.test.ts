@@ -190,6 +190,9 @@ test('a change that commits late is not passed over by one that committed before
     [early.id],
   );
   await queue.store.requestCancel(late.id);
+  // It has looked, and seen nothing that is settled.
+  const { items, unsettled } = await queue.store.changesAfter(owner, null, late.position, 10);
+  expect({ items, unsettled }).toEqual({ items: [], unsettled: true });
   const next = events.next();
   await slow.query('COMMIT');
   slow.release();

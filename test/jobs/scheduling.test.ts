@@ -1,9 +1,14 @@
 /** Which job starts when: limits, turns, priorities that age, times to run, another attempt. */
+import type { Socket } from 'node:net';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { createPool } from '../../src/db/metadata.ts';
 import type { Job } from '../../src/jobs/job.ts';
 import { mayRunAgain, pauseMs } from '../../src/jobs/retry.ts';
+import type { Limits } from '../../src/jobs/store.ts';
 import { uuidv7 } from '../../src/lib/ids.ts';
+import { createTestJobStore } from '../support/job-store.ts';
 import { createTestQueue, type TestQueue } from '../support/jobs.ts';
+import { silent } from '../support/metadata.ts';
 
 let queue: TestQueue;
 beforeAll(async () => {
@@ -15,6 +20,39 @@ beforeEach(async () => {
 });
 
 const ended = { status: 'succeeded', error: null, rows: 0, bytes: 0 } as const;
+
+/** A worker that holds what it is given until it is told to end it; on a store of its own, as its process has it. */
+function serve(concurrency: number, limits: Partial<Limits> = {}) {
+  const store = createTestJobStore(queue.pool, limits);
+  const running: Job[] = [];
+  /** In the order in which they started. */
+  const started: Job[] = [];
+  const faults: unknown[] = [];
+  const handle = store.serve({
+    workerId: uuidv7(),
+    concurrency,
+    busy: () => running.length,
+    claiming: () => undefined,
+    start: (jobs) => {
+      running.push(...jobs);
+      started.push(...jobs);
+    },
+    failed: (fault) => faults.push(fault),
+  });
+  return {
+    ...handle,
+    store,
+    running,
+    started,
+    faults,
+    async end(job: Job): Promise<boolean> {
+      const held = await store.finish(job, ended);
+      running.splice(running.indexOf(job), 1);
+      await handle.wake();
+      return held;
+    },
+  };
+}
 
 /** As if it had been submitted so long ago: nobody waits in a test. */
 const aged = (job: Job, ms: number) =>
@@ -129,6 +167,125 @@ test('a priority orders the jobs of its owner, and takes nothing from others', a
   expect((await queue.claim(2)).map(({ id }) => id)).toContain(one.id);
 });
 
+test.each([1, 2, 4])('as many busy users as there are places (%i) keep nobody out', async (places) => {
+  const greedy = await Promise.all(Array.from({ length: places }, () => queue.metadata.addUser()));
+  for (let i = 0; i < 20; i += 1) await Promise.all(greedy.map((user) => queue.submit(user, 'select 1')));
+  const one = await queue.submit(await queue.metadata.addUser(), 'select 1');
+  const worker = serve(places);
+  await worker.wake();
+  while (!worker.started.some(({ id }) => id === one.id)) await worker.end(worker.running[0]!);
+  await worker.stop();
+  expect(worker.started.length).toBeLessThanOrEqual(2 * places + 1);
+});
+
+test('a priority holds over all databases of its owner, also among many and beside many others', async () => {
+  const owner = await queue.metadata.addUser({ maxParallelJobs: 1 });
+  const targets = Array.from({ length: 40 }, () => uuidv7()).toSorted();
+  for (const [i, targetKey] of targets.entries())
+    await queue.submit(owner, 'select 1', { targetKey, priority: i === 39 ? 10 : -10 });
+  expect((await queue.claim(1)).map(({ priority }) => priority)).toEqual([10]);
+  const [busy, idle] = [uuidv7(), uuidv7()];
+  const many = await queue.metadata.addUser({ maxParallelJobs: 4 });
+  for (let i = 0; i < 15; i += 1)
+    await queue.submit(await queue.metadata.addUser(), 'select 1', { targetKey: uuidv7() });
+  for (let i = 0; i < 4; i += 1) {
+    await queue.submit(many, 'select 1', { targetKey: busy, priority: 10 });
+    await queue.submit(many, 'select 1', { targetKey: idle, priority: -10 });
+  }
+  const mine = (await queue.claim(24)).filter(({ ownerId }) => ownerId === many);
+  expect(mine.map(({ priority }) => priority)).toEqual([10, 10, 10, 10]);
+});
+
+test('while somebody holds the claims up, jobs end, leases are renewed and cancels reach their jobs', async () => {
+  const owner = await queue.metadata.addUser();
+  for (let i = 0; i < 3; i += 1) await queue.submit(owner, 'select 1');
+  const worker = serve(2);
+  await worker.wake();
+  const [first, second] = worker.running as [Job, Job];
+  const holder = await queue.pool.connect();
+  await holder.query('BEGIN');
+  await holder.query('SELECT pg_advisory_xact_lock(4707691)');
+  expect(await worker.store.finish(first, ended)).toBe(true);
+  expect([...(await worker.store.renew([second])).keys()]).toEqual([second.id]);
+  expect(await queue.store.requestCancel(second.id)).toMatchObject({ cancelRequestedAt: expect.any(Date) });
+  await holder.query('COMMIT');
+  holder.release();
+  await worker.stop();
+});
+
+test('a worker that does not read what it claimed holds nobody up', async () => {
+  const owner = await queue.metadata.addUser();
+  const long = `select '${'x'.repeat(1_000_000)}'`;
+  for (let i = 0; i < 4; i += 1) await queue.submit(owner, long);
+  await queue.submit(await queue.metadata.addUser(), 'select 1');
+  const pool = createPool({ connection: queue.metadata.database, log: silent, max: 1 });
+  const client = await pool.connect();
+  const { stream } = (client as unknown as { connection: { stream: Socket } }).connection;
+  client.release();
+  const frozen = createTestJobStore(pool).serve({
+    workerId: uuidv7(),
+    concurrency: 4,
+    busy: () => 0,
+    claiming: () => void stream.pause(),
+    start: () => undefined,
+    failed: () => undefined,
+  });
+  const claiming = frozen.wake();
+  const taken = async () => (await queue.pool.query(`SELECT FROM jobs WHERE status = 'running'`)).rowCount === 4;
+  while (!(await taken()));
+  // One is left, of either.
+  expect(await queue.claim(8)).toHaveLength(1);
+  stream.resume();
+  await frozen.stop();
+  await claiming;
+  await pool.end();
+});
+
+test('jobs that run while another version adds a column end as they would have', async () => {
+  const owner = await queue.metadata.addUser();
+  for (let i = 0; i < 6; i += 1) await queue.submit(owner, 'select 1');
+  const worker = serve(2);
+  await worker.wake();
+  // Long enough for the server to have made its general plans.
+  for (let i = 0; i < 4; i += 1) await worker.end(worker.running[0]!);
+  await queue.pool.query('ALTER TABLE jobs ADD COLUMN of_later int');
+  try {
+    for (const job of [...worker.running]) expect(await worker.end(job)).toBe(true);
+    expect(worker.faults).toEqual([]);
+  } finally {
+    await queue.pool.query('ALTER TABLE jobs DROP COLUMN of_later');
+    await worker.stop();
+  }
+});
+
+test('a submission that waits for a row that somebody holds does not hold up the next', async () => {
+  const [slow, quick] = [await queue.metadata.addUser(), await queue.metadata.addUser()];
+  const holder = await queue.pool.connect();
+  await holder.query('BEGIN');
+  await holder.query('SELECT FROM users WHERE id = $1 FOR UPDATE', [slow]);
+  const waiting = queue.submit(slow, 'select 1');
+  expect((await queue.submit(quick, 'select 1')).status).toBe('queued');
+  await holder.query('ROLLBACK');
+  holder.release();
+  expect((await waiting).ownerId).toBe(slow);
+});
+
+test('a job that was cancelled when its worker was lost does not run', async () => {
+  const owner = await queue.metadata.addUser();
+  const job = await queue.submit(owner, 'create table must_not_be ()');
+  await queue.claim(1);
+  await queue.pool.query(`UPDATE jobs SET lease_until = now() - interval '1 s'`);
+  const [heir] = await queue.store.takeOver({ workerId: uuidv7(), limit: 1, except: [] });
+  await queue.jobs.cancel(queue.viewerOf(owner), job.id);
+  expect(await queue.store.release(heir!)).toBe(false);
+  await queue.pool.query(`UPDATE jobs SET lease_until = now() - interval '1 s'`);
+  const worker = await queue.worker({ timing: { rescueMs: 50 } });
+  expect((await queue.until(job)).status).toBe('cancelled');
+  await worker.stop();
+  const { rows } = await queue.targetDatabase.client.query(`select to_regclass('must_not_be') as made`);
+  expect(rows).toEqual([{ made: null }]);
+});
+
 test('a job is not claimed before its time, and then without anybody asking', async () => {
   const owner = await queue.metadata.addUser();
   const later = await queue.submit(owner, 'select 1', { runAt: new Date(Date.now() + 3_600_000) });
@@ -204,6 +361,12 @@ test('one that fails in a batch does not take the others with it', async () => {
     queue.submit(owner, 'select 2'),
   ]);
   expect(submitted.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
+  // And where the process runs jobs as well.
+  const worker = serve(1);
+  const job = { ...submitted[0]!, ...(submitted[0] as PromiseFulfilledResult<Job>).value, idempotencyKey: null };
+  const again = [owner, uuidv7()].map((ownerId) => worker.store.insert({ ...job, id: uuidv7(), ownerId }));
+  expect((await Promise.allSettled(again)).map(({ status }) => status)).toEqual(['fulfilled', 'rejected']);
+  await worker.stop();
 });
 
 test('an attempt that could do nothing twice is followed by another, with a pause that grows', () => {

@@ -71,7 +71,7 @@ export type ExplainQueryInput = {
   target: QueryTarget;
 };
 
-/** INTERRUPTED: the worker was lost while the SQL may have run; it is not run again by itself unless the job allows it (maxAttempts) and only reads. FORBIDDEN: the right was gone when it started. */
+/** INTERRUPTED: the worker was lost while the SQL may have run; it is not run again by itself unless the job allows it (maxAttempts) and is readOnly. FORBIDDEN: the right was gone when it started. */
 export type JobErrorCode =
   | 'CONNECTION_FAILED'
   | 'CONNECTION_LOST'

@@ -133,6 +133,7 @@ describe('a cancel', () => {
     const [one, other] = await Promise.all([open(), open()]);
     const sleeping = collect(other, 'select pg_sleep(0.2), 7');
     const { ended } = await untilEvent(one, 'select pg_sleep(600)', 'statement');
+    await waitsFor(one, 'PgSleep');
     await one.cancel();
     expect((await faultOf(ended)).code).toBe('CANCELLED');
     expect(rowsOf(await sleeping)).toEqual([['', 7]]);
@@ -296,6 +297,8 @@ describe('a session', () => {
     const session = await open();
     const { ended } = await untilEvent(session, 'select pg_sleep(600)', 'statement');
     await expect(collect(session, 'select 1')).rejects.toBeInstanceOf(TypeError);
+    // A cancel that comes before the statement is lost on the server, and ends the session after a second.
+    await waitsFor(session, 'PgSleep');
     await session.cancel();
     expect((await faultOf(ended)).code).toBe('CANCELLED');
     await works(session);

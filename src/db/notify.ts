@@ -1,4 +1,4 @@
-/** Carries the bus between processes by PostgreSQL's NOTIFY: rings of a few milliseconds travel as one statement. */
+/** Carries the bus between processes by PostgreSQL's NOTIFY: what is rung while a statement is under way travels in the next one. */
 import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 import type { Bus, BusTransport } from '../lib/bus.ts';

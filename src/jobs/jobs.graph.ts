@@ -297,7 +297,8 @@ builder.mutationFields((t) => ({
   }),
   deleteJob: t.field({
     type: DeleteJobPayload,
-    description: 'Deletes a job that has ended or not begun, with its rows; one that runs is cancelled first.',
+    description:
+      'Deletes a job that has ended or not begun, with its rows; one that runs is a CONFLICT: cancel it first.',
     authScopes: { signedIn: true },
     args: { input: t.arg({ type: DeleteJobInput, required: true }) },
     resolve: async (_root, { input }, { viewer, services }) => {

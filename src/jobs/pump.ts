@@ -20,6 +20,7 @@ import {
 } from './accept.ts';
 import { type ClaimRow, claimJobs, claimLock, claimLockIfFree, firstCursor, windowOf } from './claim.ts';
 import type { Job, NewJob } from './job.ts';
+import type { JobReads } from './reads.ts';
 import { changed, type JobRow, jobOf } from './row.ts';
 import type { JobError, JobStatus } from './states.ts';
 
@@ -36,6 +37,7 @@ export interface PumpDeps {
   limits: Limits;
   /** How long the rows of a job are kept behind its end. */
   resultsRetentionMs: number;
+  findByKey: JobReads['findByKey'];
 }
 
 /** Whoever runs jobs in this process. */
@@ -134,7 +136,7 @@ const finishJobs = {
     RETURNING jobs.id, jobs.owner_id`,
 } satisfies Prepared;
 
-export function createPump({ pool, bus, limits, resultsRetentionMs }: PumpDeps): Pump {
+export function createPump({ pool, bus, limits, resultsRetentionMs, findByKey }: PumpDeps): Pump {
   const { channel, payload } = notification('jobs.queued', '*');
   const submissions: Arrival[] = [];
   const finishes: Finish[] = [];
@@ -344,11 +346,8 @@ export function createPump({ pool, bus, limits, resultsRetentionMs }: PumpDeps):
     const { input, resolve, reject } = waiting;
     try {
       if (input.idempotencyKey === null) throw new Error('a submission without a key was not inserted');
-      const { rows } = await pool.query<JobRow>('SELECT * FROM jobs WHERE owner_id = $1 AND idempotency_key = $2', [
-        input.ownerId,
-        input.idempotencyKey,
-      ]);
-      if (rows[0]) resolve({ job: jobOf(rows[0]), created: false });
+      const job = await findByKey(input.ownerId, input.idempotencyKey);
+      if (job) resolve({ job, created: false });
       else {
         // It was deleted meanwhile: the key is free.
         submissions.push(waiting);

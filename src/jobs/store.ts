@@ -58,7 +58,8 @@ const cancelled = `cancel_requested_at = coalesce(cancel_requested_at, now()), h
 export type JobStore = JobReads & Pump & ReturnType<typeof createMoves>;
 
 export function createJobStore(deps: JobStoreDeps): JobStore {
-  return { ...createJobReads(deps.pool), ...createPump(deps), ...createMoves(deps) };
+  const reads = createJobReads(deps.pool);
+  return { ...reads, ...createPump({ ...deps, findByKey: reads.findByKey }), ...createMoves(deps) };
 }
 
 function createMoves({ pool, bus }: JobStoreDeps) {

@@ -60,8 +60,7 @@ export interface Doorbell extends Disposable {
   wait(pollMs: number, signal: AbortSignal): Promise<boolean>;
 }
 
-/** Many rings while nobody waits are one. */
-/** @param topic several: one bell for all of them */
+/** Many rings while nobody waits are one. @param topic several: one bell for all of them */
 export function createDoorbell<Topic extends string>(
   bus: Bus<Topic>,
   topic: Topic | readonly Topic[],

@@ -15,8 +15,10 @@ export interface Prepared {
 
 export interface Step {
   readonly statement: Prepared;
-  readonly values: readonly (string | number | null)[];
+  readonly values: readonly (Value | readonly Value[])[];
 }
+
+export type Value = string | number | boolean | null;
 
 type Row = Record<string, unknown>;
 
@@ -55,6 +57,16 @@ export async function runRound(pool: pg.Pool, steps: readonly Step[]): Promise<R
   }
 }
 
+/** As the server reads it. https://www.postgresql.org/docs/current/arrays.html#ARRAYS-IO */
+function textOf(value: Value | readonly Value[]): string | null {
+  if (value === null) return null;
+  if (typeof value !== 'object') return String(value);
+  return `{${value.map(elementOf).join()}}`;
+}
+
+const elementOf = (value: Value): string =>
+  typeof value === 'string' ? `"${value.replace(/["\\]/g, '\\$&')}"` : String(value);
+
 const preparedOn = new WeakMap<Wire, Set<string>>();
 
 /** Called by `pg` with each message. */
@@ -83,7 +95,7 @@ class Round implements pg.Submittable {
         wire.parse(statement);
         prepared.add(statement.name);
       }
-      wire.bind({ statement: statement.name, values: values.map((value) => (value === null ? null : String(value))) });
+      wire.bind({ statement: statement.name, values: values.map(textOf) });
       wire.describe({ type: 'P', name: '' });
       wire.execute({ portal: '', rows: 0 });
     }

@@ -11,14 +11,10 @@ const lockNumber = 4_707_691;
 
 /**
  * Holds off other claims for its transaction, so that the limits counted in it are exact. Who comes with ends of jobs does
- * not wait for it, since rows that heartbeats want are locked by then: he ends them, and claims nothing. Until the
- * transaction ends plans are the general ones, made once, and no scan is a bitmap scan: unlike the others it marks no index
- * entry as dead, and where jobs come and go quickly most of them are.
+ * not wait for it, since rows that heartbeats want are locked by then: he ends them, and claims nothing.
  */
-const lock = (take: string) => `
-  SELECT set_config('enable_bitmapscan', 'off', true), set_config('lock_timeout', '2s', true),
-         set_config('plan_cache_mode', 'force_generic_plan', true),
-         set_config('quarry.may_claim', ${take}, true) AS may_claim`;
+const lock = (take: string) =>
+  `SELECT set_config('lock_timeout', '2s', true), set_config('quarry.may_claim', ${take}, true) AS may_claim`;
 
 export const claimLock: Prepared = {
   name: 'claim_lock',
@@ -36,11 +32,24 @@ export const mayClaim = `current_setting('quarry.may_claim', true) = 'true'`;
 /** In SQL: what may start now. */
 export const ready = `status = 'queued' AND held_until IS NULL`;
 
+/**
+ * In SQL: the queries behind `busy` that count what runs, as one value each. The planner may not join here (pump.ts), and a
+ * nested loop over two lists is slow where both are long.
+ */
+export const counts = `
+    counts_of_owner AS MATERIALIZED (
+      SELECT jsonb_object_agg(owner_id, jobs) AS all FROM (SELECT owner_id, sum(jobs) AS jobs FROM busy GROUP BY owner_id) _
+    ), counts_of_target AS MATERIALIZED (
+      SELECT jsonb_object_agg(target_key, jobs) AS all FROM (SELECT target_key, sum(jobs) AS jobs FROM busy GROUP BY target_key) _
+    )`;
+export const countOf = (of: 'owner' | 'target', key: string): string =>
+  `coalesce(((SELECT counts.all FROM counts_of_${of} counts) -> ${key}::text)::int, 0)`;
+
 /** Before the first owner: where the first claim begins to look. */
 export const firstCursor = '00000000-0000-0000-0000-000000000000';
 
-/** The queues of so many owners are looked at by one claim: of twice as many as it could fill, so that there is a choice. */
-export const windowOf = (room: number): number => Math.max(16, 2 * room);
+/** The queues of so many owners are looked at by one claim: each costs two probes, also where the others fill it. */
+export const windowOf = (room: number): number => Math.max(16, room);
 
 /** What is longer travels behind the commit: whoever reads slowly must not hold the lock. */
 const maxTextBytes = 2_048;
@@ -66,14 +75,15 @@ export interface ClaimRow extends Omit<JobRow, 'sql' | 'parameters' | 'sealed_co
   whole: boolean;
 }
 
-const queues = (name: string, from: string, most: string) => `
+const queues = (name: string, within: string, most: string) => `
     ${name} (owner_id, target_key, n) AS (
-      (SELECT owner_id, target_key, 1 FROM jobs WHERE ${ready} AND ${from} AND ${most} > 0 AND ${mayClaim}
+      (SELECT owner_id, target_key, 1 FROM jobs WHERE ${ready} AND ${within} AND ${most} > 0 AND ${mayClaim}
        ORDER BY owner_id, target_key LIMIT 1)
       UNION ALL
       SELECT next.owner_id, next.target_key, n + (next.owner_id <> ${name}.owner_id)::int
       FROM ${name} CROSS JOIN LATERAL (
-        SELECT owner_id, target_key FROM jobs WHERE ${ready} AND (owner_id, target_key) > (${name}.owner_id, ${name}.target_key)
+        SELECT owner_id, target_key FROM jobs
+        WHERE ${ready} AND ${within} AND (owner_id, target_key) > (${name}.owner_id, ${name}.target_key)
         ORDER BY owner_id, target_key LIMIT 1) next
       WHERE n + (next.owner_id <> ${name}.owner_id)::int <= ${most}
     )`;
@@ -92,33 +102,28 @@ export const claimJobs: Prepared = {
   name: 'claim_jobs',
   text: `
     WITH RECURSIVE ${queues('ahead', 'owner_id > $5::uuid', '$6::int')},
-    ${queues('around', 'true', '($6::int - (SELECT coalesce(max(n), 0)::int FROM ahead))')},
+    ${queues('around', 'owner_id <= $5::uuid', '($6::int - (SELECT coalesce(max(n), 0)::int FROM ahead))')},
     line AS MATERIALIZED (
       SELECT owner_id, target_key, false AS again, n AS nth FROM ahead
       UNION ALL
-      SELECT owner_id, target_key, true, n + (SELECT coalesce(max(n), 0) FROM ahead) FROM around WHERE owner_id <= $5::uuid
+      SELECT owner_id, target_key, true, n + (SELECT coalesce(max(n), 0) FROM ahead) FROM around
     ), owners AS (
       SELECT count(DISTINCT owner_id) AS found FROM line
     ), share AS (
       SELECT ceil(2.0 * $2::int / greatest(found, 1))::int AS jobs FROM owners
     ), busy AS MATERIALIZED (
       SELECT owner_id, target_key, count(*)::int AS jobs FROM jobs WHERE status = 'running' GROUP BY owner_id, target_key
-    ), of_owner AS (
-      SELECT owner_id, sum(jobs)::int AS jobs FROM busy GROUP BY owner_id
-    ), of_target AS (
-      SELECT target_key, sum(jobs)::int AS jobs FROM busy GROUP BY target_key
-    ), first AS (
+    ), ${counts}, first AS (
       SELECT job.id, job.rank_ms, line.owner_id, line.target_key, line.nth, room.of_target, room.of_owner, share.jobs AS share,
-             coalesce(of_owner.jobs, 0) AS running,
+             room.running,
              row_number() OVER (PARTITION BY line.owner_id ORDER BY job.rank_ms, job.id) AS of_his
       FROM line
       CROSS JOIN share
       JOIN users ON users.id = line.owner_id
-      LEFT JOIN of_owner ON of_owner.owner_id = line.owner_id
-      LEFT JOIN of_target ON of_target.target_key = line.target_key
+      CROSS JOIN LATERAL (SELECT ${countOf('owner', 'line.owner_id')} AS of_owner, ${countOf('target', 'line.target_key')} AS of_target) running
       CROSS JOIN LATERAL (
-        SELECT least(users.max_parallel_jobs, coalesce(users.max_parallel_jobs_limit, $3::int)) - coalesce(of_owner.jobs, 0) AS of_owner,
-               $4::int - coalesce(of_target.jobs, 0) AS of_target) room
+        SELECT running.of_owner AS running, $4::int - running.of_target AS of_target,
+               least(users.max_parallel_jobs, coalesce(users.max_parallel_jobs_limit, $3::int)) - running.of_owner AS of_owner) room
       CROSS JOIN LATERAL (
         SELECT id, rank_ms FROM jobs WHERE ${ready} AND owner_id = line.owner_id AND target_key = line.target_key
         ORDER BY rank_ms, id LIMIT greatest(0, least($2::int, share.jobs, room.of_owner, room.of_target))) job

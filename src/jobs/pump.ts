@@ -5,7 +5,7 @@
  */
 import type pg from 'pg';
 import { notification } from '../db/notify.ts';
-import { type Prepared, runRound, type Step } from '../db/round.ts';
+import { type Prepared, runRound, type Step, type Value } from '../db/round.ts';
 import type { Bus } from '../lib/bus.ts';
 import { uuidv7 } from '../lib/ids.ts';
 import type { Topic } from '../lib/topics.ts';
@@ -14,7 +14,7 @@ import {
   acceptAndStart,
   acceptedJob,
   acceptJobs,
-  givenRows,
+  givenValues,
   type Submission,
   textBytesOf,
 } from './accept.ts';
@@ -116,23 +116,41 @@ const maxBatchBytes = 4 * 2 ** 20;
 /** A submission that waits for a row that somebody holds is soon taken out of everybody's way. */
 const briefly = { name: 'briefly', text: `SELECT set_config('lock_timeout', '200ms', true)` } satisfies Prepared;
 
+/**
+ * Every row is found by its key, whatever the planner knows of the table: plans are made once a connection, maybe when it
+ * was empty. No scan is a bitmap scan: unlike the others it marks no index entry as dead, and where jobs come and go
+ * quickly most of them are.
+ */
+const byKey = {
+  name: 'by_key',
+  text: `
+    SELECT set_config('plan_cache_mode', 'force_generic_plan', true), ${[
+      'seqscan',
+      'bitmapscan',
+      'hashjoin',
+      'mergejoin',
+    ]
+      .map((way) => `set_config('enable_${way}', 'off', true)`)
+      .join(', ')}`,
+} satisfies Prepared;
+const byKeyStep: Step = { statement: byKey, values: [] };
+
+/**
+ * $1 how long rows are kept in milliseconds, then the ends, a list for each column. In the order of their ids, which is the
+ * order in which a disconnect takes them: neither waits crosswise.
+ */
 const finishJobs = {
   name: 'finish_jobs',
   text: `
     UPDATE jobs SET status = ended.status, error = ended.error, progress_rows = ended.rows, progress_bytes = ended.bytes,
            estimated_rows = coalesce(ended.estimated_rows, jobs.estimated_rows),
            percent = CASE WHEN ended.status = 'succeeded' THEN 100 ELSE coalesce(ended.percent, jobs.percent) END,
-           finished_at = now(), results_expire_at = now() + $2::bigint * interval '1 millisecond',
+           finished_at = now(), results_expire_at = now() + $1::bigint * interval '1 millisecond',
            lease_until = NULL, worker_id = NULL, sealed_connection = NULL, ${changed}
-    FROM (
-      -- In one order, as a disconnect takes them: neither waits crosswise. They run: by their lease, since the status would
-      -- have the planner read all that run.
-      SELECT given.* FROM jobs JOIN json_to_recordset($1::json) AS given (
-        id uuid, fence int, status text, error jsonb, rows bigint, bytes bigint, estimated_rows bigint, percent real)
-        ON jobs.id = given.id AND jobs.fence = given.fence AND jobs.lease_until IS NOT NULL
-      ORDER BY jobs.id FOR UPDATE OF jobs
-    ) ended
-    WHERE jobs.id = ended.id
+    FROM unnest($2::uuid[], $3::int[], $4::text[], $5::jsonb[], $6::bigint[], $7::bigint[], $8::bigint[], $9::real[])
+      AS ended (id, fence, status, error, rows, bytes, estimated_rows, percent)
+    -- They run: by their lease, since the status would have the planner read all that run.
+    WHERE jobs.id = ended.id AND jobs.fence = ended.fence AND jobs.lease_until IS NOT NULL
     RETURNING jobs.id, jobs.owner_id`,
 } satisfies Prepared;
 
@@ -167,6 +185,12 @@ export function createPump({ pool, bus, limits, resultsRetentionMs, findByKey }:
       // In the same turn as the last look: what comes a moment later begins anew.
       pumping = null;
     }
+  }
+
+  /** Runs them in one round, and lets each have its rows. */
+  async function settled(parts: readonly Part[]): Promise<void> {
+    const [, ...results] = await runRound(pool, [byKeyStep, ...parts.map(({ step }) => step)]);
+    for (const [i, { settle }] of parts.entries()) settle(results[i]!);
   }
 
   const roomToFill = (): number => (wanted && claimant ? claimant.concurrency - claimant.busy() : 0);
@@ -222,11 +246,7 @@ export function createPump({ pool, bus, limits, resultsRetentionMs, findByKey }:
     }
     if (parts.length === 0) return;
 
-    const results = await runRound(
-      pool,
-      parts.map(({ step }) => step),
-    );
-    for (const [i, { settle }] of parts.entries()) settle(results[i]!);
+    await settled(parts);
     if (!serving) return;
     // Somebody else claims at this moment: what waits is looked at once he is done.
     if (!mayClaim) wanted = true;
@@ -239,7 +259,7 @@ export function createPump({ pool, bus, limits, resultsRetentionMs, findByKey }:
   const finishPart = (ended: readonly Finish[]): Part => ({
     step: {
       statement: finishJobs,
-      values: [JSON.stringify(ended.map(endedRow)), resultsRetentionMs],
+      values: [resultsRetentionMs, ...endedValues(ended)],
     },
     settle: (rows) => settleFinishes(ended, rows as unknown as Pick<JobRow, 'id' | 'owner_id'>[]),
   });
@@ -250,12 +270,12 @@ export function createPump({ pool, bus, limits, resultsRetentionMs, findByKey }:
   });
 
   const acceptStep = (serving: Claimant | null, taken: readonly Arrival[]): Step => {
-    const rows = givenRows(taken.map(({ input }) => input));
-    if (!serving) return { statement: acceptJobs, values: [rows, channel, payload] };
+    const rows = givenValues(taken.map(({ input }) => input));
+    if (!serving) return { statement: acceptJobs, values: [channel, payload, ...rows] };
     const { workerId, concurrency } = serving;
     return {
       statement: acceptAndStart,
-      values: [rows, workerId, concurrency, limits.maxParallelJobs, limits.maxParallelJobsPerDatabase],
+      values: [workerId, concurrency, limits.maxParallelJobs, limits.maxParallelJobsPerDatabase, ...rows],
     };
   };
 
@@ -369,8 +389,7 @@ export function createPump({ pool, bus, limits, resultsRetentionMs, findByKey }:
     }
     const alone = async (part: Part, { reject }: { reject: (error: unknown) => void }) => {
       try {
-        const [rows] = await runRound(pool, [part.step]);
-        part.settle(rows!);
+        await settled([part]);
       } catch (fault) {
         reject(fault);
       }
@@ -415,13 +434,16 @@ export function createPump({ pool, bus, limits, resultsRetentionMs, findByKey }:
   };
 }
 
-const endedRow = ({ input: { hold, end } }: Finish): object => ({
-  id: hold.id,
-  fence: hold.fence,
-  status: end.status,
-  error: end.error,
-  rows: end.rows,
-  bytes: end.bytes,
-  estimated_rows: end.estimatedRows ?? null,
-  percent: end.percent ?? null,
-});
+function endedValues(ended: readonly Finish[]): Value[][] {
+  const inputs = ended.map(({ input }) => input).sort((a, b) => (a.hold.id < b.hold.id ? -1 : 1));
+  return [
+    inputs.map(({ hold }) => hold.id),
+    inputs.map(({ hold }) => hold.fence),
+    inputs.map(({ end }) => end.status),
+    inputs.map(({ end }) => end.error && JSON.stringify(end.error)),
+    inputs.map(({ end }) => end.rows),
+    inputs.map(({ end }) => end.bytes),
+    inputs.map(({ end }) => end.estimatedRows ?? null),
+    inputs.map(({ end }) => end.percent ?? null),
+  ];
+}

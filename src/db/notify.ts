@@ -44,13 +44,12 @@ function payloads(rings: readonly Ring[], sender: string): string[] {
 
 export interface NotifyDeps {
   connection: ConnectionConfig;
-  pool: Executor;
   bus: Bus<string>;
   log: Log;
 }
 
 /** Listens until it is stopped; a broken connection is made anew, and what was rung meanwhile is found by polling. */
-export async function startNotify({ connection, pool, bus, log }: NotifyDeps): Promise<Service> {
+export async function startNotify({ connection, bus, log }: NotifyDeps): Promise<Service> {
   const sender = randomUUID();
   let client: pg.Client | null = null;
   let stopped = false;
@@ -77,6 +76,8 @@ export async function startNotify({ connection, pool, bus, log }: NotifyDeps): P
     next.on('error', lost);
     next.on('end', () => lost());
     await next.connect();
+    // Nobody waits until a ring is on the disk: a server that falls has no listeners left.
+    await next.query('SET synchronous_commit = off');
     await next.query(`LISTEN ${channel}`);
     client = next;
   }
@@ -91,7 +92,7 @@ export async function startNotify({ connection, pool, bus, log }: NotifyDeps): P
       const rings = pending;
       pending = [];
       try {
-        await send(pool, payloads(rings, sender));
+        if (client) await send(client, payloads(rings, sender));
       } catch (error) {
         // A ring is a hint; readers poll.
         log.debug({ error: String(error) }, 'bus.ring_lost');

@@ -20,6 +20,25 @@ export interface Step {
 
 export type Value = string | number | boolean | null;
 
+/**
+ * The first step of a round of short statements: every row is found by its key, whatever the planner knows of the table: plans are made once a connection, maybe when it
+ * was empty. No scan is a bitmap scan: unlike the others it marks no index entry as dead, and where jobs come and go
+ * quickly most of them are.
+ */
+const planned: Prepared = {
+  name: 'by_key',
+  text: `
+    SELECT set_config('plan_cache_mode', 'force_generic_plan', true), ${[
+      'seqscan',
+      'bitmapscan',
+      'hashjoin',
+      'mergejoin',
+    ]
+      .map((way) => `set_config('enable_${way}', 'off', true)`)
+      .join(', ')}`,
+};
+export const byKey: Step = { statement: planned, values: [] };
+
 type Row = Record<string, unknown>;
 
 /** The messages that `pg` writes. */

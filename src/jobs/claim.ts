@@ -61,12 +61,30 @@ const claimedColumns = [
   'backend_id, backend_started_at, results_expire_at, results_dropped, source_id, saved_query_id',
 ].join(', ');
 
-/** One row for each job that was taken, or a single one without a job; and where the claim looked. */
-export interface ClaimRow extends Omit<JobRow, 'sql' | 'parameters' | 'sealed_connection'> {
+/** In SQL: whoever cancels or deletes it at this moment is not waited for. */
+const unlessHeld = 'FOR UPDATE SKIP LOCKED';
+
+/** In SQL: the query behind `taken` that starts those jobs for the worker $1, and what is told of each. */
+const claimed = `claimed AS (
+      UPDATE jobs SET status = 'running', started_at = clock_timestamp(), attempt = attempt + 1, fence = fence + 1,
+             error = NULL, worker_id = $1::uuid, lease_until = ${leaseFromNow}, ${changed}
+      FROM taken WHERE jobs.id = taken.id
+      RETURNING jobs.*, jobs.text_bytes + coalesce(octet_length(jobs.sealed_connection), 0) <= ${maxTextBytes} AS short
+    )`;
+const claimedRow = `${claimedColumns}, ${['sql', 'parameters', 'sealed_connection']
+  .map((text) => `CASE WHEN short THEN ${text} END AS ${text}`)
+  .join(', ')}`;
+
+/** All null where nothing was taken. */
+export interface TakenRow extends Omit<JobRow, 'sql' | 'parameters' | 'sealed_connection'> {
   /** Null with the other two where they are long. */
   sql: string | null;
   parameters: unknown[] | null;
   sealed_connection: string | null;
+}
+
+/** One row for each job that was taken, or a single one without a job; and where the claim looked. */
+export interface ClaimRow extends TakenRow {
   /** The last owner that was taken from, or else looked at; null where nothing waits. */
   last_owner: string | null;
   /** It came back to the first owner. */
@@ -134,22 +152,40 @@ export const claimJobs: Prepared = {
     ), chosen AS MATERIALIZED (
       SELECT id, rank_ms, owner_id, target_key, nth FROM seated WHERE seat <= of_target ORDER BY turn, nth LIMIT $2::int
     ), taken AS MATERIALIZED (
-      -- Whoever cancels or deletes one of them at this moment is not waited for.
       SELECT job.id FROM chosen CROSS JOIN LATERAL (
         SELECT id FROM jobs WHERE ${ready} AND owner_id = chosen.owner_id AND target_key = chosen.target_key
-          AND rank_ms = chosen.rank_ms AND id = chosen.id FOR UPDATE SKIP LOCKED) job
-    ), claimed AS (
-      UPDATE jobs SET status = 'running', started_at = clock_timestamp(), attempt = attempt + 1, fence = fence + 1,
-             error = NULL, worker_id = $1::uuid, lease_until = ${leaseFromNow}, ${changed}
-      FROM taken WHERE jobs.id = taken.id
-      RETURNING jobs.*, jobs.text_bytes + coalesce(octet_length(jobs.sealed_connection), 0) <= ${maxTextBytes} AS short
-    ), last AS (
+          AND rank_ms = chosen.rank_ms AND id = chosen.id ${unlessHeld}) job
+    ), ${claimed}, last AS (
       SELECT owner_id, nth FROM chosen UNION ALL SELECT owner_id, nth FROM line WHERE NOT EXISTS (SELECT FROM chosen)
       ORDER BY nth DESC LIMIT 1
     )
-    SELECT ${claimedColumns}, CASE WHEN short THEN sql END AS sql, CASE WHEN short THEN parameters END AS parameters,
-           CASE WHEN short THEN sealed_connection END AS sealed_connection,
-           (SELECT owner_id FROM last) AS last_owner, (SELECT coalesce(bool_or(again), false) FROM line) AS around,
-           (SELECT found < $6::int FROM owners) AS whole
+    SELECT ${claimedRow}, (SELECT owner_id FROM last) AS last_owner,
+           (SELECT coalesce(bool_or(again), false) FROM line) AS around, (SELECT found < $6::int FROM owners) AS whole
     FROM (SELECT) one LEFT JOIN claimed ON true`,
+};
+
+/** One row, also where nothing was taken. */
+export interface OnlyRow extends TakenRow {
+  /** How many were ready, no further than two. */
+  waiting: number;
+}
+
+/**
+ * For a queue that is mostly idle: takes the only job that is ready, at a third of what claimJobs costs, and none where
+ * there are more. $1 worker, $2 parallel jobs of a user without a ceiling of his own, $3 of a database.
+ */
+export const claimOnly: Prepared = {
+  name: 'claim_only',
+  text: `
+    WITH ready AS MATERIALIZED (
+      SELECT id, owner_id, target_key FROM jobs WHERE ${ready} AND ${mayClaim} LIMIT 2
+    ), taken AS MATERIALIZED (
+      SELECT job.id FROM ready JOIN users ON users.id = ready.owner_id
+      CROSS JOIN LATERAL (SELECT id FROM jobs WHERE ${ready} AND id = ready.id ${unlessHeld}) job
+      WHERE (SELECT count(*) FROM ready) = 1
+        AND (SELECT count(*) FROM jobs WHERE status = 'running' AND owner_id = ready.owner_id)
+          < least(users.max_parallel_jobs, coalesce(users.max_parallel_jobs_limit, $2::int))
+        AND (SELECT count(*) FROM jobs WHERE status = 'running' AND target_key = ready.target_key) < $3::int
+    ), ${claimed}
+    SELECT ${claimedRow}, (SELECT count(*)::int FROM ready) AS waiting FROM (SELECT) one LEFT JOIN claimed ON true`,
 };

@@ -5,7 +5,7 @@
  */
 import type pg from 'pg';
 import { notification } from '../db/notify.ts';
-import { type Prepared, runRound, type Step, type Value } from '../db/round.ts';
+import { byKey, type Prepared, runRound, type Step } from '../db/round.ts';
 import type { Bus } from '../lib/bus.ts';
 import { uuidv7 } from '../lib/ids.ts';
 import type { Topic } from '../lib/topics.ts';
@@ -18,11 +18,21 @@ import {
   type Submission,
   textBytesOf,
 } from './accept.ts';
-import { type ClaimRow, claimJobs, claimLock, claimLockIfFree, firstCursor, windowOf } from './claim.ts';
+import {
+  type ClaimRow,
+  claimJobs,
+  claimLock,
+  claimLockIfFree,
+  claimOnly,
+  firstCursor,
+  type OnlyRow,
+  type TakenRow,
+  windowOf,
+} from './claim.ts';
+import { type Ended, endedValues, finishJobs, type Hold, type JobEnd } from './finish.ts';
 import type { Job, NewJob } from './job.ts';
 import type { JobReads } from './reads.ts';
-import { changed, type JobRow, jobOf } from './row.ts';
-import type { JobError, JobStatus } from './states.ts';
+import { type JobRow, jobOf } from './row.ts';
 
 export interface Limits {
   /** Parallel jobs of a user for whom no administrator set a ceiling. */
@@ -52,22 +62,6 @@ export interface Claimant {
   start(jobs: readonly Job[]): void;
   /** The metadata did not answer; it is asked again at the next wake. */
   failed(error: unknown): void;
-}
-
-/** A worker's hold on a job; a write with an old fence is lost, and says so. */
-export interface Hold {
-  readonly id: string;
-  readonly fence: number;
-}
-
-export interface JobEnd {
-  readonly status: Extract<JobStatus, 'succeeded' | 'failed' | 'cancelled'>;
-  readonly error: JobError | null;
-  readonly rows: number;
-  readonly bytes: number;
-  /** Absent: as last reported. */
-  readonly estimatedRows?: number | null;
-  readonly percent?: number | null;
 }
 
 export interface Submitted {
@@ -100,7 +94,7 @@ interface Waiting<Input, Output> {
 interface Arrival extends Waiting<Submission, Submitted> {
   readonly textBytes: number;
 }
-type Finish = Waiting<{ hold: Hold; end: JobEnd }, boolean>;
+type Finish = Waiting<Ended, boolean>;
 
 /** A statement of a round, and what to make of its rows. */
 interface Part {
@@ -116,44 +110,6 @@ const maxBatchBytes = 4 * 2 ** 20;
 /** A submission that waits for a row that somebody holds is soon taken out of everybody's way. */
 const briefly = { name: 'briefly', text: `SELECT set_config('lock_timeout', '200ms', true)` } satisfies Prepared;
 
-/**
- * Every row is found by its key, whatever the planner knows of the table: plans are made once a connection, maybe when it
- * was empty. No scan is a bitmap scan: unlike the others it marks no index entry as dead, and where jobs come and go
- * quickly most of them are.
- */
-const byKey = {
-  name: 'by_key',
-  text: `
-    SELECT set_config('plan_cache_mode', 'force_generic_plan', true), ${[
-      'seqscan',
-      'bitmapscan',
-      'hashjoin',
-      'mergejoin',
-    ]
-      .map((way) => `set_config('enable_${way}', 'off', true)`)
-      .join(', ')}`,
-} satisfies Prepared;
-const byKeyStep: Step = { statement: byKey, values: [] };
-
-/**
- * $1 how long rows are kept in milliseconds, then the ends, a list for each column. In the order of their ids, which is the
- * order in which a disconnect takes them: neither waits crosswise.
- */
-const finishJobs = {
-  name: 'finish_jobs',
-  text: `
-    UPDATE jobs SET status = ended.status, error = ended.error, progress_rows = ended.rows, progress_bytes = ended.bytes,
-           estimated_rows = coalesce(ended.estimated_rows, jobs.estimated_rows),
-           percent = CASE WHEN ended.status = 'succeeded' THEN 100 ELSE coalesce(ended.percent, jobs.percent) END,
-           finished_at = now(), results_expire_at = now() + $1::bigint * interval '1 millisecond',
-           lease_until = NULL, worker_id = NULL, sealed_connection = NULL, ${changed}
-    FROM unnest($2::uuid[], $3::int[], $4::text[], $5::jsonb[], $6::bigint[], $7::bigint[], $8::bigint[], $9::real[])
-      AS ended (id, fence, status, error, rows, bytes, estimated_rows, percent)
-    -- They run: by their lease, since the status would have the planner read all that run.
-    WHERE jobs.id = ended.id AND jobs.fence = ended.fence AND jobs.lease_until IS NOT NULL
-    RETURNING jobs.id, jobs.owner_id`,
-} satisfies Prepared;
-
 export function createPump({ pool, bus, limits, resultsRetentionMs, findByKey }: PumpDeps): Pump {
   const { channel, payload } = notification('jobs.queued', '*');
   const submissions: Arrival[] = [];
@@ -165,6 +121,8 @@ export function createPump({ pool, bus, limits, resultsRetentionMs, findByKey }:
   let cursor = firstCursor;
   /** Where the claims in a row began that found nothing to take; null: the last one did. */
   let emptySince: string | null = null;
+  /** More than one job is ready, or none of them may start. */
+  let crowded = true;
   let pumping: Promise<void> | null = null;
 
   function pump(): Promise<void> {
@@ -189,7 +147,7 @@ export function createPump({ pool, bus, limits, resultsRetentionMs, findByKey }:
 
   /** Runs them in one round, and lets each have its rows. */
   async function settled(parts: readonly Part[]): Promise<void> {
-    const [, ...results] = await runRound(pool, [byKeyStep, ...parts.map(({ step }) => step)]);
+    const [, ...results] = await runRound(pool, [byKey, ...parts.map(({ step }) => step)]);
     for (const [i, { settle }] of parts.entries()) settle(results[i]!);
   }
 
@@ -213,7 +171,7 @@ export function createPump({ pool, bus, limits, resultsRetentionMs, findByKey }:
     const claims = room > 0 && (wanted || ended.length > 0);
     const parts: Part[] = [];
     let mayClaim = true;
-    let claimed: ClaimRow[] = [];
+    let settleClaimed = async (): Promise<Job[]> => [];
     let started: Job[] = [];
     if (ended.length > 0) parts.push(finishPart(ended));
     if (serving && (claims || taken.length > 0)) {
@@ -228,10 +186,11 @@ export function createPump({ pool, bus, limits, resultsRetentionMs, findByKey }:
     }
     if (serving && claims) {
       wanted = false;
+      const settle = crowded ? settleClaim : settleOnly;
       parts.push({
-        step: claimStep(serving, room),
+        step: crowded ? claimStep(serving, room) : onlyStep(serving),
         settle: (rows) => {
-          claimed = rows as unknown as ClaimRow[];
+          settleClaimed = () => settle(rows);
         },
       });
     }
@@ -250,7 +209,7 @@ export function createPump({ pool, bus, limits, resultsRetentionMs, findByKey }:
     if (!serving) return;
     // Somebody else claims at this moment: what waits is looked at once he is done.
     if (!mayClaim) wanted = true;
-    else if (claims) started = [...(await settleClaim(claimed)), ...started];
+    else if (claims) started = [...(await settleClaimed()), ...started];
     if (started.length > 0) serving.start(started);
     // What this worker has no room for is another's.
     if (taken.length + ended.length > 0 && started.length >= room) bus.ringElsewhere('jobs.queued', '*');
@@ -259,7 +218,7 @@ export function createPump({ pool, bus, limits, resultsRetentionMs, findByKey }:
   const finishPart = (ended: readonly Finish[]): Part => ({
     step: {
       statement: finishJobs,
-      values: [resultsRetentionMs, ...endedValues(ended)],
+      values: [resultsRetentionMs, ...endedValues(ended.map(({ input }) => input))],
     },
     settle: (rows) => settleFinishes(ended, rows as unknown as Pick<JobRow, 'id' | 'owner_id'>[]),
   });
@@ -267,6 +226,11 @@ export function createPump({ pool, bus, limits, resultsRetentionMs, findByKey }:
   const claimStep = ({ workerId }: Claimant, room: number): Step => ({
     statement: claimJobs,
     values: [workerId, room, limits.maxParallelJobs, limits.maxParallelJobsPerDatabase, cursor, windowOf(room)],
+  });
+
+  const onlyStep = ({ workerId }: Claimant): Step => ({
+    statement: claimOnly,
+    values: [workerId, limits.maxParallelJobs, limits.maxParallelJobsPerDatabase],
   });
 
   const acceptStep = (serving: Claimant | null, taken: readonly Arrival[]): Step => {
@@ -280,10 +244,12 @@ export function createPump({ pool, bus, limits, resultsRetentionMs, findByKey }:
   };
 
   /** Remembers where it looked, and whether to look on. @returns what was taken, with its texts */
-  async function settleClaim(rows: readonly ClaimRow[]): Promise<Job[]> {
+  async function settleClaim(claimed: readonly object[]): Promise<Job[]> {
+    const rows = claimed as readonly ClaimRow[];
     const [first] = rows;
     if (!first?.last_owner) {
       emptySince = null;
+      crowded = false;
       return [];
     }
     const before = cursor;
@@ -293,8 +259,7 @@ export function createPump({ pool, bus, limits, resultsRetentionMs, findByKey }:
       // What one claim left out, by its share or by two limits at once, is in the next.
       wanted = true;
       emptySince = null;
-      for (const row of taken) ringFor(row.id, row.owner_id);
-      return withTexts(taken);
+      return startedOf(taken);
     }
     emptySince ??= before;
     const [behind, upTo] = [before < emptySince, emptySince <= cursor];
@@ -302,6 +267,22 @@ export function createPump({ pool, bus, limits, resultsRetentionMs, findByKey }:
     if (first.whole || (first.around ? behind || upTo : behind && upTo)) emptySince = null;
     else wanted = true;
     return [];
+  }
+
+  /** Where it takes nothing although something waits, the next claim looks at all of it. */
+  async function settleOnly(claimed: readonly object[]): Promise<Job[]> {
+    const [row] = claimed as readonly OnlyRow[];
+    if (row && row.id !== null) return startedOf([row]);
+    if (row && row.waiting > 0) {
+      crowded = true;
+      wanted = true;
+    }
+    return [];
+  }
+
+  function startedOf(taken: readonly TakenRow[]): Promise<Job[]> {
+    for (const row of taken) ringFor(row.id, row.owner_id);
+    return withTexts(taken);
   }
 
   type Texts = Pick<JobRow, 'id' | 'sql' | 'parameters' | 'sealed_connection'>;
@@ -317,7 +298,7 @@ export function createPump({ pool, bus, limits, resultsRetentionMs, findByKey }:
   }
 
   /** Those whose texts are too long to travel under the lock are read behind it. */
-  async function withTexts(rows: readonly ClaimRow[]): Promise<Job[]> {
+  async function withTexts(rows: readonly TakenRow[]): Promise<Job[]> {
     const long = rows.filter(({ sql }) => sql === null).map(({ id }) => id);
     const texts = long.length === 0 ? [] : await readTexts(long);
     const byJob = new Map(texts.map((row) => [row.id, row]));
@@ -432,18 +413,4 @@ export function createPump({ pool, bus, limits, resultsRetentionMs, findByKey }:
       };
     },
   };
-}
-
-function endedValues(ended: readonly Finish[]): Value[][] {
-  const inputs = ended.map(({ input }) => input).sort((a, b) => (a.hold.id < b.hold.id ? -1 : 1));
-  return [
-    inputs.map(({ hold }) => hold.id),
-    inputs.map(({ hold }) => hold.fence),
-    inputs.map(({ end }) => end.status),
-    inputs.map(({ end }) => end.error && JSON.stringify(end.error)),
-    inputs.map(({ end }) => end.rows),
-    inputs.map(({ end }) => end.bytes),
-    inputs.map(({ end }) => end.estimatedRows ?? null),
-    inputs.map(({ end }) => end.percent ?? null),
-  ];
 }

@@ -8,13 +8,15 @@ import { type Executor, transaction } from '../db/metadata.ts';
 import { ringInTransaction } from '../db/notify.ts';
 import type { Bus } from '../lib/bus.ts';
 import type { Topic } from '../lib/topics.ts';
+import type { Hold } from './finish.ts';
 import { type Job, priorityLevelMs } from './job.ts';
-import { createPump, type Hold, type Limits, type Pump } from './pump.ts';
+import { createPump, type Limits, type Pump } from './pump.ts';
 import { createJobReads, type JobReads } from './reads.ts';
 import { changed, type JobRow, jobOf, leaseFromNow } from './row.ts';
 import type { JobError } from './states.ts';
 
-export type { Hold, Limits } from './pump.ts';
+export type { Hold } from './finish.ts';
+export type { Limits } from './pump.ts';
 
 export interface JobStoreDeps {
   pool: pg.Pool;

@@ -144,12 +144,11 @@ export function createQueries({
 
   return {
     async submit(viewer, input) {
-      const place = await placeOf(viewer, input.target);
+      if (!viewer) throw new AppError('UNAUTHENTICATED', 'Sign in first');
+      const [place, settings] = await Promise.all([placeOf(viewer, input.target), settingsOf(viewer)]);
       const faults = faultsOf(input);
       if (faults.length > 0) throw badInput(...(faults as [FieldFault]));
-      // placeOf() lets nobody through who is not signed in.
-      const { userId: ownerId } = viewer!;
-      const settings = await settingsOf(viewer!);
+      const ownerId = viewer.userId;
       return insert({
         ...place,
         kind: 'query',

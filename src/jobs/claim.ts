@@ -181,7 +181,9 @@ export const claimOnly: Prepared = {
       SELECT id, owner_id, target_key FROM jobs WHERE ${ready} AND ${mayClaim} LIMIT 2
     ), taken AS MATERIALIZED (
       SELECT job.id FROM ready JOIN users ON users.id = ready.owner_id
-      CROSS JOIN LATERAL (SELECT id FROM jobs WHERE ${ready} AND id = ready.id ${unlessHeld}) job
+      CROSS JOIN LATERAL (
+        SELECT id FROM jobs WHERE ${ready} AND owner_id = ready.owner_id AND target_key = ready.target_key AND id = ready.id
+        ${unlessHeld}) job
       WHERE (SELECT count(*) FROM ready) = 1
         AND (SELECT count(*) FROM jobs WHERE status = 'running' AND owner_id = ready.owner_id)
           < least(users.max_parallel_jobs, coalesce(users.max_parallel_jobs_limit, $2::int))

@@ -1,0 +1,94 @@
+/**
+ * The contract that every export format implements: rows of raw text in, bytes of a file out. Which formats there are
+ * is registry.ts; what a file is compressed with, and where it goes, are sinks that a format knows nothing of.
+ */
+
+/** What a value is, whatever engine it comes from; formats that keep types go by it. */
+export type ScalarType =
+  | {
+      readonly kind:
+        | 'boolean'
+        | 'int16'
+        | 'int32'
+        | 'int64'
+        | 'float32'
+        | 'float64'
+        | 'text'
+        | 'binary'
+        | 'json'
+        | 'uuid'
+        | 'date'
+        | 'time'
+        | 'timetz'
+        | 'timestamp'
+        | 'timestamptz'
+        | 'interval'
+        /** Text of a type that no format knows: enums, ranges, composites, addresses, shapes … */
+        | 'other';
+    }
+  /** Precision in digits of which `scale` are behind the point; absent where the query does not tell. */
+  | { readonly kind: 'decimal'; readonly precision?: number | undefined; readonly scale?: number | undefined };
+
+export type ExportType =
+  | ScalarType
+  /** Of any number of dimensions. `delimiter` is what stands between two elements; absent: a comma. */
+  | { readonly kind: 'list'; readonly of: ScalarType; readonly delimiter?: string | undefined };
+
+export interface ExportColumn {
+  /** As the query names it: not unique, may be empty. */
+  readonly name: string;
+  readonly type: ExportType;
+}
+
+/**
+ * Values as PostgreSQL prints them under the settings of our sessions, for every engine: booleans `t` and `f`, binary
+ * `\x…` in hex, lists `{…}` with quotes and backslashes (`[5:6]={…}` where they do not begin at 1), times in ISO 8601
+ * with a blank for the T, intervals in ISO 8601, `NaN`, `Infinity`; json is sound JSON. Null is null.
+ */
+export type ExportRow = readonly (string | null)[];
+
+export interface ResultSet {
+  /** Of the sheet, or of the table that statements fill. */
+  readonly name: string;
+  readonly columns: readonly ExportColumn[];
+}
+
+/** Where bytes go, one write at a time: text is written as UTF-8. */
+export interface Sink {
+  /** Resolves when more may come. @throws whatever keeps it from taking more */
+  write(bytes: Uint8Array | string): Promise<void>;
+}
+
+export interface FormatOptions {
+  /** Cells that a spreadsheet would run as a formula are made text, which changes them; formats without such cells ignore it. */
+  readonly safe?: boolean | undefined;
+  /** A folder for what cannot be streamed; the caller's, and there. */
+  readonly temporaryFolder: string;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Writes one file: `begin`, `rows` …, `end` for a result set (for several where the format has sheets), then `close`.
+ * One call at a time. Each throws what the sink throws, or the signal's reason; then only disposal is left.
+ */
+export interface FormatWriter extends AsyncDisposable {
+  begin(set: ResultSet): Promise<void>;
+  /** As many values a row as the set has columns. */
+  rows(rows: readonly ExportRow[]): Promise<void>;
+  end(): Promise<void>;
+  /** Writes the end of the file; the sink has all of it when this resolves. */
+  close(): Promise<void>;
+  /** Frees what the writer holds, also when it broke off. Writes nothing, ends no sink. */
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+export interface Format {
+  /** Its key in the registry, in lower case. */
+  readonly name: string;
+  /** Without the dot. */
+  readonly extension: string;
+  readonly mimeType: string;
+  /** One file holds several result sets; else each is a file of its own. */
+  readonly sheets: boolean;
+  open(sink: Sink, options: FormatOptions): FormatWriter;
+}

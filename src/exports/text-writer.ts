@@ -1,0 +1,57 @@
+/** What formats made of lines share: the text of many rows is gathered into one string, and leaves as one buffer. */
+import type { ExportRow, FormatOptions, FormatWriter, ResultSet, Sink } from './format.ts';
+
+/** Of one write, in UTF-16 units: 64 KiB where all is ASCII, and at most three times as much. A longer row is one write. */
+const writeUnits = 65_536;
+
+/** A result set as text. */
+export interface TextSet {
+  readonly head: string;
+  /** With whatever stands before or behind it. */
+  row(row: ExportRow): string;
+  /** Asked for once, behind the last row. */
+  tail(): string;
+}
+
+export function createTextWriter(
+  sink: Sink,
+  { signal }: FormatOptions,
+  open: (set: ResultSet) => TextSet,
+): FormatWriter {
+  let text = '';
+  let set: TextSet | null = null;
+
+  async function flush(): Promise<void> {
+    signal.throwIfAborted();
+    const bytes = Buffer.from(text);
+    text = '';
+    if (bytes.length > 0) await sink.write(bytes);
+  }
+
+  return {
+    async begin(next) {
+      signal.throwIfAborted();
+      set = open(next);
+      text += set.head;
+    },
+    async rows(rows) {
+      signal.throwIfAborted();
+      const current = set;
+      if (current === null) throw new Error('rows of no result set');
+      for (const row of rows) {
+        text += current.row(row);
+        if (text.length >= writeUnits) await flush();
+      }
+    },
+    async end() {
+      if (set !== null) text += set.tail();
+      set = null;
+      await flush();
+    },
+    close: flush,
+    async [Symbol.asyncDispose]() {
+      text = '';
+      set = null;
+    },
+  };
+}

@@ -1,14 +1,72 @@
-/** Bytes under a name that we chose: written once, whole or not at all, read whole, deleted by the folder. */
+/** Bytes under a name that we chose: visible whole or not at all, read in any range, deleted by the folder. */
+import type { Readable } from 'node:stream';
+
+/** What a store throws is its own error, with a `code` (ENOSPC, AccessDenied); a key or range that is wrong is a bug. */
 export interface BlobStore {
-  /** Visible only when all of it is there. @throws the store's own error, e.g. ENOSPC */
+  /** Small things, at once. Visible only when all of it is there. @throws the store's own error, e.g. ENOSPC */
   put(key: string, bytes: Uint8Array): Promise<void>;
-  /** Null when it is not there. */
+  /** Small things, whole. Null when it is not there. */
   get(key: string): Promise<Buffer | null>;
   /**
-   * Deletes the blob of this name and all below it (`PREFIX/…`); nothing there is nothing to do, also for two at once.
-   * What is left when it fails or is stopped, the next call finds. @throws the signal's reason, the store's own error
+   * Null when it is not there. What was opened is read to its end even if it is replaced or deleted meanwhile; who does
+   * not read to the end destroys it. An abort destroys it too. Empty where `start` lies behind the end.
+   */
+  read(key: string, range: BlobRange, signal: AbortSignal): Promise<Readable | null>;
+  /** Bytes. Null when it is not there. */
+  size(key: string): Promise<number | null>;
+  /**
+   * The blob of this name and all below it (`PREFIX/…`), in the order of their keys, unfinished uploads among them. What
+   * comes or goes meanwhile may be in it or not.
+   */
+  list(prefix: string, signal: AbortSignal): AsyncIterable<BlobEntry>;
+  /**
+   * Goes on where an unfinished upload of this key stopped, else begins at 0; what is visible under the key stays until
+   * finish(). One writer a key at a time is the caller's care. The signal ends what waits in it, for as long as it lives.
+   */
+  upload(key: string, signal: AbortSignal): Promise<BlobUpload>;
+  /** Where upload() would go on; null when no unfinished upload is there. */
+  uploadOffset(key: string): Promise<number | null>;
+  /**
+   * Deletes the blob of this name and all below it (`PREFIX/…`), with unfinished uploads; nothing there is nothing to do,
+   * also for two at once. What is left when it fails or is stopped, the next call finds. @throws the signal's reason, the
+   * store's own error
    */
   deletePrefix(prefix: string, signal: AbortSignal): Promise<void>;
   /** @throws the store's own error when nothing can be written there now */
   check(): Promise<void>;
+}
+
+/** In bytes, both inclusive, as in an HTTP range; left out: from the beginning, to the end. */
+export interface BlobRange {
+  start?: number;
+  end?: number;
+}
+
+export interface BlobEntry {
+  key: string;
+  /** Of an unfinished upload: when it was last written to, or begun where the store does not tell that. */
+  modifiedAt: Date;
+  /** An unfinished upload: not visible to read(). */
+  partial?: true;
+}
+
+/** Disposed of before finish(), it leaves what is safe for the next upload() of the key. */
+export interface BlobUpload extends AsyncDisposable {
+  /** Bytes that are safe even if the process dies now: the next upload() goes on there. May lag behind what was written. */
+  readonly offset: number;
+  /**
+   * Takes all of them, or fails with `offset` at what is kept. Resolves when more is welcome; until then the bytes are
+   * the store's. One at a time. Best given 64 KiB or more at once. @throws the store's own error, the signal's reason
+   */
+  write(bytes: Uint8Array): Promise<void>;
+  /** Makes it visible, in place of what was there. Once more: the same answer. May be tried again when it failed. */
+  finish(): Promise<FinishedBlob>;
+  /** Nothing is left of it; nothing happens after finish(). */
+  abandon(): Promise<void>;
+}
+
+export interface FinishedBlob {
+  bytes: number;
+  /** Hex, over all bytes, also of an upload in several goes. */
+  sha256: string;
 }

@@ -1,16 +1,26 @@
-/** Blobs as files below one folder. Keys are of our making: lower-case letters, digits, `-` and `/`. */
-import { constants } from 'node:fs';
-import { access, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+/** Blobs as files below one folder. An unfinished one has a name with an ending, which no key has. */
+import { constants, type Dirent } from 'node:fs';
+import { access, mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join, sep } from 'node:path';
-import type { BlobStore } from './blob-store.ts';
+import type { Readable } from 'node:stream';
+import type { BlobEntry, BlobStore } from './blob-store.ts';
+import { openDiskUpload } from './disk-upload.ts';
+import { checkKey, checkRange } from './keys.ts';
 
-const sound = /^[a-z0-9-]+(\/[a-z0-9-]+)*$/;
+/** Of an upload, which may go on, and of a put, which may not. */
+const uploadEnding = '.upload';
+const putEnding = '.partial';
+const endings = ['', putEnding, uploadEnding];
 
+/** Large files are read in so many bytes at once. */
+const readBytes = 256 * 1_024;
+
+/** @param directory absolute; made when it is first needed */
 export function createDiskStore({ directory }: { directory: string }): BlobStore {
   const made = new Map<string, Promise<unknown>>();
 
   function pathOf(key: string): string {
-    if (!sound.test(key)) throw new Error('not a key of the blob store');
+    checkKey(key);
     return join(directory, key);
   }
 
@@ -25,37 +35,85 @@ export function createDiskStore({ directory }: { directory: string }): BlobStore
     return making;
   }
 
-  async function write(path: string, bytes: Uint8Array): Promise<void> {
-    await makeFolder(dirname(path));
-    const partial = `${path}.partial`;
+  /** @param work makes a file in this folder */
+  async function inFolder<T>(folder: string, work: () => Promise<T>): Promise<T> {
+    await makeFolder(folder);
     try {
-      await writeFile(partial, bytes, { mode: 0o600 });
-      await rename(partial, path);
+      return await work();
     } catch (error) {
-      await rm(partial, { force: true });
-      throw error;
+      if (codeOf(error) !== 'ENOENT') throw error;
+      // Somebody deleted the folder behind our memory of it.
+      made.delete(folder);
+      await makeFolder(folder);
+      return work();
+    }
+  }
+
+  async function* entriesNamed(key: string, among: readonly string[]): AsyncGenerator<BlobEntry> {
+    for (const ending of among) {
+      const found = await orNull(stat(`${pathOf(key)}${ending}`));
+      if (found?.isFile()) yield { key, modifiedAt: found.mtime, ...(ending && { partial: true }) };
+    }
+  }
+
+  async function* entriesBelow(folder: string, signal: AbortSignal): AsyncGenerator<BlobEntry> {
+    const found = (await orNull(readdir(pathOf(folder), { withFileTypes: true }))) ?? [];
+    for (const { name, among } of inOrderOfKeys(found)) {
+      signal.throwIfAborted();
+      if (among) yield* entriesNamed(`${folder}/${name}`, among);
+      else yield* entriesBelow(`${folder}/${name}`, signal);
     }
   }
 
   return {
     async put(key, bytes) {
       const path = pathOf(key);
-      try {
-        await write(path, bytes);
-      } catch (error) {
-        if (codeOf(error) !== 'ENOENT') throw error;
-        // Somebody deleted the folder behind our memory of it.
-        made.delete(dirname(path));
-        await write(path, bytes);
-      }
+      const partial = `${path}${putEnding}`;
+      await inFolder(dirname(path), async () => {
+        try {
+          await writeFile(partial, bytes, { mode: 0o600 });
+          await rename(partial, path);
+        } catch (error) {
+          await rm(partial, { force: true });
+          throw error;
+        }
+      });
     },
-    async get(key) {
+    get: async (key) => orNull(readFile(pathOf(key))),
+    async read(key, range, signal) {
+      const path = pathOf(key);
+      checkRange(range);
+      signal.throwIfAborted();
+      const file = await orNull(open(path));
+      if (!file) return null;
       try {
-        return await readFile(pathOf(key));
+        if ((await file.stat()).isFile()) {
+          return file.createReadStream({ ...range, highWaterMark: readBytes, signal }) as Readable;
+        }
       } catch (error) {
-        if (codeOf(error) === 'ENOENT') return null;
+        await file.close();
         throw error;
       }
+      await file.close();
+      return null;
+    },
+    async size(key) {
+      const found = await orNull(stat(pathOf(key)));
+      return found?.isFile() ? found.size : null;
+    },
+    async *list(prefix, signal) {
+      signal.throwIfAborted();
+      yield* entriesNamed(prefix, endings);
+      yield* entriesBelow(prefix, signal);
+    },
+    async upload(key, signal) {
+      const path = pathOf(key);
+      return inFolder(dirname(path), () =>
+        openDiskUpload({ directory, path, partialPath: `${path}${uploadEnding}`, signal }),
+      );
+    },
+    async uploadOffset(key) {
+      return (await orNull(stat(`${pathOf(key)}${uploadEnding}`)))?.size ?? null;
     },
     async deletePrefix(prefix, signal) {
       const path = pathOf(prefix);
@@ -64,13 +122,42 @@ export function createDiskStore({ directory }: { directory: string }): BlobStore
         if (folder === path || folder.startsWith(`${path}${sep}`)) made.delete(folder);
       }
       // With what a killed process left half-written. Not stopped in between: 10,000 files are gone within a second.
-      await rm(path, { recursive: true, force: true });
+      for (const ending of endings) await rm(`${path}${ending}`, { recursive: true, force: true });
     },
     async check() {
       await mkdir(directory, { recursive: true, mode: 0o700 });
       await access(directory, constants.W_OK);
     },
   };
+}
+
+interface Found {
+  name: string;
+  /** Endings with which it is there; null for a folder. */
+  among: string[] | null;
+}
+
+/** A folder's keys have a `/` behind its name, and `-` comes before that. What is not of our making is left out. */
+function inOrderOfKeys(found: readonly Dirent[]): Found[] {
+  const byKey = new Map<string, Found>();
+  for (const entry of found) {
+    const [, name, ending = ''] = /^([a-z0-9-]+)(\.partial|\.upload)?$/.exec(entry.name) ?? [];
+    if (name === undefined) continue;
+    if (entry.isDirectory()) byKey.set(`${name}/`, { name, among: null });
+    else byKey.set(name, { name, among: [...(byKey.get(name)?.among ?? []), ending] });
+  }
+  for (const { among } of byKey.values()) among?.sort();
+  return [...byKey].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, one]) => one);
+}
+
+/** Also where a folder has the name, or a blob that of a folder above. */
+async function orNull<T>(reading: Promise<T>): Promise<T | null> {
+  try {
+    return await reading;
+  } catch (error) {
+    if (['ENOENT', 'ENOTDIR', 'EISDIR'].includes(String(codeOf(error)))) return null;
+    throw error;
+  }
 }
 
 const codeOf = (error: unknown) => (error as NodeJS.ErrnoException).code;

@@ -26,6 +26,9 @@ import { letGoOf } from './queries/saved/store.ts';
 import { createResultStore, type ResultStore } from './queries/store.ts';
 import type { BlobStore } from './storage/blob-store.ts';
 import { createDiskStore } from './storage/disk.ts';
+import { type BucketAccess, createBucketAccess } from './storage/files/access.ts';
+import { createReservations, type Reservations } from './storage/files/reservations.ts';
+import { createFileStore, type FileStore } from './storage/files/store.ts';
 
 export interface CoreDeps {
   config: Config;
@@ -50,6 +53,9 @@ export interface Core {
   readonly jobStore: JobStore;
   readonly resultStore: ResultStore;
   readonly blobs: BlobStore;
+  readonly fileStore: FileStore;
+  readonly bucketAccess: BucketAccess;
+  readonly reservations: Reservations;
   /** In the order in which they were started. */
   readonly running: Service[];
 }
@@ -92,6 +98,8 @@ export async function buildCore({ config, log, metadata, playground, masterKeys,
     log,
   });
   running.push(databases);
+  const fileStore = createFileStore({ db: pool, prisma });
+  const bucketAccess = createBucketAccess({ store: fileStore });
   return {
     log,
     pool,
@@ -105,6 +113,9 @@ export async function buildCore({ config, log, metadata, playground, masterKeys,
     jobStore,
     resultStore: createResultStore(pool),
     blobs: createDiskStore({ directory: join(config.dataDir, 'files') }),
+    fileStore,
+    bucketAccess,
+    reservations: createReservations({ pool, store: fileStore, access: bucketAccess }),
     running,
   };
 }

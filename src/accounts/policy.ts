@@ -25,6 +25,14 @@ export type Resource =
       readonly system: boolean;
     }
   | {
+      readonly kind: 'bucket';
+      readonly ownerId: string | null;
+      /** In a project its members decide, whoever made it. */
+      readonly shared: boolean;
+      /** The viewer's role in its project. */
+      readonly role: ProjectRole | null;
+    }
+  | {
       readonly kind: 'saved-query';
       readonly ownerId: string | null;
       /** In a project its members decide, whoever made it. */
@@ -54,6 +62,11 @@ const table = {
   /** What others run there; one's own jobs everybody sees. */
   'database:activity': ['owner', 'editor'],
   'database:manage': ['owner'],
+
+  /** With the files in it. */
+  'bucket:see': [...members, 'admin'],
+  'bucket:write': ['owner', 'editor', 'admin'],
+  'bucket:manage': ['owner', 'admin'],
 
   'saved-query:see': ['self', ...members],
   'saved-query:run': ['self', ...members],
@@ -86,6 +99,10 @@ export function relationOf(viewer: Viewer | null, resource: Resource): Relation 
     case 'database':
       if (resource.ownerId === viewer.userId) return 'owner';
       return resource.role ?? (resource.system ? 'guest' : 'stranger');
+    case 'bucket':
+      if (!resource.shared && resource.ownerId === viewer.userId) return 'owner';
+      if (viewer.role === 'admin') return 'admin';
+      return (resource.shared ? resource.role : null) ?? 'stranger';
     case 'saved-query':
       if (resource.shared) return resource.role ?? 'stranger';
       return resource.ownerId === viewer.userId ? 'self' : 'stranger';
@@ -103,6 +120,7 @@ const sight: Record<Resource['kind'], Action> = {
   job: 'job:see',
   project: 'project:see',
   database: 'database:see',
+  bucket: 'bucket:see',
   'saved-query': 'saved-query:see',
 };
 

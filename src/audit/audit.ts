@@ -22,7 +22,13 @@ export type AuditAction =
   | 'database.created_hosted'
   | 'saved_query.created'
   | 'saved_query.updated'
-  | 'saved_query.deleted';
+  | 'saved_query.deleted'
+  | 'bucket.created'
+  | 'bucket.updated'
+  | 'bucket.deleted'
+  | 'file.uploaded'
+  | 'file.moved'
+  | 'file.deleted';
 
 export interface AuditEvent {
   /** With whose account it was done or tried; null where there is none. */

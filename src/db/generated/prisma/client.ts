@@ -117,6 +117,16 @@ export type ResultSet = Prisma.ResultSetModel
  */
 export type ResultChunk = Prisma.ResultChunkModel
 /**
+ * Model Bucket
+ * Where files are kept: one user's, or a project's.
+ */
+export type Bucket = Prisma.BucketModel
+/**
+ * Model StoredFile
+ * A file, or one that is being uploaded. Its bytes are in the blob store under a random name.
+ */
+export type StoredFile = Prisma.StoredFileModel
+/**
  * Model AuditEntry
  * Who did what to what; written in the transaction that did it.
  */

@@ -412,6 +412,8 @@ export const ModelName = {
   JobNotice: 'JobNotice',
   ResultSet: 'ResultSet',
   ResultChunk: 'ResultChunk',
+  Bucket: 'Bucket',
+  StoredFile: 'StoredFile',
   AuditEntry: 'AuditEntry',
   KeyCheck: 'KeyCheck'
 } as const
@@ -429,7 +431,7 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
     omit: GlobalOmitOptions
   }
   meta: {
-    modelProps: "user" | "session" | "refreshToken" | "project" | "projectMember" | "database" | "databaseRole" | "job" | "jobDeletion" | "jobDeletionHorizon" | "blobTrash" | "savedQuery" | "jobNotice" | "resultSet" | "resultChunk" | "auditEntry" | "keyCheck"
+    modelProps: "user" | "session" | "refreshToken" | "project" | "projectMember" | "database" | "databaseRole" | "job" | "jobDeletion" | "jobDeletionHorizon" | "blobTrash" | "savedQuery" | "jobNotice" | "resultSet" | "resultChunk" | "bucket" | "storedFile" | "auditEntry" | "keyCheck"
     txIsolationLevel: TransactionIsolationLevel
   }
   model: {
@@ -1543,6 +1545,154 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
         }
       }
     }
+    Bucket: {
+      payload: Prisma.$BucketPayload<ExtArgs>
+      fields: Prisma.BucketFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.BucketFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$BucketPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.BucketFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$BucketPayload>
+        }
+        findFirst: {
+          args: Prisma.BucketFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$BucketPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.BucketFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$BucketPayload>
+        }
+        findMany: {
+          args: Prisma.BucketFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$BucketPayload>[]
+        }
+        create: {
+          args: Prisma.BucketCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$BucketPayload>
+        }
+        createMany: {
+          args: Prisma.BucketCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.BucketCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$BucketPayload>[]
+        }
+        delete: {
+          args: Prisma.BucketDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$BucketPayload>
+        }
+        update: {
+          args: Prisma.BucketUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$BucketPayload>
+        }
+        deleteMany: {
+          args: Prisma.BucketDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.BucketUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.BucketUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$BucketPayload>[]
+        }
+        upsert: {
+          args: Prisma.BucketUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$BucketPayload>
+        }
+        aggregate: {
+          args: Prisma.BucketAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateBucket>
+        }
+        groupBy: {
+          args: Prisma.BucketGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.BucketGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.BucketCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.BucketCountAggregateOutputType> | number
+        }
+      }
+    }
+    StoredFile: {
+      payload: Prisma.$StoredFilePayload<ExtArgs>
+      fields: Prisma.StoredFileFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.StoredFileFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$StoredFilePayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.StoredFileFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$StoredFilePayload>
+        }
+        findFirst: {
+          args: Prisma.StoredFileFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$StoredFilePayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.StoredFileFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$StoredFilePayload>
+        }
+        findMany: {
+          args: Prisma.StoredFileFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$StoredFilePayload>[]
+        }
+        create: {
+          args: Prisma.StoredFileCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$StoredFilePayload>
+        }
+        createMany: {
+          args: Prisma.StoredFileCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.StoredFileCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$StoredFilePayload>[]
+        }
+        delete: {
+          args: Prisma.StoredFileDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$StoredFilePayload>
+        }
+        update: {
+          args: Prisma.StoredFileUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$StoredFilePayload>
+        }
+        deleteMany: {
+          args: Prisma.StoredFileDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.StoredFileUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.StoredFileUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$StoredFilePayload>[]
+        }
+        upsert: {
+          args: Prisma.StoredFileUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$StoredFilePayload>
+        }
+        aggregate: {
+          args: Prisma.StoredFileAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateStoredFile>
+        }
+        groupBy: {
+          args: Prisma.StoredFileGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.StoredFileGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.StoredFileCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.StoredFileCountAggregateOutputType> | number
+        }
+      }
+    }
     AuditEntry: {
       payload: Prisma.$AuditEntryPayload<ExtArgs>
       fields: Prisma.AuditEntryFieldRefs
@@ -1971,6 +2121,45 @@ export const ResultChunkScalarFieldEnum = {
 export type ResultChunkScalarFieldEnum = (typeof ResultChunkScalarFieldEnum)[keyof typeof ResultChunkScalarFieldEnum]
 
 
+export const BucketScalarFieldEnum = {
+  id: 'id',
+  name: 'name',
+  ownerId: 'ownerId',
+  projectId: 'projectId',
+  public: 'public',
+  maxFileSizeBytes: 'maxFileSizeBytes',
+  allowedMimeTypes: 'allowedMimeTypes',
+  createdAt: 'createdAt',
+  updatedAt: 'updatedAt'
+} as const
+
+export type BucketScalarFieldEnum = (typeof BucketScalarFieldEnum)[keyof typeof BucketScalarFieldEnum]
+
+
+export const StoredFileScalarFieldEnum = {
+  id: 'id',
+  bucketId: 'bucketId',
+  path: 'path',
+  status: 'status',
+  sizeBytes: 'sizeBytes',
+  mimeType: 'mimeType',
+  sha256: 'sha256',
+  blob: 'blob',
+  ownerId: 'ownerId',
+  overwrite: 'overwrite',
+  publicKey: 'publicKey',
+  writerId: 'writerId',
+  writerUntil: 'writerUntil',
+  expiresAt: 'expiresAt',
+  checkedAt: 'checkedAt',
+  missingAt: 'missingAt',
+  createdAt: 'createdAt',
+  updatedAt: 'updatedAt'
+} as const
+
+export type StoredFileScalarFieldEnum = (typeof StoredFileScalarFieldEnum)[keyof typeof StoredFileScalarFieldEnum]
+
+
 export const AuditEntryScalarFieldEnum = {
   id: 'id',
   createdAt: 'createdAt',
@@ -2317,6 +2506,8 @@ export type GlobalOmitConfig = {
   jobNotice?: Prisma.JobNoticeOmit
   resultSet?: Prisma.ResultSetOmit
   resultChunk?: Prisma.ResultChunkOmit
+  bucket?: Prisma.BucketOmit
+  storedFile?: Prisma.StoredFileOmit
   auditEntry?: Prisma.AuditEntryOmit
   keyCheck?: Prisma.KeyCheckOmit
 }

@@ -66,6 +66,8 @@ export const ModelName = {
   JobNotice: 'JobNotice',
   ResultSet: 'ResultSet',
   ResultChunk: 'ResultChunk',
+  Bucket: 'Bucket',
+  StoredFile: 'StoredFile',
   AuditEntry: 'AuditEntry',
   KeyCheck: 'KeyCheck'
 } as const
@@ -325,6 +327,45 @@ export const ResultChunkScalarFieldEnum = {
 } as const
 
 export type ResultChunkScalarFieldEnum = (typeof ResultChunkScalarFieldEnum)[keyof typeof ResultChunkScalarFieldEnum]
+
+
+export const BucketScalarFieldEnum = {
+  id: 'id',
+  name: 'name',
+  ownerId: 'ownerId',
+  projectId: 'projectId',
+  public: 'public',
+  maxFileSizeBytes: 'maxFileSizeBytes',
+  allowedMimeTypes: 'allowedMimeTypes',
+  createdAt: 'createdAt',
+  updatedAt: 'updatedAt'
+} as const
+
+export type BucketScalarFieldEnum = (typeof BucketScalarFieldEnum)[keyof typeof BucketScalarFieldEnum]
+
+
+export const StoredFileScalarFieldEnum = {
+  id: 'id',
+  bucketId: 'bucketId',
+  path: 'path',
+  status: 'status',
+  sizeBytes: 'sizeBytes',
+  mimeType: 'mimeType',
+  sha256: 'sha256',
+  blob: 'blob',
+  ownerId: 'ownerId',
+  overwrite: 'overwrite',
+  publicKey: 'publicKey',
+  writerId: 'writerId',
+  writerUntil: 'writerUntil',
+  expiresAt: 'expiresAt',
+  checkedAt: 'checkedAt',
+  missingAt: 'missingAt',
+  createdAt: 'createdAt',
+  updatedAt: 'updatedAt'
+} as const
+
+export type StoredFileScalarFieldEnum = (typeof StoredFileScalarFieldEnum)[keyof typeof StoredFileScalarFieldEnum]
 
 
 export const AuditEntryScalarFieldEnum = {

@@ -185,6 +185,7 @@ export type ProjectWhereInput = {
   members?: Prisma.ProjectMemberListRelationFilter
   databases?: Prisma.DatabaseListRelationFilter
   savedQueries?: Prisma.SavedQueryListRelationFilter
+  buckets?: Prisma.BucketListRelationFilter
 }
 
 export type ProjectOrderByWithRelationInput = {
@@ -196,6 +197,7 @@ export type ProjectOrderByWithRelationInput = {
   members?: Prisma.ProjectMemberOrderByRelationAggregateInput
   databases?: Prisma.DatabaseOrderByRelationAggregateInput
   savedQueries?: Prisma.SavedQueryOrderByRelationAggregateInput
+  buckets?: Prisma.BucketOrderByRelationAggregateInput
 }
 
 export type ProjectWhereUniqueInput = Prisma.AtLeast<{
@@ -210,6 +212,7 @@ export type ProjectWhereUniqueInput = Prisma.AtLeast<{
   members?: Prisma.ProjectMemberListRelationFilter
   databases?: Prisma.DatabaseListRelationFilter
   savedQueries?: Prisma.SavedQueryListRelationFilter
+  buckets?: Prisma.BucketListRelationFilter
 }, "id">
 
 export type ProjectOrderByWithAggregationInput = {
@@ -243,6 +246,7 @@ export type ProjectCreateInput = {
   members?: Prisma.ProjectMemberCreateNestedManyWithoutProjectInput
   databases?: Prisma.DatabaseCreateNestedManyWithoutProjectInput
   savedQueries?: Prisma.SavedQueryCreateNestedManyWithoutProjectInput
+  buckets?: Prisma.BucketCreateNestedManyWithoutProjectInput
 }
 
 export type ProjectUncheckedCreateInput = {
@@ -254,6 +258,7 @@ export type ProjectUncheckedCreateInput = {
   members?: Prisma.ProjectMemberUncheckedCreateNestedManyWithoutProjectInput
   databases?: Prisma.DatabaseUncheckedCreateNestedManyWithoutProjectInput
   savedQueries?: Prisma.SavedQueryUncheckedCreateNestedManyWithoutProjectInput
+  buckets?: Prisma.BucketUncheckedCreateNestedManyWithoutProjectInput
 }
 
 export type ProjectUpdateInput = {
@@ -265,6 +270,7 @@ export type ProjectUpdateInput = {
   members?: Prisma.ProjectMemberUpdateManyWithoutProjectNestedInput
   databases?: Prisma.DatabaseUpdateManyWithoutProjectNestedInput
   savedQueries?: Prisma.SavedQueryUpdateManyWithoutProjectNestedInput
+  buckets?: Prisma.BucketUpdateManyWithoutProjectNestedInput
 }
 
 export type ProjectUncheckedUpdateInput = {
@@ -276,6 +282,7 @@ export type ProjectUncheckedUpdateInput = {
   members?: Prisma.ProjectMemberUncheckedUpdateManyWithoutProjectNestedInput
   databases?: Prisma.DatabaseUncheckedUpdateManyWithoutProjectNestedInput
   savedQueries?: Prisma.SavedQueryUncheckedUpdateManyWithoutProjectNestedInput
+  buckets?: Prisma.BucketUncheckedUpdateManyWithoutProjectNestedInput
 }
 
 export type ProjectCreateManyInput = {
@@ -382,6 +389,22 @@ export type ProjectUpdateOneWithoutSavedQueriesNestedInput = {
   update?: Prisma.XOR<Prisma.XOR<Prisma.ProjectUpdateToOneWithWhereWithoutSavedQueriesInput, Prisma.ProjectUpdateWithoutSavedQueriesInput>, Prisma.ProjectUncheckedUpdateWithoutSavedQueriesInput>
 }
 
+export type ProjectCreateNestedOneWithoutBucketsInput = {
+  create?: Prisma.XOR<Prisma.ProjectCreateWithoutBucketsInput, Prisma.ProjectUncheckedCreateWithoutBucketsInput>
+  connectOrCreate?: Prisma.ProjectCreateOrConnectWithoutBucketsInput
+  connect?: Prisma.ProjectWhereUniqueInput
+}
+
+export type ProjectUpdateOneWithoutBucketsNestedInput = {
+  create?: Prisma.XOR<Prisma.ProjectCreateWithoutBucketsInput, Prisma.ProjectUncheckedCreateWithoutBucketsInput>
+  connectOrCreate?: Prisma.ProjectCreateOrConnectWithoutBucketsInput
+  upsert?: Prisma.ProjectUpsertWithoutBucketsInput
+  disconnect?: Prisma.ProjectWhereInput | boolean
+  delete?: Prisma.ProjectWhereInput | boolean
+  connect?: Prisma.ProjectWhereUniqueInput
+  update?: Prisma.XOR<Prisma.XOR<Prisma.ProjectUpdateToOneWithWhereWithoutBucketsInput, Prisma.ProjectUpdateWithoutBucketsInput>, Prisma.ProjectUncheckedUpdateWithoutBucketsInput>
+}
+
 export type ProjectCreateWithoutMembersInput = {
   id: string
   name: string
@@ -390,6 +413,7 @@ export type ProjectCreateWithoutMembersInput = {
   updatedAt?: Date | string
   databases?: Prisma.DatabaseCreateNestedManyWithoutProjectInput
   savedQueries?: Prisma.SavedQueryCreateNestedManyWithoutProjectInput
+  buckets?: Prisma.BucketCreateNestedManyWithoutProjectInput
 }
 
 export type ProjectUncheckedCreateWithoutMembersInput = {
@@ -400,6 +424,7 @@ export type ProjectUncheckedCreateWithoutMembersInput = {
   updatedAt?: Date | string
   databases?: Prisma.DatabaseUncheckedCreateNestedManyWithoutProjectInput
   savedQueries?: Prisma.SavedQueryUncheckedCreateNestedManyWithoutProjectInput
+  buckets?: Prisma.BucketUncheckedCreateNestedManyWithoutProjectInput
 }
 
 export type ProjectCreateOrConnectWithoutMembersInput = {
@@ -426,6 +451,7 @@ export type ProjectUpdateWithoutMembersInput = {
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   databases?: Prisma.DatabaseUpdateManyWithoutProjectNestedInput
   savedQueries?: Prisma.SavedQueryUpdateManyWithoutProjectNestedInput
+  buckets?: Prisma.BucketUpdateManyWithoutProjectNestedInput
 }
 
 export type ProjectUncheckedUpdateWithoutMembersInput = {
@@ -436,6 +462,7 @@ export type ProjectUncheckedUpdateWithoutMembersInput = {
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   databases?: Prisma.DatabaseUncheckedUpdateManyWithoutProjectNestedInput
   savedQueries?: Prisma.SavedQueryUncheckedUpdateManyWithoutProjectNestedInput
+  buckets?: Prisma.BucketUncheckedUpdateManyWithoutProjectNestedInput
 }
 
 export type ProjectCreateWithoutDatabasesInput = {
@@ -446,6 +473,7 @@ export type ProjectCreateWithoutDatabasesInput = {
   updatedAt?: Date | string
   members?: Prisma.ProjectMemberCreateNestedManyWithoutProjectInput
   savedQueries?: Prisma.SavedQueryCreateNestedManyWithoutProjectInput
+  buckets?: Prisma.BucketCreateNestedManyWithoutProjectInput
 }
 
 export type ProjectUncheckedCreateWithoutDatabasesInput = {
@@ -456,6 +484,7 @@ export type ProjectUncheckedCreateWithoutDatabasesInput = {
   updatedAt?: Date | string
   members?: Prisma.ProjectMemberUncheckedCreateNestedManyWithoutProjectInput
   savedQueries?: Prisma.SavedQueryUncheckedCreateNestedManyWithoutProjectInput
+  buckets?: Prisma.BucketUncheckedCreateNestedManyWithoutProjectInput
 }
 
 export type ProjectCreateOrConnectWithoutDatabasesInput = {
@@ -482,6 +511,7 @@ export type ProjectUpdateWithoutDatabasesInput = {
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   members?: Prisma.ProjectMemberUpdateManyWithoutProjectNestedInput
   savedQueries?: Prisma.SavedQueryUpdateManyWithoutProjectNestedInput
+  buckets?: Prisma.BucketUpdateManyWithoutProjectNestedInput
 }
 
 export type ProjectUncheckedUpdateWithoutDatabasesInput = {
@@ -492,6 +522,7 @@ export type ProjectUncheckedUpdateWithoutDatabasesInput = {
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   members?: Prisma.ProjectMemberUncheckedUpdateManyWithoutProjectNestedInput
   savedQueries?: Prisma.SavedQueryUncheckedUpdateManyWithoutProjectNestedInput
+  buckets?: Prisma.BucketUncheckedUpdateManyWithoutProjectNestedInput
 }
 
 export type ProjectCreateWithoutSavedQueriesInput = {
@@ -502,6 +533,7 @@ export type ProjectCreateWithoutSavedQueriesInput = {
   updatedAt?: Date | string
   members?: Prisma.ProjectMemberCreateNestedManyWithoutProjectInput
   databases?: Prisma.DatabaseCreateNestedManyWithoutProjectInput
+  buckets?: Prisma.BucketCreateNestedManyWithoutProjectInput
 }
 
 export type ProjectUncheckedCreateWithoutSavedQueriesInput = {
@@ -512,6 +544,7 @@ export type ProjectUncheckedCreateWithoutSavedQueriesInput = {
   updatedAt?: Date | string
   members?: Prisma.ProjectMemberUncheckedCreateNestedManyWithoutProjectInput
   databases?: Prisma.DatabaseUncheckedCreateNestedManyWithoutProjectInput
+  buckets?: Prisma.BucketUncheckedCreateNestedManyWithoutProjectInput
 }
 
 export type ProjectCreateOrConnectWithoutSavedQueriesInput = {
@@ -538,6 +571,7 @@ export type ProjectUpdateWithoutSavedQueriesInput = {
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   members?: Prisma.ProjectMemberUpdateManyWithoutProjectNestedInput
   databases?: Prisma.DatabaseUpdateManyWithoutProjectNestedInput
+  buckets?: Prisma.BucketUpdateManyWithoutProjectNestedInput
 }
 
 export type ProjectUncheckedUpdateWithoutSavedQueriesInput = {
@@ -548,6 +582,67 @@ export type ProjectUncheckedUpdateWithoutSavedQueriesInput = {
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   members?: Prisma.ProjectMemberUncheckedUpdateManyWithoutProjectNestedInput
   databases?: Prisma.DatabaseUncheckedUpdateManyWithoutProjectNestedInput
+  buckets?: Prisma.BucketUncheckedUpdateManyWithoutProjectNestedInput
+}
+
+export type ProjectCreateWithoutBucketsInput = {
+  id: string
+  name: string
+  description?: string | null
+  createdAt?: Date | string
+  updatedAt?: Date | string
+  members?: Prisma.ProjectMemberCreateNestedManyWithoutProjectInput
+  databases?: Prisma.DatabaseCreateNestedManyWithoutProjectInput
+  savedQueries?: Prisma.SavedQueryCreateNestedManyWithoutProjectInput
+}
+
+export type ProjectUncheckedCreateWithoutBucketsInput = {
+  id: string
+  name: string
+  description?: string | null
+  createdAt?: Date | string
+  updatedAt?: Date | string
+  members?: Prisma.ProjectMemberUncheckedCreateNestedManyWithoutProjectInput
+  databases?: Prisma.DatabaseUncheckedCreateNestedManyWithoutProjectInput
+  savedQueries?: Prisma.SavedQueryUncheckedCreateNestedManyWithoutProjectInput
+}
+
+export type ProjectCreateOrConnectWithoutBucketsInput = {
+  where: Prisma.ProjectWhereUniqueInput
+  create: Prisma.XOR<Prisma.ProjectCreateWithoutBucketsInput, Prisma.ProjectUncheckedCreateWithoutBucketsInput>
+}
+
+export type ProjectUpsertWithoutBucketsInput = {
+  update: Prisma.XOR<Prisma.ProjectUpdateWithoutBucketsInput, Prisma.ProjectUncheckedUpdateWithoutBucketsInput>
+  create: Prisma.XOR<Prisma.ProjectCreateWithoutBucketsInput, Prisma.ProjectUncheckedCreateWithoutBucketsInput>
+  where?: Prisma.ProjectWhereInput
+}
+
+export type ProjectUpdateToOneWithWhereWithoutBucketsInput = {
+  where?: Prisma.ProjectWhereInput
+  data: Prisma.XOR<Prisma.ProjectUpdateWithoutBucketsInput, Prisma.ProjectUncheckedUpdateWithoutBucketsInput>
+}
+
+export type ProjectUpdateWithoutBucketsInput = {
+  id?: Prisma.StringFieldUpdateOperationsInput | string
+  name?: Prisma.StringFieldUpdateOperationsInput | string
+  description?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  members?: Prisma.ProjectMemberUpdateManyWithoutProjectNestedInput
+  databases?: Prisma.DatabaseUpdateManyWithoutProjectNestedInput
+  savedQueries?: Prisma.SavedQueryUpdateManyWithoutProjectNestedInput
+}
+
+export type ProjectUncheckedUpdateWithoutBucketsInput = {
+  id?: Prisma.StringFieldUpdateOperationsInput | string
+  name?: Prisma.StringFieldUpdateOperationsInput | string
+  description?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  members?: Prisma.ProjectMemberUncheckedUpdateManyWithoutProjectNestedInput
+  databases?: Prisma.DatabaseUncheckedUpdateManyWithoutProjectNestedInput
+  savedQueries?: Prisma.SavedQueryUncheckedUpdateManyWithoutProjectNestedInput
 }
 
 
@@ -559,12 +654,14 @@ export type ProjectCountOutputType = {
   members: number
   databases: number
   savedQueries: number
+  buckets: number
 }
 
 export type ProjectCountOutputTypeSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   members?: boolean | ProjectCountOutputTypeCountMembersArgs
   databases?: boolean | ProjectCountOutputTypeCountDatabasesArgs
   savedQueries?: boolean | ProjectCountOutputTypeCountSavedQueriesArgs
+  buckets?: boolean | ProjectCountOutputTypeCountBucketsArgs
 }
 
 /**
@@ -598,6 +695,13 @@ export type ProjectCountOutputTypeCountSavedQueriesArgs<ExtArgs extends runtime.
   where?: Prisma.SavedQueryWhereInput
 }
 
+/**
+ * ProjectCountOutputType without action
+ */
+export type ProjectCountOutputTypeCountBucketsArgs<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
+  where?: Prisma.BucketWhereInput
+}
+
 
 export type ProjectSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
   id?: boolean
@@ -608,6 +712,7 @@ export type ProjectSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs 
   members?: boolean | Prisma.Project$membersArgs<ExtArgs>
   databases?: boolean | Prisma.Project$databasesArgs<ExtArgs>
   savedQueries?: boolean | Prisma.Project$savedQueriesArgs<ExtArgs>
+  buckets?: boolean | Prisma.Project$bucketsArgs<ExtArgs>
   _count?: boolean | Prisma.ProjectCountOutputTypeDefaultArgs<ExtArgs>
 }, ExtArgs["result"]["project"]>
 
@@ -640,6 +745,7 @@ export type ProjectInclude<ExtArgs extends runtime.Types.Extensions.InternalArgs
   members?: boolean | Prisma.Project$membersArgs<ExtArgs>
   databases?: boolean | Prisma.Project$databasesArgs<ExtArgs>
   savedQueries?: boolean | Prisma.Project$savedQueriesArgs<ExtArgs>
+  buckets?: boolean | Prisma.Project$bucketsArgs<ExtArgs>
   _count?: boolean | Prisma.ProjectCountOutputTypeDefaultArgs<ExtArgs>
 }
 export type ProjectIncludeCreateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {}
@@ -651,6 +757,7 @@ export type $ProjectPayload<ExtArgs extends runtime.Types.Extensions.InternalArg
     members: Prisma.$ProjectMemberPayload<ExtArgs>[]
     databases: Prisma.$DatabasePayload<ExtArgs>[]
     savedQueries: Prisma.$SavedQueryPayload<ExtArgs>[]
+    buckets: Prisma.$BucketPayload<ExtArgs>[]
   }
   scalars: runtime.Types.Extensions.GetPayloadResult<{
     id: string
@@ -1055,6 +1162,7 @@ export interface Prisma__ProjectClient<T, Null = never, ExtArgs extends runtime.
   members<T extends Prisma.Project$membersArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.Project$membersArgs<ExtArgs>>): Prisma.PrismaPromise<runtime.Types.Result.GetResult<Prisma.$ProjectMemberPayload<ExtArgs>, T, "findMany", GlobalOmitOptions> | Null>
   databases<T extends Prisma.Project$databasesArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.Project$databasesArgs<ExtArgs>>): Prisma.PrismaPromise<runtime.Types.Result.GetResult<Prisma.$DatabasePayload<ExtArgs>, T, "findMany", GlobalOmitOptions> | Null>
   savedQueries<T extends Prisma.Project$savedQueriesArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.Project$savedQueriesArgs<ExtArgs>>): Prisma.PrismaPromise<runtime.Types.Result.GetResult<Prisma.$SavedQueryPayload<ExtArgs>, T, "findMany", GlobalOmitOptions> | Null>
+  buckets<T extends Prisma.Project$bucketsArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.Project$bucketsArgs<ExtArgs>>): Prisma.PrismaPromise<runtime.Types.Result.GetResult<Prisma.$BucketPayload<ExtArgs>, T, "findMany", GlobalOmitOptions> | Null>
   /**
    * Attaches callbacks for the resolution and/or rejection of the Promise.
    * @param onfulfilled The callback to execute when the Promise is resolved.
@@ -1551,6 +1659,30 @@ export type Project$savedQueriesArgs<ExtArgs extends runtime.Types.Extensions.In
   take?: number
   skip?: number
   distinct?: Prisma.SavedQueryScalarFieldEnum | Prisma.SavedQueryScalarFieldEnum[]
+}
+
+/**
+ * Project.buckets
+ */
+export type Project$bucketsArgs<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
+  /**
+   * Select specific fields to fetch from the Bucket
+   */
+  select?: Prisma.BucketSelect<ExtArgs> | null
+  /**
+   * Omit specific fields from the Bucket
+   */
+  omit?: Prisma.BucketOmit<ExtArgs> | null
+  /**
+   * Choose, which related nodes to fetch as well
+   */
+  include?: Prisma.BucketInclude<ExtArgs> | null
+  where?: Prisma.BucketWhereInput
+  orderBy?: Prisma.BucketOrderByWithRelationInput | Prisma.BucketOrderByWithRelationInput[]
+  cursor?: Prisma.BucketWhereUniqueInput
+  take?: number
+  skip?: number
+  distinct?: Prisma.BucketScalarFieldEnum | Prisma.BucketScalarFieldEnum[]
 }
 
 /**

@@ -319,6 +319,8 @@ export type UserWhereInput = {
   auditEntries?: Prisma.AuditEntryListRelationFilter
   databaseRoles?: Prisma.DatabaseRoleListRelationFilter
   savedQueries?: Prisma.SavedQueryListRelationFilter
+  buckets?: Prisma.BucketListRelationFilter
+  files?: Prisma.StoredFileListRelationFilter
 }
 
 export type UserOrderByWithRelationInput = {
@@ -344,6 +346,8 @@ export type UserOrderByWithRelationInput = {
   auditEntries?: Prisma.AuditEntryOrderByRelationAggregateInput
   databaseRoles?: Prisma.DatabaseRoleOrderByRelationAggregateInput
   savedQueries?: Prisma.SavedQueryOrderByRelationAggregateInput
+  buckets?: Prisma.BucketOrderByRelationAggregateInput
+  files?: Prisma.StoredFileOrderByRelationAggregateInput
 }
 
 export type UserWhereUniqueInput = Prisma.AtLeast<{
@@ -372,6 +376,8 @@ export type UserWhereUniqueInput = Prisma.AtLeast<{
   auditEntries?: Prisma.AuditEntryListRelationFilter
   databaseRoles?: Prisma.DatabaseRoleListRelationFilter
   savedQueries?: Prisma.SavedQueryListRelationFilter
+  buckets?: Prisma.BucketListRelationFilter
+  files?: Prisma.StoredFileListRelationFilter
 }, "id" | "emailKey">
 
 export type UserOrderByWithAggregationInput = {
@@ -441,6 +447,8 @@ export type UserCreateInput = {
   auditEntries?: Prisma.AuditEntryCreateNestedManyWithoutActorInput
   databaseRoles?: Prisma.DatabaseRoleCreateNestedManyWithoutUserInput
   savedQueries?: Prisma.SavedQueryCreateNestedManyWithoutOwnerInput
+  buckets?: Prisma.BucketCreateNestedManyWithoutOwnerInput
+  files?: Prisma.StoredFileCreateNestedManyWithoutOwnerInput
 }
 
 export type UserUncheckedCreateInput = {
@@ -466,6 +474,8 @@ export type UserUncheckedCreateInput = {
   auditEntries?: Prisma.AuditEntryUncheckedCreateNestedManyWithoutActorInput
   databaseRoles?: Prisma.DatabaseRoleUncheckedCreateNestedManyWithoutUserInput
   savedQueries?: Prisma.SavedQueryUncheckedCreateNestedManyWithoutOwnerInput
+  buckets?: Prisma.BucketUncheckedCreateNestedManyWithoutOwnerInput
+  files?: Prisma.StoredFileUncheckedCreateNestedManyWithoutOwnerInput
 }
 
 export type UserUpdateInput = {
@@ -491,6 +501,8 @@ export type UserUpdateInput = {
   auditEntries?: Prisma.AuditEntryUpdateManyWithoutActorNestedInput
   databaseRoles?: Prisma.DatabaseRoleUpdateManyWithoutUserNestedInput
   savedQueries?: Prisma.SavedQueryUpdateManyWithoutOwnerNestedInput
+  buckets?: Prisma.BucketUpdateManyWithoutOwnerNestedInput
+  files?: Prisma.StoredFileUpdateManyWithoutOwnerNestedInput
 }
 
 export type UserUncheckedUpdateInput = {
@@ -516,6 +528,8 @@ export type UserUncheckedUpdateInput = {
   auditEntries?: Prisma.AuditEntryUncheckedUpdateManyWithoutActorNestedInput
   databaseRoles?: Prisma.DatabaseRoleUncheckedUpdateManyWithoutUserNestedInput
   savedQueries?: Prisma.SavedQueryUncheckedUpdateManyWithoutOwnerNestedInput
+  buckets?: Prisma.BucketUncheckedUpdateManyWithoutOwnerNestedInput
+  files?: Prisma.StoredFileUncheckedUpdateManyWithoutOwnerNestedInput
 }
 
 export type UserCreateManyInput = {
@@ -764,6 +778,38 @@ export type UserUpdateOneWithoutSavedQueriesNestedInput = {
   update?: Prisma.XOR<Prisma.XOR<Prisma.UserUpdateToOneWithWhereWithoutSavedQueriesInput, Prisma.UserUpdateWithoutSavedQueriesInput>, Prisma.UserUncheckedUpdateWithoutSavedQueriesInput>
 }
 
+export type UserCreateNestedOneWithoutBucketsInput = {
+  create?: Prisma.XOR<Prisma.UserCreateWithoutBucketsInput, Prisma.UserUncheckedCreateWithoutBucketsInput>
+  connectOrCreate?: Prisma.UserCreateOrConnectWithoutBucketsInput
+  connect?: Prisma.UserWhereUniqueInput
+}
+
+export type UserUpdateOneWithoutBucketsNestedInput = {
+  create?: Prisma.XOR<Prisma.UserCreateWithoutBucketsInput, Prisma.UserUncheckedCreateWithoutBucketsInput>
+  connectOrCreate?: Prisma.UserCreateOrConnectWithoutBucketsInput
+  upsert?: Prisma.UserUpsertWithoutBucketsInput
+  disconnect?: Prisma.UserWhereInput | boolean
+  delete?: Prisma.UserWhereInput | boolean
+  connect?: Prisma.UserWhereUniqueInput
+  update?: Prisma.XOR<Prisma.XOR<Prisma.UserUpdateToOneWithWhereWithoutBucketsInput, Prisma.UserUpdateWithoutBucketsInput>, Prisma.UserUncheckedUpdateWithoutBucketsInput>
+}
+
+export type UserCreateNestedOneWithoutFilesInput = {
+  create?: Prisma.XOR<Prisma.UserCreateWithoutFilesInput, Prisma.UserUncheckedCreateWithoutFilesInput>
+  connectOrCreate?: Prisma.UserCreateOrConnectWithoutFilesInput
+  connect?: Prisma.UserWhereUniqueInput
+}
+
+export type UserUpdateOneWithoutFilesNestedInput = {
+  create?: Prisma.XOR<Prisma.UserCreateWithoutFilesInput, Prisma.UserUncheckedCreateWithoutFilesInput>
+  connectOrCreate?: Prisma.UserCreateOrConnectWithoutFilesInput
+  upsert?: Prisma.UserUpsertWithoutFilesInput
+  disconnect?: Prisma.UserWhereInput | boolean
+  delete?: Prisma.UserWhereInput | boolean
+  connect?: Prisma.UserWhereUniqueInput
+  update?: Prisma.XOR<Prisma.XOR<Prisma.UserUpdateToOneWithWhereWithoutFilesInput, Prisma.UserUpdateWithoutFilesInput>, Prisma.UserUncheckedUpdateWithoutFilesInput>
+}
+
 export type UserCreateNestedOneWithoutAuditEntriesInput = {
   create?: Prisma.XOR<Prisma.UserCreateWithoutAuditEntriesInput, Prisma.UserUncheckedCreateWithoutAuditEntriesInput>
   connectOrCreate?: Prisma.UserCreateOrConnectWithoutAuditEntriesInput
@@ -802,6 +848,8 @@ export type UserCreateWithoutSessionsInput = {
   auditEntries?: Prisma.AuditEntryCreateNestedManyWithoutActorInput
   databaseRoles?: Prisma.DatabaseRoleCreateNestedManyWithoutUserInput
   savedQueries?: Prisma.SavedQueryCreateNestedManyWithoutOwnerInput
+  buckets?: Prisma.BucketCreateNestedManyWithoutOwnerInput
+  files?: Prisma.StoredFileCreateNestedManyWithoutOwnerInput
 }
 
 export type UserUncheckedCreateWithoutSessionsInput = {
@@ -826,6 +874,8 @@ export type UserUncheckedCreateWithoutSessionsInput = {
   auditEntries?: Prisma.AuditEntryUncheckedCreateNestedManyWithoutActorInput
   databaseRoles?: Prisma.DatabaseRoleUncheckedCreateNestedManyWithoutUserInput
   savedQueries?: Prisma.SavedQueryUncheckedCreateNestedManyWithoutOwnerInput
+  buckets?: Prisma.BucketUncheckedCreateNestedManyWithoutOwnerInput
+  files?: Prisma.StoredFileUncheckedCreateNestedManyWithoutOwnerInput
 }
 
 export type UserCreateOrConnectWithoutSessionsInput = {
@@ -866,6 +916,8 @@ export type UserUpdateWithoutSessionsInput = {
   auditEntries?: Prisma.AuditEntryUpdateManyWithoutActorNestedInput
   databaseRoles?: Prisma.DatabaseRoleUpdateManyWithoutUserNestedInput
   savedQueries?: Prisma.SavedQueryUpdateManyWithoutOwnerNestedInput
+  buckets?: Prisma.BucketUpdateManyWithoutOwnerNestedInput
+  files?: Prisma.StoredFileUpdateManyWithoutOwnerNestedInput
 }
 
 export type UserUncheckedUpdateWithoutSessionsInput = {
@@ -890,6 +942,8 @@ export type UserUncheckedUpdateWithoutSessionsInput = {
   auditEntries?: Prisma.AuditEntryUncheckedUpdateManyWithoutActorNestedInput
   databaseRoles?: Prisma.DatabaseRoleUncheckedUpdateManyWithoutUserNestedInput
   savedQueries?: Prisma.SavedQueryUncheckedUpdateManyWithoutOwnerNestedInput
+  buckets?: Prisma.BucketUncheckedUpdateManyWithoutOwnerNestedInput
+  files?: Prisma.StoredFileUncheckedUpdateManyWithoutOwnerNestedInput
 }
 
 export type UserCreateWithoutMembershipsInput = {
@@ -914,6 +968,8 @@ export type UserCreateWithoutMembershipsInput = {
   auditEntries?: Prisma.AuditEntryCreateNestedManyWithoutActorInput
   databaseRoles?: Prisma.DatabaseRoleCreateNestedManyWithoutUserInput
   savedQueries?: Prisma.SavedQueryCreateNestedManyWithoutOwnerInput
+  buckets?: Prisma.BucketCreateNestedManyWithoutOwnerInput
+  files?: Prisma.StoredFileCreateNestedManyWithoutOwnerInput
 }
 
 export type UserUncheckedCreateWithoutMembershipsInput = {
@@ -938,6 +994,8 @@ export type UserUncheckedCreateWithoutMembershipsInput = {
   auditEntries?: Prisma.AuditEntryUncheckedCreateNestedManyWithoutActorInput
   databaseRoles?: Prisma.DatabaseRoleUncheckedCreateNestedManyWithoutUserInput
   savedQueries?: Prisma.SavedQueryUncheckedCreateNestedManyWithoutOwnerInput
+  buckets?: Prisma.BucketUncheckedCreateNestedManyWithoutOwnerInput
+  files?: Prisma.StoredFileUncheckedCreateNestedManyWithoutOwnerInput
 }
 
 export type UserCreateOrConnectWithoutMembershipsInput = {
@@ -978,6 +1036,8 @@ export type UserUpdateWithoutMembershipsInput = {
   auditEntries?: Prisma.AuditEntryUpdateManyWithoutActorNestedInput
   databaseRoles?: Prisma.DatabaseRoleUpdateManyWithoutUserNestedInput
   savedQueries?: Prisma.SavedQueryUpdateManyWithoutOwnerNestedInput
+  buckets?: Prisma.BucketUpdateManyWithoutOwnerNestedInput
+  files?: Prisma.StoredFileUpdateManyWithoutOwnerNestedInput
 }
 
 export type UserUncheckedUpdateWithoutMembershipsInput = {
@@ -1002,6 +1062,8 @@ export type UserUncheckedUpdateWithoutMembershipsInput = {
   auditEntries?: Prisma.AuditEntryUncheckedUpdateManyWithoutActorNestedInput
   databaseRoles?: Prisma.DatabaseRoleUncheckedUpdateManyWithoutUserNestedInput
   savedQueries?: Prisma.SavedQueryUncheckedUpdateManyWithoutOwnerNestedInput
+  buckets?: Prisma.BucketUncheckedUpdateManyWithoutOwnerNestedInput
+  files?: Prisma.StoredFileUncheckedUpdateManyWithoutOwnerNestedInput
 }
 
 export type UserCreateWithoutDatabasesInput = {
@@ -1026,6 +1088,8 @@ export type UserCreateWithoutDatabasesInput = {
   auditEntries?: Prisma.AuditEntryCreateNestedManyWithoutActorInput
   databaseRoles?: Prisma.DatabaseRoleCreateNestedManyWithoutUserInput
   savedQueries?: Prisma.SavedQueryCreateNestedManyWithoutOwnerInput
+  buckets?: Prisma.BucketCreateNestedManyWithoutOwnerInput
+  files?: Prisma.StoredFileCreateNestedManyWithoutOwnerInput
 }
 
 export type UserUncheckedCreateWithoutDatabasesInput = {
@@ -1050,6 +1114,8 @@ export type UserUncheckedCreateWithoutDatabasesInput = {
   auditEntries?: Prisma.AuditEntryUncheckedCreateNestedManyWithoutActorInput
   databaseRoles?: Prisma.DatabaseRoleUncheckedCreateNestedManyWithoutUserInput
   savedQueries?: Prisma.SavedQueryUncheckedCreateNestedManyWithoutOwnerInput
+  buckets?: Prisma.BucketUncheckedCreateNestedManyWithoutOwnerInput
+  files?: Prisma.StoredFileUncheckedCreateNestedManyWithoutOwnerInput
 }
 
 export type UserCreateOrConnectWithoutDatabasesInput = {
@@ -1090,6 +1156,8 @@ export type UserUpdateWithoutDatabasesInput = {
   auditEntries?: Prisma.AuditEntryUpdateManyWithoutActorNestedInput
   databaseRoles?: Prisma.DatabaseRoleUpdateManyWithoutUserNestedInput
   savedQueries?: Prisma.SavedQueryUpdateManyWithoutOwnerNestedInput
+  buckets?: Prisma.BucketUpdateManyWithoutOwnerNestedInput
+  files?: Prisma.StoredFileUpdateManyWithoutOwnerNestedInput
 }
 
 export type UserUncheckedUpdateWithoutDatabasesInput = {
@@ -1114,6 +1182,8 @@ export type UserUncheckedUpdateWithoutDatabasesInput = {
   auditEntries?: Prisma.AuditEntryUncheckedUpdateManyWithoutActorNestedInput
   databaseRoles?: Prisma.DatabaseRoleUncheckedUpdateManyWithoutUserNestedInput
   savedQueries?: Prisma.SavedQueryUncheckedUpdateManyWithoutOwnerNestedInput
+  buckets?: Prisma.BucketUncheckedUpdateManyWithoutOwnerNestedInput
+  files?: Prisma.StoredFileUncheckedUpdateManyWithoutOwnerNestedInput
 }
 
 export type UserCreateWithoutDatabaseRolesInput = {
@@ -1138,6 +1208,8 @@ export type UserCreateWithoutDatabaseRolesInput = {
   jobs?: Prisma.JobCreateNestedManyWithoutOwnerInput
   auditEntries?: Prisma.AuditEntryCreateNestedManyWithoutActorInput
   savedQueries?: Prisma.SavedQueryCreateNestedManyWithoutOwnerInput
+  buckets?: Prisma.BucketCreateNestedManyWithoutOwnerInput
+  files?: Prisma.StoredFileCreateNestedManyWithoutOwnerInput
 }
 
 export type UserUncheckedCreateWithoutDatabaseRolesInput = {
@@ -1162,6 +1234,8 @@ export type UserUncheckedCreateWithoutDatabaseRolesInput = {
   jobs?: Prisma.JobUncheckedCreateNestedManyWithoutOwnerInput
   auditEntries?: Prisma.AuditEntryUncheckedCreateNestedManyWithoutActorInput
   savedQueries?: Prisma.SavedQueryUncheckedCreateNestedManyWithoutOwnerInput
+  buckets?: Prisma.BucketUncheckedCreateNestedManyWithoutOwnerInput
+  files?: Prisma.StoredFileUncheckedCreateNestedManyWithoutOwnerInput
 }
 
 export type UserCreateOrConnectWithoutDatabaseRolesInput = {
@@ -1202,6 +1276,8 @@ export type UserUpdateWithoutDatabaseRolesInput = {
   jobs?: Prisma.JobUpdateManyWithoutOwnerNestedInput
   auditEntries?: Prisma.AuditEntryUpdateManyWithoutActorNestedInput
   savedQueries?: Prisma.SavedQueryUpdateManyWithoutOwnerNestedInput
+  buckets?: Prisma.BucketUpdateManyWithoutOwnerNestedInput
+  files?: Prisma.StoredFileUpdateManyWithoutOwnerNestedInput
 }
 
 export type UserUncheckedUpdateWithoutDatabaseRolesInput = {
@@ -1226,6 +1302,8 @@ export type UserUncheckedUpdateWithoutDatabaseRolesInput = {
   jobs?: Prisma.JobUncheckedUpdateManyWithoutOwnerNestedInput
   auditEntries?: Prisma.AuditEntryUncheckedUpdateManyWithoutActorNestedInput
   savedQueries?: Prisma.SavedQueryUncheckedUpdateManyWithoutOwnerNestedInput
+  buckets?: Prisma.BucketUncheckedUpdateManyWithoutOwnerNestedInput
+  files?: Prisma.StoredFileUncheckedUpdateManyWithoutOwnerNestedInput
 }
 
 export type UserCreateWithoutJobsInput = {
@@ -1250,6 +1328,8 @@ export type UserCreateWithoutJobsInput = {
   auditEntries?: Prisma.AuditEntryCreateNestedManyWithoutActorInput
   databaseRoles?: Prisma.DatabaseRoleCreateNestedManyWithoutUserInput
   savedQueries?: Prisma.SavedQueryCreateNestedManyWithoutOwnerInput
+  buckets?: Prisma.BucketCreateNestedManyWithoutOwnerInput
+  files?: Prisma.StoredFileCreateNestedManyWithoutOwnerInput
 }
 
 export type UserUncheckedCreateWithoutJobsInput = {
@@ -1274,6 +1354,8 @@ export type UserUncheckedCreateWithoutJobsInput = {
   auditEntries?: Prisma.AuditEntryUncheckedCreateNestedManyWithoutActorInput
   databaseRoles?: Prisma.DatabaseRoleUncheckedCreateNestedManyWithoutUserInput
   savedQueries?: Prisma.SavedQueryUncheckedCreateNestedManyWithoutOwnerInput
+  buckets?: Prisma.BucketUncheckedCreateNestedManyWithoutOwnerInput
+  files?: Prisma.StoredFileUncheckedCreateNestedManyWithoutOwnerInput
 }
 
 export type UserCreateOrConnectWithoutJobsInput = {
@@ -1314,6 +1396,8 @@ export type UserUpdateWithoutJobsInput = {
   auditEntries?: Prisma.AuditEntryUpdateManyWithoutActorNestedInput
   databaseRoles?: Prisma.DatabaseRoleUpdateManyWithoutUserNestedInput
   savedQueries?: Prisma.SavedQueryUpdateManyWithoutOwnerNestedInput
+  buckets?: Prisma.BucketUpdateManyWithoutOwnerNestedInput
+  files?: Prisma.StoredFileUpdateManyWithoutOwnerNestedInput
 }
 
 export type UserUncheckedUpdateWithoutJobsInput = {
@@ -1338,6 +1422,8 @@ export type UserUncheckedUpdateWithoutJobsInput = {
   auditEntries?: Prisma.AuditEntryUncheckedUpdateManyWithoutActorNestedInput
   databaseRoles?: Prisma.DatabaseRoleUncheckedUpdateManyWithoutUserNestedInput
   savedQueries?: Prisma.SavedQueryUncheckedUpdateManyWithoutOwnerNestedInput
+  buckets?: Prisma.BucketUncheckedUpdateManyWithoutOwnerNestedInput
+  files?: Prisma.StoredFileUncheckedUpdateManyWithoutOwnerNestedInput
 }
 
 export type UserCreateWithoutSavedQueriesInput = {
@@ -1362,6 +1448,8 @@ export type UserCreateWithoutSavedQueriesInput = {
   jobs?: Prisma.JobCreateNestedManyWithoutOwnerInput
   auditEntries?: Prisma.AuditEntryCreateNestedManyWithoutActorInput
   databaseRoles?: Prisma.DatabaseRoleCreateNestedManyWithoutUserInput
+  buckets?: Prisma.BucketCreateNestedManyWithoutOwnerInput
+  files?: Prisma.StoredFileCreateNestedManyWithoutOwnerInput
 }
 
 export type UserUncheckedCreateWithoutSavedQueriesInput = {
@@ -1386,6 +1474,8 @@ export type UserUncheckedCreateWithoutSavedQueriesInput = {
   jobs?: Prisma.JobUncheckedCreateNestedManyWithoutOwnerInput
   auditEntries?: Prisma.AuditEntryUncheckedCreateNestedManyWithoutActorInput
   databaseRoles?: Prisma.DatabaseRoleUncheckedCreateNestedManyWithoutUserInput
+  buckets?: Prisma.BucketUncheckedCreateNestedManyWithoutOwnerInput
+  files?: Prisma.StoredFileUncheckedCreateNestedManyWithoutOwnerInput
 }
 
 export type UserCreateOrConnectWithoutSavedQueriesInput = {
@@ -1426,6 +1516,8 @@ export type UserUpdateWithoutSavedQueriesInput = {
   jobs?: Prisma.JobUpdateManyWithoutOwnerNestedInput
   auditEntries?: Prisma.AuditEntryUpdateManyWithoutActorNestedInput
   databaseRoles?: Prisma.DatabaseRoleUpdateManyWithoutUserNestedInput
+  buckets?: Prisma.BucketUpdateManyWithoutOwnerNestedInput
+  files?: Prisma.StoredFileUpdateManyWithoutOwnerNestedInput
 }
 
 export type UserUncheckedUpdateWithoutSavedQueriesInput = {
@@ -1450,6 +1542,248 @@ export type UserUncheckedUpdateWithoutSavedQueriesInput = {
   jobs?: Prisma.JobUncheckedUpdateManyWithoutOwnerNestedInput
   auditEntries?: Prisma.AuditEntryUncheckedUpdateManyWithoutActorNestedInput
   databaseRoles?: Prisma.DatabaseRoleUncheckedUpdateManyWithoutUserNestedInput
+  buckets?: Prisma.BucketUncheckedUpdateManyWithoutOwnerNestedInput
+  files?: Prisma.StoredFileUncheckedUpdateManyWithoutOwnerNestedInput
+}
+
+export type UserCreateWithoutBucketsInput = {
+  id: string
+  email: string
+  emailKey: string
+  name?: string | null
+  role: string
+  passwordHash: string
+  emailVerifiedAt?: Date | string | null
+  disabledAt?: Date | string | null
+  createdAt?: Date | string
+  lastLoginAt?: Date | string | null
+  maxParallelJobs?: number | null
+  maxParallelJobsLimit?: number | null
+  statementTimeoutMs?: number | null
+  maxRows?: number | null
+  queuePriority?: number | null
+  sessions?: Prisma.SessionCreateNestedManyWithoutUserInput
+  databases?: Prisma.DatabaseCreateNestedManyWithoutOwnerInput
+  memberships?: Prisma.ProjectMemberCreateNestedManyWithoutUserInput
+  jobs?: Prisma.JobCreateNestedManyWithoutOwnerInput
+  auditEntries?: Prisma.AuditEntryCreateNestedManyWithoutActorInput
+  databaseRoles?: Prisma.DatabaseRoleCreateNestedManyWithoutUserInput
+  savedQueries?: Prisma.SavedQueryCreateNestedManyWithoutOwnerInput
+  files?: Prisma.StoredFileCreateNestedManyWithoutOwnerInput
+}
+
+export type UserUncheckedCreateWithoutBucketsInput = {
+  id: string
+  email: string
+  emailKey: string
+  name?: string | null
+  role: string
+  passwordHash: string
+  emailVerifiedAt?: Date | string | null
+  disabledAt?: Date | string | null
+  createdAt?: Date | string
+  lastLoginAt?: Date | string | null
+  maxParallelJobs?: number | null
+  maxParallelJobsLimit?: number | null
+  statementTimeoutMs?: number | null
+  maxRows?: number | null
+  queuePriority?: number | null
+  sessions?: Prisma.SessionUncheckedCreateNestedManyWithoutUserInput
+  databases?: Prisma.DatabaseUncheckedCreateNestedManyWithoutOwnerInput
+  memberships?: Prisma.ProjectMemberUncheckedCreateNestedManyWithoutUserInput
+  jobs?: Prisma.JobUncheckedCreateNestedManyWithoutOwnerInput
+  auditEntries?: Prisma.AuditEntryUncheckedCreateNestedManyWithoutActorInput
+  databaseRoles?: Prisma.DatabaseRoleUncheckedCreateNestedManyWithoutUserInput
+  savedQueries?: Prisma.SavedQueryUncheckedCreateNestedManyWithoutOwnerInput
+  files?: Prisma.StoredFileUncheckedCreateNestedManyWithoutOwnerInput
+}
+
+export type UserCreateOrConnectWithoutBucketsInput = {
+  where: Prisma.UserWhereUniqueInput
+  create: Prisma.XOR<Prisma.UserCreateWithoutBucketsInput, Prisma.UserUncheckedCreateWithoutBucketsInput>
+}
+
+export type UserUpsertWithoutBucketsInput = {
+  update: Prisma.XOR<Prisma.UserUpdateWithoutBucketsInput, Prisma.UserUncheckedUpdateWithoutBucketsInput>
+  create: Prisma.XOR<Prisma.UserCreateWithoutBucketsInput, Prisma.UserUncheckedCreateWithoutBucketsInput>
+  where?: Prisma.UserWhereInput
+}
+
+export type UserUpdateToOneWithWhereWithoutBucketsInput = {
+  where?: Prisma.UserWhereInput
+  data: Prisma.XOR<Prisma.UserUpdateWithoutBucketsInput, Prisma.UserUncheckedUpdateWithoutBucketsInput>
+}
+
+export type UserUpdateWithoutBucketsInput = {
+  id?: Prisma.StringFieldUpdateOperationsInput | string
+  email?: Prisma.StringFieldUpdateOperationsInput | string
+  emailKey?: Prisma.StringFieldUpdateOperationsInput | string
+  name?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  role?: Prisma.StringFieldUpdateOperationsInput | string
+  passwordHash?: Prisma.StringFieldUpdateOperationsInput | string
+  emailVerifiedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  lastLoginAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  maxParallelJobs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  maxParallelJobsLimit?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  statementTimeoutMs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  maxRows?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  queuePriority?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  sessions?: Prisma.SessionUpdateManyWithoutUserNestedInput
+  databases?: Prisma.DatabaseUpdateManyWithoutOwnerNestedInput
+  memberships?: Prisma.ProjectMemberUpdateManyWithoutUserNestedInput
+  jobs?: Prisma.JobUpdateManyWithoutOwnerNestedInput
+  auditEntries?: Prisma.AuditEntryUpdateManyWithoutActorNestedInput
+  databaseRoles?: Prisma.DatabaseRoleUpdateManyWithoutUserNestedInput
+  savedQueries?: Prisma.SavedQueryUpdateManyWithoutOwnerNestedInput
+  files?: Prisma.StoredFileUpdateManyWithoutOwnerNestedInput
+}
+
+export type UserUncheckedUpdateWithoutBucketsInput = {
+  id?: Prisma.StringFieldUpdateOperationsInput | string
+  email?: Prisma.StringFieldUpdateOperationsInput | string
+  emailKey?: Prisma.StringFieldUpdateOperationsInput | string
+  name?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  role?: Prisma.StringFieldUpdateOperationsInput | string
+  passwordHash?: Prisma.StringFieldUpdateOperationsInput | string
+  emailVerifiedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  lastLoginAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  maxParallelJobs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  maxParallelJobsLimit?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  statementTimeoutMs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  maxRows?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  queuePriority?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  sessions?: Prisma.SessionUncheckedUpdateManyWithoutUserNestedInput
+  databases?: Prisma.DatabaseUncheckedUpdateManyWithoutOwnerNestedInput
+  memberships?: Prisma.ProjectMemberUncheckedUpdateManyWithoutUserNestedInput
+  jobs?: Prisma.JobUncheckedUpdateManyWithoutOwnerNestedInput
+  auditEntries?: Prisma.AuditEntryUncheckedUpdateManyWithoutActorNestedInput
+  databaseRoles?: Prisma.DatabaseRoleUncheckedUpdateManyWithoutUserNestedInput
+  savedQueries?: Prisma.SavedQueryUncheckedUpdateManyWithoutOwnerNestedInput
+  files?: Prisma.StoredFileUncheckedUpdateManyWithoutOwnerNestedInput
+}
+
+export type UserCreateWithoutFilesInput = {
+  id: string
+  email: string
+  emailKey: string
+  name?: string | null
+  role: string
+  passwordHash: string
+  emailVerifiedAt?: Date | string | null
+  disabledAt?: Date | string | null
+  createdAt?: Date | string
+  lastLoginAt?: Date | string | null
+  maxParallelJobs?: number | null
+  maxParallelJobsLimit?: number | null
+  statementTimeoutMs?: number | null
+  maxRows?: number | null
+  queuePriority?: number | null
+  sessions?: Prisma.SessionCreateNestedManyWithoutUserInput
+  databases?: Prisma.DatabaseCreateNestedManyWithoutOwnerInput
+  memberships?: Prisma.ProjectMemberCreateNestedManyWithoutUserInput
+  jobs?: Prisma.JobCreateNestedManyWithoutOwnerInput
+  auditEntries?: Prisma.AuditEntryCreateNestedManyWithoutActorInput
+  databaseRoles?: Prisma.DatabaseRoleCreateNestedManyWithoutUserInput
+  savedQueries?: Prisma.SavedQueryCreateNestedManyWithoutOwnerInput
+  buckets?: Prisma.BucketCreateNestedManyWithoutOwnerInput
+}
+
+export type UserUncheckedCreateWithoutFilesInput = {
+  id: string
+  email: string
+  emailKey: string
+  name?: string | null
+  role: string
+  passwordHash: string
+  emailVerifiedAt?: Date | string | null
+  disabledAt?: Date | string | null
+  createdAt?: Date | string
+  lastLoginAt?: Date | string | null
+  maxParallelJobs?: number | null
+  maxParallelJobsLimit?: number | null
+  statementTimeoutMs?: number | null
+  maxRows?: number | null
+  queuePriority?: number | null
+  sessions?: Prisma.SessionUncheckedCreateNestedManyWithoutUserInput
+  databases?: Prisma.DatabaseUncheckedCreateNestedManyWithoutOwnerInput
+  memberships?: Prisma.ProjectMemberUncheckedCreateNestedManyWithoutUserInput
+  jobs?: Prisma.JobUncheckedCreateNestedManyWithoutOwnerInput
+  auditEntries?: Prisma.AuditEntryUncheckedCreateNestedManyWithoutActorInput
+  databaseRoles?: Prisma.DatabaseRoleUncheckedCreateNestedManyWithoutUserInput
+  savedQueries?: Prisma.SavedQueryUncheckedCreateNestedManyWithoutOwnerInput
+  buckets?: Prisma.BucketUncheckedCreateNestedManyWithoutOwnerInput
+}
+
+export type UserCreateOrConnectWithoutFilesInput = {
+  where: Prisma.UserWhereUniqueInput
+  create: Prisma.XOR<Prisma.UserCreateWithoutFilesInput, Prisma.UserUncheckedCreateWithoutFilesInput>
+}
+
+export type UserUpsertWithoutFilesInput = {
+  update: Prisma.XOR<Prisma.UserUpdateWithoutFilesInput, Prisma.UserUncheckedUpdateWithoutFilesInput>
+  create: Prisma.XOR<Prisma.UserCreateWithoutFilesInput, Prisma.UserUncheckedCreateWithoutFilesInput>
+  where?: Prisma.UserWhereInput
+}
+
+export type UserUpdateToOneWithWhereWithoutFilesInput = {
+  where?: Prisma.UserWhereInput
+  data: Prisma.XOR<Prisma.UserUpdateWithoutFilesInput, Prisma.UserUncheckedUpdateWithoutFilesInput>
+}
+
+export type UserUpdateWithoutFilesInput = {
+  id?: Prisma.StringFieldUpdateOperationsInput | string
+  email?: Prisma.StringFieldUpdateOperationsInput | string
+  emailKey?: Prisma.StringFieldUpdateOperationsInput | string
+  name?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  role?: Prisma.StringFieldUpdateOperationsInput | string
+  passwordHash?: Prisma.StringFieldUpdateOperationsInput | string
+  emailVerifiedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  lastLoginAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  maxParallelJobs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  maxParallelJobsLimit?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  statementTimeoutMs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  maxRows?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  queuePriority?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  sessions?: Prisma.SessionUpdateManyWithoutUserNestedInput
+  databases?: Prisma.DatabaseUpdateManyWithoutOwnerNestedInput
+  memberships?: Prisma.ProjectMemberUpdateManyWithoutUserNestedInput
+  jobs?: Prisma.JobUpdateManyWithoutOwnerNestedInput
+  auditEntries?: Prisma.AuditEntryUpdateManyWithoutActorNestedInput
+  databaseRoles?: Prisma.DatabaseRoleUpdateManyWithoutUserNestedInput
+  savedQueries?: Prisma.SavedQueryUpdateManyWithoutOwnerNestedInput
+  buckets?: Prisma.BucketUpdateManyWithoutOwnerNestedInput
+}
+
+export type UserUncheckedUpdateWithoutFilesInput = {
+  id?: Prisma.StringFieldUpdateOperationsInput | string
+  email?: Prisma.StringFieldUpdateOperationsInput | string
+  emailKey?: Prisma.StringFieldUpdateOperationsInput | string
+  name?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  role?: Prisma.StringFieldUpdateOperationsInput | string
+  passwordHash?: Prisma.StringFieldUpdateOperationsInput | string
+  emailVerifiedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  lastLoginAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  maxParallelJobs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  maxParallelJobsLimit?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  statementTimeoutMs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  maxRows?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  queuePriority?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  sessions?: Prisma.SessionUncheckedUpdateManyWithoutUserNestedInput
+  databases?: Prisma.DatabaseUncheckedUpdateManyWithoutOwnerNestedInput
+  memberships?: Prisma.ProjectMemberUncheckedUpdateManyWithoutUserNestedInput
+  jobs?: Prisma.JobUncheckedUpdateManyWithoutOwnerNestedInput
+  auditEntries?: Prisma.AuditEntryUncheckedUpdateManyWithoutActorNestedInput
+  databaseRoles?: Prisma.DatabaseRoleUncheckedUpdateManyWithoutUserNestedInput
+  savedQueries?: Prisma.SavedQueryUncheckedUpdateManyWithoutOwnerNestedInput
+  buckets?: Prisma.BucketUncheckedUpdateManyWithoutOwnerNestedInput
 }
 
 export type UserCreateWithoutAuditEntriesInput = {
@@ -1474,6 +1808,8 @@ export type UserCreateWithoutAuditEntriesInput = {
   jobs?: Prisma.JobCreateNestedManyWithoutOwnerInput
   databaseRoles?: Prisma.DatabaseRoleCreateNestedManyWithoutUserInput
   savedQueries?: Prisma.SavedQueryCreateNestedManyWithoutOwnerInput
+  buckets?: Prisma.BucketCreateNestedManyWithoutOwnerInput
+  files?: Prisma.StoredFileCreateNestedManyWithoutOwnerInput
 }
 
 export type UserUncheckedCreateWithoutAuditEntriesInput = {
@@ -1498,6 +1834,8 @@ export type UserUncheckedCreateWithoutAuditEntriesInput = {
   jobs?: Prisma.JobUncheckedCreateNestedManyWithoutOwnerInput
   databaseRoles?: Prisma.DatabaseRoleUncheckedCreateNestedManyWithoutUserInput
   savedQueries?: Prisma.SavedQueryUncheckedCreateNestedManyWithoutOwnerInput
+  buckets?: Prisma.BucketUncheckedCreateNestedManyWithoutOwnerInput
+  files?: Prisma.StoredFileUncheckedCreateNestedManyWithoutOwnerInput
 }
 
 export type UserCreateOrConnectWithoutAuditEntriesInput = {
@@ -1538,6 +1876,8 @@ export type UserUpdateWithoutAuditEntriesInput = {
   jobs?: Prisma.JobUpdateManyWithoutOwnerNestedInput
   databaseRoles?: Prisma.DatabaseRoleUpdateManyWithoutUserNestedInput
   savedQueries?: Prisma.SavedQueryUpdateManyWithoutOwnerNestedInput
+  buckets?: Prisma.BucketUpdateManyWithoutOwnerNestedInput
+  files?: Prisma.StoredFileUpdateManyWithoutOwnerNestedInput
 }
 
 export type UserUncheckedUpdateWithoutAuditEntriesInput = {
@@ -1562,6 +1902,8 @@ export type UserUncheckedUpdateWithoutAuditEntriesInput = {
   jobs?: Prisma.JobUncheckedUpdateManyWithoutOwnerNestedInput
   databaseRoles?: Prisma.DatabaseRoleUncheckedUpdateManyWithoutUserNestedInput
   savedQueries?: Prisma.SavedQueryUncheckedUpdateManyWithoutOwnerNestedInput
+  buckets?: Prisma.BucketUncheckedUpdateManyWithoutOwnerNestedInput
+  files?: Prisma.StoredFileUncheckedUpdateManyWithoutOwnerNestedInput
 }
 
 
@@ -1577,6 +1919,8 @@ export type UserCountOutputType = {
   auditEntries: number
   databaseRoles: number
   savedQueries: number
+  buckets: number
+  files: number
 }
 
 export type UserCountOutputTypeSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
@@ -1587,6 +1931,8 @@ export type UserCountOutputTypeSelect<ExtArgs extends runtime.Types.Extensions.I
   auditEntries?: boolean | UserCountOutputTypeCountAuditEntriesArgs
   databaseRoles?: boolean | UserCountOutputTypeCountDatabaseRolesArgs
   savedQueries?: boolean | UserCountOutputTypeCountSavedQueriesArgs
+  buckets?: boolean | UserCountOutputTypeCountBucketsArgs
+  files?: boolean | UserCountOutputTypeCountFilesArgs
 }
 
 /**
@@ -1648,6 +1994,20 @@ export type UserCountOutputTypeCountSavedQueriesArgs<ExtArgs extends runtime.Typ
   where?: Prisma.SavedQueryWhereInput
 }
 
+/**
+ * UserCountOutputType without action
+ */
+export type UserCountOutputTypeCountBucketsArgs<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
+  where?: Prisma.BucketWhereInput
+}
+
+/**
+ * UserCountOutputType without action
+ */
+export type UserCountOutputTypeCountFilesArgs<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
+  where?: Prisma.StoredFileWhereInput
+}
+
 
 export type UserSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
   id?: boolean
@@ -1672,6 +2032,8 @@ export type UserSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs = r
   auditEntries?: boolean | Prisma.User$auditEntriesArgs<ExtArgs>
   databaseRoles?: boolean | Prisma.User$databaseRolesArgs<ExtArgs>
   savedQueries?: boolean | Prisma.User$savedQueriesArgs<ExtArgs>
+  buckets?: boolean | Prisma.User$bucketsArgs<ExtArgs>
+  files?: boolean | Prisma.User$filesArgs<ExtArgs>
   _count?: boolean | Prisma.UserCountOutputTypeDefaultArgs<ExtArgs>
 }, ExtArgs["result"]["user"]>
 
@@ -1738,6 +2100,8 @@ export type UserInclude<ExtArgs extends runtime.Types.Extensions.InternalArgs = 
   auditEntries?: boolean | Prisma.User$auditEntriesArgs<ExtArgs>
   databaseRoles?: boolean | Prisma.User$databaseRolesArgs<ExtArgs>
   savedQueries?: boolean | Prisma.User$savedQueriesArgs<ExtArgs>
+  buckets?: boolean | Prisma.User$bucketsArgs<ExtArgs>
+  files?: boolean | Prisma.User$filesArgs<ExtArgs>
   _count?: boolean | Prisma.UserCountOutputTypeDefaultArgs<ExtArgs>
 }
 export type UserIncludeCreateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {}
@@ -1753,6 +2117,8 @@ export type $UserPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs =
     auditEntries: Prisma.$AuditEntryPayload<ExtArgs>[]
     databaseRoles: Prisma.$DatabaseRolePayload<ExtArgs>[]
     savedQueries: Prisma.$SavedQueryPayload<ExtArgs>[]
+    buckets: Prisma.$BucketPayload<ExtArgs>[]
+    files: Prisma.$StoredFilePayload<ExtArgs>[]
   }
   scalars: runtime.Types.Extensions.GetPayloadResult<{
     id: string
@@ -2180,6 +2546,8 @@ export interface Prisma__UserClient<T, Null = never, ExtArgs extends runtime.Typ
   auditEntries<T extends Prisma.User$auditEntriesArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.User$auditEntriesArgs<ExtArgs>>): Prisma.PrismaPromise<runtime.Types.Result.GetResult<Prisma.$AuditEntryPayload<ExtArgs>, T, "findMany", GlobalOmitOptions> | Null>
   databaseRoles<T extends Prisma.User$databaseRolesArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.User$databaseRolesArgs<ExtArgs>>): Prisma.PrismaPromise<runtime.Types.Result.GetResult<Prisma.$DatabaseRolePayload<ExtArgs>, T, "findMany", GlobalOmitOptions> | Null>
   savedQueries<T extends Prisma.User$savedQueriesArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.User$savedQueriesArgs<ExtArgs>>): Prisma.PrismaPromise<runtime.Types.Result.GetResult<Prisma.$SavedQueryPayload<ExtArgs>, T, "findMany", GlobalOmitOptions> | Null>
+  buckets<T extends Prisma.User$bucketsArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.User$bucketsArgs<ExtArgs>>): Prisma.PrismaPromise<runtime.Types.Result.GetResult<Prisma.$BucketPayload<ExtArgs>, T, "findMany", GlobalOmitOptions> | Null>
+  files<T extends Prisma.User$filesArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.User$filesArgs<ExtArgs>>): Prisma.PrismaPromise<runtime.Types.Result.GetResult<Prisma.$StoredFilePayload<ExtArgs>, T, "findMany", GlobalOmitOptions> | Null>
   /**
    * Attaches callbacks for the resolution and/or rejection of the Promise.
    * @param onfulfilled The callback to execute when the Promise is resolved.
@@ -2782,6 +3150,54 @@ export type User$savedQueriesArgs<ExtArgs extends runtime.Types.Extensions.Inter
   take?: number
   skip?: number
   distinct?: Prisma.SavedQueryScalarFieldEnum | Prisma.SavedQueryScalarFieldEnum[]
+}
+
+/**
+ * User.buckets
+ */
+export type User$bucketsArgs<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
+  /**
+   * Select specific fields to fetch from the Bucket
+   */
+  select?: Prisma.BucketSelect<ExtArgs> | null
+  /**
+   * Omit specific fields from the Bucket
+   */
+  omit?: Prisma.BucketOmit<ExtArgs> | null
+  /**
+   * Choose, which related nodes to fetch as well
+   */
+  include?: Prisma.BucketInclude<ExtArgs> | null
+  where?: Prisma.BucketWhereInput
+  orderBy?: Prisma.BucketOrderByWithRelationInput | Prisma.BucketOrderByWithRelationInput[]
+  cursor?: Prisma.BucketWhereUniqueInput
+  take?: number
+  skip?: number
+  distinct?: Prisma.BucketScalarFieldEnum | Prisma.BucketScalarFieldEnum[]
+}
+
+/**
+ * User.files
+ */
+export type User$filesArgs<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
+  /**
+   * Select specific fields to fetch from the StoredFile
+   */
+  select?: Prisma.StoredFileSelect<ExtArgs> | null
+  /**
+   * Omit specific fields from the StoredFile
+   */
+  omit?: Prisma.StoredFileOmit<ExtArgs> | null
+  /**
+   * Choose, which related nodes to fetch as well
+   */
+  include?: Prisma.StoredFileInclude<ExtArgs> | null
+  where?: Prisma.StoredFileWhereInput
+  orderBy?: Prisma.StoredFileOrderByWithRelationInput | Prisma.StoredFileOrderByWithRelationInput[]
+  cursor?: Prisma.StoredFileWhereUniqueInput
+  take?: number
+  skip?: number
+  distinct?: Prisma.StoredFileScalarFieldEnum | Prisma.StoredFileScalarFieldEnum[]
 }
 
 /**

@@ -1,0 +1,23 @@
+/**
+ * The names that people give: buckets, paths, media types. They are shown, compared by their bytes and sent in headers;
+ * nothing on any disk is called by them. One text has one form: NFC.
+ */
+import { badInput } from '../../lib/errors.ts';
+import { storageLimits } from './limits.ts';
+
+/** Control characters, what turns the direction of a text around, and halves of a surrogate pair, which have no UTF-8. */
+const unseen = /[\p{Cc}\p{Cs}\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/u;
+
+/** `reports/2026/june.csv`: segments with `/` between. @throws AppError BAD_USER_INPUT */
+export function parsePath(path: string, field = 'input.path'): string {
+  const given = path.normalize('NFC');
+  const fault = (message: string) => badInput({ path: field, message });
+  if (given === '') throw fault('at least one character');
+  if (unseen.test(given)) throw fault('text without control characters');
+  if (Buffer.byteLength(given) > storageLimits.pathBytes)
+    throw fault(`at most ${storageLimits.pathBytes} bytes of UTF-8`);
+  const segments = given.split('/');
+  if (segments.includes('')) throw fault('names with one / between them, none before and none behind');
+  if (segments.some((segment) => segment === '.' || segment === '..')) throw fault('no name may be . or ..');
+  return given;
+}

@@ -1,0 +1,163 @@
+/**
+ * The two phases of every file: room is reserved for it, its bytes go into a blob that nobody sees, and one transaction
+ * makes it visible, in place of what was there. Who brings the bytes is uploads.ts, and the export jobs; what is reserved
+ * and never committed the sweeper takes away.
+ */
+import { randomBytes } from 'node:crypto';
+import type pg from 'pg';
+import type { Caller, Viewer } from '../../accounts/viewer.ts';
+import { record } from '../../audit/audit.ts';
+import { transaction } from '../../db/metadata.ts';
+import { AppError, badInput, notFound } from '../../lib/errors.ts';
+import { encodeId, uuidv7 } from '../../lib/ids.ts';
+import type { BucketAccess } from './access.ts';
+import { type StorageLimits, storageLimits, uploadTtlMs } from './limits.ts';
+import { isAllowed, parseMediaType } from './media-types.ts';
+import { parsePath } from './names.ts';
+import type { Bucket, FileStore, StoredFile } from './store.ts';
+
+export interface ReservationDeps {
+  readonly pool: pg.Pool;
+  readonly store: FileStore;
+  readonly access: Pick<BucketAccess, 'requireBucket'>;
+  readonly limits?: StorageLimits;
+}
+
+export interface NewReservation {
+  /** A UUID. */
+  readonly bucketId: string;
+  /** As the user wrote it. */
+  readonly path: string;
+  readonly overwrite: boolean;
+  /** What is known of it; absent: as much as turns out, asked when it is committed. */
+  readonly sizeBytes?: number;
+  readonly mimeType?: string | null | undefined;
+}
+
+export interface Reservation {
+  readonly file: StoredFile;
+  readonly fileId: string;
+  /** Under which its bytes go into the blob store. */
+  readonly blobKey: string;
+  /** More is refused when it is committed: by the bucket, or by what the user has left now. */
+  readonly maxBytes: number;
+}
+
+export interface CommittedFile {
+  readonly bytes: number;
+  /** Hex, of all bytes. */
+  readonly sha256: string;
+  /** Absent: as it was reserved. */
+  readonly mimeType?: string;
+}
+
+export interface Reservations {
+  /**
+   * Room for one file of the viewer's, for 24 hours.
+   * @throws AppError BAD_USER_INPUT, NOT_FOUND, FORBIDDEN, CONFLICT where a file is at the path already, LIMIT_EXCEEDED
+   */
+  reserve(viewer: Viewer | null, reservation: NewReservation): Promise<Reservation>;
+  /**
+   * Makes it visible, once its blob is whole.
+   * @throws AppError NOT_FOUND when it was swept or deleted, CONFLICT when another file came to the path, LIMIT_EXCEEDED,
+   * BAD_USER_INPUT for a type that the bucket does not take; the reservation is left to be released
+   */
+  commit(fileId: string, committed: CommittedFile, caller?: Caller): Promise<StoredFile>;
+  /** Gives the room back, with whatever of the blob is there; no-op for what is committed or gone. */
+  release(fileId: string): Promise<void>;
+}
+
+const nobody: Caller = { ipAddress: null, userAgent: null };
+
+const exceeded = (what: string, limit: number, actual: number) =>
+  new AppError('LIMIT_EXCEEDED', what, { details: { limit, actual } });
+
+/** @throws AppError LIMIT_EXCEEDED, BAD_USER_INPUT for what the bucket does not take */
+export function requireFit(
+  { maxFileSizeBytes, allowedMimeTypes }: Pick<Bucket, 'maxFileSizeBytes' | 'allowedMimeTypes'>,
+  { sizeBytes, mimeType }: { sizeBytes: number; mimeType: string },
+): void {
+  if (maxFileSizeBytes !== null && sizeBytes > maxFileSizeBytes)
+    throw exceeded(`The bucket takes files of at most ${maxFileSizeBytes} bytes`, maxFileSizeBytes, sizeBytes);
+  if (!isAllowed(mimeType, allowedMimeTypes))
+    throw badInput({ path: 'input.mimeType', message: `the bucket takes ${allowedMimeTypes?.join(', ')}` });
+}
+
+export const pathTaken = () => new AppError('CONFLICT', 'There is a file at this path: say overwrite: true');
+
+export function createReservations({ pool, store, access, limits = storageLimits }: ReservationDeps): Reservations {
+  /** @returns what is left. @throws AppError LIMIT_EXCEEDED */
+  function requireRoom(used: number, sizeBytes: number): number {
+    const limit = limits.bytesOfUser;
+    if (used + sizeBytes > limit)
+      throw exceeded(`One user’s files are at most ${limit} bytes, uploads included`, limit, used + sizeBytes);
+    return limit - used;
+  }
+
+  return {
+    async reserve(viewer, { bucketId, overwrite, sizeBytes = 0, ...given }) {
+      const seen = await access.requireBucket(viewer, 'bucket:write', bucketId);
+      const ownerId = viewer!.userId;
+      const path = parsePath(given.path);
+      const mimeType = parseMediaType(given.mimeType);
+      if (sizeBytes < 0) throw badInput({ path: 'input.sizeBytes', message: '0 or more' });
+      // An export names its type when it is done.
+      if (given.mimeType !== undefined) requireFit(seen, { sizeBytes, mimeType });
+      return await transaction(pool, async (client) => {
+        const used = await store.usageOf(client, ownerId);
+        if (used.files >= limits.filesOfUser)
+          throw exceeded(`At most ${limits.filesOfUser} files of one user`, limits.filesOfUser, used.files);
+        const left = requireRoom(used.bytes, sizeBytes);
+        const bucket = await store.lockBucket(client, bucketId);
+        if (!bucket) throw notFound('Bucket');
+        if (!overwrite && (await store.fileAt(client, bucketId, path))) throw pathTaken();
+        const row = {
+          id: uuidv7(),
+          bucketId,
+          path,
+          sizeBytes,
+          mimeType,
+          blob: `files/${randomBytes(16).toString('hex')}`,
+          ownerId,
+          overwrite,
+          publicKey: randomBytes(16).toString('base64url'),
+        };
+        const file = await store.insertFile(client, row, uploadTtlMs);
+        const maxBytes = Math.min(left, bucket.maxFileSizeBytes ?? left);
+        return { file, fileId: file.id, blobKey: file.blob, maxBytes };
+      });
+    },
+
+    async commit(fileId, { bytes, sha256, mimeType: ended }, caller = nobody) {
+      const [seen] = await store.findFiles([fileId]);
+      if (!seen) throw notFound('File');
+      return await transaction(pool, async (client) => {
+        // Always in this order: the user, the bucket, the file.
+        const used = seen.ownerId === null ? null : await store.usageOf(client, seen.ownerId);
+        const bucket = await store.lockBucket(client, seen.bucketId);
+        const file = bucket && (await store.lockFile(client, fileId));
+        if (!file) throw notFound('File');
+        if (file.status === 'ready') throw new AppError('CONFLICT', 'The file is there already');
+        const mimeType = ended === undefined ? file.mimeType : parseMediaType(ended);
+        requireFit(bucket, { sizeBytes: bytes, mimeType });
+        if (used) requireRoom(used.bytes - file.sizeBytes, bytes);
+        const before = await store.fileAt(client, file.bucketId, file.path);
+        if (before && !file.overwrite) throw pathTaken();
+        if (before) await store.deleteFile(client, before.id);
+        const publicKey = before?.publicKey ?? file.publicKey;
+        const published = await store.publish(client, { id: fileId, sizeBytes: bytes, sha256, mimeType, publicKey });
+        await record(client, {
+          actorId: file.ownerId,
+          action: 'file.uploaded',
+          subject: encodeId('StoredFile', fileId),
+          outcome: 'success',
+          caller,
+          details: { bucket: encodeId('Bucket', file.bucketId), path: file.path, bytes, replaced: before !== null },
+        });
+        return published;
+      });
+    },
+
+    release: (fileId) => store.deletePending(fileId),
+  };
+}

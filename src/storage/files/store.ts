@@ -1,0 +1,343 @@
+/** The rows of buckets and files in the metadata. What has to be one transaction takes the transaction's client. */
+import { type ProjectRole, projectRoles } from '../../accounts/policy.ts';
+import type { Executor, Prisma } from '../../db/metadata.ts';
+import type { Page } from '../../lib/pages.ts';
+
+export interface Bucket {
+  readonly id: string;
+  readonly name: string;
+  /** Who made it; null when the account is gone. */
+  readonly ownerId: string | null;
+  readonly projectId: string | null;
+  readonly public: boolean;
+  readonly maxFileSizeBytes: number | null;
+  /** Null: any. */
+  readonly allowedMimeTypes: readonly string[] | null;
+  readonly createdAt: Date;
+}
+
+/** A bucket, and what the user who asked for it is in its project. */
+export interface VisibleBucket extends Bucket {
+  readonly role: ProjectRole | null;
+}
+
+export const fileStatuses = ['pending', 'ready'] as const;
+export type FileStatus = (typeof fileStatuses)[number];
+
+export interface StoredFile {
+  readonly id: string;
+  readonly bucketId: string;
+  readonly path: string;
+  readonly status: FileStatus;
+  /** Of a pending one what is kept free for it. */
+  readonly sizeBytes: number;
+  readonly mimeType: string;
+  /** Hex; null while it is pending. */
+  readonly sha256: string | null;
+  /** Its key in the blob store. */
+  readonly blob: string;
+  readonly ownerId: string | null;
+  readonly overwrite: boolean;
+  readonly publicKey: string;
+  /** Null for a ready one. */
+  readonly expiresAt: Date | null;
+  /** Since when its bytes are not there. */
+  readonly missingAt: Date | null;
+  readonly createdAt: Date;
+  readonly updatedAt: Date;
+}
+
+export type NewFile = Pick<
+  StoredFile,
+  'id' | 'bucketId' | 'path' | 'sizeBytes' | 'mimeType' | 'blob' | 'ownerId' | 'overwrite' | 'publicKey'
+>;
+
+/** What Pothos wants to have with a row. */
+export type PrismaQuery = { include?: object; select?: object };
+export type ProjectRow = Awaited<ReturnType<Prisma['project']['findFirstOrThrow']>>;
+
+const bucketColumns = `b.id, b.name, b.owner_id AS "ownerId", b.project_id AS "projectId", b.public,
+  b.max_file_size_bytes::float8 AS "maxFileSizeBytes", b.allowed_mime_types AS "allowedMimeTypes", b.created_at AS "createdAt"`;
+
+const withRole = `SELECT ${bucketColumns}, m.role FROM buckets b
+  LEFT JOIN project_members m ON m.project_id = b.project_id AND m.user_id = $1`;
+
+/** bucket:see of policy.ts, for many rows at once; $2 is a project, where an administrator sees all. */
+const listed = `CASE WHEN $2::uuid IS NULL THEN m.role IS NOT NULL OR b.project_id IS NULL AND b.owner_id = $1
+  ELSE b.project_id = $2 AND (m.role IS NOT NULL OR $3) END`;
+
+const fileColumns = `id, bucket_id AS "bucketId", path, status, size_bytes::float8 AS "sizeBytes", mime_type AS "mimeType",
+  sha256, blob, owner_id AS "ownerId", overwrite, public_key AS "publicKey", expires_at AS "expiresAt",
+  missing_at AS "missingAt", created_at AS "createdAt", updated_at AS "updatedAt"`;
+
+type BucketRow = Omit<VisibleBucket, 'role'> & { role: string | null };
+
+const bucketOf = (row: BucketRow): VisibleBucket => ({
+  ...row,
+  role: projectRoles.find((role) => role === row.role) ?? null,
+});
+
+export interface BucketFilter {
+  readonly projectId: string | null;
+  /** Administrators see the buckets of any project that they name. */
+  readonly everything: boolean;
+}
+
+export type FileStore = ReturnType<typeof createFileStore>;
+
+export function createFileStore({ db, prisma }: { db: Executor; prisma: Prisma }) {
+  return {
+    /** Those that are there, in no order. */
+    async findBuckets(userId: string, ids: readonly string[]): Promise<VisibleBucket[]> {
+      const { rows } = await db.query<BucketRow>(`${withRole} WHERE b.id = ANY($2::uuid[])`, [userId, ids]);
+      return rows.map(bucketOf);
+    },
+
+    /** By age; one more than the page's limit tells of a next page. */
+    async listBuckets(
+      userId: string,
+      { projectId, everything }: BucketFilter,
+      { limit, backward, after, before }: Page,
+    ): Promise<VisibleBucket[]> {
+      const { rows } = await db.query<BucketRow>(
+        `SELECT * FROM (
+           ${withRole} WHERE ${listed} AND ($4::uuid IS NULL OR b.id > $4) AND ($5::uuid IS NULL OR b.id < $5)
+           ORDER BY b.id ${backward ? 'DESC' : 'ASC'} LIMIT $6) page ORDER BY id`,
+        [userId, projectId, everything, after, before, limit + 1],
+      );
+      return rows.map(bucketOf);
+    },
+
+    async countBuckets(userId: string, { projectId, everything }: BucketFilter): Promise<number> {
+      const { rows } = await db.query<{ count: number }>(
+        `SELECT count(*)::int AS count FROM (${withRole} WHERE ${listed}) every`,
+        [userId, projectId, everything],
+      );
+      return rows[0]!.count;
+    },
+
+    /** Of ready files; buckets without any are left out. */
+    async usedBytes(bucketIds: readonly string[]): Promise<Map<string, number>> {
+      const { rows } = await db.query<{ id: string; bytes: number }>(
+        `SELECT bucket_id AS id, sum(size_bytes)::float8 AS bytes FROM files
+         WHERE bucket_id = ANY($1::uuid[]) AND status = 'ready' GROUP BY 1`,
+        [bucketIds],
+      );
+      return new Map(rows.map(({ id, bytes }) => [id, bytes]));
+    },
+
+    /** Of one user. Holds his row, so that two transactions do not count past each other; before any bucket's row. */
+    async countMade(client: Executor, ownerId: string): Promise<number> {
+      await lockUser(client, ownerId);
+      const { rows } = await client.query<{ count: number }>(
+        'SELECT count(*)::int AS count FROM buckets WHERE owner_id = $1',
+        [ownerId],
+      );
+      return rows[0]!.count;
+    },
+
+    /** False when the name is taken. */
+    async insertBucket(client: Executor, bucket: Omit<Bucket, 'createdAt'>): Promise<boolean> {
+      const { rowCount } = await client.query(
+        `INSERT INTO buckets (id, name, owner_id, project_id, public, max_file_size_bytes, allowed_mime_types, updated_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, now()) ON CONFLICT DO NOTHING`,
+        [
+          bucket.id,
+          bucket.name,
+          bucket.ownerId,
+          bucket.projectId,
+          bucket.public,
+          bucket.maxFileSizeBytes,
+          bucket.allowedMimeTypes,
+        ],
+      );
+      return rowCount === 1;
+    },
+
+    async updateBucket(
+      client: Executor,
+      { id, public: isPublic, maxFileSizeBytes, allowedMimeTypes }: Omit<Bucket, 'createdAt'>,
+    ): Promise<void> {
+      await client.query(
+        `UPDATE buckets SET public = $2, max_file_size_bytes = $3, allowed_mime_types = $4, updated_at = now() WHERE id = $1`,
+        [id, isPublic, maxFileSizeBytes, allowedMimeTypes],
+      );
+    },
+
+    /** Until the transaction ends no other changes it or what is visible in it. Null when it is gone. */
+    async lockBucket(client: Executor, id: string): Promise<Bucket | null> {
+      const { rows } = await client.query<Bucket>(
+        `SELECT ${bucketColumns} FROM buckets b WHERE id = $1 FOR NO KEY UPDATE`,
+        [id],
+      );
+      return rows[0] ?? null;
+    },
+
+    /** With all its files. */
+    async deleteBucket(client: Executor, id: string): Promise<void> {
+      await client.query('DELETE FROM buckets WHERE id = $1', [id]);
+    },
+
+    /** Nothing is in it, and nothing is being uploaded there. Holds it against new ones. */
+    async isEmpty(client: Executor, bucketId: string): Promise<boolean> {
+      await client.query('SELECT FROM buckets WHERE id = $1 FOR UPDATE', [bucketId]);
+      const { rowCount } = await client.query('SELECT FROM files WHERE bucket_id = $1 LIMIT 1', [bucketId]);
+      return rowCount === 0;
+    },
+
+    async findFiles(ids: readonly string[]): Promise<StoredFile[]> {
+      const { rows } = await db.query<StoredFile>(`SELECT ${fileColumns} FROM files WHERE id = ANY($1::uuid[])`, [ids]);
+      return rows;
+    },
+
+    /** A ready one. */
+    async fileAt(client: Executor | null, bucketId: string, path: string): Promise<StoredFile | null> {
+      const { rows } = await (client ?? db).query<StoredFile>(
+        `SELECT ${fileColumns} FROM files WHERE bucket_id = $1 AND path = $2 AND status = 'ready'`,
+        [bucketId, path],
+      );
+      return rows[0] ?? null;
+    },
+
+    /** A ready one of a public bucket. */
+    async publicFile(publicKey: string): Promise<StoredFile | null> {
+      const { rows } = await db.query<StoredFile>(
+        `SELECT ${fileColumns} FROM files WHERE public_key = $1 AND status = 'ready'
+         AND EXISTS (SELECT FROM buckets WHERE buckets.id = bucket_id AND public)`,
+        [publicKey],
+      );
+      return rows[0] ?? null;
+    },
+
+    /** Ready ones by path; one more than the page's limit tells of a next page. */
+    async listFiles(bucketId: string, prefix: string, { limit, backward, after, before }: Page): Promise<StoredFile[]> {
+      const { rows } = await db.query<StoredFile>(
+        `SELECT * FROM (
+           SELECT ${fileColumns} FROM files
+           WHERE bucket_id = $1 AND status = 'ready' AND path >= $2 AND starts_with(path, $2)
+             AND ($3::text IS NULL OR path > $3) AND ($4::text IS NULL OR path < $4)
+           ORDER BY path ${backward ? 'DESC' : 'ASC'} LIMIT $5) page ORDER BY path`,
+        [bucketId, prefix, after, before, limit + 1],
+      );
+      return rows;
+    },
+
+    async countFiles(bucketId: string, prefix: string): Promise<number> {
+      const { rows } = await db.query<{ count: number }>(
+        `SELECT count(*)::int AS count FROM files
+         WHERE bucket_id = $1 AND status = 'ready' AND path >= $2 AND starts_with(path, $2)`,
+        [bucketId, prefix],
+      );
+      return rows[0]!.count;
+    },
+
+    /** What a user has, with what is kept free for him. Holds his row, so that nobody counts past another. */
+    async usageOf(client: Executor, ownerId: string): Promise<{ bytes: number; files: number }> {
+      await lockUser(client, ownerId);
+      const { rows } = await client.query<{ bytes: number; files: number }>(
+        `SELECT coalesce(sum(size_bytes), 0)::float8 AS bytes, count(*)::int AS files FROM files WHERE owner_id = $1`,
+        [ownerId],
+      );
+      return rows[0]!;
+    },
+
+    /** A pending one, without bytes. */
+    async insertFile(client: Executor, file: NewFile, ttlMs: number): Promise<StoredFile> {
+      const { rows } = await client.query<StoredFile>(
+        `INSERT INTO files (id, bucket_id, path, status, size_bytes, mime_type, blob, owner_id, overwrite, public_key,
+           expires_at, updated_at)
+         VALUES ($1, $2, $3, 'pending', $4, $5, $6, $7, $8, $9, now() + $10 * interval '1 millisecond', now())
+         RETURNING ${fileColumns}`,
+        [
+          file.id,
+          file.bucketId,
+          file.path,
+          file.sizeBytes,
+          file.mimeType,
+          file.blob,
+          file.ownerId,
+          file.overwrite,
+          file.publicKey,
+          ttlMs,
+        ],
+      );
+      return rows[0]!;
+    },
+
+    /** Holds the row until the transaction ends; null when it is gone. */
+    async lockFile(client: Executor, id: string): Promise<StoredFile | null> {
+      const { rows } = await client.query<StoredFile>(`SELECT ${fileColumns} FROM files WHERE id = $1 FOR UPDATE`, [
+        id,
+      ]);
+      return rows[0] ?? null;
+    },
+
+    /** Pending becomes ready. */
+    async publish(
+      client: Executor,
+      { id, sizeBytes, sha256, mimeType, publicKey }: PublishedFile,
+    ): Promise<StoredFile> {
+      const { rows } = await client.query<StoredFile>(
+        `UPDATE files SET status = 'ready', size_bytes = $2, sha256 = $3, mime_type = $4, public_key = $5, expires_at = NULL,
+           writer_id = NULL, writer_until = NULL, updated_at = now(), checked_at = now() WHERE id = $1 RETURNING ${fileColumns}`,
+        [id, sizeBytes, sha256, mimeType, publicKey],
+      );
+      return rows[0]!;
+    },
+
+    async moveFile(client: Executor, id: string, to: { bucketId: string; path: string }): Promise<StoredFile> {
+      const { rows } = await client.query<StoredFile>(
+        `UPDATE files SET bucket_id = $2, path = $3, updated_at = now() WHERE id = $1 RETURNING ${fileColumns}`,
+        [id, to.bucketId, to.path],
+      );
+      return rows[0]!;
+    },
+
+    /** False when it was gone. */
+    async deleteFile(client: Executor | null, id: string): Promise<boolean> {
+      const { rowCount } = await (client ?? db).query('DELETE FROM files WHERE id = $1', [id]);
+      return rowCount === 1;
+    },
+
+    /** Only while nobody receives its bytes and it is not ready. */
+    async deletePending(id: string): Promise<void> {
+      await db.query(`DELETE FROM files WHERE id = $1 AND status = 'pending'`, [id]);
+    },
+
+    /** False while another one writes, and for what is ready, expired or gone. */
+    async takeLease(id: string, writerId: string, leaseMs: number): Promise<boolean> {
+      const { rowCount } = await db.query(
+        `UPDATE files SET writer_id = $2, writer_until = now() + $3 * interval '1 millisecond'
+         WHERE id = $1 AND status = 'pending' AND expires_at > now() AND (writer_until IS NULL OR writer_until < now())`,
+        [id, writerId, leaseMs],
+      );
+      return rowCount === 1;
+    },
+
+    /** False when it is no longer this writer's. */
+    async renewLease(id: string, writerId: string, leaseMs: number): Promise<boolean> {
+      const { rowCount } = await db.query(
+        `UPDATE files SET writer_until = now() + $3 * interval '1 millisecond'
+         WHERE id = $1 AND writer_id = $2 AND status = 'pending'`,
+        [id, writerId, leaseMs],
+      );
+      return rowCount === 1;
+    },
+
+    async endLease(id: string, writerId: string): Promise<void> {
+      await db.query('UPDATE files SET writer_id = NULL, writer_until = NULL WHERE id = $1 AND writer_id = $2', [
+        id,
+        writerId,
+      ]);
+    },
+
+    /** Prisma's way, for what Pothos asks of these types; null when it is gone. */
+    project: (query: PrismaQuery, projectId: string): Promise<ProjectRow | null> =>
+      prisma.project.findUnique({ ...query, where: { id: projectId } }),
+  };
+}
+
+export type PublishedFile = Pick<StoredFile, 'id' | 'sizeBytes' | 'mimeType' | 'publicKey'> & { sha256: string };
+
+const lockUser = (client: Executor, id: string) =>
+  client.query('SELECT FROM users WHERE id = $1 FOR NO KEY UPDATE', [id]);

@@ -1,0 +1,155 @@
+/** The two phases of a file: what is reserved, when it becomes visible, and what takes its place. */
+import { createHash } from 'node:crypto';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import type { Viewer } from '../../../src/accounts/viewer.ts';
+import { uuidv7 } from '../../../src/lib/ids.ts';
+import { createFileWorld, type FileWorld } from './world.ts';
+
+let world: FileWorld;
+let ann: Viewer;
+let bob: Viewer;
+let bucketId: string;
+
+beforeAll(async () => {
+  world = await createFileWorld({ limits: { bytesOfUser: 1_000, filesOfUser: 40 } });
+});
+beforeEach(async () => {
+  ann = await world.person();
+  bob = await world.person();
+  bucketId = await world.bucket({ owner: ann });
+});
+afterAll(() => world[Symbol.asyncDispose]());
+
+const reserve = (viewer: Viewer | null, changes: object = {}) =>
+  world.reservations.reserve(viewer, { bucketId, path: 'a/b.csv', overwrite: false, sizeBytes: 0, ...changes });
+const done = (bytes: number, changes: object = {}) => ({ bytes, sha256: 'ab'.repeat(32), ...changes });
+
+test('a file is visible once it is committed, whole, and not before', async () => {
+  const { fileId, blobKey } = await reserve(ann, { mimeType: 'text/csv' });
+  expect(blobKey).toMatch(/^files\/[0-9a-f]{32}$/);
+  expect(await world.store.fileAt(null, bucketId, 'a/b.csv')).toBeNull();
+  await world.blobs.put(blobKey, Buffer.from('1,2\n'));
+  const sha256 = createHash('sha256').update('1,2\n').digest('hex');
+  const file = await world.reservations.commit(fileId, { bytes: 4, sha256, mimeType: 'text/csv' });
+  expect(file).toMatchObject({ id: fileId, status: 'ready', sizeBytes: 4, sha256, ownerId: ann.userId });
+  expect(await world.store.fileAt(null, bucketId, 'a/b.csv')).toEqual(file);
+});
+
+test('a path that is taken is refused when it is reserved, and when another file came there meanwhile', async () => {
+  const first = await reserve(ann);
+  const second = await reserve(ann);
+  await world.reservations.commit(first.fileId, done(1));
+  await expect(world.reservations.commit(second.fileId, done(1))).rejects.toMatchObject({ code: 'CONFLICT' });
+  await expect(reserve(ann)).rejects.toMatchObject({ code: 'CONFLICT' });
+  await expect(world.reservations.commit(first.fileId, done(1))).rejects.toMatchObject({ code: 'CONFLICT' });
+});
+
+test('a file that takes the place of another has its public address, and the bytes of the other go to the trash', async () => {
+  const old = await world.file(ann, bucketId, 'a/b.csv');
+  const { fileId } = await reserve(ann, { overwrite: true });
+  expect(await world.store.fileAt(null, bucketId, 'a/b.csv')).toMatchObject({ id: old.id });
+  const file = await world.reservations.commit(fileId, done(1));
+  expect(await world.store.fileAt(null, bucketId, 'a/b.csv')).toMatchObject({ id: fileId });
+  expect(file.publicKey).toBe(old.publicKey);
+  expect(await world.store.findFiles([old.id])).toEqual([]);
+  expect(await world.trash()).toContain(old.blob);
+});
+
+test('of two that overwrite at the same moment one takes the place of the other', async () => {
+  const both = await Promise.all([1, 2, 3, 4].map(() => reserve(ann, { overwrite: true })));
+  await Promise.all(both.map(({ fileId }) => world.reservations.commit(fileId, done(10))));
+  expect(await world.store.countFiles(bucketId, '')).toBe(1);
+  expect((await world.store.usedBytes([bucketId])).get(bucketId)).toBe(10);
+});
+
+test('what is released leaves nothing, and what is committed cannot be released', async () => {
+  const gone = await reserve(ann);
+  await world.reservations.release(gone.fileId);
+  expect(await world.store.findFiles([gone.fileId])).toEqual([]);
+  expect(await world.trash()).toContain(gone.blobKey);
+  await expect(world.reservations.commit(gone.fileId, done(1))).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  const kept = await world.file(ann, bucketId, 'kept');
+  await world.reservations.release(kept.id);
+  expect(await world.store.findFiles([kept.id])).toHaveLength(1);
+});
+
+test('the quota of a user is exact, however many reserve at once', async () => {
+  const attempts = await Promise.allSettled(
+    Array.from({ length: 30 }, (_, i) => reserve(ann, { path: `f${i}`, sizeBytes: 50 })),
+  );
+  expect(attempts.filter(({ status }) => status === 'fulfilled')).toHaveLength(20);
+  const refused = attempts.find((attempt) => attempt.status === 'rejected');
+  expect(refused?.reason).toMatchObject({ code: 'LIMIT_EXCEEDED', details: { limit: 1_000, actual: 1_050 } });
+});
+
+test('the quota of a user is exact, however many commit more than they reserved at once', async () => {
+  const all = await Promise.all(Array.from({ length: 30 }, (_, i) => reserve(ann, { path: `f${i}` })));
+  expect(all[0]!.maxBytes).toBe(1_000);
+  const ended = await Promise.allSettled(all.map(({ fileId }) => world.reservations.commit(fileId, done(50))));
+  expect(ended.filter(({ status }) => status === 'fulfilled')).toHaveLength(20);
+  expect((await world.store.usedBytes([bucketId])).get(bucketId)).toBe(1_000);
+});
+
+test('a user has so many files and uploads at the most', async () => {
+  for (let i = 0; i < 40; i += 1) await reserve(ann, { path: `f${i}` });
+  await expect(reserve(ann, { path: 'more' })).rejects.toMatchObject({ code: 'LIMIT_EXCEEDED' });
+});
+
+test('a bucket takes what it says: sizes to the byte, and types as they are declared', async () => {
+  bucketId = await world.bucket({ owner: ann, maxFileSizeBytes: 100, allowedMimeTypes: ['image/*', 'text/csv'] });
+  const csv = { mimeType: 'text/csv; charset=utf-8' };
+  await expect(reserve(ann, { ...csv, sizeBytes: 101 })).rejects.toMatchObject({
+    code: 'LIMIT_EXCEEDED',
+    details: { limit: 100, actual: 101 },
+  });
+  await expect(reserve(ann, { mimeType: 'text/html' })).rejects.toMatchObject({ code: 'BAD_USER_INPUT' });
+  await expect(reserve(ann, { mimeType: null })).rejects.toMatchObject({ code: 'BAD_USER_INPUT' });
+  const { fileId, maxBytes } = await reserve(ann, { ...csv, sizeBytes: 100 });
+  expect(maxBytes).toBe(100);
+  await expect(world.reservations.commit(fileId, done(101))).rejects.toMatchObject({ code: 'LIMIT_EXCEEDED' });
+  await expect(world.reservations.commit(fileId, done(100, { mimeType: 'text/html' }))).rejects.toMatchObject({
+    code: 'BAD_USER_INPUT',
+  });
+  await world.reservations.commit(fileId, done(100, { mimeType: 'IMAGE/PNG' }));
+});
+
+test('who writes into a bucket is its owner, an owner or editor of its project, or an administrator', async () => {
+  const [owner, editor, viewer] = [await world.person(), await world.person(), await world.person()];
+  const projectId = await world.project([
+    [owner, 'owner'],
+    [editor, 'editor'],
+    [viewer, 'viewer'],
+  ]);
+  const shared = await world.bucket({ owner: ann, projectId });
+  const into = (who: Viewer | null, id: string) => reserve(who, { bucketId: id, path: uuidv7() });
+  for (const who of [owner, editor, await world.person('admin')]) await into(who, shared);
+  await expect(into(viewer, shared)).rejects.toMatchObject({ code: 'FORBIDDEN' });
+  // Whoever made it: in a project its members decide.
+  await expect(into(ann, shared)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  await expect(into(bob, bucketId)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  await expect(into(bob, uuidv7())).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  await expect(into(null, bucketId)).rejects.toMatchObject({ code: 'UNAUTHENTICATED' });
+});
+
+test('however files go, their bytes go to the trash', async () => {
+  const projectId = await world.project([[bob, 'owner']]);
+  const shared = await world.bucket({ owner: ann, projectId });
+  const own = await world.file(ann, bucketId, 'own');
+  const inShared = await world.file(bob, shared, 'shared');
+  await world.pool.query('DELETE FROM users WHERE id = $1', [ann.userId]);
+  expect(await world.store.findBuckets(bob.userId, [bucketId])).toEqual([]);
+  expect(await world.trash()).toContain(own.blob);
+  expect(await world.store.findFiles([inShared.id])).toHaveLength(1);
+  // Nobody is left whose it could be.
+  await world.pool.query('DELETE FROM projects WHERE id = $1', [projectId]);
+  expect(await world.trash()).toContain(inShared.blob);
+});
+
+test('a bucket of a project that is deleted goes back to who made it, also where he has one of its name', async () => {
+  const projectId = await world.project([[ann, 'owner']]);
+  const shared = await world.bucket({ owner: ann, projectId });
+  await world.pool.query('UPDATE buckets SET name = $2 WHERE id = ANY($1::uuid[])', [[shared, bucketId], 'exports']);
+  await world.pool.query('DELETE FROM projects WHERE id = $1', [projectId]);
+  const buckets = await world.store.findBuckets(ann.userId, [shared, bucketId]);
+  expect(buckets.map(({ name }) => name).sort()).toEqual(['exports', `exports ${shared.slice(-12)}`]);
+});

@@ -8,6 +8,8 @@ import { MessageTooLong, NotPostgresql } from './errors.ts';
 
 /** One byte of type, four of length. */
 const headerBytes = 5;
+/** A message of so many bytes is put together here, at its length: the parser would double a buffer until it fits. */
+const longBytes = 2 ** 20;
 
 /** The part of a socket that `pg` uses. Emits `connect`, `data`, `error`, `end` and `close`. */
 export interface GuardedStream extends EventEmitter {
@@ -42,6 +44,8 @@ class Guard extends EventEmitter implements GuardedStream {
   /** A header that is not whole yet. */
   readonly #header = Buffer.alloc(headerBytes);
   #headerFilled = 0;
+  #long: Buffer | null = null;
+  #longFilled = 0;
 
   constructor(socket: Socket, maxMessageBytes: number) {
     super();
@@ -112,8 +116,10 @@ class Guard extends EventEmitter implements GuardedStream {
   #receive(chunk: Buffer): void {
     if (this.#socket.destroyed) return;
     try {
-      this.#inspect(chunk);
-      this.emit('data', chunk);
+      const gathered = this.#gather(chunk);
+      const rest = gathered === 0 ? chunk : chunk.subarray(gathered);
+      const end = this.#inspect(rest);
+      if (end > 0) this.emit('data', end < rest.length ? rest.subarray(0, end) : rest);
     } catch (error) {
       // Also what the parser throws at malformed messages: in an event handler it would end the process.
       const known = error instanceof MessageTooLong || error instanceof NotPostgresql;
@@ -121,13 +127,26 @@ class Guard extends EventEmitter implements GuardedStream {
     }
   }
 
-  /** Walks from header to header; costs one read of four bytes a message. */
-  #inspect(chunk: Buffer): void {
+  /** Adds to the long message under way, and hands it on when it is whole. @returns how many bytes of the chunk are its */
+  #gather(chunk: Buffer): number {
+    if (this.#long === null) return 0;
+    const bytes = chunk.copy(this.#long, this.#longFilled);
+    this.#longFilled += bytes;
+    if (this.#longFilled === this.#long.length) {
+      const whole = this.#long;
+      this.#long = null;
+      this.emit('data', whole);
+    }
+    return bytes;
+  }
+
+  /** Walks from header to header; costs one read of four bytes a message. @returns where a long message begins that goes on behind the chunk, else its end */
+  #inspect(chunk: Buffer): number {
     let at = 0;
     if (this.#headerFilled > 0) {
       at = chunk.copy(this.#header, this.#headerFilled, 0, headerBytes - this.#headerFilled);
       this.#headerFilled += at;
-      if (this.#headerFilled < headerBytes) return;
+      if (this.#headerFilled < headerBytes) return chunk.length;
       this.#rest = this.#bodyBytes(this.#header, 0);
       this.#headerFilled = 0;
     }
@@ -135,15 +154,21 @@ class Guard extends EventEmitter implements GuardedStream {
       const left = chunk.length - at;
       if (left <= this.#rest) {
         this.#rest -= left;
-        return;
+        return chunk.length;
       }
       at += this.#rest;
       this.#rest = 0;
       if (chunk.length - at < headerBytes) {
         this.#headerFilled = chunk.copy(this.#header, 0, at);
-        return;
+        return chunk.length;
       }
-      this.#rest = this.#bodyBytes(chunk, at);
+      const body = this.#bodyBytes(chunk, at);
+      if (body >= longBytes && at + headerBytes + body > chunk.length) {
+        this.#long = Buffer.allocUnsafeSlow(headerBytes + body);
+        this.#longFilled = chunk.copy(this.#long, 0, at);
+        return at;
+      }
+      this.#rest = body;
       at += headerBytes;
     }
   }

@@ -15,9 +15,12 @@ function message(type: string, body: Buffer): Buffer {
 }
 
 /** What comes through, and the error that ended it, when the chunks arrive one after the other. */
-async function pass(chunks: readonly Buffer[], onData?: () => void): Promise<{ data: Buffer; error: unknown }> {
+async function pass(
+  chunks: readonly Buffer[],
+  { onData, ...limits }: { onData?: () => void; maxMessageBytes?: number } = {},
+): Promise<{ data: Buffer; error: unknown; pieces: number[] }> {
   const [near, far] = duplexPair();
-  const stream = guard(near as unknown as Socket, { maxMessageBytes });
+  const stream = guard(near as unknown as Socket, { maxMessageBytes, ...limits });
   const received: Buffer[] = [];
   const ended = new Promise<unknown>((resolve) => {
     stream.on('error', resolve);
@@ -31,7 +34,7 @@ async function pass(chunks: readonly Buffer[], onData?: () => void): Promise<{ d
   far.on('error', () => {});
   for (const chunk of chunks) far.write(chunk);
   far.end();
-  return { error: await ended, data: Buffer.concat(received) };
+  return { error: await ended, data: Buffer.concat(received), pieces: received.map(({ length }) => length) };
 }
 
 const cut = (bytes: Buffer, size: number): Buffer[] =>
@@ -47,7 +50,7 @@ const good = Buffer.concat([
 ]);
 
 test.each([1, 2, 3, 4, 5, 6, 7, 64, 1_000, 10_000])('passes messages in chunks of %d bytes unchanged', async (size) => {
-  expect(await pass(cut(good, size))).toEqual({ data: good, error: null });
+  expect(await pass(cut(good, size))).toMatchObject({ data: good, error: null });
 });
 
 test.each([1, 4, 5, 7, 10_000])('ends at a message that is too long, in chunks of %d bytes', async (size) => {
@@ -57,6 +60,18 @@ test.each([1, 4, 5, 7, 10_000])('ends at a message that is too long, in chunks o
   // Nothing of its body, whole or in part, has reached the parser.
   expect(data.length).toBeLessThan(good.length + 5);
 });
+
+test.each([70_000, 1_500_000, 3_000_001])(
+  'a long message reaches the parser in one piece, and what stands around it unchanged, in chunks of %d bytes',
+  async (size) => {
+    const long = message('D', Buffer.alloc(2 ** 21, 'x'));
+    const all = Buffer.concat([good, long, good, long, long, good]);
+    const { data, error, pieces } = await pass(cut(all, size), { maxMessageBytes: 2 ** 22 });
+    expect(error).toBeNull();
+    expect(data.equals(all)).toBe(true);
+    expect(pieces.filter((length) => length >= long.length).length).toBeGreaterThan(0);
+  },
+);
 
 test('does not wait for the body of a message that announces gigabytes', async () => {
   const header = Buffer.from([0x44, 0xff, 0xff, 0xff, 0xff]);
@@ -68,8 +83,10 @@ test.each([0, 1, 3])('ends at a length of %d, which no message has', async (leng
 });
 
 test('what the reader throws ends the connection and not the process', async () => {
-  const { error } = await pass([good], () => {
-    throw new RangeError('a message that lies about its inside');
+  const { error } = await pass([good], {
+    onData: () => {
+      throw new RangeError('a message that lies about its inside');
+    },
   });
   expect(error).toBeInstanceOf(NotPostgresql);
   expect((error as Error).cause).toBeInstanceOf(RangeError);

@@ -5,7 +5,8 @@ import { json } from './json.ts';
 import { ndjson } from './ndjson.ts';
 import { sql } from './sql.ts';
 import { tsv } from './tsv.ts';
+import { xlsx } from './xlsx.ts';
 
-export const formats = { csv, tsv, json, ndjson, sql } as const satisfies Record<string, Format>;
+export const formats = { csv, tsv, json, ndjson, xlsx, sql } as const satisfies Record<string, Format>;
 
 export type FormatName = keyof typeof formats;

@@ -5,6 +5,7 @@
 import type { EgressTarget } from '../lib/egress.ts';
 import type { ErrorCode } from '../lib/errors.ts';
 import type { Catalog } from './catalog.ts';
+import type { ExportType } from './export-type.ts';
 
 export type { Dial } from '../lib/egress.ts';
 
@@ -43,6 +44,8 @@ export interface ResultColumn {
   name: string;
   /** As the engine prints it, e.g. `character varying(50)`. */
   dataType: string;
+  /** The same in the words of no engine. */
+  type: ExportType;
   /** The catalogue column it comes from, where the engine tells. */
   origin: { schema: string; table: string; column: string } | null;
 }
@@ -60,8 +63,13 @@ export interface RunOptions {
   readOnly: boolean;
   /** PER_STATEMENT: one transaction a statement unless the script holds its own. WHOLE: one for all. */
   transaction: 'PER_STATEMENT' | 'WHOLE';
-  /** Rows kept of each result set; the statement is stopped behind them. */
+  /** Rows kept of each result set; the statement is stopped behind them. Infinity: all of them. */
   maxRows: number;
+  /**
+   * Rows come as raw text, for a file. ROWS: as values. CSV, TSV: as bytes of lines, without a line of names, where the
+   * engine makes them by itself, and else as values. Absent: as cells.
+   */
+  raw?: 'ROWS' | 'CSV' | 'TSV' | undefined;
   /** Rows of one `rows` event at the most. */
   batchRows?: number | undefined;
   /** Stops the script: TIMEOUT where its reason is a TimeoutError (`AbortSignal.timeout`), else CANCELLED. */
@@ -75,6 +83,10 @@ export type RunEvent =
   | { type: 'estimate'; index: number; rows: number }
   | { type: 'columns'; index: number; columns: ResultColumn[] }
   | { type: 'rows'; index: number; rows: Cell[][]; bytes: number }
+  /** Instead of `rows` where raw text was asked for: as PostgreSQL prints it under our settings, whatever the engine. */
+  | { type: 'raw'; index: number; rows: (string | null)[][]; bytes: number }
+  /** Instead of `raw` where lines were asked for: so many whole rows of COPY's CSV or text format. */
+  | { type: 'lines'; index: number; lines: Buffer; rows: number }
   | { type: 'notice'; message: string }
   | { type: 'end'; index: number; command: string; rowCount: number | null; truncated: boolean; durationMs: number };
 

@@ -3,36 +3,9 @@
  * is registry.ts; what a file is compressed with, and where it goes, are sinks that a format knows nothing of.
  */
 
-/** What a value is, whatever engine it comes from; formats that keep types go by it. */
-export type ScalarType =
-  | {
-      readonly kind:
-        | 'boolean'
-        | 'int16'
-        | 'int32'
-        | 'int64'
-        | 'float32'
-        | 'float64'
-        | 'text'
-        | 'binary'
-        | 'json'
-        | 'uuid'
-        | 'date'
-        | 'time'
-        | 'timetz'
-        | 'timestamp'
-        | 'timestamptz'
-        | 'interval'
-        /** Text of a type that no format knows: enums, ranges, composites, addresses, shapes … */
-        | 'other';
-    }
-  /** Precision in digits of which `scale` are behind the point; absent where the query does not tell. */
-  | { readonly kind: 'decimal'; readonly precision?: number | undefined; readonly scale?: number | undefined };
+import type { ExportType } from '../engines/export-type.ts';
 
-export type ExportType =
-  | ScalarType
-  /** Of any number of dimensions. `delimiter` is what stands between two elements; absent: a comma. */
-  | { readonly kind: 'list'; readonly of: ScalarType; readonly delimiter?: string | undefined };
+export type { ExportType, ScalarType } from '../engines/export-type.ts';
 
 export interface ExportColumn {
   /** As the query names it: not unique, may be empty. */

@@ -33,7 +33,10 @@ export function createRunProgress({ maxRows }: { maxRows: number }): { after(eve
     } else if (event.type === 'estimate') {
       expected = Math.min(event.rows, maxRows);
       estimated = true;
-    } else if (event.type === 'rows') {
+    } else if (event.type === 'lines') {
+      rows += event.rows;
+      bytes += event.lines.length;
+    } else if (event.type === 'rows' || event.type === 'raw') {
       rows += event.rows.length;
       bytes += event.bytes;
     } else if (event.type === 'end') {

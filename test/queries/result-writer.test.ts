@@ -16,7 +16,7 @@ beforeAll(async () => {
 });
 afterAll(() => queue[Symbol.asyncDispose]());
 
-const columns = [{ name: 'i', dataType: 'integer', origin: null }];
+const columns = [{ name: 'i', dataType: 'integer', type: { kind: 'int32' } as const, origin: null }];
 const end = { type: 'end', index: 0, command: 'SELECT', rowCount: null, truncated: false, durationMs: 1 } as const;
 /** Nothing is cut early while a test runs. */
 const never: EarlyTiming = { firstWaitMs: 10_000_000, growthMs: 0 };

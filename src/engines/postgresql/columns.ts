@@ -1,6 +1,7 @@
 /** Describes the columns of a result: the name of each type, how to read it, and the catalogue column it comes from. */
 import type pg from 'pg';
 import type { ResultColumn } from '../engine.ts';
+import { exportTypeOf } from './export-types.ts';
 import type { ValueType } from './types.ts';
 
 /** Asks the session itself, between two messages about a portal. */
@@ -53,7 +54,12 @@ export function createColumns({ query }: { query: Query }): Columns {
     async describe(fields) {
       const types = await namedTypes(fields.map((f) => ({ oid: f.dataTypeID, modifier: f.dataTypeModifier })));
       const from = await origins(fields);
-      const columns = fields.map(({ name }, i) => ({ name, dataType: types[i]!.name, origin: from[i] ?? null }));
+      const columns = fields.map(({ name, dataTypeModifier }, i) => ({
+        name,
+        dataType: types[i]!.name,
+        type: exportTypeOf(types[i]!, dataTypeModifier),
+        origin: from[i] ?? null,
+      }));
       return { columns, types };
     },
     types: (oids) => namedTypes(oids.map((oid) => ({ oid, modifier: -1 }))),

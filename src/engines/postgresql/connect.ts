@@ -49,6 +49,8 @@ export interface Connection extends AsyncDisposable {
   readonly identity: SessionIdentity;
   readonly serverVersion: string;
   readonly superuser: boolean;
+  /** A backslash in a plain string is one, as in our parser; a session may be told otherwise. */
+  readonly standardStrings: boolean;
   /** What an answer takes that costs the server nothing, as seen at the start. */
   readonly latencyMs: number;
   /** What a CancelRequest must show. */
@@ -108,6 +110,9 @@ export async function connect(deps: ConnectDeps, target: Target, { signal, label
       identity: { sessionId: pid, startedAt: backendStart },
       serverVersion: parameters.get('server_version') ?? '',
       superuser: parameters.get('is_superuser') === 'on',
+      get standardStrings() {
+        return parameters.get('standard_conforming_strings') === 'on';
+      },
       latencyMs,
       cancelKey: { processId: processID, secretKey },
       closed,
@@ -170,7 +175,7 @@ function refuseInsecureAuthentication(target: Target, wire: Wire): void {
   }
 }
 
-const usedParameters: ReadonlySet<string> = new Set(['server_version', 'is_superuser']);
+const usedParameters: ReadonlySet<string> = new Set(['server_version', 'is_superuser', 'standard_conforming_strings']);
 
 /** What the server reports of itself. Ends the session when it would no longer speak UTF-8: text could not be read. */
 function watchParameters(wire: Wire): ReadonlyMap<string, string> {

@@ -2,7 +2,7 @@
 import type { RunEvent } from '../engine.ts';
 import type { Wire } from './connect.ts';
 import type { Notices } from './notices.ts';
-import type { Batch, BatchLimits, OwnRows, RoundResult, Rounds } from './round.ts';
+import type { Batch, BatchLimits, OwnRows, RoundOptions, RoundResult, Rounds } from './round.ts';
 import type { Stopper } from './stop.ts';
 
 /** Makes an event of a batch and of what the answers have said so far; also called where that alone is new. */
@@ -12,6 +12,7 @@ export interface ExchangeOptions {
   readonly take: Take | null;
   /** Nothing is taken of the others. Absent: all of them. */
   readonly own?: OwnRows;
+  readonly copies?: RoundOptions['copies'];
 }
 
 export interface Exchange {
@@ -33,9 +34,9 @@ export function createExchange({ rounds, notices, stopper, batchRows, batchBytes
   let busyMs = 0;
   let last: RoundResult | null = null;
   return {
-    async *round(send, { take, own = 'ALL' } = { take: null }) {
+    async *round(send, { take, own = 'ALL', copies } = { take: null }) {
       if (stopper.fault !== null) throw stopper.fault;
-      const round = rounds.start({ send, batchRows, batchBytes, own: take === null ? 'NONE' : own });
+      const round = rounds.start({ send, batchRows, batchBytes, own: take === null ? 'NONE' : own, copies });
       try {
         for (;;) {
           const since = performance.now();

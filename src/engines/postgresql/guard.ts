@@ -8,14 +8,25 @@ import { MessageTooLong, NotPostgresql } from './errors.ts';
 
 /** One byte of type, four of length. */
 const headerBytes = 5;
+const copyData = 0x64; // d
 /** A message of so many bytes is put together here, at its length: the parser would double a buffer until it fits. */
 const longBytes = 2 ** 20;
+
+/** Takes the rows of a COPY past the parser, which would make an object of each. Called with one row after the other. */
+export interface CopyTaker {
+  begin(bytes: number): void;
+  /** The next piece of it; valid only during the call. */
+  piece(chunk: Buffer, start: number, end: number): void;
+  end(): void;
+}
 
 /** The part of a socket that `pg` uses. Emits `connect`, `data`, `error`, `end` and `close`. */
 export interface GuardedStream extends EventEmitter {
   readonly writable: boolean;
   /** From now on; the start of a session needs little, rows need more. */
   maxMessageBytes: number;
+  /** While it is set, messages CopyData go there and nowhere else. */
+  copyTaker: CopyTaker | null;
   connect(): void;
   write(data: Uint8Array, done?: () => void): boolean;
   /** What is written between the two goes out in one piece. */
@@ -38,12 +49,17 @@ export function guard(socket: Socket, { maxMessageBytes }: { maxMessageBytes: nu
 
 class Guard extends EventEmitter implements GuardedStream {
   maxMessageBytes: number;
+  copyTaker: CopyTaker | null = null;
   readonly #socket: Socket;
   /** Bytes of the message under way that are still to come. */
   #rest = 0;
+  /** The message under way is a row of a COPY that goes to its taker. */
+  #taken = false;
   /** A header that is not whole yet. */
   readonly #header = Buffer.alloc(headerBytes);
   #headerFilled = 0;
+  /** Bytes of it that the parser has not been given: whose they are is not known yet. */
+  #held = 0;
   #long: Buffer | null = null;
   #longFilled = 0;
 
@@ -117,9 +133,7 @@ class Guard extends EventEmitter implements GuardedStream {
     if (this.#socket.destroyed) return;
     try {
       const gathered = this.#gather(chunk);
-      const rest = gathered === 0 ? chunk : chunk.subarray(gathered);
-      const end = this.#inspect(rest);
-      if (end > 0) this.emit('data', end < rest.length ? rest.subarray(0, end) : rest);
+      this.#walk(gathered === 0 ? chunk : chunk.subarray(gathered));
     } catch (error) {
       // Also what the parser throws at malformed messages: in an event handler it would end the process.
       const known = error instanceof MessageTooLong || error instanceof NotPostgresql;
@@ -140,37 +154,75 @@ class Guard extends EventEmitter implements GuardedStream {
     return bytes;
   }
 
-  /** Walks from header to header; costs one read of four bytes a message. @returns where a long message begins that goes on behind the chunk, else its end */
-  #inspect(chunk: Buffer): number {
+  /** Walks from header to header, at one read of five bytes a message, and hands on what is between them. */
+  #walk(chunk: Buffer): void {
     let at = 0;
+    /** From here on nothing has been handed on. */
+    let from = 0;
     if (this.#headerFilled > 0) {
       at = chunk.copy(this.#header, this.#headerFilled, 0, headerBytes - this.#headerFilled);
       this.#headerFilled += at;
-      if (this.#headerFilled < headerBytes) return chunk.length;
-      this.#rest = this.#bodyBytes(this.#header, 0);
+      if (this.#headerFilled < headerBytes) {
+        if (this.copyTaker === null) this.#pass(chunk, 0, at);
+        else this.#held += at;
+        return;
+      }
       this.#headerFilled = 0;
+      this.#begin(this.#header, 0);
+      if (this.#taken) from = at;
+      else if (this.#held > 0) {
+        const header = Buffer.from(this.#header.subarray(headerBytes - at - this.#held, headerBytes - at));
+        this.#pass(header, 0, header.length);
+      }
+      this.#held = 0;
     }
     for (;;) {
-      const left = chunk.length - at;
-      if (left <= this.#rest) {
-        this.#rest -= left;
-        return chunk.length;
+      const end = Math.min(at + this.#rest, chunk.length);
+      this.#rest -= end - at;
+      if (this.#taken) {
+        if (end > at) this.copyTaker?.piece(chunk, at, end);
+        from = end;
+        if (this.#rest === 0) {
+          this.#taken = false;
+          this.copyTaker?.end();
+        }
       }
-      at += this.#rest;
-      this.#rest = 0;
+      at = end;
+      if (this.#rest > 0 || at === chunk.length) break;
       if (chunk.length - at < headerBytes) {
         this.#headerFilled = chunk.copy(this.#header, 0, at);
-        return chunk.length;
+        if (this.copyTaker !== null) {
+          this.#held = this.#headerFilled;
+          this.#pass(chunk, from, at);
+          return;
+        }
+        break;
       }
-      const body = this.#bodyBytes(chunk, at);
-      if (body >= longBytes && at + headerBytes + body > chunk.length) {
-        this.#long = Buffer.allocUnsafeSlow(headerBytes + body);
+      this.#begin(chunk, at);
+      if (this.#taken) {
+        this.#pass(chunk, from, at);
+        from = at + headerBytes;
+      } else if (this.#rest >= longBytes && at + headerBytes + this.#rest > chunk.length) {
+        this.#pass(chunk, from, at);
+        this.#long = Buffer.allocUnsafeSlow(headerBytes + this.#rest);
         this.#longFilled = chunk.copy(this.#long, 0, at);
-        return at;
+        this.#rest = 0;
+        return;
       }
-      this.#rest = body;
       at += headerBytes;
     }
+    this.#pass(chunk, from, chunk.length);
+  }
+
+  #begin(bytes: Buffer, at: number): void {
+    this.#rest = this.#bodyBytes(bytes, at);
+    if (this.copyTaker === null || bytes[at] !== copyData) return;
+    this.#taken = true;
+    this.copyTaker.begin(this.#rest);
+  }
+
+  #pass(chunk: Buffer, start: number, end: number): void {
+    if (start < end) this.emit('data', start === 0 && end === chunk.length ? chunk : chunk.subarray(start, end));
   }
 
   #bodyBytes(bytes: Buffer, at: number): number {

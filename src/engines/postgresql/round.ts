@@ -4,12 +4,15 @@
  */
 import type pg from 'pg';
 import type { Connection, Wire } from './connect.ts';
+import { type CopyGatherer, type CopyLines, createCopyGatherer } from './copy-lines.ts';
 
 export interface Batch {
   /** Raw text. */
   rows: (string | null)[][];
   /** On the wire. */
   bytes: number;
+  /** Of a COPY, which has no other rows. */
+  copied: CopyLines | null;
 }
 
 export interface BatchLimits {
@@ -22,6 +25,8 @@ export interface RoundOptions extends BatchLimits {
   readonly send: (wire: Wire) => void;
   /** Which rows are the statement's own: others, of queries of ours that go ahead, are left out. */
   readonly own: OwnRows;
+  /** Expects rows of a COPY, and keeps so many of them. */
+  readonly copies?: { readonly maxRows: number } | undefined;
 }
 
 /** DESCRIBED: those behind its description. EXPLAINED: those behind the EXPLAIN that follows its description. */
@@ -92,6 +97,11 @@ export function createRounds({ client, wire, closed }: Pick<Connection, 'client'
   };
 }
 
+/** Of a batch of a COPY, whatever the limits of others are: a write to a disk that is worth its call. */
+const copyBytes = 2 ** 18;
+/** Batches of a COPY that lie ready while the socket is not yet paused: nobody waits for the other then. */
+const copyBatchesAhead = 2;
+
 /** Rows of a batch that is not full wait so long for more, and not for the end of the round. */
 const maxWaitMs = 100;
 
@@ -113,17 +123,29 @@ class RunningRound implements Round {
   #late = false;
   #lateTimer: NodeJS.Timeout | undefined;
   #waiting: (() => void)[] = [];
+  readonly #copy: CopyGatherer | null;
   parameterTypes: readonly number[] = [];
 
   constructor(wire: Wire, options: RoundOptions) {
     this.#wire = wire;
     this.#options = options;
+    this.#copy =
+      options.copies === undefined
+        ? null
+        : createCopyGatherer({
+            ...options.copies,
+            bytes: copyBytes,
+            onBegun: () => this.#startLate(),
+            onFull: () => this.#filled(),
+          });
   }
 
   async next(): Promise<Batch | null> {
     for (;;) {
-      if (this.#full || this.#late || (this.#finished && this.#error === null && this.#rows.length > 0)) {
-        return this.#take();
+      if (this.#full || this.#late || (this.#finished && this.#error === null && this.#hasRows)) {
+        const batch = this.#take();
+        // A row of a COPY may be half there.
+        if (batch !== null) return batch;
       }
       if (this.#finished) {
         if (this.#error !== null) throw this.#error;
@@ -131,7 +153,7 @@ class RunningRound implements Round {
       }
       if (this.#news) {
         this.#news = false;
-        return { rows: [], bytes: 0 };
+        return { rows: [], bytes: 0, copied: null };
       }
       await this.#change();
     }
@@ -139,6 +161,7 @@ class RunningRound implements Round {
 
   async drain(): Promise<void> {
     this.#draining = true;
+    this.#copy?.discard();
     this.#take();
     this.#wire.stream.resume();
     while (!this.#finished) await this.#change();
@@ -159,19 +182,39 @@ class RunningRound implements Round {
     };
   }
 
+  get #hasRows(): boolean {
+    return this.#copy === null ? this.#rows.length > 0 : this.#copy.full > 0 || this.#copy.begun;
+  }
+
   get #full(): boolean {
+    if (this.#copy !== null) return this.#copy.full > 0;
     return this.#rows.length >= this.#options.batchRows || this.#bytes >= this.#options.batchBytes;
   }
 
-  #take(): Batch {
-    const batch = { rows: this.#rows, bytes: this.#bytes };
+  #take(): Batch | null {
+    const copied = this.#copy?.take() ?? null;
+    const batch = { rows: this.#rows, bytes: copied?.lines.length ?? this.#bytes, copied };
     clearTimeout(this.#lateTimer);
     this.#lateTimer = undefined;
     this.#late = false;
     this.#rows = [];
     this.#bytes = 0;
     this.#wire.stream.resume();
-    return batch;
+    if (this.#copy?.begun && !this.#finished) this.#startLate();
+    return this.#copy !== null && copied === null ? null : batch;
+  }
+
+  #startLate(): void {
+    this.#lateTimer ??= setTimeout(() => {
+      this.#late = true;
+      this.#notify();
+    }, maxWaitMs);
+  }
+
+  /** The buffer of a COPY. */
+  #filled(): void {
+    if (this.#copy !== null && this.#copy.full >= copyBatchesAhead) this.#wire.stream.pause();
+    this.#notify();
   }
 
   #change(): Promise<void> {
@@ -189,6 +232,7 @@ class RunningRound implements Round {
   /** The server is ready for the next round, or gone. */
   finish(): void {
     this.#finished = true;
+    this.#wire.stream.copyTaker = null;
     clearTimeout(this.#lateTimer);
     this.#notify();
   }
@@ -196,6 +240,7 @@ class RunningRound implements Round {
   // ── what `pg` calls ──
 
   submit(): void {
+    this.#wire.stream.copyTaker = this.#copy;
     this.#wire.stream.cork();
     this.#options.send(this.#wire);
     this.#wire.sync();
@@ -216,10 +261,7 @@ class RunningRound implements Round {
     }
     this.#rows.push(fields);
     this.#bytes += length;
-    this.#lateTimer ??= setTimeout(() => {
-      this.#late = true;
-      this.#notify();
-    }, maxWaitMs);
+    this.#startLate();
     if (this.#full) {
       this.#wire.stream.pause();
       this.#notify();
@@ -248,7 +290,8 @@ class RunningRound implements Round {
   /** Heard on the wire, also behind an error. */
   handleReadyForQuery(): void {}
 
-  // A script with COPY from or to the client is refused before it runs: here the server breaks its own protocol.
+  // A script with COPY from the client is refused before it runs, and rows of our own COPY never come this far: here
+  // the server breaks its own protocol.
   handleCopyInResponse(): void {
     this.#wire.stream.destroy(new Error('The server asked for data that nobody offered'));
   }

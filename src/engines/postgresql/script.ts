@@ -3,6 +3,7 @@ import type { RunEvent, RunOptions } from '../engine.ts';
 import { RunError } from '../engine.ts';
 import type { Columns } from './columns.ts';
 import type { Connection } from './connect.ts';
+import { isCopyable, runCopy } from './copy.ts';
 import { type Place, positionIn, toRunError } from './errors.ts';
 import { createExchange, runAhead } from './exchange.ts';
 import type { Notices } from './notices.ts';
@@ -68,7 +69,8 @@ export async function* runScript(
     for (const [index, statement] of statements.entries()) {
       place = { script, offset: statement.offset, statement: index };
       yield { type: 'statement', index, count: statements.length, sql: statement.sql };
-      yield* runStatement(deps, index, statement, options);
+      const run = isCopyable(statement, options, connection) ? runCopy : runStatement;
+      yield* run(deps, index, statement, options);
     }
     if (whole) {
       place = null;

@@ -6,6 +6,7 @@ import pg from 'pg';
 import type { RunEvent, RunOptions } from '../engine.ts';
 import type { Columns } from './columns.ts';
 import { type Connection, sessionSettings, type Wire } from './connect.ts';
+import { explainAhead, forgetExplain, mayExplain, plannedRows } from './estimate.ts';
 import { type Exchange, runAhead } from './exchange.ts';
 import { createPace, inPortions } from './pace.ts';
 import { toParameters } from './parameters.ts';
@@ -24,16 +25,13 @@ export interface StatementDeps extends BatchLimits {
 
 /** Not a name that somebody gives a cursor. */
 const portal = 'quarry portal';
-const savepoint = '"quarry estimate"';
-/** A line of a plan prints the values of parameters, and a message that is too long ends the session. */
-const maxExplainedBytes = 65_536;
 
 /** @returns the events of the statement after its first one, its `end` included */
 export async function* runStatement(
   { connection, columns, exchange, begin, finish, batchRows, batchBytes }: StatementDeps,
   index: number,
   statement: ScriptStatement,
-  options: Pick<RunOptions, 'parameters' | 'maxRows'>,
+  options: Pick<RunOptions, 'parameters' | 'maxRows' | 'raw'>,
 ): AsyncGenerator<RunEvent, void> {
   const startedMs = exchange.busyMs;
   const pace = createPace({
@@ -60,7 +58,7 @@ export async function* runStatement(
 
   /** Describes the portal; of one that streams, its estimate and first row come in the same round. */
   async function* open(): AsyncGenerator<RunEvent, { batches: Batch[]; more: boolean }> {
-    const explains = statement.estimable && printedBytes(statement.sql, values) <= maxExplainedBytes;
+    const explains = statement.estimable && mayExplain(statement.sql, values);
     const batches: Batch[] = [];
     /** When it was described and its rows had yet to be made. */
     let describedMs: number | null = null;
@@ -76,7 +74,7 @@ export async function* runStatement(
         wire.parse(parse);
         wire.bind({ portal, values });
         wire.describe({ type: 'P', name: portal });
-        if (explains) explain(wire);
+        if (explains) explainAhead(wire, statement.sql, { types: parameterTypes, values });
         if (!statement.streams) return;
         // One, since it is held until its columns are known, and may be as large as a message is.
         wire.flush();
@@ -105,18 +103,9 @@ export async function* runStatement(
       const explained = !explains || failed === null || failed.fields === null || failed.plan !== null;
       if (explained || !(cause instanceof pg.DatabaseError)) throw cause;
       fields = failed.fields;
-      yield* exchange.round((wire) => runAhead(wire, `ROLLBACK TO ${savepoint}`, `RELEASE ${savepoint}`));
+      yield* exchange.round(forgetExplain);
       return { batches, more: true };
     }
-  }
-
-  /** In a savepoint: whatever becomes of it, the statement is run. */
-  function explain(wire: Wire): void {
-    runAhead(wire, `SAVEPOINT ${savepoint}`);
-    wire.parse({ text: `EXPLAIN ${statement.sql}`, types: parameterTypes });
-    wire.bind({ portal: '', values });
-    wire.execute({ portal: '', rows: 0 });
-    runAhead(wire, `RELEASE ${savepoint}`);
   }
 
   if (options.parameters !== undefined || statement.call) yield* prepare();
@@ -131,13 +120,16 @@ export async function* runStatement(
   if (fields !== null) {
     const described = await columns.describe(fields);
     yield { type: 'columns', index, columns: described.columns };
-    const decode = rowDecoder(described.types);
+    const decode = options.raw === undefined ? rowDecoder(described.types) : null;
     take = (batch) => {
       seen += batch.rows.length;
       bytes += batch.bytes;
       const rows = batch.rows.slice(0, options.maxRows - kept);
       kept += rows.length;
-      return rows.length === 0 ? null : { type: 'rows', index, rows: decode(rows), bytes: batch.bytes };
+      if (rows.length === 0) return null;
+      return decode === null
+        ? { type: 'raw', index, rows, bytes: batch.bytes }
+        : { type: 'rows', index, rows: decode(rows), bytes: batch.bytes };
     };
   }
 
@@ -197,18 +189,6 @@ export async function* runStatement(
     truncated: seen > kept,
     durationMs: exchange.busyMs - startedMs,
   };
-}
-
-/** Each value as often as the statement names one: which one does not matter, as this only refuses too much. */
-function printedBytes(sql: string, values: readonly (string | null)[]): number {
-  const valueBytes = values.reduce((sum, value) => sum + Buffer.byteLength(value ?? ''), 0);
-  return Buffer.byteLength(sql) + valueBytes * Math.max(1, sql.match(/\$\d/g)?.length ?? 0);
-}
-
-/** `Seq Scan on t  (cost=0.00..1.05 rows=5 width=4)`: of the whole plan, since its top comes first. */
-function plannedRows(plan: string): number | null {
-  const [, rows] = /\brows=(\d+)/.exec(plan) ?? [];
-  return rows === undefined ? null : Number(rows);
 }
 
 /** `INSERT 0 5`, `CREATE TABLE`, `SELECT 5`. */

@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import { duplexPair } from 'node:stream';
 import { expect, test } from 'vitest';
 import { MessageTooLong, NotPostgresql } from '../../../src/engines/postgresql/errors.ts';
-import { guard } from '../../../src/engines/postgresql/guard.ts';
+import { type CopyTaker, guard } from '../../../src/engines/postgresql/guard.ts';
 
 const maxMessageBytes = 1_000;
 
@@ -17,10 +17,15 @@ function message(type: string, body: Buffer): Buffer {
 /** What comes through, and the error that ended it, when the chunks arrive one after the other. */
 async function pass(
   chunks: readonly Buffer[],
-  { onData, ...limits }: { onData?: () => void; maxMessageBytes?: number } = {},
+  {
+    onData,
+    copyTaker = null,
+    ...limits
+  }: { onData?: () => void; copyTaker?: CopyTaker | null; maxMessageBytes?: number } = {},
 ): Promise<{ data: Buffer; error: unknown; pieces: number[] }> {
   const [near, far] = duplexPair();
   const stream = guard(near as unknown as Socket, { maxMessageBytes, ...limits });
+  stream.copyTaker = copyTaker;
   const received: Buffer[] = [];
   const ended = new Promise<unknown>((resolve) => {
     stream.on('error', resolve);
@@ -90,4 +95,36 @@ test('what the reader throws ends the connection and not the process', async () 
   });
   expect(error).toBeInstanceOf(NotPostgresql);
   expect((error as Error).cause).toBeInstanceOf(RangeError);
+});
+
+test.each([1, 2, 3, 4, 5, 6, 7, 9, 64, 10_000])('takes rows of a COPY out, in chunks of %d bytes', async (size) => {
+  const rows = ['a\n', 'bc\n', `${'x'.repeat(90)}\n`, 'd\n'];
+  const others = [message('H', Buffer.alloc(3)), message('N', Buffer.from('a notice')), message('c', Buffer.alloc(0))];
+  const copied = rows.map((row) => message('d', Buffer.from(row)));
+  const stream = Buffer.concat([
+    others[0]!,
+    copied[0]!,
+    copied[1]!,
+    others[1]!,
+    copied[2]!,
+    copied[3]!,
+    others[2]!,
+    good,
+  ]);
+  const taken: string[] = [];
+  let row = '';
+  const { data, error } = await pass(cut(stream, size), {
+    copyTaker: {
+      begin: () => {
+        row = '';
+      },
+      piece: (chunk, start, end) => {
+        row += chunk.toString('latin1', start, end);
+      },
+      end: () => void taken.push(row),
+    },
+  });
+  expect(error).toBeNull();
+  expect(taken).toEqual(rows);
+  expect(data).toEqual(Buffer.concat([...others, good]));
 });

@@ -1,0 +1,26 @@
+/** Reads rows of COPY's text format: a line a row, tabs between the values, `\N` for null, backslashes before the rest. */
+
+/** @param lines whole ones */
+export function parseCopyText(lines: Buffer, columns: number): (string | null)[][] {
+  const text = lines.toString('utf8');
+  const rows: (string | null)[][] = [];
+  for (let at = 0; at < text.length; ) {
+    // A line feed inside a value is printed as \n.
+    const end = text.indexOf('\n', at);
+    const line = text.slice(at, end);
+    at = end + 1;
+    if (columns === 0) rows.push([]);
+    else rows.push(line.includes('\\') ? line.split('\t').map(textOf) : line.split('\t'));
+  }
+  return rows;
+}
+
+function textOf(value: string): string | null {
+  if (value === '\\N') return null;
+  return value.includes('\\')
+    ? value.replace(/\\(.)/g, (_, character: string) => controls[character] ?? character)
+    : value;
+}
+
+/** As CopyAttributeOutText() names them; any other character stands for itself. */
+const controls: Readonly<Record<string, string>> = { b: '\b', f: '\f', n: '\n', r: '\r', t: '\t', v: '\v' };

@@ -1,5 +1,6 @@
 /** CSV: byte for byte what PostgreSQL's COPY writes with `FORMAT csv, HEADER`, so that it reads back as it was. */
-import type { ExportRow, Format, ResultSet } from './format.ts';
+import type { Format, ResultSet } from './format.ts';
+import { isPlain } from './plain-kinds.ts';
 import { createTextWriter, type TextSet } from './text-writer.ts';
 
 /**
@@ -16,33 +17,36 @@ export const csv: Format = {
 };
 
 function lines({ columns }: ResultSet): TextSet {
-  const single = columns.length === 1;
-  const row = (values: ExportRow) => {
-    let line = '';
-    for (let i = 0; i < values.length; i++) {
-      const value = values[i] as string | null;
-      if (i > 0) line += ',';
-      if (value === null) continue;
-      line += value === '' || special.test(value) ? quoted(value) : value;
-    }
-    return `${line}\n`;
+  const plain = columns.map(({ type }) => isPlain(type));
+  const cell = columns.length === 1 ? loneCell : anyCell;
+  return {
+    head: `${columns.map(({ name }) => cell(name)).join(',')}\n`,
+    row(values) {
+      let line = '';
+      for (let i = 0; i < values.length; i++) {
+        const value = values[i] as string | null;
+        if (i > 0) line += ',';
+        if (value !== null) line += plain[i] ? value : cell(value);
+      }
+      return `${line}\n`;
+    },
+    tail: () => '',
   };
-  // Alone on its line it ends the data for readers up to PostgreSQL 17.
-  const alone = ([value]: ExportRow) => (value === '\\.' ? '"\\."\n' : row([value ?? null]));
-  const line = single ? alone : row;
-  return { head: line(columns.map(({ name }) => name)), row: line, tail: () => '' };
 }
 
 function safeLines(set: ResultSet): TextSet {
-  const inert = ({ name, ...column }: ResultSet['columns'][number]) => ({ ...column, name: text(name) });
-  const { head, row, tail } = lines({ ...set, columns: set.columns.map(inert) });
-  return { head, row: (values) => row(values.map((value) => (value === null ? null : text(value)))), tail };
+  // A name is any text, and so is a time with an apostrophe in front.
+  const columns = set.columns.map(({ name }) => ({ name: inert(name), type: { kind: 'text' } as const }));
+  const { head, row, tail } = lines({ ...set, columns });
+  return { head, row: (values) => row(values.map((value) => (value === null ? null : inert(value)))), tail };
 }
 
 const special = /[",\n\r]/;
-const quoted = (value: string) => `"${value.replaceAll('"', '""')}"`;
+const anyCell = (value: string) => (value === '' || special.test(value) ? `"${value.replaceAll('"', '""')}"` : value);
+/** Alone on its line `\.` ends the data for readers up to PostgreSQL 17. */
+const loneCell = (value: string) => (value === '\\.' ? '"\\."' : anyCell(value));
 
 /** What begins a formula, in the wide forms of East Asian keyboards too, or is skipped before one. */
 const formula = /^[=+\-@\t\r\n＝＋－＠]/;
 const plainNumber = /^[+-]?\d+(\.\d+)?([eE][+-]?\d+)?$/;
-const text = (value: string) => (formula.test(value) && !plainNumber.test(value) ? `'${value}` : value);
+const inert = (value: string) => (formula.test(value) && !plainNumber.test(value) ? `'${value}` : value);

@@ -16,7 +16,8 @@ export interface ExportColumn {
 /**
  * Values as PostgreSQL prints them under the settings of our sessions, for every engine: booleans `t` and `f`, binary
  * `\x…` in hex, lists `{…}` with quotes and backslashes (`[5:6]={…}` where they do not begin at 1), times in ISO 8601
- * with a blank for the T, intervals in ISO 8601, `NaN`, `Infinity`; json is sound JSON. Null is null.
+ * with a blank for the T, intervals in ISO 8601, `NaN`, `Infinity`; json is sound JSON. Null is null. Formats rely on
+ * it that a value is of the kind of its column: where an engine cannot promise that, the kind is `other`.
  */
 export type ExportRow = readonly (string | null)[];
 

@@ -3,6 +3,7 @@ import type { ExportColumn, ExportRow, ExportType, ScalarType } from './format.t
 import { type ListItems, parseList } from './list-text.ts';
 import { uniqueNames } from './names.ts';
 import { isNumberLiteral } from './number-text.ts';
+import { isPlain } from './plain-kinds.ts';
 
 /** The JSON of a value that is not null. */
 type Encode = (text: string) => string;
@@ -37,9 +38,9 @@ function encoderOf(type: ExportType, json: Encode): Encode {
   };
 }
 
-function scalarOf({ kind }: ScalarType, json: Encode): Encode {
-  if (kind === 'json') return json;
-  return encoders[kind] ?? string;
+function scalarOf(type: ScalarType, json: Encode): Encode {
+  if (type.kind === 'json') return json;
+  return encoders[type.kind] ?? (isPlain(type) ? plain : string);
 }
 
 const array = (items: ListItems, element: Encode): string =>
@@ -48,9 +49,10 @@ const array = (items: ListItems, element: Encode): string =>
     .join(',')}]`;
 
 /** Most texts hold nothing to escape, and finding that out is cheaper than JSON.stringify(). */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what JSON escapes; lone halves of a pair as well
-const escaped = /["\\\u0000-\u001f\ud800-\udfff]/;
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what JSON escapes
+const escaped = /["\\\u0000-\u001f]/;
 const string: Encode = (text) => (escaped.test(text) ? JSON.stringify(text) : `"${text}"`);
+const plain: Encode = (text) => `"${text}"`;
 
 const number: Encode = (text) => (isNumberLiteral(text) ? text : string(text));
 const booleans: Readonly<Record<string, string>> = { t: 'true', f: 'false' };

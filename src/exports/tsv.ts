@@ -1,5 +1,6 @@
 /** TSV: byte for byte what PostgreSQL's COPY writes with `FORMAT text, HEADER`. */
-import type { ExportRow, Format } from './format.ts';
+import type { Format } from './format.ts';
+import { isPlain } from './plain-kinds.ts';
 import { createTextWriter } from './text-writer.ts';
 
 /** Null is `\N`; tabs, line breaks, other such controls and backslashes are escaped by a backslash. */
@@ -9,22 +10,25 @@ export const tsv: Format = {
   mimeType: 'text/tab-separated-values; charset=utf-8',
   sheets: false,
   open: (sink, options) =>
-    createTextWriter(sink, options, ({ columns }) => ({
-      head: line(columns.map(({ name }) => name)),
-      row: line,
-      tail: () => '',
-    })),
+    createTextWriter(sink, options, ({ columns }) => {
+      const plain = columns.map(({ type }) => isPlain(type));
+      return {
+        head: `${columns.map(({ name }) => cell(name)).join('\t')}\n`,
+        row(values) {
+          let line = '';
+          for (let i = 0; i < values.length; i++) {
+            const value = values[i] as string | null;
+            if (i > 0) line += '\t';
+            line += value === null ? '\\N' : plain[i] ? value : cell(value);
+          }
+          return `${line}\n`;
+        },
+        tail: () => '',
+      };
+    }),
 };
 
-function line(values: ExportRow): string {
-  let text = '';
-  for (let i = 0; i < values.length; i++) {
-    const value = values[i] as string | null;
-    if (i > 0) text += '\t';
-    text += value === null ? '\\N' : special.test(value) ? value.replace(everySpecial, escapeOf) : value;
-  }
-  return `${text}\n`;
-}
+const cell = (value: string) => (special.test(value) ? value.replace(everySpecial, escapeOf) : value);
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what COPY escapes
 const special = /[\\\u0008-\u000d]/;

@@ -13,7 +13,8 @@ export const csv: Format = {
   extension: 'csv',
   mimeType: 'text/csv; charset=utf-8',
   sheets: false,
-  open: (sink, options) => createTextWriter(sink, options, options.safe ? safeLines : lines),
+  open: (sink, options) =>
+    options.safe ? createTextWriter(sink, options, safeLines) : createTextWriter(sink, options, lines, 'CSV'),
 };
 
 function lines({ columns }: ResultSet): TextSet {

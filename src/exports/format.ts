@@ -41,6 +41,13 @@ export interface FormatOptions {
   readonly signal: AbortSignal;
 }
 
+/** Rows that an engine has made lines of by itself (`RunOptions.raw`). */
+export interface CopyLines {
+  readonly format: 'CSV' | 'TSV';
+  /** Whole lines, without one of names; as `rows` otherwise. The bytes are the sink's until this resolves. */
+  write(lines: Uint8Array): Promise<void>;
+}
+
 /**
  * Writes one file: `begin`, `rows` …, `end` for a result set (for several where the format has sheets), then `close`.
  * One call at a time. Each throws what the sink throws, or the signal's reason; then only disposal is left.
@@ -49,6 +56,8 @@ export interface FormatWriter extends AsyncDisposable {
   begin(set: ResultSet): Promise<void>;
   /** As many values a row as the set has columns. */
   rows(rows: readonly ExportRow[]): Promise<void>;
+  /** Where rows of a set may come as lines of PostgreSQL's COPY as well, since its lines are the format's. */
+  readonly copy?: CopyLines | undefined;
   end(): Promise<void>;
   /** Writes the end of the file; the sink has all of it when this resolves. */
   close(): Promise<void>;

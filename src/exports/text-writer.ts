@@ -1,5 +1,5 @@
 /** What formats made of lines share: the text of many rows is gathered into one string, and leaves as one buffer. */
-import type { ExportRow, FormatOptions, FormatWriter, ResultSet, Sink } from './format.ts';
+import type { CopyLines, ExportRow, FormatOptions, FormatWriter, ResultSet, Sink } from './format.ts';
 
 /** Of one write, in UTF-16 units: 64 KiB where all is ASCII, and at most three times as much. A longer row is one write. */
 const writeUnits = 65_536;
@@ -13,10 +13,12 @@ export interface TextSet {
   tail(): string;
 }
 
+/** @param copy what the lines of COPY are, where they are this format's */
 export function createTextWriter(
   sink: Sink,
   { signal }: FormatOptions,
   open: (set: ResultSet) => TextSet,
+  copy?: CopyLines['format'],
 ): FormatWriter {
   let text = '';
   let set: TextSet | null = null;
@@ -28,7 +30,14 @@ export function createTextWriter(
     if (bytes.length > 0) await sink.write(bytes);
   }
 
+  async function writeLines(lines: Uint8Array): Promise<void> {
+    if (set === null) throw new Error('lines of no result set');
+    await flush();
+    await sink.write(lines);
+  }
+
   return {
+    copy: copy && { format: copy, write: writeLines },
     async begin(next) {
       signal.throwIfAborted();
       set = open(next);

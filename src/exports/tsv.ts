@@ -1,7 +1,7 @@
 /** TSV: byte for byte what PostgreSQL's COPY writes with `FORMAT text, HEADER`. */
-import type { Format } from './format.ts';
+import type { Format, ResultSet } from './format.ts';
 import { isPlain } from './plain-kinds.ts';
-import { createTextWriter } from './text-writer.ts';
+import { createTextWriter, type TextSet } from './text-writer.ts';
 
 /** Null is `\N`; tabs, line breaks, other such controls and backslashes are escaped by a backslash. */
 export const tsv: Format = {
@@ -9,24 +9,25 @@ export const tsv: Format = {
   extension: 'tsv',
   mimeType: 'text/tab-separated-values; charset=utf-8',
   sheets: false,
-  open: (sink, options) =>
-    createTextWriter(sink, options, ({ columns }) => {
-      const plain = columns.map(({ type }) => isPlain(type));
-      return {
-        head: `${columns.map(({ name }) => cell(name)).join('\t')}\n`,
-        row(values) {
-          let line = '';
-          for (let i = 0; i < values.length; i++) {
-            const value = values[i] as string | null;
-            if (i > 0) line += '\t';
-            line += value === null ? '\\N' : plain[i] ? value : cell(value);
-          }
-          return `${line}\n`;
-        },
-        tail: () => '',
-      };
-    }),
+  open: (sink, options) => createTextWriter(sink, options, lines, 'TSV'),
 };
+
+function lines({ columns }: ResultSet): TextSet {
+  const plain = columns.map(({ type }) => isPlain(type));
+  return {
+    head: `${columns.map(({ name }) => cell(name)).join('\t')}\n`,
+    row(values) {
+      let line = '';
+      for (let i = 0; i < values.length; i++) {
+        const value = values[i] as string | null;
+        if (i > 0) line += '\t';
+        line += value === null ? '\\N' : plain[i] ? value : cell(value);
+      }
+      return `${line}\n`;
+    },
+    tail: () => '',
+  };
+}
 
 const cell = (value: string) => (special.test(value) ? value.replace(everySpecial, escapeOf) : value);
 

@@ -7,7 +7,7 @@ import { createTestDatabase, type TestDatabase } from '../support/databases.ts';
 import { readRaw } from './columns.ts';
 import { describeFormat } from './describe-format.ts';
 import { naughtyTexts } from './naughty.ts';
-import { textColumns, write } from './write.ts';
+import { formatOptions, memorySink, textColumns, write } from './write.ts';
 
 describeFormat('csv', {
   load: (client, table, file) => copyIn(client, `COPY ${table} FROM STDIN (FORMAT csv, HEADER)`, file),
@@ -103,7 +103,27 @@ describe('a CSV file', () => {
     );
   });
 
+  test('takes no lines of COPY when it is to be inert, since they are not', async () => {
+    await using writer = csv.open(memorySink(), formatOptions({ safe: true }));
+    expect(writer.copy).toBeUndefined();
+  });
+
   test('holds formulas as they are when it is not', async () => {
     expect((await write(csv, textColumns('a'), [['=1+1']])).toString()).toBe('a\n=1+1\n');
+  });
+
+  test('takes lines of COPY as they are, between rows of values', async () => {
+    const sink = memorySink();
+    await using writer = csv.open(sink, formatOptions());
+    expect(writer.copy?.format).toBe('CSV');
+    await writer.begin({ name: 'result', columns: textColumns('a', 'b') });
+    await writer.rows([['1', null]]);
+    const lines = await copyOut(database.client, `COPY (SELECT 2, 'a,"b"' || E'\\t') TO STDOUT (FORMAT csv)`);
+    await writer.copy?.write(lines);
+    await writer.rows([['3', '']]);
+    await writer.end();
+    await writer.close();
+    expect(sink.file().toString()).toBe(`a,b\n1,\n${lines}3,""\n`);
+    await expect(writer.copy?.write(lines)).rejects.toThrow('no result set');
   });
 });

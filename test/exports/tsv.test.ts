@@ -7,7 +7,7 @@ import { createTestDatabase, type TestDatabase } from '../support/databases.ts';
 import { readRaw } from './columns.ts';
 import { describeFormat } from './describe-format.ts';
 import { naughtyTexts } from './naughty.ts';
-import { write } from './write.ts';
+import { formatOptions, memorySink, textColumns, write } from './write.ts';
 
 describeFormat('tsv', {
   load: (client, table, file) => copyIn(client, `COPY ${table} FROM STDIN (FORMAT text, HEADER)`, file),
@@ -36,5 +36,20 @@ describe('a TSV file', () => {
     const copied = await copyOut(database.client, `COPY (${query}) TO STDOUT (FORMAT text, HEADER)`);
     expect((await write(tsv, columns, rows)).equals(copied)).toBe(true);
     expect(copied.length).toBeGreaterThan(0);
+  });
+
+  test('takes lines of COPY as they are, between rows of values', async () => {
+    const sink = memorySink();
+    await using writer = tsv.open(sink, formatOptions());
+    expect(writer.copy?.format).toBe('TSV');
+    await writer.begin({ name: 'result', columns: textColumns('a', 'b') });
+    await writer.rows([['1', null]]);
+    const lines = await copyOut(database.client, `COPY (SELECT 2, 'a,"b"' || E'\\t') TO STDOUT (FORMAT text)`);
+    await writer.copy?.write(lines);
+    await writer.rows([['3', '']]);
+    await writer.end();
+    await writer.close();
+    expect(sink.file().toString()).toBe(`a\tb\n1\t\\N\n${lines}3\t\n`);
+    await expect(writer.copy?.write(lines)).rejects.toThrow('no result set');
   });
 });

@@ -58,6 +58,12 @@ module.exports = {
       { path: '^src/engines/(?!registry\\.ts|engine\\.ts|catalog\\.ts|sessions\\.ts|export-type\\.ts|raw-text\\.ts)' },
     ),
     rule(
+      'registry-knows-storage-drivers',
+      'Only the registry knows where blobs are.',
+      { path: '^src/', pathNot: '^src/storage/' },
+      { path: '^src/storage/(disk|s3)' },
+    ),
+    rule(
       'prisma-in-stores',
       'Only db and store.ts touch Prisma.',
       { path: '^src/', pathNot: '(^src/db/|/store\\.ts$|^src/graph/builder\\.ts$)' },

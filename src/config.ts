@@ -1,10 +1,11 @@
 /** The only reader of the environment: every variable parsed once, every fault told at once, no value ever printed. */
 import { BlockList, isIP } from 'node:net';
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import type { MasterKey } from './lib/keyring.ts';
 import type { LogFormat, LogLevel } from './lib/log.ts';
 import { Secret } from './lib/secret.ts';
+import { placeOf, type S3Credentials, type StoragePlace } from './storage/place.ts';
 
 export interface Config {
   readonly port: number;
@@ -18,6 +19,8 @@ export interface Config {
   readonly playground: 'embedded' | 'off' | Secret<URL>;
   /** Null: made and kept in DATA_DIR. */
   readonly masterKeys: readonly [MasterKey, ...MasterKey[]] | null;
+  /** Where results and files are. */
+  readonly storage: StoragePlace;
   readonly registration: 'open' | 'closed';
   readonly corsOrigins: readonly string[];
   /** Whose X-Forwarded-* are believed. */
@@ -129,6 +132,12 @@ const variables = {
   PUBLIC_URL: url('http:', 'https:').optional(),
   DATABASE_URL: postgresUrl.optional(),
   PLAYGROUND_URL: z.literal('off').or(postgresUrl).optional(),
+  STORAGE_URL: z.string().optional(),
+  AWS_ACCESS_KEY_ID: z.string().optional(),
+  AWS_SECRET_ACCESS_KEY: z.string().optional(),
+  AWS_SESSION_TOKEN: z.string().optional(),
+  AWS_REGION: z.string().optional(),
+  AWS_DEFAULT_REGION: z.string().optional(),
   MASTER_KEYS: masterKeys.optional(),
   REGISTRATION: oneOf('open', 'closed').default('open'),
   CORS_ORIGINS: origins.default([]),
@@ -155,7 +164,6 @@ export const variableNames: readonly string[] = Object.keys(variables);
 /** Their parts are not built yet: to take a value and ignore it would be a lie. */
 const laterNames = [
   'REDIS_URL',
-  'STORAGE_URL',
   'SMTP_URL',
   'MAIL_FROM',
   'LLM_BASE_URL',
@@ -223,7 +231,9 @@ export function readConfig({ env, terminal }: ReadConfigOptions): Config {
       message: 'required with DATABASE_URL: id:base64 with 32 random bytes (openssl rand -base64 32)',
     });
   }
-  if (!values || faults.length > 0) throw new ConfigError(faults);
+  const storage = values && storageOf(values);
+  if (Array.isArray(storage)) faults.push(...storage);
+  if (!values || !storage || Array.isArray(storage) || faults.length > 0) throw new ConfigError(faults);
 
   const production = values.NODE_ENV === 'production';
   const trustProxy = new BlockList();
@@ -242,6 +252,7 @@ export function readConfig({ env, terminal }: ReadConfigOptions): Config {
     databaseUrl: values.DATABASE_URL ?? null,
     playground: values.PLAYGROUND_URL ?? 'embedded',
     masterKeys: values.MASTER_KEYS ?? null,
+    storage,
     registration: values.REGISTRATION,
     corsOrigins: values.CORS_ORIGINS,
     trustProxy,
@@ -255,6 +266,24 @@ export function readConfig({ env, terminal }: ReadConfigOptions): Config {
     logLevel: values.LOG_LEVEL,
     logFormat: values.LOG_FORMAT ?? (terminal ? 'pretty' : 'json'),
   };
+}
+
+/** What of the environment is Amazon's is read only where the blobs are on S3. */
+function storageOf(values: z.infer<typeof environment>): StoragePlace | ConfigFault[] {
+  const url = values.STORAGE_URL ?? `file:${join(values.DATA_DIR, 'files')}`;
+  const { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secret, AWS_SESSION_TOKEN: token } = values;
+  const credentials: S3Credentials | null =
+    accessKeyId && secret
+      ? { accessKeyId, secretAccessKey: new Secret(secret), sessionToken: token ? new Secret(token) : null }
+      : null;
+  const place = placeOf(url, { region: values.AWS_REGION ?? values.AWS_DEFAULT_REGION ?? null, credentials });
+  if (typeof place === 'string') return [{ name: 'STORAGE_URL', message: place }];
+  if (place.kind === 's3' && !accessKeyId !== !secret) {
+    return accessKeyId
+      ? [{ name: 'AWS_SECRET_ACCESS_KEY', message: 'required with AWS_ACCESS_KEY_ID' }]
+      : [{ name: 'AWS_ACCESS_KEY_ID', message: 'required with AWS_SECRET_ACCESS_KEY' }];
+  }
+  return place;
 }
 
 /** A union tells what each of its members allows. */

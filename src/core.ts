@@ -2,7 +2,6 @@
  * What the server and a worker stand on alike: the metadata, the bus, the engines, people's databases, the queue. Each
  * process builds its own; app.ts and worker.ts add what makes them one or the other.
  */
-import { join } from 'node:path';
 import type pg from 'pg';
 import type { Config } from './config.ts';
 import { createDatabases, type Databases } from './databases/databases.ts';
@@ -25,10 +24,10 @@ import { type Access, createAccess } from './projects/access.ts';
 import { letGoOf } from './queries/saved/store.ts';
 import { createResultStore, type ResultStore } from './queries/store.ts';
 import type { BlobStore } from './storage/blob-store.ts';
-import { createDiskStore } from './storage/disk.ts';
 import { type BucketAccess, createBucketAccess } from './storage/files/access.ts';
 import { createReservations, type Reservations } from './storage/files/reservations.ts';
 import { createFileStore, type FileStore } from './storage/files/store.ts';
+import { openStorage } from './storage/registry.ts';
 
 export interface CoreDeps {
   config: Config;
@@ -112,7 +111,7 @@ export async function buildCore({ config, log, metadata, playground, masterKeys,
     connections: createTypedConnections({ keyring, engines }),
     jobStore,
     resultStore: createResultStore(pool),
-    blobs: createDiskStore({ directory: join(config.dataDir, 'files') }),
+    blobs: await openStorage(config.storage),
     fileStore,
     bucketAccess,
     reservations: createReservations({ pool, store: fileStore, access: bucketAccess }),

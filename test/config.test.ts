@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { inspect } from 'node:util';
 import { expect, test } from 'vitest';
 import { ConfigError, readConfig } from '../src/config.ts';
@@ -90,4 +91,59 @@ test('secrets print as [redacted]', () => {
     expect(shown).not.toContain('hunter2');
     expect(shown).toContain('[redacted]');
   }
+});
+
+test('blobs are below DATA_DIR, or where STORAGE_URL says', () => {
+  expect(read({ DATA_DIR: '/data' }).storage).toEqual({ kind: 'file', directory: '/data/files' });
+  expect(read({ STORAGE_URL: 'file:blobs' }).storage).toEqual({ kind: 'file', directory: resolve('blobs') });
+  expect(read({ STORAGE_URL: 'file:/var/some blobs' }).storage).toEqual({ kind: 'file', directory: '/var/some blobs' });
+  expect(read({ STORAGE_URL: 'file:///var/some%20blobs' }).storage).toMatchObject({ directory: '/var/some blobs' });
+  expect(read({ STORAGE_URL: 's3://blobs', AWS_REGION: 'eu-central-1' }).storage).toEqual({
+    kind: 's3',
+    bucket: 'blobs',
+    endpoint: null,
+    region: 'eu-central-1',
+    credentials: null,
+  });
+  const keys = { AWS_ACCESS_KEY_ID: 'AKIA', AWS_SECRET_ACCESS_KEY: 'hunter2', AWS_SESSION_TOKEN: 'hunter3' };
+  const { storage } = read({ STORAGE_URL: 's3://blobs?endpoint=http://127.0.0.1:9000&region=home', ...keys });
+  expect(storage).toMatchObject({ region: 'home', endpoint: new URL('http://127.0.0.1:9000') });
+  expect(storage).toMatchObject({ credentials: { accessKeyId: 'AKIA' } });
+  expect(inspect(storage, { depth: 9 })).not.toMatch(/hunter/);
+  expect(read({ STORAGE_URL: 's3://blobs?endpoint=https://s3.example.com' }).storage).toMatchObject({
+    region: 'us-east-1',
+  });
+});
+
+test.each([
+  'files',
+  'file:',
+  'file://other-host/blobs',
+  's3://',
+  's3://Blobs?region=home',
+  's3://b?region=home',
+  's3://blobs/folder?region=home',
+  's3://hunter2:hunter2@blobs?region=home',
+  's3://blobs?region=home&acl=hunter2',
+  's3://blobs?region=hunter2 or so',
+  's3://blobs?endpoint=hunter2.example.com',
+  's3://blobs?endpoint=https://user:hunter2@s3.example.com',
+  's3://blobs?endpoint=https://s3.example.com/hunter2',
+  's3://blobs',
+  'https://blobs.example.com',
+])('the storage “%s” stops the start with what is allowed', (url) => {
+  const { STORAGE_URL: fault } = faultsOf({ STORAGE_URL: url });
+  expect(fault).toContain('file:PATH, or s3://BUCKET');
+  expect(fault).not.toContain('hunter2');
+});
+
+test('half of a pair of keys for S3 stops the start, and is nobody’s business without S3', () => {
+  const url = { STORAGE_URL: 's3://blobs?region=home' };
+  expect(faultsOf({ ...url, AWS_ACCESS_KEY_ID: 'AKIA' })).toEqual({
+    AWS_SECRET_ACCESS_KEY: 'required with AWS_ACCESS_KEY_ID',
+  });
+  expect(faultsOf({ ...url, AWS_SECRET_ACCESS_KEY: 'hunter2' })).toEqual({
+    AWS_ACCESS_KEY_ID: 'required with AWS_SECRET_ACCESS_KEY',
+  });
+  expect(faultsOf({ AWS_ACCESS_KEY_ID: 'AKIA' })).toEqual({});
 });

@@ -50,7 +50,7 @@ export interface BlobEntry {
   partial?: true;
 }
 
-/** Disposed of before finish(), it leaves what is safe for the next upload() of the key. */
+/** Disposed of before finish(), it leaves what is safe for the next upload() of the key, when what is under way is done. */
 export interface BlobUpload extends AsyncDisposable {
   /** Bytes that are safe even if the process dies now: the next upload() goes on there. May lag behind what was written. */
   readonly offset: number;

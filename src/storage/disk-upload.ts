@@ -27,23 +27,27 @@ export async function openDiskUpload({ directory, path, partialPath, signal }: D
     await file.close();
     throw error;
   }
-  let state: 'open' | 'busy' | 'ended' = 'open';
+  let state: 'open' | 'ended' = 'open';
+  let working: Promise<unknown> | null = null;
   let visible = false;
   let finished: FinishedBlob | null = null;
 
   /** One thing at a time: two appends at once would land in either order. */
   async function alone<T>(work: () => Promise<T>): Promise<T> {
-    if (state !== 'open') throw new Error(state === 'busy' ? 'one write at a time' : 'this upload has ended');
+    if (state === 'ended') throw new Error('this upload has ended');
+    if (working) throw new Error('one write at a time');
     signal.throwIfAborted();
-    state = 'busy';
+    const result = work();
+    working = result.catch(() => undefined);
     try {
-      return await work();
+      return await result;
     } finally {
-      if (state === 'busy') state = 'open';
+      working = null;
     }
   }
 
   async function append(bytes: Uint8Array): Promise<void> {
+    if (visible) throw new Error('this upload is visible already');
     for (let rest = bytes; rest.length > 0; ) {
       const writing = file.write(rest);
       // Hashed while the disk writes. A short write, as on a disk that is nearly full, counts as far as it went.
@@ -68,6 +72,7 @@ export async function openDiskUpload({ directory, path, partialPath, signal }: D
   }
 
   async function end(): Promise<void> {
+    await working;
     if (state === 'ended') return;
     state = 'ended';
     await file.close();
@@ -77,11 +82,7 @@ export async function openDiskUpload({ directory, path, partialPath, signal }: D
     get offset() {
       return offset;
     },
-    write: (bytes) =>
-      alone(() => {
-        if (visible) throw new Error('this upload is visible already');
-        return append(bytes);
-      }),
+    write: (bytes) => alone(() => append(bytes)),
     async finish() {
       finished ??= await alone(show);
       return finished;
@@ -91,7 +92,6 @@ export async function openDiskUpload({ directory, path, partialPath, signal }: D
       if (!visible) await rm(partialPath, { force: true });
     },
     async [Symbol.asyncDispose]() {
-      if (state === 'ended') return;
       await end();
       // As if it had never begun.
       if (offset === 0 && !visible) await rm(partialPath, { force: true });

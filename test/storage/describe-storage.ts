@@ -5,11 +5,14 @@ import { buffer } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { BlobEntry, BlobStore } from '../../src/storage/blob-store.ts';
 import { filled } from './filled.ts';
+import { uploadInProcess } from './upload-in-process.ts';
 
 export interface OpenedStorage extends AsyncDisposable {
   store: BlobStore;
   /** The same blobs as another process sees them. */
   other: BlobStore;
+  /** For run-upload.ts, as JSON. */
+  place: object;
 }
 
 const MiB = 2 ** 20;
@@ -160,6 +163,29 @@ export function describeStorage(name: string, open: () => Promise<OpenedStorage>
       expect(await second.finish()).toEqual({ bytes: bytes.length, sha256: sha256(bytes) });
       expect(bytes.equals(await wholeOf(await store.read(key, {}, signal)))).toBe(true);
       expect(await store.uploadOffset(key)).toBeNull();
+    });
+
+    test('an upload goes on where its process was killed', async () => {
+      const key = `${folder()}/a`;
+      const bytes = filled(20 * MiB);
+      await using uploading = uploadInProcess(opened.place, key, bytes.length, 'hold');
+      await uploading.line(({ safe = 0 }) => safe > 9 * MiB);
+      await uploading.kill();
+      expect(await store.size(key)).toBeNull();
+      expect((await listed(key)).map(({ partial }) => partial)).toEqual([true]);
+      await using next = await store.upload(key, signal);
+      expect(next.offset).toBeGreaterThan(9 * MiB);
+      await next.write(bytes.subarray(next.offset));
+      expect(await next.finish()).toEqual({ bytes: bytes.length, sha256: sha256(bytes) });
+      expect(bytes.equals(await wholeOf(await store.read(key, {}, signal)))).toBe(true);
+    });
+
+    test('an upload takes no more memory the larger it is', async () => {
+      const key = `${folder()}/a`;
+      await using uploading = uploadInProcess(opened.place, key, 150 * MiB);
+      const { bytes, memoryBytes } = await uploading.line((line) => 'sha256' in line);
+      expect(bytes).toBe(150 * MiB);
+      expect(memoryBytes).toBeLessThan(30 * MiB);
     });
 
     test('an upload that was left with nothing in it has never been', async () => {

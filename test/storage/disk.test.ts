@@ -1,10 +1,16 @@
+import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { mkdtempSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { BlobStore } from '../../src/storage/blob-store.ts';
 import { createDiskStore } from '../../src/storage/disk.ts';
 import { describeStorage } from './describe-storage.ts';
+import { filled } from './filled.ts';
+
+const run = promisify(execFile);
 
 let directory: string;
 let store: BlobStore;
@@ -23,6 +29,7 @@ describeStorage('a disk', async () => {
   return {
     store: createDiskStore({ directory: root }),
     other: createDiskStore({ directory: root }),
+    place: { kind: 'file', directory: root },
     [Symbol.asyncDispose]: async () => rmSync(root, { recursive: true, force: true }),
   };
 });
@@ -74,6 +81,36 @@ test('an upload to a disk that is full is told as such', async () => {
   await using writing = await store.upload('results/a/1/0-1', signal);
   await expect(writing.write(bytes)).rejects.toMatchObject({ code: 'ENOSPC' });
   expect(writing.offset).toBe(0);
+});
+
+test('an upload keeps what a disk took before it was full, and goes on when it has room', async (context) => {
+  const mount = (options: string) => run('mount', ['-t', 'tmpfs', '-o', options, 'tmpfs', directory]);
+  const mounted = await mount('size=5m').then(
+    () => true,
+    () => false,
+  );
+  if (!mounted) return context.skip('this machine mounts no tmpfs');
+  try {
+    const whole = filled(9 * 2 ** 20);
+    {
+      await using writing = await store.upload('files/a', signal);
+      await expect(writing.write(whole)).rejects.toMatchObject({ code: 'ENOSPC' });
+      expect(writing.offset).toBeGreaterThan(4 * 2 ** 20);
+      expect(await store.uploadOffset('files/a')).toBe(writing.offset);
+      await expect(store.put('files/b', whole)).rejects.toMatchObject({ code: 'ENOSPC' });
+      await mount('remount,size=7m');
+      await expect(writing.write(whole.subarray(writing.offset))).rejects.toMatchObject({ code: 'ENOSPC' });
+    }
+    await mount('remount,size=12m');
+    await using next = await store.upload('files/a', signal);
+    expect(next.offset).toBeGreaterThan(6 * 2 ** 20);
+    await next.write(whole.subarray(next.offset));
+    const sha256 = createHash('sha256').update(whole).digest('hex');
+    expect(await next.finish()).toEqual({ bytes: whole.length, sha256 });
+    expect(readdirSync(join(directory, 'files'))).toEqual(['a']);
+  } finally {
+    await run('umount', [directory]);
+  }
 });
 
 test('an upload whose folder was deleted fails, and leaves nothing', async () => {

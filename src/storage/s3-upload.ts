@@ -1,0 +1,173 @@
+/** An upload to S3 in parts, of which one at a time is in memory; what fits into one goes as a whole when it is finished. */
+import { createHash, type Hash } from 'node:crypto';
+import {
+  CompleteMultipartUploadCommand,
+  CreateMultipartUploadCommand,
+  HeadObjectCommand,
+  PutObjectCommand,
+  UploadPartCommand,
+} from '@aws-sdk/client-s3';
+import { AppError } from '../lib/errors.ts';
+import type { BlobUpload, FinishedBlob } from './blob-store.ts';
+import type { Bucket } from './s3-client.ts';
+import { readObject } from './s3-read.ts';
+import { abortUnfinished, isNoSuchUpload, partBytes, unfinishedOf, wholeParts } from './s3-unfinished.ts';
+
+/** S3's own limit: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html */
+const maxParts = 10_000;
+
+export async function openS3Upload(bucket: Bucket, key: string, signal: AbortSignal): Promise<BlobUpload> {
+  const { client, name, ask } = bucket;
+  const object = { Bucket: name, Key: key };
+  const [found, ...older] = await unfinishedOf(bucket, key, signal);
+  for (const one of older) await abortUnfinished(bucket, one);
+  const parts = found ? await wholeParts(bucket, found, signal) : [];
+  let uploadId = found?.uploadId ?? null;
+  let offset = parts.length * partBytes;
+
+  /** Made with the first byte, and used for every part. */
+  let part: Buffer | null = null;
+  let filled = 0;
+  /** Over what is safe, and over that with what is filled; null after a resume: the first bytes are with S3 alone. */
+  let safeHash: Hash | null = offset === 0 ? createHash('sha256') : null;
+  let hash = safeHash?.copy() ?? null;
+
+  let state: 'open' | 'ended' = 'open';
+  let working: Promise<unknown> | null = null;
+  let visible = false;
+  let finished: FinishedBlob | null = null;
+  const ending = new AbortController();
+  const either = AbortSignal.any([signal, ending.signal]);
+
+  /** One thing at a time: all of them fill the one part. */
+  async function alone<T>(work: () => Promise<T>): Promise<T> {
+    if (state === 'ended') throw new Error('this upload has ended');
+    if (working) throw new Error('one write at a time');
+    either.throwIfAborted();
+    const result = work();
+    working = result.catch(() => undefined);
+    try {
+      return await result;
+    } finally {
+      working = null;
+    }
+  }
+
+  async function begin(): Promise<string> {
+    const { UploadId } = await ask(
+      'CreateMultipartUpload',
+      (options) => client.send(new CreateMultipartUploadCommand(object), options),
+      either,
+    );
+    if (UploadId === undefined) throw new Error('S3 began an upload without a name for it');
+    return UploadId;
+  }
+
+  /** Once more with the same number, it takes the place of the one that was there. */
+  async function send(bytes: Buffer): Promise<{ PartNumber: number; ETag: string | undefined }> {
+    if (parts.length >= maxParts) {
+      throw new AppError('LIMIT_EXCEEDED', `A file on S3 is at most ${maxParts * partBytes} bytes`, {
+        details: { limit: maxParts * partBytes },
+      });
+    }
+    uploadId ??= await begin();
+    const PartNumber = parts.length + 1;
+    const command = new UploadPartCommand({ ...object, UploadId: uploadId, PartNumber, Body: bytes });
+    const { ETag } = await ask('UploadPart', (options) => client.send(command, options), either);
+    return { PartNumber, ETag };
+  }
+
+  async function take(bytes: Uint8Array): Promise<void> {
+    if (visible) throw new Error('this upload is visible already');
+    part ??= Buffer.allocUnsafe(partBytes);
+    for (let rest = bytes; rest.length > 0; ) {
+      const piece = rest.subarray(0, partBytes - filled);
+      part.set(piece, filled);
+      filled += piece.length;
+      hash?.update(piece);
+      rest = rest.subarray(piece.length);
+      if (filled < partBytes) return;
+      try {
+        parts.push(await send(part));
+      } catch (error) {
+        hash = safeHash?.copy() ?? null;
+        filled = 0;
+        throw error;
+      }
+      safeHash = hash?.copy() ?? null;
+      offset += partBytes;
+      filled = 0;
+    }
+  }
+
+  async function putWhole(bytes: Uint8Array): Promise<void> {
+    if (uploadId !== null) await abortUnfinished(bucket, { key, uploadId });
+    await ask('PutObject', (options) => client.send(new PutObjectCommand({ ...object, Body: bytes }), options), either);
+  }
+
+  async function complete(id: string, bytes: number): Promise<void> {
+    const all = filled === 0 || !part ? parts : [...parts, await send(part.subarray(0, filled))];
+    const command = new CompleteMultipartUploadCommand({ ...object, UploadId: id, MultipartUpload: { Parts: all } });
+    try {
+      await ask('CompleteMultipartUpload', (options) => client.send(command, options), either);
+    } catch (error) {
+      // An answer that was lost on its way: asked again, S3 knows the upload no more.
+      if (!isNoSuchUpload(error) || !(await isComplete(bytes, all.length))) throw error;
+    }
+  }
+
+  /** An object from parts has their number in its ETag. */
+  async function isComplete(bytes: number, count: number): Promise<boolean> {
+    const head = await ask('HeadObject', (options) => client.send(new HeadObjectCommand(object), options), either);
+    return head.ContentLength === bytes && head.ETag?.replaceAll('"', '').endsWith(`-${count}`) === true;
+  }
+
+  async function show(): Promise<FinishedBlob> {
+    const bytes = offset + filled;
+    if (!visible) {
+      if (uploadId === null || bytes === 0) await putWhole(part?.subarray(0, filled) ?? Buffer.alloc(0));
+      else await complete(uploadId, bytes);
+      visible = true;
+    }
+    const sha256 = (hash ?? (await hashOfObject(bucket, key, either))).copy().digest('hex');
+    end();
+    return { bytes, sha256 };
+  }
+
+  function end(): void {
+    state = 'ended';
+    part = null;
+  }
+
+  return {
+    get offset() {
+      return offset;
+    },
+    write: (bytes) => alone(() => take(bytes)),
+    async finish() {
+      finished ??= await alone(show);
+      return finished;
+    },
+    async abandon() {
+      ending.abort(new Error('this upload has ended'));
+      await working;
+      end();
+      if (!visible && uploadId !== null) await abortUnfinished(bucket, { key, uploadId });
+    },
+    async [Symbol.asyncDispose]() {
+      await working;
+      if (state === 'ended') return;
+      end();
+      // As if it had never begun.
+      if (!visible && uploadId !== null && offset === 0) await abortUnfinished(bucket, { key, uploadId });
+    },
+  };
+}
+
+async function hashOfObject(bucket: Bucket, key: string, signal: AbortSignal): Promise<Hash> {
+  const hash = createHash('sha256');
+  const stream = await readObject(bucket, key, {}, signal);
+  if (!stream) throw new Error('the blob went while it was finished');
+  for await (const chunk of stream) hash.update(chunk as Buffer);
+  return hash;
+}

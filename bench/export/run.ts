@@ -1,0 +1,125 @@
+/**
+ * Rows a second of an export, from the connection to the closed file, and the peak memory of the process that exports;
+ * beside `psql \copy` of the same query to a file. Each in a process of its own, the ways in turn, in every round.
+ * `node bench/export/run.ts [rows] [rounds] [ways, e.g. csv,csv.zstd,ndjson] [postgres URL]`; psql has to be on the PATH.
+ */
+import { execFile, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import pg from 'pg';
+import { type CompressionName, compressions } from '../../src/exports/compression.ts';
+import { type FormatName, formats } from '../../src/exports/registry.ts';
+import { mallocSettings, memoryFlags } from '../../src/worker-process.ts';
+import { median } from '../support/median.ts';
+import { serverOf } from '../support/server.ts';
+import { createOrders, selectOrders } from './orders.ts';
+import type { ExportResult, ExportTask } from './pipeline.ts';
+
+const database = 'quarry_bench_export';
+const [rowsText = '1000000', roundsText = '3', waysText, url] = process.argv.slice(2);
+const rows = Number(rowsText);
+const rounds = Number(roundsText);
+const ways = waysText?.split(',') ?? [
+  ...Object.keys(formats),
+  ...Object.keys(compressions).map((compression) => `csv.${compression}`),
+];
+
+async function byPsql(target: ExportTask['target'], directory: string): Promise<ExportResult> {
+  const { host, port, user, password } = target;
+  const path = join(directory, 'psql.csv');
+  const startedAt = performance.now();
+  await promisify(execFile)('psql', ['-Xqc', `\\copy (${selectOrders}) TO '${path}' (FORMAT csv, HEADER)`], {
+    env: {
+      ...process.env,
+      PGHOST: host,
+      PGPORT: String(port),
+      PGUSER: user,
+      PGPASSWORD: password,
+      PGDATABASE: database,
+    },
+  });
+  const elapsedMs = performance.now() - startedAt;
+  return { rows, bytes: (await stat(path)).size, elapsedMs, idleBytes: 0, peakBytes: 0 };
+}
+
+async function byQuarry(task: ExportTask): Promise<ExportResult> {
+  const child = fork(new URL('./run-export.ts', import.meta.url), {
+    execArgv: memoryFlags,
+    env: { ...process.env, ...mallocSettings },
+  });
+  const exited = once(child, 'exit');
+  child.send(task);
+  const answer = await Promise.race([once(child, 'message'), exited.then(() => null)]);
+  await exited;
+  if (answer === null) throw new Error(`the export as ${task.format} failed`);
+  return answer[0] as ExportResult;
+}
+
+function taskOf(way: string, target: ExportTask['target'], directory: string): ExportTask {
+  const [format = '', compression] = way.split('.');
+  if (!(format in formats) || (compression !== undefined && !(compression in compressions))) {
+    throw new Error(`there is no way ${way}`);
+  }
+  return {
+    target,
+    directory,
+    sql: selectOrders,
+    format: format as FormatName,
+    compression: (compression as CompressionName | undefined) ?? null,
+  };
+}
+
+const server = await serverOf(url);
+const directory = await mkdtemp(join(tmpdir(), 'quarry-bench-export-'));
+try {
+  await using stack = new AsyncDisposableStack();
+  const { host, port, user, password } = server;
+  const admin = new pg.Client({ host, port, user, password, database: 'postgres' });
+  await admin.connect();
+  stack.defer(() => admin.end());
+  await admin.query(`DROP DATABASE IF EXISTS ${database}`);
+  await admin.query(`CREATE DATABASE ${database}`);
+  stack.defer(async () => void (await admin.query(`DROP DATABASE ${database} WITH (FORCE)`)));
+  const target = { host, port, user, password, database };
+  const client = new pg.Client(target);
+  await client.connect();
+  // The first reader of a new row writes its hint bits: none of those that are measured.
+  await client.query(createOrders(rows));
+  await client.query('VACUUM ANALYZE orders');
+  await client.end();
+
+  const runs = new Map<string, () => Promise<ExportResult>>([['psql', () => byPsql(target, directory)]]);
+  for (const way of ways) {
+    const task = taskOf(way, target, directory);
+    runs.set(way, () => byQuarry(task));
+  }
+  const results = new Map([...runs.keys()].map((way): [string, ExportResult[]] => [way, []]));
+  for (let round = 0; round < rounds; round++) {
+    for (const [way, run] of runs) {
+      const result = await run();
+      if (result.rows !== rows) throw new Error(`${way} wrote ${result.rows} rows`);
+      results.get(way)?.push(result);
+      await rm(join(directory, 'bench'), { recursive: true, force: true });
+    }
+  }
+
+  console.log(`${rows} rows, median of ${rounds} rounds; memory is the most of all rounds, and above the idle process`);
+  for (const [way, all] of results) {
+    const ms = median(all.map(({ elapsedMs }) => elapsedMs));
+    // Each by that of its own round, since other load comes and goes.
+    const ratios = all.map(({ elapsedMs }, i) => (results.get('psql')?.[i]?.elapsedMs ?? Number.NaN) / elapsedMs);
+    const mb = (bytes: readonly number[]) => (Math.max(...bytes) / 1e6).toFixed(0).padStart(4);
+    const peak = mb(all.map(({ peakBytes }) => peakBytes));
+    const grown = mb(all.map(({ peakBytes, idleBytes }) => peakBytes - idleBytes));
+    console.log(
+      `${way.padEnd(12)} ${((rows / ms) * 1_000).toFixed(0).padStart(9)} rows/s  ${median(ratios).toFixed(2).padStart(5)} x psql` +
+        `  ${mb(all.map(({ bytes }) => bytes))} MB file${way === 'psql' ? '' : `  ${peak} MB peak  ${grown} MB above idle`}`,
+    );
+  }
+} finally {
+  await rm(directory, { recursive: true, force: true });
+  await server.stop();
+}

@@ -29,7 +29,10 @@ export interface ResultSet {
 
 /** Where bytes go, one write at a time: text is written as UTF-8. */
 export interface Sink {
-  /** Resolves when more may come. @throws whatever keeps it from taking more */
+  /**
+   * Resolves when more may come; the bytes are the sink's for good, and nobody changes them any more.
+   * @throws whatever keeps it from taking more
+   */
   write(bytes: Uint8Array | string): Promise<void>;
 }
 
@@ -44,7 +47,7 @@ export interface FormatOptions {
 /** Rows that an engine has made lines of by itself (`RunOptions.raw`). */
 export interface CopyLines {
   readonly format: 'CSV' | 'TSV';
-  /** Whole lines, without one of names; as `rows` otherwise. The bytes are the sink's until this resolves. */
+  /** Whole lines, without one of names; as `rows` otherwise. The bytes are the sink's for good. */
   write(lines: Uint8Array): Promise<void>;
 }
 

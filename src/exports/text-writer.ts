@@ -22,6 +22,7 @@ export function createTextWriter(
 ): FormatWriter {
   let text = '';
   let set: TextSet | null = null;
+  let begun = false;
 
   async function flush(): Promise<void> {
     signal.throwIfAborted();
@@ -40,6 +41,8 @@ export function createTextWriter(
     copy: copy && { format: copy, write: writeLines },
     async begin(next) {
       signal.throwIfAborted();
+      if (begun) throw new Error('a second result set in a file of one');
+      begun = true;
       set = open(next);
       text += set.head;
     },

@@ -192,6 +192,10 @@ export function describeFormat(name: FormatName, { load, loses, losesText }: For
       await expect(writeTo(sink, format, [set])).rejects.toBe(full);
     });
 
+    test.skipIf(format.sheets)('refuses a second result set', async () => {
+      await expect(writeTo(memorySink(), format, [set, set])).rejects.toThrow('a second result set');
+    });
+
     test('writes two files at once, each as it would alone', async () => {
       const [a, b] = [set, { ...set, rows: rowsOf(5_000) }];
       const sinks = [memorySink(), memorySink()] as const;

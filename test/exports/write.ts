@@ -8,8 +8,10 @@ export function memorySink(): Sink & { readonly writes: Buffer[]; file(): Buffer
   return {
     writes,
     write: async (bytes) => {
-      // A writer may use its buffer again.
-      writes.push(Buffer.from(bytes as Uint8Array));
+      // Not a copy: a writer that uses its buffer again is found out.
+      writes.push(
+        typeof bytes === 'string' ? Buffer.from(bytes) : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length),
+      );
     },
     file: () => Buffer.concat(writes),
   };

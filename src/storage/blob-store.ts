@@ -55,8 +55,9 @@ export interface BlobUpload extends AsyncDisposable {
   /** Bytes that are safe even if the process dies now: the next upload() goes on there. May lag behind what was written. */
   readonly offset: number;
   /**
-   * Takes all of them, or fails with `offset` at what is kept. Resolves when more is welcome; until then the bytes are
-   * the store's. One at a time. Best given 64 KiB or more at once. @throws the store's own error, the signal's reason
+   * Resolves when more is welcome; from then on the bytes are the caller's again, and written soon or with finish(). Fails
+   * also for what earlier calls gave: after a failure the next write begins at `offset`. One at a time.
+   * @throws the store's own error, the signal's reason
    */
   write(bytes: Uint8Array): Promise<void>;
   /** Makes it visible, in place of what was there. Once more: the same answer. May be tried again when it failed. */

@@ -1,9 +1,15 @@
-/** An upload to a file beside its final name: appended to, and made visible by a rename when all of it is on the disk. */
+/**
+ * An upload to a file beside its final name: appended to, and made visible by a rename when all of it is on the disk. The
+ * disk writes one buffer while the next one is filled, so that who writes waits only for a disk that is slower than he is.
+ */
 import { createHash, type Hash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
 import { dirname, sep } from 'node:path';
 import type { BlobUpload, FinishedBlob } from './blob-store.ts';
+
+/** Two of them an upload. Pieces of 16 KiB, written one by one, went at a fifth of the speed. */
+const bufferBytes = 512 * 1_024;
 
 export interface DiskUploadDeps {
   /** Of the whole store: what lies above it is not ours. */
@@ -27,6 +33,11 @@ export async function openDiskUpload({ directory, path, partialPath, signal }: D
     await file.close();
     throw error;
   }
+  let filling = Buffer.alloc(0);
+  let spare = Buffer.alloc(0);
+  let filled = 0;
+  let flushing: Promise<void> = Promise.resolve();
+  let failure: { error: unknown } | null = null;
   let state: 'open' | 'ended' = 'open';
   let working: Promise<unknown> | null = null;
   let visible = false;
@@ -46,8 +57,47 @@ export async function openDiskUpload({ directory, path, partialPath, signal }: D
     }
   }
 
-  async function append(bytes: Uint8Array): Promise<void> {
+  async function take(bytes: Uint8Array): Promise<void> {
     if (visible) throw new Error('this upload is visible already');
+    if (failure) await flushed();
+    for (let rest = bytes; rest.length > 0; ) {
+      // With the first byte: an upload that only looks needs none.
+      if (filling.length === 0) filling = Buffer.allocUnsafe(bufferBytes);
+      const piece = rest.subarray(0, bufferBytes - filled);
+      filling.set(piece, filled);
+      filled += piece.length;
+      rest = rest.subarray(piece.length);
+      if (filled === bufferBytes) await flush();
+    }
+  }
+
+  /** Begins to write what is filled, when what was before it is written. */
+  async function flush(): Promise<void> {
+    await flushed();
+    const full = filling.subarray(0, filled);
+    [filling, spare] = [spare, filling];
+    filled = 0;
+    flushing = append(full).catch((error: unknown) => {
+      failure = { error };
+    });
+  }
+
+  /** What lies behind a failure is not kept: the next write begins at the offset. */
+  async function flushed(): Promise<void> {
+    await flushing;
+    if (!failure) return;
+    const { error } = failure;
+    failure = null;
+    filled = 0;
+    throw error;
+  }
+
+  async function drain(): Promise<void> {
+    if (filled > 0) await flush();
+    await flushed();
+  }
+
+  async function append(bytes: Uint8Array): Promise<void> {
     for (let rest = bytes; rest.length > 0; ) {
       const writing = file.write(rest);
       // Hashed while the disk writes. A short write, as on a disk that is nearly full, counts as far as it went.
@@ -61,6 +111,7 @@ export async function openDiskUpload({ directory, path, partialPath, signal }: D
 
   async function show(): Promise<FinishedBlob> {
     if (!visible) {
+      await drain();
       await file.datasync();
       await rename(partialPath, path);
       visible = true;
@@ -75,6 +126,7 @@ export async function openDiskUpload({ directory, path, partialPath, signal }: D
     await working;
     if (state === 'ended') return;
     state = 'ended';
+    await flushing;
     await file.close();
   }
 
@@ -82,7 +134,7 @@ export async function openDiskUpload({ directory, path, partialPath, signal }: D
     get offset() {
       return offset;
     },
-    write: (bytes) => alone(() => append(bytes)),
+    write: (bytes) => alone(() => take(bytes)),
     async finish() {
       finished ??= await alone(show);
       return finished;
@@ -92,6 +144,9 @@ export async function openDiskUpload({ directory, path, partialPath, signal }: D
       if (!visible) await rm(partialPath, { force: true });
     },
     async [Symbol.asyncDispose]() {
+      await working;
+      // What does not get there is not in the offset either: the next upload() asks for it.
+      await drain().catch(() => undefined);
       await end();
       // As if it had never begun.
       if (offset === 0 && !visible) await rm(partialPath, { force: true });

@@ -18,14 +18,21 @@ export async function readObject(
   const ended = new AbortController();
   const either = AbortSignal.any([signal, ended.signal]);
 
-  function open(at: number, etag?: string): Promise<GetObjectCommandOutput> {
+  async function open(at: number, etag?: string): Promise<GetObjectCommandOutput> {
+    const ranged = at > 0 || end !== undefined;
     const command = new GetObjectCommand({
       Bucket: name,
       Key: key,
-      ...((at > 0 || end !== undefined) && { Range: `bytes=${at}-${end ?? ''}` }),
+      ...(ranged && { Range: `bytes=${at}-${end ?? ''}` }),
       ...(etag !== undefined && { IfMatch: etag }),
     });
-    return ask('GetObject', (options) => client.send(command, options), either);
+    const answer = await ask('GetObject', (options) => client.send(command, options), either);
+    // Who does not know ranges sends all of it, which is other bytes.
+    if (ranged && !answer.ContentRange?.startsWith(`bytes ${at}-`)) {
+      ended.abort();
+      throw new S3Failure({ operation: 'GetObject', code: 'RangeIgnored', status: 200, requestId: '' });
+    }
+    return answer;
   }
 
   let first: GetObjectCommandOutput;

@@ -188,6 +188,17 @@ export function describeStorage(name: string, open: () => Promise<OpenedStorage>
       expect(memoryBytes).toBeLessThan(30 * MiB);
     });
 
+    test('pieces of any size come to the same', async () => {
+      const bytes = filled(9 * MiB + 1);
+      for (const piece of [MiB / 2, 3 * MiB - 1, 65_535]) {
+        const key = `${folder()}/a`;
+        await using writing = await store.upload(key, signal);
+        for (let at = 0; at < bytes.length; at += piece) await writing.write(bytes.subarray(at, at + piece));
+        expect(await writing.finish()).toEqual({ bytes: bytes.length, sha256: sha256(bytes) });
+        expect(bytes.equals(await wholeOf(await store.read(key, {}, signal)))).toBe(true);
+      }
+    });
+
     test('an upload that was left with nothing in it has never been', async () => {
       const key = `${folder()}/a`;
       await (await store.upload(key, signal))[Symbol.asyncDispose]();
@@ -254,7 +265,8 @@ export function describeStorage(name: string, open: () => Promise<OpenedStorage>
         await writing.write(piece);
         expect(taken - writing.offset).toBeLessThan(maxUnsafeBytes);
       }
-      expect(await other.uploadOffset(key)).toBe(writing.offset);
+      const { offset } = writing;
+      expect(await other.uploadOffset(key)).toBeGreaterThanOrEqual(offset);
     });
 
     test('a write in the middle of another is refused, and the first one is whole', async () => {
@@ -278,7 +290,7 @@ export function describeStorage(name: string, open: () => Promise<OpenedStorage>
       stopping.abort(new Error('cancelled'));
       await expect(writing.write(text('more'))).rejects.toThrow('cancelled');
       await expect(writing.finish()).rejects.toThrow('cancelled');
-      expect(await other.uploadOffset(key)).toBe(offset);
+      expect(await other.uploadOffset(key)).toBeGreaterThanOrEqual(offset);
       await writing.abandon();
       expect(await other.uploadOffset(key)).toBeNull();
       await expect(store.upload(key, stopping.signal)).rejects.toThrow('cancelled');

@@ -79,8 +79,20 @@ test('an upload to a disk that is full is told as such', async () => {
   await store.put('results/a/1/0-0', bytes);
   symlinkSync('/dev/full', join(directory, 'results/a/1/0-1.upload'));
   await using writing = await store.upload('results/a/1/0-1', signal);
-  await expect(writing.write(bytes)).rejects.toMatchObject({ code: 'ENOSPC' });
+  await writing.write(bytes);
+  await expect(writing.finish()).rejects.toMatchObject({ code: 'ENOSPC' });
   expect(writing.offset).toBe(0);
+  expect(await store.get('results/a/1/0-1')).toBeNull();
+});
+
+test('what was taken before an upload is left is kept to the last byte', async () => {
+  const stopping = new AbortController();
+  {
+    await using writing = await store.upload('files/a', stopping.signal);
+    await writing.write(bytes);
+    stopping.abort();
+  }
+  expect(await store.uploadOffset('files/a')).toBe(bytes.length);
 });
 
 test('an upload keeps what a disk took before it was full, and goes on when it has room', async (context) => {

@@ -180,6 +180,25 @@ test('a read that breaks again and again without a byte more fails', async () =>
   await expect(buffer(stream ?? process.stdin)).rejects.toMatchObject({ name: 'S3Failure' });
 });
 
+test('who waits for a server that does not answer is let go by his signal', async () => {
+  const key = newKey();
+  await store.put(key, filled(MiB));
+  const stopping = new AbortController();
+  await using writing = await store.upload(key, stopping.signal);
+  let hanging = 0;
+  const waiting = new Promise<void>((resolve) => {
+    server.failWith(() => {
+      hanging += 1;
+      if (hanging === 2) resolve();
+      return { hang: true };
+    });
+  });
+  const attempts = [writing.write(filled(8 * MiB)), store.read(key, {}, stopping.signal)];
+  await waiting;
+  stopping.abort(new Error('cancelled'));
+  await Promise.all(attempts.map((attempt) => expect(attempt).rejects.toThrow('cancelled')));
+});
+
 test('who reads no further frees the connection', async () => {
   const key = newKey();
   await store.put(key, filled(9 * MiB));

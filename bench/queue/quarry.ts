@@ -69,7 +69,7 @@ export const quarry: QueueSystem = {
     });
     const pool = createPool({ connection: postgres, log, max: poolSize });
     const bus = createBus<Topic>();
-    const notify = await startNotify({ connection: postgres, bus, log });
+    const notify = await startNotify({ connection: postgres, pool, bus, log });
     const store = createJobStore(storeDeps(pool, bus));
     const users = await addUsers(pool, userCount);
     const submit = async (job: number) => void (await store.insert(jobOf(job, users[job % userCount]!)));

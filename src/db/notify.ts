@@ -9,6 +9,8 @@ import type { Executor } from './metadata.ts';
 
 const channel = 'quarry_bus';
 const reconnectMs = 500;
+/** A server that does not answer for so long is gone; also how long a stop waits for the last rings. */
+const silenceMs = 2_000;
 /** A notification must stay under 8,000 bytes. */
 const maxPayloadBytes = 7_900;
 
@@ -44,21 +46,23 @@ function payloads(rings: readonly Ring[], sender: string): string[] {
 
 export interface NotifyDeps {
   connection: ConnectionConfig;
+  /** Rings go this way while nothing is heard. */
+  pool: Executor;
   bus: Bus<string>;
   log: Log;
 }
 
 /** Listens until it is stopped; a broken connection is made anew, and what was rung meanwhile is found by polling. */
-export async function startNotify({ connection, bus, log }: NotifyDeps): Promise<Service> {
+export async function startNotify({ connection, pool, bus, log }: NotifyDeps): Promise<Service> {
   const sender = randomUUID();
   let client: pg.Client | null = null;
   let stopped = false;
   let retry: NodeJS.Timeout | undefined;
   let pending: [string, string][] = [];
-  let sending = false;
+  let sending: Promise<void> | null = null;
 
   async function listen(): Promise<void> {
-    const next = new pg.Client({ ...explicit(connection, 'quarry-bus'), keepAlive: true });
+    const next = new pg.Client({ ...explicit(connection, 'quarry-bus'), keepAlive: true, query_timeout: silenceMs });
     next.on('notification', ({ payload = '' }) => {
       const [from, ...lines] = payload.split('\n');
       if (from === sender) return;
@@ -67,14 +71,8 @@ export async function startNotify({ connection, bus, log }: NotifyDeps): Promise
         bus.ringHere(topic, key);
       }
     });
-    const lost = (error?: Error) => {
-      if (client !== next || stopped) return;
-      client = null;
-      log.warn({ error: error?.message }, 'bus.disconnected');
-      relisten();
-    };
-    next.on('error', lost);
-    next.on('end', () => lost());
+    next.on('error', (error) => lose(next, error));
+    next.on('end', () => lose(next));
     await next.connect();
     // Nobody waits until a ring is on the disk: a server that falls has no listeners left.
     await next.query('SET synchronous_commit = off');
@@ -82,30 +80,44 @@ export async function startNotify({ connection, bus, log }: NotifyDeps): Promise
     client = next;
   }
 
+  function lose(from: pg.Client, error?: unknown): void {
+    if (client !== from || stopped) return;
+    client = null;
+    log.warn({ error: error === undefined ? undefined : String(error) }, 'bus.disconnected');
+    void from.end().catch(() => undefined);
+    relisten();
+  }
+
   function relisten(): void {
     retry = setTimeout(() => listen().catch(() => !stopped && relisten()), reconnectMs);
   }
 
   async function flush(): Promise<void> {
-    sending = true;
     while (pending.length > 0) {
       const rings = pending;
       pending = [];
+      const from = client;
       try {
-        if (client) await send(client, payloads(rings, sender));
+        await send(from ?? pool, payloads(rings, sender));
       } catch (error) {
-        // A ring is a hint; readers poll.
-        log.debug({ error: String(error) }, 'bus.ring_lost');
+        if (from && !stopped) {
+          // Who takes no ring brings none: they go by the pool, once.
+          lose(from, error);
+          pending.unshift(...rings);
+        } else {
+          // A ring is a hint; readers poll.
+          log.debug({ error: String(error) }, 'bus.ring_lost');
+        }
       }
     }
-    sending = false;
+    sending = null;
   }
 
   const transport: BusTransport = {
     send(topic, key) {
       if (stopped) return;
       pending.push([topic, key]);
-      if (!sending) void flush();
+      sending ??= flush();
     },
   };
   await listen();
@@ -115,6 +127,7 @@ export async function startNotify({ connection, bus, log }: NotifyDeps): Promise
     async stop() {
       stopped = true;
       clearTimeout(retry);
+      await sending;
       const last = client;
       client = null;
       await last?.end().catch(() => undefined);

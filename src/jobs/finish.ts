@@ -39,8 +39,9 @@ export const finishJobs: Prepared = {
     FROM unnest($2::uuid[], $3::int[], $4::text[], $5::jsonb[], $6::bigint[], $7::bigint[], $8::bigint[], $9::real[])
       AS ended (id, fence, status, error, rows, bytes, estimated_rows, percent)
     -- They run: by their lease, since the status would have the planner read all that run.
-    WHERE jobs.id = ended.id AND jobs.fence = ended.fence AND jobs.lease_until IS NOT NULL
-    RETURNING jobs.id, jobs.owner_id`,
+    -- The list once more: where few jobs were when this was planned, all of them would be read to join them.
+    WHERE jobs.id = ANY ($2::uuid[]) AND jobs.id = ended.id AND jobs.fence = ended.fence AND jobs.lease_until IS NOT NULL
+    RETURNING jobs.id, jobs.fence, jobs.owner_id`,
 };
 
 /** As the statement reads them. */

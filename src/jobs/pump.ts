@@ -95,6 +95,7 @@ interface Arrival extends Waiting<Submission, Submitted> {
   readonly textBytes: number;
 }
 type Finish = Waiting<Ended, boolean>;
+type EndedRow = Pick<JobRow, 'id' | 'fence' | 'owner_id'>;
 
 /** A statement of a round, and what to make of its rows. */
 interface Part {
@@ -117,6 +118,8 @@ export function createPump({ pool, bus, limits, resultsRetentionMs, findByKey }:
   let claimant: Claimant | null = null;
   /** Somebody rang since the last claim that came back with less than there was room for. */
   let wanted = false;
+  /** Places or jobs have come of which the other workers were not told: this one may still take all. */
+  let owed = false;
   /** The owner behind whom the next claim looks first. */
   let cursor = firstCursor;
   /** Where the claims in a row began that found nothing to take; null: the last one did. */
@@ -211,8 +214,10 @@ export function createPump({ pool, bus, limits, resultsRetentionMs, findByKey }:
     if (!mayClaim) wanted = true;
     else if (claims) started = [...(await settleClaimed()), ...started];
     if (started.length > 0) serving.start(started);
-    // What this worker has no room for is another's.
-    if (taken.length + ended.length > 0 && started.length >= room) bus.ringElsewhere('jobs.queued', '*');
+    // What this worker has no room for is another's; while it looks on, it may have.
+    owed ||= taken.length + ended.length > 0;
+    if (owed && started.length >= room) bus.ringElsewhere('jobs.queued', '*');
+    if (started.length >= room || !wanted) owed = false;
   }
 
   const finishPart = (ended: readonly Finish[]): Part => ({
@@ -220,7 +225,7 @@ export function createPump({ pool, bus, limits, resultsRetentionMs, findByKey }:
       statement: finishJobs,
       values: [resultsRetentionMs, ...endedValues(ended.map(({ input }) => input))],
     },
-    settle: (rows) => settleFinishes(ended, rows as unknown as Pick<JobRow, 'id' | 'owner_id'>[]),
+    settle: (rows) => settleFinishes(ended, rows as unknown as EndedRow[]),
   });
 
   const claimStep = ({ workerId }: Claimant, room: number): Step => ({
@@ -314,12 +319,13 @@ export function createPump({ pool, bus, limits, resultsRetentionMs, findByKey }:
     bus.ring('jobs.of_user', ownerId);
   }
 
-  function settleFinishes(ended: readonly Finish[], rows: readonly Pick<JobRow, 'id' | 'owner_id'>[]): void {
-    const owners = new Map(rows.map((row) => [row.id, row.owner_id]));
+  function settleFinishes(ended: readonly Finish[], rows: readonly EndedRow[]): void {
+    const byId = new Map(rows.map((row) => [row.id, row]));
     for (const { input, resolve } of ended) {
-      const ownerId = owners.get(input.hold.id);
-      if (ownerId !== undefined) ringFor(input.hold.id, ownerId);
-      resolve(ownerId !== undefined);
+      const row = byId.get(input.hold.id);
+      const held = row?.fence === input.hold.fence;
+      if (held) ringFor(row.id, row.owner_id);
+      resolve(held);
     }
   }
 

@@ -47,7 +47,7 @@ export async function createWorld() {
     const bus = createBus<Topic>();
     const pool = createPool({ connection, log, max: 20 });
     const prisma = createPrisma(pool);
-    const notify = await startNotify({ connection, bus: bus as never, log });
+    const notify = await startNotify({ connection, pool, bus: bus as never, log });
     const access = createAccess({ pool });
     const settings = { registration, maxParallelJobs: 4 };
     // The lowest cost that bcrypt has: what it costs is not what these tests are about.

@@ -12,17 +12,42 @@ beforeAll(async () => {
 });
 afterAll(() => metadata[Symbol.asyncDispose]());
 
-test.each([acceptJobs, acceptAndStart, claimJobs, claimOnly, finishJobs])(
-  '$name finds each job by a key, also when it was planned before there was any',
-  async ({ text }) => {
-    const client = await metadata.pool.connect();
+const statements = [acceptJobs, acceptAndStart, claimJobs, claimOnly, finishJobs];
+
+async function planOf(text: string): Promise<string[]> {
+  const client = await metadata.pool.connect();
+  try {
     await client.query('BEGIN');
     await client.query(byKey.statement.text);
     const { rows } = await client.query<{ 'QUERY PLAN': string }>(`EXPLAIN (GENERIC_PLAN) ${text}`);
+    return rows.map((row) => row['QUERY PLAN']);
+  } finally {
     client.release(true);
-    const lines = rows.map((row) => row['QUERY PLAN']);
-    expect(lines.filter((line) => /(Seq|Bitmap) |Hash Join|Merge Join/.test(line))).toEqual([]);
-    const byPrimaryKey = lines.flatMap((line, i) => (line.includes('using jobs_pkey') ? [lines[i + 1]] : []));
-    for (const line of byPrimaryKey) expect(line).toContain('Index Cond: (id = ');
-  },
-);
+  }
+}
+
+async function expectKeys({ text }: { text: string }): Promise<void> {
+  const lines = await planOf(text);
+  expect(lines.filter((line) => /(Seq|Bitmap) |Hash Join|Merge Join/.test(line))).toEqual([]);
+  for (const [i, line] of lines.entries()) {
+    // The others hold only what waits or runs.
+    if (/using (jobs_pkey|jobs_owner_id)/.test(line)) expect(lines[i + 1]).toContain('Index Cond: ');
+  }
+}
+
+test.each(statements)('$name finds each job by a key, planned before there was any', expectKeys);
+
+test('and planned when there were few', async () => {
+  const owner = await metadata.addUser();
+  for (const few of [3, 20]) {
+    await metadata.pool.query(
+      `INSERT INTO jobs (id, kind, status, owner_id, target_key, target_label, sql, read_only, transaction, timeout_ms, max_rows,
+                         rank_ms, change_xid, change_seq)
+       SELECT gen_random_uuid(), 'query', 'succeeded', $1::uuid, $1::uuid, 'x', 'select 1', true, 'per_statement', 1, 1, i, 1, i
+       FROM generate_series(1, $2) i`,
+      [owner, few],
+    );
+    await metadata.pool.query('ANALYZE jobs');
+    for (const statement of statements) await expectKeys(statement);
+  }
+});

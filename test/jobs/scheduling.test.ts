@@ -5,7 +5,9 @@ import { createPool } from '../../src/db/metadata.ts';
 import type { Job } from '../../src/jobs/job.ts';
 import { mayRunAgain, pauseMs } from '../../src/jobs/retry.ts';
 import type { Limits } from '../../src/jobs/store.ts';
+import { createBus } from '../../src/lib/bus.ts';
 import { uuidv7 } from '../../src/lib/ids.ts';
+import type { Topic } from '../../src/lib/topics.ts';
 import { createTestJobStore } from '../support/job-store.ts';
 import { createTestQueue, type TestQueue } from '../support/jobs.ts';
 import { silent } from '../support/metadata.ts';
@@ -22,8 +24,8 @@ beforeEach(async () => {
 const ended = { status: 'succeeded', error: null, rows: 0, bytes: 0 } as const;
 
 /** A worker that holds what it is given until it is told to end it; on a store of its own, as its process has it. */
-function serve(concurrency: number, limits: Partial<Limits> = {}) {
-  const store = createTestJobStore(queue.pool, limits);
+function serve(concurrency: number, limits: Partial<Limits> = {}, bus = createBus<Topic>()) {
+  const store = createTestJobStore(queue.pool, { ...limits, bus });
   const running: Job[] = [];
   /** In the order in which they started. */
   const started: Job[] = [];
@@ -57,6 +59,26 @@ function serve(concurrency: number, limits: Partial<Limits> = {}) {
 /** As if it had been submitted so long ago: nobody waits in a test. */
 const aged = (job: Job, ms: number) =>
   queue.pool.query('UPDATE jobs SET rank_ms = rank_ms - $2 WHERE id = $1', [job.id, ms]);
+
+test('what an end makes ready beyond the places of its worker is told to the other workers', async () => {
+  const { submit, metadata } = queue;
+  const [one, many] = [await metadata.addUser({ maxParallelJobs: 1 }), await metadata.addUser()];
+  const bus = createBus<Topic>();
+  const told: string[] = [];
+  const worker = serve(1, { maxParallelJobsPerDatabase: 1 }, bus);
+  // Nothing waits: the next claim looks for an only job.
+  await worker.wake();
+  const [shared, other] = [uuidv7(), uuidv7()];
+  await submit(one, 'select 1', { targetKey: shared });
+  await worker.wake();
+  // One waits for its user's limit, one for the database's; both are free when the first one ends.
+  await submit(one, 'select 2', { targetKey: other });
+  await submit(many, 'select 3', { targetKey: shared });
+  bus.connect({ send: (topic) => void told.push(topic) });
+  await worker.end(worker.running[0]!);
+  expect(worker.running).toHaveLength(1);
+  expect(told).toContain('jobs.queued');
+});
 
 /** A small generator of its own, so that a failure comes again (Park and Miller, 1988). */
 function createRandom(seed: number): (below: number) => number {

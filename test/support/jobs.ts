@@ -55,7 +55,7 @@ export async function createTestQueue() {
     options: { concurrency?: number; limits?: Partial<Limits>; timing?: Partial<WorkerTiming> } = {},
   ) {
     const ownBus = createBus<Topic>();
-    const notify = await startNotify({ connection: metadata.database, bus: ownBus, log: silent });
+    const notify = await startNotify({ connection: metadata.database, pool, bus: ownBus, log: silent });
     const task = createRunQueryTask({
       jobStore: store,
       resultStore: results,
@@ -91,7 +91,7 @@ export async function createTestQueue() {
     return service;
   }
 
-  started.push(await startNotify({ connection: metadata.database, bus, log: silent }));
+  started.push(await startNotify({ connection: metadata.database, pool, bus, log: silent }));
   const jobs = createJobs({
     store,
     places: createPlaces({ pool, maxParallelJobs: 4 }),

@@ -115,7 +115,7 @@ export async function createSavedWorld() {
     /** One more process with a scheduler, until the test lets go of it. */
     async startScheduler() {
       const bus = createBus<Topic>();
-      const notify = await startNotify({ connection: world.metadata.database, bus, log: silent });
+      const notify = await startNotify({ connection: world.metadata.database, pool, bus, log: silent });
       const entries: Entry[] = [];
       const written = new EventEmitter();
       const write = (line: string) => {

@@ -3,10 +3,11 @@ import { csv } from './csv.ts';
 import type { Format } from './format.ts';
 import { json } from './json.ts';
 import { ndjson } from './ndjson.ts';
+import { parquet } from './parquet.ts';
 import { sql } from './sql.ts';
 import { tsv } from './tsv.ts';
 import { xlsx } from './xlsx.ts';
 
-export const formats = { csv, tsv, json, ndjson, xlsx, sql } as const satisfies Record<string, Format>;
+export const formats = { csv, tsv, json, ndjson, xlsx, parquet, sql } as const satisfies Record<string, Format>;
 
 export type FormatName = keyof typeof formats;

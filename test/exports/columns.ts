@@ -30,7 +30,7 @@ async function elementsOf(client: pg.Client, oids: readonly number[]): Promise<M
   const { rows } = await client.query<{ oid: number; element: number; delimiter: string }>(
     `SELECT a.oid::int8::int4 AS oid, coalesce(nullif(e.typbasetype, 0), e.oid)::int8::int4 AS element, e.typdelim AS delimiter
        FROM pg_type AS a JOIN pg_type AS e ON e.oid = a.typelem
-      WHERE a.oid = ANY($1::oid[]) AND a.typsubscript = 'array_subscript_handler'::regproc`,
+      WHERE a.oid = ANY($1::oid[]) AND a.typoutput = 'array_out'::regproc`,
     [oids],
   );
   return new Map(rows.map(({ oid, element, delimiter }) => [oid, { kind: 'list', of: scalarOf(element), delimiter }]));

@@ -1,0 +1,191 @@
+/**
+ * What a column of each type is in Parquet, and how its values travel there: as fields of CSV that DuckDB reads as text
+ * and casts. A value that the type of its column cannot hold is found here, while its row is still known.
+ */
+import type { ExportColumn, ExportType, ScalarType } from './format.ts';
+import { parseList } from './list-text.ts';
+import { uniqueNames } from './names.ts';
+
+/** A value that Parquet has no place for; the message says why. */
+export class Unwritable extends Error {}
+
+/** The text of a value that is not null, as it travels. @throws Unwritable */
+export type EncodeField = (text: string) => string;
+
+interface Encoding {
+  /** The text that `cast` takes. */
+  readonly encode: EncodeField;
+  /** SQL of DuckDB that makes the value of its text. */
+  readonly cast: (text: string) => string;
+  /** The text may hold whatever it likes. */
+  readonly free?: true;
+}
+
+/**
+ * Fields are never quoted: what ends a field or a line is escaped instead, and undone by `restored`. A line then ends at
+ * every LF, and DuckDB can let go of what it has read; with quotes it would hold 2,048 rows, however long they are.
+ */
+export const delimiter = '\x1f';
+const mark = '\x1a';
+/** In the order in which they are undone; behind an escape stands one of these and nothing else, so that it is exact. */
+const escapes = [
+  ['\n', 'n'],
+  ['\r', 'r'],
+  [delimiter, 'd'],
+  [mark, 'e'],
+] as const;
+export const nullField = `${mark}0`;
+/** A line that is empty is none to DuckDB. */
+const emptyField = `${mark}z`;
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is escaped
+const special = /[\n\r\x1a\x1f]/;
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is escaped
+const specials = /[\n\r\x1a\x1f]/g;
+const letters: Readonly<Record<string, string>> = Object.fromEntries(escapes);
+
+function escaped(text: string): string {
+  if (text === '') return emptyField;
+  return special.test(text) ? text.replace(specials, (character) => mark + letters[character]) : text;
+}
+
+/** SQL of DuckDB for the text that was escaped. */
+function restored(field: string): string {
+  const text = escapes.reduce(
+    (sql, [character, letter]) => `replace(${sql}, ${literal(mark + letter)}, chr(${character.charCodeAt(0)}))`,
+    `replace(${field}, ${literal(emptyField)}, '')`,
+  );
+  return `CASE WHEN contains(${field}, ${literal(mark)}) THEN ${text} ELSE ${field} END`;
+}
+
+export const fieldEncoders = (columns: readonly ExportColumn[]): EncodeField[] =>
+  columns.map(({ type }) => {
+    const { encode, free } = encodingOf(type);
+    return free ? (text) => escaped(encode(text)) : encode;
+  });
+
+export interface CopyPaths {
+  readonly input: string;
+  readonly output: string;
+}
+
+export interface CopyLimits {
+  /** Rows are held until there are so many, or so many bytes of them. */
+  readonly rowGroupRows: number;
+  readonly rowGroupBytes: number;
+  readonly maxRowBytes: number;
+}
+
+/** The statement that turns the rows into Parquet. A second column of a name is NAME_2; one without is column_N. */
+export function copyStatement(columns: readonly ExportColumn[], paths: CopyPaths, limits: CopyLimits): string {
+  const names = uniqueNames(columns.map(({ name }, index) => name || `column_${index + 1}`));
+  const values = columns.map(({ type }, index) => {
+    const { cast, free } = encodingOf(type);
+    const field = `c${index}`;
+    return `${cast(free ? restored(field) : field)} AS ${identifier(names[index]!)}`;
+  });
+  const fields = columns.map((_, index) => `c${index}: 'VARCHAR'`);
+  const source = `read_csv(${literal(paths.input)}, columns = {${fields.join(', ')}}, auto_detect = false, header = false,
+    delim = ${literal(delimiter)}, quote = '', escape = '', new_line = '\\n', nullstr = ${literal(nullField)},
+    max_line_size = ${limits.maxRowBytes}, buffer_size = ${limits.maxRowBytes * 2})`;
+  return `COPY (SELECT ${values.join(', ')} FROM ${source}) TO ${literal(paths.output)} (FORMAT parquet,
+    COMPRESSION zstd, ROW_GROUP_SIZE ${limits.rowGroupRows}, ROW_GROUP_SIZE_BYTES ${limits.rowGroupBytes},
+    USE_TMP_FILE false)`;
+}
+
+const identifier = (name: string) => `"${name.replaceAll('"', '""')}"`;
+const literal = (text: string) => `'${text.replaceAll("'", "''")}'`;
+
+function encodingOf(type: ExportType): Encoding {
+  if (type.kind === 'list') return list(type.of, type.delimiter);
+  if (type.kind === 'decimal') return decimal(type);
+  return scalars[type.kind];
+}
+
+const asItIs = (text: string) => text;
+const varchar: Encoding = { encode: asItIs, cast: asItIs, free: true };
+
+function matching(shape: RegExp, kind: string, type: string): Encoding {
+  return {
+    encode: (text) => {
+      if (shape.test(text)) return text;
+      throw new Unwritable(`is not a value of ${kind}`);
+    },
+    cast: (text) => `${text}::${type}`,
+  };
+}
+
+const integer = /^-?\d{1,19}$/;
+const float = /^(?:-?(?:\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|Infinity)|NaN)$/;
+
+/** DECIMAL where its digits are known and at most 38, which is all that Parquet's readers take; else text, digit for digit. */
+function decimal({ precision, scale }: Extract<ScalarType, { kind: 'decimal' }>): Encoding {
+  const fits = precision !== undefined && scale !== undefined && precision <= 38 && scale >= 0 && scale <= precision;
+  if (!fits) return varchar;
+  // DuckDB would round what has more digits behind the point.
+  const shape = new RegExp(`^-?\\d+(?:\\.\\d{1,${Math.max(1, scale)}})?$`);
+  return matching(shape, `decimal(${precision}, ${scale})`, `DECIMAL(${precision}, ${scale})`);
+}
+
+/** Years are at least four digits; ` BC` behind all is `(BC)` behind the date in DuckDB. */
+const commonMoment = /^\d{4}-\d\d-\d\d(?: \d\d:\d\d:\d\d(?:\.\d{1,6})?(?:[+-]\d\d(?::\d\d){0,2})?)?$/;
+const anyMoment = /^((\d{4,7})-\d\d-\d\d)((?: \d\d:\d\d:\d\d(?:\.\d{1,6})?(?:[+-]\d\d(?::\d\d){0,2})?)?)( BC)?$/;
+
+function moment(type: string, lastYear: number): Encoding {
+  return {
+    encode: (text) => {
+      if (commonMoment.test(text)) return text;
+      const [, date, year, time, era] = anyMoment.exec(text) ?? [];
+      if (date === undefined || Number(year) > lastYear) throw new Unwritable(`is ${text}`);
+      return `${date}${era === undefined ? '' : ' (BC)'}${time}`;
+    },
+    cast: (text) => `${text}::${type}`,
+  };
+}
+
+/** Microseconds of 64 bits, also where PostgreSQL has a few years more. */
+const lastTimestampYear = 294_246;
+
+const scalars: Readonly<Record<Exclude<ScalarType['kind'], 'decimal'>, Encoding>> = {
+  boolean: matching(/^[tf]$/, 'boolean', 'BOOLEAN'),
+  int16: matching(integer, 'int16', 'SMALLINT'),
+  int32: matching(integer, 'int32', 'INTEGER'),
+  int64: matching(integer, 'int64', 'BIGINT'),
+  float32: matching(float, 'float32', 'FLOAT'),
+  float64: matching(float, 'float64', 'DOUBLE'),
+  uuid: matching(/^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i, 'uuid', 'UUID'),
+  binary: { ...matching(/^\\x[0-9a-f]*$/, 'binary in hexadecimal', 'BLOB'), cast: (text) => `unhex(${text}[3:])` },
+  json: { encode: asItIs, cast: (text) => `(${text})::JSON`, free: true },
+  date: moment('DATE', 5_874_897),
+  timestamp: moment('TIMESTAMP', lastTimestampYear),
+  timestamptz: moment('TIMESTAMPTZ', lastTimestampYear),
+  // A time of Parquet is less than a day.
+  time: matching(/^(?:[01]\d|2[0-3]):\d\d:\d\d(?:\.\d{1,6})?$/, 'time below 24:00:00', 'TIME'),
+  // Parquet's time has no zone of its own, and its interval no microseconds.
+  timetz: varchar,
+  interval: varchar,
+  text: varchar,
+  other: varchar,
+};
+
+/** Elements travel as JSON, which escapes all that is special; a column has one depth: a list of lists has no place. */
+function list(of: ScalarType, separator: string | undefined): Encoding {
+  const element = encodingOf(of);
+  const encode = (text: string) => {
+    const items = parseList(text, separator);
+    if (items === null) throw new Unwritable('is a list that does not begin at 1');
+    const texts = items.map((item) => {
+      if (Array.isArray(item)) throw new Unwritable('is a list of lists');
+      return item === null ? null : element.encode(item);
+    });
+    return JSON.stringify(texts);
+  };
+  const value = element.cast('x');
+  return {
+    encode,
+    cast: (text) => {
+      const texts = `from_json(${text}, '["VARCHAR"]')`;
+      return value === 'x' ? texts : `list_transform(${texts}, x -> ${value})`;
+    },
+  };
+}

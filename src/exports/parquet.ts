@@ -1,0 +1,114 @@
+/**
+ * PARQUET, by DuckDB in a process of its own (parquet-process.ts): rows go to it as CSV through one named pipe, the file
+ * comes back through another, so that neither is ever whole in memory or on disk. What a column becomes is
+ * parquet-columns.ts.
+ */
+import { AppError } from '../lib/errors.ts';
+import type { Format, FormatOptions, FormatWriter, ResultSet, Sink } from './format.ts';
+import { copyStatement, delimiter, type EncodeField, fieldEncoders, nullField, Unwritable } from './parquet-columns.ts';
+import { openParquetPipe, type ParquetPipe } from './parquet-pipe.ts';
+
+const memoryMiB = 256;
+/** Small groups: what readers gain by larger ones costs the memory of an export. */
+const rowGroupRows = 30_720;
+const rowGroupBytes = 32 * 2 ** 20;
+/** Of one row as it travels: DuckDB takes four times as much beside a row group. */
+const maxRowBytes = 8 * 2 ** 20;
+/** UTF-16 units that are gathered before they go on. */
+const chunkLength = 65_536;
+
+/**
+ * Integers, floats, decimals of known digits, booleans, dates, times, timestamps, uuids, binary, json and lists of them
+ * keep their type; all else is text. @throws AppError, from a writer: LIMIT_EXCEEDED for a value that Parquet has no
+ * place for, with its column and row; NOT_CONFIGURED where DuckDB's native module, or named pipes, are not there
+ */
+export const parquet: Format = {
+  name: 'parquet',
+  extension: 'parquet',
+  mimeType: 'application/vnd.apache.parquet',
+  sheets: false,
+  open: openParquet,
+};
+
+interface OpenSet {
+  readonly pipe: ParquetPipe;
+  readonly set: ResultSet;
+  readonly encoders: readonly EncodeField[];
+}
+
+function openParquet(sink: Sink, { signal, temporaryFolder }: FormatOptions): FormatWriter {
+  let current: OpenSet | null = null;
+  let text = '';
+  let rowCount = 0;
+
+  function csvOf({ set, encoders }: OpenSet, row: readonly (string | null)[]): string {
+    let line = '';
+    for (let index = 0; index < row.length; index++) {
+      if (index > 0) line += delimiter;
+      const value = row[index]!;
+      try {
+        line += value === null ? nullField : encoders[index]!(value);
+      } catch (error) {
+        if (!(error instanceof Unwritable)) throw error;
+        throw noPlace(set.columns[index]!.name, rowCount, error.message);
+      }
+    }
+    // A character of UTF-16 is at most three bytes of UTF-8.
+    if (line.length * 3 > maxRowBytes && Buffer.byteLength(line) >= maxRowBytes) throw tooLong(rowCount);
+    return `${line}\n`;
+  }
+
+  return {
+    async begin(set) {
+      signal.throwIfAborted();
+      if (current !== null) throw new Error('a second result set');
+      if (set.columns.length === 0) throw new AppError('LIMIT_EXCEEDED', 'A file of PARQUET has at least one column.');
+      const limits = { rowGroupRows, rowGroupBytes, maxRowBytes };
+      const pipe = openParquetPipe(
+        { sink, signal, temporaryFolder },
+        { statement: (paths) => copyStatement(set.columns, paths, limits), memoryMiB },
+      );
+      current = { pipe, set, encoders: fieldEncoders(set.columns) };
+    },
+    async rows(rows) {
+      signal.throwIfAborted();
+      for (const row of rows) {
+        rowCount++;
+        text += csvOf(current!, row);
+        if (text.length < chunkLength) continue;
+        await current!.pipe.write(text);
+        text = '';
+      }
+    },
+    async end() {
+      await current!.pipe.write(text);
+      text = '';
+    },
+    async close() {
+      const written = await current!.pipe.end();
+      // Whatever went wrong unseen: a file that lacks rows is none.
+      if (written !== rowCount) throw new Error(`PARQUET has ${written} of ${rowCount} rows`);
+    },
+    async [Symbol.asyncDispose]() {
+      await current?.pipe[Symbol.asyncDispose]();
+    },
+  };
+}
+
+const noPlace = (column: string, row: number, what: string) =>
+  new AppError(
+    'LIMIT_EXCEEDED',
+    `Column "${column}" of row ${row} ${what}, which PARQUET cannot hold there. Cast the column to text.`,
+    {
+      details: { column, row },
+    },
+  );
+
+const tooLong = (row: number) =>
+  new AppError(
+    'LIMIT_EXCEEDED',
+    `Row ${row} is longer than ${maxRowBytes} bytes, the most that PARQUET takes. Other formats take it.`,
+    {
+      details: { row },
+    },
+  );

@@ -11,6 +11,7 @@ import { AppError } from '../lib/errors.ts';
 import type { BlobUpload, FinishedBlob } from './blob-store.ts';
 import type { Bucket } from './s3-client.ts';
 import { readObject } from './s3-read.ts';
+import { deleteTail, readTail, writeTail } from './s3-tail.ts';
 import { abortUnfinished, isNoSuchUpload, partBytes, unfinishedOf, wholeParts } from './s3-unfinished.ts';
 
 /** S3's own limit: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html */
@@ -23,14 +24,27 @@ export async function openS3Upload(bucket: Bucket, key: string, signal: AbortSig
   for (const one of older) await abortUnfinished(bucket, one);
   const parts = found ? await wholeParts(bucket, found, signal) : [];
   let uploadId = found?.uploadId ?? null;
-  let offset = parts.length * partBytes;
+  /** Where the part that is being filled begins. */
+  let start = parts.length * partBytes;
+  const tail = await readTail(bucket, key, signal);
+  let hasTail = tail !== null;
 
   /** Made with the first byte, and used for every part. */
   let part: Buffer | null = null;
   let filled = 0;
-  /** Over what is safe, and over that with what is filled; null after a resume: the first bytes are with S3 alone. */
-  let safeHash: Hash | null = offset === 0 ? createHash('sha256') : null;
+  /** Of what is filled, these bytes are kept as the tail. */
+  let kept = 0;
+  /** Over all parts, and over that with what is filled; null after a resume: the first bytes are with S3 alone. */
+  let safeHash: Hash | null = start === 0 ? createHash('sha256') : null;
   let hash = safeHash?.copy() ?? null;
+  // An older one is behind a part that has its bytes.
+  if (tail?.start === start) {
+    part = Buffer.allocUnsafe(partBytes);
+    part.set(tail.bytes);
+    filled = tail.bytes.length;
+    kept = filled;
+    hash?.update(tail.bytes);
+  }
 
   /** Until the next write says that its caller knows. */
   let lost: { error: unknown } | null = null;
@@ -93,14 +107,15 @@ export async function openS3Upload(bucket: Bucket, key: string, signal: AbortSig
       try {
         parts.push(await send(part));
       } catch (error) {
-        hash = safeHash?.copy() ?? null;
-        filled = 0;
+        hash = safeHash?.copy().update(part.subarray(0, kept)) ?? null;
+        filled = kept;
         lost = { error };
         throw error;
       }
       safeHash = hash?.copy() ?? null;
-      offset += partBytes;
+      start += partBytes;
       filled = 0;
+      kept = 0;
     }
   }
 
@@ -128,8 +143,9 @@ export async function openS3Upload(bucket: Bucket, key: string, signal: AbortSig
 
   async function show(): Promise<FinishedBlob> {
     if (lost) throw lost.error;
-    const bytes = offset + filled;
+    const bytes = start + filled;
     if (!visible) {
+      await dropTail();
       if (uploadId === null || bytes === 0) await putWhole(part?.subarray(0, filled) ?? Buffer.alloc(0));
       else await complete(uploadId, bytes);
       visible = true;
@@ -139,6 +155,26 @@ export async function openS3Upload(bucket: Bucket, key: string, signal: AbortSig
     return { bytes, sha256 };
   }
 
+  /** Before the end: one that stayed behind a finished upload would be taken for the beginning of the next. */
+  async function dropTail(): Promise<void> {
+    if (!hasTail) return;
+    kept = 0;
+    await deleteTail(bucket, key);
+    hasTail = false;
+  }
+
+  /** What does not get there is not in the offset either: the next upload() asks for it. */
+  async function keepTail(): Promise<void> {
+    if (!part || filled === kept) return;
+    try {
+      await writeTail(bucket, key, start, part.subarray(0, filled));
+      hasTail = true;
+      kept = filled;
+    } catch {
+      /* The server is gone: whatever ended this upload has told of it. */
+    }
+  }
+
   function end(): void {
     state = 'ended';
     part = null;
@@ -146,7 +182,7 @@ export async function openS3Upload(bucket: Bucket, key: string, signal: AbortSig
 
   return {
     get offset() {
-      return offset;
+      return start + kept;
     },
     write: (bytes) => alone(() => take(bytes)),
     async finish() {
@@ -157,14 +193,17 @@ export async function openS3Upload(bucket: Bucket, key: string, signal: AbortSig
       ending.abort(new Error('this upload has ended'));
       await working;
       end();
-      if (!visible && uploadId !== null) await abortUnfinished(bucket, { key, uploadId });
+      if (visible) return;
+      if (uploadId !== null) await abortUnfinished(bucket, { key, uploadId });
+      await dropTail();
     },
     async [Symbol.asyncDispose]() {
       await working;
       if (state === 'ended') return;
+      if (!visible) await keepTail();
       end();
       // As if it had never begun.
-      if (!visible && uploadId !== null && offset === 0) await abortUnfinished(bucket, { key, uploadId });
+      if (!visible && uploadId !== null && start + kept === 0) await abortUnfinished(bucket, { key, uploadId });
     },
   };
 }

@@ -14,6 +14,7 @@ import { checkKey, checkRange } from './keys.ts';
 import type { S3Place } from './place.ts';
 import { type Bucket, isMissing, openBucket, pages, S3Failure } from './s3-client.ts';
 import { readObject } from './s3-read.ts';
+import { tailBytes, tails } from './s3-tail.ts';
 import {
   abortUnfinished,
   partBytes,
@@ -66,11 +67,13 @@ export function createS3Store(place: S3Place): BlobStore {
       signal.throwIfAborted();
       const own = await head(prefix);
       if (own) yield { key: prefix, modifiedAt: own.LastModified ?? new Date(0) };
-      for (const one of await unfinishedOf(bucket, prefix, signal)) yield entryOf(one);
-      yield* merged(
-        finishedBelow(bucket, `${prefix}/`, signal),
-        entriesOf(unfinishedBelow(bucket, `${prefix}/`, signal)),
-      );
+      const [newest] = await unfinishedOf(bucket, prefix, signal);
+      const tail = newest ? null : await head(tails + prefix);
+      if (newest) yield entryOf(newest);
+      else if (tail) yield { key: prefix, modifiedAt: tail.LastModified ?? new Date(0), partial: true };
+      const below = `${prefix}/`;
+      const unfinished = merged(entriesOf(unfinishedBelow(bucket, below, signal)), tailsBelow(bucket, below, signal));
+      yield* merged(finishedBelow(bucket, below, signal), unfinished);
     },
     async upload(key, signal) {
       checkKey(key);
@@ -79,17 +82,18 @@ export function createS3Store(place: S3Place): BlobStore {
     async uploadOffset(key) {
       checkKey(key);
       const [newest] = await unfinishedOf(bucket, key, unstopped);
-      return newest ? (await wholeParts(bucket, newest, unstopped)).length * partBytes : null;
+      const start = newest ? (await wholeParts(bucket, newest, unstopped)).length * partBytes : 0;
+      const tail = await tailBytes(bucket, key, start);
+      return newest || tail !== null ? start + (tail ?? 0) : null;
     },
     async deletePrefix(prefix, signal) {
       checkKey(prefix);
-      await deleteKeys(bucket, [prefix], signal);
-      for await (const { Contents = [] } of objectPages(bucket, `${prefix}/`, signal)) {
-        await deleteKeys(
-          bucket,
-          Contents.flatMap(({ Key }) => Key ?? []),
-          signal,
-        );
+      await deleteKeys(bucket, [prefix, tails + prefix], signal);
+      for (const below of [`${prefix}/`, `${tails}${prefix}/`]) {
+        for await (const { Contents = [] } of objectPages(bucket, below, signal)) {
+          const keys = Contents.flatMap(({ Key }) => Key ?? []);
+          await deleteKeys(bucket, keys, signal);
+        }
       }
       for (const one of await unfinishedOf(bucket, prefix, signal)) await abortUnfinished(bucket, one);
       for await (const one of unfinishedBelow(bucket, `${prefix}/`, signal)) {
@@ -127,6 +131,12 @@ async function* finishedBelow(bucket: Bucket, prefix: string, signal: AbortSigna
   }
 }
 
+async function* tailsBelow(bucket: Bucket, prefix: string, signal: AbortSignal): AsyncGenerator<BlobEntry> {
+  for await (const { key, modifiedAt } of finishedBelow(bucket, tails + prefix, signal)) {
+    yield { key: key.slice(tails.length), modifiedAt, partial: true };
+  }
+}
+
 /** One deletes what the other lists, in one request of a page's 1,000. */
 async function deleteKeys({ client, name, ask }: Bucket, keys: readonly string[], signal: AbortSignal): Promise<void> {
   if (keys.length === 0) return;
@@ -139,12 +149,13 @@ async function deleteKeys({ client, name, ask }: Bucket, keys: readonly string[]
     throw new S3Failure({ operation: 'DeleteObjects', code: first.Code ?? 'Unknown', status: 200, requestId: '' });
 }
 
-/** Two lists in the order of their keys as one; of the same key the first list's comes first. */
+/** Two lists in the order of their keys as one; of the same key the first list's comes first, an unfinished one once. */
 async function* merged(a: AsyncGenerator<BlobEntry>, b: AsyncGenerator<BlobEntry>): AsyncGenerator<BlobEntry> {
   try {
     let [left, right] = [await a.next(), await b.next()];
     while (!left.done || !right.done) {
-      if (!left.done && (right.done || left.value.key <= right.value.key)) {
+      if (!left.done && !right.done && left.value.partial && left.value.key === right.value.key) right = await b.next();
+      else if (!left.done && (right.done || left.value.key <= right.value.key)) {
         yield left.value;
         left = await a.next();
       } else if (!right.done) {

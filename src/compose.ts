@@ -23,6 +23,12 @@ import { startScheduler } from './queries/saved/scheduler.ts';
 import { createSavedQueryStore } from './queries/saved/store.ts';
 import { type RunningServer, startServer } from './server.ts';
 import type { Services } from './services.ts';
+import { createAddresses } from './storage/files/addresses.ts';
+import { createBuckets } from './storage/files/buckets.ts';
+import { createFiles } from './storage/files/files.ts';
+import { createLinks } from './storage/files/links.ts';
+import { createFileRoutes } from './storage/files/routes.ts';
+import { createUploads } from './storage/files/uploads.ts';
 import { startWorkerProcess } from './worker-process.ts';
 
 export interface ComposeDeps extends Omit<CoreDeps, 'poolSize'> {
@@ -40,7 +46,9 @@ export async function compose({ startedAt, diskLow, running, ...deps }: ComposeD
   const { config, log, metadata, playground, masterKeys } = deps;
   const core = await buildCore({ ...deps, poolSize });
   running.push(...core.running);
-  const services = buildServices({ config, core, startedAt, diskLow, running });
+  // Its port is known when the server listens, where the configuration leaves it open.
+  const publicUrl = new URL(config.publicUrl);
+  const services = buildServices({ config, core, startedAt, diskLow, running, publicUrl });
   const server = await startServer({
     services,
     bus: core.bus,
@@ -55,6 +63,7 @@ export async function compose({ startedAt, diskLow, running, ...deps }: ComposeD
     port: config.port,
     readiness: () => readiness(core),
   });
+  if (config.port === 0) publicUrl.port = String(server.port);
   const worker = startWorkerProcess({ log, metadata, playground, masterKeys });
   // Both drain at the same time, before what they stand on goes.
   running.push({ stop: async () => void (await Promise.all([server.stop(), worker.stop()])) });
@@ -77,9 +86,10 @@ interface BuildServices {
   startedAt: Date;
   diskLow: () => boolean;
   running: Service[];
+  publicUrl: URL;
 }
 
-function buildServices({ config, core, startedAt, diskLow, running }: BuildServices): Services {
+function buildServices({ config, core, startedAt, diskLow, running, publicUrl }: BuildServices): Services {
   const { pool, prisma, keyring, bus, databases, connections, jobStore, resultStore, blobs } = core;
   const settings = { registration: config.registration, maxParallelJobs: config.maxParallelJobs };
   const hasher = createPasswordHasher();
@@ -135,6 +145,29 @@ function buildServices({ config, core, startedAt, diskLow, running }: BuildServi
       jobs,
     }),
     explain: createExplain({ databases, connections, settingsOf }),
+    ...buildFiles({ config, core, publicUrl }),
+  };
+}
+
+function buildFiles({ config, core, publicUrl }: Pick<BuildServices, 'config' | 'core' | 'publicUrl'>) {
+  const { pool, blobs, log, fileStore: store, bucketAccess: access, reservations } = core;
+  const links = createLinks({ keyring: core.keyring });
+  const addresses = createAddresses({ links, publicUrl });
+  const uploads = createUploads({ store, access, reservations, blobs, addresses });
+  return {
+    buckets: createBuckets({ pool, store, access, projects: core.projectAccess }),
+    files: createFiles({ pool, store, access, addresses }),
+    uploads,
+    fileRoutes: createFileRoutes({
+      store,
+      access,
+      blobs,
+      uploads,
+      links,
+      roleOf: core.jobStore.roleOfOwner,
+      corsOrigins: config.corsOrigins,
+      log,
+    }),
   };
 }
 

@@ -1,4 +1,4 @@
-/** One port: GraphQL over HTTP, SSE and WebSocket, GraphiQL, health, readiness, metrics and the keys of the tokens. */
+/** One port: GraphQL over HTTP, SSE and WebSocket, GraphiQL, files, health, readiness, metrics and the keys of the tokens. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, BlockList } from 'node:net';
 import { isIP } from 'node:net';
@@ -105,6 +105,8 @@ export async function startServer(deps: ServerDeps): Promise<RunningServer> {
     response.setHeader('cross-origin-resource-policy', corsOrigins.length > 0 ? 'cross-origin' : 'same-origin');
     if (corsOrigins.length > 0) response.setHeader('vary', 'origin');
     const path = request.url?.split('?')[0] ?? '/';
+    if (path.startsWith('/files/')) return services.fileRoutes.handle(request, response, callerOf(request, trustProxy));
+    endSlowBody(request);
     if (path === '/graphql') return graphql(request, response);
     if (request.method !== 'GET' && request.method !== 'HEAD') {
       response.setHeader('allow', 'GET, HEAD');
@@ -116,7 +118,8 @@ export async function startServer(deps: ServerDeps): Promise<RunningServer> {
   }
 
   const server = createServer(
-    { headersTimeout: headersTimeoutMs, requestTimeout: requestTimeoutMs },
+    // A file may take hours, as long as it comes: its routes look after that themselves.
+    { headersTimeout: headersTimeoutMs, requestTimeout: 0 },
     (request, response) => {
       const done = metrics.request();
       response.once('close', () => done(response.statusCode));
@@ -142,6 +145,13 @@ export async function startServer(deps: ServerDeps): Promise<RunningServer> {
       clearTimeout(force);
     },
   };
+}
+
+/** For a body that does not come. */
+function endSlowBody(request: IncomingMessage): void {
+  if (request.complete) return;
+  const timer = setTimeout(() => request.complete || request.destroy(), requestTimeoutMs).unref();
+  request.once('close', () => clearTimeout(timer));
 }
 
 async function listen(server: Server, { host, port }: Pick<ServerDeps, 'host' | 'port'>): Promise<number> {

@@ -12,6 +12,10 @@ import type { Explain } from './queries/explain.ts';
 import type { JobRows } from './queries/job-rows.ts';
 import type { Queries } from './queries/queries.ts';
 import type { SavedQueries } from './queries/saved/saved-queries.ts';
+import type { Buckets } from './storage/files/buckets.ts';
+import type { Files } from './storage/files/files.ts';
+import type { FileRoutes } from './storage/files/routes.ts';
+import type { Uploads } from './storage/files/uploads.ts';
 
 /** What the configuration decides and clients may know. */
 export interface ServerSettings {
@@ -36,4 +40,8 @@ export interface Services {
   readonly savedQueries: SavedQueries;
   readonly jobRows: JobRows;
   readonly explain: Explain;
+  readonly buckets: Buckets;
+  readonly files: Files;
+  readonly uploads: Uploads;
+  readonly fileRoutes: FileRoutes;
 }

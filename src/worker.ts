@@ -15,6 +15,7 @@ import { Secret } from './lib/secret.ts';
 import { startJanitor } from './queries/janitor.ts';
 import { createLeftovers } from './queries/leftovers.ts';
 import { aborted, type RunOptions } from './run.ts';
+import { createSweeper } from './storage/files/sweeper.ts';
 import type { WorkerHandover } from './worker-process.ts';
 
 /** Connections for the claims, the heartbeats and the results of so many jobs. */
@@ -39,7 +40,12 @@ export async function run({ config, log, signal }: RunOptions): Promise<void> {
     tasks: createTasks(core),
     concurrency: config.workerConcurrency,
   });
-  const janitor = startJanitor({ leftovers: createLeftovers(core.pool), blobs: core.blobs, log });
+  const janitor = startJanitor({
+    leftovers: createLeftovers(core.pool),
+    blobs: core.blobs,
+    log,
+    others: createSweeper({ store: core.fileStore, blobs: core.blobs, log }),
+  });
   await aborted(stop);
   await stopAll([...core.running, worker, janitor]);
 }

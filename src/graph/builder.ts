@@ -33,6 +33,7 @@ export interface SchemaShape {
     JSON: { Input: unknown; Output: unknown };
     BigInt: { Input: number; Output: number | bigint };
     ID: { Input: string; Output: string };
+    File: { Input: File; Output: never };
   };
 }
 

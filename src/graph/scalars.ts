@@ -36,6 +36,17 @@ builder.scalarType('JSON', {
   },
 });
 
+builder.scalarType('File', {
+  description: 'A file sent by the GraphQL multipart request specification.',
+  parseValue: (value) => {
+    if (isFile(value)) return value;
+    throw fault('File is a part of a multipart request');
+  },
+  parseLiteral: () => {
+    throw fault('File is a variable of a multipart request');
+  },
+});
+
 function parseCount(value: unknown): number {
   if (typeof value !== 'number' || !Number.isSafeInteger(value)) throw fault('BigInt is an integer within ±(2^53 - 1)');
   return value;
@@ -50,3 +61,9 @@ builder.scalarType('BigInt', {
     return parseCount(Number(node.value));
   },
 });
+
+/** Whichever class of the multipart parser's it is of. */
+function isFile(value: unknown): value is File {
+  const { size, type, stream } = (value ?? {}) as Partial<File>;
+  return typeof size === 'number' && typeof type === 'string' && typeof stream === 'function';
+}

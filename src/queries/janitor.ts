@@ -9,6 +9,8 @@ export interface SweepDeps {
   leftovers: Leftovers;
   blobs: Pick<BlobStore, 'deletePrefix'>;
   log: Log;
+  /** What others have to take away, by name; what they leave in the trash goes in the same round. */
+  others?: Readonly<Record<string, (signal: AbortSignal) => Promise<number>>>;
 }
 
 export interface JanitorDeps extends SweepDeps {
@@ -39,8 +41,9 @@ export function startJanitor({ everyMs = 60_000, ...deps }: JanitorDeps): Servic
 }
 
 /** All that is there to do, piece by piece; what fails is logged, keeps nothing else back and is tried again by the next one. */
-export async function sweep({ leftovers, blobs, log }: SweepDeps, signal: AbortSignal): Promise<void> {
+export async function sweep({ leftovers, blobs, log, others = {} }: SweepDeps, signal: AbortSignal): Promise<void> {
   const duties = {
+    ...Object.fromEntries(Object.entries(others).map(([name, work]) => [name, () => work(signal)])),
     jobs: () => inPieces(jobsAtOnce, leftovers.expire),
     prefixes: emptyTrash,
     deletions: () => inPieces(deletionsAtOnce, leftovers.forgetDeletions),

@@ -26,6 +26,13 @@ const savedQuery = (changes: object): Resource => ({
   role: null,
   ...changes,
 });
+const bucket = (changes: object): Resource => ({
+  kind: 'bucket',
+  ownerId: 'other',
+  shared: true,
+  role: null,
+  ...changes,
+});
 const user = (userId: string, fellow = false): Resource => ({ kind: 'user', userId, fellow });
 
 const databaseActions = [
@@ -37,6 +44,7 @@ const databaseActions = [
 ] as const;
 const projectActions = ['project:see', 'project:leave', 'project:edit', 'project:manage'] as const;
 const savedQueryActions = ['saved-query:see', 'saved-query:run', 'saved-query:edit'] as const;
+const bucketActions = ['bucket:see', 'bucket:write', 'bucket:manage'] as const;
 const userActions = ['user:see', 'user:see-private', 'user:edit'] as const;
 const jobActions = ['job:see', 'job:cancel', 'job:retry'] as const;
 const serverActions = ['server:use', 'server:administer'] as const;
@@ -56,6 +64,15 @@ const rows: [string, Viewer | null, Resource, readonly Action[], readonly Action
   ['a viewer, a project', me, { kind: 'project', role: 'viewer' }, projectActions, projectActions.slice(0, 2)],
   ['a stranger, a project', me, { kind: 'project', role: null }, projectActions, []],
   ['an administrator, a project', admin, { kind: 'project', role: null }, projectActions, []],
+  ['an owner, his own bucket', me, bucket({ ownerId: 'me', shared: false }), bucketActions, bucketActions],
+  ['an owner, a bucket', me, bucket({ role: 'owner' }), bucketActions, bucketActions],
+  ['an editor, a bucket', me, bucket({ role: 'editor' }), bucketActions, bucketActions.slice(0, 2)],
+  ['a viewer, a bucket', me, bucket({ role: 'viewer' }), bucketActions, bucketActions.slice(0, 1)],
+  ['who made it and left, a bucket', me, bucket({ ownerId: 'me' }), bucketActions, []],
+  ['a stranger, a bucket', me, bucket({ shared: false }), bucketActions, []],
+  ['an administrator and viewer, a bucket', admin, bucket({ role: 'viewer' }), bucketActions, bucketActions],
+  ['an administrator, a bucket', admin, bucket({ shared: false }), bucketActions, bucketActions],
+  ['nobody, a bucket', null, bucket({ ownerId: null, shared: false }), bucketActions, []],
   ['an owner, a database', me, database({ ownerId: 'me' }), databaseActions, databaseActions],
   ['its owner and viewer', me, database({ ownerId: 'me', role: 'viewer' }), databaseActions, databaseActions],
   ['an owner of its project', me, database({ role: 'owner' }), databaseActions, databaseActions],

@@ -63,6 +63,20 @@ type Documents = {
     "\n  mutation RunSavedQuery($input: RunSavedQueryInput!) {\n    runSavedQuery(input: $input) {\n      job {\n        id\n        savedQuery {\n          id\n        }\n      }\n    }\n  }\n": typeof types.RunSavedQueryDocument,
     "\n  query SavedQueries($projectId: ID, $search: String, $first: Int, $after: String) {\n    savedQueries(projectId: $projectId, search: $search, first: $first, after: $after) {\n      totalCount\n      pageInfo {\n        hasNextPage\n        endCursor\n      }\n      nodes {\n        id\n        name\n        sql\n        schedule\n        scheduleEnabled\n        nextRunAt\n        database {\n          id\n        }\n        project {\n          id\n        }\n        owner {\n          id\n        }\n        lastJob {\n          id\n          status\n        }\n      }\n    }\n  }\n": typeof types.SavedQueriesDocument,
     "\n  query JobsOfSavedQuery($savedQueryId: ID) {\n    jobs(savedQueryId: $savedQueryId) {\n      totalCount\n      nodes {\n        id\n        savedQuery {\n          id\n        }\n      }\n    }\n  }\n": typeof types.JobsOfSavedQueryDocument,
+    "\n  mutation CreateBucket($input: CreateBucketInput!) {\n    createBucket(input: $input) {\n      bucket {\n        id\n        name\n        public\n        viewerRole\n        maxFileSizeBytes\n        allowedMimeTypes\n        usedBytes\n        owner {\n          id\n        }\n        project {\n          id\n        }\n      }\n    }\n  }\n": typeof types.CreateBucketDocument,
+    "\n  mutation UpdateBucket($input: UpdateBucketInput!) {\n    updateBucket(input: $input) {\n      bucket {\n        id\n        public\n        maxFileSizeBytes\n        allowedMimeTypes\n      }\n    }\n  }\n": typeof types.UpdateBucketDocument,
+    "\n  mutation DeleteBucket($input: DeleteBucketInput!) {\n    deleteBucket(input: $input) {\n      deletedBucketId\n    }\n  }\n": typeof types.DeleteBucketDocument,
+    "\n  query Buckets($projectId: ID, $first: Int, $after: String) {\n    buckets(projectId: $projectId, first: $first, after: $after) {\n      totalCount\n      pageInfo {\n        hasNextPage\n        endCursor\n      }\n      nodes {\n        id\n        name\n        viewerRole\n        usedBytes\n      }\n    }\n  }\n": typeof types.BucketsDocument,
+    "\n  query Files($bucket: ID!, $prefix: String, $first: Int, $after: String) {\n    node(id: $bucket) {\n      ... on Bucket {\n        usedBytes\n        files(prefix: $prefix, first: $first, after: $after) {\n          totalCount\n          pageInfo {\n            hasNextPage\n            endCursor\n          }\n          nodes {\n            id\n            path\n            sizeBytes\n          }\n        }\n      }\n    }\n  }\n": typeof types.FilesDocument,
+    "\n  query File($id: ID!, $expiresInMs: Int, $download: Boolean) {\n    node(id: $id) {\n      ... on StoredFile {\n        id\n        status\n        path\n        sizeBytes\n        mimeType\n        sha256\n        publicUrl\n        url(expiresInMs: $expiresInMs, download: $download)\n        bucket {\n          id\n        }\n        owner {\n          id\n        }\n      }\n    }\n  }\n": typeof types.FileDocument,
+    "\n  query FileAt($bucket: ID!, $path: String!) {\n    node(id: $bucket) {\n      ... on Bucket {\n        file(path: $path) {\n          id\n          path\n        }\n      }\n    }\n  }\n": typeof types.FileAtDocument,
+    "\n  mutation UploadFile($input: UploadFileInput!) {\n    uploadFile(input: $input) {\n      file {\n        id\n        status\n        path\n        sizeBytes\n        mimeType\n        sha256\n        url\n        publicUrl\n      }\n    }\n  }\n": typeof types.UploadFileDocument,
+    "\n  mutation CreateUpload($input: CreateUploadInput!) {\n    createUpload(input: $input) {\n      upload {\n        url\n        method\n        headers\n        expiresAt\n        file {\n          id\n          status\n          sha256\n          url\n        }\n      }\n    }\n  }\n": typeof types.CreateUploadDocument,
+    "\n  mutation MoveFile($input: MoveFileInput!) {\n    moveFile(input: $input) {\n      file {\n        id\n        path\n        bucket {\n          id\n        }\n      }\n    }\n  }\n": typeof types.MoveFileDocument,
+    "\n  mutation DeleteFile($input: DeleteFileInput!) {\n    deleteFile(input: $input) {\n      deletedFileId\n      bucket {\n        id\n        usedBytes\n      }\n    }\n  }\n": typeof types.DeleteFileDocument,
+    "\n  mutation CreateProject($input: CreateProjectInput!) {\n    createProject(input: $input) {\n      project {\n        id\n      }\n    }\n  }\n": typeof types.CreateProjectDocument,
+    "\n  mutation AddMember($input: AddMemberInput!) {\n    addMember(input: $input) {\n      member {\n        id\n      }\n    }\n  }\n": typeof types.AddMemberDocument,
+    "\n  mutation RemoveMember($input: RemoveMemberInput!) {\n    removeMember(input: $input) {\n      deletedMemberId\n    }\n  }\n": typeof types.RemoveMemberDocument,
 };
 const documents: Documents = {
     "\n  mutation Probe($input: TestConnectionInput!) {\n    testConnection(input: $input) {\n      report {\n        ok\n        problems {\n          code\n          message\n          hint\n        }\n      }\n    }\n  }\n": types.ProbeDocument,
@@ -114,6 +128,20 @@ const documents: Documents = {
     "\n  mutation RunSavedQuery($input: RunSavedQueryInput!) {\n    runSavedQuery(input: $input) {\n      job {\n        id\n        savedQuery {\n          id\n        }\n      }\n    }\n  }\n": types.RunSavedQueryDocument,
     "\n  query SavedQueries($projectId: ID, $search: String, $first: Int, $after: String) {\n    savedQueries(projectId: $projectId, search: $search, first: $first, after: $after) {\n      totalCount\n      pageInfo {\n        hasNextPage\n        endCursor\n      }\n      nodes {\n        id\n        name\n        sql\n        schedule\n        scheduleEnabled\n        nextRunAt\n        database {\n          id\n        }\n        project {\n          id\n        }\n        owner {\n          id\n        }\n        lastJob {\n          id\n          status\n        }\n      }\n    }\n  }\n": types.SavedQueriesDocument,
     "\n  query JobsOfSavedQuery($savedQueryId: ID) {\n    jobs(savedQueryId: $savedQueryId) {\n      totalCount\n      nodes {\n        id\n        savedQuery {\n          id\n        }\n      }\n    }\n  }\n": types.JobsOfSavedQueryDocument,
+    "\n  mutation CreateBucket($input: CreateBucketInput!) {\n    createBucket(input: $input) {\n      bucket {\n        id\n        name\n        public\n        viewerRole\n        maxFileSizeBytes\n        allowedMimeTypes\n        usedBytes\n        owner {\n          id\n        }\n        project {\n          id\n        }\n      }\n    }\n  }\n": types.CreateBucketDocument,
+    "\n  mutation UpdateBucket($input: UpdateBucketInput!) {\n    updateBucket(input: $input) {\n      bucket {\n        id\n        public\n        maxFileSizeBytes\n        allowedMimeTypes\n      }\n    }\n  }\n": types.UpdateBucketDocument,
+    "\n  mutation DeleteBucket($input: DeleteBucketInput!) {\n    deleteBucket(input: $input) {\n      deletedBucketId\n    }\n  }\n": types.DeleteBucketDocument,
+    "\n  query Buckets($projectId: ID, $first: Int, $after: String) {\n    buckets(projectId: $projectId, first: $first, after: $after) {\n      totalCount\n      pageInfo {\n        hasNextPage\n        endCursor\n      }\n      nodes {\n        id\n        name\n        viewerRole\n        usedBytes\n      }\n    }\n  }\n": types.BucketsDocument,
+    "\n  query Files($bucket: ID!, $prefix: String, $first: Int, $after: String) {\n    node(id: $bucket) {\n      ... on Bucket {\n        usedBytes\n        files(prefix: $prefix, first: $first, after: $after) {\n          totalCount\n          pageInfo {\n            hasNextPage\n            endCursor\n          }\n          nodes {\n            id\n            path\n            sizeBytes\n          }\n        }\n      }\n    }\n  }\n": types.FilesDocument,
+    "\n  query File($id: ID!, $expiresInMs: Int, $download: Boolean) {\n    node(id: $id) {\n      ... on StoredFile {\n        id\n        status\n        path\n        sizeBytes\n        mimeType\n        sha256\n        publicUrl\n        url(expiresInMs: $expiresInMs, download: $download)\n        bucket {\n          id\n        }\n        owner {\n          id\n        }\n      }\n    }\n  }\n": types.FileDocument,
+    "\n  query FileAt($bucket: ID!, $path: String!) {\n    node(id: $bucket) {\n      ... on Bucket {\n        file(path: $path) {\n          id\n          path\n        }\n      }\n    }\n  }\n": types.FileAtDocument,
+    "\n  mutation UploadFile($input: UploadFileInput!) {\n    uploadFile(input: $input) {\n      file {\n        id\n        status\n        path\n        sizeBytes\n        mimeType\n        sha256\n        url\n        publicUrl\n      }\n    }\n  }\n": types.UploadFileDocument,
+    "\n  mutation CreateUpload($input: CreateUploadInput!) {\n    createUpload(input: $input) {\n      upload {\n        url\n        method\n        headers\n        expiresAt\n        file {\n          id\n          status\n          sha256\n          url\n        }\n      }\n    }\n  }\n": types.CreateUploadDocument,
+    "\n  mutation MoveFile($input: MoveFileInput!) {\n    moveFile(input: $input) {\n      file {\n        id\n        path\n        bucket {\n          id\n        }\n      }\n    }\n  }\n": types.MoveFileDocument,
+    "\n  mutation DeleteFile($input: DeleteFileInput!) {\n    deleteFile(input: $input) {\n      deletedFileId\n      bucket {\n        id\n        usedBytes\n      }\n    }\n  }\n": types.DeleteFileDocument,
+    "\n  mutation CreateProject($input: CreateProjectInput!) {\n    createProject(input: $input) {\n      project {\n        id\n      }\n    }\n  }\n": types.CreateProjectDocument,
+    "\n  mutation AddMember($input: AddMemberInput!) {\n    addMember(input: $input) {\n      member {\n        id\n      }\n    }\n  }\n": types.AddMemberDocument,
+    "\n  mutation RemoveMember($input: RemoveMemberInput!) {\n    removeMember(input: $input) {\n      deletedMemberId\n    }\n  }\n": types.RemoveMemberDocument,
 };
 
 /**
@@ -326,6 +354,62 @@ export function graphql(source: "\n  query SavedQueries($projectId: ID, $search:
  * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
  */
 export function graphql(source: "\n  query JobsOfSavedQuery($savedQueryId: ID) {\n    jobs(savedQueryId: $savedQueryId) {\n      totalCount\n      nodes {\n        id\n        savedQuery {\n          id\n        }\n      }\n    }\n  }\n"): (typeof documents)["\n  query JobsOfSavedQuery($savedQueryId: ID) {\n    jobs(savedQueryId: $savedQueryId) {\n      totalCount\n      nodes {\n        id\n        savedQuery {\n          id\n        }\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  mutation CreateBucket($input: CreateBucketInput!) {\n    createBucket(input: $input) {\n      bucket {\n        id\n        name\n        public\n        viewerRole\n        maxFileSizeBytes\n        allowedMimeTypes\n        usedBytes\n        owner {\n          id\n        }\n        project {\n          id\n        }\n      }\n    }\n  }\n"): (typeof documents)["\n  mutation CreateBucket($input: CreateBucketInput!) {\n    createBucket(input: $input) {\n      bucket {\n        id\n        name\n        public\n        viewerRole\n        maxFileSizeBytes\n        allowedMimeTypes\n        usedBytes\n        owner {\n          id\n        }\n        project {\n          id\n        }\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  mutation UpdateBucket($input: UpdateBucketInput!) {\n    updateBucket(input: $input) {\n      bucket {\n        id\n        public\n        maxFileSizeBytes\n        allowedMimeTypes\n      }\n    }\n  }\n"): (typeof documents)["\n  mutation UpdateBucket($input: UpdateBucketInput!) {\n    updateBucket(input: $input) {\n      bucket {\n        id\n        public\n        maxFileSizeBytes\n        allowedMimeTypes\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  mutation DeleteBucket($input: DeleteBucketInput!) {\n    deleteBucket(input: $input) {\n      deletedBucketId\n    }\n  }\n"): (typeof documents)["\n  mutation DeleteBucket($input: DeleteBucketInput!) {\n    deleteBucket(input: $input) {\n      deletedBucketId\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  query Buckets($projectId: ID, $first: Int, $after: String) {\n    buckets(projectId: $projectId, first: $first, after: $after) {\n      totalCount\n      pageInfo {\n        hasNextPage\n        endCursor\n      }\n      nodes {\n        id\n        name\n        viewerRole\n        usedBytes\n      }\n    }\n  }\n"): (typeof documents)["\n  query Buckets($projectId: ID, $first: Int, $after: String) {\n    buckets(projectId: $projectId, first: $first, after: $after) {\n      totalCount\n      pageInfo {\n        hasNextPage\n        endCursor\n      }\n      nodes {\n        id\n        name\n        viewerRole\n        usedBytes\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  query Files($bucket: ID!, $prefix: String, $first: Int, $after: String) {\n    node(id: $bucket) {\n      ... on Bucket {\n        usedBytes\n        files(prefix: $prefix, first: $first, after: $after) {\n          totalCount\n          pageInfo {\n            hasNextPage\n            endCursor\n          }\n          nodes {\n            id\n            path\n            sizeBytes\n          }\n        }\n      }\n    }\n  }\n"): (typeof documents)["\n  query Files($bucket: ID!, $prefix: String, $first: Int, $after: String) {\n    node(id: $bucket) {\n      ... on Bucket {\n        usedBytes\n        files(prefix: $prefix, first: $first, after: $after) {\n          totalCount\n          pageInfo {\n            hasNextPage\n            endCursor\n          }\n          nodes {\n            id\n            path\n            sizeBytes\n          }\n        }\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  query File($id: ID!, $expiresInMs: Int, $download: Boolean) {\n    node(id: $id) {\n      ... on StoredFile {\n        id\n        status\n        path\n        sizeBytes\n        mimeType\n        sha256\n        publicUrl\n        url(expiresInMs: $expiresInMs, download: $download)\n        bucket {\n          id\n        }\n        owner {\n          id\n        }\n      }\n    }\n  }\n"): (typeof documents)["\n  query File($id: ID!, $expiresInMs: Int, $download: Boolean) {\n    node(id: $id) {\n      ... on StoredFile {\n        id\n        status\n        path\n        sizeBytes\n        mimeType\n        sha256\n        publicUrl\n        url(expiresInMs: $expiresInMs, download: $download)\n        bucket {\n          id\n        }\n        owner {\n          id\n        }\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  query FileAt($bucket: ID!, $path: String!) {\n    node(id: $bucket) {\n      ... on Bucket {\n        file(path: $path) {\n          id\n          path\n        }\n      }\n    }\n  }\n"): (typeof documents)["\n  query FileAt($bucket: ID!, $path: String!) {\n    node(id: $bucket) {\n      ... on Bucket {\n        file(path: $path) {\n          id\n          path\n        }\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  mutation UploadFile($input: UploadFileInput!) {\n    uploadFile(input: $input) {\n      file {\n        id\n        status\n        path\n        sizeBytes\n        mimeType\n        sha256\n        url\n        publicUrl\n      }\n    }\n  }\n"): (typeof documents)["\n  mutation UploadFile($input: UploadFileInput!) {\n    uploadFile(input: $input) {\n      file {\n        id\n        status\n        path\n        sizeBytes\n        mimeType\n        sha256\n        url\n        publicUrl\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  mutation CreateUpload($input: CreateUploadInput!) {\n    createUpload(input: $input) {\n      upload {\n        url\n        method\n        headers\n        expiresAt\n        file {\n          id\n          status\n          sha256\n          url\n        }\n      }\n    }\n  }\n"): (typeof documents)["\n  mutation CreateUpload($input: CreateUploadInput!) {\n    createUpload(input: $input) {\n      upload {\n        url\n        method\n        headers\n        expiresAt\n        file {\n          id\n          status\n          sha256\n          url\n        }\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  mutation MoveFile($input: MoveFileInput!) {\n    moveFile(input: $input) {\n      file {\n        id\n        path\n        bucket {\n          id\n        }\n      }\n    }\n  }\n"): (typeof documents)["\n  mutation MoveFile($input: MoveFileInput!) {\n    moveFile(input: $input) {\n      file {\n        id\n        path\n        bucket {\n          id\n        }\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  mutation DeleteFile($input: DeleteFileInput!) {\n    deleteFile(input: $input) {\n      deletedFileId\n      bucket {\n        id\n        usedBytes\n      }\n    }\n  }\n"): (typeof documents)["\n  mutation DeleteFile($input: DeleteFileInput!) {\n    deleteFile(input: $input) {\n      deletedFileId\n      bucket {\n        id\n        usedBytes\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  mutation CreateProject($input: CreateProjectInput!) {\n    createProject(input: $input) {\n      project {\n        id\n      }\n    }\n  }\n"): (typeof documents)["\n  mutation CreateProject($input: CreateProjectInput!) {\n    createProject(input: $input) {\n      project {\n        id\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  mutation AddMember($input: AddMemberInput!) {\n    addMember(input: $input) {\n      member {\n        id\n      }\n    }\n  }\n"): (typeof documents)["\n  mutation AddMember($input: AddMemberInput!) {\n    addMember(input: $input) {\n      member {\n        id\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  mutation RemoveMember($input: RemoveMemberInput!) {\n    removeMember(input: $input) {\n      deletedMemberId\n    }\n  }\n"): (typeof documents)["\n  mutation RemoveMember($input: RemoveMemberInput!) {\n    removeMember(input: $input) {\n      deletedMemberId\n    }\n  }\n"];
 
 export function graphql(source: string) {
   return (documents as any)[source] ?? {};

@@ -291,3 +291,212 @@ export const JobsOfSavedQueryDocument = graphql(`
     }
   }
 `);
+
+export const CreateBucketDocument = graphql(`
+  mutation CreateBucket($input: CreateBucketInput!) {
+    createBucket(input: $input) {
+      bucket {
+        id
+        name
+        public
+        viewerRole
+        maxFileSizeBytes
+        allowedMimeTypes
+        usedBytes
+        owner {
+          id
+        }
+        project {
+          id
+        }
+      }
+    }
+  }
+`);
+
+export const UpdateBucketDocument = graphql(`
+  mutation UpdateBucket($input: UpdateBucketInput!) {
+    updateBucket(input: $input) {
+      bucket {
+        id
+        public
+        maxFileSizeBytes
+        allowedMimeTypes
+      }
+    }
+  }
+`);
+
+export const DeleteBucketDocument = graphql(`
+  mutation DeleteBucket($input: DeleteBucketInput!) {
+    deleteBucket(input: $input) {
+      deletedBucketId
+    }
+  }
+`);
+
+export const BucketsDocument = graphql(`
+  query Buckets($projectId: ID, $first: Int, $after: String) {
+    buckets(projectId: $projectId, first: $first, after: $after) {
+      totalCount
+      pageInfo {
+        hasNextPage
+        endCursor
+      }
+      nodes {
+        id
+        name
+        viewerRole
+        usedBytes
+      }
+    }
+  }
+`);
+
+export const FilesDocument = graphql(`
+  query Files($bucket: ID!, $prefix: String, $first: Int, $after: String) {
+    node(id: $bucket) {
+      ... on Bucket {
+        usedBytes
+        files(prefix: $prefix, first: $first, after: $after) {
+          totalCount
+          pageInfo {
+            hasNextPage
+            endCursor
+          }
+          nodes {
+            id
+            path
+            sizeBytes
+          }
+        }
+      }
+    }
+  }
+`);
+
+export const FileDocument = graphql(`
+  query File($id: ID!, $expiresInMs: Int, $download: Boolean) {
+    node(id: $id) {
+      ... on StoredFile {
+        id
+        status
+        path
+        sizeBytes
+        mimeType
+        sha256
+        publicUrl
+        url(expiresInMs: $expiresInMs, download: $download)
+        bucket {
+          id
+        }
+        owner {
+          id
+        }
+      }
+    }
+  }
+`);
+
+export const FileAtDocument = graphql(`
+  query FileAt($bucket: ID!, $path: String!) {
+    node(id: $bucket) {
+      ... on Bucket {
+        file(path: $path) {
+          id
+          path
+        }
+      }
+    }
+  }
+`);
+
+export const UploadFileDocument = graphql(`
+  mutation UploadFile($input: UploadFileInput!) {
+    uploadFile(input: $input) {
+      file {
+        id
+        status
+        path
+        sizeBytes
+        mimeType
+        sha256
+        url
+        publicUrl
+      }
+    }
+  }
+`);
+
+export const CreateUploadDocument = graphql(`
+  mutation CreateUpload($input: CreateUploadInput!) {
+    createUpload(input: $input) {
+      upload {
+        url
+        method
+        headers
+        expiresAt
+        file {
+          id
+          status
+          sha256
+          url
+        }
+      }
+    }
+  }
+`);
+
+export const MoveFileDocument = graphql(`
+  mutation MoveFile($input: MoveFileInput!) {
+    moveFile(input: $input) {
+      file {
+        id
+        path
+        bucket {
+          id
+        }
+      }
+    }
+  }
+`);
+
+export const DeleteFileDocument = graphql(`
+  mutation DeleteFile($input: DeleteFileInput!) {
+    deleteFile(input: $input) {
+      deletedFileId
+      bucket {
+        id
+        usedBytes
+      }
+    }
+  }
+`);
+
+export const CreateProjectDocument = graphql(`
+  mutation CreateProject($input: CreateProjectInput!) {
+    createProject(input: $input) {
+      project {
+        id
+      }
+    }
+  }
+`);
+
+export const AddMemberDocument = graphql(`
+  mutation AddMember($input: AddMemberInput!) {
+    addMember(input: $input) {
+      member {
+        id
+      }
+    }
+  }
+`);
+
+export const RemoveMemberDocument = graphql(`
+  mutation RemoveMember($input: RemoveMemberInput!) {
+    removeMember(input: $input) {
+      deletedMemberId
+    }
+  }
+`);

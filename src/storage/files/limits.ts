@@ -19,3 +19,5 @@ export type StorageLimits = { readonly [name in keyof typeof storageLimits]: num
 
 /** From its creation until an upload that nobody ended is swept, and its link ends. */
 export const uploadTtlMs = 24 * 3_600_000;
+
+export const linkTtlMs = { min: 1_000, default: 300_000, max: 7 * 24 * 3_600_000 } as const;

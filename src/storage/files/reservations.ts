@@ -83,7 +83,7 @@ export function requireFit(
     throw badInput({ path: 'input.mimeType', message: `the bucket takes ${allowedMimeTypes?.join(', ')}` });
 }
 
-export const pathTaken = () => new AppError('CONFLICT', 'There is a file at this path: say overwrite: true');
+export const pathTaken = () => new AppError('CONFLICT', 'There is a file at this path already');
 
 export function createReservations({ pool, store, access, limits = storageLimits }: ReservationDeps): Reservations {
   /** @returns what is left. @throws AppError LIMIT_EXCEEDED */

@@ -331,6 +331,44 @@ export function createFileStore({ db, prisma }: { db: Executor; prisma: Prisma }
       ]);
     },
 
+    /** Uploads that nobody ended and nobody goes on with. @returns how many */
+    async deleteExpired(limit: number): Promise<number> {
+      const { rowCount } = await db.query(
+        `DELETE FROM files WHERE id IN (
+           SELECT id FROM files WHERE status = 'pending' AND expires_at <= now() AND (writer_until IS NULL OR writer_until < now())
+           ORDER BY expires_at LIMIT $1 FOR UPDATE SKIP LOCKED)`,
+        [limit],
+      );
+      return rowCount ?? 0;
+    },
+
+    /** To the trash go those that no file has. @returns how many */
+    async trashStray(blobs: readonly string[]): Promise<number> {
+      const { rowCount } = await db.query(
+        `INSERT INTO blob_trash (prefix) SELECT given.blob FROM unnest($1::text[]) AS given (blob)
+         WHERE NOT EXISTS (SELECT FROM files WHERE files.blob = given.blob) ON CONFLICT DO NOTHING`,
+        [[...new Set(blobs)]],
+      );
+      return rowCount ?? 0;
+    },
+
+    /** Ready ones that were not looked for within a day, the longest first; they count as looked for from now on. */
+    async dueForCheck(limit: number): Promise<Pick<StoredFile, 'id' | 'blob' | 'sizeBytes'>[]> {
+      const { rows } = await db.query<Pick<StoredFile, 'id' | 'blob' | 'sizeBytes'>>(
+        `UPDATE files SET checked_at = now() WHERE id IN (
+           SELECT id FROM files WHERE status = 'ready' AND checked_at < now() - interval '1 day'
+           ORDER BY checked_at LIMIT $1 FOR UPDATE SKIP LOCKED)
+         RETURNING id, blob, size_bytes::float8 AS "sizeBytes"`,
+        [limit],
+      );
+      return rows;
+    },
+
+    /** Ready ones whose bytes are not where they were. */
+    async markMissing(ids: readonly string[]): Promise<void> {
+      await db.query('UPDATE files SET missing_at = coalesce(missing_at, now()) WHERE id = ANY($1::uuid[])', [ids]);
+    },
+
     /** Prisma's way, for what Pothos asks of these types; null when it is gone. */
     project: (query: PrismaQuery, projectId: string): Promise<ProjectRow | null> =>
       prisma.project.findUnique({ ...query, where: { id: projectId } }),

@@ -1,0 +1,136 @@
+/** Files that are there: found, listed, moved, deleted, and where they are fetched. How they come is uploads.ts. */
+import type pg from 'pg';
+import type { Caller, Viewer } from '../../accounts/viewer.ts';
+import { type AuditAction, record } from '../../audit/audit.ts';
+import { transaction } from '../../db/metadata.ts';
+import { AppError, badInput, notFound } from '../../lib/errors.ts';
+import { encodeId } from '../../lib/ids.ts';
+import { type Connection, connectionOf, type PageArguments, pageOf } from '../../lib/pages.ts';
+import type { BucketAccess } from './access.ts';
+import type { Addresses } from './addresses.ts';
+import { linkTtlMs } from './limits.ts';
+import { parsePath, parsePrefix } from './names.ts';
+import { pathTaken, requireFit } from './reservations.ts';
+import type { Bucket, FileStore, StoredFile, VisibleBucket } from './store.ts';
+
+export type { StoredFile };
+
+export interface MoveFile {
+  /** A UUID. */
+  readonly id: string;
+  readonly path: string;
+  /** A UUID; null: where it is. */
+  readonly bucketId: string | null;
+}
+
+/** All ids are UUIDs. Who does not see a file gets NOT_FOUND for it, whose role is too small FORBIDDEN. */
+export interface Files extends Pick<BucketAccess, 'loadFile'> {
+  /** Ready ones of a bucket that the viewer sees, by the bytes of their paths. @throws AppError BAD_USER_INPUT */
+  list(
+    bucket: Pick<Bucket, 'id'>,
+    list: PageArguments & { prefix?: string | null | undefined },
+  ): Promise<Connection<StoredFile>>;
+  /** The ready one at exactly this path of a bucket that the viewer sees; null for none. */
+  at(bucket: Pick<Bucket, 'id'>, path: string): Promise<StoredFile | null>;
+  /** Its addresses stay. @throws AppError BAD_USER_INPUT, CONFLICT where one is already, LIMIT_EXCEEDED for the other bucket */
+  move(viewer: Viewer | null, input: MoveFile, caller: Caller): Promise<StoredFile>;
+  /** Of a pending one, ends the upload. @returns the bucket that it was in */
+  delete(viewer: Viewer | null, id: string, caller: Caller): Promise<VisibleBucket>;
+  /** Null for one that is not ready, or whose bytes are lost. @throws AppError BAD_USER_INPUT for its time */
+  urlOf(viewer: Viewer | null, file: StoredFile, options: { expiresInMs: number; download: boolean }): string | null;
+  /** Null unless the bucket is public. */
+  publicUrlOf(bucket: Pick<Bucket, 'public'>, file: StoredFile): string | null;
+}
+
+export interface FilesDeps {
+  readonly pool: pg.Pool;
+  readonly store: FileStore;
+  readonly access: BucketAccess;
+  readonly addresses: Addresses;
+}
+
+export function createFiles({ pool, store, access, addresses }: FilesDeps): Files {
+  const note = (
+    client: pg.PoolClient,
+    viewer: Viewer | null,
+    caller: Caller,
+    action: Extract<AuditAction, `file.${string}`>,
+    { id }: StoredFile,
+    details: Record<string, unknown>,
+  ) =>
+    record(client, {
+      actorId: viewer?.userId ?? null,
+      action,
+      subject: encodeId('StoredFile', id),
+      outcome: 'success',
+      caller,
+      details,
+    });
+
+  const isReady = ({ status, missingAt }: StoredFile) => status === 'ready' && missingAt === null;
+
+  return {
+    loadFile: access.loadFile,
+
+    async list({ id }, { prefix: given, ...args }) {
+      const prefix = parsePrefix(given);
+      const page = pageOf(args, { isKey: (key) => !key.includes('\0') });
+      return connectionOf(
+        page,
+        await store.listFiles(id, prefix, page),
+        ({ path }) => path,
+        () => store.countFiles(id, prefix),
+      );
+    },
+
+    at: (bucket, path) => store.fileAt(null, bucket.id, parsePath(path, 'path')),
+
+    async move(viewer, { id, path: given, bucketId }, caller) {
+      const path = parsePath(given);
+      const { file: seen, bucket } = await access.requireFile(viewer, 'bucket:write', id);
+      const into = bucketId ?? bucket.id;
+      if (into !== bucket.id) await access.requireBucket(viewer, 'bucket:write', into);
+      return await transaction(pool, async (client) => {
+        // Always in the order of their ids, so that two moves across do not wait for each other.
+        const locked = new Map<string, Bucket | null>();
+        for (const each of [...new Set([bucket.id, into])].sort())
+          locked.set(each, await store.lockBucket(client, each));
+        const target = locked.get(into);
+        if (!target) throw notFound('Bucket');
+        const file = await store.lockFile(client, id);
+        if (!file || file.bucketId !== seen.bucketId) throw notFound('File'); // Moved or deleted by somebody faster.
+        if (file.status !== 'ready') throw new AppError('CONFLICT', 'The file is not uploaded yet');
+        if (into !== bucket.id) requireFit(target, file);
+        const there = await store.fileAt(client, into, path);
+        if (there && there.id !== id) throw pathTaken();
+        const moved = await store.moveFile(client, id, { bucketId: into, path });
+        const details = { from: [encodeId('Bucket', bucket.id), file.path], to: [encodeId('Bucket', into), path] };
+        await note(client, viewer, caller, 'file.moved', file, details);
+        return moved;
+      });
+    },
+
+    async delete(viewer, id, caller) {
+      const { file, bucket } = await access.requireFile(viewer, 'bucket:write', id);
+      await transaction(pool, async (client) => {
+        if (!(await store.deleteFile(client, id))) throw notFound('File');
+        await note(client, viewer, caller, 'file.deleted', file, {
+          path: file.path,
+          bucket: encodeId('Bucket', bucket.id),
+        });
+      });
+      return bucket;
+    },
+
+    urlOf(viewer, file, { expiresInMs, download }) {
+      const { min, max } = linkTtlMs;
+      if (expiresInMs < min || expiresInMs > max)
+        throw badInput({ path: 'expiresInMs', message: `from ${min} to ${max}` });
+      if (!viewer || !isReady(file)) return null;
+      const expiresAt = new Date(Date.now() + expiresInMs);
+      return addresses.signed(viewer, file, download ? 'download' : 'show', expiresAt);
+    },
+
+    publicUrlOf: ({ public: isPublic }, file) => (isPublic && isReady(file) ? addresses.public(file) : null),
+  };
+}

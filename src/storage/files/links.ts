@@ -1,0 +1,66 @@
+/**
+ * Signed links: which file, what for, who made it, and until when. A link proves nothing but that; what its maker may do
+ * is asked again when it is used. The key is derived from the active master key, so that replicas agree.
+ */
+import { createHmac, timingSafeEqual } from 'node:crypto';
+import type { Keyring } from '../../lib/keyring.ts';
+
+export const linkPurposes = ['show', 'download', 'upload'] as const;
+export type LinkPurpose = (typeof linkPurposes)[number];
+
+export interface Link {
+  readonly purpose: LinkPurpose;
+  readonly fileId: string;
+  /** Who made it. */
+  readonly userId: string;
+  readonly expiresAt: Date;
+}
+
+export interface Links {
+  /** 96 characters that fit into a path. */
+  sign(link: Link): string;
+  /** Null for what sign() did not make. Whether it has expired is the caller's to ask. */
+  open(token: string): Link | null;
+}
+
+const version = 1;
+const bodyBytes = 1 + 1 + 6 + 16 + 16;
+const macBytes = 32;
+const tokenCharacters = Math.ceil(((bodyBytes + macBytes) * 4) / 3);
+
+const bytesOfUuid = (uuid: string) => Buffer.from(uuid.replaceAll('-', ''), 'hex');
+const uuidOfBytes = (bytes: Buffer) =>
+  bytes.toString('hex').replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
+
+export function createLinks({ keyring }: { keyring: Pick<Keyring, 'derive'> }): Links {
+  const key = keyring.derive('file-links');
+  const macOf = (body: Buffer) => createHmac('sha256', key).update(body).digest();
+
+  return {
+    sign({ purpose, fileId, userId, expiresAt }) {
+      const head = Buffer.alloc(8);
+      head.writeUInt8(version, 0);
+      head.writeUInt8(linkPurposes.indexOf(purpose), 1);
+      head.writeUIntBE(expiresAt.getTime(), 2, 6);
+      const body = Buffer.concat([head, bytesOfUuid(fileId), bytesOfUuid(userId)]);
+      return Buffer.concat([body, macOf(body)]).toString('base64url');
+    },
+
+    open(token) {
+      if (token.length !== tokenCharacters) return null;
+      const bytes = Buffer.from(token, 'base64url');
+      // One token, one link: other spellings of the same bytes are none of ours.
+      if (bytes.length !== bodyBytes + macBytes || bytes.toString('base64url') !== token) return null;
+      const body = bytes.subarray(0, bodyBytes);
+      if (!timingSafeEqual(macOf(body), bytes.subarray(bodyBytes))) return null;
+      const purpose = linkPurposes[body.readUInt8(1)];
+      if (body.readUInt8(0) !== version || !purpose) return null;
+      return {
+        purpose,
+        expiresAt: new Date(body.readUIntBE(2, 6)),
+        fileId: uuidOfBytes(body.subarray(8, 24)),
+        userId: uuidOfBytes(body.subarray(24)),
+      };
+    },
+  };
+}

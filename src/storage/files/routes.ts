@@ -1,0 +1,231 @@
+/**
+ * `/files/…`: files fetched and brought over plain HTTP. The link says which file, and in whose name; what he may do is
+ * asked at each use. No cookie and no header of authorization takes part.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Caller, UserRole, Viewer } from '../../accounts/viewer.ts';
+import { AppError, type ErrorCode } from '../../lib/errors.ts';
+import type { Log } from '../../lib/log.ts';
+import type { BlobStore } from '../blob-store.ts';
+import type { BucketAccess } from './access.ts';
+import { etagOf, fileHeaders } from './headers.ts';
+import { retryAfterSeconds } from './lease.ts';
+import type { Link, Links } from './links.ts';
+import { contentRangeOf, isFresh, rangeOf } from './ranges.ts';
+import type { FileStore, StoredFile } from './store.ts';
+import { type Pace, receiveBody, sendBody, slowest } from './transfer.ts';
+import type { Piece, Uploads } from './uploads.ts';
+
+export interface FileRoutesDeps {
+  readonly store: Pick<FileStore, 'publicFile' | 'markMissing'>;
+  readonly access: Pick<BucketAccess, 'requireFile'>;
+  readonly blobs: Pick<BlobStore, 'read'>;
+  readonly uploads: Pick<Uploads, 'progressOf' | 'receive'>;
+  readonly links: Pick<Links, 'open'>;
+  /** Null for an account that is gone or disabled. */
+  readonly roleOf: (userId: string) => Promise<UserRole | null>;
+  readonly corsOrigins: readonly string[];
+  readonly log: Log;
+  readonly pace?: Pace;
+}
+
+export interface FileRoutes {
+  /** Answers any request below `/files/`. Only what is not expected is thrown. */
+  handle(request: IncomingMessage, response: ServerResponse, caller: Caller): Promise<void>;
+}
+
+const statuses: Partial<Record<ErrorCode, number>> = {
+  BAD_USER_INPUT: 400,
+  UNAUTHENTICATED: 403,
+  FORBIDDEN: 403,
+  NOT_FOUND: 404,
+  TIMEOUT: 408,
+  CONFLICT: 409,
+  LIMIT_EXCEEDED: 413,
+};
+
+const publicKey = /^[A-Za-z0-9_-]{22}$/;
+
+export function createFileRoutes({
+  store,
+  access,
+  blobs,
+  uploads,
+  links,
+  roleOf,
+  corsOrigins,
+  log,
+  pace = slowest,
+}: FileRoutesDeps): FileRoutes {
+  /** @throws AppError FORBIDDEN for an account that is gone or disabled */
+  async function viewerOf({ userId, expiresAt }: Link): Promise<Viewer> {
+    const role = await roleOf(userId);
+    if (!role) throw new AppError('FORBIDDEN', 'The account that made this link is gone or disabled');
+    return { userId, role, sessionId: '', expiresAt };
+  }
+
+  async function send(
+    file: StoredFile,
+    { download, shared }: { download: boolean; shared: boolean },
+    request: IncomingMessage,
+    response: ServerResponse,
+  ): Promise<void> {
+    const size = file.sizeBytes;
+    const validators = { etag: etagOf(file), modifiedAt: file.updatedAt };
+    for (const [name, value] of Object.entries(fileHeaders(file, { download, shared })))
+      response.setHeader(name, value);
+    if (isFresh(request.headers, validators)) return void response.writeHead(304).end();
+    const range = request.method === 'GET' ? rangeOf(request.headers, size, validators) : null;
+    if (range === 'unsatisfiable') {
+      response.setHeader('content-range', `bytes */${size}`);
+      return refuse(response, 416, 'no such range', 'BAD_USER_INPUT');
+    }
+    const { start, end } = range ?? { start: 0, end: size - 1 };
+    if (range) response.setHeader('content-range', `bytes ${start}-${end}/${size}`);
+    response.setHeader('content-length', end - start + 1);
+    const status = range ? 206 : 200;
+    if (request.method === 'HEAD' || size === 0) return void response.writeHead(status).end();
+    const gone = new AbortController();
+    response.once('close', () => gone.abort());
+    const source = await blobs.read(file.blob, { start, end }, gone.signal);
+    if (!source) {
+      await store.markMissing([file.id]);
+      log.error({ fileId: file.id, blob: file.blob }, 'file.blob_missing');
+      return refuse(response, 410, 'the bytes of this file are lost', 'NOT_FOUND');
+    }
+    // Fewer bytes than were promised break the connection off: never a shorter file that looks whole.
+    response.strictContentLength = true;
+    response.writeHead(status);
+    await sendBody(source, response, pace);
+  }
+
+  async function fetchPublic(key: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
+    if (refuseMethod(request, response, ['GET', 'HEAD'])) return;
+    const file = publicKey.test(key) ? await store.publicFile(key) : null;
+    if (!file) return refuse(response, 404, 'not found', 'NOT_FOUND');
+    await send(file, { download: false, shared: true }, request, response);
+  }
+
+  async function fetchSigned(link: Link, request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { file } = await access.requireFile(await viewerOf(link), 'bucket:see', link.fileId);
+    if (file.status !== 'ready') return refuse(response, 404, 'not found', 'NOT_FOUND');
+    await send(file, { download: link.purpose === 'download', shared: false }, request, response);
+  }
+
+  async function upload(link: Link, request: IncomingMessage, response: ServerResponse, caller: Caller) {
+    const viewer = await viewerOf(link);
+    response.setHeader('cache-control', 'no-store');
+    if (request.method === 'HEAD') {
+      const gone = new AbortController();
+      response.once('close', () => gone.abort());
+      const asked = { caller, signal: gone.signal };
+      const { file, offset } = await uploads.progressOf(viewer, link.fileId, asked);
+      response.setHeader('upload-offset', offset);
+      response.setHeader('upload-length', file.sizeBytes);
+      return void response.writeHead(200).end();
+    }
+    const range = pieceOf(request);
+    using incoming = receiveBody(request, pace);
+    const piece: Piece = { ...range, body: incoming.body };
+    const { file, offset } = await uploads.receive(viewer, link.fileId, piece, { caller, signal: incoming.signal });
+    response.setHeader('upload-offset', offset);
+    if (file.status !== 'ready') return void response.writeHead(202).end();
+    response.setHeader('etag', etagOf(file));
+    response.writeHead(201).end();
+  }
+
+  /** Another page may use it where the configuration says so, as with GraphQL. @returns whether this was only the question */
+  function allowOrigin(request: IncomingMessage, response: ServerResponse): boolean {
+    const { origin } = request.headers;
+    if (origin !== undefined && corsOrigins.includes(origin)) {
+      response.setHeader('access-control-allow-origin', origin);
+      response.setHeader(
+        'access-control-expose-headers',
+        'etag, upload-offset, upload-length, content-range, content-disposition, x-request-id',
+      );
+    }
+    if (request.method !== 'OPTIONS') return false;
+    response.setHeader('access-control-allow-methods', 'GET, HEAD, PUT');
+    response.setHeader('access-control-allow-headers', 'content-type, content-range, range, if-none-match, if-range');
+    response.writeHead(204).end();
+    return true;
+  }
+
+  async function answer(request: IncomingMessage, response: ServerResponse, caller: Caller): Promise<void> {
+    if (allowOrigin(request, response)) return;
+    const [, , token = '', key = ''] = (request.url ?? '').split('?')[0]!.split('/');
+    if (token === 'public') return fetchPublic(key, request, response);
+    const link = links.open(token);
+    if (!link) return refuse(response, 403, 'this link is none of ours', 'FORBIDDEN');
+    if (link.expiresAt.getTime() <= Date.now()) return refuse(response, 410, 'this link has expired', 'FORBIDDEN');
+    const allowed = link.purpose === 'upload' ? ['HEAD', 'PUT'] : ['GET', 'HEAD'];
+    if (refuseMethod(request, response, allowed)) return;
+    return link.purpose === 'upload' ? upload(link, request, response, caller) : fetchSigned(link, request, response);
+  }
+
+  return {
+    async handle(request, response, caller) {
+      try {
+        await answer(request, response, caller);
+      } catch (error) {
+        refuseFor(error, response);
+      } finally {
+        if (!request.complete) discardRest(request);
+      }
+    },
+  };
+}
+
+/** @throws AppError BAD_USER_INPUT for headers that do not agree */
+function pieceOf({ headers }: IncomingMessage): Omit<Piece, 'body'> {
+  const length = headers['content-length'] === undefined ? null : Number(headers['content-length']);
+  const header = headers['content-range'];
+  if (header === undefined) return { start: null, end: length, total: length };
+  const range = contentRangeOf(header);
+  const fault = (message: string) => new AppError('BAD_USER_INPUT', message);
+  if (!range) throw fault('Content-Range is not of the form “bytes 0-999/5000”');
+  const { start, end, total } = range;
+  if (length !== null && length !== end - start) throw fault('Content-Range and Content-Length do not agree');
+  if (total !== null && end > total) throw fault('Content-Range goes beyond its own total');
+  return range;
+}
+
+/** @throws what is not expected */
+function refuseFor(error: unknown, response: ServerResponse): void {
+  // Disk full: what is there stays, and the upload can go on when there is room.
+  if ((error as NodeJS.ErrnoException).code === 'ENOSPC' && !response.headersSent)
+    return void refuse(response, 507, 'no room left', 'LIMIT_EXCEEDED');
+  if (!(error instanceof AppError)) throw error;
+  if (error.code === 'CONNECTION_FAILED') return void response.destroy(); // Nobody is there to be told.
+  const status = statuses[error.code];
+  if (status === undefined || response.headersSent) throw error;
+  const { details } = error;
+  if (typeof details?.offset === 'number') response.setHeader('upload-offset', details.offset);
+  else if (error.code === 'CONFLICT') response.setHeader('retry-after', retryAfterSeconds);
+  refuse(response, status, error.message, error.code);
+}
+
+function refuse(response: ServerResponse, status: number, error: string, code: ErrorCode): void {
+  for (const name of ['content-disposition', 'etag', 'last-modified', 'content-length']) response.removeHeader(name);
+  response.setHeader('cache-control', 'no-store');
+  response
+    .writeHead(status, { 'content-type': 'application/json; charset=utf-8' })
+    .end(JSON.stringify({ error, code }));
+}
+
+/** @returns whether the request is of another method, and answered */
+function refuseMethod({ method = '' }: IncomingMessage, response: ServerResponse, allowed: readonly string[]): boolean {
+  if (allowed.includes(method)) return false;
+  response.setHeader('allow', allowed.join(', '));
+  refuse(response, 405, 'method not allowed', 'BAD_USER_INPUT');
+  return true;
+}
+
+/** So long a client that is still sending has to see the answer. */
+const lingerMs = 1_000;
+
+/** What it still sends is thrown away; it may send without end. */
+function discardRest(request: IncomingMessage): void {
+  request.resume();
+  setTimeout(() => request.complete || request.destroy(), lingerMs).unref();
+}

@@ -6,6 +6,9 @@ import { createCatalogService } from './catalog/catalog.ts';
 import type { Config } from './config.ts';
 import { buildCore, type Core, type CoreDeps } from './core.ts';
 import { createActivity } from './databases/activity.ts';
+import { createDestinations } from './exports/destination.ts';
+import { createExports } from './exports/exports.ts';
+import { createExportStore } from './exports/store.ts';
 import { documentLimits } from './graph/limits.ts';
 import { graphiqlTabs } from './graph/tabs.ts';
 import { createJobs } from './jobs/jobs.ts';
@@ -100,6 +103,7 @@ function buildServices({ config, core, startedAt, diskLow, running, publicUrl }:
     keyring,
     bus,
     access,
+    buckets: core.bucketAccess,
     hasher,
     issuer: config.publicUrl.origin,
     settings,
@@ -112,6 +116,11 @@ function buildServices({ config, core, startedAt, diskLow, running, publicUrl }:
     bus,
     settingsOf,
   });
+  const destinations = createDestinations({
+    access: core.bucketAccess,
+    files: core.fileStore,
+    store: createExportStore({ pool, files: core.fileStore }),
+  });
   const queries = createQueries({
     jobs: jobStore,
     quota: createJobQuota({ pool }),
@@ -120,6 +129,7 @@ function buildServices({ config, core, startedAt, diskLow, running, publicUrl }:
     blobs,
     databases,
     connections,
+    destinations,
     settingsOf,
   });
   return {
@@ -136,12 +146,14 @@ function buildServices({ config, core, startedAt, diskLow, running, publicUrl }:
     jobs,
     jobRows: createJobRows({ results: resultStore, blobs, bus }),
     queries,
+    exports: createExports({ jobs: jobStore, queries, destinations, access: core.bucketAccess, settingsOf }),
     savedQueries: createSavedQueries({
       pool,
       store: createSavedQueryStore({ db: pool, prisma }),
       access,
       databases,
       queries,
+      destinations,
       jobs,
     }),
     explain: createExplain({ databases, connections, settingsOf }),

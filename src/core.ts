@@ -2,6 +2,7 @@
  * What the server and a worker stand on alike: the metadata, the bus, the engines, people's databases, the queue. Each
  * process builds its own; app.ts and worker.ts add what makes them one or the other.
  */
+import { join } from 'node:path';
 import type pg from 'pg';
 import type { Config } from './config.ts';
 import { createDatabases, type Databases } from './databases/databases.ts';
@@ -55,6 +56,8 @@ export interface Core {
   readonly fileStore: FileStore;
   readonly bucketAccess: BucketAccess;
   readonly reservations: Reservations;
+  /** Where exports put what they cannot stream. */
+  readonly exportFolder: string;
   /** In the order in which they were started. */
   readonly running: Service[];
 }
@@ -115,6 +118,7 @@ export async function buildCore({ config, log, metadata, playground, masterKeys,
     fileStore,
     bucketAccess,
     reservations: createReservations({ pool, store: fileStore, access: bucketAccess }),
+    exportFolder: join(config.dataDir, 'tmp', 'exports'),
     running,
   };
 }

@@ -5,6 +5,7 @@ import type { Activity } from './databases/activity.ts';
 import type { Databases } from './databases/databases.ts';
 import type { Prisma } from './db/metadata.ts';
 import type { Engines } from './engines/registry.ts';
+import type { Exports } from './exports/exports.ts';
 import type { Jobs } from './jobs/jobs.ts';
 import type { Access } from './projects/access.ts';
 import type { Projects } from './projects/projects.ts';
@@ -37,6 +38,7 @@ export interface Services {
   readonly projects: Projects;
   readonly jobs: Jobs;
   readonly queries: Queries;
+  readonly exports: Exports;
   readonly savedQueries: SavedQueries;
   readonly jobRows: JobRows;
   readonly explain: Explain;

@@ -1,10 +1,11 @@
 /** Registering, signing in and out, staying signed in, and setting what one may set. */
+import { bucketUuid, ExportFormatEnum } from '../exports/enums.graph.ts';
 import { builder } from '../graph/builder.ts';
 import type { Context } from '../graph/context.ts';
 import { priorities } from '../jobs/job.ts';
 import { notFound } from '../lib/errors.ts';
 import { uuidOf } from '../lib/ids.ts';
-import type { SignedIn, User } from './accounts.ts';
+import type { SettingsChange, SignedIn, User } from './accounts.ts';
 import { loginInput, registerInput, settingsInput } from './inputs.ts';
 import { UserType } from './users.graph.ts';
 
@@ -74,6 +75,9 @@ const UpdateSettingsInput = builder.inputType('UpdateSettingsInput', {
     queuePriority: t.int({ description: `From ${priorities.min} to ${priorities.max}.` }),
     statementTimeoutMs: t.int(),
     maxRows: t.int(),
+    defaultExportFormat: t.field({ type: ExportFormatEnum }),
+    defaultExportBucketId: t.id({ description: 'One that the viewer may write to.' }),
+    defaultExportPrefix: t.string({ description: 'Such as `reports/`; may hold what a path of an export may hold.' }),
   }),
 });
 
@@ -89,6 +93,15 @@ function sessionId(id: string | null | undefined): string | undefined {
   if (!uuid) throw notFound('Session');
   return uuid;
 }
+
+/** @throws AppError NOT_FOUND for what is not the id of a bucket */
+const settingsOf = ({
+  defaultExportBucketId: id,
+  ...input
+}: typeof UpdateSettingsInput.$inferInput): SettingsChange => ({
+  ...input,
+  defaultExportBucketId: typeof id === 'string' ? bucketUuid(id) : id,
+});
 
 const accountsOf = ({ services }: Context) => services.accounts;
 
@@ -130,7 +143,7 @@ builder.mutationFields((t) => ({
     authScopes: { signedIn: true },
     args: { input: t.arg({ type: UpdateSettingsInput, required: true }) },
     resolve: async (_root, { input }, context) => ({
-      user: await accountsOf(context).updateSettings(context.viewer, input, context.caller),
+      user: await accountsOf(context).updateSettings(context.viewer, settingsOf(input), context.caller),
     }),
   }),
 }));

@@ -3,6 +3,7 @@ import type pg from 'pg';
 import { record } from '../audit/audit.ts';
 import { type Prisma, transaction } from '../db/metadata.ts';
 import { ringInTransaction } from '../db/notify.ts';
+import { checkPrefix } from '../exports/destination.ts';
 import type { Bus } from '../lib/bus.ts';
 import { AppError, badInput, notFound } from '../lib/errors.ts';
 import { encodeId } from '../lib/ids.ts';
@@ -10,6 +11,7 @@ import type { Keyring } from '../lib/keyring.ts';
 import type { Service } from '../lib/lifecycle.ts';
 import type { Topic } from '../lib/topics.ts';
 import type { Access } from '../projects/access.ts';
+import type { BucketAccess } from '../storage/files/access.ts';
 import { createAccessTokens, type PublicJwk } from './access-tokens.ts';
 import { createLiveSessions } from './live-sessions.ts';
 import type { PasswordHasher } from './password-hasher.ts';
@@ -24,6 +26,7 @@ import type { Caller, UserRole, Viewer } from './viewer.ts';
 export type { Session, SettingsChange, User };
 
 export interface AccountsDeps {
+  buckets: Pick<BucketAccess, 'requireBucket'>;
   pool: pg.Pool;
   prisma: Prisma;
   keyring: Keyring;
@@ -107,6 +110,7 @@ export function createAccounts({
   hasher,
   issuer,
   settings,
+  buckets,
   clock = () => new Date(),
 }: AccountsDeps): Accounts {
   const accessTokens = createAccessTokens({ keyring, issuer, clock });
@@ -268,6 +272,9 @@ export function createAccounts({
     async updateSettings(viewer, change, caller) {
       requireCan(viewer, 'server:use', { kind: 'server' });
       const { userId } = viewer;
+      checkPrefix(change.defaultExportPrefix ?? '');
+      if (change.defaultExportBucketId != null)
+        await buckets.requireBucket(viewer, 'bucket:write', change.defaultExportBucketId);
       await transaction(pool, async (client) => {
         const ceiling = (await store.lockCeiling(client, userId)) ?? settings.maxParallelJobs;
         if ((change.maxParallelJobs ?? 0) > ceiling)

@@ -1,7 +1,8 @@
 /** What is taken from a client about accounts, checked once where it comes in. */
 import { z } from 'zod';
+import { formats } from '../exports/registry.ts';
 import { passwordFault } from './passwords.ts';
-import { settingsBounds } from './settings.ts';
+import { maxExportPrefixCharacters, settingsBounds } from './settings.ts';
 
 const maxEmailCharacters = 254;
 const maxNameCharacters = 100;
@@ -48,4 +49,10 @@ export const settingsInput = z.object({
   statementTimeoutMs: within(settingsBounds.statementTimeoutMs),
   maxRows: within(settingsBounds.maxRows),
   queuePriority: within(settingsBounds.queuePriority),
+  defaultExportFormat: z.enum(Object.keys(formats)).nullish(),
+  defaultExportBucketId: z.string().nullish(),
+  defaultExportPrefix: z
+    .string()
+    .max(maxExportPrefixCharacters, `at most ${maxExportPrefixCharacters} characters`)
+    .nullish(),
 });

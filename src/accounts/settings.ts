@@ -1,4 +1,5 @@
 /** A user's settings: what holds when nothing is set, and what may be set. */
+import { type FormatName, formats } from '../exports/registry.ts';
 import { priorities } from '../jobs/job.ts';
 
 export const settingsBounds = {
@@ -9,7 +10,9 @@ export const settingsBounds = {
   queuePriority: priorities,
 } as const;
 
-const defaults = { statementTimeoutMs: 60_000, maxRows: 10_000, queuePriority: 0 } as const;
+export const maxExportPrefixCharacters = 500;
+
+const defaults = { statementTimeoutMs: 60_000, maxRows: 10_000, queuePriority: 0, exportFormat: 'csv' } as const;
 
 /** As in the metadata: null where the default holds. */
 export interface StoredSettings {
@@ -18,6 +21,9 @@ export interface StoredSettings {
   readonly statementTimeoutMs: number | null;
   readonly maxRows: number | null;
   readonly queuePriority: number | null;
+  readonly defaultExportFormat: string | null;
+  readonly defaultExportBucketId: string | null;
+  readonly defaultExportPrefix: string | null;
 }
 
 export interface Settings {
@@ -29,7 +35,14 @@ export interface Settings {
   readonly maxRows: number;
   /** Of a job that names none. */
   readonly queuePriority: number;
+  readonly defaultExportFormat: FormatName;
+  /** Null: the user's own bucket `exports`, made with his first export. */
+  readonly defaultExportBucketId: string | null;
+  /** What the paths of exports begin with that name none. */
+  readonly defaultExportPrefix: string;
 }
+
+const formatNames = Object.keys(formats) as FormatName[];
 
 /** What holds for a user. @param serverLimit the ceiling where an administrator set none for this user */
 export function settingsOf(stored: StoredSettings, serverLimit: number): Settings {
@@ -40,5 +53,8 @@ export function settingsOf(stored: StoredSettings, serverLimit: number): Setting
     statementTimeoutMs: stored.statementTimeoutMs ?? defaults.statementTimeoutMs,
     maxRows: stored.maxRows ?? defaults.maxRows,
     queuePriority: stored.queuePriority ?? defaults.queuePriority,
+    defaultExportFormat: formatNames.find((name) => name === stored.defaultExportFormat) ?? defaults.exportFormat,
+    defaultExportBucketId: stored.defaultExportBucketId,
+    defaultExportPrefix: stored.defaultExportPrefix ?? '',
   };
 }

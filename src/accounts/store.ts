@@ -106,6 +106,10 @@ export interface SettingsChange {
   statementTimeoutMs?: number | null | undefined;
   maxRows?: number | null | undefined;
   queuePriority?: number | null | undefined;
+  defaultExportFormat?: string | null | undefined;
+  /** A UUID. */
+  defaultExportBucketId?: string | null | undefined;
+  defaultExportPrefix?: string | null | undefined;
 }
 
 export async function updateSettings(client: Executor, userId: string, change: SettingsChange): Promise<void> {
@@ -114,6 +118,9 @@ export async function updateSettings(client: Executor, userId: string, change: S
     statement_timeout_ms: change.statementTimeoutMs,
     max_rows: change.maxRows,
     queue_priority: change.queuePriority,
+    default_export_format: change.defaultExportFormat,
+    default_export_bucket_id: change.defaultExportBucketId,
+    default_export_prefix: change.defaultExportPrefix,
   };
   const set = Object.entries(columns).filter(([, value]) => value !== undefined);
   if (set.length === 0) return;

@@ -1,6 +1,7 @@
 /** Users, their settings and their sessions: who sees which part of whom. */
 import { createContextCache } from '@pothos/core';
 import DataLoader from 'dataloader';
+import { ExportFormatEnum } from '../exports/enums.graph.ts';
 import { builder } from '../graph/builder.ts';
 import type { Context } from '../graph/context.ts';
 import { UserRoleEnum } from '../graph/enums.ts';
@@ -50,7 +51,7 @@ async function seesAddress(user: User & Seen, context: Context): Promise<boolean
   return can(audience(user, context), 'user:see', { kind: 'user', userId: user.id, fellow });
 }
 
-const SettingsType = builder.objectRef<Settings>('Settings').implement({
+export const SettingsType = builder.objectRef<Settings>('Settings').implement({
   rights: 'parent',
   fields: (t) => ({
     maxParallelJobs: t.exposeInt('maxParallelJobs', {
@@ -61,7 +62,13 @@ const SettingsType = builder.objectRef<Settings>('Settings').implement({
       description: 'Priority of a job that names none: higher runs first.',
     }),
     statementTimeoutMs: t.exposeInt('statementTimeoutMs', { description: 'Of a job that names none.' }),
-    maxRows: t.exposeInt('maxRows', { description: 'Kept of each result set of a job that names none.' }),
+    maxRows: t.exposeInt('maxRows', {
+      description: 'Kept of each result set of a job that names none; no limit of what is exported.',
+    }),
+    defaultExportFormat: t.expose('defaultExportFormat', { type: ExportFormatEnum }),
+    defaultExportPrefix: t.exposeString('defaultExportPrefix', {
+      description: 'What the paths of exports begin with that name none.',
+    }),
   }),
 });
 

@@ -17,6 +17,7 @@ import '../databases/databases.graph.ts';
 import '../databases/activity.graph.ts';
 import '../jobs/jobs.graph.ts';
 import '../queries/queries.graph.ts';
+import '../exports/exports.graph.ts';
 import '../queries/explain.graph.ts';
 import '../queries/saved/saved-queries.graph.ts';
 import '../queries/job-rows.graph.ts';

@@ -39,6 +39,7 @@ const types = {
   max_attempts: 'int',
   source_id: 'uuid',
   saved_query_id: 'uuid',
+  export: 'jsonb',
 } as const;
 type Column = keyof typeof types;
 const names = Object.keys(types) as Column[];
@@ -101,10 +102,11 @@ export const textBytesOf = ({ sql, parameters }: Pick<Job, 'sql' | 'parameters'>
 /** As the statements read them: a list of values for each column. */
 export function givenValues(submissions: readonly Submission[]): Value[][] {
   const rows = submissions.map((job): Record<Column, Value> => {
-    const { parameters, run_at, ...row } = rowOf(job);
+    const { parameters, run_at, export: exports, ...row } = rowOf(job);
     return {
       ...row,
       parameters: parameters && JSON.stringify(parameters),
+      export: exports && JSON.stringify(exports),
       run_at_ms: run_at?.getTime() ?? null,
       text_bytes: textBytesOf(job),
       idempotency_key: job.idempotencyKey,
@@ -136,6 +138,7 @@ const rowOf = (job: Submission) => ({
   max_attempts: job.maxAttempts ?? 1,
   source_id: job.sourceId ?? null,
   saved_query_id: job.savedQueryId ?? null,
+  export: job.export ?? null,
 });
 
 const untouched = {
@@ -151,4 +154,5 @@ const untouched = {
   backend_started_at: null,
   results_expire_at: null,
   results_dropped: false,
+  exported: null,
 } as const;

@@ -58,7 +58,7 @@ const claimedColumns = [
   'id, kind, status, owner_id, database_id, target_key, target_label, name, read_only, transaction, timeout_ms, max_rows',
   'priority, run_at, held_until, submitted_at, started_at, finished_at, cancel_requested_at, attempt, max_attempts, error',
   'progress_rows, progress_bytes, estimated_rows, percent, revision, change_xid, change_seq, fence',
-  'backend_id, backend_started_at, results_expire_at, results_dropped, source_id, saved_query_id',
+  'backend_id, backend_started_at, results_expire_at, results_dropped, source_id, saved_query_id, export, exported',
 ].join(', ');
 
 /** In SQL: whoever cancels or deletes it at this moment is not waited for. */

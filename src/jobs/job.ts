@@ -19,7 +19,8 @@ export interface Job {
   readonly readOnly: boolean;
   readonly transaction: TransactionMode;
   readonly timeoutMs: number;
-  readonly maxRows: number;
+  /** Null: all, of an export. */
+  readonly maxRows: number | null;
   /** Higher first, among the jobs of its owner. */
   readonly priority: number;
   readonly runAt: Date | null;
@@ -49,6 +50,34 @@ export interface Job {
   /** The job that this one repeats. */
   readonly sourceId: string | null;
   readonly savedQueryId: string | null;
+  /** Where it writes its rows instead of keeping them; null where it keeps them. */
+  readonly export: JobExport | null;
+  /** What this attempt has written, or is about to; null before it begins. */
+  readonly exported: Exported | null;
+}
+
+/** Decided when the job is submitted. */
+export interface JobExport {
+  /** The registry's key. */
+  readonly format: string;
+  readonly compression: string;
+  /** A UUID. */
+  readonly bucketId: string;
+  /** Of its first file; a job with several result sets numbers the others. */
+  readonly path: string;
+  /** What the path was made from, for a job that repeats this one. */
+  readonly template: string;
+  readonly overwrite: boolean;
+}
+
+export interface Exported {
+  /** UUIDs, in the order of the result sets. */
+  readonly files: readonly string[];
+  /** Of all files, from here on, and 0 until they are there. */
+  readonly rows: number;
+  readonly bytes: number;
+  /** The query returned more. */
+  readonly truncated: boolean;
 }
 
 /** Transaction number and place inside it; both rise, the first over all processes. */
@@ -87,7 +116,9 @@ export interface NewJob
       | 'timeoutMs'
       | 'maxRows'
     >,
-    Partial<Pick<Job, 'priority' | 'runAt' | 'maxAttempts' | 'sealedConnection' | 'sourceId' | 'savedQueryId'>> {
+    Partial<
+      Pick<Job, 'priority' | 'runAt' | 'maxAttempts' | 'sealedConnection' | 'sourceId' | 'savedQueryId' | 'export'>
+    > {
   /** Given where something is sealed to it. */
   readonly id?: string;
   readonly idempotencyKey: string | null;

@@ -15,7 +15,11 @@ import type { JobEvent, QueueInfo } from './jobs.ts';
 import { type JobError, jobErrorCodes, jobKinds, jobStatuses } from './states.ts';
 
 export const JobStatusEnum = enumOf('JobStatus', jobStatuses);
-const JobKindEnum = enumOf('JobKind', jobKinds, 'QUERY: submitted SQL.');
+const JobKindEnum = enumOf(
+  'JobKind',
+  jobKinds,
+  'QUERY: submitted SQL. EXPORT: writes the stored results of `source`, without running SQL.',
+);
 const JobErrorCodeEnum = enumOf(
   'JobErrorCode',
   jobErrorCodes,
@@ -109,7 +113,7 @@ export const JobType = JobRef.implement({
     source: t.field({
       type: JobRef,
       nullable: true,
-      description: 'The job that this one repeats; null when it is gone, too.',
+      description: 'The job that this one exports or repeats; null when it is gone, too.',
       resolve: ({ sourceId }, _args, context) => (sourceId === null ? null : visibleJobs(context).load(sourceId)),
     }),
     sql: t.exposeString('sql'),
@@ -120,7 +124,7 @@ export const JobType = JobRef.implement({
     }),
     readOnly: t.exposeBoolean('readOnly'),
     timeoutMs: t.exposeInt('timeoutMs', { nullable: true }),
-    maxRows: t.exposeInt('maxRows', { nullable: true }),
+    maxRows: t.exposeInt('maxRows', { nullable: true, description: 'Null: all, of an export.' }),
     runAt: t.expose('runAt', { type: 'DateTime', nullable: true, description: 'It does not start before.' }),
     cancelRequestedAt: t.expose('cancelRequestedAt', { type: 'DateTime', nullable: true }),
     status: t.expose('status', { type: JobStatusEnum }),

@@ -17,7 +17,7 @@ export interface JobRow {
   read_only: boolean;
   transaction: Job['transaction'];
   timeout_ms: number;
-  max_rows: number;
+  max_rows: number | null;
   priority: number;
   run_at: Date | null;
   held_until: Date | null;
@@ -42,6 +42,8 @@ export interface JobRow {
   results_dropped: boolean;
   source_id: string | null;
   saved_query_id: string | null;
+  export: Job['export'];
+  exported: Job['exported'];
 }
 
 export const jobOf = (row: JobRow): Job => ({
@@ -83,6 +85,8 @@ export const jobOf = (row: JobRow): Job => ({
   resultsDropped: row.results_dropped,
   sourceId: row.source_id,
   savedQueryId: row.saved_query_id,
+  export: row.export,
+  exported: row.exported,
 });
 
 /** In SQL: the transaction's number and the place in it, by which followers of the owner's jobs find a change. */

@@ -3,7 +3,7 @@
 export const jobStatuses = ['queued', 'running', 'succeeded', 'failed', 'cancelled'] as const;
 export type JobStatus = (typeof jobStatuses)[number];
 
-export const jobKinds = ['query'] as const;
+export const jobKinds = ['query', 'export'] as const;
 export type JobKind = (typeof jobKinds)[number];
 
 export const transactionModes = ['per_statement', 'whole'] as const;

@@ -9,7 +9,7 @@ import { ringInTransaction } from '../db/notify.ts';
 import type { Bus } from '../lib/bus.ts';
 import type { Topic } from '../lib/topics.ts';
 import type { Hold } from './finish.ts';
-import { type Job, priorityLevelMs } from './job.ts';
+import { type Exported, type Job, priorityLevelMs } from './job.ts';
 import { createPump, type Limits, type Pump } from './pump.ts';
 import { createJobReads, type JobReads } from './reads.ts';
 import { changed, type JobRow, jobOf, leaseFromNow } from './row.ts';
@@ -135,6 +135,16 @@ function createMoves({ pool, bus }: JobStoreDeps) {
         )
       ).rowCount === 1,
 
+    /** What a lost worker has begun is found by this, and given up. */
+    setExported: async ({ id, fence }: Hold, exported: Exported): Promise<boolean> =>
+      (
+        await pool.query(`UPDATE jobs SET exported = $3 WHERE id = $1 AND fence = $2 AND status = 'running'`, [
+          id,
+          fence,
+          JSON.stringify(exported),
+        ])
+      ).rowCount === 1,
+
     setProgress: async ({ id, fence }: Hold, { rows, bytes, estimatedRows, percent }: Progress): Promise<boolean> =>
       (await touch(
         `UPDATE jobs SET progress_rows = $3, progress_bytes = $4, estimated_rows = $5, percent = $6, ${changed}
@@ -163,7 +173,7 @@ function createMoves({ pool, bus }: JobStoreDeps) {
       const rows = await transaction(pool, async (client) => {
         const moved = await client.query<Pick<JobRow, 'id' | 'owner_id'>>(
           `UPDATE jobs SET status = 'queued', held_until = now() + $3::bigint * interval '1 millisecond', error = $4, started_at = NULL,
-                  progress_rows = 0, progress_bytes = 0, estimated_rows = NULL, percent = NULL,
+                  progress_rows = 0, progress_bytes = 0, estimated_rows = NULL, percent = NULL, exported = NULL,
                   lease_until = NULL, worker_id = NULL, backend_id = NULL, backend_started_at = NULL, ${changed}
            WHERE id = $1 AND fence = $2 AND status = 'running' AND cancel_requested_at IS NULL RETURNING id, owner_id`,
           [id, fence, delayMs, JSON.stringify(error)],

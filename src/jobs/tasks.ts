@@ -1,10 +1,11 @@
 /** Every kind of background task, one line each. */
+import { createExportTask, type ExportTaskDeps } from '../exports/export.task.ts';
 import { createRunQueryTask, type RunQueryDeps } from '../queries/run-query.task.ts';
 import type { JobKind } from './states.ts';
 import type { Task } from './task.ts';
 
-export type TaskDeps = RunQueryDeps;
+export type TaskDeps = RunQueryDeps & ExportTaskDeps;
 
 export function createTasks(deps: TaskDeps): ReadonlyMap<JobKind, Task> {
-  return new Map([createRunQueryTask(deps)].map((task) => [task.kind, task]));
+  return new Map([createRunQueryTask(deps), createExportTask(deps)].map((task) => [task.kind, task]));
 }

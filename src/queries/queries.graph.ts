@@ -3,6 +3,7 @@ import { createContextCache } from '@pothos/core';
 import { ColumnType } from '../catalog/types.graph.ts';
 import { ConnectionInputType } from '../databases/connection.graph.ts';
 import type { ResultColumn } from '../engines/engine.ts';
+import { ExportInputType, exportOf } from '../exports/enums.graph.ts';
 import { builder } from '../graph/builder.ts';
 import type { Context } from '../graph/context.ts';
 import { enumOf } from '../graph/enums.ts';
@@ -170,6 +171,11 @@ const SubmitQueryInput = builder.inputType('SubmitQueryInput', {
       defaultValue: 'per_statement',
       description: 'A script stops at its first error; WHOLE then undoes all of it.',
     }),
+    export: t.field({
+      type: ExportInputType,
+      description:
+        'Its rows go into files and are not kept as results; maxRows limits them only where it is given here, and timeoutMs as always.',
+    }),
     maxAttempts: t.int({
       defaultValue: 1,
       description: `At most ${queryLimits.attempts}. It is tried again, after a pause, only where running again is safe.`,
@@ -242,6 +248,7 @@ builder.mutationField('submitQuery', (t) =>
         maxAttempts: input.maxAttempts ?? 1,
         runAt: input.runAt ?? null,
         idempotencyKey: input.idempotencyKey ?? null,
+        export: input.export ? exportOf(input.export) : null,
       }),
   }),
 );

@@ -6,7 +6,9 @@ import { resourceOf } from '../databases/access.ts';
 import type { Databases, VisibleDatabase } from '../databases/databases.ts';
 import type { ConnectionInput } from '../databases/input.ts';
 import { isTyped, type TypedConnections } from '../databases/typed-connections.ts';
-import { type Job, type NewJob, priorities } from '../jobs/job.ts';
+import type { Destinations, ExportInput, ExportSettings } from '../exports/destination.ts';
+import type { FormatName } from '../exports/registry.ts';
+import { type Job, type JobExport, type NewJob, priorities } from '../jobs/job.ts';
 import type { JobQuota } from '../jobs/quota.ts';
 import { isFinal, type TransactionMode } from '../jobs/states.ts';
 import type { JobStore } from '../jobs/store.ts';
@@ -29,6 +31,8 @@ export const queryLimits = {
   idempotencyKeyLength: 200,
   timeoutMs: 24 * 3_600_000,
   maxRows: 10_000_000,
+  /** Nothing of them is kept here. */
+  exportedRows: 2_147_483_646,
   attempts: 10,
   /** So far ahead a job may be put. */
   runAtDays: 366,
@@ -53,6 +57,8 @@ export interface SubmitQuery {
   /** Not before; null, or one that has passed: now. */
   runAt: Date | null;
   idempotencyKey: string | null;
+  /** Absent: its rows are kept as its results. */
+  export?: ExportInput | null;
   /** What it is a run of; the viewer sees it. */
   savedQueryId?: string;
 }
@@ -69,11 +75,14 @@ export interface QueriesDeps {
   blobs: BlobStore;
   databases: Pick<Databases, 'requireDatabase' | 'labelOf'>;
   connections: TypedConnections;
-  settingsOf(viewer: Viewer): Promise<Pick<Settings, 'statementTimeoutMs' | 'maxRows' | 'queuePriority'>>;
+  destinations: Destinations;
+  settingsOf(
+    viewer: Viewer,
+  ): Promise<Pick<Settings, 'statementTimeoutMs' | 'maxRows' | 'queuePriority'> & ExportSettings>;
 }
 
 export interface Queries {
-  /** @throws AppError BAD_USER_INPUT, NOT_FOUND, FORBIDDEN, LIMIT_EXCEEDED */
+  /** @throws AppError BAD_USER_INPUT, NOT_FOUND, FORBIDDEN, LIMIT_EXCEEDED, CONFLICT for a file that is there */
   submit(viewer: Viewer | null, input: SubmitQuery): Promise<{ job: Job; created: boolean }>;
   /**
    * A new job like one that has ended, and each call is another one. Whether the viewer may is asked anew; what the old
@@ -81,6 +90,8 @@ export interface Queries {
    * @throws AppError NOT_FOUND, FORBIDDEN, LIMIT_EXCEEDED, CONFLICT while it runs and where its target is gone
    */
   retry(viewer: Viewer | null, id: string): Promise<Job>;
+  /** What others have made a job of; for the room that there is. @throws AppError LIMIT_EXCEEDED, NOT_FOUND */
+  insert(job: NewJob): Promise<{ job: Job; created: boolean }>;
   /** Null when it is absent or its job is not the viewer's. */
   findResult(viewer: Viewer | null, id: string): Promise<ResultSet | null>;
   resultAt(job: Job, index: number): Promise<ResultSet | null>;
@@ -101,6 +112,7 @@ export function createQueries({
   blobs,
   databases,
   connections,
+  destinations,
   settingsOf,
 }: QueriesDeps): Queries {
   /** What a job keeps of where it runs; asks whether the viewer may run SQL there. */
@@ -142,15 +154,26 @@ export function createQueries({
     }
   }
 
+  /** The file of its first submission may be there by now, which is no conflict. */
+  const knownByKey = async (ownerId: string, { export: exports, idempotencyKey }: SubmitQuery): Promise<Job | null> =>
+    exports && idempotencyKey !== null ? await jobs.findByKey(ownerId, idempotencyKey) : null;
+
   return {
+    insert,
+
     async submit(viewer, input) {
       if (!viewer) throw new AppError('UNAUTHENTICATED', 'Sign in first');
       const [place, settings] = await Promise.all([placeOf(viewer, input.target), settingsOf(viewer)]);
       const faults = faultsOf(input);
       if (faults.length > 0) throw badInput(...(faults as [FieldFault]));
       const ownerId = viewer.userId;
+      const id = place.id ?? uuidv7();
+      const known = await knownByKey(ownerId, input);
+      if (known) return { job: known, created: false };
+      const exporting = { id, name: input.name, at: laterOf(input.runAt, new Date()) };
       return insert({
         ...place,
+        id,
         kind: 'query',
         ownerId,
         name: input.name,
@@ -159,7 +182,9 @@ export function createQueries({
         readOnly: input.readOnly || place.readOnly,
         transaction: input.transaction,
         timeoutMs: input.timeoutMs ?? settings.statementTimeoutMs,
-        maxRows: input.maxRows ?? settings.maxRows,
+        // What is kept is limited, not what goes into a file.
+        maxRows: input.maxRows ?? (input.export ? null : settings.maxRows),
+        export: input.export ? await destinations.resolve(viewer, input.export, settings, exporting) : null,
         priority: input.priority ?? settings.queuePriority,
         maxAttempts: input.maxAttempts,
         runAt: input.runAt,
@@ -173,13 +198,20 @@ export function createQueries({
       const source = await jobs.find(id);
       if (!source) throw notFound('Job');
       requireCan(viewer, 'job:retry', { kind: 'job', ownerId: source.ownerId });
+      if (source.kind === 'export')
+        throw new AppError('CONFLICT', 'This job ran no SQL: export its source once more instead');
       const place = await placeOf(viewer, { databaseId: databaseToRetryOn(source) });
       const { ownerId, name, sql, parameters, transaction, timeoutMs, maxRows, priority, maxAttempts, savedQueryId } =
         source;
+      const newId = uuidv7();
+      const again = source.export && repeated(source.export);
+      const exporting = { id: newId, name, at: new Date() };
       const { job } = await insert({
         ...place,
+        id: newId,
         kind: 'query',
         ownerId,
+        export: again && (await destinations.resolve(viewer, again, await settingsOf(viewer), exporting)),
         name,
         sql,
         parameters,
@@ -228,6 +260,17 @@ function databaseToRetryOn({ status, targetKey, databaseId }: Job): string {
   if (databaseId === null) throw new AppError('CONFLICT', 'The database of this job is gone');
   return databaseId;
 }
+
+/** The same once more: its path is filled in anew. */
+const repeated = ({ format, compression, bucketId, template, overwrite }: JobExport): ExportInput => ({
+  format: format as FormatName,
+  compression: compression as ExportInput['compression'],
+  bucketId,
+  path: template,
+  overwrite,
+});
+
+const laterOf = (a: Date | null, b: Date): Date => (a !== null && a > b ? a : b);
 
 /** What a job names, by the constraint that misses it. */
 const named: Readonly<Record<string, string>> = {
@@ -303,11 +346,8 @@ function faultsOf(input: SubmitQuery): FieldFault[] {
     'timeoutMs',
     `from 1 to ${queryLimits.timeoutMs}`,
   );
-  check(
-    maxRows === null || (maxRows >= 0 && maxRows <= queryLimits.maxRows),
-    'maxRows',
-    `from 0 to ${queryLimits.maxRows}`,
-  );
+  const mostRows = input.export ? queryLimits.exportedRows : queryLimits.maxRows;
+  check(maxRows === null || (maxRows >= 0 && maxRows <= mostRows), 'maxRows', `from 0 to ${mostRows}`);
   check(
     priority === null || (priority >= priorities.min && priority <= priorities.max),
     'priority',

@@ -5,6 +5,10 @@ import type { Databases } from '../databases/databases.ts';
 import type { TypedConnections } from '../databases/typed-connections.ts';
 import type { Engine, Session, SessionIdentity, Target } from '../engines/engine.ts';
 import { RunError } from '../engines/engine.ts';
+import { releaseExport } from '../exports/export.task.ts';
+import { exportResults } from '../exports/export-output.ts';
+import { createExportWriter, ExportFailed } from '../exports/export-writer.ts';
+import type { FormatName } from '../exports/registry.ts';
 import type { Job } from '../jobs/job.ts';
 import type { JobError } from '../jobs/states.ts';
 import type { JobStore } from '../jobs/store.ts';
@@ -14,13 +18,16 @@ import { AppError } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
 import type { Topic } from '../lib/topics.ts';
 import type { BlobStore } from '../storage/blob-store.ts';
+import type { Reservations } from '../storage/files/reservations.ts';
 import { createNoticeLog, type NoticeLog } from './notices.ts';
 import { createRunProgress } from './progress.ts';
 import { isReadOnly } from './queries.ts';
-import { createResultWriter, LostHold, type ResultWriter, StorageFailed } from './result-writer.ts';
+import { createResultWriter, LostHold, StorageFailed } from './result-writer.ts';
+import { keepResults, type RunOutput } from './run-output.ts';
 import type { ResultStore } from './store.ts';
 
 interface RunTarget {
+  viewer: Viewer | null;
   engine: Engine;
   target: Target;
   readOnly: boolean;
@@ -30,6 +37,9 @@ export interface RunQueryDeps {
   jobStore: JobStore;
   resultStore: ResultStore;
   blobs: BlobStore;
+  reservations: Reservations;
+  /** Where formats put what they cannot stream. */
+  exportFolder: string;
   bus: Bus<Topic>;
   databases: Pick<Databases, 'requireDatabase' | 'targetOf' | 'endSession'>;
   connections: Pick<TypedConnections, 'open'>;
@@ -46,15 +56,13 @@ async function resolveTarget(
   const viewer: Viewer | null = role && { userId: job.ownerId, role, sessionId: '', expiresAt: new Date(0) };
   if (job.sealedConnection !== null) {
     requireCan(viewer, 'server:use', { kind: 'server' });
-    return { ...connections.open(job.id, job.sealedConnection), readOnly: false };
+    return { viewer, ...connections.open(job.id, job.sealedConnection), readOnly: false };
   }
   const database = await databases.requireDatabase(viewer, 'database:query', job.databaseId ?? '');
   const { engine, target } = await databases.targetOf(database, { userId: job.ownerId }, { signal });
-  return { engine, target, readOnly: isReadOnly(viewer, database) };
+  return { viewer, engine, target, readOnly: isReadOnly(viewer, database) };
 }
 
-/** Of one job, as the target sent them; more belongs into an export. */
-const maxResultBytes = 8 * 2 ** 30;
 /** Each has a result set of its own. */
 const maxStatements = 10_000;
 const endTimeoutMs = 10_000;
@@ -68,6 +76,7 @@ export function createRunQueryTask(deps: RunQueryDeps): Task {
     run: (context) => run(deps, context),
     async rescue(job) {
       if (job.backend) await endSession(deps, job, job.backend);
+      await releaseExport(deps, job);
     },
     discard: (client, job) => deps.resultStore.dropAttempt(client, job),
   };
@@ -80,25 +89,25 @@ async function run(deps: RunQueryDeps, { job, signal, patience, progress }: Task
   signal.addEventListener('abort', onStop);
   if (signal.aborted) onStop();
   try {
-    const { engine, target, readOnly } = await resolveTarget(deps, job, stopped.signal);
+    const { viewer, engine, target, readOnly } = await resolveTarget(deps, job, stopped.signal);
     await using session = await engine.open(target, { signal: stopped.signal, label: `quarry job:${job.id}` });
     if (!(await patience(() => deps.jobStore.setBackend(job, session.identity)))) throw new LostHold();
-    const { resultStore: store, blobs, bus } = deps;
-    const writer = createResultWriter({ store, blobs, bus, hold: job, patience });
+    const output = outputOf(deps, { job, viewer, patience, signal: stopped.signal });
     const notices = createNoticeLog({ store: deps.jobStore, hold: job, patience });
     try {
       await stream({
         job,
         session,
-        writer,
+        output,
         notices,
         progress,
         readOnly: readOnly || job.readOnly,
         signal: stopped.signal,
       });
       await notices.flush('NOW');
+      await output.finish();
     } catch (error) {
-      await Promise.allSettled([writer.flush(), notices.flush('NOW')]);
+      await Promise.allSettled([output.breakOff(), notices.flush('NOW')]);
       // Cut off rather than cancelled: what runs there must not go on behind a job that has ended.
       if (session.closed.aborted) await endSession(deps, job, session.identity);
       throw error;
@@ -110,6 +119,20 @@ async function run(deps: RunQueryDeps, { job, signal, patience, progress }: Task
     clearTimeout(timer);
     signal.removeEventListener('abort', onStop);
   }
+}
+
+/** Files where the job asked for them, else result sets. */
+function outputOf(
+  deps: RunQueryDeps,
+  { job, viewer, patience, signal }: Pick<TaskContext, 'job' | 'patience' | 'signal'> & { viewer: Viewer | null },
+): RunOutput {
+  const { resultStore: store, jobStore, reservations, blobs, bus, exportFolder } = deps;
+  if (job.export === null) return keepResults(createResultWriter({ store, blobs, bus, hold: job, patience }));
+  const writer = createExportWriter(
+    { jobStore, reservations, blobs, temporaryFolder: exportFolder, patience },
+    { job: { ...job, export: job.export }, viewer, signal },
+  );
+  return exportResults(writer, job.export.format as FormatName);
 }
 
 /** Best effort: a target that is away ends its sessions itself. */
@@ -134,22 +157,23 @@ async function endSession(
 interface StreamInput {
   job: Job;
   session: Session;
-  writer: ResultWriter;
+  output: RunOutput;
   notices: NoticeLog;
   progress: TaskContext['progress'];
   readOnly: boolean;
   signal: AbortSignal;
 }
 
-async function stream({ job, session, writer, notices, progress, readOnly, signal }: StreamInput): Promise<void> {
-  const run = createRunProgress({ maxRows: job.maxRows });
+async function stream({ job, session, output, notices, progress, readOnly, signal }: StreamInput): Promise<void> {
+  const maxRows = job.maxRows ?? Number.POSITIVE_INFINITY;
+  const run = createRunProgress({ maxRows });
   let statement = { index: 0, sql: '' };
-  let begun = false;
   const events = session.run(job.sql, {
     parameters: job.parameters ?? undefined,
     readOnly,
     transaction: job.transaction === 'whole' ? 'WHOLE' : 'PER_STATEMENT',
-    maxRows: job.maxRows,
+    maxRows,
+    raw: output.raw,
     signal,
   });
   for await (const event of events) {
@@ -160,24 +184,22 @@ async function stream({ job, session, writer, notices, progress, readOnly, signa
         if (event.count > maxStatements)
           throw limit(`A script of more than ${maxStatements} statements`, maxStatements);
         statement = event;
-        begun = false;
         break;
       case 'columns':
-        await writer.begin(event.index, statement.sql, event.columns);
-        begun = true;
+        await output.begin(event.index, statement.sql, event.columns);
         break;
       case 'rows':
-        await writer.rows(event.rows);
-        if (done.bytes > maxResultBytes) throw limit(`Results of more than ${maxResultBytes} bytes`, statement.index);
+      case 'raw':
+      case 'lines':
+        await output.rows(event);
+        if (done.bytes > output.maxBytes) throw limit(`Results of more than ${output.maxBytes} bytes`, statement.index);
         break;
       case 'notice':
         notices.add(event.message);
         await notices.flush('DUE');
         break;
       case 'end':
-        // A statement without columns has a result set too: its command and what it affected.
-        if (!begun) await writer.begin(event.index, statement.sql, []);
-        await writer.end(event);
+        await output.end(event, statement.sql);
         break;
     }
     if (event.type !== 'notice') progress(done);
@@ -192,6 +214,7 @@ function outcomeOf(error: unknown, job: Job, stop: Stop | null): Outcome {
   // Stopped while it waited for something else than the target.
   const fault =
     stop !== null && error === stop ? { code: 'CONNECTION_FAILED' as const, message: String(stop) } : faultOf(error);
+  if (error instanceof ExportFailed) return failed(error.fault);
   if (error instanceof StorageFailed) return failed({ code: 'STORAGE_FAILED', message: error.message });
   if (!fault) throw error;
   if (stop === 'cancel') return { status: 'cancelled' };

@@ -14,6 +14,8 @@ import { Secret } from '../../src/lib/secret.ts';
 import type { Topic } from '../../src/lib/topics.ts';
 import { createAccess } from '../../src/projects/access.ts';
 import { createProjects } from '../../src/projects/projects.ts';
+import { createBucketAccess } from '../../src/storage/files/access.ts';
+import { createFileStore } from '../../src/storage/files/store.ts';
 import { createTestDatabase } from '../support/databases.ts';
 
 export const issuer = 'http://quarry.test';
@@ -58,6 +60,7 @@ export async function createWorld() {
       keyring,
       bus,
       access,
+      buckets: createBucketAccess({ store: createFileStore({ db: pool, prisma }) }),
       hasher,
       issuer,
       settings,

@@ -23,6 +23,16 @@ type Documents = {
     "\n  query Outcome($id: ID!) {\n    job(id: $id) {\n      id\n      status\n      startedAt\n      durationMs\n      error {\n        code\n        message\n        sqlState\n        line\n        statement\n      }\n      notices(last: 1000)\n      results(first: 100) {\n        nodes {\n          command\n          rowCount\n          truncated\n          columns {\n            name\n            dataType\n          }\n          rows(first: 1000) {\n            rows\n          }\n        }\n      }\n    }\n  }\n": typeof types.OutcomeDocument,
     "\n  query Me {\n    viewer {\n      id\n    }\n  }\n": typeof types.MeDocument,
     "\n  mutation Login($input: LoginInput!) {\n    login(input: $input) {\n      accessToken\n      user {\n        id\n      }\n    }\n  }\n": typeof types.LoginDocument,
+    "\n  mutation SubmitExport($input: SubmitQueryInput!) {\n    submitQuery(input: $input) {\n      created\n      job {\n        id\n      }\n    }\n  }\n": typeof types.SubmitExportDocument,
+    "\n  mutation ExportJob($input: ExportJobInput!) {\n    exportJob(input: $input) {\n      job {\n        id\n        kind\n        source {\n          id\n        }\n      }\n    }\n  }\n": typeof types.ExportJobDocument,
+    "\n  query Exported($id: ID!) {\n    job(id: $id) {\n      status\n      maxRows\n      error {\n        code\n        message\n      }\n      results {\n        totalCount\n      }\n      export {\n        format\n        compression\n        path\n        rows\n        sizeBytes\n        truncated\n        file {\n          id\n          sha256\n          sizeBytes\n          mimeType\n          url\n        }\n        files {\n          path\n        }\n      }\n    }\n  }\n": typeof types.ExportedDocument,
+    "\n  mutation ExportDefaults($input: UpdateSettingsInput!) {\n    updateSettings(input: $input) {\n      user {\n        settings {\n          defaultExportFormat\n          defaultExportPrefix\n          defaultExportBucket {\n            id\n            name\n          }\n        }\n      }\n    }\n  }\n": typeof types.ExportDefaultsDocument,
+    "\n  mutation MakeBucket($name: String!) {\n    createBucket(input: { name: $name }) {\n      bucket {\n        id\n      }\n    }\n  }\n": typeof types.MakeBucketDocument,
+    "\n  mutation DropExported($id: ID!) {\n    deleteFile(input: { id: $id }) {\n      deletedFileId\n    }\n  }\n": typeof types.DropExportedDocument,
+    "\n  mutation SaveWithExport($input: CreateSavedQueryInput!) {\n    createSavedQuery(input: $input) {\n      savedQuery {\n        id\n        export {\n          format\n          path\n          compression\n          overwrite\n          bucket {\n            id\n          }\n        }\n      }\n    }\n  }\n": typeof types.SaveWithExportDocument,
+    "\n  mutation ChangeSavedExport($input: UpdateSavedQueryInput!) {\n    updateSavedQuery(input: $input) {\n      savedQuery {\n        export {\n          format\n        }\n      }\n    }\n  }\n": typeof types.ChangeSavedExportDocument,
+    "\n  mutation RunSavedExport($input: RunSavedQueryInput!) {\n    runSavedQuery(input: $input) {\n      job {\n        id\n      }\n    }\n  }\n": typeof types.RunSavedExportDocument,
+    "\n  mutation RetryExport($id: ID!) {\n    retryJob(input: { id: $id }) {\n      job {\n        id\n      }\n    }\n  }\n": typeof types.RetryExportDocument,
     "\n  query Tables($id: ID!) {\n    database(id: $id) {\n      tables(first: 5, kinds: [TABLE]) {\n        totalCount\n        nodes {\n          name\n          comment\n          columns {\n            name\n            dataType\n            nullable\n          }\n          foreignKeys {\n            referencedTableName\n          }\n        }\n      }\n    }\n  }\n": typeof types.TablesDocument,
     "\n  mutation TestConnection($input: TestConnectionInput!) {\n    testConnection(input: $input) {\n      report {\n        ok\n        serverVersion\n        problems {\n          code\n          message\n          hint\n        }\n      }\n    }\n  }\n": typeof types.TestConnectionDocument,
     "\n  query Expired($id: ID!) {\n    job(id: $id) {\n      status\n      result(index: 0) {\n        rowCount\n        expiresAt\n        columns {\n          name\n        }\n        rows {\n          rows\n        }\n      }\n    }\n  }\n": typeof types.ExpiredDocument,
@@ -88,6 +98,16 @@ const documents: Documents = {
     "\n  query Outcome($id: ID!) {\n    job(id: $id) {\n      id\n      status\n      startedAt\n      durationMs\n      error {\n        code\n        message\n        sqlState\n        line\n        statement\n      }\n      notices(last: 1000)\n      results(first: 100) {\n        nodes {\n          command\n          rowCount\n          truncated\n          columns {\n            name\n            dataType\n          }\n          rows(first: 1000) {\n            rows\n          }\n        }\n      }\n    }\n  }\n": types.OutcomeDocument,
     "\n  query Me {\n    viewer {\n      id\n    }\n  }\n": types.MeDocument,
     "\n  mutation Login($input: LoginInput!) {\n    login(input: $input) {\n      accessToken\n      user {\n        id\n      }\n    }\n  }\n": types.LoginDocument,
+    "\n  mutation SubmitExport($input: SubmitQueryInput!) {\n    submitQuery(input: $input) {\n      created\n      job {\n        id\n      }\n    }\n  }\n": types.SubmitExportDocument,
+    "\n  mutation ExportJob($input: ExportJobInput!) {\n    exportJob(input: $input) {\n      job {\n        id\n        kind\n        source {\n          id\n        }\n      }\n    }\n  }\n": types.ExportJobDocument,
+    "\n  query Exported($id: ID!) {\n    job(id: $id) {\n      status\n      maxRows\n      error {\n        code\n        message\n      }\n      results {\n        totalCount\n      }\n      export {\n        format\n        compression\n        path\n        rows\n        sizeBytes\n        truncated\n        file {\n          id\n          sha256\n          sizeBytes\n          mimeType\n          url\n        }\n        files {\n          path\n        }\n      }\n    }\n  }\n": types.ExportedDocument,
+    "\n  mutation ExportDefaults($input: UpdateSettingsInput!) {\n    updateSettings(input: $input) {\n      user {\n        settings {\n          defaultExportFormat\n          defaultExportPrefix\n          defaultExportBucket {\n            id\n            name\n          }\n        }\n      }\n    }\n  }\n": types.ExportDefaultsDocument,
+    "\n  mutation MakeBucket($name: String!) {\n    createBucket(input: { name: $name }) {\n      bucket {\n        id\n      }\n    }\n  }\n": types.MakeBucketDocument,
+    "\n  mutation DropExported($id: ID!) {\n    deleteFile(input: { id: $id }) {\n      deletedFileId\n    }\n  }\n": types.DropExportedDocument,
+    "\n  mutation SaveWithExport($input: CreateSavedQueryInput!) {\n    createSavedQuery(input: $input) {\n      savedQuery {\n        id\n        export {\n          format\n          path\n          compression\n          overwrite\n          bucket {\n            id\n          }\n        }\n      }\n    }\n  }\n": types.SaveWithExportDocument,
+    "\n  mutation ChangeSavedExport($input: UpdateSavedQueryInput!) {\n    updateSavedQuery(input: $input) {\n      savedQuery {\n        export {\n          format\n        }\n      }\n    }\n  }\n": types.ChangeSavedExportDocument,
+    "\n  mutation RunSavedExport($input: RunSavedQueryInput!) {\n    runSavedQuery(input: $input) {\n      job {\n        id\n      }\n    }\n  }\n": types.RunSavedExportDocument,
+    "\n  mutation RetryExport($id: ID!) {\n    retryJob(input: { id: $id }) {\n      job {\n        id\n      }\n    }\n  }\n": types.RetryExportDocument,
     "\n  query Tables($id: ID!) {\n    database(id: $id) {\n      tables(first: 5, kinds: [TABLE]) {\n        totalCount\n        nodes {\n          name\n          comment\n          columns {\n            name\n            dataType\n            nullable\n          }\n          foreignKeys {\n            referencedTableName\n          }\n        }\n      }\n    }\n  }\n": types.TablesDocument,
     "\n  mutation TestConnection($input: TestConnectionInput!) {\n    testConnection(input: $input) {\n      report {\n        ok\n        serverVersion\n        problems {\n          code\n          message\n          hint\n        }\n      }\n    }\n  }\n": types.TestConnectionDocument,
     "\n  query Expired($id: ID!) {\n    job(id: $id) {\n      status\n      result(index: 0) {\n        rowCount\n        expiresAt\n        columns {\n          name\n        }\n        rows {\n          rows\n        }\n      }\n    }\n  }\n": types.ExpiredDocument,
@@ -194,6 +214,46 @@ export function graphql(source: "\n  query Me {\n    viewer {\n      id\n    }\n
  * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
  */
 export function graphql(source: "\n  mutation Login($input: LoginInput!) {\n    login(input: $input) {\n      accessToken\n      user {\n        id\n      }\n    }\n  }\n"): (typeof documents)["\n  mutation Login($input: LoginInput!) {\n    login(input: $input) {\n      accessToken\n      user {\n        id\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  mutation SubmitExport($input: SubmitQueryInput!) {\n    submitQuery(input: $input) {\n      created\n      job {\n        id\n      }\n    }\n  }\n"): (typeof documents)["\n  mutation SubmitExport($input: SubmitQueryInput!) {\n    submitQuery(input: $input) {\n      created\n      job {\n        id\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  mutation ExportJob($input: ExportJobInput!) {\n    exportJob(input: $input) {\n      job {\n        id\n        kind\n        source {\n          id\n        }\n      }\n    }\n  }\n"): (typeof documents)["\n  mutation ExportJob($input: ExportJobInput!) {\n    exportJob(input: $input) {\n      job {\n        id\n        kind\n        source {\n          id\n        }\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  query Exported($id: ID!) {\n    job(id: $id) {\n      status\n      maxRows\n      error {\n        code\n        message\n      }\n      results {\n        totalCount\n      }\n      export {\n        format\n        compression\n        path\n        rows\n        sizeBytes\n        truncated\n        file {\n          id\n          sha256\n          sizeBytes\n          mimeType\n          url\n        }\n        files {\n          path\n        }\n      }\n    }\n  }\n"): (typeof documents)["\n  query Exported($id: ID!) {\n    job(id: $id) {\n      status\n      maxRows\n      error {\n        code\n        message\n      }\n      results {\n        totalCount\n      }\n      export {\n        format\n        compression\n        path\n        rows\n        sizeBytes\n        truncated\n        file {\n          id\n          sha256\n          sizeBytes\n          mimeType\n          url\n        }\n        files {\n          path\n        }\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  mutation ExportDefaults($input: UpdateSettingsInput!) {\n    updateSettings(input: $input) {\n      user {\n        settings {\n          defaultExportFormat\n          defaultExportPrefix\n          defaultExportBucket {\n            id\n            name\n          }\n        }\n      }\n    }\n  }\n"): (typeof documents)["\n  mutation ExportDefaults($input: UpdateSettingsInput!) {\n    updateSettings(input: $input) {\n      user {\n        settings {\n          defaultExportFormat\n          defaultExportPrefix\n          defaultExportBucket {\n            id\n            name\n          }\n        }\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  mutation MakeBucket($name: String!) {\n    createBucket(input: { name: $name }) {\n      bucket {\n        id\n      }\n    }\n  }\n"): (typeof documents)["\n  mutation MakeBucket($name: String!) {\n    createBucket(input: { name: $name }) {\n      bucket {\n        id\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  mutation DropExported($id: ID!) {\n    deleteFile(input: { id: $id }) {\n      deletedFileId\n    }\n  }\n"): (typeof documents)["\n  mutation DropExported($id: ID!) {\n    deleteFile(input: { id: $id }) {\n      deletedFileId\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  mutation SaveWithExport($input: CreateSavedQueryInput!) {\n    createSavedQuery(input: $input) {\n      savedQuery {\n        id\n        export {\n          format\n          path\n          compression\n          overwrite\n          bucket {\n            id\n          }\n        }\n      }\n    }\n  }\n"): (typeof documents)["\n  mutation SaveWithExport($input: CreateSavedQueryInput!) {\n    createSavedQuery(input: $input) {\n      savedQuery {\n        id\n        export {\n          format\n          path\n          compression\n          overwrite\n          bucket {\n            id\n          }\n        }\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  mutation ChangeSavedExport($input: UpdateSavedQueryInput!) {\n    updateSavedQuery(input: $input) {\n      savedQuery {\n        export {\n          format\n        }\n      }\n    }\n  }\n"): (typeof documents)["\n  mutation ChangeSavedExport($input: UpdateSavedQueryInput!) {\n    updateSavedQuery(input: $input) {\n      savedQuery {\n        export {\n          format\n        }\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  mutation RunSavedExport($input: RunSavedQueryInput!) {\n    runSavedQuery(input: $input) {\n      job {\n        id\n      }\n    }\n  }\n"): (typeof documents)["\n  mutation RunSavedExport($input: RunSavedQueryInput!) {\n    runSavedQuery(input: $input) {\n      job {\n        id\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  mutation RetryExport($id: ID!) {\n    retryJob(input: { id: $id }) {\n      job {\n        id\n      }\n    }\n  }\n"): (typeof documents)["\n  mutation RetryExport($id: ID!) {\n    retryJob(input: { id: $id }) {\n      job {\n        id\n      }\n    }\n  }\n"];
 /**
  * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
  */

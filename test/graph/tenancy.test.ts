@@ -443,6 +443,23 @@ const calls: Call[] = [
     answers: personal,
   },
   {
+    how: 'with an export into a bucket',
+    field: 'Mutation.submitQuery',
+    variables: input(({ Bucket: bucketId }) => ({
+      target: { connection: connection() },
+      sql: 'SELECT 1',
+      export: { bucketId, path: `${mark}/${uuidv7()}.csv` },
+    })),
+    selection: '{ job { id export { path } } }',
+    answers: edited,
+  },
+  {
+    field: 'Mutation.exportJob',
+    variables: input(({ Job: id, Bucket: bucketId }) => ({ id, export: { bucketId } })),
+    selection: '{ job { id source { id } export { path } } }',
+    answers: personal,
+  },
+  {
     field: 'Mutation.explainQuery',
     variables: input(({ Database: databaseId }) => ({ target: { databaseId }, sql: `TABLE ${mark}_birds` })),
     selection: '{ plan { text reads } }',
@@ -491,6 +508,38 @@ const calls: Call[] = [
     variables: input(({ SavedQuery: id, Database: databaseId }) => ({ id, databaseId })),
     selection: '{ job { id database { id } savedQuery { id } } }',
     answers: { ...lookedUp, stranger: 'NOT_FOUND' },
+  },
+  {
+    how: 'with an export into a bucket',
+    field: 'Mutation.createSavedQuery',
+    variables: input(({ Bucket: bucketId }) => ({ name: 'another', sql: 'SELECT 1', export: { bucketId } })),
+    selection: '{ savedQuery { id export { bucket { id } } } }',
+    answers: edited,
+  },
+  {
+    how: 'with an export into a bucket',
+    field: 'Mutation.runSavedQuery',
+    variables: input(({ SavedQuery: id, Database: databaseId, Bucket: bucketId }) => ({
+      id,
+      databaseId,
+      export: { bucketId },
+    })),
+    selection: '{ job { id savedQuery { id } } }',
+    answers: edited,
+  },
+  {
+    how: 'with an export into a bucket',
+    field: 'Mutation.updateSavedQuery',
+    variables: input(({ SavedQuery: id, Bucket: bucketId }) => ({ id, export: { bucketId } })),
+    selection: '{ savedQuery { id export { bucket { id } } } }',
+    answers: edited,
+  },
+  {
+    how: 'with a bucket for exports',
+    field: 'Mutation.updateSettings',
+    variables: input(({ Bucket: defaultExportBucketId }) => ({ defaultExportBucketId })),
+    selection: '{ user { settings { defaultExportBucket { id } } } }',
+    answers: edited,
   },
   {
     // An editor may; that it is gone then is nothing for what comes behind it.

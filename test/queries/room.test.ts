@@ -1,5 +1,6 @@
 /** A submission where there is no room for it. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createDestinations } from '../../src/exports/destination.ts';
 import { createJobQuota } from '../../src/jobs/quota.ts';
 import { createQueries, type SubmitQuery } from '../../src/queries/queries.ts';
 import { createTestQueue, type TestQueue } from '../support/jobs.ts';
@@ -26,7 +27,15 @@ function queriesOn(disk: { low: boolean }, limit = 100) {
     blobs,
     databases: { requireDatabase: nowhere, labelOf: () => '' },
     connections,
-    settingsOf: async () => ({ statementTimeoutMs: 60_000, maxRows: 10_000, queuePriority: 0 }),
+    destinations: createDestinations({ access: queue.access, files: queue.files, store: queue.exportStore }),
+    settingsOf: async () => ({
+      statementTimeoutMs: 60_000,
+      maxRows: 10_000,
+      queuePriority: 0,
+      defaultExportFormat: 'csv' as const,
+      defaultExportBucketId: null,
+      defaultExportPrefix: '',
+    }),
   });
 }
 

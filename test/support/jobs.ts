@@ -5,14 +5,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { VisibleDatabase } from '../../src/databases/databases.ts';
 import { createTypedConnections } from '../../src/databases/typed-connections.ts';
+import { createPrisma } from '../../src/db/metadata.ts';
 import { startNotify } from '../../src/db/notify.ts';
 import type { Target } from '../../src/engines/engine.ts';
 import { createEngines } from '../../src/engines/registry.ts';
+import { createExportStore } from '../../src/exports/store.ts';
 import type { Job, NewJob } from '../../src/jobs/job.ts';
 import { createJobs } from '../../src/jobs/jobs.ts';
 import { createPlaces } from '../../src/jobs/places.ts';
 import { isFinal } from '../../src/jobs/states.ts';
 import type { Limits } from '../../src/jobs/store.ts';
+import { createTasks } from '../../src/jobs/tasks.ts';
 import { startWorker, type WorkerTiming } from '../../src/jobs/worker.ts';
 import { createBus } from '../../src/lib/bus.ts';
 import { createEgress } from '../../src/lib/egress.ts';
@@ -22,9 +25,11 @@ import type { Service } from '../../src/lib/lifecycle.ts';
 import { Secret } from '../../src/lib/secret.ts';
 import type { Topic } from '../../src/lib/topics.ts';
 import { readRows } from '../../src/queries/results.ts';
-import { createRunQueryTask } from '../../src/queries/run-query.task.ts';
 import { createResultStore } from '../../src/queries/store.ts';
 import { createDiskStore } from '../../src/storage/disk.ts';
+import { createBucketAccess } from '../../src/storage/files/access.ts';
+import { createReservations } from '../../src/storage/files/reservations.ts';
+import { createFileStore } from '../../src/storage/files/store.ts';
 import { createTestDatabase } from './databases.ts';
 import { createTestJobStore } from './job-store.ts';
 import { createTestMetadata, silent } from './metadata.ts';
@@ -38,6 +43,9 @@ export async function createTestQueue() {
   const store = createTestJobStore(pool, { bus });
   const results = createResultStore(pool);
   const blobs = createDiskStore({ directory: folder });
+  const files = createFileStore({ db: pool, prisma: createPrisma(pool) });
+  const access = createBucketAccess({ store: files });
+  const reservations = createReservations({ pool, store: files, access });
   const engines = createEngines({ dial: createEgress({ allowPrivateHosts: true, denied: () => [] }) });
   const target: Target = { ...targetDatabase, ssl: 'DISABLE', allowInsecureAuthentication: false, hosted: true };
   const databaseId = uuidv7();
@@ -56,13 +64,15 @@ export async function createTestQueue() {
   ) {
     const ownBus = createBus<Topic>();
     const notify = await startNotify({ connection: metadata.database, pool, bus: ownBus, log: silent });
-    const task = createRunQueryTask({
+    const tasks = createTasks({
       jobStore: store,
       resultStore: results,
       blobs,
       bus,
       log: silent,
       connections,
+      reservations,
+      exportFolder: join(folder, 'tmp'),
       databases: {
         // Rights and credentials have tests of their own; here every job runs on the one target.
         requireDatabase: async (viewer) =>
@@ -82,7 +92,7 @@ export async function createTestQueue() {
       store: createTestJobStore(pool, { bus: ownBus, ...options.limits }),
       bus: ownBus,
       log: silent,
-      tasks: new Map([['query', task]]),
+      tasks,
       concurrency: options.concurrency ?? 8,
       ...(options.timing && { timing: options.timing }),
     });
@@ -106,6 +116,10 @@ export async function createTestQueue() {
     store,
     results,
     blobs,
+    files,
+    access,
+    reservations,
+    exportStore: createExportStore({ pool, files }),
     jobs,
     connections,
     bus,

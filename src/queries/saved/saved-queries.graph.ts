@@ -3,6 +3,8 @@ import { createContextCache } from '@pothos/core';
 import DataLoader from 'dataloader';
 import { UserType } from '../../accounts/users.graph.ts';
 import { DatabaseType } from '../../databases/databases.graph.ts';
+import type { ExportInput } from '../../exports/destination.ts';
+import { CompressionEnum, ExportFormatEnum, ExportInputType, exportOf } from '../../exports/enums.graph.ts';
 import { builder } from '../../graph/builder.ts';
 import type { Context } from '../../graph/context.ts';
 import { enumOf } from '../../graph/enums.ts';
@@ -10,6 +12,7 @@ import { registerRow } from '../../graph/nodes.ts';
 import type { Job } from '../../jobs/job.ts';
 import { JobType } from '../../jobs/jobs.graph.ts';
 import { encodeId, uuidOf } from '../../lib/ids.ts';
+import { BucketType } from '../../storage/files/buckets.graph.ts';
 import { savedQueryLimits } from './input.ts';
 import { scheduleProblems, type VisibleSavedQuery } from './saved-query.ts';
 
@@ -24,6 +27,24 @@ const lastJobs = createContextCache(
   ({ services, viewer }: Context) =>
     new DataLoader<string, Job | null>((ids) => services.savedQueries.lastJobs(viewer, ids), { cache: false }),
 );
+
+const SavedExportType = builder.objectRef<ExportInput>('SavedExport').implement({
+  rights: 'parent',
+  description: 'Where the runs write their rows. What is null comes from the settings of whoever runs it.',
+  fields: (t) => ({
+    format: t.expose('format', { type: ExportFormatEnum, nullable: true }),
+    bucket: t.field({
+      type: BucketType,
+      nullable: true,
+      description: 'Null also where it is gone, or not the viewer’s to see.',
+      resolve: ({ bucketId }, _args, context) =>
+        bucketId === null ? null : context.services.buckets.loadBucket(context, context.viewer, bucketId),
+    }),
+    path: t.exposeString('path', { nullable: true, description: 'As it was given, with {date} and its like.' }),
+    compression: t.expose('compression', { type: CompressionEnum }),
+    overwrite: t.exposeBoolean('overwrite'),
+  }),
+});
 
 const SavedQueryType = builder.objectRef<VisibleSavedQuery>('SavedQuery').implement({
   rights: 'saved-query:see',
@@ -59,6 +80,11 @@ const SavedQueryType = builder.objectRef<VisibleSavedQuery>('SavedQuery').implem
       type: ScheduleProblemEnum,
       nullable: true,
       description: 'Why it stopped by itself; null otherwise. `scheduleEnabled: true` starts it again.',
+    }),
+    export: t.expose('export', {
+      type: SavedExportType,
+      nullable: true,
+      description: 'Null: its rows are kept as results.',
     }),
     nextRunAt: t.expose('nextRunAt', {
       type: 'DateTime',
@@ -122,6 +148,8 @@ builder.queryField('savedQueries', (t) =>
 
 const scheduleRules =
   'Five fields of cron in UTC: minute, hour, day of the month, month, day of the week; numbers, names, *, lists, ranges and steps. Needs a database.';
+const exportRules =
+  'Where its runs write their rows, with the rights of whoever runs it. With a schedule it needs `overwrite`, or {job}, {date} or {time} in its path.';
 const nameRules = `1 to ${savedQueryLimits.nameLength} characters, on one line.`;
 
 const CreateSavedQueryInput = builder.inputType('CreateSavedQueryInput', {
@@ -131,12 +159,13 @@ const CreateSavedQueryInput = builder.inputType('CreateSavedQueryInput', {
     databaseId: t.id({ description: 'One that the viewer sees; other members of the project need not.' }),
     projectId: t.id(),
     schedule: t.string({ description: scheduleRules }),
+    export: t.field({ type: ExportInputType, description: exportRules }),
   }),
 });
 
 const UpdateSavedQueryInput = builder.inputType('UpdateSavedQueryInput', {
   description:
-    'What is absent stays; null clears the database, the project or the schedule. Whoever changes the SQL, database, project or schedule, or resumes it, becomes the owner: scheduled runs have his rights from then on, never those of another. A new name and a pause change no owner.',
+    'What is absent stays; null clears the database, the project, the schedule or the export. Whoever changes the SQL, database, project, schedule or export, or resumes it, becomes the owner: scheduled runs have his rights from then on, never those of another. A new name and a pause change no owner.',
   fields: (t) => ({
     id: t.id({ required: true }),
     name: t.string({ description: nameRules }),
@@ -147,6 +176,7 @@ const UpdateSavedQueryInput = builder.inputType('UpdateSavedQueryInput', {
     scheduleEnabled: t.boolean({
       description: 'false pauses; true goes on from now, what was missed meanwhile is not run.',
     }),
+    export: t.field({ type: ExportInputType, description: `${exportRules} null: its rows are kept as results.` }),
   }),
 });
 
@@ -163,6 +193,7 @@ const RunSavedQueryInput = builder.inputType('RunSavedQueryInput', {
       required: { list: false, items: false },
       description: '$1, $2 …; int8 and numeric as strings.',
     }),
+    export: t.field({ type: ExportInputType, description: 'In place of what is saved.' }),
     idempotencyKey: t.string({ description: 'Two runs by one user with the same key are one job.' }),
   }),
 });
@@ -191,7 +222,11 @@ builder.mutationFields((t) => ({
     description: 'The viewer is its owner.',
     authScopes: { signedIn: true },
     args: { input: t.arg({ type: CreateSavedQueryInput, required: true }) },
-    resolve: async (_root, { input: { databaseId, projectId, schedule, ...rest } }, { viewer, services, caller }) => ({
+    resolve: async (
+      _root,
+      { input: { databaseId, projectId, schedule, export: exports, ...rest } },
+      { viewer, services, caller },
+    ) => ({
       savedQuery: await services.savedQueries.create(
         viewer,
         {
@@ -199,6 +234,7 @@ builder.mutationFields((t) => ({
           databaseId: rowIn('Database', databaseId) ?? null,
           projectId: rowIn('Project', projectId) ?? null,
           schedule: schedule ?? null,
+          export: exports ? exportOf(exports) : null,
         },
         caller,
       ),
@@ -208,7 +244,11 @@ builder.mutationFields((t) => ({
     type: UpdateSavedQueryPayload,
     authScopes: { signedIn: true },
     args: { input: t.arg({ type: UpdateSavedQueryInput, required: true }) },
-    resolve: async (_root, { input: { id, databaseId, projectId, ...rest } }, { viewer, services, caller }) => ({
+    resolve: async (
+      _root,
+      { input: { id, databaseId, projectId, export: exports, ...rest } },
+      { viewer, services, caller },
+    ) => ({
       savedQuery: await services.savedQueries.update(
         viewer,
         {
@@ -216,6 +256,7 @@ builder.mutationFields((t) => ({
           id: rowOf('SavedQuery', id),
           databaseId: rowIn('Database', databaseId),
           projectId: rowIn('Project', projectId),
+          export: exports && exportOf(exports),
         },
         caller,
       ),
@@ -236,12 +277,17 @@ builder.mutationFields((t) => ({
     description: 'Queues it as a job of the viewer, with his rights; follow it with `jobUpdated`.',
     authScopes: { signedIn: true },
     args: { input: t.arg({ type: RunSavedQueryInput, required: true }) },
-    resolve: async (_root, { input: { id, databaseId, parameters, idempotencyKey } }, { viewer, services }) => ({
+    resolve: async (
+      _root,
+      { input: { id, databaseId, parameters, idempotencyKey, export: exports } },
+      { viewer, services },
+    ) => ({
       job: await services.savedQueries.run(viewer, {
         id: rowOf('SavedQuery', id),
         databaseId: rowIn('Database', databaseId) ?? null,
         parameters: parameters ?? null,
         idempotencyKey: idempotencyKey ?? null,
+        export: exports ? exportOf(exports) : null,
       }),
     }),
   }),

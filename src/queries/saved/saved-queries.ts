@@ -1,4 +1,5 @@
 /** SQL kept under a name: saved, shared in a project, changed, run. What runs by itself is the scheduler's. */
+import { isDeepStrictEqual } from 'node:util';
 import DataLoader from 'dataloader';
 import type pg from 'pg';
 import { can, type ProjectRole, requireCan } from '../../accounts/policy.ts';
@@ -8,6 +9,7 @@ import type { Databases } from '../../databases/databases.ts';
 import { parseSearch } from '../../databases/input.ts';
 import { transaction } from '../../db/metadata.ts';
 import { ringInTransaction } from '../../db/notify.ts';
+import type { Destinations, ExportInput } from '../../exports/destination.ts';
 import type { Job } from '../../jobs/job.ts';
 import type { Jobs } from '../../jobs/jobs.ts';
 import { AppError, badInput, notFound } from '../../lib/errors.ts';
@@ -27,6 +29,7 @@ export interface SavedQueriesDeps {
   access: Pick<Access, 'roleOf'>;
   databases: Pick<Databases, 'requireDatabase' | 'load'>;
   queries: Pick<Queries, 'submit'>;
+  destinations: Pick<Destinations, 'check'>;
   jobs: Pick<Jobs, 'findAll'>;
 }
 
@@ -36,6 +39,7 @@ export interface CreateSavedQuery {
   databaseId: string | null;
   projectId: string | null;
   schedule: string | null;
+  export?: ExportInput | null;
 }
 
 /** What is absent stays, and null clears. */
@@ -47,6 +51,7 @@ export interface UpdateSavedQuery {
   projectId?: string | null | undefined;
   schedule?: string | null | undefined;
   scheduleEnabled?: boolean | null | undefined;
+  export?: ExportInput | null | undefined;
 }
 
 export interface RunSavedQuery {
@@ -55,6 +60,8 @@ export interface RunSavedQuery {
   databaseId: string | null;
   parameters: readonly unknown[] | null;
   idempotencyKey: string | null;
+  /** Absent: as it is saved. */
+  export?: ExportInput | null;
 }
 
 export interface SavedQueryList extends PageArguments {
@@ -90,7 +97,15 @@ const maxBatch = 500;
 /** A change that others overtake so often gives up. */
 const maxReads = 5;
 
-export function createSavedQueries({ pool, store, access, databases, queries, jobs }: SavedQueriesDeps): SavedQueries {
+export function createSavedQueries({
+  pool,
+  store,
+  access,
+  databases,
+  queries,
+  destinations,
+  jobs,
+}: SavedQueriesDeps): SavedQueries {
   const loaders = new WeakMap<object, { userId: string; loader: DataLoader<string, VisibleSavedQuery | null> }>();
 
   function loaderOf(request: object, viewer: Viewer): DataLoader<string, VisibleSavedQuery | null> {
@@ -193,7 +208,10 @@ export function createSavedQueries({ pool, store, access, databases, queries, jo
         schedule: input.schedule === null ? null : parseSchedule(input.schedule),
         scheduleEnabled: true,
         scheduleProblem: null,
+        export: input.export ?? null,
       };
+      if (wanted.export) await destinations.check(viewer, wanted.export);
+      requireOwnPaths(wanted);
       const role = await requireProject(viewer, wanted.projectId);
       if (wanted.databaseId !== null) await databases.requireDatabase(viewer, 'database:query', wanted.databaseId);
       else if (wanted.schedule !== null) throw needsDatabase();
@@ -228,7 +246,7 @@ export function createSavedQueries({ pool, store, access, databases, queries, jo
       });
     },
 
-    async run(viewer, { id, databaseId, parameters, idempotencyKey }) {
+    async run(viewer, { id, databaseId, parameters, idempotencyKey, export: given }) {
       requireCan(viewer, 'server:use', { kind: 'server' });
       const saved = await requireSaved(viewer, 'saved-query:run', id);
       const named = saved.databaseId && (await databases.load(saved, viewer, saved.databaseId));
@@ -239,7 +257,7 @@ export function createSavedQueries({ pool, store, access, databases, queries, jo
           message: 'the saved query names no database that is yours to see: say which',
         });
       }
-      const submission = submissionOf(saved, { databaseId: target, parameters, idempotencyKey });
+      const submission = submissionOf(saved, { databaseId: target, parameters, idempotencyKey, export: given ?? null });
       return (await queries.submit(viewer, submission)).job;
     },
 
@@ -265,6 +283,8 @@ export function createSavedQueries({ pool, store, access, databases, queries, jo
     const moved = wanted.projectId !== now.projectId;
     if (moved) await requireProject(viewer, wanted.projectId);
     const takes = decides(now, wanted);
+    if (wanted.export && !isDeepStrictEqual(wanted.export, now.export)) await destinations.check(viewer, wanted.export);
+    requireOwnPaths(wanted);
     const next = { ...wanted, ownerId: takes ? viewer.userId : now.ownerId };
     if (takes) await requireTarget(viewer, now, next);
     return await transaction(pool, async (client) => {
@@ -316,6 +336,16 @@ export function createSavedQueries({ pool, store, access, databases, queries, jo
 
 type Decided = Omit<SavedQuery, 'createdAt' | 'updatedAt' | 'nextRunAt'>;
 
+/** Each run of a schedule needs a place of its own, or writes over the last. @throws AppError BAD_USER_INPUT */
+function requireOwnPaths({ schedule, export: exports }: Pick<SavedQuery, 'schedule' | 'export'>): void {
+  if (schedule === null || !exports || exports.overwrite || exports.path === null) return;
+  if (/\{(job|date|time)\}/.test(exports.path)) return;
+  throw badInput({
+    path: 'input.export.path',
+    message: 'of a schedule: say overwrite, or have {job}, {date} or {time} in the path',
+  });
+}
+
 const needsDatabase = () => badInput({ path: 'input.databaseId', message: 'a schedule needs a database' });
 
 /** @throws AppError BAD_USER_INPUT */
@@ -330,6 +360,7 @@ function changed(now: VisibleSavedQuery, input: UpdateSavedQuery): Decided {
     projectId: projectId === undefined ? now.projectId : projectId,
     schedule: typeof schedule === 'string' ? parseSchedule(schedule) : schedule === undefined ? now.schedule : null,
     scheduleEnabled: given(scheduleEnabled, 'scheduleEnabled', now.scheduleEnabled),
+    export: input.export === undefined ? now.export : input.export,
   };
   // Paused or resumed by a person, or without a schedule: it did not stop by itself any more.
   const answered = typeof scheduleEnabled === 'boolean' || next.schedule === null;
@@ -338,20 +369,27 @@ function changed(now: VisibleSavedQuery, input: UpdateSavedQuery): Decided {
 
 /** Whether the change decides what runs, where, when or for whom. */
 const decides = (now: Decided, next: Decided): boolean =>
-  (['sql', 'databaseId', 'projectId', 'schedule'] as const).some((field) => next[field] !== now[field]) ||
+  (['sql', 'databaseId', 'projectId', 'schedule', 'export'] as const).some(
+    (field) => !isDeepStrictEqual(next[field], now[field]),
+  ) ||
   (next.scheduleEnabled && !now.scheduleEnabled);
 
-const changeable = ['name', 'sql', 'databaseId', 'projectId', 'schedule', 'scheduleEnabled'] as const;
+const changeable = ['name', 'sql', 'databaseId', 'projectId', 'schedule', 'scheduleEnabled', 'export'] as const;
 
 const fieldsOf = (input: UpdateSavedQuery) => changeable.filter((field) => input[field] !== undefined);
 
 /** Its next run is the scheduler's to move. */
 const isSame = (a: Decided, b: Decided): boolean =>
-  ([...changeable, 'ownerId', 'scheduleProblem'] as const).every((field) => a[field] === b[field]);
+  ([...changeable, 'ownerId', 'scheduleProblem'] as const).every((field) => isDeepStrictEqual(a[field], b[field]));
 
 /** Whether what others made of `first` is what the change is about, or what the viewer would own with it, unread. */
 function collides(viewer: Viewer, input: UpdateSavedQuery, first: VisibleSavedQuery, now: VisibleSavedQuery): boolean {
   const wanted = changed(now, input);
-  if (fieldsOf(input).some((field) => now[field] !== first[field] && now[field] !== wanted[field])) return true;
+  if (
+    fieldsOf(input).some(
+      (field) => !isDeepStrictEqual(now[field], first[field]) && !isDeepStrictEqual(now[field], wanted[field]),
+    )
+  )
+    return true;
   return decides(now, wanted) && now.ownerId !== viewer.userId && decides(first, now);
 }

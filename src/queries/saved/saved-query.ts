@@ -1,5 +1,6 @@
 /** A saved query as it is kept, and what somebody is to it. */
 import type { ProjectRole } from '../../accounts/policy.ts';
+import type { ExportInput } from '../../exports/destination.ts';
 
 /**
  * Why a schedule stopped by itself. owner_gone: the account is deleted or disabled. database_gone: it was disconnected.
@@ -20,6 +21,8 @@ export interface SavedQuery {
   readonly schedule: string | null;
   readonly scheduleEnabled: boolean;
   readonly scheduleProblem: ScheduleProblem | null;
+  /** Where its runs write their rows; null: they are kept as results. */
+  readonly export: ExportInput | null;
   /** Null where it does not run by itself. */
   readonly nextRunAt: Date | null;
   readonly createdAt: Date;

@@ -110,7 +110,9 @@ async function submit(
   }
   const idempotencyKey = `schedule:${due.id}:${due.nextRunAt.toISOString()}`;
   // What goes from here on, the saved query or its database, says nothing of rights: it is looked at anew.
-  const { job } = await queries.submit(owner, submissionOf(due, { databaseId: due.databaseId, idempotencyKey }));
+  const late = due.export && { ...due.export, late: true };
+  const run = { databaseId: due.databaseId, idempotencyKey, export: late };
+  const { job } = await queries.submit(owner, submissionOf(due, run));
   return job.id;
 }
 

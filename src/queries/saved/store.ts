@@ -43,7 +43,7 @@ export interface SavedQueryStore {
 
 /** Of `s`; the scheduler reads the same. */
 export const columns = `s.id, s.name, s.sql, s.owner_id AS "ownerId", s.database_id AS "databaseId", s.project_id AS "projectId",
-  s.schedule, s.schedule_enabled AS "scheduleEnabled", s.schedule_problem AS "scheduleProblem", s.next_run_at AS "nextRunAt",
+  s.schedule, s.schedule_enabled AS "scheduleEnabled", s.schedule_problem AS "scheduleProblem", s.next_run_at AS "nextRunAt", s.export,
   s.created_at AS "createdAt", s.updated_at AS "updatedAt"`;
 
 const withRole = `SELECT ${columns}, m.role FROM saved_queries s
@@ -92,8 +92,8 @@ export function createSavedQueryStore({ db, prisma }: { db: Executor; prisma: Pr
     async insert(client, saved) {
       await client.query(
         `INSERT INTO saved_queries (id, name, sql, owner_id, database_id, project_id, schedule, schedule_enabled,
-           schedule_problem, next_run_at, updated_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, now())`,
+           schedule_problem, next_run_at, export, updated_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, now())`,
         valuesOf(saved),
       );
     },
@@ -115,7 +115,7 @@ export function createSavedQueryStore({ db, prisma }: { db: Executor; prisma: Pr
     async replace(client, next) {
       await client.query(
         `UPDATE saved_queries SET name = $2, sql = $3, owner_id = $4, database_id = $5, project_id = $6, schedule = $7,
-           schedule_enabled = $8, schedule_problem = $9, next_run_at = $10, updated_at = now(),
+           schedule_enabled = $8, schedule_problem = $9, next_run_at = $10, export = $11, updated_at = now(),
            -- What the schedule had in hand was for another time.
            schedule_held_until = CASE WHEN next_run_at = $10 THEN schedule_held_until END
          WHERE id = $1`,
@@ -163,6 +163,7 @@ const valuesOf = (saved: NewSavedQuery) => [
   saved.scheduleEnabled,
   saved.scheduleProblem,
   saved.nextRunAt,
+  saved.export && JSON.stringify(saved.export),
 ];
 
 export type Row = Omit<SavedQuery, 'scheduleProblem'> & { scheduleProblem: string | null; role: string | null };

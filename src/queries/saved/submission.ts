@@ -1,10 +1,17 @@
 /** A saved query as a submission: its SQL and name, and otherwise what the settings of whoever runs it say. */
+import type { ExportInput } from '../../exports/destination.ts';
 import type { SubmitQuery } from '../queries.ts';
 import type { SavedQuery } from './saved-query.ts';
 
 export const submissionOf = (
-  { id, name, sql }: Pick<SavedQuery, 'id' | 'name' | 'sql'>,
-  run: { databaseId: string; idempotencyKey: string | null; parameters?: readonly unknown[] | null },
+  { id, name, sql, export: saved }: Pick<SavedQuery, 'id' | 'name' | 'sql' | 'export'>,
+  run: {
+    databaseId: string;
+    idempotencyKey: string | null;
+    parameters?: readonly unknown[] | null;
+    /** In place of what is saved. */
+    export?: ExportInput | null;
+  },
 ): SubmitQuery => ({
   target: { databaseId: run.databaseId },
   sql,
@@ -19,4 +26,5 @@ export const submissionOf = (
   runAt: null,
   idempotencyKey: run.idempotencyKey,
   savedQueryId: id,
+  export: run.export ?? saved,
 });

@@ -5,6 +5,8 @@ import { pino } from 'pino';
 import type { Viewer } from '../../../src/accounts/viewer.ts';
 import { createTypedConnections } from '../../../src/databases/typed-connections.ts';
 import { startNotify } from '../../../src/db/notify.ts';
+import { createDestinations } from '../../../src/exports/destination.ts';
+import { createExportStore } from '../../../src/exports/store.ts';
 import { createJobs } from '../../../src/jobs/jobs.ts';
 import { createPlaces } from '../../../src/jobs/places.ts';
 import { createJobQuota } from '../../../src/jobs/quota.ts';
@@ -21,6 +23,8 @@ import { runDue, type SchedulerDeps, startScheduler } from '../../../src/queries
 import { createSavedQueryStore, letGoOf } from '../../../src/queries/saved/store.ts';
 import { createResultStore } from '../../../src/queries/store.ts';
 import { createDiskStore } from '../../../src/storage/disk.ts';
+import { createBucketAccess } from '../../../src/storage/files/access.ts';
+import { createFileStore } from '../../../src/storage/files/store.ts';
 import { asked, createWorld, testConnection } from '../../databases/world.ts';
 import { createTestJobStore } from '../../support/job-store.ts';
 import { silent } from '../../support/metadata.ts';
@@ -37,7 +41,12 @@ export async function createSavedWorld() {
   const world = await createWorld({ onDisconnect: [(id, client) => letGoOf(client, id)] });
   const { pool, prisma, databases, engines, keyring, projects } = world;
   const jobs = createTestJobStore(pool);
+  const files = createFileStore({ db: pool, prisma });
+  const bucketAccess = createBucketAccess({ store: files });
+  const exportStore = createExportStore({ pool, files });
+  const destinations = createDestinations({ access: bucketAccess, files, store: exportStore });
   const queries = createQueries({
+    destinations,
     jobs,
     quota: createJobQuota({ pool }),
     diskLow: () => false,
@@ -45,7 +54,14 @@ export async function createSavedWorld() {
     blobs: createDiskStore({ directory: '/nonexistent' }),
     databases,
     connections: createTypedConnections({ keyring, engines }),
-    settingsOf: async () => ({ statementTimeoutMs: 60_000, maxRows: 100, queuePriority: 0 }),
+    settingsOf: async () => ({
+      statementTimeoutMs: 60_000,
+      maxRows: 100,
+      queuePriority: 0,
+      defaultExportFormat: 'csv' as const,
+      defaultExportBucketId: null,
+      defaultExportPrefix: '',
+    }),
   });
   const store = createSavedQueryStore({ db: pool, prisma });
   const saved = createSavedQueries({
@@ -54,6 +70,7 @@ export async function createSavedWorld() {
     access: projects,
     databases,
     queries,
+    destinations,
     jobs: createJobs({
       store: jobs,
       places: createPlaces({ pool, maxParallelJobs: 4 }),

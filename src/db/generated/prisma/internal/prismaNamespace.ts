@@ -1895,7 +1895,10 @@ export const UserScalarFieldEnum = {
   maxParallelJobsLimit: 'maxParallelJobsLimit',
   statementTimeoutMs: 'statementTimeoutMs',
   maxRows: 'maxRows',
-  queuePriority: 'queuePriority'
+  queuePriority: 'queuePriority',
+  defaultExportFormat: 'defaultExportFormat',
+  defaultExportBucketId: 'defaultExportBucketId',
+  defaultExportPrefix: 'defaultExportPrefix'
 } as const
 
 export type UserScalarFieldEnum = (typeof UserScalarFieldEnum)[keyof typeof UserScalarFieldEnum]
@@ -2030,7 +2033,9 @@ export const JobScalarFieldEnum = {
   resultsExpireAt: 'resultsExpireAt',
   resultsDropped: 'resultsDropped',
   sourceId: 'sourceId',
-  savedQueryId: 'savedQueryId'
+  savedQueryId: 'savedQueryId',
+  export: 'export',
+  exported: 'exported'
 } as const
 
 export type JobScalarFieldEnum = (typeof JobScalarFieldEnum)[keyof typeof JobScalarFieldEnum]
@@ -2078,6 +2083,7 @@ export const SavedQueryScalarFieldEnum = {
   scheduleProblem: 'scheduleProblem',
   scheduleHeldUntil: 'scheduleHeldUntil',
   scheduledJobId: 'scheduledJobId',
+  export: 'export',
   createdAt: 'createdAt',
   updatedAt: 'updatedAt'
 } as const

@@ -247,6 +247,7 @@ export type BucketWhereInput = {
   owner?: Prisma.XOR<Prisma.UserNullableScalarRelationFilter, Prisma.UserWhereInput> | null
   project?: Prisma.XOR<Prisma.ProjectNullableScalarRelationFilter, Prisma.ProjectWhereInput> | null
   files?: Prisma.StoredFileListRelationFilter
+  defaultOf?: Prisma.UserListRelationFilter
 }
 
 export type BucketOrderByWithRelationInput = {
@@ -262,6 +263,7 @@ export type BucketOrderByWithRelationInput = {
   owner?: Prisma.UserOrderByWithRelationInput
   project?: Prisma.ProjectOrderByWithRelationInput
   files?: Prisma.StoredFileOrderByRelationAggregateInput
+  defaultOf?: Prisma.UserOrderByRelationAggregateInput
 }
 
 export type BucketWhereUniqueInput = Prisma.AtLeast<{
@@ -280,6 +282,7 @@ export type BucketWhereUniqueInput = Prisma.AtLeast<{
   owner?: Prisma.XOR<Prisma.UserNullableScalarRelationFilter, Prisma.UserWhereInput> | null
   project?: Prisma.XOR<Prisma.ProjectNullableScalarRelationFilter, Prisma.ProjectWhereInput> | null
   files?: Prisma.StoredFileListRelationFilter
+  defaultOf?: Prisma.UserListRelationFilter
 }, "id">
 
 export type BucketOrderByWithAggregationInput = {
@@ -325,6 +328,7 @@ export type BucketCreateInput = {
   owner?: Prisma.UserCreateNestedOneWithoutBucketsInput
   project?: Prisma.ProjectCreateNestedOneWithoutBucketsInput
   files?: Prisma.StoredFileCreateNestedManyWithoutBucketInput
+  defaultOf?: Prisma.UserCreateNestedManyWithoutDefaultExportBucketInput
 }
 
 export type BucketUncheckedCreateInput = {
@@ -338,6 +342,7 @@ export type BucketUncheckedCreateInput = {
   createdAt?: Date | string
   updatedAt?: Date | string
   files?: Prisma.StoredFileUncheckedCreateNestedManyWithoutBucketInput
+  defaultOf?: Prisma.UserUncheckedCreateNestedManyWithoutDefaultExportBucketInput
 }
 
 export type BucketUpdateInput = {
@@ -351,6 +356,7 @@ export type BucketUpdateInput = {
   owner?: Prisma.UserUpdateOneWithoutBucketsNestedInput
   project?: Prisma.ProjectUpdateOneWithoutBucketsNestedInput
   files?: Prisma.StoredFileUpdateManyWithoutBucketNestedInput
+  defaultOf?: Prisma.UserUpdateManyWithoutDefaultExportBucketNestedInput
 }
 
 export type BucketUncheckedUpdateInput = {
@@ -364,6 +370,7 @@ export type BucketUncheckedUpdateInput = {
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   files?: Prisma.StoredFileUncheckedUpdateManyWithoutBucketNestedInput
+  defaultOf?: Prisma.UserUncheckedUpdateManyWithoutDefaultExportBucketNestedInput
 }
 
 export type BucketCreateManyInput = {
@@ -398,6 +405,11 @@ export type BucketUncheckedUpdateManyInput = {
   allowedMimeTypes?: Prisma.BucketUpdateallowedMimeTypesInput | string[]
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+}
+
+export type BucketNullableScalarRelationFilter = {
+  is?: Prisma.BucketWhereInput | null
+  isNot?: Prisma.BucketWhereInput | null
 }
 
 export type BucketListRelationFilter = {
@@ -457,6 +469,12 @@ export type BucketScalarRelationFilter = {
   isNot?: Prisma.BucketWhereInput
 }
 
+export type BucketCreateNestedOneWithoutDefaultOfInput = {
+  create?: Prisma.XOR<Prisma.BucketCreateWithoutDefaultOfInput, Prisma.BucketUncheckedCreateWithoutDefaultOfInput>
+  connectOrCreate?: Prisma.BucketCreateOrConnectWithoutDefaultOfInput
+  connect?: Prisma.BucketWhereUniqueInput
+}
+
 export type BucketCreateNestedManyWithoutOwnerInput = {
   create?: Prisma.XOR<Prisma.BucketCreateWithoutOwnerInput, Prisma.BucketUncheckedCreateWithoutOwnerInput> | Prisma.BucketCreateWithoutOwnerInput[] | Prisma.BucketUncheckedCreateWithoutOwnerInput[]
   connectOrCreate?: Prisma.BucketCreateOrConnectWithoutOwnerInput | Prisma.BucketCreateOrConnectWithoutOwnerInput[]
@@ -469,6 +487,16 @@ export type BucketUncheckedCreateNestedManyWithoutOwnerInput = {
   connectOrCreate?: Prisma.BucketCreateOrConnectWithoutOwnerInput | Prisma.BucketCreateOrConnectWithoutOwnerInput[]
   createMany?: Prisma.BucketCreateManyOwnerInputEnvelope
   connect?: Prisma.BucketWhereUniqueInput | Prisma.BucketWhereUniqueInput[]
+}
+
+export type BucketUpdateOneWithoutDefaultOfNestedInput = {
+  create?: Prisma.XOR<Prisma.BucketCreateWithoutDefaultOfInput, Prisma.BucketUncheckedCreateWithoutDefaultOfInput>
+  connectOrCreate?: Prisma.BucketCreateOrConnectWithoutDefaultOfInput
+  upsert?: Prisma.BucketUpsertWithoutDefaultOfInput
+  disconnect?: Prisma.BucketWhereInput | boolean
+  delete?: Prisma.BucketWhereInput | boolean
+  connect?: Prisma.BucketWhereUniqueInput
+  update?: Prisma.XOR<Prisma.XOR<Prisma.BucketUpdateToOneWithWhereWithoutDefaultOfInput, Prisma.BucketUpdateWithoutDefaultOfInput>, Prisma.BucketUncheckedUpdateWithoutDefaultOfInput>
 }
 
 export type BucketUpdateManyWithoutOwnerNestedInput = {
@@ -564,6 +592,37 @@ export type BucketUpdateOneRequiredWithoutFilesNestedInput = {
   update?: Prisma.XOR<Prisma.XOR<Prisma.BucketUpdateToOneWithWhereWithoutFilesInput, Prisma.BucketUpdateWithoutFilesInput>, Prisma.BucketUncheckedUpdateWithoutFilesInput>
 }
 
+export type BucketCreateWithoutDefaultOfInput = {
+  id: string
+  name: string
+  public?: boolean
+  maxFileSizeBytes?: bigint | number | null
+  allowedMimeTypes?: Prisma.BucketCreateallowedMimeTypesInput | string[]
+  createdAt?: Date | string
+  updatedAt?: Date | string
+  owner?: Prisma.UserCreateNestedOneWithoutBucketsInput
+  project?: Prisma.ProjectCreateNestedOneWithoutBucketsInput
+  files?: Prisma.StoredFileCreateNestedManyWithoutBucketInput
+}
+
+export type BucketUncheckedCreateWithoutDefaultOfInput = {
+  id: string
+  name: string
+  ownerId?: string | null
+  projectId?: string | null
+  public?: boolean
+  maxFileSizeBytes?: bigint | number | null
+  allowedMimeTypes?: Prisma.BucketCreateallowedMimeTypesInput | string[]
+  createdAt?: Date | string
+  updatedAt?: Date | string
+  files?: Prisma.StoredFileUncheckedCreateNestedManyWithoutBucketInput
+}
+
+export type BucketCreateOrConnectWithoutDefaultOfInput = {
+  where: Prisma.BucketWhereUniqueInput
+  create: Prisma.XOR<Prisma.BucketCreateWithoutDefaultOfInput, Prisma.BucketUncheckedCreateWithoutDefaultOfInput>
+}
+
 export type BucketCreateWithoutOwnerInput = {
   id: string
   name: string
@@ -574,6 +633,7 @@ export type BucketCreateWithoutOwnerInput = {
   updatedAt?: Date | string
   project?: Prisma.ProjectCreateNestedOneWithoutBucketsInput
   files?: Prisma.StoredFileCreateNestedManyWithoutBucketInput
+  defaultOf?: Prisma.UserCreateNestedManyWithoutDefaultExportBucketInput
 }
 
 export type BucketUncheckedCreateWithoutOwnerInput = {
@@ -586,6 +646,7 @@ export type BucketUncheckedCreateWithoutOwnerInput = {
   createdAt?: Date | string
   updatedAt?: Date | string
   files?: Prisma.StoredFileUncheckedCreateNestedManyWithoutBucketInput
+  defaultOf?: Prisma.UserUncheckedCreateNestedManyWithoutDefaultExportBucketInput
 }
 
 export type BucketCreateOrConnectWithoutOwnerInput = {
@@ -596,6 +657,43 @@ export type BucketCreateOrConnectWithoutOwnerInput = {
 export type BucketCreateManyOwnerInputEnvelope = {
   data: Prisma.BucketCreateManyOwnerInput | Prisma.BucketCreateManyOwnerInput[]
   skipDuplicates?: boolean
+}
+
+export type BucketUpsertWithoutDefaultOfInput = {
+  update: Prisma.XOR<Prisma.BucketUpdateWithoutDefaultOfInput, Prisma.BucketUncheckedUpdateWithoutDefaultOfInput>
+  create: Prisma.XOR<Prisma.BucketCreateWithoutDefaultOfInput, Prisma.BucketUncheckedCreateWithoutDefaultOfInput>
+  where?: Prisma.BucketWhereInput
+}
+
+export type BucketUpdateToOneWithWhereWithoutDefaultOfInput = {
+  where?: Prisma.BucketWhereInput
+  data: Prisma.XOR<Prisma.BucketUpdateWithoutDefaultOfInput, Prisma.BucketUncheckedUpdateWithoutDefaultOfInput>
+}
+
+export type BucketUpdateWithoutDefaultOfInput = {
+  id?: Prisma.StringFieldUpdateOperationsInput | string
+  name?: Prisma.StringFieldUpdateOperationsInput | string
+  public?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  maxFileSizeBytes?: Prisma.NullableBigIntFieldUpdateOperationsInput | bigint | number | null
+  allowedMimeTypes?: Prisma.BucketUpdateallowedMimeTypesInput | string[]
+  createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  owner?: Prisma.UserUpdateOneWithoutBucketsNestedInput
+  project?: Prisma.ProjectUpdateOneWithoutBucketsNestedInput
+  files?: Prisma.StoredFileUpdateManyWithoutBucketNestedInput
+}
+
+export type BucketUncheckedUpdateWithoutDefaultOfInput = {
+  id?: Prisma.StringFieldUpdateOperationsInput | string
+  name?: Prisma.StringFieldUpdateOperationsInput | string
+  ownerId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  projectId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  public?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  maxFileSizeBytes?: Prisma.NullableBigIntFieldUpdateOperationsInput | bigint | number | null
+  allowedMimeTypes?: Prisma.BucketUpdateallowedMimeTypesInput | string[]
+  createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  files?: Prisma.StoredFileUncheckedUpdateManyWithoutBucketNestedInput
 }
 
 export type BucketUpsertWithWhereUniqueWithoutOwnerInput = {
@@ -639,6 +737,7 @@ export type BucketCreateWithoutProjectInput = {
   updatedAt?: Date | string
   owner?: Prisma.UserCreateNestedOneWithoutBucketsInput
   files?: Prisma.StoredFileCreateNestedManyWithoutBucketInput
+  defaultOf?: Prisma.UserCreateNestedManyWithoutDefaultExportBucketInput
 }
 
 export type BucketUncheckedCreateWithoutProjectInput = {
@@ -651,6 +750,7 @@ export type BucketUncheckedCreateWithoutProjectInput = {
   createdAt?: Date | string
   updatedAt?: Date | string
   files?: Prisma.StoredFileUncheckedCreateNestedManyWithoutBucketInput
+  defaultOf?: Prisma.UserUncheckedCreateNestedManyWithoutDefaultExportBucketInput
 }
 
 export type BucketCreateOrConnectWithoutProjectInput = {
@@ -689,6 +789,7 @@ export type BucketCreateWithoutFilesInput = {
   updatedAt?: Date | string
   owner?: Prisma.UserCreateNestedOneWithoutBucketsInput
   project?: Prisma.ProjectCreateNestedOneWithoutBucketsInput
+  defaultOf?: Prisma.UserCreateNestedManyWithoutDefaultExportBucketInput
 }
 
 export type BucketUncheckedCreateWithoutFilesInput = {
@@ -701,6 +802,7 @@ export type BucketUncheckedCreateWithoutFilesInput = {
   allowedMimeTypes?: Prisma.BucketCreateallowedMimeTypesInput | string[]
   createdAt?: Date | string
   updatedAt?: Date | string
+  defaultOf?: Prisma.UserUncheckedCreateNestedManyWithoutDefaultExportBucketInput
 }
 
 export type BucketCreateOrConnectWithoutFilesInput = {
@@ -729,6 +831,7 @@ export type BucketUpdateWithoutFilesInput = {
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   owner?: Prisma.UserUpdateOneWithoutBucketsNestedInput
   project?: Prisma.ProjectUpdateOneWithoutBucketsNestedInput
+  defaultOf?: Prisma.UserUpdateManyWithoutDefaultExportBucketNestedInput
 }
 
 export type BucketUncheckedUpdateWithoutFilesInput = {
@@ -741,6 +844,7 @@ export type BucketUncheckedUpdateWithoutFilesInput = {
   allowedMimeTypes?: Prisma.BucketUpdateallowedMimeTypesInput | string[]
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  defaultOf?: Prisma.UserUncheckedUpdateManyWithoutDefaultExportBucketNestedInput
 }
 
 export type BucketCreateManyOwnerInput = {
@@ -764,6 +868,7 @@ export type BucketUpdateWithoutOwnerInput = {
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   project?: Prisma.ProjectUpdateOneWithoutBucketsNestedInput
   files?: Prisma.StoredFileUpdateManyWithoutBucketNestedInput
+  defaultOf?: Prisma.UserUpdateManyWithoutDefaultExportBucketNestedInput
 }
 
 export type BucketUncheckedUpdateWithoutOwnerInput = {
@@ -776,6 +881,7 @@ export type BucketUncheckedUpdateWithoutOwnerInput = {
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   files?: Prisma.StoredFileUncheckedUpdateManyWithoutBucketNestedInput
+  defaultOf?: Prisma.UserUncheckedUpdateManyWithoutDefaultExportBucketNestedInput
 }
 
 export type BucketUncheckedUpdateManyWithoutOwnerInput = {
@@ -810,6 +916,7 @@ export type BucketUpdateWithoutProjectInput = {
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   owner?: Prisma.UserUpdateOneWithoutBucketsNestedInput
   files?: Prisma.StoredFileUpdateManyWithoutBucketNestedInput
+  defaultOf?: Prisma.UserUpdateManyWithoutDefaultExportBucketNestedInput
 }
 
 export type BucketUncheckedUpdateWithoutProjectInput = {
@@ -822,6 +929,7 @@ export type BucketUncheckedUpdateWithoutProjectInput = {
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   files?: Prisma.StoredFileUncheckedUpdateManyWithoutBucketNestedInput
+  defaultOf?: Prisma.UserUncheckedUpdateManyWithoutDefaultExportBucketNestedInput
 }
 
 export type BucketUncheckedUpdateManyWithoutProjectInput = {
@@ -842,10 +950,12 @@ export type BucketUncheckedUpdateManyWithoutProjectInput = {
 
 export type BucketCountOutputType = {
   files: number
+  defaultOf: number
 }
 
 export type BucketCountOutputTypeSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   files?: boolean | BucketCountOutputTypeCountFilesArgs
+  defaultOf?: boolean | BucketCountOutputTypeCountDefaultOfArgs
 }
 
 /**
@@ -865,6 +975,13 @@ export type BucketCountOutputTypeCountFilesArgs<ExtArgs extends runtime.Types.Ex
   where?: Prisma.StoredFileWhereInput
 }
 
+/**
+ * BucketCountOutputType without action
+ */
+export type BucketCountOutputTypeCountDefaultOfArgs<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
+  where?: Prisma.UserWhereInput
+}
+
 
 export type BucketSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
   id?: boolean
@@ -879,6 +996,7 @@ export type BucketSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs =
   owner?: boolean | Prisma.Bucket$ownerArgs<ExtArgs>
   project?: boolean | Prisma.Bucket$projectArgs<ExtArgs>
   files?: boolean | Prisma.Bucket$filesArgs<ExtArgs>
+  defaultOf?: boolean | Prisma.Bucket$defaultOfArgs<ExtArgs>
   _count?: boolean | Prisma.BucketCountOutputTypeDefaultArgs<ExtArgs>
 }, ExtArgs["result"]["bucket"]>
 
@@ -927,6 +1045,7 @@ export type BucketInclude<ExtArgs extends runtime.Types.Extensions.InternalArgs 
   owner?: boolean | Prisma.Bucket$ownerArgs<ExtArgs>
   project?: boolean | Prisma.Bucket$projectArgs<ExtArgs>
   files?: boolean | Prisma.Bucket$filesArgs<ExtArgs>
+  defaultOf?: boolean | Prisma.Bucket$defaultOfArgs<ExtArgs>
   _count?: boolean | Prisma.BucketCountOutputTypeDefaultArgs<ExtArgs>
 }
 export type BucketIncludeCreateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
@@ -944,6 +1063,7 @@ export type $BucketPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs
     owner: Prisma.$UserPayload<ExtArgs> | null
     project: Prisma.$ProjectPayload<ExtArgs> | null
     files: Prisma.$StoredFilePayload<ExtArgs>[]
+    defaultOf: Prisma.$UserPayload<ExtArgs>[]
   }
   scalars: runtime.Types.Extensions.GetPayloadResult<{
     id: string
@@ -1355,6 +1475,7 @@ export interface Prisma__BucketClient<T, Null = never, ExtArgs extends runtime.T
   owner<T extends Prisma.Bucket$ownerArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.Bucket$ownerArgs<ExtArgs>>): Prisma.Prisma__UserClient<runtime.Types.Result.GetResult<Prisma.$UserPayload<ExtArgs>, T, "findUniqueOrThrow", GlobalOmitOptions> | null, null, ExtArgs, GlobalOmitOptions>
   project<T extends Prisma.Bucket$projectArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.Bucket$projectArgs<ExtArgs>>): Prisma.Prisma__ProjectClient<runtime.Types.Result.GetResult<Prisma.$ProjectPayload<ExtArgs>, T, "findUniqueOrThrow", GlobalOmitOptions> | null, null, ExtArgs, GlobalOmitOptions>
   files<T extends Prisma.Bucket$filesArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.Bucket$filesArgs<ExtArgs>>): Prisma.PrismaPromise<runtime.Types.Result.GetResult<Prisma.$StoredFilePayload<ExtArgs>, T, "findMany", GlobalOmitOptions> | Null>
+  defaultOf<T extends Prisma.Bucket$defaultOfArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.Bucket$defaultOfArgs<ExtArgs>>): Prisma.PrismaPromise<runtime.Types.Result.GetResult<Prisma.$UserPayload<ExtArgs>, T, "findMany", GlobalOmitOptions> | Null>
   /**
    * Attaches callbacks for the resolution and/or rejection of the Promise.
    * @param onfulfilled The callback to execute when the Promise is resolved.
@@ -1853,6 +1974,30 @@ export type Bucket$filesArgs<ExtArgs extends runtime.Types.Extensions.InternalAr
   take?: number
   skip?: number
   distinct?: Prisma.StoredFileScalarFieldEnum | Prisma.StoredFileScalarFieldEnum[]
+}
+
+/**
+ * Bucket.defaultOf
+ */
+export type Bucket$defaultOfArgs<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
+  /**
+   * Select specific fields to fetch from the User
+   */
+  select?: Prisma.UserSelect<ExtArgs> | null
+  /**
+   * Omit specific fields from the User
+   */
+  omit?: Prisma.UserOmit<ExtArgs> | null
+  /**
+   * Choose, which related nodes to fetch as well
+   */
+  include?: Prisma.UserInclude<ExtArgs> | null
+  where?: Prisma.UserWhereInput
+  orderBy?: Prisma.UserOrderByWithRelationInput | Prisma.UserOrderByWithRelationInput[]
+  cursor?: Prisma.UserWhereUniqueInput
+  take?: number
+  skip?: number
+  distinct?: Prisma.UserScalarFieldEnum | Prisma.UserScalarFieldEnum[]
 }
 
 /**

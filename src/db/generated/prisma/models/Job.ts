@@ -197,6 +197,8 @@ export type JobCountAggregateOutputType = {
   resultsDropped: number
   sourceId: number
   savedQueryId: number
+  export: number
+  exported: number
   _all: number
 }
 
@@ -372,6 +374,8 @@ export type JobCountAggregateInputType = {
   resultsDropped?: true
   sourceId?: true
   savedQueryId?: true
+  export?: true
+  exported?: true
   _all?: true
 }
 
@@ -477,7 +481,7 @@ export type JobGroupByOutputType = {
   readOnly: boolean
   transaction: string
   timeoutMs: number
-  maxRows: number
+  maxRows: number | null
   idempotencyKey: string | null
   priority: number
   rankMs: bigint
@@ -506,6 +510,8 @@ export type JobGroupByOutputType = {
   resultsDropped: boolean
   sourceId: string | null
   savedQueryId: string | null
+  export: runtime.JsonValue | null
+  exported: runtime.JsonValue | null
   _count: JobCountAggregateOutputType | null
   _avg: JobAvgAggregateOutputType | null
   _sum: JobSumAggregateOutputType | null
@@ -547,7 +553,7 @@ export type JobWhereInput = {
   readOnly?: Prisma.BoolFilter<"Job"> | boolean
   transaction?: Prisma.StringFilter<"Job"> | string
   timeoutMs?: Prisma.IntFilter<"Job"> | number
-  maxRows?: Prisma.IntFilter<"Job"> | number
+  maxRows?: Prisma.IntNullableFilter<"Job"> | number | null
   idempotencyKey?: Prisma.StringNullableFilter<"Job"> | string | null
   priority?: Prisma.IntFilter<"Job"> | number
   rankMs?: Prisma.BigIntFilter<"Job"> | bigint | number
@@ -576,6 +582,8 @@ export type JobWhereInput = {
   resultsDropped?: Prisma.BoolFilter<"Job"> | boolean
   sourceId?: Prisma.UuidNullableFilter<"Job"> | string | null
   savedQueryId?: Prisma.UuidNullableFilter<"Job"> | string | null
+  export?: Prisma.JsonNullableFilter<"Job">
+  exported?: Prisma.JsonNullableFilter<"Job">
   owner?: Prisma.XOR<Prisma.UserScalarRelationFilter, Prisma.UserWhereInput>
   database?: Prisma.XOR<Prisma.DatabaseNullableScalarRelationFilter, Prisma.DatabaseWhereInput> | null
   source?: Prisma.XOR<Prisma.JobNullableScalarRelationFilter, Prisma.JobWhereInput> | null
@@ -601,7 +609,7 @@ export type JobOrderByWithRelationInput = {
   readOnly?: Prisma.SortOrder
   transaction?: Prisma.SortOrder
   timeoutMs?: Prisma.SortOrder
-  maxRows?: Prisma.SortOrder
+  maxRows?: Prisma.SortOrderInput | Prisma.SortOrder
   idempotencyKey?: Prisma.SortOrderInput | Prisma.SortOrder
   priority?: Prisma.SortOrder
   rankMs?: Prisma.SortOrder
@@ -630,6 +638,8 @@ export type JobOrderByWithRelationInput = {
   resultsDropped?: Prisma.SortOrder
   sourceId?: Prisma.SortOrderInput | Prisma.SortOrder
   savedQueryId?: Prisma.SortOrderInput | Prisma.SortOrder
+  export?: Prisma.SortOrderInput | Prisma.SortOrder
+  exported?: Prisma.SortOrderInput | Prisma.SortOrder
   owner?: Prisma.UserOrderByWithRelationInput
   database?: Prisma.DatabaseOrderByWithRelationInput
   source?: Prisma.JobOrderByWithRelationInput
@@ -658,7 +668,7 @@ export type JobWhereUniqueInput = Prisma.AtLeast<{
   readOnly?: Prisma.BoolFilter<"Job"> | boolean
   transaction?: Prisma.StringFilter<"Job"> | string
   timeoutMs?: Prisma.IntFilter<"Job"> | number
-  maxRows?: Prisma.IntFilter<"Job"> | number
+  maxRows?: Prisma.IntNullableFilter<"Job"> | number | null
   idempotencyKey?: Prisma.StringNullableFilter<"Job"> | string | null
   priority?: Prisma.IntFilter<"Job"> | number
   rankMs?: Prisma.BigIntFilter<"Job"> | bigint | number
@@ -687,6 +697,8 @@ export type JobWhereUniqueInput = Prisma.AtLeast<{
   resultsDropped?: Prisma.BoolFilter<"Job"> | boolean
   sourceId?: Prisma.UuidNullableFilter<"Job"> | string | null
   savedQueryId?: Prisma.UuidNullableFilter<"Job"> | string | null
+  export?: Prisma.JsonNullableFilter<"Job">
+  exported?: Prisma.JsonNullableFilter<"Job">
   owner?: Prisma.XOR<Prisma.UserScalarRelationFilter, Prisma.UserWhereInput>
   database?: Prisma.XOR<Prisma.DatabaseNullableScalarRelationFilter, Prisma.DatabaseWhereInput> | null
   source?: Prisma.XOR<Prisma.JobNullableScalarRelationFilter, Prisma.JobWhereInput> | null
@@ -712,7 +724,7 @@ export type JobOrderByWithAggregationInput = {
   readOnly?: Prisma.SortOrder
   transaction?: Prisma.SortOrder
   timeoutMs?: Prisma.SortOrder
-  maxRows?: Prisma.SortOrder
+  maxRows?: Prisma.SortOrderInput | Prisma.SortOrder
   idempotencyKey?: Prisma.SortOrderInput | Prisma.SortOrder
   priority?: Prisma.SortOrder
   rankMs?: Prisma.SortOrder
@@ -741,6 +753,8 @@ export type JobOrderByWithAggregationInput = {
   resultsDropped?: Prisma.SortOrder
   sourceId?: Prisma.SortOrderInput | Prisma.SortOrder
   savedQueryId?: Prisma.SortOrderInput | Prisma.SortOrder
+  export?: Prisma.SortOrderInput | Prisma.SortOrder
+  exported?: Prisma.SortOrderInput | Prisma.SortOrder
   _count?: Prisma.JobCountOrderByAggregateInput
   _avg?: Prisma.JobAvgOrderByAggregateInput
   _max?: Prisma.JobMaxOrderByAggregateInput
@@ -767,7 +781,7 @@ export type JobScalarWhereWithAggregatesInput = {
   readOnly?: Prisma.BoolWithAggregatesFilter<"Job"> | boolean
   transaction?: Prisma.StringWithAggregatesFilter<"Job"> | string
   timeoutMs?: Prisma.IntWithAggregatesFilter<"Job"> | number
-  maxRows?: Prisma.IntWithAggregatesFilter<"Job"> | number
+  maxRows?: Prisma.IntNullableWithAggregatesFilter<"Job"> | number | null
   idempotencyKey?: Prisma.StringNullableWithAggregatesFilter<"Job"> | string | null
   priority?: Prisma.IntWithAggregatesFilter<"Job"> | number
   rankMs?: Prisma.BigIntWithAggregatesFilter<"Job"> | bigint | number
@@ -796,6 +810,8 @@ export type JobScalarWhereWithAggregatesInput = {
   resultsDropped?: Prisma.BoolWithAggregatesFilter<"Job"> | boolean
   sourceId?: Prisma.UuidNullableWithAggregatesFilter<"Job"> | string | null
   savedQueryId?: Prisma.UuidNullableWithAggregatesFilter<"Job"> | string | null
+  export?: Prisma.JsonNullableWithAggregatesFilter<"Job">
+  exported?: Prisma.JsonNullableWithAggregatesFilter<"Job">
 }
 
 export type JobCreateInput = {
@@ -812,7 +828,7 @@ export type JobCreateInput = {
   readOnly: boolean
   transaction: string
   timeoutMs: number
-  maxRows: number
+  maxRows?: number | null
   idempotencyKey?: string | null
   priority?: number
   rankMs: bigint | number
@@ -839,6 +855,8 @@ export type JobCreateInput = {
   backendStartedAt?: string | null
   resultsExpireAt?: Date | string | null
   resultsDropped?: boolean
+  export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  exported?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   owner: Prisma.UserCreateNestedOneWithoutJobsInput
   database?: Prisma.DatabaseCreateNestedOneWithoutJobsInput
   source?: Prisma.JobCreateNestedOneWithoutRepeatsInput
@@ -864,7 +882,7 @@ export type JobUncheckedCreateInput = {
   readOnly: boolean
   transaction: string
   timeoutMs: number
-  maxRows: number
+  maxRows?: number | null
   idempotencyKey?: string | null
   priority?: number
   rankMs: bigint | number
@@ -893,6 +911,8 @@ export type JobUncheckedCreateInput = {
   resultsDropped?: boolean
   sourceId?: string | null
   savedQueryId?: string | null
+  export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  exported?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   repeats?: Prisma.JobUncheckedCreateNestedManyWithoutSourceInput
   notices?: Prisma.JobNoticeUncheckedCreateNestedManyWithoutJobInput
   results?: Prisma.ResultSetUncheckedCreateNestedManyWithoutJobInput
@@ -912,7 +932,7 @@ export type JobUpdateInput = {
   readOnly?: Prisma.BoolFieldUpdateOperationsInput | boolean
   transaction?: Prisma.StringFieldUpdateOperationsInput | string
   timeoutMs?: Prisma.IntFieldUpdateOperationsInput | number
-  maxRows?: Prisma.IntFieldUpdateOperationsInput | number
+  maxRows?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   idempotencyKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   priority?: Prisma.IntFieldUpdateOperationsInput | number
   rankMs?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
@@ -939,6 +959,8 @@ export type JobUpdateInput = {
   backendStartedAt?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   resultsExpireAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   resultsDropped?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  exported?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   owner?: Prisma.UserUpdateOneRequiredWithoutJobsNestedInput
   database?: Prisma.DatabaseUpdateOneWithoutJobsNestedInput
   source?: Prisma.JobUpdateOneWithoutRepeatsNestedInput
@@ -964,7 +986,7 @@ export type JobUncheckedUpdateInput = {
   readOnly?: Prisma.BoolFieldUpdateOperationsInput | boolean
   transaction?: Prisma.StringFieldUpdateOperationsInput | string
   timeoutMs?: Prisma.IntFieldUpdateOperationsInput | number
-  maxRows?: Prisma.IntFieldUpdateOperationsInput | number
+  maxRows?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   idempotencyKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   priority?: Prisma.IntFieldUpdateOperationsInput | number
   rankMs?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
@@ -993,6 +1015,8 @@ export type JobUncheckedUpdateInput = {
   resultsDropped?: Prisma.BoolFieldUpdateOperationsInput | boolean
   sourceId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   savedQueryId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  exported?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   repeats?: Prisma.JobUncheckedUpdateManyWithoutSourceNestedInput
   notices?: Prisma.JobNoticeUncheckedUpdateManyWithoutJobNestedInput
   results?: Prisma.ResultSetUncheckedUpdateManyWithoutJobNestedInput
@@ -1014,7 +1038,7 @@ export type JobCreateManyInput = {
   readOnly: boolean
   transaction: string
   timeoutMs: number
-  maxRows: number
+  maxRows?: number | null
   idempotencyKey?: string | null
   priority?: number
   rankMs: bigint | number
@@ -1043,6 +1067,8 @@ export type JobCreateManyInput = {
   resultsDropped?: boolean
   sourceId?: string | null
   savedQueryId?: string | null
+  export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  exported?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
 }
 
 export type JobUpdateManyMutationInput = {
@@ -1059,7 +1085,7 @@ export type JobUpdateManyMutationInput = {
   readOnly?: Prisma.BoolFieldUpdateOperationsInput | boolean
   transaction?: Prisma.StringFieldUpdateOperationsInput | string
   timeoutMs?: Prisma.IntFieldUpdateOperationsInput | number
-  maxRows?: Prisma.IntFieldUpdateOperationsInput | number
+  maxRows?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   idempotencyKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   priority?: Prisma.IntFieldUpdateOperationsInput | number
   rankMs?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
@@ -1086,6 +1112,8 @@ export type JobUpdateManyMutationInput = {
   backendStartedAt?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   resultsExpireAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   resultsDropped?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  exported?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
 }
 
 export type JobUncheckedUpdateManyInput = {
@@ -1104,7 +1132,7 @@ export type JobUncheckedUpdateManyInput = {
   readOnly?: Prisma.BoolFieldUpdateOperationsInput | boolean
   transaction?: Prisma.StringFieldUpdateOperationsInput | string
   timeoutMs?: Prisma.IntFieldUpdateOperationsInput | number
-  maxRows?: Prisma.IntFieldUpdateOperationsInput | number
+  maxRows?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   idempotencyKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   priority?: Prisma.IntFieldUpdateOperationsInput | number
   rankMs?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
@@ -1133,6 +1161,8 @@ export type JobUncheckedUpdateManyInput = {
   resultsDropped?: Prisma.BoolFieldUpdateOperationsInput | boolean
   sourceId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   savedQueryId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  exported?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
 }
 
 export type JobListRelationFilter = {
@@ -1195,6 +1225,8 @@ export type JobCountOrderByAggregateInput = {
   resultsDropped?: Prisma.SortOrder
   sourceId?: Prisma.SortOrder
   savedQueryId?: Prisma.SortOrder
+  export?: Prisma.SortOrder
+  exported?: Prisma.SortOrder
 }
 
 export type JobAvgOrderByAggregateInput = {
@@ -1578,7 +1610,7 @@ export type JobCreateWithoutOwnerInput = {
   readOnly: boolean
   transaction: string
   timeoutMs: number
-  maxRows: number
+  maxRows?: number | null
   idempotencyKey?: string | null
   priority?: number
   rankMs: bigint | number
@@ -1605,6 +1637,8 @@ export type JobCreateWithoutOwnerInput = {
   backendStartedAt?: string | null
   resultsExpireAt?: Date | string | null
   resultsDropped?: boolean
+  export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  exported?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   database?: Prisma.DatabaseCreateNestedOneWithoutJobsInput
   source?: Prisma.JobCreateNestedOneWithoutRepeatsInput
   repeats?: Prisma.JobCreateNestedManyWithoutSourceInput
@@ -1628,7 +1662,7 @@ export type JobUncheckedCreateWithoutOwnerInput = {
   readOnly: boolean
   transaction: string
   timeoutMs: number
-  maxRows: number
+  maxRows?: number | null
   idempotencyKey?: string | null
   priority?: number
   rankMs: bigint | number
@@ -1657,6 +1691,8 @@ export type JobUncheckedCreateWithoutOwnerInput = {
   resultsDropped?: boolean
   sourceId?: string | null
   savedQueryId?: string | null
+  export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  exported?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   repeats?: Prisma.JobUncheckedCreateNestedManyWithoutSourceInput
   notices?: Prisma.JobNoticeUncheckedCreateNestedManyWithoutJobInput
   results?: Prisma.ResultSetUncheckedCreateNestedManyWithoutJobInput
@@ -1707,7 +1743,7 @@ export type JobScalarWhereInput = {
   readOnly?: Prisma.BoolFilter<"Job"> | boolean
   transaction?: Prisma.StringFilter<"Job"> | string
   timeoutMs?: Prisma.IntFilter<"Job"> | number
-  maxRows?: Prisma.IntFilter<"Job"> | number
+  maxRows?: Prisma.IntNullableFilter<"Job"> | number | null
   idempotencyKey?: Prisma.StringNullableFilter<"Job"> | string | null
   priority?: Prisma.IntFilter<"Job"> | number
   rankMs?: Prisma.BigIntFilter<"Job"> | bigint | number
@@ -1736,6 +1772,8 @@ export type JobScalarWhereInput = {
   resultsDropped?: Prisma.BoolFilter<"Job"> | boolean
   sourceId?: Prisma.UuidNullableFilter<"Job"> | string | null
   savedQueryId?: Prisma.UuidNullableFilter<"Job"> | string | null
+  export?: Prisma.JsonNullableFilter<"Job">
+  exported?: Prisma.JsonNullableFilter<"Job">
 }
 
 export type JobCreateWithoutDatabaseInput = {
@@ -1752,7 +1790,7 @@ export type JobCreateWithoutDatabaseInput = {
   readOnly: boolean
   transaction: string
   timeoutMs: number
-  maxRows: number
+  maxRows?: number | null
   idempotencyKey?: string | null
   priority?: number
   rankMs: bigint | number
@@ -1779,6 +1817,8 @@ export type JobCreateWithoutDatabaseInput = {
   backendStartedAt?: string | null
   resultsExpireAt?: Date | string | null
   resultsDropped?: boolean
+  export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  exported?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   owner: Prisma.UserCreateNestedOneWithoutJobsInput
   source?: Prisma.JobCreateNestedOneWithoutRepeatsInput
   repeats?: Prisma.JobCreateNestedManyWithoutSourceInput
@@ -1802,7 +1842,7 @@ export type JobUncheckedCreateWithoutDatabaseInput = {
   readOnly: boolean
   transaction: string
   timeoutMs: number
-  maxRows: number
+  maxRows?: number | null
   idempotencyKey?: string | null
   priority?: number
   rankMs: bigint | number
@@ -1831,6 +1871,8 @@ export type JobUncheckedCreateWithoutDatabaseInput = {
   resultsDropped?: boolean
   sourceId?: string | null
   savedQueryId?: string | null
+  export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  exported?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   repeats?: Prisma.JobUncheckedCreateNestedManyWithoutSourceInput
   notices?: Prisma.JobNoticeUncheckedCreateNestedManyWithoutJobInput
   results?: Prisma.ResultSetUncheckedCreateNestedManyWithoutJobInput
@@ -1876,7 +1918,7 @@ export type JobCreateWithoutRepeatsInput = {
   readOnly: boolean
   transaction: string
   timeoutMs: number
-  maxRows: number
+  maxRows?: number | null
   idempotencyKey?: string | null
   priority?: number
   rankMs: bigint | number
@@ -1903,6 +1945,8 @@ export type JobCreateWithoutRepeatsInput = {
   backendStartedAt?: string | null
   resultsExpireAt?: Date | string | null
   resultsDropped?: boolean
+  export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  exported?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   owner: Prisma.UserCreateNestedOneWithoutJobsInput
   database?: Prisma.DatabaseCreateNestedOneWithoutJobsInput
   source?: Prisma.JobCreateNestedOneWithoutRepeatsInput
@@ -1927,7 +1971,7 @@ export type JobUncheckedCreateWithoutRepeatsInput = {
   readOnly: boolean
   transaction: string
   timeoutMs: number
-  maxRows: number
+  maxRows?: number | null
   idempotencyKey?: string | null
   priority?: number
   rankMs: bigint | number
@@ -1956,6 +2000,8 @@ export type JobUncheckedCreateWithoutRepeatsInput = {
   resultsDropped?: boolean
   sourceId?: string | null
   savedQueryId?: string | null
+  export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  exported?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   notices?: Prisma.JobNoticeUncheckedCreateNestedManyWithoutJobInput
   results?: Prisma.ResultSetUncheckedCreateNestedManyWithoutJobInput
 }
@@ -1979,7 +2025,7 @@ export type JobCreateWithoutSourceInput = {
   readOnly: boolean
   transaction: string
   timeoutMs: number
-  maxRows: number
+  maxRows?: number | null
   idempotencyKey?: string | null
   priority?: number
   rankMs: bigint | number
@@ -2006,6 +2052,8 @@ export type JobCreateWithoutSourceInput = {
   backendStartedAt?: string | null
   resultsExpireAt?: Date | string | null
   resultsDropped?: boolean
+  export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  exported?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   owner: Prisma.UserCreateNestedOneWithoutJobsInput
   database?: Prisma.DatabaseCreateNestedOneWithoutJobsInput
   repeats?: Prisma.JobCreateNestedManyWithoutSourceInput
@@ -2030,7 +2078,7 @@ export type JobUncheckedCreateWithoutSourceInput = {
   readOnly: boolean
   transaction: string
   timeoutMs: number
-  maxRows: number
+  maxRows?: number | null
   idempotencyKey?: string | null
   priority?: number
   rankMs: bigint | number
@@ -2058,6 +2106,8 @@ export type JobUncheckedCreateWithoutSourceInput = {
   resultsExpireAt?: Date | string | null
   resultsDropped?: boolean
   savedQueryId?: string | null
+  export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  exported?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   repeats?: Prisma.JobUncheckedCreateNestedManyWithoutSourceInput
   notices?: Prisma.JobNoticeUncheckedCreateNestedManyWithoutJobInput
   results?: Prisma.ResultSetUncheckedCreateNestedManyWithoutJobInput
@@ -2098,7 +2148,7 @@ export type JobUpdateWithoutRepeatsInput = {
   readOnly?: Prisma.BoolFieldUpdateOperationsInput | boolean
   transaction?: Prisma.StringFieldUpdateOperationsInput | string
   timeoutMs?: Prisma.IntFieldUpdateOperationsInput | number
-  maxRows?: Prisma.IntFieldUpdateOperationsInput | number
+  maxRows?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   idempotencyKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   priority?: Prisma.IntFieldUpdateOperationsInput | number
   rankMs?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
@@ -2125,6 +2175,8 @@ export type JobUpdateWithoutRepeatsInput = {
   backendStartedAt?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   resultsExpireAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   resultsDropped?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  exported?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   owner?: Prisma.UserUpdateOneRequiredWithoutJobsNestedInput
   database?: Prisma.DatabaseUpdateOneWithoutJobsNestedInput
   source?: Prisma.JobUpdateOneWithoutRepeatsNestedInput
@@ -2149,7 +2201,7 @@ export type JobUncheckedUpdateWithoutRepeatsInput = {
   readOnly?: Prisma.BoolFieldUpdateOperationsInput | boolean
   transaction?: Prisma.StringFieldUpdateOperationsInput | string
   timeoutMs?: Prisma.IntFieldUpdateOperationsInput | number
-  maxRows?: Prisma.IntFieldUpdateOperationsInput | number
+  maxRows?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   idempotencyKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   priority?: Prisma.IntFieldUpdateOperationsInput | number
   rankMs?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
@@ -2178,6 +2230,8 @@ export type JobUncheckedUpdateWithoutRepeatsInput = {
   resultsDropped?: Prisma.BoolFieldUpdateOperationsInput | boolean
   sourceId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   savedQueryId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  exported?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   notices?: Prisma.JobNoticeUncheckedUpdateManyWithoutJobNestedInput
   results?: Prisma.ResultSetUncheckedUpdateManyWithoutJobNestedInput
 }
@@ -2212,7 +2266,7 @@ export type JobCreateWithoutSavedQueryInput = {
   readOnly: boolean
   transaction: string
   timeoutMs: number
-  maxRows: number
+  maxRows?: number | null
   idempotencyKey?: string | null
   priority?: number
   rankMs: bigint | number
@@ -2239,6 +2293,8 @@ export type JobCreateWithoutSavedQueryInput = {
   backendStartedAt?: string | null
   resultsExpireAt?: Date | string | null
   resultsDropped?: boolean
+  export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  exported?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   owner: Prisma.UserCreateNestedOneWithoutJobsInput
   database?: Prisma.DatabaseCreateNestedOneWithoutJobsInput
   source?: Prisma.JobCreateNestedOneWithoutRepeatsInput
@@ -2263,7 +2319,7 @@ export type JobUncheckedCreateWithoutSavedQueryInput = {
   readOnly: boolean
   transaction: string
   timeoutMs: number
-  maxRows: number
+  maxRows?: number | null
   idempotencyKey?: string | null
   priority?: number
   rankMs: bigint | number
@@ -2291,6 +2347,8 @@ export type JobUncheckedCreateWithoutSavedQueryInput = {
   resultsExpireAt?: Date | string | null
   resultsDropped?: boolean
   sourceId?: string | null
+  export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  exported?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   repeats?: Prisma.JobUncheckedCreateNestedManyWithoutSourceInput
   notices?: Prisma.JobNoticeUncheckedCreateNestedManyWithoutJobInput
   results?: Prisma.ResultSetUncheckedCreateNestedManyWithoutJobInput
@@ -2336,7 +2394,7 @@ export type JobCreateWithoutNoticesInput = {
   readOnly: boolean
   transaction: string
   timeoutMs: number
-  maxRows: number
+  maxRows?: number | null
   idempotencyKey?: string | null
   priority?: number
   rankMs: bigint | number
@@ -2363,6 +2421,8 @@ export type JobCreateWithoutNoticesInput = {
   backendStartedAt?: string | null
   resultsExpireAt?: Date | string | null
   resultsDropped?: boolean
+  export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  exported?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   owner: Prisma.UserCreateNestedOneWithoutJobsInput
   database?: Prisma.DatabaseCreateNestedOneWithoutJobsInput
   source?: Prisma.JobCreateNestedOneWithoutRepeatsInput
@@ -2387,7 +2447,7 @@ export type JobUncheckedCreateWithoutNoticesInput = {
   readOnly: boolean
   transaction: string
   timeoutMs: number
-  maxRows: number
+  maxRows?: number | null
   idempotencyKey?: string | null
   priority?: number
   rankMs: bigint | number
@@ -2416,6 +2476,8 @@ export type JobUncheckedCreateWithoutNoticesInput = {
   resultsDropped?: boolean
   sourceId?: string | null
   savedQueryId?: string | null
+  export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  exported?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   repeats?: Prisma.JobUncheckedCreateNestedManyWithoutSourceInput
   results?: Prisma.ResultSetUncheckedCreateNestedManyWithoutJobInput
 }
@@ -2450,7 +2512,7 @@ export type JobUpdateWithoutNoticesInput = {
   readOnly?: Prisma.BoolFieldUpdateOperationsInput | boolean
   transaction?: Prisma.StringFieldUpdateOperationsInput | string
   timeoutMs?: Prisma.IntFieldUpdateOperationsInput | number
-  maxRows?: Prisma.IntFieldUpdateOperationsInput | number
+  maxRows?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   idempotencyKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   priority?: Prisma.IntFieldUpdateOperationsInput | number
   rankMs?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
@@ -2477,6 +2539,8 @@ export type JobUpdateWithoutNoticesInput = {
   backendStartedAt?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   resultsExpireAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   resultsDropped?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  exported?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   owner?: Prisma.UserUpdateOneRequiredWithoutJobsNestedInput
   database?: Prisma.DatabaseUpdateOneWithoutJobsNestedInput
   source?: Prisma.JobUpdateOneWithoutRepeatsNestedInput
@@ -2501,7 +2565,7 @@ export type JobUncheckedUpdateWithoutNoticesInput = {
   readOnly?: Prisma.BoolFieldUpdateOperationsInput | boolean
   transaction?: Prisma.StringFieldUpdateOperationsInput | string
   timeoutMs?: Prisma.IntFieldUpdateOperationsInput | number
-  maxRows?: Prisma.IntFieldUpdateOperationsInput | number
+  maxRows?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   idempotencyKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   priority?: Prisma.IntFieldUpdateOperationsInput | number
   rankMs?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
@@ -2530,6 +2594,8 @@ export type JobUncheckedUpdateWithoutNoticesInput = {
   resultsDropped?: Prisma.BoolFieldUpdateOperationsInput | boolean
   sourceId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   savedQueryId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  exported?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   repeats?: Prisma.JobUncheckedUpdateManyWithoutSourceNestedInput
   results?: Prisma.ResultSetUncheckedUpdateManyWithoutJobNestedInput
 }
@@ -2548,7 +2614,7 @@ export type JobCreateWithoutResultsInput = {
   readOnly: boolean
   transaction: string
   timeoutMs: number
-  maxRows: number
+  maxRows?: number | null
   idempotencyKey?: string | null
   priority?: number
   rankMs: bigint | number
@@ -2575,6 +2641,8 @@ export type JobCreateWithoutResultsInput = {
   backendStartedAt?: string | null
   resultsExpireAt?: Date | string | null
   resultsDropped?: boolean
+  export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  exported?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   owner: Prisma.UserCreateNestedOneWithoutJobsInput
   database?: Prisma.DatabaseCreateNestedOneWithoutJobsInput
   source?: Prisma.JobCreateNestedOneWithoutRepeatsInput
@@ -2599,7 +2667,7 @@ export type JobUncheckedCreateWithoutResultsInput = {
   readOnly: boolean
   transaction: string
   timeoutMs: number
-  maxRows: number
+  maxRows?: number | null
   idempotencyKey?: string | null
   priority?: number
   rankMs: bigint | number
@@ -2628,6 +2696,8 @@ export type JobUncheckedCreateWithoutResultsInput = {
   resultsDropped?: boolean
   sourceId?: string | null
   savedQueryId?: string | null
+  export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  exported?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   repeats?: Prisma.JobUncheckedCreateNestedManyWithoutSourceInput
   notices?: Prisma.JobNoticeUncheckedCreateNestedManyWithoutJobInput
 }
@@ -2662,7 +2732,7 @@ export type JobUpdateWithoutResultsInput = {
   readOnly?: Prisma.BoolFieldUpdateOperationsInput | boolean
   transaction?: Prisma.StringFieldUpdateOperationsInput | string
   timeoutMs?: Prisma.IntFieldUpdateOperationsInput | number
-  maxRows?: Prisma.IntFieldUpdateOperationsInput | number
+  maxRows?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   idempotencyKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   priority?: Prisma.IntFieldUpdateOperationsInput | number
   rankMs?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
@@ -2689,6 +2759,8 @@ export type JobUpdateWithoutResultsInput = {
   backendStartedAt?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   resultsExpireAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   resultsDropped?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  exported?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   owner?: Prisma.UserUpdateOneRequiredWithoutJobsNestedInput
   database?: Prisma.DatabaseUpdateOneWithoutJobsNestedInput
   source?: Prisma.JobUpdateOneWithoutRepeatsNestedInput
@@ -2713,7 +2785,7 @@ export type JobUncheckedUpdateWithoutResultsInput = {
   readOnly?: Prisma.BoolFieldUpdateOperationsInput | boolean
   transaction?: Prisma.StringFieldUpdateOperationsInput | string
   timeoutMs?: Prisma.IntFieldUpdateOperationsInput | number
-  maxRows?: Prisma.IntFieldUpdateOperationsInput | number
+  maxRows?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   idempotencyKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   priority?: Prisma.IntFieldUpdateOperationsInput | number
   rankMs?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
@@ -2742,6 +2814,8 @@ export type JobUncheckedUpdateWithoutResultsInput = {
   resultsDropped?: Prisma.BoolFieldUpdateOperationsInput | boolean
   sourceId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   savedQueryId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  exported?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   repeats?: Prisma.JobUncheckedUpdateManyWithoutSourceNestedInput
   notices?: Prisma.JobNoticeUncheckedUpdateManyWithoutJobNestedInput
 }
@@ -2761,7 +2835,7 @@ export type JobCreateManyOwnerInput = {
   readOnly: boolean
   transaction: string
   timeoutMs: number
-  maxRows: number
+  maxRows?: number | null
   idempotencyKey?: string | null
   priority?: number
   rankMs: bigint | number
@@ -2790,6 +2864,8 @@ export type JobCreateManyOwnerInput = {
   resultsDropped?: boolean
   sourceId?: string | null
   savedQueryId?: string | null
+  export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  exported?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
 }
 
 export type JobUpdateWithoutOwnerInput = {
@@ -2806,7 +2882,7 @@ export type JobUpdateWithoutOwnerInput = {
   readOnly?: Prisma.BoolFieldUpdateOperationsInput | boolean
   transaction?: Prisma.StringFieldUpdateOperationsInput | string
   timeoutMs?: Prisma.IntFieldUpdateOperationsInput | number
-  maxRows?: Prisma.IntFieldUpdateOperationsInput | number
+  maxRows?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   idempotencyKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   priority?: Prisma.IntFieldUpdateOperationsInput | number
   rankMs?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
@@ -2833,6 +2909,8 @@ export type JobUpdateWithoutOwnerInput = {
   backendStartedAt?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   resultsExpireAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   resultsDropped?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  exported?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   database?: Prisma.DatabaseUpdateOneWithoutJobsNestedInput
   source?: Prisma.JobUpdateOneWithoutRepeatsNestedInput
   repeats?: Prisma.JobUpdateManyWithoutSourceNestedInput
@@ -2856,7 +2934,7 @@ export type JobUncheckedUpdateWithoutOwnerInput = {
   readOnly?: Prisma.BoolFieldUpdateOperationsInput | boolean
   transaction?: Prisma.StringFieldUpdateOperationsInput | string
   timeoutMs?: Prisma.IntFieldUpdateOperationsInput | number
-  maxRows?: Prisma.IntFieldUpdateOperationsInput | number
+  maxRows?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   idempotencyKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   priority?: Prisma.IntFieldUpdateOperationsInput | number
   rankMs?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
@@ -2885,6 +2963,8 @@ export type JobUncheckedUpdateWithoutOwnerInput = {
   resultsDropped?: Prisma.BoolFieldUpdateOperationsInput | boolean
   sourceId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   savedQueryId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  exported?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   repeats?: Prisma.JobUncheckedUpdateManyWithoutSourceNestedInput
   notices?: Prisma.JobNoticeUncheckedUpdateManyWithoutJobNestedInput
   results?: Prisma.ResultSetUncheckedUpdateManyWithoutJobNestedInput
@@ -2905,7 +2985,7 @@ export type JobUncheckedUpdateManyWithoutOwnerInput = {
   readOnly?: Prisma.BoolFieldUpdateOperationsInput | boolean
   transaction?: Prisma.StringFieldUpdateOperationsInput | string
   timeoutMs?: Prisma.IntFieldUpdateOperationsInput | number
-  maxRows?: Prisma.IntFieldUpdateOperationsInput | number
+  maxRows?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   idempotencyKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   priority?: Prisma.IntFieldUpdateOperationsInput | number
   rankMs?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
@@ -2934,6 +3014,8 @@ export type JobUncheckedUpdateManyWithoutOwnerInput = {
   resultsDropped?: Prisma.BoolFieldUpdateOperationsInput | boolean
   sourceId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   savedQueryId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  exported?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
 }
 
 export type JobCreateManyDatabaseInput = {
@@ -2951,7 +3033,7 @@ export type JobCreateManyDatabaseInput = {
   readOnly: boolean
   transaction: string
   timeoutMs: number
-  maxRows: number
+  maxRows?: number | null
   idempotencyKey?: string | null
   priority?: number
   rankMs: bigint | number
@@ -2980,6 +3062,8 @@ export type JobCreateManyDatabaseInput = {
   resultsDropped?: boolean
   sourceId?: string | null
   savedQueryId?: string | null
+  export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  exported?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
 }
 
 export type JobUpdateWithoutDatabaseInput = {
@@ -2996,7 +3080,7 @@ export type JobUpdateWithoutDatabaseInput = {
   readOnly?: Prisma.BoolFieldUpdateOperationsInput | boolean
   transaction?: Prisma.StringFieldUpdateOperationsInput | string
   timeoutMs?: Prisma.IntFieldUpdateOperationsInput | number
-  maxRows?: Prisma.IntFieldUpdateOperationsInput | number
+  maxRows?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   idempotencyKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   priority?: Prisma.IntFieldUpdateOperationsInput | number
   rankMs?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
@@ -3023,6 +3107,8 @@ export type JobUpdateWithoutDatabaseInput = {
   backendStartedAt?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   resultsExpireAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   resultsDropped?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  exported?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   owner?: Prisma.UserUpdateOneRequiredWithoutJobsNestedInput
   source?: Prisma.JobUpdateOneWithoutRepeatsNestedInput
   repeats?: Prisma.JobUpdateManyWithoutSourceNestedInput
@@ -3046,7 +3132,7 @@ export type JobUncheckedUpdateWithoutDatabaseInput = {
   readOnly?: Prisma.BoolFieldUpdateOperationsInput | boolean
   transaction?: Prisma.StringFieldUpdateOperationsInput | string
   timeoutMs?: Prisma.IntFieldUpdateOperationsInput | number
-  maxRows?: Prisma.IntFieldUpdateOperationsInput | number
+  maxRows?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   idempotencyKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   priority?: Prisma.IntFieldUpdateOperationsInput | number
   rankMs?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
@@ -3075,6 +3161,8 @@ export type JobUncheckedUpdateWithoutDatabaseInput = {
   resultsDropped?: Prisma.BoolFieldUpdateOperationsInput | boolean
   sourceId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   savedQueryId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  exported?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   repeats?: Prisma.JobUncheckedUpdateManyWithoutSourceNestedInput
   notices?: Prisma.JobNoticeUncheckedUpdateManyWithoutJobNestedInput
   results?: Prisma.ResultSetUncheckedUpdateManyWithoutJobNestedInput
@@ -3095,7 +3183,7 @@ export type JobUncheckedUpdateManyWithoutDatabaseInput = {
   readOnly?: Prisma.BoolFieldUpdateOperationsInput | boolean
   transaction?: Prisma.StringFieldUpdateOperationsInput | string
   timeoutMs?: Prisma.IntFieldUpdateOperationsInput | number
-  maxRows?: Prisma.IntFieldUpdateOperationsInput | number
+  maxRows?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   idempotencyKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   priority?: Prisma.IntFieldUpdateOperationsInput | number
   rankMs?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
@@ -3124,6 +3212,8 @@ export type JobUncheckedUpdateManyWithoutDatabaseInput = {
   resultsDropped?: Prisma.BoolFieldUpdateOperationsInput | boolean
   sourceId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   savedQueryId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  exported?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
 }
 
 export type JobCreateManySourceInput = {
@@ -3142,7 +3232,7 @@ export type JobCreateManySourceInput = {
   readOnly: boolean
   transaction: string
   timeoutMs: number
-  maxRows: number
+  maxRows?: number | null
   idempotencyKey?: string | null
   priority?: number
   rankMs: bigint | number
@@ -3170,6 +3260,8 @@ export type JobCreateManySourceInput = {
   resultsExpireAt?: Date | string | null
   resultsDropped?: boolean
   savedQueryId?: string | null
+  export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  exported?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
 }
 
 export type JobUpdateWithoutSourceInput = {
@@ -3186,7 +3278,7 @@ export type JobUpdateWithoutSourceInput = {
   readOnly?: Prisma.BoolFieldUpdateOperationsInput | boolean
   transaction?: Prisma.StringFieldUpdateOperationsInput | string
   timeoutMs?: Prisma.IntFieldUpdateOperationsInput | number
-  maxRows?: Prisma.IntFieldUpdateOperationsInput | number
+  maxRows?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   idempotencyKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   priority?: Prisma.IntFieldUpdateOperationsInput | number
   rankMs?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
@@ -3213,6 +3305,8 @@ export type JobUpdateWithoutSourceInput = {
   backendStartedAt?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   resultsExpireAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   resultsDropped?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  exported?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   owner?: Prisma.UserUpdateOneRequiredWithoutJobsNestedInput
   database?: Prisma.DatabaseUpdateOneWithoutJobsNestedInput
   repeats?: Prisma.JobUpdateManyWithoutSourceNestedInput
@@ -3237,7 +3331,7 @@ export type JobUncheckedUpdateWithoutSourceInput = {
   readOnly?: Prisma.BoolFieldUpdateOperationsInput | boolean
   transaction?: Prisma.StringFieldUpdateOperationsInput | string
   timeoutMs?: Prisma.IntFieldUpdateOperationsInput | number
-  maxRows?: Prisma.IntFieldUpdateOperationsInput | number
+  maxRows?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   idempotencyKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   priority?: Prisma.IntFieldUpdateOperationsInput | number
   rankMs?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
@@ -3265,6 +3359,8 @@ export type JobUncheckedUpdateWithoutSourceInput = {
   resultsExpireAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   resultsDropped?: Prisma.BoolFieldUpdateOperationsInput | boolean
   savedQueryId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  exported?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   repeats?: Prisma.JobUncheckedUpdateManyWithoutSourceNestedInput
   notices?: Prisma.JobNoticeUncheckedUpdateManyWithoutJobNestedInput
   results?: Prisma.ResultSetUncheckedUpdateManyWithoutJobNestedInput
@@ -3286,7 +3382,7 @@ export type JobUncheckedUpdateManyWithoutSourceInput = {
   readOnly?: Prisma.BoolFieldUpdateOperationsInput | boolean
   transaction?: Prisma.StringFieldUpdateOperationsInput | string
   timeoutMs?: Prisma.IntFieldUpdateOperationsInput | number
-  maxRows?: Prisma.IntFieldUpdateOperationsInput | number
+  maxRows?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   idempotencyKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   priority?: Prisma.IntFieldUpdateOperationsInput | number
   rankMs?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
@@ -3314,6 +3410,8 @@ export type JobUncheckedUpdateManyWithoutSourceInput = {
   resultsExpireAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   resultsDropped?: Prisma.BoolFieldUpdateOperationsInput | boolean
   savedQueryId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  exported?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
 }
 
 export type JobCreateManySavedQueryInput = {
@@ -3332,7 +3430,7 @@ export type JobCreateManySavedQueryInput = {
   readOnly: boolean
   transaction: string
   timeoutMs: number
-  maxRows: number
+  maxRows?: number | null
   idempotencyKey?: string | null
   priority?: number
   rankMs: bigint | number
@@ -3360,6 +3458,8 @@ export type JobCreateManySavedQueryInput = {
   resultsExpireAt?: Date | string | null
   resultsDropped?: boolean
   sourceId?: string | null
+  export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  exported?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
 }
 
 export type JobUpdateWithoutSavedQueryInput = {
@@ -3376,7 +3476,7 @@ export type JobUpdateWithoutSavedQueryInput = {
   readOnly?: Prisma.BoolFieldUpdateOperationsInput | boolean
   transaction?: Prisma.StringFieldUpdateOperationsInput | string
   timeoutMs?: Prisma.IntFieldUpdateOperationsInput | number
-  maxRows?: Prisma.IntFieldUpdateOperationsInput | number
+  maxRows?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   idempotencyKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   priority?: Prisma.IntFieldUpdateOperationsInput | number
   rankMs?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
@@ -3403,6 +3503,8 @@ export type JobUpdateWithoutSavedQueryInput = {
   backendStartedAt?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   resultsExpireAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   resultsDropped?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  exported?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   owner?: Prisma.UserUpdateOneRequiredWithoutJobsNestedInput
   database?: Prisma.DatabaseUpdateOneWithoutJobsNestedInput
   source?: Prisma.JobUpdateOneWithoutRepeatsNestedInput
@@ -3427,7 +3529,7 @@ export type JobUncheckedUpdateWithoutSavedQueryInput = {
   readOnly?: Prisma.BoolFieldUpdateOperationsInput | boolean
   transaction?: Prisma.StringFieldUpdateOperationsInput | string
   timeoutMs?: Prisma.IntFieldUpdateOperationsInput | number
-  maxRows?: Prisma.IntFieldUpdateOperationsInput | number
+  maxRows?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   idempotencyKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   priority?: Prisma.IntFieldUpdateOperationsInput | number
   rankMs?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
@@ -3455,6 +3557,8 @@ export type JobUncheckedUpdateWithoutSavedQueryInput = {
   resultsExpireAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   resultsDropped?: Prisma.BoolFieldUpdateOperationsInput | boolean
   sourceId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  exported?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   repeats?: Prisma.JobUncheckedUpdateManyWithoutSourceNestedInput
   notices?: Prisma.JobNoticeUncheckedUpdateManyWithoutJobNestedInput
   results?: Prisma.ResultSetUncheckedUpdateManyWithoutJobNestedInput
@@ -3476,7 +3580,7 @@ export type JobUncheckedUpdateManyWithoutSavedQueryInput = {
   readOnly?: Prisma.BoolFieldUpdateOperationsInput | boolean
   transaction?: Prisma.StringFieldUpdateOperationsInput | string
   timeoutMs?: Prisma.IntFieldUpdateOperationsInput | number
-  maxRows?: Prisma.IntFieldUpdateOperationsInput | number
+  maxRows?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   idempotencyKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   priority?: Prisma.IntFieldUpdateOperationsInput | number
   rankMs?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
@@ -3504,6 +3608,8 @@ export type JobUncheckedUpdateManyWithoutSavedQueryInput = {
   resultsExpireAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   resultsDropped?: Prisma.BoolFieldUpdateOperationsInput | boolean
   sourceId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  exported?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
 }
 
 
@@ -3600,6 +3706,8 @@ export type JobSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs = ru
   resultsDropped?: boolean
   sourceId?: boolean
   savedQueryId?: boolean
+  export?: boolean
+  exported?: boolean
   owner?: boolean | Prisma.UserDefaultArgs<ExtArgs>
   database?: boolean | Prisma.Job$databaseArgs<ExtArgs>
   source?: boolean | Prisma.Job$sourceArgs<ExtArgs>
@@ -3655,6 +3763,8 @@ export type JobSelectCreateManyAndReturn<ExtArgs extends runtime.Types.Extension
   resultsDropped?: boolean
   sourceId?: boolean
   savedQueryId?: boolean
+  export?: boolean
+  exported?: boolean
   owner?: boolean | Prisma.UserDefaultArgs<ExtArgs>
   database?: boolean | Prisma.Job$databaseArgs<ExtArgs>
   source?: boolean | Prisma.Job$sourceArgs<ExtArgs>
@@ -3706,6 +3816,8 @@ export type JobSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Extension
   resultsDropped?: boolean
   sourceId?: boolean
   savedQueryId?: boolean
+  export?: boolean
+  exported?: boolean
   owner?: boolean | Prisma.UserDefaultArgs<ExtArgs>
   database?: boolean | Prisma.Job$databaseArgs<ExtArgs>
   source?: boolean | Prisma.Job$sourceArgs<ExtArgs>
@@ -3757,9 +3869,11 @@ export type JobSelectScalar = {
   resultsDropped?: boolean
   sourceId?: boolean
   savedQueryId?: boolean
+  export?: boolean
+  exported?: boolean
 }
 
-export type JobOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"id" | "kind" | "status" | "ownerId" | "databaseId" | "targetKey" | "targetLabel" | "sealedConnection" | "name" | "sql" | "parameters" | "textBytes" | "readOnly" | "transaction" | "timeoutMs" | "maxRows" | "idempotencyKey" | "priority" | "rankMs" | "runAt" | "heldUntil" | "submittedAt" | "startedAt" | "finishedAt" | "cancelRequestedAt" | "attempt" | "maxAttempts" | "error" | "progressRows" | "progressBytes" | "estimatedRows" | "percent" | "revision" | "changeXid" | "changeSeq" | "fence" | "workerId" | "leaseUntil" | "backendId" | "backendStartedAt" | "resultsExpireAt" | "resultsDropped" | "sourceId" | "savedQueryId", ExtArgs["result"]["job"]>
+export type JobOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"id" | "kind" | "status" | "ownerId" | "databaseId" | "targetKey" | "targetLabel" | "sealedConnection" | "name" | "sql" | "parameters" | "textBytes" | "readOnly" | "transaction" | "timeoutMs" | "maxRows" | "idempotencyKey" | "priority" | "rankMs" | "runAt" | "heldUntil" | "submittedAt" | "startedAt" | "finishedAt" | "cancelRequestedAt" | "attempt" | "maxAttempts" | "error" | "progressRows" | "progressBytes" | "estimatedRows" | "percent" | "revision" | "changeXid" | "changeSeq" | "fence" | "workerId" | "leaseUntil" | "backendId" | "backendStartedAt" | "resultsExpireAt" | "resultsDropped" | "sourceId" | "savedQueryId" | "export" | "exported", ExtArgs["result"]["job"]>
 export type JobInclude<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   owner?: boolean | Prisma.UserDefaultArgs<ExtArgs>
   database?: boolean | Prisma.Job$databaseArgs<ExtArgs>
@@ -3819,7 +3933,10 @@ export type $JobPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = 
     readOnly: boolean
     transaction: string
     timeoutMs: number
-    maxRows: number
+    /**
+     * Null: all, of an export.
+     */
+    maxRows: number | null
     idempotencyKey: string | null
     priority: number
     /**
@@ -3875,6 +3992,14 @@ export type $JobPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = 
      */
     sourceId: string | null
     savedQueryId: string | null
+    /**
+     * Where it writes its rows instead of keeping them.
+     */
+    export: runtime.JsonValue | null
+    /**
+     * What this attempt has written, or is about to.
+     */
+    exported: runtime.JsonValue | null
   }, ExtArgs["result"]["job"]>
   composites: {}
 }
@@ -4349,6 +4474,8 @@ export interface JobFieldRefs {
   readonly resultsDropped: Prisma.FieldRef<"Job", 'Boolean'>
   readonly sourceId: Prisma.FieldRef<"Job", 'String'>
   readonly savedQueryId: Prisma.FieldRef<"Job", 'String'>
+  readonly export: Prisma.FieldRef<"Job", 'Json'>
+  readonly exported: Prisma.FieldRef<"Job", 'Json'>
 }
     
 

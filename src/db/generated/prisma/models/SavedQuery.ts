@@ -71,6 +71,7 @@ export type SavedQueryCountAggregateOutputType = {
   scheduleProblem: number
   scheduleHeldUntil: number
   scheduledJobId: number
+  export: number
   createdAt: number
   updatedAt: number
   _all: number
@@ -124,6 +125,7 @@ export type SavedQueryCountAggregateInputType = {
   scheduleProblem?: true
   scheduleHeldUntil?: true
   scheduledJobId?: true
+  export?: true
   createdAt?: true
   updatedAt?: true
   _all?: true
@@ -214,6 +216,7 @@ export type SavedQueryGroupByOutputType = {
   scheduleProblem: string | null
   scheduleHeldUntil: Date | null
   scheduledJobId: string | null
+  export: runtime.JsonValue | null
   createdAt: Date
   updatedAt: Date
   _count: SavedQueryCountAggregateOutputType | null
@@ -252,6 +255,7 @@ export type SavedQueryWhereInput = {
   scheduleProblem?: Prisma.StringNullableFilter<"SavedQuery"> | string | null
   scheduleHeldUntil?: Prisma.DateTimeNullableFilter<"SavedQuery"> | Date | string | null
   scheduledJobId?: Prisma.UuidNullableFilter<"SavedQuery"> | string | null
+  export?: Prisma.JsonNullableFilter<"SavedQuery">
   createdAt?: Prisma.DateTimeFilter<"SavedQuery"> | Date | string
   updatedAt?: Prisma.DateTimeFilter<"SavedQuery"> | Date | string
   owner?: Prisma.XOR<Prisma.UserNullableScalarRelationFilter, Prisma.UserWhereInput> | null
@@ -273,6 +277,7 @@ export type SavedQueryOrderByWithRelationInput = {
   scheduleProblem?: Prisma.SortOrderInput | Prisma.SortOrder
   scheduleHeldUntil?: Prisma.SortOrderInput | Prisma.SortOrder
   scheduledJobId?: Prisma.SortOrderInput | Prisma.SortOrder
+  export?: Prisma.SortOrderInput | Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   updatedAt?: Prisma.SortOrder
   owner?: Prisma.UserOrderByWithRelationInput
@@ -297,6 +302,7 @@ export type SavedQueryWhereUniqueInput = Prisma.AtLeast<{
   scheduleProblem?: Prisma.StringNullableFilter<"SavedQuery"> | string | null
   scheduleHeldUntil?: Prisma.DateTimeNullableFilter<"SavedQuery"> | Date | string | null
   scheduledJobId?: Prisma.UuidNullableFilter<"SavedQuery"> | string | null
+  export?: Prisma.JsonNullableFilter<"SavedQuery">
   createdAt?: Prisma.DateTimeFilter<"SavedQuery"> | Date | string
   updatedAt?: Prisma.DateTimeFilter<"SavedQuery"> | Date | string
   owner?: Prisma.XOR<Prisma.UserNullableScalarRelationFilter, Prisma.UserWhereInput> | null
@@ -318,6 +324,7 @@ export type SavedQueryOrderByWithAggregationInput = {
   scheduleProblem?: Prisma.SortOrderInput | Prisma.SortOrder
   scheduleHeldUntil?: Prisma.SortOrderInput | Prisma.SortOrder
   scheduledJobId?: Prisma.SortOrderInput | Prisma.SortOrder
+  export?: Prisma.SortOrderInput | Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   updatedAt?: Prisma.SortOrder
   _count?: Prisma.SavedQueryCountOrderByAggregateInput
@@ -341,6 +348,7 @@ export type SavedQueryScalarWhereWithAggregatesInput = {
   scheduleProblem?: Prisma.StringNullableWithAggregatesFilter<"SavedQuery"> | string | null
   scheduleHeldUntil?: Prisma.DateTimeNullableWithAggregatesFilter<"SavedQuery"> | Date | string | null
   scheduledJobId?: Prisma.UuidNullableWithAggregatesFilter<"SavedQuery"> | string | null
+  export?: Prisma.JsonNullableWithAggregatesFilter<"SavedQuery">
   createdAt?: Prisma.DateTimeWithAggregatesFilter<"SavedQuery"> | Date | string
   updatedAt?: Prisma.DateTimeWithAggregatesFilter<"SavedQuery"> | Date | string
 }
@@ -355,6 +363,7 @@ export type SavedQueryCreateInput = {
   scheduleProblem?: string | null
   scheduleHeldUntil?: Date | string | null
   scheduledJobId?: string | null
+  export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Date | string
   updatedAt?: Date | string
   owner?: Prisma.UserCreateNestedOneWithoutSavedQueriesInput
@@ -376,6 +385,7 @@ export type SavedQueryUncheckedCreateInput = {
   scheduleProblem?: string | null
   scheduleHeldUntil?: Date | string | null
   scheduledJobId?: string | null
+  export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Date | string
   updatedAt?: Date | string
   jobs?: Prisma.JobUncheckedCreateNestedManyWithoutSavedQueryInput
@@ -391,6 +401,7 @@ export type SavedQueryUpdateInput = {
   scheduleProblem?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   scheduleHeldUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   scheduledJobId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   owner?: Prisma.UserUpdateOneWithoutSavedQueriesNestedInput
@@ -412,6 +423,7 @@ export type SavedQueryUncheckedUpdateInput = {
   scheduleProblem?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   scheduleHeldUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   scheduledJobId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   jobs?: Prisma.JobUncheckedUpdateManyWithoutSavedQueryNestedInput
@@ -430,6 +442,7 @@ export type SavedQueryCreateManyInput = {
   scheduleProblem?: string | null
   scheduleHeldUntil?: Date | string | null
   scheduledJobId?: string | null
+  export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Date | string
   updatedAt?: Date | string
 }
@@ -444,6 +457,7 @@ export type SavedQueryUpdateManyMutationInput = {
   scheduleProblem?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   scheduleHeldUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   scheduledJobId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
 }
@@ -461,6 +475,7 @@ export type SavedQueryUncheckedUpdateManyInput = {
   scheduleProblem?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   scheduleHeldUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   scheduledJobId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
 }
@@ -493,6 +508,7 @@ export type SavedQueryCountOrderByAggregateInput = {
   scheduleProblem?: Prisma.SortOrder
   scheduleHeldUntil?: Prisma.SortOrder
   scheduledJobId?: Prisma.SortOrder
+  export?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   updatedAt?: Prisma.SortOrder
 }
@@ -683,6 +699,7 @@ export type SavedQueryCreateWithoutOwnerInput = {
   scheduleProblem?: string | null
   scheduleHeldUntil?: Date | string | null
   scheduledJobId?: string | null
+  export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Date | string
   updatedAt?: Date | string
   database?: Prisma.DatabaseCreateNestedOneWithoutSavedQueriesInput
@@ -702,6 +719,7 @@ export type SavedQueryUncheckedCreateWithoutOwnerInput = {
   scheduleProblem?: string | null
   scheduleHeldUntil?: Date | string | null
   scheduledJobId?: string | null
+  export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Date | string
   updatedAt?: Date | string
   jobs?: Prisma.JobUncheckedCreateNestedManyWithoutSavedQueryInput
@@ -749,6 +767,7 @@ export type SavedQueryScalarWhereInput = {
   scheduleProblem?: Prisma.StringNullableFilter<"SavedQuery"> | string | null
   scheduleHeldUntil?: Prisma.DateTimeNullableFilter<"SavedQuery"> | Date | string | null
   scheduledJobId?: Prisma.UuidNullableFilter<"SavedQuery"> | string | null
+  export?: Prisma.JsonNullableFilter<"SavedQuery">
   createdAt?: Prisma.DateTimeFilter<"SavedQuery"> | Date | string
   updatedAt?: Prisma.DateTimeFilter<"SavedQuery"> | Date | string
 }
@@ -763,6 +782,7 @@ export type SavedQueryCreateWithoutProjectInput = {
   scheduleProblem?: string | null
   scheduleHeldUntil?: Date | string | null
   scheduledJobId?: string | null
+  export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Date | string
   updatedAt?: Date | string
   owner?: Prisma.UserCreateNestedOneWithoutSavedQueriesInput
@@ -782,6 +802,7 @@ export type SavedQueryUncheckedCreateWithoutProjectInput = {
   scheduleProblem?: string | null
   scheduleHeldUntil?: Date | string | null
   scheduledJobId?: string | null
+  export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Date | string
   updatedAt?: Date | string
   jobs?: Prisma.JobUncheckedCreateNestedManyWithoutSavedQueryInput
@@ -823,6 +844,7 @@ export type SavedQueryCreateWithoutDatabaseInput = {
   scheduleProblem?: string | null
   scheduleHeldUntil?: Date | string | null
   scheduledJobId?: string | null
+  export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Date | string
   updatedAt?: Date | string
   owner?: Prisma.UserCreateNestedOneWithoutSavedQueriesInput
@@ -842,6 +864,7 @@ export type SavedQueryUncheckedCreateWithoutDatabaseInput = {
   scheduleProblem?: string | null
   scheduleHeldUntil?: Date | string | null
   scheduledJobId?: string | null
+  export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Date | string
   updatedAt?: Date | string
   jobs?: Prisma.JobUncheckedCreateNestedManyWithoutSavedQueryInput
@@ -883,6 +906,7 @@ export type SavedQueryCreateWithoutJobsInput = {
   scheduleProblem?: string | null
   scheduleHeldUntil?: Date | string | null
   scheduledJobId?: string | null
+  export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Date | string
   updatedAt?: Date | string
   owner?: Prisma.UserCreateNestedOneWithoutSavedQueriesInput
@@ -903,6 +927,7 @@ export type SavedQueryUncheckedCreateWithoutJobsInput = {
   scheduleProblem?: string | null
   scheduleHeldUntil?: Date | string | null
   scheduledJobId?: string | null
+  export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Date | string
   updatedAt?: Date | string
 }
@@ -933,6 +958,7 @@ export type SavedQueryUpdateWithoutJobsInput = {
   scheduleProblem?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   scheduleHeldUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   scheduledJobId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   owner?: Prisma.UserUpdateOneWithoutSavedQueriesNestedInput
@@ -953,6 +979,7 @@ export type SavedQueryUncheckedUpdateWithoutJobsInput = {
   scheduleProblem?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   scheduleHeldUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   scheduledJobId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
 }
@@ -969,6 +996,7 @@ export type SavedQueryCreateManyOwnerInput = {
   scheduleProblem?: string | null
   scheduleHeldUntil?: Date | string | null
   scheduledJobId?: string | null
+  export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Date | string
   updatedAt?: Date | string
 }
@@ -983,6 +1011,7 @@ export type SavedQueryUpdateWithoutOwnerInput = {
   scheduleProblem?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   scheduleHeldUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   scheduledJobId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   database?: Prisma.DatabaseUpdateOneWithoutSavedQueriesNestedInput
@@ -1002,6 +1031,7 @@ export type SavedQueryUncheckedUpdateWithoutOwnerInput = {
   scheduleProblem?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   scheduleHeldUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   scheduledJobId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   jobs?: Prisma.JobUncheckedUpdateManyWithoutSavedQueryNestedInput
@@ -1019,6 +1049,7 @@ export type SavedQueryUncheckedUpdateManyWithoutOwnerInput = {
   scheduleProblem?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   scheduleHeldUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   scheduledJobId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
 }
@@ -1035,6 +1066,7 @@ export type SavedQueryCreateManyProjectInput = {
   scheduleProblem?: string | null
   scheduleHeldUntil?: Date | string | null
   scheduledJobId?: string | null
+  export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Date | string
   updatedAt?: Date | string
 }
@@ -1049,6 +1081,7 @@ export type SavedQueryUpdateWithoutProjectInput = {
   scheduleProblem?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   scheduleHeldUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   scheduledJobId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   owner?: Prisma.UserUpdateOneWithoutSavedQueriesNestedInput
@@ -1068,6 +1101,7 @@ export type SavedQueryUncheckedUpdateWithoutProjectInput = {
   scheduleProblem?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   scheduleHeldUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   scheduledJobId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   jobs?: Prisma.JobUncheckedUpdateManyWithoutSavedQueryNestedInput
@@ -1085,6 +1119,7 @@ export type SavedQueryUncheckedUpdateManyWithoutProjectInput = {
   scheduleProblem?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   scheduleHeldUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   scheduledJobId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
 }
@@ -1101,6 +1136,7 @@ export type SavedQueryCreateManyDatabaseInput = {
   scheduleProblem?: string | null
   scheduleHeldUntil?: Date | string | null
   scheduledJobId?: string | null
+  export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Date | string
   updatedAt?: Date | string
 }
@@ -1115,6 +1151,7 @@ export type SavedQueryUpdateWithoutDatabaseInput = {
   scheduleProblem?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   scheduleHeldUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   scheduledJobId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   owner?: Prisma.UserUpdateOneWithoutSavedQueriesNestedInput
@@ -1134,6 +1171,7 @@ export type SavedQueryUncheckedUpdateWithoutDatabaseInput = {
   scheduleProblem?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   scheduleHeldUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   scheduledJobId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   jobs?: Prisma.JobUncheckedUpdateManyWithoutSavedQueryNestedInput
@@ -1151,6 +1189,7 @@ export type SavedQueryUncheckedUpdateManyWithoutDatabaseInput = {
   scheduleProblem?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   scheduleHeldUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   scheduledJobId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
 }
@@ -1199,6 +1238,7 @@ export type SavedQuerySelect<ExtArgs extends runtime.Types.Extensions.InternalAr
   scheduleProblem?: boolean
   scheduleHeldUntil?: boolean
   scheduledJobId?: boolean
+  export?: boolean
   createdAt?: boolean
   updatedAt?: boolean
   owner?: boolean | Prisma.SavedQuery$ownerArgs<ExtArgs>
@@ -1221,6 +1261,7 @@ export type SavedQuerySelectCreateManyAndReturn<ExtArgs extends runtime.Types.Ex
   scheduleProblem?: boolean
   scheduleHeldUntil?: boolean
   scheduledJobId?: boolean
+  export?: boolean
   createdAt?: boolean
   updatedAt?: boolean
   owner?: boolean | Prisma.SavedQuery$ownerArgs<ExtArgs>
@@ -1241,6 +1282,7 @@ export type SavedQuerySelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Ex
   scheduleProblem?: boolean
   scheduleHeldUntil?: boolean
   scheduledJobId?: boolean
+  export?: boolean
   createdAt?: boolean
   updatedAt?: boolean
   owner?: boolean | Prisma.SavedQuery$ownerArgs<ExtArgs>
@@ -1261,11 +1303,12 @@ export type SavedQuerySelectScalar = {
   scheduleProblem?: boolean
   scheduleHeldUntil?: boolean
   scheduledJobId?: boolean
+  export?: boolean
   createdAt?: boolean
   updatedAt?: boolean
 }
 
-export type SavedQueryOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"id" | "name" | "sql" | "ownerId" | "databaseId" | "projectId" | "schedule" | "scheduleEnabled" | "nextRunAt" | "scheduleProblem" | "scheduleHeldUntil" | "scheduledJobId" | "createdAt" | "updatedAt", ExtArgs["result"]["savedQuery"]>
+export type SavedQueryOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"id" | "name" | "sql" | "ownerId" | "databaseId" | "projectId" | "schedule" | "scheduleEnabled" | "nextRunAt" | "scheduleProblem" | "scheduleHeldUntil" | "scheduledJobId" | "export" | "createdAt" | "updatedAt", ExtArgs["result"]["savedQuery"]>
 export type SavedQueryInclude<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   owner?: boolean | Prisma.SavedQuery$ownerArgs<ExtArgs>
   database?: boolean | Prisma.SavedQuery$databaseArgs<ExtArgs>
@@ -1320,6 +1363,10 @@ export type $SavedQueryPayload<ExtArgs extends runtime.Types.Extensions.Internal
      * The last job that the schedule made; the next waits for its end.
      */
     scheduledJobId: string | null
+    /**
+     * Where its runs write their rows.
+     */
+    export: runtime.JsonValue | null
     createdAt: Date
     updatedAt: Date
   }, ExtArgs["result"]["savedQuery"]>
@@ -1761,6 +1808,7 @@ export interface SavedQueryFieldRefs {
   readonly scheduleProblem: Prisma.FieldRef<"SavedQuery", 'String'>
   readonly scheduleHeldUntil: Prisma.FieldRef<"SavedQuery", 'DateTime'>
   readonly scheduledJobId: Prisma.FieldRef<"SavedQuery", 'String'>
+  readonly export: Prisma.FieldRef<"SavedQuery", 'Json'>
   readonly createdAt: Prisma.FieldRef<"SavedQuery", 'DateTime'>
   readonly updatedAt: Prisma.FieldRef<"SavedQuery", 'DateTime'>
 }

@@ -58,6 +58,9 @@ export type UserMinAggregateOutputType = {
   statementTimeoutMs: number | null
   maxRows: number | null
   queuePriority: number | null
+  defaultExportFormat: string | null
+  defaultExportBucketId: string | null
+  defaultExportPrefix: string | null
 }
 
 export type UserMaxAggregateOutputType = {
@@ -76,6 +79,9 @@ export type UserMaxAggregateOutputType = {
   statementTimeoutMs: number | null
   maxRows: number | null
   queuePriority: number | null
+  defaultExportFormat: string | null
+  defaultExportBucketId: string | null
+  defaultExportPrefix: string | null
 }
 
 export type UserCountAggregateOutputType = {
@@ -94,6 +100,9 @@ export type UserCountAggregateOutputType = {
   statementTimeoutMs: number
   maxRows: number
   queuePriority: number
+  defaultExportFormat: number
+  defaultExportBucketId: number
+  defaultExportPrefix: number
   _all: number
 }
 
@@ -130,6 +139,9 @@ export type UserMinAggregateInputType = {
   statementTimeoutMs?: true
   maxRows?: true
   queuePriority?: true
+  defaultExportFormat?: true
+  defaultExportBucketId?: true
+  defaultExportPrefix?: true
 }
 
 export type UserMaxAggregateInputType = {
@@ -148,6 +160,9 @@ export type UserMaxAggregateInputType = {
   statementTimeoutMs?: true
   maxRows?: true
   queuePriority?: true
+  defaultExportFormat?: true
+  defaultExportBucketId?: true
+  defaultExportPrefix?: true
 }
 
 export type UserCountAggregateInputType = {
@@ -166,6 +181,9 @@ export type UserCountAggregateInputType = {
   statementTimeoutMs?: true
   maxRows?: true
   queuePriority?: true
+  defaultExportFormat?: true
+  defaultExportBucketId?: true
+  defaultExportPrefix?: true
   _all?: true
 }
 
@@ -271,6 +289,9 @@ export type UserGroupByOutputType = {
   statementTimeoutMs: number | null
   maxRows: number | null
   queuePriority: number | null
+  defaultExportFormat: string | null
+  defaultExportBucketId: string | null
+  defaultExportPrefix: string | null
   _count: UserCountAggregateOutputType | null
   _avg: UserAvgAggregateOutputType | null
   _sum: UserSumAggregateOutputType | null
@@ -312,6 +333,10 @@ export type UserWhereInput = {
   statementTimeoutMs?: Prisma.IntNullableFilter<"User"> | number | null
   maxRows?: Prisma.IntNullableFilter<"User"> | number | null
   queuePriority?: Prisma.IntNullableFilter<"User"> | number | null
+  defaultExportFormat?: Prisma.StringNullableFilter<"User"> | string | null
+  defaultExportBucketId?: Prisma.UuidNullableFilter<"User"> | string | null
+  defaultExportPrefix?: Prisma.StringNullableFilter<"User"> | string | null
+  defaultExportBucket?: Prisma.XOR<Prisma.BucketNullableScalarRelationFilter, Prisma.BucketWhereInput> | null
   sessions?: Prisma.SessionListRelationFilter
   databases?: Prisma.DatabaseListRelationFilter
   memberships?: Prisma.ProjectMemberListRelationFilter
@@ -339,6 +364,10 @@ export type UserOrderByWithRelationInput = {
   statementTimeoutMs?: Prisma.SortOrderInput | Prisma.SortOrder
   maxRows?: Prisma.SortOrderInput | Prisma.SortOrder
   queuePriority?: Prisma.SortOrderInput | Prisma.SortOrder
+  defaultExportFormat?: Prisma.SortOrderInput | Prisma.SortOrder
+  defaultExportBucketId?: Prisma.SortOrderInput | Prisma.SortOrder
+  defaultExportPrefix?: Prisma.SortOrderInput | Prisma.SortOrder
+  defaultExportBucket?: Prisma.BucketOrderByWithRelationInput
   sessions?: Prisma.SessionOrderByRelationAggregateInput
   databases?: Prisma.DatabaseOrderByRelationAggregateInput
   memberships?: Prisma.ProjectMemberOrderByRelationAggregateInput
@@ -369,6 +398,10 @@ export type UserWhereUniqueInput = Prisma.AtLeast<{
   statementTimeoutMs?: Prisma.IntNullableFilter<"User"> | number | null
   maxRows?: Prisma.IntNullableFilter<"User"> | number | null
   queuePriority?: Prisma.IntNullableFilter<"User"> | number | null
+  defaultExportFormat?: Prisma.StringNullableFilter<"User"> | string | null
+  defaultExportBucketId?: Prisma.UuidNullableFilter<"User"> | string | null
+  defaultExportPrefix?: Prisma.StringNullableFilter<"User"> | string | null
+  defaultExportBucket?: Prisma.XOR<Prisma.BucketNullableScalarRelationFilter, Prisma.BucketWhereInput> | null
   sessions?: Prisma.SessionListRelationFilter
   databases?: Prisma.DatabaseListRelationFilter
   memberships?: Prisma.ProjectMemberListRelationFilter
@@ -396,6 +429,9 @@ export type UserOrderByWithAggregationInput = {
   statementTimeoutMs?: Prisma.SortOrderInput | Prisma.SortOrder
   maxRows?: Prisma.SortOrderInput | Prisma.SortOrder
   queuePriority?: Prisma.SortOrderInput | Prisma.SortOrder
+  defaultExportFormat?: Prisma.SortOrderInput | Prisma.SortOrder
+  defaultExportBucketId?: Prisma.SortOrderInput | Prisma.SortOrder
+  defaultExportPrefix?: Prisma.SortOrderInput | Prisma.SortOrder
   _count?: Prisma.UserCountOrderByAggregateInput
   _avg?: Prisma.UserAvgOrderByAggregateInput
   _max?: Prisma.UserMaxOrderByAggregateInput
@@ -422,6 +458,9 @@ export type UserScalarWhereWithAggregatesInput = {
   statementTimeoutMs?: Prisma.IntNullableWithAggregatesFilter<"User"> | number | null
   maxRows?: Prisma.IntNullableWithAggregatesFilter<"User"> | number | null
   queuePriority?: Prisma.IntNullableWithAggregatesFilter<"User"> | number | null
+  defaultExportFormat?: Prisma.StringNullableWithAggregatesFilter<"User"> | string | null
+  defaultExportBucketId?: Prisma.UuidNullableWithAggregatesFilter<"User"> | string | null
+  defaultExportPrefix?: Prisma.StringNullableWithAggregatesFilter<"User"> | string | null
 }
 
 export type UserCreateInput = {
@@ -440,6 +479,9 @@ export type UserCreateInput = {
   statementTimeoutMs?: number | null
   maxRows?: number | null
   queuePriority?: number | null
+  defaultExportFormat?: string | null
+  defaultExportPrefix?: string | null
+  defaultExportBucket?: Prisma.BucketCreateNestedOneWithoutDefaultOfInput
   sessions?: Prisma.SessionCreateNestedManyWithoutUserInput
   databases?: Prisma.DatabaseCreateNestedManyWithoutOwnerInput
   memberships?: Prisma.ProjectMemberCreateNestedManyWithoutUserInput
@@ -467,6 +509,9 @@ export type UserUncheckedCreateInput = {
   statementTimeoutMs?: number | null
   maxRows?: number | null
   queuePriority?: number | null
+  defaultExportFormat?: string | null
+  defaultExportBucketId?: string | null
+  defaultExportPrefix?: string | null
   sessions?: Prisma.SessionUncheckedCreateNestedManyWithoutUserInput
   databases?: Prisma.DatabaseUncheckedCreateNestedManyWithoutOwnerInput
   memberships?: Prisma.ProjectMemberUncheckedCreateNestedManyWithoutUserInput
@@ -494,6 +539,9 @@ export type UserUpdateInput = {
   statementTimeoutMs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   maxRows?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   queuePriority?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  defaultExportFormat?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  defaultExportPrefix?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  defaultExportBucket?: Prisma.BucketUpdateOneWithoutDefaultOfNestedInput
   sessions?: Prisma.SessionUpdateManyWithoutUserNestedInput
   databases?: Prisma.DatabaseUpdateManyWithoutOwnerNestedInput
   memberships?: Prisma.ProjectMemberUpdateManyWithoutUserNestedInput
@@ -521,6 +569,9 @@ export type UserUncheckedUpdateInput = {
   statementTimeoutMs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   maxRows?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   queuePriority?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  defaultExportFormat?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  defaultExportBucketId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  defaultExportPrefix?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   sessions?: Prisma.SessionUncheckedUpdateManyWithoutUserNestedInput
   databases?: Prisma.DatabaseUncheckedUpdateManyWithoutOwnerNestedInput
   memberships?: Prisma.ProjectMemberUncheckedUpdateManyWithoutUserNestedInput
@@ -548,6 +599,9 @@ export type UserCreateManyInput = {
   statementTimeoutMs?: number | null
   maxRows?: number | null
   queuePriority?: number | null
+  defaultExportFormat?: string | null
+  defaultExportBucketId?: string | null
+  defaultExportPrefix?: string | null
 }
 
 export type UserUpdateManyMutationInput = {
@@ -566,6 +620,8 @@ export type UserUpdateManyMutationInput = {
   statementTimeoutMs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   maxRows?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   queuePriority?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  defaultExportFormat?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  defaultExportPrefix?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
 }
 
 export type UserUncheckedUpdateManyInput = {
@@ -584,6 +640,9 @@ export type UserUncheckedUpdateManyInput = {
   statementTimeoutMs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   maxRows?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   queuePriority?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  defaultExportFormat?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  defaultExportBucketId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  defaultExportPrefix?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
 }
 
 export type UserCountOrderByAggregateInput = {
@@ -602,6 +661,9 @@ export type UserCountOrderByAggregateInput = {
   statementTimeoutMs?: Prisma.SortOrder
   maxRows?: Prisma.SortOrder
   queuePriority?: Prisma.SortOrder
+  defaultExportFormat?: Prisma.SortOrder
+  defaultExportBucketId?: Prisma.SortOrder
+  defaultExportPrefix?: Prisma.SortOrder
 }
 
 export type UserAvgOrderByAggregateInput = {
@@ -628,6 +690,9 @@ export type UserMaxOrderByAggregateInput = {
   statementTimeoutMs?: Prisma.SortOrder
   maxRows?: Prisma.SortOrder
   queuePriority?: Prisma.SortOrder
+  defaultExportFormat?: Prisma.SortOrder
+  defaultExportBucketId?: Prisma.SortOrder
+  defaultExportPrefix?: Prisma.SortOrder
 }
 
 export type UserMinOrderByAggregateInput = {
@@ -646,6 +711,9 @@ export type UserMinOrderByAggregateInput = {
   statementTimeoutMs?: Prisma.SortOrder
   maxRows?: Prisma.SortOrder
   queuePriority?: Prisma.SortOrder
+  defaultExportFormat?: Prisma.SortOrder
+  defaultExportBucketId?: Prisma.SortOrder
+  defaultExportPrefix?: Prisma.SortOrder
 }
 
 export type UserSumOrderByAggregateInput = {
@@ -664,6 +732,16 @@ export type UserScalarRelationFilter = {
 export type UserNullableScalarRelationFilter = {
   is?: Prisma.UserWhereInput | null
   isNot?: Prisma.UserWhereInput | null
+}
+
+export type UserListRelationFilter = {
+  every?: Prisma.UserWhereInput
+  some?: Prisma.UserWhereInput
+  none?: Prisma.UserWhereInput
+}
+
+export type UserOrderByRelationAggregateInput = {
+  _count?: Prisma.SortOrder
 }
 
 export type StringFieldUpdateOperationsInput = {
@@ -784,6 +862,20 @@ export type UserCreateNestedOneWithoutBucketsInput = {
   connect?: Prisma.UserWhereUniqueInput
 }
 
+export type UserCreateNestedManyWithoutDefaultExportBucketInput = {
+  create?: Prisma.XOR<Prisma.UserCreateWithoutDefaultExportBucketInput, Prisma.UserUncheckedCreateWithoutDefaultExportBucketInput> | Prisma.UserCreateWithoutDefaultExportBucketInput[] | Prisma.UserUncheckedCreateWithoutDefaultExportBucketInput[]
+  connectOrCreate?: Prisma.UserCreateOrConnectWithoutDefaultExportBucketInput | Prisma.UserCreateOrConnectWithoutDefaultExportBucketInput[]
+  createMany?: Prisma.UserCreateManyDefaultExportBucketInputEnvelope
+  connect?: Prisma.UserWhereUniqueInput | Prisma.UserWhereUniqueInput[]
+}
+
+export type UserUncheckedCreateNestedManyWithoutDefaultExportBucketInput = {
+  create?: Prisma.XOR<Prisma.UserCreateWithoutDefaultExportBucketInput, Prisma.UserUncheckedCreateWithoutDefaultExportBucketInput> | Prisma.UserCreateWithoutDefaultExportBucketInput[] | Prisma.UserUncheckedCreateWithoutDefaultExportBucketInput[]
+  connectOrCreate?: Prisma.UserCreateOrConnectWithoutDefaultExportBucketInput | Prisma.UserCreateOrConnectWithoutDefaultExportBucketInput[]
+  createMany?: Prisma.UserCreateManyDefaultExportBucketInputEnvelope
+  connect?: Prisma.UserWhereUniqueInput | Prisma.UserWhereUniqueInput[]
+}
+
 export type UserUpdateOneWithoutBucketsNestedInput = {
   create?: Prisma.XOR<Prisma.UserCreateWithoutBucketsInput, Prisma.UserUncheckedCreateWithoutBucketsInput>
   connectOrCreate?: Prisma.UserCreateOrConnectWithoutBucketsInput
@@ -792,6 +884,34 @@ export type UserUpdateOneWithoutBucketsNestedInput = {
   delete?: Prisma.UserWhereInput | boolean
   connect?: Prisma.UserWhereUniqueInput
   update?: Prisma.XOR<Prisma.XOR<Prisma.UserUpdateToOneWithWhereWithoutBucketsInput, Prisma.UserUpdateWithoutBucketsInput>, Prisma.UserUncheckedUpdateWithoutBucketsInput>
+}
+
+export type UserUpdateManyWithoutDefaultExportBucketNestedInput = {
+  create?: Prisma.XOR<Prisma.UserCreateWithoutDefaultExportBucketInput, Prisma.UserUncheckedCreateWithoutDefaultExportBucketInput> | Prisma.UserCreateWithoutDefaultExportBucketInput[] | Prisma.UserUncheckedCreateWithoutDefaultExportBucketInput[]
+  connectOrCreate?: Prisma.UserCreateOrConnectWithoutDefaultExportBucketInput | Prisma.UserCreateOrConnectWithoutDefaultExportBucketInput[]
+  upsert?: Prisma.UserUpsertWithWhereUniqueWithoutDefaultExportBucketInput | Prisma.UserUpsertWithWhereUniqueWithoutDefaultExportBucketInput[]
+  createMany?: Prisma.UserCreateManyDefaultExportBucketInputEnvelope
+  set?: Prisma.UserWhereUniqueInput | Prisma.UserWhereUniqueInput[]
+  disconnect?: Prisma.UserWhereUniqueInput | Prisma.UserWhereUniqueInput[]
+  delete?: Prisma.UserWhereUniqueInput | Prisma.UserWhereUniqueInput[]
+  connect?: Prisma.UserWhereUniqueInput | Prisma.UserWhereUniqueInput[]
+  update?: Prisma.UserUpdateWithWhereUniqueWithoutDefaultExportBucketInput | Prisma.UserUpdateWithWhereUniqueWithoutDefaultExportBucketInput[]
+  updateMany?: Prisma.UserUpdateManyWithWhereWithoutDefaultExportBucketInput | Prisma.UserUpdateManyWithWhereWithoutDefaultExportBucketInput[]
+  deleteMany?: Prisma.UserScalarWhereInput | Prisma.UserScalarWhereInput[]
+}
+
+export type UserUncheckedUpdateManyWithoutDefaultExportBucketNestedInput = {
+  create?: Prisma.XOR<Prisma.UserCreateWithoutDefaultExportBucketInput, Prisma.UserUncheckedCreateWithoutDefaultExportBucketInput> | Prisma.UserCreateWithoutDefaultExportBucketInput[] | Prisma.UserUncheckedCreateWithoutDefaultExportBucketInput[]
+  connectOrCreate?: Prisma.UserCreateOrConnectWithoutDefaultExportBucketInput | Prisma.UserCreateOrConnectWithoutDefaultExportBucketInput[]
+  upsert?: Prisma.UserUpsertWithWhereUniqueWithoutDefaultExportBucketInput | Prisma.UserUpsertWithWhereUniqueWithoutDefaultExportBucketInput[]
+  createMany?: Prisma.UserCreateManyDefaultExportBucketInputEnvelope
+  set?: Prisma.UserWhereUniqueInput | Prisma.UserWhereUniqueInput[]
+  disconnect?: Prisma.UserWhereUniqueInput | Prisma.UserWhereUniqueInput[]
+  delete?: Prisma.UserWhereUniqueInput | Prisma.UserWhereUniqueInput[]
+  connect?: Prisma.UserWhereUniqueInput | Prisma.UserWhereUniqueInput[]
+  update?: Prisma.UserUpdateWithWhereUniqueWithoutDefaultExportBucketInput | Prisma.UserUpdateWithWhereUniqueWithoutDefaultExportBucketInput[]
+  updateMany?: Prisma.UserUpdateManyWithWhereWithoutDefaultExportBucketInput | Prisma.UserUpdateManyWithWhereWithoutDefaultExportBucketInput[]
+  deleteMany?: Prisma.UserScalarWhereInput | Prisma.UserScalarWhereInput[]
 }
 
 export type UserCreateNestedOneWithoutFilesInput = {
@@ -842,6 +962,9 @@ export type UserCreateWithoutSessionsInput = {
   statementTimeoutMs?: number | null
   maxRows?: number | null
   queuePriority?: number | null
+  defaultExportFormat?: string | null
+  defaultExportPrefix?: string | null
+  defaultExportBucket?: Prisma.BucketCreateNestedOneWithoutDefaultOfInput
   databases?: Prisma.DatabaseCreateNestedManyWithoutOwnerInput
   memberships?: Prisma.ProjectMemberCreateNestedManyWithoutUserInput
   jobs?: Prisma.JobCreateNestedManyWithoutOwnerInput
@@ -868,6 +991,9 @@ export type UserUncheckedCreateWithoutSessionsInput = {
   statementTimeoutMs?: number | null
   maxRows?: number | null
   queuePriority?: number | null
+  defaultExportFormat?: string | null
+  defaultExportBucketId?: string | null
+  defaultExportPrefix?: string | null
   databases?: Prisma.DatabaseUncheckedCreateNestedManyWithoutOwnerInput
   memberships?: Prisma.ProjectMemberUncheckedCreateNestedManyWithoutUserInput
   jobs?: Prisma.JobUncheckedCreateNestedManyWithoutOwnerInput
@@ -910,6 +1036,9 @@ export type UserUpdateWithoutSessionsInput = {
   statementTimeoutMs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   maxRows?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   queuePriority?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  defaultExportFormat?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  defaultExportPrefix?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  defaultExportBucket?: Prisma.BucketUpdateOneWithoutDefaultOfNestedInput
   databases?: Prisma.DatabaseUpdateManyWithoutOwnerNestedInput
   memberships?: Prisma.ProjectMemberUpdateManyWithoutUserNestedInput
   jobs?: Prisma.JobUpdateManyWithoutOwnerNestedInput
@@ -936,6 +1065,9 @@ export type UserUncheckedUpdateWithoutSessionsInput = {
   statementTimeoutMs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   maxRows?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   queuePriority?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  defaultExportFormat?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  defaultExportBucketId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  defaultExportPrefix?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   databases?: Prisma.DatabaseUncheckedUpdateManyWithoutOwnerNestedInput
   memberships?: Prisma.ProjectMemberUncheckedUpdateManyWithoutUserNestedInput
   jobs?: Prisma.JobUncheckedUpdateManyWithoutOwnerNestedInput
@@ -962,6 +1094,9 @@ export type UserCreateWithoutMembershipsInput = {
   statementTimeoutMs?: number | null
   maxRows?: number | null
   queuePriority?: number | null
+  defaultExportFormat?: string | null
+  defaultExportPrefix?: string | null
+  defaultExportBucket?: Prisma.BucketCreateNestedOneWithoutDefaultOfInput
   sessions?: Prisma.SessionCreateNestedManyWithoutUserInput
   databases?: Prisma.DatabaseCreateNestedManyWithoutOwnerInput
   jobs?: Prisma.JobCreateNestedManyWithoutOwnerInput
@@ -988,6 +1123,9 @@ export type UserUncheckedCreateWithoutMembershipsInput = {
   statementTimeoutMs?: number | null
   maxRows?: number | null
   queuePriority?: number | null
+  defaultExportFormat?: string | null
+  defaultExportBucketId?: string | null
+  defaultExportPrefix?: string | null
   sessions?: Prisma.SessionUncheckedCreateNestedManyWithoutUserInput
   databases?: Prisma.DatabaseUncheckedCreateNestedManyWithoutOwnerInput
   jobs?: Prisma.JobUncheckedCreateNestedManyWithoutOwnerInput
@@ -1030,6 +1168,9 @@ export type UserUpdateWithoutMembershipsInput = {
   statementTimeoutMs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   maxRows?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   queuePriority?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  defaultExportFormat?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  defaultExportPrefix?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  defaultExportBucket?: Prisma.BucketUpdateOneWithoutDefaultOfNestedInput
   sessions?: Prisma.SessionUpdateManyWithoutUserNestedInput
   databases?: Prisma.DatabaseUpdateManyWithoutOwnerNestedInput
   jobs?: Prisma.JobUpdateManyWithoutOwnerNestedInput
@@ -1056,6 +1197,9 @@ export type UserUncheckedUpdateWithoutMembershipsInput = {
   statementTimeoutMs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   maxRows?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   queuePriority?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  defaultExportFormat?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  defaultExportBucketId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  defaultExportPrefix?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   sessions?: Prisma.SessionUncheckedUpdateManyWithoutUserNestedInput
   databases?: Prisma.DatabaseUncheckedUpdateManyWithoutOwnerNestedInput
   jobs?: Prisma.JobUncheckedUpdateManyWithoutOwnerNestedInput
@@ -1082,6 +1226,9 @@ export type UserCreateWithoutDatabasesInput = {
   statementTimeoutMs?: number | null
   maxRows?: number | null
   queuePriority?: number | null
+  defaultExportFormat?: string | null
+  defaultExportPrefix?: string | null
+  defaultExportBucket?: Prisma.BucketCreateNestedOneWithoutDefaultOfInput
   sessions?: Prisma.SessionCreateNestedManyWithoutUserInput
   memberships?: Prisma.ProjectMemberCreateNestedManyWithoutUserInput
   jobs?: Prisma.JobCreateNestedManyWithoutOwnerInput
@@ -1108,6 +1255,9 @@ export type UserUncheckedCreateWithoutDatabasesInput = {
   statementTimeoutMs?: number | null
   maxRows?: number | null
   queuePriority?: number | null
+  defaultExportFormat?: string | null
+  defaultExportBucketId?: string | null
+  defaultExportPrefix?: string | null
   sessions?: Prisma.SessionUncheckedCreateNestedManyWithoutUserInput
   memberships?: Prisma.ProjectMemberUncheckedCreateNestedManyWithoutUserInput
   jobs?: Prisma.JobUncheckedCreateNestedManyWithoutOwnerInput
@@ -1150,6 +1300,9 @@ export type UserUpdateWithoutDatabasesInput = {
   statementTimeoutMs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   maxRows?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   queuePriority?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  defaultExportFormat?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  defaultExportPrefix?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  defaultExportBucket?: Prisma.BucketUpdateOneWithoutDefaultOfNestedInput
   sessions?: Prisma.SessionUpdateManyWithoutUserNestedInput
   memberships?: Prisma.ProjectMemberUpdateManyWithoutUserNestedInput
   jobs?: Prisma.JobUpdateManyWithoutOwnerNestedInput
@@ -1176,6 +1329,9 @@ export type UserUncheckedUpdateWithoutDatabasesInput = {
   statementTimeoutMs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   maxRows?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   queuePriority?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  defaultExportFormat?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  defaultExportBucketId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  defaultExportPrefix?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   sessions?: Prisma.SessionUncheckedUpdateManyWithoutUserNestedInput
   memberships?: Prisma.ProjectMemberUncheckedUpdateManyWithoutUserNestedInput
   jobs?: Prisma.JobUncheckedUpdateManyWithoutOwnerNestedInput
@@ -1202,6 +1358,9 @@ export type UserCreateWithoutDatabaseRolesInput = {
   statementTimeoutMs?: number | null
   maxRows?: number | null
   queuePriority?: number | null
+  defaultExportFormat?: string | null
+  defaultExportPrefix?: string | null
+  defaultExportBucket?: Prisma.BucketCreateNestedOneWithoutDefaultOfInput
   sessions?: Prisma.SessionCreateNestedManyWithoutUserInput
   databases?: Prisma.DatabaseCreateNestedManyWithoutOwnerInput
   memberships?: Prisma.ProjectMemberCreateNestedManyWithoutUserInput
@@ -1228,6 +1387,9 @@ export type UserUncheckedCreateWithoutDatabaseRolesInput = {
   statementTimeoutMs?: number | null
   maxRows?: number | null
   queuePriority?: number | null
+  defaultExportFormat?: string | null
+  defaultExportBucketId?: string | null
+  defaultExportPrefix?: string | null
   sessions?: Prisma.SessionUncheckedCreateNestedManyWithoutUserInput
   databases?: Prisma.DatabaseUncheckedCreateNestedManyWithoutOwnerInput
   memberships?: Prisma.ProjectMemberUncheckedCreateNestedManyWithoutUserInput
@@ -1270,6 +1432,9 @@ export type UserUpdateWithoutDatabaseRolesInput = {
   statementTimeoutMs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   maxRows?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   queuePriority?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  defaultExportFormat?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  defaultExportPrefix?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  defaultExportBucket?: Prisma.BucketUpdateOneWithoutDefaultOfNestedInput
   sessions?: Prisma.SessionUpdateManyWithoutUserNestedInput
   databases?: Prisma.DatabaseUpdateManyWithoutOwnerNestedInput
   memberships?: Prisma.ProjectMemberUpdateManyWithoutUserNestedInput
@@ -1296,6 +1461,9 @@ export type UserUncheckedUpdateWithoutDatabaseRolesInput = {
   statementTimeoutMs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   maxRows?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   queuePriority?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  defaultExportFormat?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  defaultExportBucketId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  defaultExportPrefix?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   sessions?: Prisma.SessionUncheckedUpdateManyWithoutUserNestedInput
   databases?: Prisma.DatabaseUncheckedUpdateManyWithoutOwnerNestedInput
   memberships?: Prisma.ProjectMemberUncheckedUpdateManyWithoutUserNestedInput
@@ -1322,6 +1490,9 @@ export type UserCreateWithoutJobsInput = {
   statementTimeoutMs?: number | null
   maxRows?: number | null
   queuePriority?: number | null
+  defaultExportFormat?: string | null
+  defaultExportPrefix?: string | null
+  defaultExportBucket?: Prisma.BucketCreateNestedOneWithoutDefaultOfInput
   sessions?: Prisma.SessionCreateNestedManyWithoutUserInput
   databases?: Prisma.DatabaseCreateNestedManyWithoutOwnerInput
   memberships?: Prisma.ProjectMemberCreateNestedManyWithoutUserInput
@@ -1348,6 +1519,9 @@ export type UserUncheckedCreateWithoutJobsInput = {
   statementTimeoutMs?: number | null
   maxRows?: number | null
   queuePriority?: number | null
+  defaultExportFormat?: string | null
+  defaultExportBucketId?: string | null
+  defaultExportPrefix?: string | null
   sessions?: Prisma.SessionUncheckedCreateNestedManyWithoutUserInput
   databases?: Prisma.DatabaseUncheckedCreateNestedManyWithoutOwnerInput
   memberships?: Prisma.ProjectMemberUncheckedCreateNestedManyWithoutUserInput
@@ -1390,6 +1564,9 @@ export type UserUpdateWithoutJobsInput = {
   statementTimeoutMs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   maxRows?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   queuePriority?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  defaultExportFormat?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  defaultExportPrefix?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  defaultExportBucket?: Prisma.BucketUpdateOneWithoutDefaultOfNestedInput
   sessions?: Prisma.SessionUpdateManyWithoutUserNestedInput
   databases?: Prisma.DatabaseUpdateManyWithoutOwnerNestedInput
   memberships?: Prisma.ProjectMemberUpdateManyWithoutUserNestedInput
@@ -1416,6 +1593,9 @@ export type UserUncheckedUpdateWithoutJobsInput = {
   statementTimeoutMs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   maxRows?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   queuePriority?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  defaultExportFormat?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  defaultExportBucketId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  defaultExportPrefix?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   sessions?: Prisma.SessionUncheckedUpdateManyWithoutUserNestedInput
   databases?: Prisma.DatabaseUncheckedUpdateManyWithoutOwnerNestedInput
   memberships?: Prisma.ProjectMemberUncheckedUpdateManyWithoutUserNestedInput
@@ -1442,6 +1622,9 @@ export type UserCreateWithoutSavedQueriesInput = {
   statementTimeoutMs?: number | null
   maxRows?: number | null
   queuePriority?: number | null
+  defaultExportFormat?: string | null
+  defaultExportPrefix?: string | null
+  defaultExportBucket?: Prisma.BucketCreateNestedOneWithoutDefaultOfInput
   sessions?: Prisma.SessionCreateNestedManyWithoutUserInput
   databases?: Prisma.DatabaseCreateNestedManyWithoutOwnerInput
   memberships?: Prisma.ProjectMemberCreateNestedManyWithoutUserInput
@@ -1468,6 +1651,9 @@ export type UserUncheckedCreateWithoutSavedQueriesInput = {
   statementTimeoutMs?: number | null
   maxRows?: number | null
   queuePriority?: number | null
+  defaultExportFormat?: string | null
+  defaultExportBucketId?: string | null
+  defaultExportPrefix?: string | null
   sessions?: Prisma.SessionUncheckedCreateNestedManyWithoutUserInput
   databases?: Prisma.DatabaseUncheckedCreateNestedManyWithoutOwnerInput
   memberships?: Prisma.ProjectMemberUncheckedCreateNestedManyWithoutUserInput
@@ -1510,6 +1696,9 @@ export type UserUpdateWithoutSavedQueriesInput = {
   statementTimeoutMs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   maxRows?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   queuePriority?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  defaultExportFormat?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  defaultExportPrefix?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  defaultExportBucket?: Prisma.BucketUpdateOneWithoutDefaultOfNestedInput
   sessions?: Prisma.SessionUpdateManyWithoutUserNestedInput
   databases?: Prisma.DatabaseUpdateManyWithoutOwnerNestedInput
   memberships?: Prisma.ProjectMemberUpdateManyWithoutUserNestedInput
@@ -1536,6 +1725,9 @@ export type UserUncheckedUpdateWithoutSavedQueriesInput = {
   statementTimeoutMs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   maxRows?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   queuePriority?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  defaultExportFormat?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  defaultExportBucketId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  defaultExportPrefix?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   sessions?: Prisma.SessionUncheckedUpdateManyWithoutUserNestedInput
   databases?: Prisma.DatabaseUncheckedUpdateManyWithoutOwnerNestedInput
   memberships?: Prisma.ProjectMemberUncheckedUpdateManyWithoutUserNestedInput
@@ -1562,6 +1754,9 @@ export type UserCreateWithoutBucketsInput = {
   statementTimeoutMs?: number | null
   maxRows?: number | null
   queuePriority?: number | null
+  defaultExportFormat?: string | null
+  defaultExportPrefix?: string | null
+  defaultExportBucket?: Prisma.BucketCreateNestedOneWithoutDefaultOfInput
   sessions?: Prisma.SessionCreateNestedManyWithoutUserInput
   databases?: Prisma.DatabaseCreateNestedManyWithoutOwnerInput
   memberships?: Prisma.ProjectMemberCreateNestedManyWithoutUserInput
@@ -1588,6 +1783,9 @@ export type UserUncheckedCreateWithoutBucketsInput = {
   statementTimeoutMs?: number | null
   maxRows?: number | null
   queuePriority?: number | null
+  defaultExportFormat?: string | null
+  defaultExportBucketId?: string | null
+  defaultExportPrefix?: string | null
   sessions?: Prisma.SessionUncheckedCreateNestedManyWithoutUserInput
   databases?: Prisma.DatabaseUncheckedCreateNestedManyWithoutOwnerInput
   memberships?: Prisma.ProjectMemberUncheckedCreateNestedManyWithoutUserInput
@@ -1601,6 +1799,74 @@ export type UserUncheckedCreateWithoutBucketsInput = {
 export type UserCreateOrConnectWithoutBucketsInput = {
   where: Prisma.UserWhereUniqueInput
   create: Prisma.XOR<Prisma.UserCreateWithoutBucketsInput, Prisma.UserUncheckedCreateWithoutBucketsInput>
+}
+
+export type UserCreateWithoutDefaultExportBucketInput = {
+  id: string
+  email: string
+  emailKey: string
+  name?: string | null
+  role: string
+  passwordHash: string
+  emailVerifiedAt?: Date | string | null
+  disabledAt?: Date | string | null
+  createdAt?: Date | string
+  lastLoginAt?: Date | string | null
+  maxParallelJobs?: number | null
+  maxParallelJobsLimit?: number | null
+  statementTimeoutMs?: number | null
+  maxRows?: number | null
+  queuePriority?: number | null
+  defaultExportFormat?: string | null
+  defaultExportPrefix?: string | null
+  sessions?: Prisma.SessionCreateNestedManyWithoutUserInput
+  databases?: Prisma.DatabaseCreateNestedManyWithoutOwnerInput
+  memberships?: Prisma.ProjectMemberCreateNestedManyWithoutUserInput
+  jobs?: Prisma.JobCreateNestedManyWithoutOwnerInput
+  auditEntries?: Prisma.AuditEntryCreateNestedManyWithoutActorInput
+  databaseRoles?: Prisma.DatabaseRoleCreateNestedManyWithoutUserInput
+  savedQueries?: Prisma.SavedQueryCreateNestedManyWithoutOwnerInput
+  buckets?: Prisma.BucketCreateNestedManyWithoutOwnerInput
+  files?: Prisma.StoredFileCreateNestedManyWithoutOwnerInput
+}
+
+export type UserUncheckedCreateWithoutDefaultExportBucketInput = {
+  id: string
+  email: string
+  emailKey: string
+  name?: string | null
+  role: string
+  passwordHash: string
+  emailVerifiedAt?: Date | string | null
+  disabledAt?: Date | string | null
+  createdAt?: Date | string
+  lastLoginAt?: Date | string | null
+  maxParallelJobs?: number | null
+  maxParallelJobsLimit?: number | null
+  statementTimeoutMs?: number | null
+  maxRows?: number | null
+  queuePriority?: number | null
+  defaultExportFormat?: string | null
+  defaultExportPrefix?: string | null
+  sessions?: Prisma.SessionUncheckedCreateNestedManyWithoutUserInput
+  databases?: Prisma.DatabaseUncheckedCreateNestedManyWithoutOwnerInput
+  memberships?: Prisma.ProjectMemberUncheckedCreateNestedManyWithoutUserInput
+  jobs?: Prisma.JobUncheckedCreateNestedManyWithoutOwnerInput
+  auditEntries?: Prisma.AuditEntryUncheckedCreateNestedManyWithoutActorInput
+  databaseRoles?: Prisma.DatabaseRoleUncheckedCreateNestedManyWithoutUserInput
+  savedQueries?: Prisma.SavedQueryUncheckedCreateNestedManyWithoutOwnerInput
+  buckets?: Prisma.BucketUncheckedCreateNestedManyWithoutOwnerInput
+  files?: Prisma.StoredFileUncheckedCreateNestedManyWithoutOwnerInput
+}
+
+export type UserCreateOrConnectWithoutDefaultExportBucketInput = {
+  where: Prisma.UserWhereUniqueInput
+  create: Prisma.XOR<Prisma.UserCreateWithoutDefaultExportBucketInput, Prisma.UserUncheckedCreateWithoutDefaultExportBucketInput>
+}
+
+export type UserCreateManyDefaultExportBucketInputEnvelope = {
+  data: Prisma.UserCreateManyDefaultExportBucketInput | Prisma.UserCreateManyDefaultExportBucketInput[]
+  skipDuplicates?: boolean
 }
 
 export type UserUpsertWithoutBucketsInput = {
@@ -1630,6 +1896,9 @@ export type UserUpdateWithoutBucketsInput = {
   statementTimeoutMs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   maxRows?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   queuePriority?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  defaultExportFormat?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  defaultExportPrefix?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  defaultExportBucket?: Prisma.BucketUpdateOneWithoutDefaultOfNestedInput
   sessions?: Prisma.SessionUpdateManyWithoutUserNestedInput
   databases?: Prisma.DatabaseUpdateManyWithoutOwnerNestedInput
   memberships?: Prisma.ProjectMemberUpdateManyWithoutUserNestedInput
@@ -1656,6 +1925,9 @@ export type UserUncheckedUpdateWithoutBucketsInput = {
   statementTimeoutMs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   maxRows?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   queuePriority?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  defaultExportFormat?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  defaultExportBucketId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  defaultExportPrefix?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   sessions?: Prisma.SessionUncheckedUpdateManyWithoutUserNestedInput
   databases?: Prisma.DatabaseUncheckedUpdateManyWithoutOwnerNestedInput
   memberships?: Prisma.ProjectMemberUncheckedUpdateManyWithoutUserNestedInput
@@ -1664,6 +1936,46 @@ export type UserUncheckedUpdateWithoutBucketsInput = {
   databaseRoles?: Prisma.DatabaseRoleUncheckedUpdateManyWithoutUserNestedInput
   savedQueries?: Prisma.SavedQueryUncheckedUpdateManyWithoutOwnerNestedInput
   files?: Prisma.StoredFileUncheckedUpdateManyWithoutOwnerNestedInput
+}
+
+export type UserUpsertWithWhereUniqueWithoutDefaultExportBucketInput = {
+  where: Prisma.UserWhereUniqueInput
+  update: Prisma.XOR<Prisma.UserUpdateWithoutDefaultExportBucketInput, Prisma.UserUncheckedUpdateWithoutDefaultExportBucketInput>
+  create: Prisma.XOR<Prisma.UserCreateWithoutDefaultExportBucketInput, Prisma.UserUncheckedCreateWithoutDefaultExportBucketInput>
+}
+
+export type UserUpdateWithWhereUniqueWithoutDefaultExportBucketInput = {
+  where: Prisma.UserWhereUniqueInput
+  data: Prisma.XOR<Prisma.UserUpdateWithoutDefaultExportBucketInput, Prisma.UserUncheckedUpdateWithoutDefaultExportBucketInput>
+}
+
+export type UserUpdateManyWithWhereWithoutDefaultExportBucketInput = {
+  where: Prisma.UserScalarWhereInput
+  data: Prisma.XOR<Prisma.UserUpdateManyMutationInput, Prisma.UserUncheckedUpdateManyWithoutDefaultExportBucketInput>
+}
+
+export type UserScalarWhereInput = {
+  AND?: Prisma.UserScalarWhereInput | Prisma.UserScalarWhereInput[]
+  OR?: Prisma.UserScalarWhereInput[]
+  NOT?: Prisma.UserScalarWhereInput | Prisma.UserScalarWhereInput[]
+  id?: Prisma.UuidFilter<"User"> | string
+  email?: Prisma.StringFilter<"User"> | string
+  emailKey?: Prisma.StringFilter<"User"> | string
+  name?: Prisma.StringNullableFilter<"User"> | string | null
+  role?: Prisma.StringFilter<"User"> | string
+  passwordHash?: Prisma.StringFilter<"User"> | string
+  emailVerifiedAt?: Prisma.DateTimeNullableFilter<"User"> | Date | string | null
+  disabledAt?: Prisma.DateTimeNullableFilter<"User"> | Date | string | null
+  createdAt?: Prisma.DateTimeFilter<"User"> | Date | string
+  lastLoginAt?: Prisma.DateTimeNullableFilter<"User"> | Date | string | null
+  maxParallelJobs?: Prisma.IntNullableFilter<"User"> | number | null
+  maxParallelJobsLimit?: Prisma.IntNullableFilter<"User"> | number | null
+  statementTimeoutMs?: Prisma.IntNullableFilter<"User"> | number | null
+  maxRows?: Prisma.IntNullableFilter<"User"> | number | null
+  queuePriority?: Prisma.IntNullableFilter<"User"> | number | null
+  defaultExportFormat?: Prisma.StringNullableFilter<"User"> | string | null
+  defaultExportBucketId?: Prisma.UuidNullableFilter<"User"> | string | null
+  defaultExportPrefix?: Prisma.StringNullableFilter<"User"> | string | null
 }
 
 export type UserCreateWithoutFilesInput = {
@@ -1682,6 +1994,9 @@ export type UserCreateWithoutFilesInput = {
   statementTimeoutMs?: number | null
   maxRows?: number | null
   queuePriority?: number | null
+  defaultExportFormat?: string | null
+  defaultExportPrefix?: string | null
+  defaultExportBucket?: Prisma.BucketCreateNestedOneWithoutDefaultOfInput
   sessions?: Prisma.SessionCreateNestedManyWithoutUserInput
   databases?: Prisma.DatabaseCreateNestedManyWithoutOwnerInput
   memberships?: Prisma.ProjectMemberCreateNestedManyWithoutUserInput
@@ -1708,6 +2023,9 @@ export type UserUncheckedCreateWithoutFilesInput = {
   statementTimeoutMs?: number | null
   maxRows?: number | null
   queuePriority?: number | null
+  defaultExportFormat?: string | null
+  defaultExportBucketId?: string | null
+  defaultExportPrefix?: string | null
   sessions?: Prisma.SessionUncheckedCreateNestedManyWithoutUserInput
   databases?: Prisma.DatabaseUncheckedCreateNestedManyWithoutOwnerInput
   memberships?: Prisma.ProjectMemberUncheckedCreateNestedManyWithoutUserInput
@@ -1750,6 +2068,9 @@ export type UserUpdateWithoutFilesInput = {
   statementTimeoutMs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   maxRows?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   queuePriority?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  defaultExportFormat?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  defaultExportPrefix?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  defaultExportBucket?: Prisma.BucketUpdateOneWithoutDefaultOfNestedInput
   sessions?: Prisma.SessionUpdateManyWithoutUserNestedInput
   databases?: Prisma.DatabaseUpdateManyWithoutOwnerNestedInput
   memberships?: Prisma.ProjectMemberUpdateManyWithoutUserNestedInput
@@ -1776,6 +2097,9 @@ export type UserUncheckedUpdateWithoutFilesInput = {
   statementTimeoutMs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   maxRows?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   queuePriority?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  defaultExportFormat?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  defaultExportBucketId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  defaultExportPrefix?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   sessions?: Prisma.SessionUncheckedUpdateManyWithoutUserNestedInput
   databases?: Prisma.DatabaseUncheckedUpdateManyWithoutOwnerNestedInput
   memberships?: Prisma.ProjectMemberUncheckedUpdateManyWithoutUserNestedInput
@@ -1802,6 +2126,9 @@ export type UserCreateWithoutAuditEntriesInput = {
   statementTimeoutMs?: number | null
   maxRows?: number | null
   queuePriority?: number | null
+  defaultExportFormat?: string | null
+  defaultExportPrefix?: string | null
+  defaultExportBucket?: Prisma.BucketCreateNestedOneWithoutDefaultOfInput
   sessions?: Prisma.SessionCreateNestedManyWithoutUserInput
   databases?: Prisma.DatabaseCreateNestedManyWithoutOwnerInput
   memberships?: Prisma.ProjectMemberCreateNestedManyWithoutUserInput
@@ -1828,6 +2155,9 @@ export type UserUncheckedCreateWithoutAuditEntriesInput = {
   statementTimeoutMs?: number | null
   maxRows?: number | null
   queuePriority?: number | null
+  defaultExportFormat?: string | null
+  defaultExportBucketId?: string | null
+  defaultExportPrefix?: string | null
   sessions?: Prisma.SessionUncheckedCreateNestedManyWithoutUserInput
   databases?: Prisma.DatabaseUncheckedCreateNestedManyWithoutOwnerInput
   memberships?: Prisma.ProjectMemberUncheckedCreateNestedManyWithoutUserInput
@@ -1870,6 +2200,9 @@ export type UserUpdateWithoutAuditEntriesInput = {
   statementTimeoutMs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   maxRows?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   queuePriority?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  defaultExportFormat?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  defaultExportPrefix?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  defaultExportBucket?: Prisma.BucketUpdateOneWithoutDefaultOfNestedInput
   sessions?: Prisma.SessionUpdateManyWithoutUserNestedInput
   databases?: Prisma.DatabaseUpdateManyWithoutOwnerNestedInput
   memberships?: Prisma.ProjectMemberUpdateManyWithoutUserNestedInput
@@ -1896,6 +2229,9 @@ export type UserUncheckedUpdateWithoutAuditEntriesInput = {
   statementTimeoutMs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   maxRows?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   queuePriority?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  defaultExportFormat?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  defaultExportBucketId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  defaultExportPrefix?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   sessions?: Prisma.SessionUncheckedUpdateManyWithoutUserNestedInput
   databases?: Prisma.DatabaseUncheckedUpdateManyWithoutOwnerNestedInput
   memberships?: Prisma.ProjectMemberUncheckedUpdateManyWithoutUserNestedInput
@@ -1904,6 +2240,104 @@ export type UserUncheckedUpdateWithoutAuditEntriesInput = {
   savedQueries?: Prisma.SavedQueryUncheckedUpdateManyWithoutOwnerNestedInput
   buckets?: Prisma.BucketUncheckedUpdateManyWithoutOwnerNestedInput
   files?: Prisma.StoredFileUncheckedUpdateManyWithoutOwnerNestedInput
+}
+
+export type UserCreateManyDefaultExportBucketInput = {
+  id: string
+  email: string
+  emailKey: string
+  name?: string | null
+  role: string
+  passwordHash: string
+  emailVerifiedAt?: Date | string | null
+  disabledAt?: Date | string | null
+  createdAt?: Date | string
+  lastLoginAt?: Date | string | null
+  maxParallelJobs?: number | null
+  maxParallelJobsLimit?: number | null
+  statementTimeoutMs?: number | null
+  maxRows?: number | null
+  queuePriority?: number | null
+  defaultExportFormat?: string | null
+  defaultExportPrefix?: string | null
+}
+
+export type UserUpdateWithoutDefaultExportBucketInput = {
+  id?: Prisma.StringFieldUpdateOperationsInput | string
+  email?: Prisma.StringFieldUpdateOperationsInput | string
+  emailKey?: Prisma.StringFieldUpdateOperationsInput | string
+  name?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  role?: Prisma.StringFieldUpdateOperationsInput | string
+  passwordHash?: Prisma.StringFieldUpdateOperationsInput | string
+  emailVerifiedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  lastLoginAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  maxParallelJobs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  maxParallelJobsLimit?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  statementTimeoutMs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  maxRows?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  queuePriority?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  defaultExportFormat?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  defaultExportPrefix?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  sessions?: Prisma.SessionUpdateManyWithoutUserNestedInput
+  databases?: Prisma.DatabaseUpdateManyWithoutOwnerNestedInput
+  memberships?: Prisma.ProjectMemberUpdateManyWithoutUserNestedInput
+  jobs?: Prisma.JobUpdateManyWithoutOwnerNestedInput
+  auditEntries?: Prisma.AuditEntryUpdateManyWithoutActorNestedInput
+  databaseRoles?: Prisma.DatabaseRoleUpdateManyWithoutUserNestedInput
+  savedQueries?: Prisma.SavedQueryUpdateManyWithoutOwnerNestedInput
+  buckets?: Prisma.BucketUpdateManyWithoutOwnerNestedInput
+  files?: Prisma.StoredFileUpdateManyWithoutOwnerNestedInput
+}
+
+export type UserUncheckedUpdateWithoutDefaultExportBucketInput = {
+  id?: Prisma.StringFieldUpdateOperationsInput | string
+  email?: Prisma.StringFieldUpdateOperationsInput | string
+  emailKey?: Prisma.StringFieldUpdateOperationsInput | string
+  name?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  role?: Prisma.StringFieldUpdateOperationsInput | string
+  passwordHash?: Prisma.StringFieldUpdateOperationsInput | string
+  emailVerifiedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  lastLoginAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  maxParallelJobs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  maxParallelJobsLimit?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  statementTimeoutMs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  maxRows?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  queuePriority?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  defaultExportFormat?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  defaultExportPrefix?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  sessions?: Prisma.SessionUncheckedUpdateManyWithoutUserNestedInput
+  databases?: Prisma.DatabaseUncheckedUpdateManyWithoutOwnerNestedInput
+  memberships?: Prisma.ProjectMemberUncheckedUpdateManyWithoutUserNestedInput
+  jobs?: Prisma.JobUncheckedUpdateManyWithoutOwnerNestedInput
+  auditEntries?: Prisma.AuditEntryUncheckedUpdateManyWithoutActorNestedInput
+  databaseRoles?: Prisma.DatabaseRoleUncheckedUpdateManyWithoutUserNestedInput
+  savedQueries?: Prisma.SavedQueryUncheckedUpdateManyWithoutOwnerNestedInput
+  buckets?: Prisma.BucketUncheckedUpdateManyWithoutOwnerNestedInput
+  files?: Prisma.StoredFileUncheckedUpdateManyWithoutOwnerNestedInput
+}
+
+export type UserUncheckedUpdateManyWithoutDefaultExportBucketInput = {
+  id?: Prisma.StringFieldUpdateOperationsInput | string
+  email?: Prisma.StringFieldUpdateOperationsInput | string
+  emailKey?: Prisma.StringFieldUpdateOperationsInput | string
+  name?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  role?: Prisma.StringFieldUpdateOperationsInput | string
+  passwordHash?: Prisma.StringFieldUpdateOperationsInput | string
+  emailVerifiedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  lastLoginAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  maxParallelJobs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  maxParallelJobsLimit?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  statementTimeoutMs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  maxRows?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  queuePriority?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  defaultExportFormat?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  defaultExportPrefix?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
 }
 
 
@@ -2025,6 +2459,10 @@ export type UserSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs = r
   statementTimeoutMs?: boolean
   maxRows?: boolean
   queuePriority?: boolean
+  defaultExportFormat?: boolean
+  defaultExportBucketId?: boolean
+  defaultExportPrefix?: boolean
+  defaultExportBucket?: boolean | Prisma.User$defaultExportBucketArgs<ExtArgs>
   sessions?: boolean | Prisma.User$sessionsArgs<ExtArgs>
   databases?: boolean | Prisma.User$databasesArgs<ExtArgs>
   memberships?: boolean | Prisma.User$membershipsArgs<ExtArgs>
@@ -2053,6 +2491,10 @@ export type UserSelectCreateManyAndReturn<ExtArgs extends runtime.Types.Extensio
   statementTimeoutMs?: boolean
   maxRows?: boolean
   queuePriority?: boolean
+  defaultExportFormat?: boolean
+  defaultExportBucketId?: boolean
+  defaultExportPrefix?: boolean
+  defaultExportBucket?: boolean | Prisma.User$defaultExportBucketArgs<ExtArgs>
 }, ExtArgs["result"]["user"]>
 
 export type UserSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
@@ -2071,6 +2513,10 @@ export type UserSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Extensio
   statementTimeoutMs?: boolean
   maxRows?: boolean
   queuePriority?: boolean
+  defaultExportFormat?: boolean
+  defaultExportBucketId?: boolean
+  defaultExportPrefix?: boolean
+  defaultExportBucket?: boolean | Prisma.User$defaultExportBucketArgs<ExtArgs>
 }, ExtArgs["result"]["user"]>
 
 export type UserSelectScalar = {
@@ -2089,10 +2535,14 @@ export type UserSelectScalar = {
   statementTimeoutMs?: boolean
   maxRows?: boolean
   queuePriority?: boolean
+  defaultExportFormat?: boolean
+  defaultExportBucketId?: boolean
+  defaultExportPrefix?: boolean
 }
 
-export type UserOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"id" | "email" | "emailKey" | "name" | "role" | "passwordHash" | "emailVerifiedAt" | "disabledAt" | "createdAt" | "lastLoginAt" | "maxParallelJobs" | "maxParallelJobsLimit" | "statementTimeoutMs" | "maxRows" | "queuePriority", ExtArgs["result"]["user"]>
+export type UserOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"id" | "email" | "emailKey" | "name" | "role" | "passwordHash" | "emailVerifiedAt" | "disabledAt" | "createdAt" | "lastLoginAt" | "maxParallelJobs" | "maxParallelJobsLimit" | "statementTimeoutMs" | "maxRows" | "queuePriority" | "defaultExportFormat" | "defaultExportBucketId" | "defaultExportPrefix", ExtArgs["result"]["user"]>
 export type UserInclude<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
+  defaultExportBucket?: boolean | Prisma.User$defaultExportBucketArgs<ExtArgs>
   sessions?: boolean | Prisma.User$sessionsArgs<ExtArgs>
   databases?: boolean | Prisma.User$databasesArgs<ExtArgs>
   memberships?: boolean | Prisma.User$membershipsArgs<ExtArgs>
@@ -2104,12 +2554,17 @@ export type UserInclude<ExtArgs extends runtime.Types.Extensions.InternalArgs = 
   files?: boolean | Prisma.User$filesArgs<ExtArgs>
   _count?: boolean | Prisma.UserCountOutputTypeDefaultArgs<ExtArgs>
 }
-export type UserIncludeCreateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {}
-export type UserIncludeUpdateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {}
+export type UserIncludeCreateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
+  defaultExportBucket?: boolean | Prisma.User$defaultExportBucketArgs<ExtArgs>
+}
+export type UserIncludeUpdateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
+  defaultExportBucket?: boolean | Prisma.User$defaultExportBucketArgs<ExtArgs>
+}
 
 export type $UserPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "User"
   objects: {
+    defaultExportBucket: Prisma.$BucketPayload<ExtArgs> | null
     sessions: Prisma.$SessionPayload<ExtArgs>[]
     databases: Prisma.$DatabasePayload<ExtArgs>[]
     memberships: Prisma.$ProjectMemberPayload<ExtArgs>[]
@@ -2145,6 +2600,12 @@ export type $UserPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs =
     statementTimeoutMs: number | null
     maxRows: number | null
     queuePriority: number | null
+    defaultExportFormat: string | null
+    /**
+     * Null: the one that is made for the user's exports.
+     */
+    defaultExportBucketId: string | null
+    defaultExportPrefix: string | null
   }, ExtArgs["result"]["user"]>
   composites: {}
 }
@@ -2539,6 +3000,7 @@ readonly fields: UserFieldRefs;
  */
 export interface Prisma__UserClient<T, Null = never, ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs, GlobalOmitOptions = {}> extends Prisma.PrismaPromise<T> {
   readonly [Symbol.toStringTag]: "PrismaPromise"
+  defaultExportBucket<T extends Prisma.User$defaultExportBucketArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.User$defaultExportBucketArgs<ExtArgs>>): Prisma.Prisma__BucketClient<runtime.Types.Result.GetResult<Prisma.$BucketPayload<ExtArgs>, T, "findUniqueOrThrow", GlobalOmitOptions> | null, null, ExtArgs, GlobalOmitOptions>
   sessions<T extends Prisma.User$sessionsArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.User$sessionsArgs<ExtArgs>>): Prisma.PrismaPromise<runtime.Types.Result.GetResult<Prisma.$SessionPayload<ExtArgs>, T, "findMany", GlobalOmitOptions> | Null>
   databases<T extends Prisma.User$databasesArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.User$databasesArgs<ExtArgs>>): Prisma.PrismaPromise<runtime.Types.Result.GetResult<Prisma.$DatabasePayload<ExtArgs>, T, "findMany", GlobalOmitOptions> | Null>
   memberships<T extends Prisma.User$membershipsArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.User$membershipsArgs<ExtArgs>>): Prisma.PrismaPromise<runtime.Types.Result.GetResult<Prisma.$ProjectMemberPayload<ExtArgs>, T, "findMany", GlobalOmitOptions> | Null>
@@ -2592,6 +3054,9 @@ export interface UserFieldRefs {
   readonly statementTimeoutMs: Prisma.FieldRef<"User", 'Int'>
   readonly maxRows: Prisma.FieldRef<"User", 'Int'>
   readonly queuePriority: Prisma.FieldRef<"User", 'Int'>
+  readonly defaultExportFormat: Prisma.FieldRef<"User", 'String'>
+  readonly defaultExportBucketId: Prisma.FieldRef<"User", 'String'>
+  readonly defaultExportPrefix: Prisma.FieldRef<"User", 'String'>
 }
     
 
@@ -2846,6 +3311,10 @@ export type UserCreateManyAndReturnArgs<ExtArgs extends runtime.Types.Extensions
    */
   data: Prisma.UserCreateManyInput | Prisma.UserCreateManyInput[]
   skipDuplicates?: boolean
+  /**
+   * Choose, which related nodes to fetch as well
+   */
+  include?: Prisma.UserIncludeCreateManyAndReturn<ExtArgs> | null
 }
 
 /**
@@ -2916,6 +3385,10 @@ export type UserUpdateManyAndReturnArgs<ExtArgs extends runtime.Types.Extensions
    * Limit how many Users to update.
    */
   limit?: number
+  /**
+   * Choose, which related nodes to fetch as well
+   */
+  include?: Prisma.UserIncludeUpdateManyAndReturn<ExtArgs> | null
 }
 
 /**
@@ -2982,6 +3455,25 @@ export type UserDeleteManyArgs<ExtArgs extends runtime.Types.Extensions.Internal
    * Limit how many Users to delete.
    */
   limit?: number
+}
+
+/**
+ * User.defaultExportBucket
+ */
+export type User$defaultExportBucketArgs<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
+  /**
+   * Select specific fields to fetch from the Bucket
+   */
+  select?: Prisma.BucketSelect<ExtArgs> | null
+  /**
+   * Omit specific fields from the Bucket
+   */
+  omit?: Prisma.BucketOmit<ExtArgs> | null
+  /**
+   * Choose, which related nodes to fetch as well
+   */
+  include?: Prisma.BucketInclude<ExtArgs> | null
+  where?: Prisma.BucketWhereInput
 }
 
 /**

@@ -1,0 +1,30 @@
+/** A run that writes straight into files: no row of it is kept anywhere else. */
+import type { RunOutput } from '../queries/run-output.ts';
+import type { ExportWriter } from './export-writer.ts';
+import type { FormatName } from './registry.ts';
+
+/** The lines that an engine may make by itself; such a format's writer has a `copy` of the same name. */
+const lines: Readonly<Partial<Record<FormatName, 'CSV' | 'TSV'>>> = { csv: 'CSV', tsv: 'TSV' };
+
+export function exportResults(writer: ExportWriter, format: FormatName): RunOutput {
+  let begun = -1;
+  return {
+    raw: lines[format] ?? 'ROWS',
+    // What the file store has left for the file is asked by its writer.
+    maxBytes: Number.POSITIVE_INFINITY,
+    async begin(index, _statement, columns) {
+      await writer.begin(columns);
+      begun = index;
+    },
+    async rows(event) {
+      if (event.type === 'lines') await writer.lines(event.lines, event.rows);
+      else if (event.type === 'raw') await writer.rows(event.rows);
+    },
+    async end({ index, truncated }) {
+      // What returns nothing has no file.
+      if (begun === index) await writer.end({ truncated });
+    },
+    finish: () => writer.commit(),
+    breakOff: () => writer.abandon(),
+  };
+}

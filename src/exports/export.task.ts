@@ -1,0 +1,180 @@
+/** Writes the rows that a job has kept into files, in whatever format, without running its SQL again. */
+import { rm } from 'node:fs/promises';
+import { can } from '../accounts/policy.ts';
+import type { Viewer } from '../accounts/viewer.ts';
+import type { Cell, ResultColumn } from '../engines/engine.ts';
+import { rawTextOf } from '../engines/raw-text.ts';
+import type { Job } from '../jobs/job.ts';
+import type { JobError } from '../jobs/states.ts';
+import type { JobStore } from '../jobs/store.ts';
+import type { Outcome, StopReason, Task, TaskContext } from '../jobs/task.ts';
+import { linesFrom } from '../queries/chunk-readers.ts';
+import { LostHold, StorageFailed } from '../queries/result-writer.ts';
+import type { ResultSet, ResultStore } from '../queries/store.ts';
+import type { BlobStore } from '../storage/blob-store.ts';
+import type { Reservations } from '../storage/files/reservations.ts';
+import { createExportWriter, ExportFailed, type ExportWriter, temporaryFolderOf } from './export-writer.ts';
+
+export interface ExportTaskDeps {
+  jobStore: JobStore;
+  resultStore: Pick<ResultStore, 'list' | 'chunks'>;
+  blobs: BlobStore;
+  reservations: Reservations;
+  exportFolder: string;
+}
+
+/** It has no session in any target: what a successor finds in its place says that it had begun. */
+const noSession = { sessionId: 'export', startedAt: 'export' } as const;
+/** Result sets, and chunks of one, that are looked up at once. */
+const setsAtOnce = 100;
+const rowsAtOnce = 100_000;
+
+export function createExportTask(deps: ExportTaskDeps): Task {
+  return {
+    kind: 'export',
+    run: (context) => run(deps, context),
+    rescue: (job) => releaseExport(deps, job),
+    // What a lost worker had begun was released by the rescue.
+    discard: async () => undefined,
+  };
+}
+
+/** What a lost worker had begun and not made visible. */
+export async function releaseExport(
+  { reservations, exportFolder }: Pick<ExportTaskDeps, 'reservations' | 'exportFolder'>,
+  job: Job,
+): Promise<void> {
+  for (const fileId of job.exported?.files ?? []) await reservations.release(fileId);
+  // Where the worker was on this machine.
+  await rm(temporaryFolderOf(exportFolder, job.id), { recursive: true, force: true });
+}
+
+async function run(deps: ExportTaskDeps, { job, signal, patience, progress }: TaskContext): Promise<Outcome> {
+  const { jobStore, reservations, blobs, exportFolder } = deps;
+  const stopped = new AbortController();
+  const timer = setTimeout(() => stopped.abort('timeout'), job.timeoutMs);
+  const onStop = () => stopped.abort(signal.reason);
+  signal.addEventListener('abort', onStop);
+  if (signal.aborted) onStop();
+  let writer: ExportWriter | null = null;
+  try {
+    if (job.export === null) throw new TypeError('an export without a destination');
+    if (!(await patience(() => jobStore.setBackend(job, noSession)))) throw new LostHold();
+    const role = await jobStore.roleOfOwner(job.ownerId);
+    const viewer: Viewer | null = role && { userId: job.ownerId, role, sessionId: '', expiresAt: new Date(0) };
+    const source = job.sourceId === null ? null : await jobStore.find(job.sourceId);
+    if (source && !can(viewer, 'job:see', { kind: 'job', ownerId: source.ownerId })) throw gone();
+    if (!source || source.resultsDropped) throw thrownAway();
+    const exporting = { ...job, export: job.export };
+    writer = createExportWriter(
+      { jobStore, reservations, blobs, temporaryFolder: exportFolder, patience },
+      { job: exporting, viewer, signal: stopped.signal },
+    );
+    await writeSets(deps, {
+      source,
+      writer,
+      maxRows: job.maxRows ?? Number.POSITIVE_INFINITY,
+      progress,
+      signal: stopped.signal,
+    });
+    await writer.commit();
+    return { status: 'succeeded' };
+  } catch (error) {
+    await writer?.abandon();
+    return outcomeOf(error, job, stopped.signal.aborted ? (stopped.signal.reason as StopReason | 'timeout') : null);
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener('abort', onStop);
+  }
+}
+
+interface WriteSets {
+  source: Job;
+  writer: ExportWriter;
+  /** Of each result set. */
+  maxRows: number;
+  progress: TaskContext['progress'];
+  signal: AbortSignal;
+}
+
+async function writeSets(
+  deps: ExportTaskDeps,
+  { source, writer, maxRows, progress, signal }: WriteSets,
+): Promise<void> {
+  let rows = 0;
+  let bytes = 0;
+  for await (const set of setsOf(deps, source.id)) {
+    const columns = set.columns.map(withType);
+    const encode = rawTextOf(columns);
+    const end = Math.min(set.storedRows, maxRows);
+    await writer.begin(columns);
+    for await (const lines of linesOf(deps, set, end)) {
+      signal.throwIfAborted();
+      await writer.rows(lines.map((line) => encode(JSON.parse(line) as Cell[])));
+      rows += lines.length;
+      bytes += lines.reduce((sum, line) => sum + line.length, 0);
+      progress({ rows, bytes });
+    }
+    // Of a job that failed or was cancelled the rest is not there.
+    const cutBefore = set.truncated || source.status !== 'succeeded';
+    await writer.end({ truncated: cutBefore || end < set.storedRows });
+  }
+}
+
+/** Those with columns, in the order of their statements. */
+async function* setsOf({ resultStore }: ExportTaskDeps, jobId: string): AsyncGenerator<ResultSet> {
+  for (let after: string | null = null; ; ) {
+    const sets: ResultSet[] = await resultStore.list(jobId, {
+      limit: setsAtOnce,
+      backward: false,
+      after,
+      before: null,
+    });
+    for (const set of sets.slice(0, setsAtOnce)) if (set.columns.length > 0) yield set;
+    if (sets.length <= setsAtOnce) return;
+    after = String(sets[setsAtOnce - 1]?.index);
+  }
+}
+
+/** A chunk at a time. @throws ExportFailed for one that is not there */
+async function* linesOf(
+  { resultStore, blobs }: ExportTaskDeps,
+  { id }: ResultSet,
+  end: number,
+): AsyncGenerator<string[]> {
+  const read = linesFrom(blobs);
+  let row = 0;
+  while (row < end) {
+    const chunks = await resultStore.chunks(id, row, Math.min(end, row + rowsAtOnce));
+    if (chunks.length === 0) throw thrownAway();
+    for (const chunk of chunks) {
+      const lines = chunk.firstRow > row ? null : await read(chunk);
+      if (lines === null) throw thrownAway();
+      const wanted = lines.slice(row - chunk.firstRow, Math.min(chunk.rows, end - chunk.firstRow));
+      row += wanted.length;
+      yield wanted;
+    }
+  }
+}
+
+/** Results of an earlier version do not tell the type; their values are texts. */
+const withType = (column: ResultColumn): ResultColumn => ({
+  ...column,
+  type: (column as Partial<ResultColumn>).type ?? { kind: 'other' },
+});
+
+const thrownAway = () =>
+  new ExportFailed({ code: 'STORAGE_FAILED', message: 'The rows of the job have been thrown away: run it again' });
+const gone = () =>
+  new ExportFailed({ code: 'FORBIDDEN', message: 'The right to see the job was gone when it started' });
+
+function outcomeOf(error: unknown, job: Job, stop: StopReason | 'timeout' | null): Outcome {
+  const failed = (fault: JobError): Outcome => ({ status: 'failed', error: fault });
+  if (error instanceof LostHold || stop === 'lost') throw error;
+  if (stop === 'cancel') return { status: 'cancelled' };
+  if (stop === 'timeout') return failed({ code: 'TIMEOUT', message: `Stopped after ${job.timeoutMs} ms` });
+  if (stop === 'shutdown') return failed({ code: 'INTERRUPTED', message: 'The worker was stopped while it wrote' });
+  if (error instanceof ExportFailed) return failed(error.fault);
+  if (error instanceof StorageFailed) return failed({ code: 'STORAGE_FAILED', message: error.message });
+  throw error;
+}

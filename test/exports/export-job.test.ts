@@ -1,0 +1,302 @@
+/** Exports as jobs: from the query straight into files that are there whole, or not at all. */
+import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { gunzipSync, zstdDecompressSync } from 'node:zlib';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createDestinations, type ExportInput } from '../../src/exports/destination.ts';
+import type { Job, NewJob } from '../../src/jobs/job.ts';
+import { uuidv7 } from '../../src/lib/ids.ts';
+import type { StoredFile } from '../../src/storage/files/store.ts';
+import { createTestQueue, type TestQueue } from '../support/jobs.ts';
+
+let queue: TestQueue;
+let owner: string;
+let worker: Awaited<ReturnType<TestQueue['worker']>>;
+beforeAll(async () => {
+  queue = await createTestQueue();
+  owner = await queue.metadata.addUser();
+  worker = await queue.worker();
+});
+afterAll(() => queue[Symbol.asyncDispose]());
+
+const settings = { defaultExportFormat: 'csv', defaultExportBucketId: null, defaultExportPrefix: '' } as const;
+const input = (given: Partial<ExportInput> = {}): ExportInput => ({
+  format: null,
+  bucketId: null,
+  path: null,
+  compression: 'none',
+  overwrite: false,
+  ...given,
+});
+
+const destinations = () =>
+  createDestinations({
+    access: queue.access,
+    files: queue.files,
+    store: queue.exportStore,
+  });
+
+/** As submitQuery and exportJob do. */
+async function submit(sql: string, given: Partial<ExportInput> = {}, options: Partial<NewJob> = {}): Promise<Job> {
+  const id = uuidv7();
+  const exporting = { id, name: options.name ?? null, at: new Date('2026-06-01T10:20:30.400Z') };
+  const request = await destinations().resolve(queue.viewerOf(owner), input(given), settings, exporting);
+  return await queue.submit(owner, sql, { id, maxRows: null, export: request, ...options });
+}
+
+const run = async (...given: Parameters<typeof submit>) => await queue.until(await submit(...given));
+
+async function filesOf(job: Job): Promise<StoredFile[]> {
+  const ids = job.exported?.files ?? [];
+  const found = await queue.files.findFiles(ids);
+  return ids.flatMap((id) => found.find((file) => file.id === id) ?? []);
+}
+
+const bytesOf = async (file: StoredFile | undefined) => (await queue.blobs.get(file?.blob ?? '')) ?? Buffer.alloc(0);
+const textsOf = async (job: Job) =>
+  await Promise.all((await filesOf(job)).map(async (file) => (await bytesOf(file)).toString()));
+
+const pendingFiles = async () =>
+  (await queue.pool.query(`SELECT count(*)::int AS n FROM files WHERE status = 'pending'`)).rows[0].n as number;
+
+/** All blobs with a row that shows them; what has none waits in the trash. */
+const leftovers = async () => {
+  const keys: string[] = [];
+  for await (const { key } of queue.blobs.list('files', new AbortController().signal)) keys.push(key);
+  const { rows } = await queue.pool.query<{ blob: string }>(
+    'SELECT blob FROM files UNION SELECT prefix FROM blob_trash',
+  );
+  return keys.filter((key) => !rows.some(({ blob }) => blob === key));
+};
+
+describe('an export', () => {
+  test('writes the rows of a query into a file of the user, and keeps no result', async () => {
+    const job = await run(`SELECT n, 'x,' || n AS t FROM generate_series(1, 3) AS n`, { path: 'a/numbers.csv' });
+    expect(job).toMatchObject({ status: 'succeeded', progressRows: 3, percent: 100 });
+    expect(await textsOf(job)).toEqual(['n,t\n1,"x,1"\n2,"x,2"\n3,"x,3"\n']);
+    const [file] = await filesOf(job);
+    const bytes = await bytesOf(file);
+    expect(file).toMatchObject({
+      status: 'ready',
+      path: 'a/numbers.csv',
+      mimeType: 'text/csv; charset=utf-8',
+      ownerId: owner,
+    });
+    expect(file?.sha256).toBe(createHash('sha256').update(bytes).digest('hex'));
+    expect(job.exported).toMatchObject({ rows: 3, bytes: bytes.length, truncated: false });
+    expect(await queue.results.count(job.id)).toBe(0);
+  });
+
+  test('goes into the bucket that is made for it where none is named, and stays there the next time', async () => {
+    const jobs = [await run('SELECT 1 AS a'), await run('SELECT 1 AS a', {}, { name: 'Mine/../x' })];
+    const [first, second] = await Promise.all(jobs.map(filesOf));
+    expect(first?.[0]?.path).toBe(`2026-06-01/query-${jobs[0]?.id}.csv`);
+    expect(second?.[0]?.path).toBe(`2026-06-01/Mine-..-x-${jobs[1]?.id}.csv`);
+    expect(second?.[0]?.bucketId).toBe(first?.[0]?.bucketId);
+    const [bucket] = await queue.files.findBuckets(owner, [first?.[0]?.bucketId ?? '']);
+    expect(bucket).toMatchObject({ name: 'exports', ownerId: owner, public: false });
+  });
+
+  test('is the same by COPY, by the portal, and from rows that were kept', async () => {
+    const sql = `SELECT n, n::text AS t, null AS u, n / 7.0 AS d, n % 2 = 0 AS b, array[n, null] AS l, n::float8 / 3 AS f,
+      decode(n::text, 'escape') AS y, '2026-01-01'::timestamptz + n * interval '1 s' AS ts FROM generate_series(1, 5000) AS n`;
+    const kept = await queue.until(await queue.submit(owner, sql));
+    for (const format of ['csv', 'tsv', 'ndjson', 'json', 'sql'] as const) {
+      const path = (how: string) => ({ format, path: `same/${how}.${format}` });
+      const copied = await run(sql, path('copy'));
+      const fetched = await run(sql, path('portal'), { parameters: [] });
+      const stored = await run(sql, path('stored'), { kind: 'export', sourceId: kept.id });
+      expect([copied.status, fetched.status, stored.status]).toEqual(['succeeded', 'succeeded', 'succeeded']);
+      const hashes = (await Promise.all([copied, fetched, stored].map(filesOf))).map(([file]) => file?.sha256);
+      expect(new Set(hashes).size).toBe(1);
+    }
+  });
+
+  test.each(['gzip', 'zstd'] as const)('may be compressed with %s', async (compression) => {
+    const sql = 'SELECT n FROM generate_series(1, 50000) AS n';
+    const job = await run(sql, { compression, format: 'tsv' });
+    const [file] = await filesOf(job);
+    const bytes = await bytesOf(file);
+    const text = (compression === 'gzip' ? gunzipSync(bytes) : zstdDecompressSync(bytes)).toString();
+    expect(text.split('\n')).toHaveLength(50_002);
+    expect(file?.path).toMatch(compression === 'gzip' ? /\.tsv\.gz$/ : /\.tsv\.zst$/);
+    expect(job.exported).toMatchObject({ rows: 50_000, bytes: bytes.length });
+  });
+
+  test('makes a file of each result set, numbered before its ending, and none where nothing is returned', async () => {
+    const script = `SELECT 1 AS a; CREATE TEMP TABLE made (n int); INSERT INTO made VALUES (7) RETURNING n; SELECT 2 AS b WHERE false`;
+    const job = await run(script, { path: 'many.v1/out.csv' });
+    expect((await filesOf(job)).map(({ path }) => path)).toEqual([
+      'many.v1/out.csv',
+      'many.v1/out-2.csv',
+      'many.v1/out-3.csv',
+    ]);
+    expect(await textsOf(job)).toEqual(['a\n1\n', 'n\n7\n', 'b\n']);
+    const none = await run('CREATE TEMP TABLE nothing (n int)', { path: 'none.csv' });
+    expect([none.status, none.exported]).toEqual(['succeeded', { files: [], rows: 0, bytes: 0, truncated: false }]);
+  });
+
+  test('makes one file with a sheet for each result set where the format has sheets', async () => {
+    const job = await run('SELECT 1 AS a; SELECT 2 AS b', { format: 'xlsx', path: 'sheets.xlsx' });
+    expect(await filesOf(job)).toHaveLength(1);
+    expect((await bytesOf((await filesOf(job))[0])).subarray(0, 2).toString()).toBe('PK');
+    expect(job.exported).toMatchObject({ rows: 2 });
+  });
+
+  test('keeps its types in Parquet, from the query and from what was kept', async () => {
+    const sql = `SELECT n::int8 AS n, n / 7.0 AS d, array[n, null] AS l FROM generate_series(1, 3000) AS n`;
+    const kept = await queue.until(await queue.submit(owner, sql));
+    const straight = await run(sql, { format: 'parquet', path: 'types.parquet' });
+    const stored = await run(sql, { format: 'parquet', path: 'kept.parquet' }, { kind: 'export', sourceId: kept.id });
+    const [a, b] = await Promise.all([straight, stored].map(async (job) => await bytesOf((await filesOf(job))[0])));
+    expect([straight.status, stored.status, a?.subarray(0, 4).toString()]).toEqual(['succeeded', 'succeeded', 'PAR1']);
+    expect(a?.equals(b ?? Buffer.alloc(0))).toBe(true);
+  });
+
+  test('is cut by its own maxRows only, and says so', async () => {
+    const all = await run('SELECT n FROM generate_series(1, 20000) AS n', { path: 'all.csv' });
+    expect(all.exported).toMatchObject({ rows: 20_000, truncated: false });
+    const cut = await run('SELECT n FROM generate_series(1, 20000) AS n', { path: 'cut.csv' }, { maxRows: 5 });
+    expect([await textsOf(cut), cut.exported]).toMatchObject([['n\n1\n2\n3\n4\n5\n'], { rows: 5, truncated: true }]);
+  });
+
+  test('leaves nothing to see of a query that failed in the middle', async () => {
+    const job = await run('SELECT 1 AS fine; SELECT 1 / (n - 30000) AS n FROM generate_series(1, 40000) AS n', {
+      path: 'failed.csv',
+    });
+    expect(job).toMatchObject({ status: 'failed', error: { code: 'SQL_ERROR', sqlState: '22012' } });
+    expect(await filesOf(job)).toEqual([]);
+    expect([await pendingFiles(), await leftovers()]).toEqual([0, []]);
+  });
+
+  test('leaves nothing to see when it is cancelled in the middle', async () => {
+    const job = await submit('SELECT generate_series(1, 2000000000) AS n', { path: 'cancelled.csv' });
+    for await (const now of queue.jobs.follow(queue.viewerOf(owner), job.id, AbortSignal.timeout(50_000))) {
+      if (now.progressRows > 0) await queue.jobs.cancel(queue.viewerOf(owner), job.id);
+    }
+    expect(await queue.until(job)).toMatchObject({ status: 'cancelled' });
+    expect([await pendingFiles(), await leftovers()]).toEqual([0, []]);
+  });
+
+  test('leaves nothing to see when it takes too long', async () => {
+    const job = await run('SELECT generate_series(1, 2000000000) AS n', { path: 'late.csv' }, { timeoutMs: 500 });
+    expect(job).toMatchObject({ status: 'failed', error: { code: 'TIMEOUT' } });
+    expect([await pendingFiles(), await leftovers()]).toEqual([0, []]);
+    expect(await readdir(join(queue.folder, 'tmp')).catch(() => [])).toEqual([]);
+  });
+
+  test('does not write over a file that came to its path meanwhile, unless it was told to', async () => {
+    const [first, second] = await Promise.all([
+      submit(`SELECT 'one' AS a, pg_sleep(0.2)`, { path: 'raced.csv' }),
+      submit(`SELECT 'two' AS a, pg_sleep(0.2)`, { path: 'raced.csv' }),
+    ]);
+    const ended = await Promise.all([first, second].map((job) => queue.until(job)));
+    expect(ended.map(({ status }) => status).toSorted()).toEqual(['failed', 'succeeded']);
+    const lost = ended.find(({ status }) => status === 'failed');
+    expect(lost?.error).toMatchObject({
+      code: 'STORAGE_FAILED',
+      message: expect.stringContaining('file at this path'),
+    });
+    const over = await run(`SELECT 'three' AS a`, { path: 'raced.csv', overwrite: true });
+    expect(await textsOf(over)).toEqual(['a\nthree\n']);
+    expect([await pendingFiles(), await leftovers()]).toEqual([0, []]);
+  });
+
+  test('is refused at submission where it cannot go', async () => {
+    await run('SELECT 1', { path: 'there.csv' });
+    await expect(submit('SELECT 1', { path: 'there.csv' })).rejects.toMatchObject({ code: 'CONFLICT' });
+    await expect(submit('SELECT 1', { path: 'x/{who}.csv' })).rejects.toMatchObject({ code: 'BAD_USER_INPUT' });
+    await expect(submit('SELECT 1', { path: '../x.csv' })).rejects.toMatchObject({ code: 'BAD_USER_INPUT' });
+    await expect(submit('SELECT 1', { bucketId: uuidv7() })).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    const stranger = await queue.metadata.addUser();
+    const bucketId = await queue.exportStore.ownBucket(stranger);
+    await expect(submit('SELECT 1', { bucketId })).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  });
+
+  test('fails with FORBIDDEN where its bucket is gone when it runs', async () => {
+    const other = await queue.metadata.addUser();
+    const bucketId = await queue.exportStore.ownBucket(other);
+    const job = await queue.submit(owner, 'SELECT 1', {
+      maxRows: null,
+      export: { format: 'csv', compression: 'none', bucketId, path: 'p.csv', template: 'p.csv', overwrite: false },
+    });
+    expect(await queue.until(job)).toMatchObject({ status: 'failed', error: { code: 'FORBIDDEN' } });
+  });
+});
+
+describe('an export of kept rows', () => {
+  test('runs no SQL, says what was cut before, and refers to its job', async () => {
+    await queue.targetDatabase.client.query('CREATE SEQUENCE runs');
+    const kept = await queue.until(
+      await queue.submit(owner, `SELECT n, nextval('runs') AS run FROM generate_series(1, 9) AS n; SELECT 'b' AS b`, {
+        maxRows: 5,
+      }),
+    );
+    const before = (await queue.targetDatabase.client.query('SELECT last_value FROM runs')).rows;
+    const job = await run(kept.sql, { format: 'ndjson', path: 'kept.ndjson' }, { kind: 'export', sourceId: kept.id });
+    expect(job).toMatchObject({ status: 'succeeded', kind: 'export', sourceId: kept.id, progressRows: 6 });
+    expect(job.exported).toMatchObject({ rows: 6, truncated: true });
+    expect((await textsOf(job)).map((text) => text.trim().split('\n').length)).toEqual([5, 1]);
+    expect((await queue.targetDatabase.client.query('SELECT last_value FROM runs')).rows).toEqual(before);
+  });
+
+  test('fails where the rows have been thrown away', async () => {
+    const kept = await queue.until(await queue.submit(owner, 'SELECT 1 AS n'));
+    const { rows } = await queue.pool.query(
+      'SELECT blob FROM result_chunks JOIN result_sets s ON s.id = result_set_id WHERE job_id = $1',
+      [kept.id],
+    );
+    await queue.blobs.deletePrefix(rows[0].blob, new AbortController().signal);
+    const job = await run(kept.sql, { path: 'missing.csv' }, { kind: 'export', sourceId: kept.id });
+    expect(job).toMatchObject({ status: 'failed', error: { code: 'STORAGE_FAILED' } });
+    expect([await pendingFiles(), await leftovers()]).toEqual([0, []]);
+  });
+});
+
+test('what a lost worker had begun is taken away before the job goes on elsewhere', async () => {
+  await worker.stop();
+  const job = await submit('SELECT 1 AS n', { path: 'lost.csv' }, { readOnly: true, maxAttempts: 2 });
+  const [held] = await queue.claim(1);
+  const backend = { sessionId: '1', startedAt: '2000-01-01 00:00:00+00' };
+  expect(await queue.store.setBackend(held!, backend)).toBe(true);
+  const { fileId, blobKey } = await queue.reservations.reserve(queue.viewerOf(owner), {
+    bucketId: job.export?.bucketId ?? '',
+    path: 'lost.csv',
+    overwrite: false,
+  });
+  expect(await queue.store.setExported(held!, { files: [fileId], rows: 0, bytes: 0, truncated: false })).toBe(true);
+  await using upload = await queue.blobs.upload(blobKey, new AbortController().signal);
+  await upload.write(Buffer.from('n\n'));
+  await queue.pool.query(`UPDATE jobs SET lease_until = now() - interval '1 s' WHERE id = $1`, [job.id]);
+  worker = await queue.worker();
+  const ended = await queue.until(job, 'succeeded');
+  expect(ended).toMatchObject({ status: 'succeeded', attempt: 2 });
+  expect(await textsOf(ended)).toEqual(['n\n1\n']);
+  expect([await pendingFiles(), await leftovers()]).toEqual([0, []]);
+  // The one that was lost can show nothing any more.
+  await expect(queue.reservations.commit(fileId, { bytes: 2, sha256: '00' })).rejects.toMatchObject({
+    code: 'NOT_FOUND',
+  });
+});
+
+test('a full disk fails an export with STORAGE_FAILED, leaves nothing to see, and takes the next one', async (context) => {
+  const mount = (...args: string[]) =>
+    promisify(execFile)('mount', args).then(
+      () => true,
+      () => false,
+    );
+  if (!(await mount('-t', 'tmpfs', '-o', 'size=4m', 'tmpfs', queue.folder)))
+    return context.skip('this machine mounts no tmpfs');
+  try {
+    const sql = `SELECT repeat('x', 1000) AS t FROM generate_series(1, 20000)`;
+    const full = await run(sql, { path: 'full.csv' });
+    expect(full).toMatchObject({ status: 'failed', error: { code: 'STORAGE_FAILED' } });
+    expect([await filesOf(full), await pendingFiles(), await leftovers()]).toEqual([[], 0, []]);
+    expect(await textsOf(await run('SELECT 1 AS n', { path: 'full.csv' }))).toEqual(['n\n1\n']);
+  } finally {
+    await promisify(execFile)('umount', ['-l', queue.folder]);
+  }
+});

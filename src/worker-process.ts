@@ -34,8 +34,8 @@ const stopMs = 28_000;
  * keeps freed buffers of tens of megabytes for a next one (mallopt(3)): a third of what ten million rows add to idle.
  * Who has put a very long row away asks for a collection (result-writer.ts).
  */
-export const memoryFlags = ['--max-semi-space-size=16', '--expose-gc'];
-export const mallocSettings = { MALLOC_ARENA_MAX: '2', MALLOC_MMAP_THRESHOLD_: String(2 ** 20) };
+const memoryFlags = ['--max-semi-space-size=16', '--expose-gc'];
+const mallocSettings = { MALLOC_ARENA_MAX: '2', MALLOC_MMAP_THRESHOLD_: String(2 ** 20) };
 
 export function startWorkerProcess({ log, masterKeys, ...connections }: WorkerProcessDeps): Service {
   const main = fileURLToPath(new URL('./main.ts', import.meta.url));

@@ -1,22 +1,21 @@
 /**
- * Rows a second of an export, from the connection to the closed file, and the peak memory of the process that exports;
- * beside `psql \copy` of the same query to a file. Each in a process of its own, the ways in turn, in every round.
+ * Rows a second of an export by a whole Quarry, from its submission to the file that is there, and the peak memory of its
+ * worker; beside `psql \copy` of the same query to a file. Each in a process of its own, the ways in turn, in every round.
+ * What the process of PARQUET needs beside the worker is not in its memory.
  * `node bench/export/run.ts [rows] [rounds] [ways, e.g. csv,csv.zstd,ndjson] [postgres URL]`; psql has to be on the PATH.
  */
-import { execFile, fork } from 'node:child_process';
-import { once } from 'node:events';
+import { execFile } from 'node:child_process';
 import { mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import pg from 'pg';
-import { type CompressionName, compressions } from '../../src/exports/compression.ts';
-import { type FormatName, formats } from '../../src/exports/registry.ts';
-import { mallocSettings, memoryFlags } from '../../src/worker-process.ts';
+import { compressions } from '../../src/exports/compression.ts';
+import { formats } from '../../src/exports/registry.ts';
 import { median } from '../support/median.ts';
 import { serverOf } from '../support/server.ts';
 import { createOrders, selectOrders } from './orders.ts';
-import type { ExportResult, ExportTask } from './pipeline.ts';
+import { type BenchTarget, type ExportResult, type ExportTask, startExporter } from './quarry.ts';
 
 const database = 'quarry_bench_export';
 const [rowsText = '1000000', roundsText = '3', waysText, url] = process.argv.slice(2);
@@ -27,7 +26,7 @@ const ways = waysText?.split(',') ?? [
   ...Object.keys(compressions).map((compression) => `csv.${compression}`),
 ];
 
-async function byPsql(target: ExportTask['target'], directory: string): Promise<ExportResult> {
+async function byPsql(target: BenchTarget, directory: string): Promise<ExportResult> {
   const { host, port, user, password } = target;
   const path = join(directory, 'psql.csv');
   const startedAt = performance.now();
@@ -45,30 +44,16 @@ async function byPsql(target: ExportTask['target'], directory: string): Promise<
   return { rows, bytes: (await stat(path)).size, elapsedMs, idleBytes: 0, peakBytes: 0 };
 }
 
-async function byQuarry(task: ExportTask): Promise<ExportResult> {
-  const child = fork(new URL('./run-export.ts', import.meta.url), {
-    execArgv: memoryFlags,
-    env: { ...process.env, ...mallocSettings },
-  });
-  const exited = once(child, 'exit');
-  child.send(task);
-  const answer = await Promise.race([once(child, 'message'), exited.then(() => null)]);
-  await exited;
-  if (answer === null) throw new Error(`the export as ${task.format} failed`);
-  return answer[0] as ExportResult;
-}
-
-function taskOf(way: string, target: ExportTask['target'], directory: string): ExportTask {
-  const [format = '', compression] = way.split('.');
-  if (!(format in formats) || (compression !== undefined && !(compression in compressions))) {
+function taskOf(way: string): ExportTask {
+  const [format = '', compression = 'none'] = way.split('.');
+  if (!(format in formats) || !(compression === 'none' || compression in compressions)) {
     throw new Error(`there is no way ${way}`);
   }
+  // Named as in the API, but for their case.
   return {
-    target,
-    directory,
     sql: selectOrders,
-    format: format as FormatName,
-    compression: (compression as CompressionName | undefined) ?? null,
+    format: format.toUpperCase() as ExportTask['format'],
+    compression: compression.toUpperCase() as ExportTask['compression'],
   };
 }
 
@@ -92,9 +77,10 @@ try {
   await client.end();
 
   const runs = new Map<string, () => Promise<ExportResult>>([['psql', () => byPsql(target, directory)]]);
+  const quarry = stack.use(await startExporter(target));
   for (const way of ways) {
-    const task = taskOf(way, target, directory);
-    runs.set(way, () => byQuarry(task));
+    const task = taskOf(way);
+    runs.set(way, () => quarry.export(task));
   }
   const results = new Map([...runs.keys()].map((way): [string, ExportResult[]] => [way, []]));
   for (let round = 0; round < rounds; round++) {
@@ -102,7 +88,6 @@ try {
       const result = await run();
       if (result.rows !== rows) throw new Error(`${way} wrote ${result.rows} rows`);
       results.get(way)?.push(result);
-      await rm(join(directory, 'bench'), { recursive: true, force: true });
     }
   }
 

@@ -1,0 +1,97 @@
+/** A whole Quarry that exports, reached as its users reach it: submitted over HTTP, its end told over a WebSocket. */
+import { readFile, writeFile } from 'node:fs/promises';
+import type { Compression, ExportFormat } from '../../test/generated/graphql.ts';
+import { ConnectDocument, JobUpdatedDocument, SubmitDocument } from '../../test/support/operations.ts';
+import { startQuarry } from '../../test/support/server.ts';
+
+export interface ExportTask {
+  readonly sql: string;
+  readonly format: ExportFormat;
+  readonly compression: Compression;
+}
+
+export interface ExportResult {
+  readonly rows: number;
+  readonly bytes: number;
+  /** From the submission to the file that is there. */
+  readonly elapsedMs: number;
+  /** Resident, of the worker when all is loaded and nothing runs, and at the most. */
+  readonly idleBytes: number;
+  readonly peakBytes: number;
+}
+
+const exportOfJob = `query ($id: ID!) {
+  job(id: $id) { status error { message } export { rows sizeBytes truncated } }
+}`;
+
+interface ExportedJob {
+  status: string;
+  error: { message: string } | null;
+  export: { rows: string; sizeBytes: string; truncated: boolean } | null;
+}
+
+export interface Exporter extends AsyncDisposable {
+  export(task: ExportTask): Promise<ExportResult>;
+}
+
+export interface BenchTarget {
+  readonly host: string;
+  readonly port: number;
+  readonly user: string;
+  readonly password: string;
+  readonly database: string;
+}
+
+/** @param target a database that it may reach */
+export async function startExporter(target: BenchTarget): Promise<Exporter> {
+  const quarry = await startQuarry();
+  try {
+    const account = await quarry.register();
+    const input = { name: 'bench', connection: target };
+    const { connectDatabase } = await quarry.ask(ConnectDocument, { input }, account);
+    const databaseId = connectDatabase.database.id;
+
+    async function exportOne({ sql, format, compression }: ExportTask): Promise<{ rows: number; bytes: number }> {
+      const written = { format, compression, path: 'bench', overwrite: true };
+      const submitted = { sql, readOnly: true, target: { databaseId }, export: written };
+      const { submitQuery } = await quarry.ask(SubmitDocument, { input: submitted }, account);
+      const { id } = submitQuery.job;
+      for await (const { jobUpdated } of quarry.subscribe(JobUpdatedDocument, { id }, account)) {
+        if (!['QUEUED', 'RUNNING'].includes(jobUpdated.status)) break;
+      }
+      const { data } = await quarry.execute<{ job: ExportedJob }, { id: string }>(exportOfJob, { id }, account);
+      const job = data?.job;
+      if (job?.status !== 'SUCCEEDED' || !job.export || job.export.truncated) {
+        throw new Error(`the export as ${format} ended ${job?.status}: ${job?.error?.message}`);
+      }
+      return { rows: Number(job.export.rows), bytes: Number(job.export.sizeBytes) };
+    }
+
+    return {
+      async export(task) {
+        // A worker of its own, which has loaded what its first job loads.
+        await quarry.restart();
+        await exportOne({ ...task, sql: 'SELECT 1 AS a' });
+        const process = `/proc/${quarry.workerPid}`;
+        await writeFile(`${process}/clear_refs`, '5');
+        const { VmRSS: idleBytes } = await memoryOf(process);
+        const startedAt = performance.now();
+        const { rows, bytes } = await exportOne(task);
+        const elapsedMs = performance.now() - startedAt;
+        const { VmHWM: peakBytes } = await memoryOf(process);
+        return { rows, bytes, elapsedMs, idleBytes, peakBytes };
+      },
+      [Symbol.asyncDispose]: () => quarry[Symbol.asyncDispose](),
+    };
+  } catch (error) {
+    await quarry[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+/** See proc(5): 5 in clear_refs sets the peak back to what is resident now. */
+async function memoryOf(process: string): Promise<{ VmRSS: number; VmHWM: number }> {
+  const status = await readFile(`${process}/status`, 'utf8');
+  const bytes = (field: string) => Number(new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(status)?.[1]) * 1_024;
+  return { VmRSS: bytes('VmRSS'), VmHWM: bytes('VmHWM') };
+}

@@ -1,0 +1,98 @@
+/** What belongs to nothing goes, both ways; what belongs to somebody stays. */
+import { utimes } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import type { Viewer } from '../../../src/accounts/viewer.ts';
+import { sweep } from '../../../src/queries/janitor.ts';
+import { createLeftovers } from '../../../src/queries/leftovers.ts';
+import { createSweeper } from '../../../src/storage/files/sweeper.ts';
+import { silent } from '../../support/metadata.ts';
+import { createFileWorld, type FileWorld, signal } from './world.ts';
+
+let world: FileWorld;
+let ann: Viewer;
+let bucketId: string;
+
+beforeAll(async () => {
+  world = await createFileWorld();
+});
+beforeEach(async () => {
+  ann = await world.person();
+  bucketId = await world.bucket({ owner: ann });
+});
+afterAll(() => world[Symbol.asyncDispose]());
+
+const sweeper = () => createSweeper({ store: world.store, blobs: world.blobs, log: silent });
+const round = () =>
+  sweep({ leftovers: createLeftovers(world.pool), blobs: world.blobs, log: silent, others: sweeper() }, signal);
+const reserve = (path: string) => world.reservations.reserve(ann, { bucketId, path, overwrite: false, sizeBytes: 10 });
+const age = (key: string, ending = '') => utimes(join(world.directory, `${key}${ending}`), 0, 0);
+
+test('an upload that nobody ended goes when it expires, with its bytes and the room that it took', async () => {
+  const expired = await reserve('expired');
+  const going = await reserve('going');
+  const writing = await reserve('writing');
+  {
+    await using upload = await world.blobs.upload(expired.blobKey, signal);
+    await upload.write(Buffer.from('half'));
+  }
+  await world.store.takeLease(writing.fileId, writing.fileId, 60_000);
+  await world.pool.query(`UPDATE files SET expires_at = now() WHERE id = ANY($1::uuid[])`, [
+    [expired.fileId, writing.fileId],
+  ]);
+  await round();
+  const left = await world.store.findFiles([expired.fileId, going.fileId, writing.fileId]);
+  expect(left.map(({ path }) => path).sort()).toEqual(['going', 'writing']);
+  expect(await world.blobs.uploadOffset(expired.blobKey)).toBeNull();
+  expect(await world.store.usageOf(world.pool, ann.userId)).toEqual({ bytes: 20, files: 2 });
+});
+
+test('bytes without a row go when they are old, also unfinished ones; others stay', async () => {
+  const file = await world.file(ann, bucketId, 'kept');
+  const pending = await reserve('pending');
+  const [stray, young, half] = ['files/stray', 'files/young', 'files/half'];
+  for (const key of [stray, young, pending.blobKey]) await world.blobs.put(key, Buffer.from('x'));
+  {
+    await using upload = await world.blobs.upload(half, signal);
+    await upload.write(Buffer.from('x'));
+  }
+  for (const key of [stray, file.blob, pending.blobKey]) await age(key);
+  await age(half, '.upload');
+  await round();
+  expect(await Promise.all([stray, young, pending.blobKey, file.blob].map((key) => world.blobs.size(key)))).toEqual([
+    null,
+    1,
+    1,
+    4,
+  ]);
+  expect(await world.blobs.uploadOffset(half)).toBeNull();
+});
+
+test('a row without its bytes, or with too few, is marked and stays', async () => {
+  const [lost, short, sound] = [
+    await world.file(ann, bucketId, 'lost'),
+    await world.file(ann, bucketId, 'short'),
+    await world.file(ann, bucketId, 'sound'),
+  ];
+  await world.blobs.deletePrefix(lost.blob, signal);
+  await world.blobs.put(short.blob, Buffer.from('x'));
+  await world.pool.query(`UPDATE files SET checked_at = now() - interval '2 days' WHERE bucket_id = $1`, [bucketId]);
+  expect(await sweeper().lostBlobs!(signal)).toBe(2);
+  const marked = await world.store.findFiles([lost.id, short.id, sound.id]);
+  expect(new Map(marked.map(({ path, missingAt }) => [path, missingAt !== null]))).toEqual(
+    new Map([
+      ['lost', true],
+      ['short', true],
+      ['sound', false],
+    ]),
+  );
+  // Looked for once a day.
+  expect(await sweeper().lostBlobs!(signal)).toBe(0);
+});
+
+test('two that sweep at once take away each thing once', async () => {
+  const all = await Promise.all(Array.from({ length: 20 }, (_, i) => reserve(`f${i}`)));
+  await world.pool.query(`UPDATE files SET expires_at = now() WHERE bucket_id = $1`, [bucketId]);
+  const counts = await Promise.all([sweeper().uploads!(signal), sweeper().uploads!(signal)]);
+  expect(counts.reduce((a, b) => a + b)).toBe(all.length);
+});

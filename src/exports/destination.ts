@@ -115,8 +115,8 @@ export function checkPrefix(prefix: string): void {
 const segmentOf = (name: string): string =>
   name
     .replace(/[\p{Cc}\p{Cf}\u2028\u2029/]+/gu, '-')
-    .replace(/^\.+/, '')
     .trim()
+    .replace(/^[.\s]+/, '')
     .slice(0, 100)
     .toWellFormed() || 'query';
 

@@ -109,6 +109,8 @@ const firstDay = 61;
 /** The serial of the date that a text begins with; null where it is none, or none that spreadsheets have. */
 function dayOf(text: string): number | null {
   if (text.charCodeAt(4) !== 45 || text.charCodeAt(7) !== 45) return null;
+  // Date.UTC takes the years of the first century for those of the twentieth.
+  if (text.startsWith('0')) return null;
   const milliseconds = Date.UTC(Number(text.slice(0, 4)), Number(text.slice(5, 7)) - 1, Number(text.slice(8, 10)));
   const day = milliseconds / (secondsOfDay * 1_000) + unixDay;
   return day >= firstDay ? day : null;

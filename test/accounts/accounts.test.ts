@@ -135,6 +135,9 @@ describe('settings', () => {
       queuePriority: 0,
       statementTimeoutMs: 60_000,
       maxRows: 10_000,
+      defaultExportFormat: 'csv',
+      defaultExportBucketId: null,
+      defaultExportPrefix: '',
     };
     expect(await settings(person)).toEqual(defaults);
     await world.accounts.updateSettings(person.viewer, { maxParallelJobs: 2, maxRows: 5 }, caller);

@@ -93,10 +93,13 @@ export function createFileRoutes({
       log.error({ fileId: file.id, blob: file.blob }, 'file.blob_missing');
       return refuse(response, 410, 'the bytes of this file are lost', 'NOT_FOUND');
     }
-    // Fewer bytes than were promised break the connection off: never a shorter file that looks whole.
-    response.strictContentLength = true;
     response.writeHead(status);
-    await sendBody(source, response, pace);
+    const bytes = end - start + 1;
+    const found = await sendBody(source, response, { bytes, pace });
+    if (found < bytes) {
+      await store.markMissing([file.id]);
+      log.error({ fileId: file.id, blob: file.blob, bytes, found }, 'file.blob_missing');
+    }
   }
 
   async function fetchPublic(key: string, request: IncomingMessage, response: ServerResponse): Promise<void> {

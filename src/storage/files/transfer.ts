@@ -88,8 +88,16 @@ export function receiveBody(request: IncomingMessage, pace: Pace): Incoming {
 
 const clientGone = new Set(['ERR_STREAM_PREMATURE_CLOSE', 'ABORT_ERR', 'ECONNRESET', 'EPIPE']);
 
-/** To its end, or until the client is gone or stalls, which is nobody's error. @throws the store's own error */
-export async function sendBody(source: Readable, response: ServerResponse, pace: Pace): Promise<void> {
+/**
+ * To its end, or until the client is gone or stalls, which is nobody's error.
+ * @returns the bytes that the store had. Fewer than `bytes` break the connection off: never a shorter file that looks whole
+ * @throws the store's own error
+ */
+export async function sendBody(
+  source: Readable,
+  response: ServerResponse,
+  { bytes, pace }: { bytes: number; pace: Pace },
+): Promise<number> {
   const { socket } = response;
   using _watching = watch(
     pace,
@@ -99,9 +107,17 @@ export async function sendBody(source: Readable, response: ServerResponse, pace:
     }),
     () => response.destroy(),
   );
+  let had = 0;
+  source.on('data', (chunk: Buffer) => {
+    had += chunk.length;
+  });
   try {
-    await pipeline(source, response);
+    await pipeline(source, response, { end: false });
+    if (had === bytes) response.end();
+    else response.destroy();
+    return had;
   } catch (error) {
     if (!clientGone.has(String((error as NodeJS.ErrnoException).code))) throw error;
+    return bytes;
   }
 }

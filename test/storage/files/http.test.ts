@@ -1,6 +1,7 @@
 /** Files as programs and browsers meet them: uploaded, fetched in parts, refused, over HTTP on a whole server. */
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
+import { readdir, rm, truncate } from 'node:fs/promises';
 import { request } from 'node:http';
 import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -183,8 +184,19 @@ describe('fetching', () => {
     expect((await ann.find(id, { expiresInMs: 7 * 24 * 3_600_000 }))!.url).toMatch(/^http/);
   });
 
+  test('of a blob that lost bytes breaks off, and the server goes on', async () => {
+    const folder = `${quarry.dataDir}/files/files`;
+    const before = new Set(await readdir(folder));
+    const { id, url: damaged } = await ann.file(bucketId, next(), randomBytes(100_000).toString('hex'));
+    const [blob] = (await readdir(folder)).filter((name) => !before.has(name));
+    await truncate(`${folder}/${blob}`, 1_000);
+    await expect(fetch(damaged).then((response) => response.text())).rejects.toThrow();
+    expect((await get()).status).toBe(200);
+    await quarry.until('file.blob_missing', { of: ({ fileId }) => fileId === decodeId(id)!.parts[0] });
+    expect((await ann.find(id))!.url).toBeNull();
+  });
+
   test('whose bytes are lost is told, and not an empty file', async () => {
-    const { rm } = await import('node:fs/promises');
     const { id, url: lost } = await ann.file(bucketId, next(), 'soon gone');
     await rm(`${quarry.dataDir}/files/files`, { recursive: true });
     expect((await fetch(lost)).status).toBe(410);

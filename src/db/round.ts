@@ -21,9 +21,9 @@ export interface Step {
 export type Value = string | number | boolean | null;
 
 /**
- * The first step of a round of short statements: every row is found by its key, whatever the planner knows of the table: plans are made once a connection, maybe when it
- * was empty. No scan is a bitmap scan: unlike the others it marks no index entry as dead, and where jobs come and go
- * quickly most of them are.
+ * The first step of a round of short statements: each row is found by its key, whatever the planner knows of the table. A
+ * plan is made once a connection, maybe when the table was empty. No scan is a bitmap scan: unlike the others it marks no
+ * index entry as dead, and where jobs come and go quickly most of them are.
  */
 const planned: Prepared = {
   name: 'by_key',

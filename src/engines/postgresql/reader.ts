@@ -11,9 +11,20 @@ const idleMs = 30_000;
 
 type TextRow = (string | null)[];
 
+interface Options {
+  readonly signal: AbortSignal;
+}
+
+type Ask = (sql: string, values: readonly unknown[]) => Promise<TextRow[]>;
+
 export interface Reader {
   /** Runs one statement that only reads. @throws AppError CONNECTION_FAILED, SQL_ERROR, TIMEOUT; the signal's reason */
-  query(sql: string, values: readonly unknown[], options: { readonly signal: AbortSignal }): Promise<TextRow[]>;
+  query(sql: string, values: readonly unknown[], options: Options): Promise<TextRow[]>;
+  /**
+   * Lends a connection in one REPEATABLE READ READ ONLY transaction, to be asked one statement at a time: all of them
+   * see one moment, and what SET LOCAL sets ends with it. @throws as `query`, and whatever `work` throws
+   */
+  transaction<Value>(work: (ask: Ask) => Promise<Value>, options: Options): Promise<Value>;
   close(): Promise<void>;
 }
 
@@ -73,34 +84,53 @@ export function createReader(deps: ConnectDeps, target: Target): Reader {
     leave();
   }
 
-  /** Null where another connection may do better. */
-  async function attempt(sql: string, values: readonly unknown[], signal: AbortSignal): Promise<TextRow[] | null> {
-    const { connection, fresh } = await acquire(signal);
-    const onAbort = () => connection.destroy(new Error('aborted'));
-    signal.addEventListener('abort', onAbort, { once: true });
-    if (signal.aborted) onAbort();
-    try {
-      const query = { text: sql, values: [...values], rowMode: 'array' as const, types: { getTypeParser } };
-      return (await connection.client.query(query)).rows as TextRow[];
-    } catch (error) {
-      signal.throwIfAborted();
-      // It was lost while it lay idle, as after a restart of the server.
-      if (!fresh && connection.closed.aborted) return null;
-      throw toAppError(target, error);
-    } finally {
-      signal.removeEventListener('abort', onAbort);
-      release(connection);
+  /** Does `work` on a connection: on another one where that was lost while it lay idle. */
+  async function lend<Value>(options: Options, work: (ask: Ask) => Promise<Value>): Promise<Value> {
+    const signal = AbortSignal.any([options.signal, ending.signal]);
+    for (;;) {
+      const { connection, fresh } = await acquire(signal);
+      const onAbort = () => connection.destroy(new Error('aborted'));
+      signal.addEventListener('abort', onAbort, { once: true });
+      if (signal.aborted) onAbort();
+      let alive = fresh;
+      try {
+        return await work(async (text, values) => {
+          try {
+            const query = { text, values: [...values], rowMode: 'array' as const, types: { getTypeParser } };
+            const { rows } = await connection.client.query(query);
+            alive = true;
+            return rows as TextRow[];
+          } catch (error) {
+            throw toAppError(target, error);
+          }
+        });
+      } catch (error) {
+        signal.throwIfAborted();
+        // As after a restart of the server.
+        if (!alive && connection.closed.aborted) continue;
+        throw error;
+      } finally {
+        signal.removeEventListener('abort', onAbort);
+        release(connection);
+      }
     }
   }
 
   return {
-    async query(sql, values, options) {
-      const signal = AbortSignal.any([options.signal, ending.signal]);
-      for (;;) {
-        const rows = await attempt(sql, values, signal);
-        if (rows !== null) return rows;
-      }
-    },
+    query: (sql, values, options) => lend(options, (ask) => ask(sql, values)),
+    transaction: (work, options) =>
+      lend(options, async (ask) => {
+        await ask('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY', []);
+        let value: Awaited<ReturnType<typeof work>>;
+        try {
+          value = await work(ask);
+        } catch (error) {
+          await ask('ROLLBACK', []).catch(() => undefined); // The connection is gone, and the transaction with it.
+          throw error;
+        }
+        await ask('COMMIT', []);
+        return value;
+      }),
     async close() {
       ending.abort(new AppError('CONNECTION_FAILED', 'The catalogue was closed'));
       const connections = [...idle];

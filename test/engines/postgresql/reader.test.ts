@@ -52,6 +52,42 @@ test('goes on when the server ended all of its connections while they lay idle',
   expect(answers).toEqual([[['3']], [['4']], [['5']]]);
 });
 
+test('a transaction sees one moment, whatever is committed meanwhile, and leaves nothing behind', async () => {
+  await database.client.query('CREATE TABLE moments (at integer)');
+  const seen = await reader.transaction(async (ask) => {
+    await ask(`SET LOCAL search_path = pg_catalog`, []);
+    const before = await ask('SELECT count(*) FROM public.moments', []);
+    await database.client.query('INSERT INTO moments VALUES (1)');
+    return [before, await ask('SELECT count(*) FROM public.moments', [])];
+  }, options);
+  expect(seen).toEqual([[['0']], [['0']]]);
+  expect(await reader.query('SELECT count(*) FROM moments', [], options)).toEqual([['1']]);
+});
+
+test('a transaction writes nothing, and one that failed spoils no read behind it', async () => {
+  const writing = reader.transaction((ask) => ask('CREATE TABLE written (id integer)', []), options);
+  expect(await codeOf(writing)).toBe('SQL_ERROR');
+  const own = new TypeError('mine');
+  await expect(reader.transaction(() => Promise.reject(own), options)).rejects.toBe(own);
+  expect(await Promise.all(['1', '2', '3'].map((n) => reader.query(`SELECT ${n}`, [], options)))).toHaveLength(3);
+});
+
+test('a transaction begins on a connection that is alive, and ends with its signal', async () => {
+  await Promise.all([reader.query('SELECT 1', [], options), reader.query('SELECT 2', [], options)]);
+  for (const pid of await backends()) await database.client.query('SELECT pg_terminate_backend($1, 5000)', [pid]);
+  expect(await reader.transaction((ask) => ask('SELECT 1', []), options)).toEqual([['1']]);
+  const controller = new AbortController();
+  const sleeping = reader.transaction(
+    async (ask) => {
+      await ask('SELECT 1', []);
+      controller.abort(new Error('enough'));
+      return ask('SELECT pg_sleep(600)', []);
+    },
+    { signal: controller.signal },
+  );
+  await expect(sleeping).rejects.toThrow('enough');
+});
+
 test('says what the server said of a read that fails, and reads on', async () => {
   expect(await codeOf(reader.query('SELECT nothing_of_that_name', [], options))).toBe('SQL_ERROR');
   expect(await reader.query('SELECT 1', [], options)).toEqual([['1']]);

@@ -4,7 +4,7 @@
  */
 import { tmpdir } from 'node:os';
 import pg from 'pg';
-import { parseCopyText } from '../../src/engines/postgresql/copy-text.ts';
+import { parseCopyText } from '../../src/engines/copy-text.ts';
 import type { ExportColumn, ExportRow, ExportType, Sink } from '../../src/exports/format.ts';
 import { type FormatName, formats } from '../../src/exports/registry.ts';
 import { copyOut } from '../../test/support/copy.ts';

@@ -4,7 +4,7 @@ import type { ExportWriter } from './export-writer.ts';
 import type { FormatName } from './registry.ts';
 
 /** The lines that an engine may make by itself; such a format's writer has a `copy` of the same name. */
-const lines: Readonly<Partial<Record<FormatName, 'CSV' | 'TSV'>>> = { csv: 'CSV', tsv: 'TSV' };
+const lines: Readonly<Partial<Record<FormatName, 'CSV' | 'TSV'>>> = { csv: 'CSV', tsv: 'TSV', parquet: 'TSV' };
 
 export function exportResults(writer: ExportWriter, format: FormatName): RunOutput {
   let begun = -1;

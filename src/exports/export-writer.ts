@@ -145,7 +145,7 @@ export function createExportWriter(deps: ExportWriterDeps, { job, viewer, signal
     },
     async lines(lines, rows) {
       const { writer } = current();
-      await asked(async () => await writer.copy?.write(lines));
+      await asked(async () => await writer.copy?.write(lines, rows));
       exported = { ...exported, rows: exported.rows + rows };
     },
     async end({ truncated }) {

@@ -47,8 +47,8 @@ export interface FormatOptions {
 /** Rows that an engine has made lines of by itself (`RunOptions.raw`). */
 export interface CopyLines {
   readonly format: 'CSV' | 'TSV';
-  /** Whole lines, without one of names; as `rows` otherwise. The bytes are the sink's for good. */
-  write(lines: Uint8Array): Promise<void>;
+  /** Whole lines, of so many rows, without one of names; as `rows` otherwise. The bytes are the sink's for good. */
+  write(lines: Buffer, rows: number): Promise<void>;
 }
 
 /**
@@ -59,7 +59,7 @@ export interface FormatWriter extends AsyncDisposable {
   begin(set: ResultSet): Promise<void>;
   /** As many values a row as the set has columns. */
   rows(rows: readonly ExportRow[]): Promise<void>;
-  /** Where rows of a set may come as lines of PostgreSQL's COPY as well, since its lines are the format's. */
+  /** Where rows of a set may come as lines of PostgreSQL's COPY as well. */
   readonly copy?: CopyLines | undefined;
   end(): Promise<void>;
   /** Writes the end of the file; the sink has all of it when this resolves. */

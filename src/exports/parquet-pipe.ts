@@ -1,4 +1,4 @@
-/** The process that writes Parquet, from outside: CSV goes in, the bytes of the file go to the sink as they come. */
+/** The process that writes Parquet, from outside: lines go in, the bytes of the file go to the sink as they come. */
 import { type ChildProcess, execFile, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, constants, openSync } from 'node:fs';
@@ -13,8 +13,8 @@ import type { ParquetReport, ParquetTask } from './parquet-process.ts';
 
 export interface ParquetPipe extends AsyncDisposable {
   /** Resolves when more may come. @throws what broke it: the sink, the process, the signal's reason */
-  write(csv: string): Promise<void>;
-  /** The rows of the file, when the sink has all of it. No more CSV follows. @throws as write() */
+  write(lines: string | Uint8Array): Promise<void>;
+  /** The rows of the file, when the sink has all of it. No more lines follow. @throws as write() */
   end(): Promise<number>;
 }
 
@@ -23,7 +23,7 @@ export interface ParquetPipeDeps extends Pick<FormatOptions, 'temporaryFolder' |
 }
 
 export interface ParquetPipeOptions {
-  /** Of DuckDB: reads CSV from the one pipe, writes Parquet to the other. */
+  /** Of DuckDB: reads lines from the one pipe, writes Parquet to the other. */
   readonly statement: (paths: { input: string; output: string }) => string;
   readonly memoryMiB: number;
 }
@@ -56,7 +56,7 @@ export function openParquetPipe(
   }
 
   async function convert(folder: string): Promise<number> {
-    const paths = { input: join(folder, 'in.csv'), output: join(folder, 'out.parquet') };
+    const paths = { input: join(folder, 'in.tsv'), output: join(folder, 'out.parquet') };
     await makePipes(Object.values(paths));
     signal.throwIfAborted();
     const file = readPipe(paths.output);
@@ -97,11 +97,11 @@ export function openParquetPipe(
   }
 
   return {
-    async write(csv) {
+    async write(lines) {
       signal.throwIfAborted();
       const input = await opened.promise;
       if (input.destroyed) await rethrow(new Error('the pipe is closed'));
-      if (!input.write(csv)) await once(input, 'drain', { signal }).catch(rethrow);
+      if (!input.write(lines)) await once(input, 'drain', { signal }).catch(rethrow);
     },
     async end() {
       signal.throwIfAborted();
@@ -197,10 +197,24 @@ function gone(child: ChildProcess): Promise<void> {
   });
 }
 
-/** A statement fails for a value, or for the memory that it needs; DuckDB's first line says which, the next show SQL. */
+/** A statement failed for a value, or for the memory that it needs: LIMIT_EXCEEDED. */
+export class ParquetFault extends AppError {
+  /** In DuckDB's words. */
+  readonly reason: string;
+
+  constructor(reason: string) {
+    // Its first line says why, the next show SQL.
+    super('LIMIT_EXCEEDED', `PARQUET cannot hold the result: ${reason.split('\n', 1)[0]}`);
+    this.reason = reason;
+  }
+}
+
 function faultOf({ reason, message }: Extract<ParquetReport, { type: 'failed' }>, folder: string): AppError {
-  const [line = ''] = message.replaceAll(folder, '').split('\n');
+  const said = message.replaceAll(folder, '');
   return reason === 'module'
-    ? new AppError('NOT_CONFIGURED', `PARQUET needs DuckDB's native module, which is not there: ${line}`)
-    : new AppError('LIMIT_EXCEEDED', `PARQUET cannot hold the result: ${line}`);
+    ? new AppError(
+        'NOT_CONFIGURED',
+        `PARQUET needs DuckDB's native module, which is not there: ${said.split('\n', 1)[0]}`,
+      )
+    : new ParquetFault(said);
 }

@@ -1,5 +1,5 @@
 /**
- * A process that turns one stream of CSV into one of Parquet. DuckDB works here and not in the worker: it blocks a
+ * A process that turns one stream of lines into one of Parquet. DuckDB works here and not in the worker: it blocks a
  * thread of the pool for as long as an export takes, is stopped at once by a signal, and takes its memory along.
  */
 import { constants } from 'node:fs';

@@ -1,12 +1,22 @@
 /**
- * PARQUET, by DuckDB in a process of its own (parquet-process.ts): rows go to it as CSV through one named pipe, the file
+ * PARQUET, by DuckDB in a process of its own (parquet-process.ts): rows go to it as lines of text through one named pipe, the file
  * comes back through another, so that neither is ever whole in memory or on disk. What a column becomes is
  * parquet-columns.ts.
  */
+import { parseCopyText } from '../engines/copy-text.ts';
 import { AppError } from '../lib/errors.ts';
-import type { Format, FormatOptions, FormatWriter, ResultSet, Sink } from './format.ts';
-import { copyStatement, delimiter, type EncodeField, fieldEncoders, nullField, Unwritable } from './parquet-columns.ts';
-import { openParquetPipe, type ParquetPipe } from './parquet-pipe.ts';
+import type { ExportRow, Format, FormatOptions, FormatWriter, ResultSet, Sink } from './format.ts';
+import {
+  copyStatement,
+  delimiter,
+  type EncodeField,
+  fieldEncoders,
+  nullField,
+  placelessOf,
+  takesLines,
+  Unwritable,
+} from './parquet-columns.ts';
+import { openParquetPipe, ParquetFault, type ParquetPipe } from './parquet-pipe.ts';
 
 const memoryMiB = 256;
 /** Small groups: what readers gain by larger ones costs the memory of an export. */
@@ -34,6 +44,7 @@ interface OpenSet {
   readonly pipe: ParquetPipe;
   readonly set: ResultSet;
   readonly encoders: readonly EncodeField[];
+  readonly takesLines: boolean;
 }
 
 function openParquet(sink: Sink, { signal, temporaryFolder }: FormatOptions): FormatWriter {
@@ -41,7 +52,7 @@ function openParquet(sink: Sink, { signal, temporaryFolder }: FormatOptions): Fo
   let text = '';
   let rowCount = 0;
 
-  function csvOf({ set, encoders }: OpenSet, row: readonly (string | null)[]): string {
+  function lineOf({ set, encoders }: OpenSet, row: readonly (string | null)[]): string {
     let line = '';
     for (let index = 0; index < row.length; index++) {
       if (index > 0) line += delimiter;
@@ -50,15 +61,59 @@ function openParquet(sink: Sink, { signal, temporaryFolder }: FormatOptions): Fo
         line += value === null ? nullField : encoders[index]!(value);
       } catch (error) {
         if (!(error instanceof Unwritable)) throw error;
-        throw noPlace(set.columns[index]!.name, rowCount, error.message);
+        throw noPlace(set.columns[index]!.name, error.message, rowCount);
       }
     }
+    // A line that is empty is none to DuckDB.
+    if (row.length === 1) line += delimiter;
     // A character of UTF-16 is at most three bytes of UTF-8.
     if (line.length * 3 > maxRowBytes && Buffer.byteLength(line) >= maxRowBytes) throw tooLong(rowCount);
     return `${line}\n`;
   }
 
+  async function writeRows(set: OpenSet, rows: readonly ExportRow[]): Promise<void> {
+    for (const row of rows) {
+      rowCount++;
+      text += lineOf(set, row);
+      if (text.length >= chunkLength) await flush(set);
+    }
+  }
+
+  async function flush(set: OpenSet): Promise<void> {
+    const lines = text;
+    text = '';
+    await toDuckDb(set, lines);
+  }
+
+  /** @param lines of `rows` rows; several of them are far from the longest one */
+  async function writeLines(set: OpenSet, lines: Buffer, rows: number): Promise<void> {
+    if (!set.takesLines) return writeRows(set, parseCopyText(lines, set.set.columns.length));
+    rowCount += rows;
+    if (rows === 1 && lines.length > maxRowBytes) throw tooLong(rowCount);
+    await flush(set);
+    await toDuckDb(set, lines);
+  }
+
+  const toDuckDb = ({ pipe, set }: OpenSet, lines: string | Uint8Array) => said(set, () => pipe.write(lines));
+
+  /** What DuckDB finds out about a value, in our words. */
+  async function said<T>(set: ResultSet, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      const found = error instanceof ParquetFault ? placelessOf(error.reason) : null;
+      throw found === null ? error : noPlace(set.columns[found.column]!.name, found.what);
+    }
+  }
+
   return {
+    copy: {
+      format: 'TSV',
+      async write(lines, rows) {
+        signal.throwIfAborted();
+        await writeLines(current!, lines, rows);
+      },
+    },
     async begin(set) {
       signal.throwIfAborted();
       if (current !== null) throw new Error('a second result set');
@@ -68,24 +123,18 @@ function openParquet(sink: Sink, { signal, temporaryFolder }: FormatOptions): Fo
         { sink, signal, temporaryFolder },
         { statement: (paths) => copyStatement(set.columns, paths, limits), memoryMiB },
       );
-      current = { pipe, set, encoders: fieldEncoders(set.columns) };
+      current = { pipe, set, encoders: fieldEncoders(set.columns), takesLines: takesLines(set.columns) };
     },
     async rows(rows) {
       signal.throwIfAborted();
-      for (const row of rows) {
-        rowCount++;
-        text += csvOf(current!, row);
-        if (text.length < chunkLength) continue;
-        await current!.pipe.write(text);
-        text = '';
-      }
+      await writeRows(current!, rows);
     },
     async end() {
-      await current!.pipe.write(text);
-      text = '';
+      await flush(current!);
     },
     async close() {
-      const written = await current!.pipe.end();
+      const { pipe, set } = current!;
+      const written = await said(set, () => pipe.end());
       // Whatever went wrong unseen: a file that lacks rows is none.
       if (written !== rowCount) throw new Error(`PARQUET has ${written} of ${rowCount} rows`);
     },
@@ -95,13 +144,12 @@ function openParquet(sink: Sink, { signal, temporaryFolder }: FormatOptions): Fo
   };
 }
 
-const noPlace = (column: string, row: number, what: string) =>
+/** @param row where it is known: DuckDB does not tell it */
+const noPlace = (column: string, what: string, row?: number) =>
   new AppError(
     'LIMIT_EXCEEDED',
-    `Column "${column}" of row ${row} ${what}, which PARQUET cannot hold there. Cast the column to text.`,
-    {
-      details: { column, row },
-    },
+    `Column "${column}" of ${row === undefined ? 'a row' : `row ${row}`} ${what}, which PARQUET cannot hold there. Cast the column to text.`,
+    { details: row === undefined ? { column } : { column, row } },
   );
 
 const tooLong = (row: number) =>

@@ -15,13 +15,13 @@ export const tsv: Format = {
 function lines({ columns }: ResultSet): TextSet {
   const plain = columns.map(({ type }) => isPlain(type));
   return {
-    head: `${columns.map(({ name }) => cell(name)).join('\t')}\n`,
+    head: `${columns.map(({ name }) => escaped(name)).join('\t')}\n`,
     row(values) {
       let line = '';
       for (let i = 0; i < values.length; i++) {
         const value = values[i] as string | null;
         if (i > 0) line += '\t';
-        line += value === null ? '\\N' : plain[i] ? value : cell(value);
+        line += value === null ? '\\N' : plain[i] ? value : escaped(value);
       }
       return `${line}\n`;
     },
@@ -29,7 +29,8 @@ function lines({ columns }: ResultSet): TextSet {
   };
 }
 
-const cell = (value: string) => (special.test(value) ? value.replace(everySpecial, escapeOf) : value);
+/** A value as COPY's text format escapes it. */
+export const escaped = (value: string): string => (special.test(value) ? value.replace(everySpecial, escapeOf) : value);
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what COPY escapes
 const special = /[\\\u0008-\u000d]/;

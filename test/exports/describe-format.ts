@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ExportColumn, ExportRow, Sink } from '../../src/exports/format.ts';
 import { type FormatName, formats } from '../../src/exports/registry.ts';
 import { typesOfValues, values } from '../engines/postgresql/values.ts';
+import { copyOut } from '../support/copy.ts';
 import { createTestDatabase, type TestDatabase } from '../support/databases.ts';
 import { readRaw } from './columns.ts';
 import { naughtyTexts } from './naughty.ts';
@@ -49,6 +50,24 @@ export function describeFormat(name: FormatName, { load, loses, losesText }: For
       await load(client, `${table}_back`, await write(format, columns, rows, { setName: `${table}_back` }));
       expect(await digests(`${table}_back`)).toEqual(await digests(table));
       expect(rows.length).toBeGreaterThan(0);
+      await expectCopied(table, columns, rows);
+    }
+
+    /** Where the format takes lines of COPY, alone and between rows, the file is the one that rows make. */
+    async function expectCopied(table: string, columns: ExportColumn[], rows: ExportRow[]): Promise<void> {
+      const sink = memorySink();
+      await using writer = format.open(sink, formatOptions());
+      if (!writer.copy) return;
+      const options = { CSV: '(FORMAT csv)', TSV: '(FORMAT text)' }[writer.copy.format];
+      const behind = `SELECT * FROM ${table} AS t ORDER BY t.n OFFSET 1`;
+      await writer.begin({ name: `${table}_copied`, columns });
+      await writer.rows(rows.slice(0, 1));
+      await writer.copy.write(await copyOut(client, `COPY (${behind}) TO STDOUT ${options}`), rows.length - 1);
+      await writer.end();
+      await writer.close();
+      await client.query(`CREATE TABLE ${table}_copied (LIKE ${table})`);
+      await load(client, `${table}_copied`, sink.file());
+      expect(await digests(`${table}_copied`)).toEqual(await digests(table));
     }
 
     test('is registered under its name', () => {
@@ -67,6 +86,7 @@ export function describeFormat(name: FormatName, { load, loses, losesText }: For
       const list = kept.map(([, sql], i) => `${sql} AS c${i}`).join(', ');
       await client.query(`CREATE TABLE typed AS SELECT 1 AS n, ${list}`);
       await client.query('INSERT INTO typed (n) VALUES (2)');
+      await client.query(`INSERT INTO typed SELECT 3, ${list}`);
       await expectBack('typed');
     });
 
@@ -79,6 +99,19 @@ export function describeFormat(name: FormatName, { load, loses, losesText }: For
         [texts],
       );
       await expectBack('naughty');
+    });
+
+    test('gives back values where none is a list', async () => {
+      const { rows } = await client.query(
+        `SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) AS names FROM pg_attribute
+          WHERE attrelid = 'typed'::regclass AND attnum > 0
+            AND atttypid NOT IN (SELECT oid FROM pg_type WHERE typsubscript = 'array_subscript_handler'::regproc)`,
+      );
+      await client.query(`CREATE TABLE scalars AS SELECT ${rows[0].names} FROM typed`);
+      await client.query('CREATE TABLE phrases AS SELECT n, t, u FROM naughty');
+      await client.query(`INSERT INTO phrases VALUES (0, NULL, '')`);
+      await expectBack('scalars');
+      await expectBack('phrases');
     });
 
     test('gives back texts in the only column', async () => {

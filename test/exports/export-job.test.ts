@@ -104,7 +104,7 @@ describe('an export', () => {
     const sql = `SELECT n, n::text AS t, null AS u, n / 7.0 AS d, n % 2 = 0 AS b, array[n, null] AS l, n::float8 / 3 AS f,
       decode(n::text, 'escape') AS y, '2026-01-01'::timestamptz + n * interval '1 s' AS ts FROM generate_series(1, 5000) AS n`;
     const kept = await queue.until(await queue.submit(owner, sql));
-    for (const format of ['csv', 'tsv', 'ndjson', 'json', 'sql'] as const) {
+    for (const format of ['csv', 'tsv', 'ndjson', 'json', 'sql', 'parquet'] as const) {
       const path = (how: string) => ({ format, path: `same/${how}.${format}` });
       const copied = await run(sql, path('copy'));
       const fetched = await run(sql, path('portal'), { parameters: [] });

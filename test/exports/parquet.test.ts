@@ -161,6 +161,26 @@ describe('a column of Parquet', () => {
     });
   });
 
+  test.each<[ExportType, string, string]>([
+    [{ kind: 'timestamptz' }, '-infinity', 'is -infinity'],
+    [{ kind: 'date' }, 'infinity', 'is infinity'],
+    [{ kind: 'time' }, '24:00:00', 'is 24:00:00'],
+    [decimal(5, 2), 'NaN', 'is NaN'],
+  ])('of %j refuses %s in lines of COPY, with its column', async (type, value, what) => {
+    await using writer = parquet.open(memorySink(), formatOptions());
+    await writer.begin({ name: 'lines', columns: [column({ kind: 'int32' }), column(type)] });
+    const lines = async () => {
+      await writer.copy?.write(Buffer.from(`1\t\\N\n2\t${value}\n`), 2);
+      await writer.end();
+      await writer.close();
+    };
+    await expect(lines()).rejects.toMatchObject({
+      code: 'LIMIT_EXCEEDED',
+      message: `Column "${type.kind}" of a row ${what}, which PARQUET cannot hold there. Cast the column to text.`,
+      details: { column: type.kind },
+    });
+  });
+
   test('refuses what only DuckDB finds out, in its words', async () => {
     await expect(kept({ kind: 'int16' }, '1', '40000')).rejects.toMatchObject({
       code: 'LIMIT_EXCEEDED',
@@ -307,6 +327,7 @@ test('without its native module PARQUET says so, and the other formats are there
     const source = join(import.meta.dirname, '../../src');
     await cp(join(source, 'exports'), join(folder, 'exports'), { recursive: true });
     await cp(join(source, 'lib'), join(folder, 'lib'), { recursive: true });
+    await cp(join(source, 'engines/copy-text.ts'), join(folder, 'engines/copy-text.ts'));
     await cp(join(source, '../package.json'), join(folder, 'package.json'));
     const program = `
       import { parquet } from './exports/parquet.ts';

@@ -45,11 +45,11 @@ describe('a TSV file', () => {
     await writer.begin({ name: 'result', columns: textColumns('a', 'b') });
     await writer.rows([['1', null]]);
     const lines = await copyOut(database.client, `COPY (SELECT 2, 'a,"b"' || E'\\t') TO STDOUT (FORMAT text)`);
-    await writer.copy?.write(lines);
+    await writer.copy?.write(lines, 1);
     await writer.rows([['3', '']]);
     await writer.end();
     await writer.close();
     expect(sink.file().toString()).toBe(`a\tb\n1\t\\N\n${lines}3\t\n`);
-    await expect(writer.copy?.write(lines)).rejects.toThrow('no result set');
+    await expect(writer.copy?.write(lines, 1)).rejects.toThrow('no result set');
   });
 });

@@ -7,7 +7,7 @@ import pg from 'pg';
 import type { RunEvent, RunOptions } from '../engine.ts';
 import type { Columns } from './columns.ts';
 import type { Connection } from './connect.ts';
-import { parseCopyText } from './copy-text.ts';
+import { parseCopyText } from '../copy-text.ts';
 import { explainAhead, forgetExplain, mayExplain, plannedRows } from './estimate.ts';
 import { type Exchange, runAhead } from './exchange.ts';
 import type { ScriptStatement } from './split.ts';

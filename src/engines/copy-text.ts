@@ -1,4 +1,4 @@
-/** Reads rows of COPY's text format: a line a row, tabs between the values, `\N` for null, backslashes before the rest. */
+/** Reads lines of COPY's text format, a row each: tabs between the values, `\N` for null, backslashes before the rest. */
 
 /** @param lines whole ones */
 export function parseCopyText(lines: Buffer, columns: number): (string | null)[][] {

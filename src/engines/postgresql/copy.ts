@@ -4,10 +4,10 @@
  * leave a read-only transaction. What becomes of the rows of any other statement is statement.ts'.
  */
 import pg from 'pg';
+import { parseCopyText } from '../copy-text.ts';
 import type { RunEvent, RunOptions } from '../engine.ts';
 import type { Columns } from './columns.ts';
 import type { Connection } from './connect.ts';
-import { parseCopyText } from '../copy-text.ts';
 import { explainAhead, forgetExplain, mayExplain, plannedRows } from './estimate.ts';
 import { type Exchange, runAhead } from './exchange.ts';
 import type { ScriptStatement } from './split.ts';

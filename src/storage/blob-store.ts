@@ -21,7 +21,8 @@ export interface BlobStore {
   list(prefix: string, signal: AbortSignal): AsyncIterable<BlobEntry>;
   /**
    * Goes on where an unfinished upload of this key stopped, else begins at 0; what is visible under the key stays until
-   * finish(). One writer a key at a time is the caller's care. The signal ends what waits in it, for as long as it lives.
+   * finish(). One writer a key at a time is the caller's care: the newest one counts, and who was before him and comes back
+   * fails, before his bytes are visible. The signal ends what waits in it, for as long as it lives.
    */
   upload(key: string, signal: AbortSignal): Promise<BlobUpload>;
   /** Where upload() would go on; null when no unfinished upload is there. */
@@ -50,7 +51,10 @@ export interface BlobEntry {
   partial?: true;
 }
 
-/** Disposed of before finish(), it leaves what is safe for the next upload() of the key, when what is under way is done. */
+/**
+ * Disposed of before finish(), it leaves what was written for the next upload() of the key, when what is under way is done;
+ * after an abort only what was safe: the key may be another writer's by then.
+ */
 export interface BlobUpload extends AsyncDisposable {
   /** Bytes that are safe even if the process dies now: the next upload() goes on there. May lag behind what was written. */
   readonly offset: number;

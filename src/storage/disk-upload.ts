@@ -1,15 +1,18 @@
 /**
- * An upload to a file beside its final name: appended to, and made visible by a rename when all of it is on the disk. The
- * disk writes one buffer while the next one is filled, so that who writes waits only for a disk that is slower than he is.
+ * An upload to a file beside its final name, made visible by a rename when all of it is on the disk (disk-partial.ts says
+ * where it is until then). The disk writes one buffer while the next one is filled, so that who writes waits only for a disk
+ * that is slower than he is.
  */
-import { createHash, type Hash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { open, rename, rm } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { type FileHandle, open, rename } from 'node:fs/promises';
 import { dirname, sep } from 'node:path';
+import { AppError } from '../lib/errors.ts';
 import type { BlobUpload, FinishedBlob } from './blob-store.ts';
+import type { FileHasher, FollowedFile } from './disk-hash.ts';
+import { isMissing, leavePartial, removeFolder, removePartial, takePartial } from './disk-partial.ts';
 
 /** Two of them an upload. Pieces of 16 KiB, written one by one, went at a fifth of the speed. */
-const bufferBytes = 512 * 1_024;
+const bufferBytes = 2 ** 20;
 
 export interface DiskUploadDeps {
   /** Of the whole store: what lies above it is not ours. */
@@ -17,22 +20,26 @@ export interface DiskUploadDeps {
   /** Of the blob when it is finished; its folder is there. */
   path: string;
   /** Of the unfinished upload, in the same folder. */
-  partialPath: string;
+  partialFolder: string;
+  hasher: FileHasher;
   signal: AbortSignal;
 }
 
-export async function openDiskUpload({ directory, path, partialPath, signal }: DiskUploadDeps): Promise<BlobUpload> {
+export async function openDiskUpload(deps: DiskUploadDeps): Promise<BlobUpload> {
+  const { directory, path, partialFolder, hasher, signal } = deps;
   signal.throwIfAborted();
-  const file = await open(partialPath, 'a', 0o600);
-  let hash: Hash;
+  const partialPath = await takePartial(partialFolder);
+  const file = await open(partialPath, 'r+');
   let offset: number;
   try {
     ({ size: offset } = await file.stat());
-    hash = await hashOf(partialPath, offset, signal);
   } catch (error) {
     await file.close();
     throw error;
   }
+  /** From the first byte on; of what was there before all is read once, when it is finished. */
+  const follows = offset === 0;
+  let followed: FollowedFile | null = null;
   let filling = Buffer.alloc(0);
   let spare = Buffer.alloc(0);
   let filled = 0;
@@ -42,10 +49,11 @@ export async function openDiskUpload({ directory, path, partialPath, signal }: D
   let lost: { error: unknown } | null = null;
   let state: 'open' | 'ended' = 'open';
   let working: Promise<unknown> | null = null;
+  let sha256: string | null = null;
   let visible = false;
   let finished: FinishedBlob | null = null;
 
-  /** One thing at a time: two appends at once would land in either order. */
+  /** One thing at a time: two writes at once would have the same place. */
   async function alone<T>(work: () => Promise<T>): Promise<T> {
     if (state === 'ended') throw new Error('this upload has ended');
     if (working) throw new Error('one write at a time');
@@ -65,7 +73,7 @@ export async function openDiskUpload({ directory, path, partialPath, signal }: D
     lost = null;
     for (let rest = bytes; rest.length > 0; ) {
       // With the first byte: an upload that only looks needs none.
-      if (filling.length === 0) filling = Buffer.allocUnsafe(bufferBytes);
+      if (filling.length === 0) filling = Buffer.allocUnsafeSlow(bufferBytes);
       const piece = rest.subarray(0, bufferBytes - filled);
       filling.set(piece, filled);
       filled += piece.length;
@@ -102,13 +110,28 @@ export async function openDiskUpload({ directory, path, partialPath, signal }: D
 
   async function append(bytes: Uint8Array): Promise<void> {
     for (let rest = bytes; rest.length > 0; ) {
-      const writing = file.write(rest);
-      // Hashed while the disk writes. A short write, as on a disk that is nearly full, counts as far as it went.
-      const ahead = hash.copy().update(rest);
-      const { bytesWritten } = await writing;
-      hash = bytesWritten === rest.length ? ahead : hash.update(rest.subarray(0, bytesWritten));
+      signal.throwIfAborted();
+      // A short write, as on a disk that is nearly full, counts as far as it went.
+      const { bytesWritten } = await file.write(rest, 0, rest.length, offset);
       offset += bytesWritten;
       rest = rest.subarray(bytesWritten);
+    }
+    // A small file is hashed quicker than a thread begins.
+    if (follows && offset >= bufferBytes) followed ??= hasher.follow(partialPath);
+    followed?.upTo(offset);
+  }
+
+  /** Of what is there, whoever wrote it. */
+  async function hashed(): Promise<string> {
+    const { size } = await file.stat();
+    if (size !== offset) throw new Error(`the upload has ${size} bytes where ${offset} were written`);
+    if (offset <= bufferBytes) return await hashOf(file, offset);
+    followed ??= hasher.follow(partialPath);
+    try {
+      return await followed.digest(offset);
+    } finally {
+      followed[Symbol.dispose]();
+      followed = null;
     }
   }
 
@@ -116,14 +139,22 @@ export async function openDiskUpload({ directory, path, partialPath, signal }: D
     if (lost) throw lost.error;
     if (!visible) {
       await drain();
-      await file.datasync();
-      await rename(partialPath, path);
+      // The disk writes what is left while it is read.
+      const [sum, synced] = await Promise.allSettled([hashed(), file.datasync()]);
+      if (sum.status === 'rejected') throw sum.reason;
+      if (synced.status === 'rejected') throw synced.reason;
+      signal.throwIfAborted();
+      await rename(partialPath, path).catch((cause: unknown) => {
+        throw isMissing(cause) ? new AppError('CONFLICT', 'The upload was ended or taken over', { cause }) : cause;
+      });
+      sha256 = sum.value;
       visible = true;
     }
+    await removeFolder(partialFolder);
     await syncFolders(directory, dirname(path));
     await file.close();
     state = 'ended';
-    return { bytes: offset, sha256: hash.digest('hex') };
+    return { bytes: offset, sha256: sha256! };
   }
 
   async function end(): Promise<void> {
@@ -131,6 +162,7 @@ export async function openDiskUpload({ directory, path, partialPath, signal }: D
     if (state === 'ended') return;
     state = 'ended';
     await flushing;
+    followed?.[Symbol.dispose]();
     await file.close();
   }
 
@@ -145,25 +177,30 @@ export async function openDiskUpload({ directory, path, partialPath, signal }: D
     },
     async abandon() {
       await end();
-      if (!visible) await rm(partialPath, { force: true });
+      if (!visible) await removePartial(partialFolder, partialPath);
     },
     async [Symbol.asyncDispose]() {
       await working;
+      const left = state === 'open' && !visible;
       // What does not get there is not in the offset either: the next upload() asks for it.
-      await drain().catch(() => undefined);
+      if (left && !signal.aborted) await drain().catch(() => undefined);
       await end();
+      if (!left) return;
       // As if it had never begun.
-      if (offset === 0 && !visible) await rm(partialPath, { force: true });
+      if (offset === 0) await removePartial(partialFolder, partialPath);
+      else await leavePartial(partialPath);
     },
   };
 }
 
-async function hashOf(path: string, bytes: number, signal: AbortSignal): Promise<Hash> {
-  const hash = createHash('sha256');
-  if (bytes === 0) return hash;
-  for await (const chunk of createReadStream(path, { end: bytes - 1, highWaterMark: 2 ** 20, signal }))
-    hash.update(chunk);
-  return hash;
+async function hashOf(file: FileHandle, bytes: number): Promise<string> {
+  const whole = Buffer.allocUnsafe(bytes);
+  for (let read = 0; read < bytes; ) {
+    const { bytesRead } = await file.read(whole, read, bytes - read, read);
+    if (bytesRead === 0) throw new Error('the upload has fewer bytes than were written');
+    read += bytesRead;
+  }
+  return createHash('sha256').update(whole).digest('hex');
 }
 
 /** The new name is safe when its folder is, and that in the folders above, of which any may be new. */

@@ -1,14 +1,15 @@
-/** Blobs as files below one folder. An unfinished one has a name with an ending, which no key has. */
-import { constants, type Dirent } from 'node:fs';
+/** Blobs as files below one folder. What is unfinished has a name with an ending, which no key has. */
+import { constants, type Dirent, type Stats } from 'node:fs';
 import { access, mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join, sep } from 'node:path';
 import type { Readable } from 'node:stream';
 import type { BlobEntry, BlobStore } from './blob-store.ts';
+import { createFileHasher } from './disk-hash.ts';
+import { statPartial, uploadEnding } from './disk-partial.ts';
 import { openDiskUpload } from './disk-upload.ts';
 import { checkKey, checkRange } from './keys.ts';
 
-/** Of an upload, which may go on, and of a put, which may not. */
-const uploadEnding = '.upload';
+/** Of a put, which does not go on; that of an upload is a folder. */
 const putEnding = '.partial';
 const endings = ['', putEnding, uploadEnding];
 
@@ -18,6 +19,7 @@ const readBytes = 256 * 1_024;
 /** @param directory absolute; made when it is first needed */
 export function createDiskStore({ directory }: { directory: string }): BlobStore {
   const made = new Map<string, Promise<unknown>>();
+  const hasher = createFileHasher();
 
   function pathOf(key: string): string {
     checkKey(key);
@@ -51,8 +53,9 @@ export function createDiskStore({ directory }: { directory: string }): BlobStore
 
   async function* entriesNamed(key: string, among: readonly string[]): AsyncGenerator<BlobEntry> {
     for (const ending of among) {
-      const found = await orNull(stat(`${pathOf(key)}${ending}`));
-      if (found?.isFile()) yield { key, modifiedAt: found.mtime, ...(ending && { partial: true }) };
+      const path = `${pathOf(key)}${ending}`;
+      const found = await (ending === uploadEnding ? uploadAt(path) : fileAt(path));
+      if (found) yield { key, modifiedAt: found.mtime, ...(ending && { partial: true }) };
     }
   }
 
@@ -98,8 +101,7 @@ export function createDiskStore({ directory }: { directory: string }): BlobStore
       return null;
     },
     async size(key) {
-      const found = await orNull(stat(pathOf(key)));
-      return found?.isFile() ? found.size : null;
+      return (await fileAt(pathOf(key)))?.size ?? null;
     },
     async *list(prefix, signal) {
       signal.throwIfAborted();
@@ -109,11 +111,11 @@ export function createDiskStore({ directory }: { directory: string }): BlobStore
     async upload(key, signal) {
       const path = pathOf(key);
       return inFolder(dirname(path), () =>
-        openDiskUpload({ directory, path, partialPath: `${path}${uploadEnding}`, signal }),
+        openDiskUpload({ directory, path, partialFolder: `${path}${uploadEnding}`, hasher, signal }),
       );
     },
     async uploadOffset(key) {
-      return (await orNull(stat(`${pathOf(key)}${uploadEnding}`)))?.size ?? null;
+      return (await statPartial(`${pathOf(key)}${uploadEnding}`))?.size ?? null;
     },
     async deletePrefix(prefix, signal) {
       const path = pathOf(prefix);
@@ -143,11 +145,22 @@ function inOrderOfKeys(found: readonly Dirent[]): Found[] {
   for (const entry of found) {
     const [, name, ending = ''] = /^([a-z0-9-]+)(\.partial|\.upload)?$/.exec(entry.name) ?? [];
     if (name === undefined) continue;
-    if (entry.isDirectory()) byKey.set(`${name}/`, { name, among: null });
+    if (entry.isDirectory() && ending !== uploadEnding) byKey.set(`${name}/`, { name, among: null });
     else byKey.set(name, { name, among: [...(byKey.get(name)?.among ?? []), ending] });
   }
   for (const { among } of byKey.values()) among?.sort();
   return [...byKey].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, one]) => one);
+}
+
+async function fileAt(path: string): Promise<Stats | null> {
+  const found = await orNull(stat(path));
+  return found?.isFile() ? found : null;
+}
+
+/** Also one with nothing in it, which a process left that was killed. */
+async function uploadAt(folder: string): Promise<Stats | null> {
+  const found = await orNull(stat(folder));
+  return found && ((await statPartial(folder)) ?? found);
 }
 
 /** Also where a folder has the name, or a blob that of a folder above. */

@@ -200,7 +200,8 @@ export async function openS3Upload(bucket: Bucket, key: string, signal: AbortSig
     async [Symbol.asyncDispose]() {
       await working;
       if (state === 'ended') return;
-      if (!visible) await keepTail();
+      // After an abort it may be another's.
+      if (!visible && !signal.aborted) await keepTail();
       end();
       // As if it had never begun.
       if (!visible && uploadId !== null && start + kept === 0) await abortUnfinished(bucket, { key, uploadId });

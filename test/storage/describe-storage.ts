@@ -179,6 +179,23 @@ export function describeStorage(name: string, open: () => Promise<OpenedStorage>
       expect(bytes.equals(await wholeOf(await store.read(key, {}, signal)))).toBe(true);
     });
 
+    test('a writer that was held up for too long fails when he comes back, and the blob is the next one’s', async () => {
+      const key = `${folder()}/a`;
+      await using uploading = uploadInProcess(opened.place, key, 150 * MiB);
+      await uploading.line(({ safe = 0 }) => safe > 9 * MiB);
+      uploading.pause();
+      await using next = await store.upload(key, signal);
+      const { offset } = next;
+      expect(offset).toBeGreaterThan(9 * MiB);
+      const others = Buffer.alloc(9 * MiB, 'x');
+      await next.write(others);
+      const bytes = Buffer.concat([filled(offset), others]);
+      expect(await next.finish()).toEqual({ bytes: bytes.length, sha256: sha256(bytes) });
+      uploading.goOn();
+      expect(await uploading.failed()).toBe(true);
+      expect(bytes.equals(await wholeOf(await other.read(key, {}, signal)))).toBe(true);
+    });
+
     test('an upload takes no more memory the larger it is', async () => {
       const key = `${folder()}/a`;
       await using uploading = uploadInProcess(opened.place, key, 150 * MiB);

@@ -1,6 +1,18 @@
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdtempSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -9,6 +21,7 @@ import type { BlobStore } from '../../src/storage/blob-store.ts';
 import { createDiskStore } from '../../src/storage/disk.ts';
 import { describeStorage } from './describe-storage.ts';
 import { filled } from './filled.ts';
+import { uploadInProcess } from './upload-in-process.ts';
 
 const run = promisify(execFile);
 
@@ -46,17 +59,21 @@ test('a folder has nothing but its blobs, and no others may look into it', async
 
 test('what a killed process left half-written is listed, and goes with its prefix', async () => {
   await store.put('results/a/1/0-0', bytes);
-  for (const name of ['0-0.partial', '0-1.partial', '0-2.upload', 'README.md']) {
+  mkdirSync(join(directory, 'results/a/1/0-2.upload'));
+  for (const name of ['0-0.partial', '0-1.partial', '0-2.upload/1.held', 'README.md']) {
     writeFileSync(join(directory, 'results/a/1', name), 'half');
   }
+  mkdirSync(join(directory, 'results/a/1/0-3.upload'));
   expect((await Array.fromAsync(store.list('results', signal))).map(({ key, partial }) => [key, partial])).toEqual([
     ['results/a/1/0-0', undefined],
     ['results/a/1/0-0', true],
     ['results/a/1/0-1', true],
     ['results/a/1/0-2', true],
+    ['results/a/1/0-3', true],
   ]);
+  expect(await store.uploadOffset('results/a/1/0-2')).toBe(4);
   await store.deletePrefix('results/a/1/0-0', signal);
-  expect(readdirSync(join(directory, 'results/a/1'))).toEqual(['0-1.partial', '0-2.upload', 'README.md']);
+  expect(readdirSync(join(directory, 'results/a/1'))).toEqual(['0-1.partial', '0-2.upload', '0-3.upload', 'README.md']);
   await store.deletePrefix('results/a', signal);
   expect(readdirSync(join(directory, 'results'))).toEqual([]);
 });
@@ -76,8 +93,8 @@ test('a disk that is full is told as such, and leaves no half of a blob', async 
 });
 
 test('an upload to a disk that is full is told as such', async () => {
-  await store.put('results/a/1/0-0', bytes);
-  symlinkSync('/dev/full', join(directory, 'results/a/1/0-1.upload'));
+  mkdirSync(join(directory, 'results/a/1/0-1.upload'), { recursive: true });
+  symlinkSync('/dev/full', join(directory, 'results/a/1/0-1.upload/1'));
   await using writing = await store.upload('results/a/1/0-1', signal);
   await writing.write(bytes);
   for (let i = 0; i < 3; i += 1) await expect(writing.finish()).rejects.toMatchObject({ code: 'ENOSPC' });
@@ -85,14 +102,65 @@ test('an upload to a disk that is full is told as such', async () => {
   expect(await store.get('results/a/1/0-1')).toBeNull();
 });
 
-test('what was taken before an upload is left is kept to the last byte', async () => {
+test('what was taken before an upload is left is kept to the last byte, and not after it was stopped', async () => {
   const stopping = new AbortController();
-  {
-    await using writing = await store.upload('files/a', stopping.signal);
+  for (const { signal: its, kept } of [
+    { signal, kept: bytes.length },
+    { signal: stopping.signal, kept: bytes.length },
+  ]) {
+    await using writing = await store.upload('files/a', its);
     await writing.write(bytes);
-    stopping.abort();
+    if (its !== signal) stopping.abort();
+    await writing[Symbol.asyncDispose]();
+    expect(await store.uploadOffset('files/a')).toBe(kept);
   }
-  expect(await store.uploadOffset('files/a')).toBe(bytes.length);
+});
+
+test('an upload that was left is gone on with as it is, one that may still be held as a copy, and half a copy not at all', async () => {
+  const folder = join(directory, 'files/a.upload');
+  const left = async () => {
+    await using writing = await store.upload('files/a', signal);
+    await writing.write(bytes);
+  };
+  await left();
+  const { ino } = statSync(join(folder, '1'));
+  await left();
+  expect(readdirSync(folder)).toEqual(['2']);
+  expect(statSync(join(folder, '2')).ino).toBe(ino);
+  renameSync(join(folder, '2'), join(folder, '2.held'));
+  writeFileSync(join(folder, '3.held.copy'), 'half');
+  expect(await store.uploadOffset('files/a')).toBe(2 * bytes.length);
+  await left();
+  expect(readdirSync(folder)).toEqual(['3']);
+  expect(statSync(join(folder, '3')).ino).not.toBe(ino);
+  expect(String(readFileSync(join(folder, '3')))).toBe('some rowssome rowssome rows');
+});
+
+test('a writer that comes back while the next one writes changes nothing of what is his', async () => {
+  await using uploading = uploadInProcess({ kind: 'file', directory }, 'files/a', 150 * 2 ** 20);
+  await uploading.line(({ safe = 0 }) => safe > 9 * 2 ** 20);
+  uploading.pause();
+  await using next = await store.upload('files/a', signal);
+  const { offset } = next;
+  uploading.goOn();
+  expect(await uploading.failed()).toBe(true);
+  const others = Buffer.alloc(9 * 2 ** 20, 'x');
+  await next.write(others);
+  await next.finish();
+  const expected = Buffer.concat([filled(offset), others]);
+  expect(expected.equals((await store.get('files/a')) ?? bytes)).toBe(true);
+  expect(readdirSync(join(directory, 'files')).filter((name) => !name.endsWith('-warm'))).toEqual(['a']);
+});
+
+test('a file that is not as it was written is not shown', async () => {
+  await using writing = await store.upload('files/a', signal);
+  await writing.write(filled(3 * 2 ** 20));
+  await expect.poll(() => writing.offset).toBe(3 * 2 ** 20);
+  appendFileSync(join(directory, 'files/a.upload/1.held'), 'more');
+  await expect(writing.finish()).rejects.toThrow('3145732 bytes where 3145728 were written');
+  truncateSync(join(directory, 'files/a.upload/1.held'), 5);
+  await expect(writing.finish()).rejects.toThrow('5 bytes where 3145728 were written');
+  expect(await store.get('files/a')).toBeNull();
 });
 
 test('an upload keeps what a disk took before it was full, and goes on when it has room', async (context) => {
@@ -130,7 +198,7 @@ test('an upload whose folder was deleted fails, and leaves nothing', async () =>
   await using writing = await store.upload('results/a/1/0-0', signal);
   await writing.write(bytes);
   await createDiskStore({ directory }).deletePrefix('results/a', signal);
-  await expect(writing.finish()).rejects.toMatchObject({ code: 'ENOENT' });
+  await expect(writing.finish()).rejects.toMatchObject({ code: 'CONFLICT' });
   expect(await store.get('results/a/1/0-0')).toBeNull();
   await using next = await store.upload('results/a/1/0-0', signal);
   expect(next.offset).toBe(0);

@@ -15,7 +15,8 @@ export interface UploadLine {
 export function uploadInProcess(place: object, key: string, bytes: number, hold = '') {
   const script = join(import.meta.dirname, 'run-upload.ts');
   const child = spawn(process.execPath, [script, JSON.stringify(place), key, String(bytes), hold], {
-    stdio: ['ignore', 'pipe', 'inherit'],
+    // What it says when it fails is expected.
+    stdio: ['ignore', 'pipe', 'ignore'],
   });
   const exited = once(child, 'exit');
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
@@ -26,6 +27,15 @@ export function uploadInProcess(place: object, key: string, bytes: number, hold 
   }
 
   return {
+    /** Stops it in the middle of whatever it does. */
+    pause: () => child.kill('SIGSTOP'),
+    goOn: () => child.kill('SIGCONT'),
+    /** When it has ended by itself: whether with an error. */
+    async failed(): Promise<boolean> {
+      for await (const _ of { [Symbol.asyncIterator]: () => lines });
+      await exited;
+      return child.exitCode !== 0;
+    },
     /** The next one that is so. @throws Error when none comes */
     async line(isSo: (line: UploadLine) => boolean): Promise<UploadLine> {
       for (;;) {

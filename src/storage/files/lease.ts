@@ -1,12 +1,15 @@
 /**
  * Who receives the bytes of an upload now: one at a time, on whichever replica. A lease in the file's row, by the
- * database's clock, kept up while it lasts; who dies loses it within seconds.
+ * database's clock, kept up while it lasts; who dies or is held up loses it within seconds. What he does after that does no
+ * harm: the store gives his successor a file of his own, and the row takes only its writer's commit.
  */
 import { AppError } from '../../lib/errors.ts';
+import { uuidv7 } from '../../lib/ids.ts';
 import type { FileStore } from './store.ts';
 
-const leaseMs = 10_000;
-const renewEveryMs = 3_000;
+export const defaultLeaseMs = 10_000;
+/** In the time of one lease. */
+const renewals = 3;
 
 export interface Lease extends AsyncDisposable {
   /** Aborts when it is lost: the file was deleted, or nothing could be told to the database for too long. */
@@ -16,35 +19,47 @@ export interface Lease extends AsyncDisposable {
 
 export interface LeaseDeps {
   readonly store: Pick<FileStore, 'takeLease' | 'renewLease' | 'endLease'>;
+  readonly leaseMs: number;
 }
 
-export const retryAfterSeconds = leaseMs / 1_000;
+export const retryAfterSeconds = defaultLeaseMs / 1_000;
 
 const ended = () => new AppError('CONFLICT', 'The upload was ended meanwhile');
 
 /** Null while another one has it, and for what cannot be uploaded to any more. */
-export async function takeLease({ store }: LeaseDeps, fileId: string, writerId: string): Promise<Lease | null> {
+export async function takeLease({ store, leaseMs }: LeaseDeps, fileId: string): Promise<Lease | null> {
+  const writerId = uuidv7();
   const lost = new AbortController();
-  let untilMs = performance.now() + leaseMs;
+  // Counted from before the database was asked: here it never lasts longer than there.
+  const askedMs = performance.now();
   if (!(await store.takeLease(fileId, writerId, leaseMs))) return null;
+  let ending = endAt(askedMs + leaseMs);
+
+  /** Whoever was held up for longer hears of it before he does anything else. */
+  function endAt(untilMs: number): NodeJS.Timeout {
+    return setTimeout(() => lost.abort(ended()), untilMs - performance.now());
+  }
 
   async function renew(): Promise<void> {
-    const askedMs = performance.now();
+    const renewedMs = performance.now();
     try {
-      if (await store.renewLease(fileId, writerId, leaseMs)) untilMs = askedMs + leaseMs;
-      else lost.abort(ended());
+      if (!(await store.renewLease(fileId, writerId, leaseMs))) return lost.abort(ended());
+      clearTimeout(ending);
+      if (!over) ending = endAt(renewedMs + leaseMs);
     } catch {
       /* The database may be back for the next one; until then the lease that is known counts. */
     }
-    if (performance.now() > untilMs - renewEveryMs) lost.abort(ended());
   }
 
-  const timer = setInterval(() => void renew(), renewEveryMs);
+  let over = false;
+  const renewing = setInterval(() => void renew(), leaseMs / renewals);
   return {
     signal: lost.signal,
     writerId,
     async [Symbol.asyncDispose]() {
-      clearInterval(timer);
+      over = true;
+      clearInterval(renewing);
+      clearTimeout(ending);
       // Not ended, it ends by itself.
       await store.endLease(fileId, writerId).catch(() => undefined);
     },

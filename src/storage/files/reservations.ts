@@ -49,6 +49,8 @@ export interface CommittedFile {
   readonly sha256: string;
   /** Absent: as it was reserved. */
   readonly mimeType?: string;
+  /** Of the lease under which the bytes came (lease.ts); absent: there was none. */
+  readonly writerId?: string;
 }
 
 export interface Reservations {
@@ -58,13 +60,13 @@ export interface Reservations {
    */
   reserve(viewer: Viewer | null, reservation: NewReservation): Promise<Reservation>;
   /**
-   * Makes it visible, once its blob is whole.
+   * Makes it visible, once its blob is whole. CONFLICT also where the lease is another's by now.
    * @throws AppError NOT_FOUND when it was swept or deleted, CONFLICT when another file came to the path, LIMIT_EXCEEDED,
    * BAD_USER_INPUT for a type that the bucket does not take; the reservation is left to be released
    */
   commit(fileId: string, committed: CommittedFile, caller?: Caller): Promise<StoredFile>;
-  /** Gives the room back, with whatever of the blob is there; no-op for what is committed or gone. */
-  release(fileId: string): Promise<void>;
+  /** Gives the room back, with whatever of the blob is there; no-op for what is committed, gone or another writer's. */
+  release(fileId: string, options?: { writerId?: string }): Promise<void>;
 }
 
 const nobody: Caller = { ipAddress: null, userAgent: null };
@@ -128,7 +130,7 @@ export function createReservations({ pool, store, access, limits = storageLimits
       });
     },
 
-    async commit(fileId, { bytes, sha256, mimeType: ended }, caller = nobody) {
+    async commit(fileId, { bytes, sha256, mimeType: ended, writerId }, caller = nobody) {
       const [seen] = await store.findFiles([fileId]);
       if (!seen) throw notFound('File');
       return await transaction(pool, async (client) => {
@@ -145,7 +147,9 @@ export function createReservations({ pool, store, access, limits = storageLimits
         if (before && !file.overwrite) throw pathTaken();
         if (before) await store.deleteFile(client, before.id);
         const publicKey = before?.publicKey ?? file.publicKey;
-        const published = await store.publish(client, { id: fileId, sizeBytes: bytes, sha256, mimeType, publicKey });
+        const row = { id: fileId, sizeBytes: bytes, sha256, mimeType, publicKey, writerId: writerId ?? null };
+        const published = await store.publish(client, row);
+        if (!published) throw new AppError('CONFLICT', 'Another request uploads this file now');
         await record(client, {
           actorId: file.ownerId,
           action: 'file.uploaded',
@@ -158,6 +162,6 @@ export function createReservations({ pool, store, access, limits = storageLimits
       });
     },
 
-    release: (fileId) => store.deletePending(fileId),
+    release: (fileId, { writerId } = {}) => store.deletePending(fileId, writerId ?? null),
   };
 }

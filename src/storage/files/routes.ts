@@ -129,7 +129,7 @@ export function createFileRoutes({
     }
     const range = pieceOf(request);
     using incoming = receiveBody(request, pace);
-    const piece: Piece = { ...range, body: incoming.body };
+    const piece: Piece = { ...range, body: incoming.body, stop: incoming.stop };
     const { file, offset } = await uploads.receive(viewer, link.fileId, piece, { caller, signal: incoming.signal });
     response.setHeader('upload-offset', offset);
     if (file.status !== 'ready') return void response.writeHead(202).end();
@@ -180,7 +180,7 @@ export function createFileRoutes({
 }
 
 /** @throws AppError BAD_USER_INPUT for headers that do not agree */
-function pieceOf({ headers }: IncomingMessage): Omit<Piece, 'body'> {
+function pieceOf({ headers }: IncomingMessage): Omit<Piece, 'body' | 'stop'> {
   const length = headers['content-length'] === undefined ? null : Number(headers['content-length']);
   const header = headers['content-range'];
   if (header === undefined) return { start: null, end: length, total: length };

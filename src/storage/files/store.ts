@@ -272,17 +272,19 @@ export function createFileStore({ db, prisma }: { db: Executor; prisma: Prisma }
       return rows[0] ?? null;
     },
 
-    /** Pending becomes ready. */
+    /** Pending becomes ready; null where another one writes, or this one does no more. */
     async publish(
       client: Executor,
-      { id, sizeBytes, sha256, mimeType, publicKey }: PublishedFile,
-    ): Promise<StoredFile> {
+      { id, sizeBytes, sha256, mimeType, publicKey, writerId }: PublishedFile,
+    ): Promise<StoredFile | null> {
       const { rows } = await client.query<StoredFile>(
         `UPDATE files SET status = 'ready', size_bytes = $2, sha256 = $3, mime_type = $4, public_key = $5, expires_at = NULL,
-           writer_id = NULL, writer_until = NULL, updated_at = now(), checked_at = now() WHERE id = $1 RETURNING ${fileColumns}`,
-        [id, sizeBytes, sha256, mimeType, publicKey],
+           writer_id = NULL, writer_until = NULL, updated_at = now(), checked_at = now()
+         WHERE id = $1 AND writer_id IS NOT DISTINCT FROM $6 AND (writer_id IS NULL OR writer_until > now())
+         RETURNING ${fileColumns}`,
+        [id, sizeBytes, sha256, mimeType, publicKey, writerId],
       );
-      return rows[0]!;
+      return rows[0] ?? null;
     },
 
     async moveFile(client: Executor, id: string, to: { bucketId: string; path: string }): Promise<StoredFile> {
@@ -299,9 +301,13 @@ export function createFileStore({ db, prisma }: { db: Executor; prisma: Prisma }
       return rowCount === 1;
     },
 
-    /** Only while nobody receives its bytes and it is not ready. */
-    async deletePending(id: string): Promise<void> {
-      await db.query(`DELETE FROM files WHERE id = $1 AND status = 'pending'`, [id]);
+    /** Only while no other writer receives its bytes and it is not ready. */
+    async deletePending(id: string, writerId: string | null): Promise<void> {
+      await db.query(
+        `DELETE FROM files WHERE id = $1 AND status = 'pending'
+         AND writer_id IS NOT DISTINCT FROM $2 AND (writer_id IS NULL OR writer_until > now())`,
+        [id, writerId],
+      );
     },
 
     /** False while another one writes, and for what is ready, expired or gone. */
@@ -375,7 +381,11 @@ export function createFileStore({ db, prisma }: { db: Executor; prisma: Prisma }
   };
 }
 
-export type PublishedFile = Pick<StoredFile, 'id' | 'sizeBytes' | 'mimeType' | 'publicKey'> & { sha256: string };
+export interface PublishedFile extends Pick<StoredFile, 'id' | 'sizeBytes' | 'mimeType' | 'publicKey'> {
+  readonly sha256: string;
+  /** Who holds the lease of its upload; null for what has none. */
+  readonly writerId: string | null;
+}
 
 const lockUser = (client: Executor, id: string) =>
   client.query('SELECT FROM users WHERE id = $1 FOR NO KEY UPDATE', [id]);

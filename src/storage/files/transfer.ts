@@ -44,6 +44,8 @@ export interface Incoming extends Disposable {
   readonly body: AsyncIterable<Uint8Array>;
   /** Aborts when nobody brings the rest any more. */
   readonly signal: AbortSignal;
+  /** Nobody wants the rest any more. */
+  stop(reason: Error): void;
 }
 
 /** The body of a request, of which the answer can still be sent when it stalls. */
@@ -53,27 +55,30 @@ export function receiveBody(request: IncomingMessage, pace: Pace): Incoming {
   // Who reads hears of it; nobody else has to.
   body.on('error', () => undefined);
   let bytes = 0;
-  const end = (reason: Error) => {
+  const stop = (reason: Error) => {
     request.unpipe(body);
     body.destroy(reason);
     ended.abort(reason);
   };
   const broken = () => {
-    if (!request.complete) end(new AppError('CONNECTION_FAILED', 'The client went away'));
+    if (!request.complete) stop(new AppError('CONNECTION_FAILED', 'The client went away'));
   };
   request.once('close', broken).once('error', broken);
   request.on('data', (chunk: Buffer) => {
     bytes += chunk.length;
   });
   request.pipe(body);
+  // Gone before anybody listened.
+  if (request.destroyed) broken();
   const watching = watch(
     pace,
     () => ({ bytes, waiting: !request.complete && body.readableLength === 0 }),
-    () => end(new AppError('TIMEOUT', 'Too few bytes for too long', { details: { timeoutMs: pace.withinMs } })),
+    () => stop(new AppError('TIMEOUT', 'Too few bytes for too long', { details: { timeoutMs: pace.withinMs } })),
   );
   return {
     body,
     signal: ended.signal,
+    stop,
     [Symbol.dispose]() {
       watching[Symbol.dispose]();
       request

@@ -5,11 +5,10 @@
 import { createHash } from 'node:crypto';
 import type { Caller, Viewer } from '../../accounts/viewer.ts';
 import { AppError, notFound } from '../../lib/errors.ts';
-import { uuidv7 } from '../../lib/ids.ts';
 import type { BlobStore, BlobUpload, FinishedBlob } from '../blob-store.ts';
 import type { BucketAccess } from './access.ts';
 import type { Addresses } from './addresses.ts';
-import { takeLease } from './lease.ts';
+import { defaultLeaseMs, type Lease, takeLease } from './lease.ts';
 import { storageLimits } from './limits.ts';
 import type { Reservations } from './reservations.ts';
 import type { FileStore, StoredFile } from './store.ts';
@@ -42,6 +41,8 @@ export interface Piece {
   /** What the client believes all of the file to have; null: it does not say. */
   readonly total: number | null;
   readonly body: AsyncIterable<Uint8Array>;
+  /** Ends the body with an error for whoever reads it. */
+  readonly stop: (reason: Error) => void;
 }
 
 export interface Uploads {
@@ -76,32 +77,66 @@ export interface UploadsDeps {
   readonly reservations: Reservations;
   readonly blobs: BlobStore;
   readonly addresses: Addresses;
+  /** For so long at the most a writer that is gone keeps others away. */
+  readonly leaseMs?: number;
 }
 
-export function createUploads({ store, access, reservations, blobs, addresses }: UploadsDeps): Uploads {
+/** The one writer of a file. The store hears of the lease alone: what a client brought is kept also when he is gone. */
+interface Alone extends Asked {
+  readonly lease: Pick<Lease, 'signal' | 'writerId'>;
+}
+
+export function createUploads({
+  store,
+  access,
+  reservations,
+  blobs,
+  addresses,
+  leaseMs = defaultLeaseMs,
+}: UploadsDeps): Uploads {
   /** Whole and nowhere to go, it would only take up room. */
-  async function commit(id: string, finished: FinishedBlob, caller: Caller): Promise<StoredFile> {
+  async function commit(id: string, finished: FinishedBlob, { caller, lease: { writerId } }: Alone) {
     try {
-      return await reservations.commit(id, finished, caller);
+      return await reservations.commit(id, { ...finished, writerId }, caller);
     } catch (error) {
-      if (error instanceof AppError) await reservations.release(id);
+      if (error instanceof AppError) await reservations.release(id, { writerId });
       throw error;
     }
   }
 
   const isWhole = async ({ blob, sizeBytes }: StoredFile) => (await blobs.size(blob)) === sizeBytes;
 
-  /** All bytes are in the blob store, and the process died before it could say so: read once more for their checksum. */
-  async function commitFound({ id, blob }: StoredFile, { caller, signal }: Asked): Promise<StoredFile> {
-    const bytes = await blobs.read(blob, {}, signal);
-    if (!bytes) throw notFound('File');
-    return await commit(id, await checksumOf(bytes), caller);
+  const offsetOf = async ({ blob }: StoredFile) => (await blobs.uploadOffset(blob)) ?? 0;
+
+  /** All bytes are there, and their process died before it could say so. An empty file has to be brought, too. */
+  const isBrought = async (file: StoredFile) =>
+    file.sizeBytes > 0 && ((await isWhole(file)) || (await offsetOf(file)) === file.sizeBytes);
+
+  /** What is left of such an upload; all bytes are read once more for their checksum. */
+  async function endFound(file: StoredFile, alone: Alone): Promise<UploadProgress> {
+    const { blob, sizeBytes } = file;
+    const finished = (await isWhole(file)) ? await readFound(blob, alone) : await finishFound(file, alone);
+    return finished
+      ? { file: await commit(file.id, finished, alone), offset: sizeBytes }
+      : { file, offset: await offsetOf(file) };
+  }
+
+  async function readFound(blob: string, { lease }: Alone): Promise<FinishedBlob | null> {
+    const bytes = await blobs.read(blob, {}, lease.signal);
+    return bytes && (await checksumOf(bytes));
+  }
+
+  /** Null where there are fewer by now. */
+  async function finishFound({ blob, sizeBytes }: StoredFile, { lease }: Alone): Promise<FinishedBlob | null> {
+    await using upload = await blobs.upload(blob, lease.signal);
+    return upload.offset === sizeBytes ? await upload.finish() : null;
   }
 
   /** @throws AppError CONFLICT while another one uploads, NOT_FOUND */
-  async function withLease<T>(file: StoredFile, asked: Asked, work: (asked: Asked) => Promise<T>): Promise<T> {
-    await using lease = await takeLease({ store }, file.id, uuidv7());
-    if (lease) return await work({ ...asked, signal: AbortSignal.any([asked.signal, lease.signal]) });
+  async function withLease<T>(file: StoredFile, asked: Asked, work: (alone: Alone) => Promise<T>): Promise<T> {
+    asked.signal.throwIfAborted();
+    await using lease = await takeLease({ store, leaseMs }, file.id);
+    if (lease) return await work({ ...asked, lease });
     const [now] = await store.findFiles([file.id]);
     if (now?.status === 'ready') throw wrongOffset('The file is there already', now.sizeBytes);
     if (!now || isExpired(now)) throw notFound('File');
@@ -109,8 +144,10 @@ export function createUploads({ store, access, reservations, blobs, addresses }:
   }
 
   /** Into the blob, from where the piece begins. @returns where the blob is whole: what it holds */
-  async function write({ blob, sizeBytes }: StoredFile, piece: Piece, signal: AbortSignal) {
-    await using upload = await begin(blob, piece, signal);
+  async function write({ blob, sizeBytes }: StoredFile, piece: Piece, { lease }: Alone) {
+    // Also while it waits for the client.
+    lease.signal.addEventListener('abort', () => piece.stop(lease.signal.reason), { once: true });
+    await using upload = await begin(blob, piece, lease.signal);
     let offset = upload.offset;
     for await (const chunk of piece.body) {
       if (offset + chunk.length > Math.min(piece.end ?? sizeBytes, sizeBytes))
@@ -122,6 +159,11 @@ export function createUploads({ store, access, reservations, blobs, addresses }:
   }
 
   async function begin(blob: string, { start }: Piece, signal: AbortSignal): Promise<BlobUpload> {
+    if (start !== null) {
+      // First: to take an upload up costs more than to look.
+      const offset = (await blobs.uploadOffset(blob)) ?? 0;
+      if (offset !== start) throw wrongOffset(`The upload goes on at ${offset}`, offset);
+    }
     const upload = await blobs.upload(blob, signal);
     const { offset } = upload;
     if (offset === (start ?? 0)) return upload;
@@ -133,18 +175,17 @@ export function createUploads({ store, access, reservations, blobs, addresses }:
     throw wrongOffset(`The upload goes on at ${offset}`, offset);
   }
 
-  async function receiveAlone(viewer: Viewer | null, file: StoredFile, piece: Piece, { caller, signal }: Asked) {
-    if (piece.start !== null && (await isWhole(file)))
-      return { file: await commitFound(file, { caller, signal }), offset: file.sizeBytes };
-    const finished = await write(file, piece, signal);
+  async function receiveAlone(viewer: Viewer | null, file: StoredFile, piece: Piece, alone: Alone) {
+    if (piece.start !== null && (await isBrought(file))) return await endFound(file, alone);
+    const finished = await write(file, piece, alone);
     if (!finished) {
-      const offset = (await blobs.uploadOffset(file.blob)) ?? 0;
+      const offset = await offsetOf(file);
       if (piece.start !== null) return { file, offset };
       throw new AppError('BAD_USER_INPUT', `The file was to have ${file.sizeBytes} bytes`, { details: { offset } });
     }
     // It may have taken hours: what was allowed then may not be now.
     await access.requireFile(viewer, 'bucket:write', file.id);
-    return { file: await commit(file.id, finished, caller), offset: file.sizeBytes };
+    return { file: await commit(file.id, finished, alone), offset: file.sizeBytes };
   }
 
   return {
@@ -184,9 +225,8 @@ export function createUploads({ store, access, reservations, blobs, addresses }:
       const { file } = await access.requireFile(viewer, 'bucket:write', fileId);
       if (file.status === 'ready') return { file, offset: file.sizeBytes };
       if (isExpired(file)) throw notFound('File');
-      if (file.sizeBytes > 0 && (await isWhole(file)))
-        return { file: await withLease(file, asked, (alone) => commitFound(file, alone)), offset: file.sizeBytes };
-      return { file, offset: (await blobs.uploadOffset(file.blob)) ?? 0 };
+      if (await isBrought(file)) return await withLease(file, asked, (alone) => endFound(file, alone));
+      return { file, offset: await offsetOf(file) };
     },
 
     async receive(viewer, fileId, piece, asked) {

@@ -57,7 +57,7 @@ test('bytes without a row go when they are old, also unfinished ones; others sta
     await upload.write(Buffer.from('x'));
   }
   for (const key of [stray, file.blob, pending.blobKey]) await age(key);
-  await age(half, '.upload');
+  await age(half, '.upload/1');
   await round();
   expect(await Promise.all([stray, young, pending.blobKey, file.blob].map((key) => world.blobs.size(key)))).toEqual([
     null,

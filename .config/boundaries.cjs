@@ -55,7 +55,9 @@ module.exports = {
       'registry-knows-engines',
       "Only the registry knows an engine's files.",
       { path: '^src/', pathNot: '^src/engines/' },
-      { path: '^src/engines/(?!registry\\.ts|engine\\.ts|catalog\\.ts|sessions\\.ts|export-type\\.ts|raw-text\\.ts|copy-text\\.ts)' },
+      {
+        path: '^src/engines/(?!registry\\.ts|engine\\.ts|catalog\\.ts|snapshot\\.ts|sessions\\.ts|export-type\\.ts|raw-text\\.ts|copy-text\\.ts)',
+      },
     ),
     rule(
       'registry-knows-storage-drivers',

@@ -1,11 +1,11 @@
 /**
  * How dear the catalogue is beside a hand-written read of the same data, on databases of 100, 1,000 and 10,000 tables:
- * the whole of it, a page of 20 tables of one schema (page) and of all (db page).
+ * a snapshot of the whole, the kinds that hand.ts reads one by one, a page of 20 tables of one schema (page) and of all (db page).
  * `node bench/catalogue/run.ts [postgres URL of a superuser] [rounds]`; without a URL on a PostgreSQL of its own.
  */
 import type pg from 'pg';
 import type { Catalog, Relation, RelationsWithin } from '../../src/engines/catalog.ts';
-import { createPostgresqlCatalog } from '../../src/engines/postgresql/catalog.ts';
+import { type CatalogDeps, createPostgresqlCatalog } from '../../src/engines/postgresql/catalog.ts';
 import { median } from '../support/median.ts';
 import { serverOf } from '../support/server.ts';
 import { readAll, readPage } from './hand.ts';
@@ -16,12 +16,22 @@ const pageSize = 20;
 const options = { signal: new AbortController().signal };
 const raw = { getTypeParser: () => (text: string) => text };
 
-const catalogOf = (client: pg.Client): Catalog =>
-  createPostgresqlCatalog({
-    query: async (text, values) =>
-      (await client.query<(string | null)[]>({ text, values: [...values], rowMode: 'array', types: raw })).rows,
+const catalogOf = (client: pg.Client): Catalog => {
+  const query: CatalogDeps['query'] = async (text, values) =>
+    (await client.query<(string | null)[]>({ text, values: [...values], rowMode: 'array', types: raw })).rows;
+  return createPostgresqlCatalog({
+    query,
+    transaction: async (work, given) => {
+      await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
+      try {
+        return await work((text, values) => query(text, values, given));
+      } finally {
+        await client.query('COMMIT');
+      }
+    },
     close: async () => {},
   });
+};
 
 /** What a nested query asks for: tables with columns, indexes, constraints, and foreign keys in both directions. */
 async function read(catalog: Catalog, within: RelationsWithin, limit?: number): Promise<number> {
@@ -50,7 +60,8 @@ try {
     stack.defer(() => client.end());
     const catalog = catalogOf(client);
     const pairs = {
-      whole: [() => readAll(client), () => read(catalog, { database: true })],
+      whole: [() => readAll(client), () => catalog.snapshot({ ...options, reach: 'SERVER' })],
+      kinds: [() => readAll(client), () => read(catalog, { database: true })],
       page: [() => readPage(client, pageSize, 's0'), () => read(catalog, { schemas: ['s0'] }, pageSize)],
       'db page': [() => readPage(client, pageSize, null), () => read(catalog, { database: true }, pageSize)],
     } as const;

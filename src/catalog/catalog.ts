@@ -307,6 +307,11 @@ export function createCatalogService<Database extends CatalogDatabase>({
       return (await loadersOf(request, table.databaseId)).definition.load(table);
     },
 
+    /** The planner's; null while it knows nothing. */
+    async estimatedRows(request: CatalogRequest, table: TableNode): Promise<number | null> {
+      return (await loadersOf(request, table.databaseId)).estimatedRows.load(table);
+    },
+
     /** Null for what takes no room. */
     async sizeBytes(request: CatalogRequest, table: TableNode): Promise<number | null> {
       return (await loadersOf(request, table.databaseId)).sizeBytes.load(table);
@@ -315,6 +320,12 @@ export function createCatalogService<Database extends CatalogDatabase>({
     async indexSizeBytes(request: CatalogRequest, { databaseId, table, name }: IndexNode): Promise<number | null> {
       const sizes = await (await loadersOf(request, databaseId)).indexSizesBytes.load(table);
       return sizes.get(name) ?? null;
+    },
+
+    /** How often it was used, since the engine began to count. */
+    async indexScans(request: CatalogRequest, { databaseId, table, name }: IndexNode): Promise<number | null> {
+      const scans = await (await loadersOf(request, databaseId)).indexScans.load(table);
+      return scans.get(name) ?? null;
     },
 
     async functions(
@@ -362,6 +373,11 @@ export function createCatalogService<Database extends CatalogDatabase>({
 
     async sequences(request: CatalogRequest, { databaseId, name }: SchemaNode): Promise<SequenceNode[]> {
       return (await loadersOf(request, databaseId)).sequencesOf.load(name);
+    },
+
+    /** Null before its first use, and where the credentials may not read it. */
+    async lastValue(request: CatalogRequest, sequence: SequenceNode): Promise<string | null> {
+      return (await loadersOf(request, sequence.databaseId)).lastValue.load(sequence);
     },
 
     async defaultSchema(request: CatalogRequest, databaseId: string): Promise<string | null> {

@@ -34,10 +34,11 @@ IndexType.implement({
       nullable: true,
       resolve: (index, _args, context) => context.services.catalog.indexSizeBytes(context, index),
     }),
-    scans: t.expose('scans', {
+    scans: t.field({
       type: 'BigInt',
       nullable: true,
       description: 'How often it was used since the engine began to count.',
+      resolve: (index, _args, context) => context.services.catalog.indexScans(context, index),
     }),
   }),
 });

@@ -100,9 +100,16 @@ export function createLoaders({ databaseId, read }: LoadersDeps) {
     ),
     policies: byName((catalog, tables: readonly QualifiedName[], options) => catalog.policies(tables, options)),
     definition: byName((catalog, tables: readonly QualifiedName[], options) => catalog.definitions(tables, options)),
+    estimatedRows: byName((catalog, tables: readonly QualifiedName[], options) =>
+      catalog.estimatedRows(tables, options),
+    ),
     sizeBytes: byName((catalog, tables: readonly QualifiedName[], options) => catalog.sizesBytes(tables, options)),
     indexSizesBytes: byName((catalog, tables: readonly QualifiedName[], options) =>
       catalog.indexSizesBytes(tables, options),
+    ),
+    indexScans: byName((catalog, tables: readonly QualifiedName[], options) => catalog.indexScans(tables, options)),
+    lastValue: byName((catalog, sequences: readonly QualifiedName[], options) =>
+      catalog.lastValues(sequences, options),
     ),
 
     defaultSchema: once(() => read((catalog, options) => catalog.defaultSchema(options))),

@@ -36,10 +36,11 @@ TableType.implement({
     }),
     owner: t.exposeString('owner', { nullable: true }),
     comment: t.exposeString('comment', { nullable: true }),
-    estimatedRows: t.expose('estimatedRows', {
+    estimatedRows: t.field({
       type: 'BigInt',
       nullable: true,
       description: 'The planner’s estimate; null while it has none.',
+      resolve: (table, _args, context) => context.services.catalog.estimatedRows(context, table),
     }),
     sizeBytes: t.field({
       type: 'BigInt',

@@ -23,9 +23,10 @@ SequenceType.implement({
     dataType: t.exposeString('dataType'),
     start: t.exposeString('start'),
     increment: t.exposeString('increment'),
-    lastValue: t.exposeString('lastValue', {
+    lastValue: t.string({
       nullable: true,
       description: 'Null before its first use, and where the credentials may not read it.',
+      resolve: (sequence, _args, context) => context.services.catalog.lastValue(context, sequence),
     }),
     ownedBy: t.field({
       type: ColumnType,

@@ -4,6 +4,7 @@
  * in the order asked; what is not there (any more) is null, or an empty list.
  */
 import type { Cell } from './engine.ts';
+import type { CatalogSnapshot } from './snapshot.ts';
 
 export const relationKinds = ['TABLE', 'PARTITIONED_TABLE', 'VIEW', 'MATERIALIZED_VIEW', 'FOREIGN_TABLE'] as const;
 export type RelationKind = (typeof relationKinds)[number];
@@ -39,8 +40,6 @@ export interface Relation extends QualifiedName {
   kind: RelationKind;
   owner: string | null;
   comment: string | null;
-  /** The planner's; null while it knows nothing. */
-  estimatedRows: number | null;
 }
 
 export interface Column {
@@ -85,8 +84,6 @@ export interface Index {
   method: string | null;
   predicate: string | null;
   definition: string | null;
-  /** How often it was used, since the engine began to count. */
-  scans: number | null;
 }
 
 export interface Constraint {
@@ -142,8 +139,6 @@ export interface Sequence extends QualifiedName {
   dataType: string;
   start: string;
   increment: string;
-  /** Null before its first use, and where the credentials may not read it. */
-  lastValue: string | null;
   ownedBy: { table: QualifiedName; column: string } | null;
 }
 
@@ -219,6 +214,11 @@ export type Reach = 'SERVER' | 'OWN';
  * session of the target holds: the caller's signal ends it. @throws AppError CONNECTION_FAILED; the signal's reason
  */
 export interface Catalog extends AsyncDisposable {
+  /**
+   * All of it at one moment, in one transaction of the target. While that lasts, a second or so for ten thousand tables,
+   * DDL of others goes on. @throws AppError CONFLICT for a catalogue that changes faster than it can be read
+   */
+  snapshot(options: ReadOptions & { readonly reach: Reach }): Promise<CatalogSnapshot>;
   serverVersion(options: ReadOptions): Promise<string>;
   /** What an unqualified name means; null where there is none. */
   defaultSchema(options: ReadOptions): Promise<string | null>;
@@ -254,14 +254,20 @@ export interface Catalog extends AsyncDisposable {
   policies(relations: readonly QualifiedName[], options: ReadOptions): Promise<Policy[][]>;
   /** The queries behind views; null for what is no view. */
   definitions(relations: readonly QualifiedName[], options: ReadOptions): Promise<(string | null)[]>;
+  /** The planner's; null while it knows nothing. */
+  estimatedRows(relations: readonly QualifiedName[], options: ReadOptions): Promise<(number | null)[]>;
   /** With indexes and large values, partitioned ones with all their partitions; null for what takes no room. */
   sizesBytes(relations: readonly QualifiedName[], options: ReadOptions): Promise<(number | null)[]>;
   /** By the name of the index. */
   indexSizesBytes(relations: readonly QualifiedName[], options: ReadOptions): Promise<Map<string, number>[]>;
+  /** By the name of the index: how often it was used, since the engine began to count. */
+  indexScans(relations: readonly QualifiedName[], options: ReadOptions): Promise<Map<string, number>[]>;
 
   enums(within: Within, options: ReadOptions): Promise<EnumType[][]>;
   enumsByName(names: readonly QualifiedName[], options: ReadOptions): Promise<(EnumType | null)[]>;
   sequences(schemas: readonly string[], options: ReadOptions): Promise<Sequence[][]>;
+  /** Null before the first use of a sequence, and where the credentials may not read it. */
+  lastValues(sequences: readonly QualifiedName[], options: ReadOptions): Promise<(string | null)[]>;
 
   routinePages(
     within: Within,

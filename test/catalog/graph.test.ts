@@ -457,8 +457,8 @@ describe('statements on the wire', () => {
     });
     const sent = reads(counted.statements);
     expect(new Set(sent).size).toBe(sent.length);
-    // Two for the page and its count, two for partitions; twelve kinds that hang off tables.
-    expect(sent).toHaveLength(16);
+    // Two for the page and its count, two for partitions; thirteen kinds that hang off tables.
+    expect(sent).toHaveLength(17);
     await world.databases.disconnect(viewer, { id: idOf(id), drop: false }, asked());
     await counted[Symbol.asyncDispose]();
   });

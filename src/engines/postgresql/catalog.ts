@@ -4,6 +4,8 @@ import { readColumns, readStatistics } from './catalog/columns.ts';
 import { readConstraints, readForeignKeys, readIndexes, readReferencedBy } from './catalog/keys.ts';
 import {
   readDefinitions,
+  readEstimatedRows,
+  readIndexScans,
   readIndexSizes,
   readRelationCounts,
   readRelationPages,
@@ -23,17 +25,20 @@ import {
   readServerDatabases,
   readServerVersion,
 } from './catalog/server.ts';
-import { readEnums, readEnumsByName, readSequences } from './catalog/types.ts';
+import { readEnums, readEnumsByName, readLastValues, readSequences } from './catalog/types.ts';
+import { type CatalogTransaction, readSnapshot } from './snapshot.ts';
 
 export interface CatalogDeps {
   /** One call, one statement. It may run on any session of the same credentials. */
   readonly query: CatalogQuery;
+  readonly transaction: CatalogTransaction;
   /** Gives back what `query` runs on. */
   readonly close: () => Promise<void>;
 }
 
-export function createPostgresqlCatalog({ query, close }: CatalogDeps): Catalog {
+export function createPostgresqlCatalog({ query, transaction, close }: CatalogDeps): Catalog {
   return {
+    snapshot: ({ reach, ...options }) => readSnapshot(transaction, reach, options),
     serverVersion: (options) => readServerVersion(query, options),
     defaultSchema: (options) => readDefaultSchema(query, options),
     databaseSizeBytes: (options) => readDatabaseSize(query, options),
@@ -54,11 +59,14 @@ export function createPostgresqlCatalog({ query, close }: CatalogDeps): Catalog 
     triggers: (relations, options) => readTriggers(query, relations, options),
     policies: (relations, options) => readPolicies(query, relations, options),
     definitions: (relations, options) => readDefinitions(query, relations, options),
+    estimatedRows: (relations, options) => readEstimatedRows(query, relations, options),
     sizesBytes: (relations, options) => readSizes(query, relations, options),
     indexSizesBytes: (relations, options) => readIndexSizes(query, relations, options),
+    indexScans: (relations, options) => readIndexScans(query, relations, options),
     enums: (within, options) => readEnums(query, within, options),
     enumsByName: (names, options) => readEnumsByName(query, names, options),
     sequences: (schemas, options) => readSequences(query, schemas, options),
+    lastValues: (sequences, options) => readLastValues(query, sequences, options),
     routinePages: (within, filter, page, options) => readRoutinePages(query, within, filter, page, options),
     routineCounts: (within, filter, options) => readRoutineCounts(query, within, filter, options),
     routinesByName: (names, options) => readRoutinesByName(query, names, options),

@@ -8,7 +8,7 @@ import type {
   ReadOptions,
   ReferentialAction,
 } from '../../catalog.ts';
-import { boolean, byName, type CatalogQuery, grouped, namesOf, numberOrNull, schemasAndNames } from './rows.ts';
+import { boolean, byName, type CatalogQuery, grouped, namesOf, schemasAndNames } from './rows.ts';
 import { anyRelation, columnName, columnNames, targets } from './sql.ts';
 
 type IndexRow = [
@@ -22,7 +22,6 @@ type IndexRow = [
   method: string,
   predicate: string | null,
   definition: string,
-  scans: string | null,
 ];
 
 export async function readIndexes(
@@ -43,7 +42,7 @@ export async function readIndexes(
             else pg_get_indexdef(i.indexrelid, k.place::int, false) end order by k.place)
           from unnest(i.indkey) with ordinality k (attnum, place) where k.place <= i.indnkeyatts) end,
       i.indisunique, i.indisprimary, i.indisvalid, am.amname, pg_get_expr(i.indpred, i.indrelid),
-      pg_get_indexdef(i.indexrelid), pg_stat_get_numscans(i.indexrelid)
+      pg_get_indexdef(i.indexrelid)
     from target t
     join pg_catalog.pg_index i on i.indrelid = t.oid
     join pg_catalog.pg_class c on c.oid = i.indexrelid
@@ -54,19 +53,7 @@ export async function readIndexes(
   return grouped(rows, relations.length, index).map((ofOne) => ofOne.sort(byName));
 }
 
-const index = ([
-  ,
-  name,
-  column,
-  columns,
-  unique,
-  primary,
-  valid,
-  method,
-  predicate,
-  definition,
-  scans,
-]: IndexRow): Index => ({
+const index = ([, name, column, columns, unique, primary, valid, method, predicate, definition]: IndexRow): Index => ({
   name,
   columns: namesOf(column, columns),
   unique: boolean(unique),
@@ -75,7 +62,6 @@ const index = ([
   method,
   predicate,
   definition,
-  scans: numberOrNull(scans),
 });
 
 type ConstraintRow = [

@@ -17,8 +17,9 @@ import {
   numberOrNull,
   schemasAndNames,
   sendable,
+  type TextRow,
 } from './rows.ts';
-import { type Bind, binder, contains, description, estimatedRows, notSystem, targets } from './sql.ts';
+import { anyRelation, type Bind, binder, contains, description, estimatedRows, notSystem, targets } from './sql.ts';
 
 const relkinds: Record<RelationKind, string> = {
   TABLE: 'r',
@@ -36,19 +37,17 @@ type RelationRow = [
   relkind: string,
   owner: string | null,
   comment: string | null,
-  estimatedRows: string | null,
 ];
 
-const relation = ([, schema, name, relkind, owner, comment, rows]: RelationRow): Relation => ({
+const relation = ([, schema, name, relkind, owner, comment]: RelationRow): Relation => ({
   schema,
   name,
   kind: kinds.get(relkind) ?? 'TABLE',
   owner,
   comment,
-  estimatedRows: numberOrNull(rows),
 });
 
-const details = `pg_get_userbyid(c.relowner), d.description, ${estimatedRows('c')}`;
+const details = 'pg_get_userbyid(c.relowner), d.description';
 const anyKind = [...kinds.keys()].map((kind) => `'${kind}'`).join(', ');
 
 export async function readRelationsByName(
@@ -239,6 +238,20 @@ export async function readDefinitions(
   return aligned(rows, relations.length, ([, definition]: [string, string | null]) => definition);
 }
 
+export async function readEstimatedRows(
+  query: CatalogQuery,
+  relations: readonly QualifiedName[],
+  options: ReadOptions,
+): Promise<(number | null)[]> {
+  const rows = await query(
+    `with ${targets(anyRelation)}
+    select t.ordinal, ${estimatedRows('c')} from target t join pg_catalog.pg_class c on c.oid = t.oid`,
+    schemasAndNames(relations),
+    options,
+  );
+  return aligned(rows, relations.length, ([, estimate]: [string, string | null]) => numberOrNull(estimate));
+}
+
 /** A partitioned table or index takes no room but that of its partitions. */
 const size = (oid: string, relkind: string): string => `case
       when ${relkind} in ('p', 'I') then (select sum(pg_total_relation_size(relid)) from pg_partition_tree(${oid}) where isleaf)
@@ -257,6 +270,23 @@ export async function readSizes(
   return aligned(rows, relations.length, ([, bytes]: [string, string | null]) => numberOrNull(bytes));
 }
 
+export async function readIndexScans(
+  query: CatalogQuery,
+  relations: readonly QualifiedName[],
+  options: ReadOptions,
+): Promise<Map<string, number>[]> {
+  const rows = await query(
+    `with ${targets(['r', 'm', 'p'])}
+    select t.ordinal, c.relname, pg_stat_get_numscans(i.indexrelid)
+    from target t
+    join pg_catalog.pg_index i on i.indrelid = t.oid
+    join pg_catalog.pg_class c on c.oid = i.indexrelid`,
+    schemasAndNames(relations),
+    options,
+  );
+  return numbersByName(rows, relations.length);
+}
+
 export async function readIndexSizes(
   query: CatalogQuery,
   relations: readonly QualifiedName[],
@@ -271,10 +301,11 @@ export async function readIndexSizes(
     schemasAndNames(relations),
     options,
   );
-  const sizes = grouped(
-    rows,
-    relations.length,
-    ([, name, bytes]: [string, string, string | null]): [string, number] => [name, Number(bytes ?? 0)],
-  );
-  return sizes.map((ofOne) => new Map(ofOne));
+  return numbersByName(rows, relations.length);
 }
+
+const numbersByName = (rows: readonly TextRow[], count: number): Map<string, number>[] =>
+  grouped(rows, count, ([, name, number]: [string, string, string | null]): [string, number] => [
+    name,
+    Number(number ?? 0),
+  ]).map((ofOne) => new Map(ofOne));

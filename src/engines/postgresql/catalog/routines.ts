@@ -12,7 +12,7 @@ import type {
 import { aligned, boolean, byRoutineName, type CatalogQuery, grouped, schemasAndNames, sendable } from './rows.ts';
 import { type Bind, binder, contains, description, notSystem, routineIdentity } from './sql.ts';
 
-type RoutineRow = [
+export type RoutineRow = [
   ordinal: string,
   schema: string,
   name: string,
@@ -32,7 +32,7 @@ const volatilities: Record<string, string> = { i: 'IMMUTABLE', s: 'STABLE', v: '
 const modes: Record<string, string> = { i: 'IN', o: 'OUT', b: 'INOUT', v: 'VARIADIC', t: 'TABLE' };
 
 /** Of the rows (ordinal, oid, identity) of `r`. pg_get_functiondef refuses aggregates. */
-const details = (r: string) => `select r.ordinal, n.nspname, p.proname, r.identity, p.prokind,
+export const details = (r: string) => `select r.ordinal, n.nspname, p.proname, r.identity, p.prokind,
       (select json_agg(json_build_array(nullif(p.proargnames[a.place], ''), format_type(a.type, null),
           coalesce(p.proargmodes[a.place], 'i'), pg_get_function_arg_default(p.oid, a.place::int)) order by a.place)
        from unnest(coalesce(p.proallargtypes, p.proargtypes::oid[])) with ordinality a (type, place)),
@@ -44,7 +44,7 @@ const details = (r: string) => `select r.ordinal, n.nspname, p.proname, r.identi
     join pg_catalog.pg_language l on l.oid = p.prolang
     ${description('d', 'pg_proc', 'p.oid')}`;
 
-const routine = ([
+export const routine = ([
   ,
   schema,
   name,

@@ -39,17 +39,21 @@ export async function readTriggers(
   return grouped(rows, relations.length, trigger).map((ofOne) => ofOne.sort(byName));
 }
 
-function trigger([, name, tgtype, enabled, definition, schema, functionName, identity]: TriggerRow): Trigger {
-  const type = Number(tgtype);
+const trigger = ([, name, tgtype, enabled, definition, schema, functionName, identity]: TriggerRow): Trigger => ({
+  name,
+  ...firingOf(Number(tgtype)),
+  enabled: boolean(enabled),
+  definition,
+  function: { schema, name: functionName, identity },
+});
+
+/** When a trigger fires, of its tgtype. */
+export function firingOf(type: number): Pick<Trigger, 'timing' | 'events' | 'level'> {
   const has = (bit: keyof typeof bits) => (type & bits[bit]) !== 0;
   return {
-    name,
     timing: has('before') ? 'BEFORE' : has('insteadOf') ? 'INSTEAD OF' : 'AFTER',
     events: events.filter(has).map((event) => event.toUpperCase()),
     level: has('row') ? 'ROW' : 'STATEMENT',
-    enabled: boolean(enabled),
-    definition,
-    function: { schema, name: functionName, identity },
   };
 }
 
@@ -63,7 +67,7 @@ type PolicyRow = [
   check: string | null,
 ];
 
-const commands: Record<string, string> = { '*': 'ALL', r: 'SELECT', a: 'INSERT', w: 'UPDATE', d: 'DELETE' };
+export const commands: Record<string, string> = { '*': 'ALL', r: 'SELECT', a: 'INSERT', w: 'UPDATE', d: 'DELETE' };
 
 export async function readPolicies(
   query: CatalogQuery,

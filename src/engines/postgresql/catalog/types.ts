@@ -10,7 +10,7 @@ import {
   sendable,
   strings,
 } from './rows.ts';
-import { description, notSystem } from './sql.ts';
+import { description, notSystem, targets } from './sql.ts';
 
 type EnumRow = [ordinal: string, schema: string, name: string, values: string | null, comment: string | null];
 
@@ -64,7 +64,6 @@ type SequenceRow = [
   dataType: string,
   start: string,
   increment: string,
-  lastValue: string | null,
   ownerSchema: string | null,
   ownerTable: string | null,
   ownerColumn: string | null,
@@ -76,9 +75,7 @@ export async function readSequences(
   options: ReadOptions,
 ): Promise<Sequence[][]> {
   const rows = await query(
-    `select g.ordinal, n.nspname, c.relname, format_type(s.seqtypid, null), s.seqstart, s.seqincrement,
-      case when has_sequence_privilege(c.oid, 'SELECT, USAGE') then pg_sequence_last_value(c.oid) end,
-      tn.nspname, t.relname, a.attname
+    `select g.ordinal, n.nspname, c.relname, format_type(s.seqtypid, null), s.seqstart, s.seqincrement, tn.nspname, t.relname, a.attname
     from unnest($1::text[]) with ordinality g (schema, ordinal)
     join pg_catalog.pg_namespace n on n.nspname = g.schema collate "C"
     join pg_catalog.pg_class c on c.relnamespace = n.oid and c.relkind = 'S'
@@ -101,7 +98,6 @@ const sequence = ([
   dataType,
   start,
   increment,
-  lastValue,
   ownerSchema,
   ownerTable,
   ownerColumn,
@@ -111,9 +107,23 @@ const sequence = ([
   dataType,
   start,
   increment,
-  lastValue,
   ownedBy:
     ownerSchema === null || ownerTable === null || ownerColumn === null
       ? null
       : { table: { schema: ownerSchema, name: ownerTable }, column: ownerColumn },
 });
+
+export async function readLastValues(
+  query: CatalogQuery,
+  sequences: readonly QualifiedName[],
+  options: ReadOptions,
+): Promise<(string | null)[]> {
+  const rows = await query(
+    `with ${targets(['S'])}
+    select ordinal, case when has_sequence_privilege(oid, 'SELECT, USAGE') then pg_sequence_last_value(oid) end
+    from target where oid is not null`,
+    schemasAndNames(sequences),
+    options,
+  );
+  return aligned(rows, sequences.length, ([, value]: [string, string | null]) => value);
+}

@@ -1,0 +1,99 @@
+/** A whole catalogue of PostgreSQL, 13 to 18, in one transaction: one statement a kind, put together by oids here. */
+import { AppError } from '../../lib/errors.ts';
+import type { QualifiedName, Reach, ReadOptions } from '../catalog.ts';
+import type { CatalogSnapshot, SnapshotRelation, SnapshotSchema } from '../snapshot.ts';
+import { byName, type SqlValue, type TextRow } from './catalog/rows.ts';
+import { readDefaultSchema, readRoles } from './catalog/server.ts';
+import { hasMoved, isGone } from './snapshot/moved.ts';
+import { readRelations } from './snapshot/relations.ts';
+import { readRoutines } from './snapshot/routines.ts';
+import { readSequences } from './snapshot/sequences.ts';
+import {
+  readEventTriggers,
+  readExtensions,
+  readForeignDataWrappers,
+  readForeignServers,
+  readPublications,
+} from './snapshot/server.ts';
+import { type Ask, openSource } from './snapshot/source.ts';
+import { readTypes } from './snapshot/types.ts';
+
+/** Does its work in one REPEATABLE READ READ ONLY transaction, to be asked one statement at a time. */
+export type CatalogTransaction = <Value>(
+  work: (ask: (sql: string, values: readonly SqlValue[]) => Promise<TextRow[]>) => Promise<Value>,
+  options: ReadOptions,
+) => Promise<Value>;
+
+/** How often a catalogue that changes while it is read is read anew. */
+const maxAttempts = 5;
+
+/** @throws AppError CONFLICT for a catalogue that changes faster than it can be read */
+export async function readSnapshot(
+  transaction: CatalogTransaction,
+  reach: Reach,
+  options: ReadOptions,
+): Promise<CatalogSnapshot> {
+  for (let attempt = 1; attempt <= maxAttempts; attempt += 1) {
+    try {
+      const snapshot = await transaction((ask) => readOnce((sql, values = []) => ask(sql, values), reach), options);
+      if (snapshot) return snapshot;
+    } catch (error) {
+      // It was dropped while it was to be printed; one that stays broken is told as it is.
+      if (!(error instanceof AppError && isGone(error)) || attempt === maxAttempts) throw error;
+    }
+  }
+  throw new AppError('CONFLICT', 'The catalogue changes faster than it can be read; try again when it is quiet', {
+    details: { attempts: maxAttempts },
+  });
+}
+
+/** Null where definitions may be of another moment than the rest. */
+async function readOnce(ask: Ask, reach: Reach): Promise<CatalogSnapshot | null> {
+  const [[database = null, serverVersion = null] = []] = await ask(
+    `select current_database(), current_setting('server_version')`,
+  );
+  const query = (sql: string, values: readonly SqlValue[]) => ask(sql, values);
+  const options = { signal: new AbortController().signal };
+  const defaultSchema = await readDefaultSchema(query, options);
+  // Nothing but the server's own goes unqualified then, and nobody's function comes before one of these.
+  await ask(`set local search_path = ''`);
+  const source = await openSource(ask);
+  const { relations, members } = await readRelations(source);
+  const types = await readTypes(source);
+  const sequences = await readSequences(source);
+  const routines = await readRoutines(source);
+  const schemas = source.schemas
+    .map((schema): SnapshotSchema => ({ ...schema, comment: source.comment('pg_namespace', schema.id) }))
+    .sort(byName);
+  const isMember = ({ id }: SnapshotSchema) => source.isMember('pg_namespace', id);
+  const snapshot: CatalogSnapshot = {
+    database: database ?? '',
+    serverVersion: serverVersion ?? '',
+    defaultSchema,
+    schemas: schemas.filter((schema) => !isMember(schema)),
+    relations,
+    enums: types.enums,
+    domains: types.domains,
+    compositeTypes: types.compositeTypes,
+    rangeTypes: types.rangeTypes,
+    sequences: sequences.sequences,
+    routines: routines.routines,
+    extensions: await readExtensions(source),
+    eventTriggers: await readEventTriggers(source),
+    publications: await readPublications(source, namesOf([...relations, ...members])),
+    foreignDataWrappers: await readForeignDataWrappers(source),
+    foreignServers: await readForeignServers(source),
+    roles: await readRoles(query, reach, options),
+    extensionMembers: {
+      schemas: schemas.filter(isMember),
+      relations: members,
+      enums: types.memberEnums,
+      sequences: sequences.members,
+      routines: routines.members,
+    },
+  };
+  return (await hasMoved(source)) ? null : snapshot;
+}
+
+const namesOf = (relations: readonly SnapshotRelation[]): Map<string, QualifiedName> =>
+  new Map(relations.map(({ id, schema, name }) => [id, { schema, name }]));

@@ -1,0 +1,197 @@
+/** Relations with all that hangs off them. Which statement reads what is in the files beside; here it is put together. */
+import type { QualifiedName, RelationKind } from '../../catalog.ts';
+import type { SnapshotRelation } from '../../snapshot.ts';
+import { boolean, bySchemaAndName, strings } from '../catalog/rows.ts';
+import { readColumnParts } from './columns.ts';
+import { readKeyParts } from './keys.ts';
+import { readRuleParts } from './rules.ts';
+import { askAbout, askPrinted, nameOrNull, type Source } from './source.ts';
+
+type RelationRow = [
+  oid: string,
+  schema: string,
+  name: string,
+  relkind: string,
+  owner: string | null,
+  persistence: string | null,
+  method: string | null,
+  tablespace: string | null,
+  options: string | null,
+  rowSecurity: string | null,
+  forceRowSecurity: string | null,
+  replicaIdentity: string | null,
+  partitionBound: string | null,
+  ofType: string | null,
+  privileges: string | null,
+];
+
+const kinds: Record<string, RelationKind> = {
+  r: 'TABLE',
+  p: 'PARTITIONED_TABLE',
+  v: 'VIEW',
+  m: 'MATERIALIZED_VIEW',
+  f: 'FOREIGN_TABLE',
+};
+
+const replicaIdentities: Record<string, SnapshotRelation['replicaIdentity']> = {
+  d: 'DEFAULT',
+  n: 'NOTHING',
+  f: 'FULL',
+  i: 'INDEX',
+};
+
+export interface Relations {
+  readonly relations: SnapshotRelation[];
+  readonly members: SnapshotRelation[];
+}
+
+export async function readRelations(source: Source): Promise<Relations> {
+  const { ask, schemaIds } = source;
+  const rows = (await ask(
+    `select c.oid, c.relnamespace, c.relname, c.relkind, pg_get_userbyid(c.relowner), nullif(c.relpersistence, 'p'), am.amname,
+      nullif(c.reltablespace, 0), to_json(c.reloptions), nullif(c.relrowsecurity, false),
+      nullif(c.relforcerowsecurity, false), nullif(c.relreplident, case when c.relkind in ('r', 'p', 'm') then 'd' else 'n' end),
+      case when c.relispartition then pg_get_expr(c.relpartbound, c.oid) end,
+      case when c.reloftype <> 0 then (
+        select json_build_array(tn.nspname, ty.typname) from pg_catalog.pg_type ty
+        join pg_catalog.pg_namespace tn on tn.oid = ty.typnamespace where ty.oid = c.reloftype) end,
+      c.relacl::text
+    from pg_catalog.pg_class c left join pg_catalog.pg_am am on am.oid = c.relam
+    where c.relnamespace = any($1::oid[]) and c.relkind in ('r', 'p', 'v', 'm', 'f')`,
+    [schemaIds],
+  )) as unknown as RelationRow[];
+  const names = new Map(rows.map(([oid, schema, name]) => [oid, { schema: source.schemaName(schema), name }]));
+  const few = await readFewParts(source, rows, names);
+  const columns = await readColumnParts(source);
+  const keys = await readKeyParts(source, {
+    relations: names,
+    namesOf: columns.namesOf,
+    tablespaceName: few.tablespaceName,
+  });
+  const rules = await readRuleParts(source);
+
+  const found: Relations = { relations: [], members: [] };
+  for (const row of rows) {
+    const [oid] = row;
+    const indexed = keys.indexes(oid);
+    const relation: SnapshotRelation = {
+      ...relationOf(source, row, few),
+      columns: columns.columnsOf(oid, indexed.keys),
+      indexes: indexed.indexes,
+      constraints: keys.constraints(oid),
+      foreignKeys: keys.foreignKeys(oid),
+      triggers: rules.triggers(oid),
+      policies: rules.policies(oid),
+      rules: rules.rules(oid),
+      statistics: rules.statistics(oid),
+    };
+    found[source.isMember('pg_class', oid) ? 'members' : 'relations'].push(relation);
+  }
+  found.relations.sort(bySchemaAndName);
+  found.members.sort(bySchemaAndName);
+  return found;
+}
+
+/** What few relations have, by oid. */
+interface FewParts {
+  readonly toastOptions: ReadonlyMap<string, readonly string[]>;
+  readonly partitionKeys: ReadonlyMap<string, string>;
+  readonly parents: ReadonlyMap<string, readonly QualifiedName[]>;
+  readonly definitions: ReadonlyMap<string, string>;
+  readonly foreign: ReadonlyMap<string, SnapshotRelation['foreign']>;
+  tablespaceName(oid: string | null): string | null;
+}
+
+async function readFewParts(
+  { ask, schemaIds }: Source,
+  rows: readonly RelationRow[],
+  names: ReadonlyMap<string, QualifiedName>,
+): Promise<FewParts> {
+  const ofKind = (...relkinds: string[]) => rows.filter(([, , , kind]) => relkinds.includes(kind)).map(([oid]) => oid);
+  const toast = await ask(
+    `select c.oid, to_json(t.reloptions) from pg_catalog.pg_class t
+     join pg_catalog.pg_class c on c.reltoastrelid = t.oid
+     where t.reloptions is not null and c.relnamespace = any($1::oid[])`,
+    [schemaIds],
+  );
+  const partitioned = ofKind('p');
+  const keys = await askAbout(ask, partitioned, 'select oid, pg_get_partkeydef(oid) from unnest($1::oid[]) oid');
+  const inherits = await ask(
+    `select i.inhrelid, i.inhparent from pg_catalog.pg_inherits i
+     join pg_catalog.pg_class c on c.oid = i.inhrelid and c.relkind in ('r', 'p', 'f')
+     where c.relnamespace = any($1::oid[]) order by i.inhrelid, i.inhseqno`,
+    [schemaIds],
+  );
+  const foreign = await askAbout(
+    ask,
+    ofKind('f'),
+    `select f.ftrelid, s.srvname, to_json(f.ftoptions) from pg_catalog.pg_foreign_table f
+     join pg_catalog.pg_foreign_server s on s.oid = f.ftserver where f.ftrelid = any($1::oid[])`,
+  );
+  const tablespaces = await ask(
+    `select distinct c.reltablespace from pg_catalog.pg_class c where c.reltablespace <> 0 and c.relnamespace = any($1::oid[])`,
+    [schemaIds],
+  );
+  const tablespaceNames = new Map(
+    (
+      await askAbout(
+        ask,
+        tablespaces.map(([oid]) => oid ?? ''),
+        'select oid, spcname from pg_catalog.pg_tablespace where oid = any($1::oid[])',
+      )
+    ).map(([oid, name]) => [oid, name ?? null]),
+  );
+  const definitions = await askPrinted(
+    ask,
+    ofKind('v', 'm'),
+    'select oid, pg_get_viewdef(oid, true) from unnest($1::oid[]) oid',
+  );
+  const parents = new Map<string, QualifiedName[]>();
+  for (const [oid = '', parent] of inherits) {
+    const name = names.get(parent ?? '');
+    if (name) parents.set(oid ?? '', [...(parents.get(oid ?? '') ?? []), name]);
+  }
+  return {
+    toastOptions: new Map(
+      toast.map(([oid, options = null]) => [oid ?? '', strings(options).map((option) => `toast.${option}`)]),
+    ),
+    partitionKeys: new Map(keys.map(([oid, key]) => [oid ?? '', key ?? ''])),
+    parents,
+    definitions: new Map(definitions.map(([oid, definition]) => [oid ?? '', definition ?? ''])),
+    foreign: new Map(
+      foreign.map(([oid, server, options = null]) => [oid ?? '', { server: server ?? '', options: strings(options) }]),
+    ),
+    tablespaceName: (oid) => (oid === null ? null : (tablespaceNames.get(oid) ?? oid)),
+  };
+}
+
+function relationOf(source: Source, row: RelationRow, few: FewParts) {
+  const [oid, schema, name, relkind, owner, persistence, method, tablespace, options] = row;
+  const [rowSecurity, forceRowSecurity, replicaIdentity, partitionBound, ofType, privileges] = row.slice(9) as (
+    | string
+    | null
+  )[];
+  const { intern } = source;
+  return {
+    id: oid,
+    schema: source.schemaName(schema),
+    name,
+    kind: kinds[relkind] ?? 'TABLE',
+    owner: intern(owner),
+    comment: source.comment('pg_class', oid),
+    privileges: intern(privileges ?? null),
+    unlogged: persistence === 'u',
+    accessMethod: intern(method),
+    tablespace: few.tablespaceName(tablespace),
+    options: [...strings(options), ...(few.toastOptions.get(oid) ?? [])],
+    rowSecurity: boolean(rowSecurity ?? null),
+    forceRowSecurity: boolean(forceRowSecurity ?? null),
+    replicaIdentity: replicaIdentities[replicaIdentity ?? 'd'] ?? 'DEFAULT',
+    partitionKey: few.partitionKeys.get(oid) ?? null,
+    partitionBound: partitionBound ?? null,
+    parents: few.parents.get(oid) ?? [],
+    ofType: nameOrNull(ofType ?? null),
+    definition: few.definitions.get(oid) ?? null,
+    foreign: few.foreign.get(oid) ?? null,
+  };
+}

@@ -1,0 +1,146 @@
+/** What belongs to the database as a whole: extensions, event triggers, publications, foreign servers and their wrappers. */
+import type { QualifiedName } from '../../catalog.ts';
+import type {
+  EventTrigger,
+  ForeignDataWrapper,
+  ForeignServer,
+  Publication,
+  SnapshotExtension,
+} from '../../snapshot.ts';
+import { boolean, byName, strings } from '../catalog/rows.ts';
+import { readRoutineNames } from './rules.ts';
+import { firesOf, groupedBy, type Source } from './source.ts';
+
+export async function readExtensions(source: Source): Promise<SnapshotExtension[]> {
+  const rows = await source.ask(
+    `select e.oid, e.extname, e.extversion, n.nspname from pg_catalog.pg_extension e
+     join pg_catalog.pg_namespace n on n.oid = e.extnamespace`,
+  );
+  // plpgsql comes with the server: its oid, and that of its comment, are below those that are given out.
+  const comments = new Map(
+    (
+      await source.ask(
+        `select objoid, description from pg_catalog.pg_description where classoid = 'pg_catalog.pg_extension'::regclass`,
+      )
+    ).map(([oid, text]) => [oid, text]),
+  );
+  return rows
+    .map(([oid, name, version, schema = null]) => ({
+      id: oid ?? '',
+      name: name ?? '',
+      version: version ?? '',
+      schema,
+      comment: comments.get(oid ?? '') ?? null,
+    }))
+    .sort(byName);
+}
+
+export async function readEventTriggers(source: Source): Promise<EventTrigger[]> {
+  const rows = await source.ask(
+    `select e.oid, e.evtname, pg_get_userbyid(e.evtowner), e.evtevent, to_json(e.evttags), e.evtfoid, e.evtenabled
+     from pg_catalog.pg_event_trigger e`,
+  );
+  const functions = await readRoutineNames(source, [...new Set(rows.map(([, , , , , fn]) => fn ?? ''))]);
+  return rows
+    .filter(([oid]) => !source.isMember('pg_event_trigger', oid ?? ''))
+    .map(([oid, name, owner = null, event, tags = null, fn, enabled]) => ({
+      id: oid ?? '',
+      name: name ?? '',
+      owner,
+      event: event ?? '',
+      tags: strings(tags).sort(),
+      function: functions.get(fn ?? '') ?? { schema: '', name: '', identity: '' },
+      fires: firesOf(enabled ?? ''),
+      comment: source.comment('pg_event_trigger', oid ?? ''),
+    }))
+    .sort(byName);
+}
+
+export async function readPublications(
+  source: Source,
+  relations: ReadonlyMap<string, QualifiedName>,
+): Promise<Publication[]> {
+  const { ask, version } = source;
+  const rows = await ask(
+    `select p.oid, p.pubname, pg_get_userbyid(p.pubowner), p.puballtables, p.pubinsert, p.pubupdate, p.pubdelete, p.pubtruncate, p.pubviaroot,
+      ${version >= 180000 ? 'p.pubgencols' : `'n'`}
+     from pg_catalog.pg_publication p`,
+  );
+  if (rows.length === 0) return [];
+  const filters =
+    version >= 150000
+      ? `pg_get_expr(r.prqual, r.prrelid),
+         (select json_agg(a.attname order by a.attnum) from pg_catalog.pg_attribute a
+          where a.attrelid = r.prrelid and a.attnum = any(r.prattrs))`
+      : 'null, null';
+  const tables = groupedBy(await ask(`select r.prpubid, r.prrelid, ${filters} from pg_catalog.pg_publication_rel r`));
+  const schemas = groupedBy(
+    version >= 150000
+      ? await ask(
+          `select s.pnpubid, n.nspname from pg_catalog.pg_publication_namespace s
+           join pg_catalog.pg_namespace n on n.oid = s.pnnspid order by n.nspname`,
+        )
+      : [],
+  );
+  return rows
+    .map(([oid = '', name, owner = null, all = null, ...flags]) => ({
+      id: oid ?? '',
+      name: name ?? '',
+      owner,
+      allTables: boolean(all),
+      operations: ['INSERT', 'UPDATE', 'DELETE', 'TRUNCATE'].filter((_, place) => boolean(flags[place] ?? null)),
+      viaPartitionRoot: boolean(flags[4] ?? null),
+      generatedColumns: flags[5] === 's' ? 'STORED' : 'NONE',
+      tables: (tables.get(oid ?? '') ?? [])
+        .flatMap(([, relation, where = null, columns = null]) => {
+          const table = relations.get(relation ?? '');
+          return table ? [{ table, columns: columns === null ? null : strings(columns), where }] : [];
+        })
+        .sort((a, b) => (JSON.stringify(a.table) < JSON.stringify(b.table) ? -1 : 1)),
+      schemas: (schemas.get(oid ?? '') ?? []).map(([, schema]) => schema ?? ''),
+      comment: source.comment('pg_publication', oid ?? ''),
+    }))
+    .sort(byName);
+}
+
+export async function readForeignDataWrappers(source: Source): Promise<ForeignDataWrapper[]> {
+  const rows = await source.ask(
+    `select w.oid, w.fdwname, pg_get_userbyid(w.fdwowner), w.fdwacl::text, case when w.fdwhandler <> 0 then w.fdwhandler::regproc::text end,
+      case when w.fdwvalidator <> 0 then w.fdwvalidator::regproc::text end, to_json(w.fdwoptions)
+     from pg_catalog.pg_foreign_data_wrapper w`,
+  );
+  return rows
+    .filter(([oid]) => !source.isMember('pg_foreign_data_wrapper', oid ?? ''))
+    .map(([oid, name, owner = null, privileges = null, handler = null, validator = null, options = null]) => ({
+      id: oid ?? '',
+      name: name ?? '',
+      owner,
+      privileges,
+      handler,
+      validator,
+      options: strings(options),
+      comment: source.comment('pg_foreign_data_wrapper', oid ?? ''),
+    }))
+    .sort(byName);
+}
+
+export async function readForeignServers(source: Source): Promise<ForeignServer[]> {
+  const rows = await source.ask(
+    `select s.oid, s.srvname, pg_get_userbyid(s.srvowner), s.srvacl::text, w.fdwname, s.srvtype, s.srvversion, to_json(s.srvoptions)
+     from pg_catalog.pg_foreign_server s join pg_catalog.pg_foreign_data_wrapper w on w.oid = s.srvfdw`,
+  );
+  return rows
+    .filter(([oid]) => !source.isMember('pg_foreign_server', oid ?? ''))
+    .map(([oid, name, owner = null, privileges = null, wrapper, type = null, version = null, options = null]) => ({
+      id: oid ?? '',
+      name: name ?? '',
+      owner,
+      privileges,
+      wrapper: wrapper ?? '',
+      type,
+      version,
+      options: strings(options),
+      comment: source.comment('pg_foreign_server', oid ?? ''),
+    }))
+    .sort(byName);
+}

@@ -1,0 +1,324 @@
+/**
+ * A database's whole catalogue at one moment, as plain data: what `Catalog.snapshot` gives, and what fingerprints, drift,
+ * search, diagrams and DDL are made from. It holds nothing that is a statistic or moves without DDL.
+ *
+ * What may be relied on:
+ * - It is consistent: one transaction of the target saw all of it, the texts of definitions too.
+ * - Texts (types, expressions, definitions) are as the engine prints them where nothing but its own objects may go
+ *   unqualified, whatever the search path of the credentials: they mean the same in any session.
+ * - Lists have one order: objects by schema, name (and identity), byte by byte; what hangs off a relation by name, in
+ *   UTF-16 code units; columns and attributes as the relation has them.
+ * - `id` is the engine's own, as text: unique among objects of one list, stable over a rename, another one in a copy.
+ *   It names nothing outside of the snapshot.
+ * - The system's own schemas and sessions' temporary objects are left out. What an extension made is its own:
+ *   `extensionMembers` alone holds it, for who shows what is there; lists beside it are of the user's objects.
+ * - It is JSON: no undefined, no Date, no Map.
+ */
+import type {
+  Column,
+  Constraint,
+  EnumType,
+  Extension,
+  ForeignKey,
+  Index,
+  Policy,
+  QualifiedName,
+  Relation,
+  Role,
+  Routine,
+  RoutineName,
+  Schema,
+  Sequence,
+  Trigger,
+} from './catalog.ts';
+
+export interface Identified {
+  readonly id: string;
+}
+
+/** What has an owner and can be granted. */
+interface Grantable {
+  owner: string | null;
+  /** Who may do what, as the engine prints it; null: what the engine gives by itself. */
+  readonly privileges: string | null;
+}
+
+interface Commented {
+  comment: string | null;
+}
+
+export type Enabled = 'ORIGIN' | 'ALWAYS' | 'REPLICA' | 'DISABLED';
+
+export type SnapshotSchema = Schema & Identified & Grantable;
+
+export interface SnapshotColumn extends Column, Identified {
+  /** Said of the column itself; `nullable` knows of its domain as well. */
+  readonly notNull: boolean;
+  readonly generatedKind: 'STORED' | 'VIRTUAL' | null;
+  /** Of `collation`. */
+  readonly collationSchema: string | null;
+  /** It comes from a parent: a partitioned table, or one that is inherited from. */
+  readonly inherited: boolean;
+  /** It is declared here, whether a parent has it or not. */
+  readonly local: boolean;
+  /** PLAIN, EXTERNAL, EXTENDED or MAIN, where it is not the type's own. */
+  readonly storage: string | null;
+  /** pglz or lz4, where one is chosen. */
+  readonly compression: string | null;
+  readonly statisticsTarget: number | null;
+  /** `name=value` each. */
+  readonly options: readonly string[];
+  /** Of a foreign table's column, `name=value` each. */
+  readonly foreignOptions: readonly string[];
+  readonly privileges: string | null;
+}
+
+export interface SnapshotConstraint extends Constraint, Identified, Commented {
+  /** It comes from a parent. */
+  readonly inherited: boolean;
+  readonly local: boolean;
+  /** The name of the index that keeps it, of a key or an exclusion. */
+  readonly index: string | null;
+}
+
+export interface SnapshotIndex extends Index, Identified, Commented {
+  /** The constraint that it keeps, and is made by. */
+  readonly constraint: string | null;
+  /** The index of the partitioned table above that it is attached to. */
+  readonly parent: QualifiedName | null;
+  readonly clustered: boolean;
+  readonly replicaIdentity: boolean;
+  /** Null: the database's own. */
+  readonly tablespace: string | null;
+}
+
+export interface SnapshotForeignKey extends ForeignKey, Identified {
+  /** It is a partition's copy of its parent's, on either end. */
+  readonly inherited: boolean;
+}
+
+export interface SnapshotTrigger extends Trigger, Identified, Commented {
+  readonly fires: Enabled;
+  /** It is a partition's copy of its parent's. */
+  readonly inherited: boolean;
+}
+
+export type SnapshotPolicy = Policy & Identified & Commented;
+
+/** A rewrite rule; that of a view is its definition, and none. */
+export interface Rule extends Identified, Commented {
+  readonly name: string;
+  readonly fires: Enabled;
+  readonly definition: string;
+}
+
+/** Statistics that the planner keeps of several columns of a relation: the order to gather, not what was gathered. */
+export interface ExtendedStatistics extends QualifiedName, Identified, Commented {
+  readonly owner: string | null;
+  readonly definition: string;
+  /** Null: the default. */
+  readonly target: number | null;
+}
+
+export interface SnapshotRelation extends Relation, Identified, Grantable {
+  readonly unlogged: boolean;
+  /** How it is stored, e.g. heap; null for what stores nothing. */
+  readonly accessMethod: string | null;
+  /** Null: the database's own. */
+  readonly tablespace: string | null;
+  /** Storage parameters and options of a view, `name=value` each; those of its large values begin with `toast.`. */
+  readonly options: readonly string[];
+  readonly rowSecurity: boolean;
+  /** Row security holds for its owner, too. */
+  readonly forceRowSecurity: boolean;
+  /** What a change of a row tells a subscriber of the old one; INDEX: by the index that says so. */
+  readonly replicaIdentity: 'DEFAULT' | 'NOTHING' | 'FULL' | 'INDEX';
+  /** Of a partitioned table: `RANGE (day)`. */
+  readonly partitionKey: string | null;
+  /** Of a partition: `FOR VALUES …` or `DEFAULT`; its parent is the only one in `parents`. */
+  readonly partitionBound: string | null;
+  /** What it inherits from, in order. */
+  readonly parents: readonly QualifiedName[];
+  /** The composite type of a table OF it. */
+  readonly ofType: QualifiedName | null;
+  /** The query behind a view. */
+  readonly definition: string | null;
+  /** Of a foreign table. */
+  readonly foreign: { readonly server: string; readonly options: readonly string[] } | null;
+  readonly columns: readonly SnapshotColumn[];
+  readonly indexes: readonly SnapshotIndex[];
+  /** Foreign keys among them. */
+  readonly constraints: readonly SnapshotConstraint[];
+  readonly foreignKeys: readonly SnapshotForeignKey[];
+  readonly triggers: readonly SnapshotTrigger[];
+  readonly policies: readonly SnapshotPolicy[];
+  readonly rules: readonly Rule[];
+  readonly statistics: readonly ExtendedStatistics[];
+}
+
+export interface SnapshotEnum extends EnumType, Identified, Grantable {
+  /** Of each of `values`. */
+  readonly valueIds: readonly string[];
+}
+
+export interface DomainConstraint extends Identified, Commented {
+  readonly name: string;
+  readonly kind: 'CHECK' | 'NOT_NULL';
+  readonly definition: string;
+  readonly validated: boolean;
+}
+
+export interface Domain extends QualifiedName, Identified, Grantable, Commented {
+  readonly baseType: string;
+  readonly notNull: boolean;
+  readonly default: string | null;
+  /** Where it is not its type's own. */
+  readonly collation: QualifiedName | null;
+  readonly constraints: readonly DomainConstraint[];
+}
+
+export interface CompositeAttribute extends Identified, Commented {
+  readonly name: string;
+  readonly dataType: string;
+  readonly collation: QualifiedName | null;
+}
+
+export interface CompositeType extends QualifiedName, Identified, Grantable, Commented {
+  readonly attributes: readonly CompositeAttribute[];
+}
+
+export interface RangeType extends QualifiedName, Identified, Grantable, Commented {
+  readonly subtype: string;
+  readonly multirange: QualifiedName | null;
+  readonly operatorClass: QualifiedName;
+  readonly collation: QualifiedName | null;
+  /** Functions, quoted and qualified. */
+  readonly canonical: string | null;
+  readonly difference: string | null;
+}
+
+export interface SnapshotSequence extends Sequence, Identified, Grantable, Commented {
+  readonly minimum: string;
+  readonly maximum: string;
+  readonly cache: string;
+  readonly cycle: boolean;
+  readonly unlogged: boolean;
+  /** It belongs to an identity column, and goes with it. */
+  readonly identity: boolean;
+}
+
+/** How an aggregate is made; functions, types and operators as the engine prints them. */
+export interface AggregateDefinition {
+  readonly kind: 'NORMAL' | 'ORDERED_SET' | 'HYPOTHETICAL';
+  /** Arguments before ORDER BY, of an ordered-set aggregate. */
+  readonly directArguments: number;
+  readonly transition: string;
+  readonly stateType: string;
+  /** Bytes, as the planner is told; 0: unknown. */
+  readonly stateSize: number;
+  readonly initialState: string | null;
+  readonly final: string | null;
+  readonly finalTakesArguments: boolean;
+  /** READ_ONLY, SHAREABLE or READ_WRITE. */
+  readonly finalModifies: string;
+  readonly combine: string | null;
+  readonly serialize: string | null;
+  readonly deserialize: string | null;
+  readonly moving: {
+    readonly transition: string;
+    readonly inverse: string;
+    readonly stateType: string;
+    readonly stateSize: number;
+    readonly initialState: string | null;
+    readonly final: string | null;
+    readonly finalTakesArguments: boolean;
+    readonly finalModifies: string;
+  } | null;
+  readonly sortOperator: string | null;
+  /** SAFE, RESTRICTED or UNSAFE. */
+  readonly parallel: string;
+}
+
+export interface SnapshotRoutine extends Routine, Identified, Grantable {
+  /** Of an aggregate, whose `definition` is null. */
+  readonly aggregate: AggregateDefinition | null;
+}
+
+export type SnapshotExtension = Extension & Identified;
+
+export interface EventTrigger extends Identified, Commented {
+  readonly name: string;
+  readonly owner: string | null;
+  readonly event: string;
+  /** Commands that it is for; empty: all. */
+  readonly tags: readonly string[];
+  readonly function: RoutineName;
+  readonly fires: Enabled;
+}
+
+export interface Publication extends Identified, Commented {
+  readonly name: string;
+  readonly owner: string | null;
+  readonly allTables: boolean;
+  /** INSERT, UPDATE, DELETE, TRUNCATE. */
+  readonly operations: readonly string[];
+  readonly viaPartitionRoot: boolean;
+  /** NONE, STORED. */
+  readonly generatedColumns: string;
+  readonly tables: readonly {
+    readonly table: QualifiedName;
+    /** Null: all. */
+    readonly columns: readonly string[] | null;
+    readonly where: string | null;
+  }[];
+  readonly schemas: readonly string[];
+}
+
+export interface ForeignDataWrapper extends Identified, Grantable, Commented {
+  readonly name: string;
+  readonly handler: string | null;
+  readonly validator: string | null;
+  readonly options: readonly string[];
+}
+
+export interface ForeignServer extends Identified, Grantable, Commented {
+  readonly name: string;
+  readonly wrapper: string;
+  readonly type: string | null;
+  readonly version: string | null;
+  readonly options: readonly string[];
+}
+
+/** What the graph lists, and extensions have made. */
+export interface ExtensionMembers {
+  readonly schemas: readonly SnapshotSchema[];
+  readonly relations: readonly SnapshotRelation[];
+  readonly enums: readonly SnapshotEnum[];
+  readonly sequences: readonly SnapshotSequence[];
+  readonly routines: readonly SnapshotRoutine[];
+}
+
+export interface CatalogSnapshot {
+  readonly database: string;
+  readonly serverVersion: string;
+  /** What an unqualified name means to the credentials; null where there is none. */
+  readonly defaultSchema: string | null;
+  readonly schemas: readonly SnapshotSchema[];
+  readonly relations: readonly SnapshotRelation[];
+  readonly enums: readonly SnapshotEnum[];
+  readonly domains: readonly Domain[];
+  readonly compositeTypes: readonly CompositeType[];
+  readonly rangeTypes: readonly RangeType[];
+  /** Those of identity columns among them. */
+  readonly sequences: readonly SnapshotSequence[];
+  readonly routines: readonly SnapshotRoutine[];
+  readonly extensions: readonly SnapshotExtension[];
+  readonly eventTriggers: readonly EventTrigger[];
+  readonly publications: readonly Publication[];
+  readonly foreignDataWrappers: readonly ForeignDataWrapper[];
+  /** Without user mappings, which hold passwords. */
+  readonly foreignServers: readonly ForeignServer[];
+  /** The server's, as far as `reach` went: no part of what the database is. */
+  readonly roles: readonly Role[];
+  readonly extensionMembers: ExtensionMembers;
+}

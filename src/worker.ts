@@ -6,6 +6,7 @@ import { checkMasterKeys } from './db/master-keys.ts';
 import { playgroundOfUrl } from './db/playground-url.ts';
 import { StartError } from './db/start-error.ts';
 import { connectionOfUrl } from './db/url.ts';
+import { createExportSweeper } from './exports/sweeper.ts';
 import { createTasks } from './jobs/tasks.ts';
 import { startWorker } from './jobs/worker.ts';
 import type { MasterKey } from './lib/keyring.ts';
@@ -44,7 +45,10 @@ export async function run({ config, log, signal }: RunOptions): Promise<void> {
     leftovers: createLeftovers(core.pool),
     blobs: core.blobs,
     log,
-    others: createSweeper({ store: core.fileStore, blobs: core.blobs, log }),
+    others: {
+      ...createSweeper({ store: core.fileStore, blobs: core.blobs, log }),
+      exportFolders: createExportSweeper(core),
+    },
   });
   await aborted(stop);
   await stopAll([...core.running, worker, janitor]);

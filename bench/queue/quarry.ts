@@ -91,7 +91,7 @@ export const quarry: QueueSystem = {
             await run(Number(job.name));
             return { status: 'succeeded' };
           },
-          rescue: async () => undefined,
+          rescue: async () => null,
           discard: async () => undefined,
         };
         return startWorker({ store, bus, log, tasks: new Map([['query', task]]), concurrency });

@@ -4,33 +4,34 @@
  */
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Viewer } from '../accounts/viewer.ts';
 import type { Patience } from '../db/patience.ts';
 import type { Exported, Job, JobExport } from '../jobs/job.ts';
+import { ownerOf } from '../jobs/owner.ts';
 import type { JobError } from '../jobs/states.ts';
-import type { JobStore } from '../jobs/store.ts';
+import type { Hold, JobStore } from '../jobs/store.ts';
 import { AppError } from '../lib/errors.ts';
+import { uuidv7 } from '../lib/ids.ts';
 import { LostHold, StorageFailed } from '../queries/result-writer.ts';
 import type { BlobStore, BlobUpload } from '../storage/blob-store.ts';
-import type { Reservation, Reservations } from '../storage/files/reservations.ts';
+import type { Reservations, ReservedFile } from '../storage/files/reservations.ts';
 import { type CompressedSink, type CompressionName, compressTo } from './compression.ts';
 import { mimeTypeOf, numbered } from './destination.ts';
 import type { ExportColumn, ExportRow, Format, FormatWriter, Sink } from './format.ts';
 import { type FormatName, formats } from './registry.ts';
 
 export interface ExportWriterDeps {
-  readonly jobStore: Pick<JobStore, 'setExported'>;
+  readonly jobStore: Pick<JobStore, 'setExported' | 'roleOfOwner'>;
   readonly reservations: Reservations;
   readonly blobs: Pick<BlobStore, 'upload'>;
   /** Where formats put what they cannot stream. */
   readonly temporaryFolder: string;
   readonly patience: Patience;
+  /** Of one export. */
+  readonly maxFiles?: number;
 }
 
 export interface ExportWriterOptions {
   readonly job: Job & { readonly export: JobExport };
-  /** Its owner, as he is now. */
-  readonly viewer: Viewer | null;
   /** Its reason is thrown by whatever waits. */
   readonly signal: AbortSignal;
 }
@@ -61,26 +62,30 @@ export interface ExportWriter {
 }
 
 interface OpenFile {
-  readonly reservation: Reservation;
+  readonly fileId: string;
   readonly upload: BlobUpload;
   readonly compressed: CompressedSink | null;
   readonly writer: FormatWriter;
-  /** Its bytes are all in the upload. */
-  closed: boolean;
-  committed: boolean;
 }
 
-export const temporaryFolderOf = (folder: string, jobId: string): string => join(folder, jobId);
+/** One for each result set of a script. */
+const maxExportFiles = 1_000;
 
-export function createExportWriter(deps: ExportWriterDeps, { job, viewer, signal }: ExportWriterOptions): ExportWriter {
-  const { reservations, blobs, jobStore, patience } = deps;
+/** Of this attempt alone: when its job is another worker's, or has ended, nobody needs it any more. */
+export const temporaryFolderOf = (folder: string, { id, fence }: Hold): string => join(folder, `${id}-${fence}`);
+
+export function createExportWriter(deps: ExportWriterDeps, { job, signal }: ExportWriterOptions): ExportWriter {
+  const { reservations, blobs, jobStore, patience, maxFiles = maxExportFiles } = deps;
   const request = job.export;
   const format: Format = formats[request.format as FormatName];
   const compression = request.compression as CompressionName | 'none';
-  const temporaryFolder = temporaryFolderOf(deps.temporaryFolder, job.id);
-  const files: OpenFile[] = [];
+  const temporaryFolder = temporaryFolderOf(deps.temporaryFolder, job);
+  /** Whole, and not visible yet. */
+  const finished: ReservedFile[] = [];
+  let current: OpenFile | null = null;
   let exported: Exported = { files: [], rows: 0, bytes: 0, truncated: false };
   let sets = 0;
+  const finishedBytes = () => finished.reduce((sum, { bytes }) => sum + bytes, 0);
 
   async function save(next: Exported): Promise<void> {
     exported = next;
@@ -97,96 +102,116 @@ export function createExportWriter(deps: ExportWriterDeps, { job, viewer, signal
   }
 
   async function open(): Promise<OpenFile> {
-    const path = numbered(request.path, files.length + 1);
+    if (exported.files.length >= maxFiles) throw tooManyFiles(maxFiles);
+    const fileId = uuidv7();
+    // Before anything of it is there: what a lost worker has left is found by this.
+    await save({ ...exported, files: [...exported.files, fileId] });
     const { bucketId, overwrite } = request;
-    const reservation = await asked(() => reservations.reserve(viewer, { bucketId, path, overwrite }));
+    const path = numbered(request.path, exported.files.length);
+    const { blobKey, maxBytes } = await asked(() =>
+      patience(async () => {
+        const besideBytes = finishedBytes();
+        return await reservations.reserve(await ownerOf(jobStore, job), {
+          id: fileId,
+          bucketId,
+          path,
+          overwrite,
+          besideBytes,
+        });
+      }),
+    );
+    await asked(() => mkdir(temporaryFolder, { recursive: true, mode: 0o700 }));
+    const upload = await asked(() => blobs.upload(blobKey, signal));
+    let compressed: CompressedSink | null = null;
     try {
-      // Before a byte is there: a lost worker's upload is found by this.
-      await save({ ...exported, files: [...exported.files, reservation.fileId] });
-      const upload = await asked(() => blobs.upload(reservation.blobKey, signal));
-      const sink = sinkInto(upload, reservation.maxBytes, asked);
-      const compressed = compression === 'none' ? null : compressTo(sink, compression, { signal });
-      await asked(() => mkdir(temporaryFolder, { recursive: true, mode: 0o700 }));
+      const sink = sinkInto(upload, maxBytes, asked);
+      compressed = compression === 'none' ? null : compressTo(sink, compression, { signal });
       const writer = format.open(compressed ?? sink, { temporaryFolder, signal });
-      const file = { reservation, upload, compressed, writer, closed: false, committed: false };
-      files.push(file);
-      return file;
+      return { fileId, upload, compressed, writer };
     } catch (error) {
-      await reservations.release(reservation.fileId).catch(ignored);
+      await compressed?.[Symbol.asyncDispose]().catch(ignored);
+      await upload.abandon().catch(ignored);
       throw error;
     }
   }
 
-  const current = (): OpenFile => {
-    const file = files.at(-1);
-    if (file === undefined || file.closed) throw new Error('rows of no result set');
-    return file;
-  };
+  function opened(): OpenFile {
+    if (current === null) throw new Error('rows of no result set');
+    return current;
+  }
 
-  async function close(file: OpenFile): Promise<void> {
-    await asked(async () => {
-      await file.writer.close();
-      await file.compressed?.end();
+  /** A script may have many result sets: each holds buffers and a descriptor only while it is written. */
+  async function close({ fileId, writer, compressed, upload }: OpenFile): Promise<void> {
+    const blob = await asked(async () => {
+      await writer.close();
+      await compressed?.end();
+      return await upload.finish();
     });
-    file.closed = true;
+    current = null;
+    finished.push({ fileId, ...blob, mimeType: mimeTypeOf(request.format as FormatName, compression) });
+    await dispose(writer, compressed, upload);
   }
 
   return {
     async begin(columns) {
-      const file = format.sheets && files.length > 0 ? current() : await open();
+      if (!format.sheets && current !== null) throw new Error('a result set inside of another');
+      current ??= await open();
+      const { writer } = current;
       sets += 1;
       const name = job.name?.trim() || 'result';
-      await asked(() => file.writer.begin({ name: sets === 1 ? name : `${name} ${sets}`, columns }));
+      await asked(() => writer.begin({ name: sets === 1 ? name : `${name} ${sets}`, columns }));
     },
     async rows(rows) {
-      const { writer } = current();
+      const { writer } = opened();
       await asked(() => writer.rows(rows));
       exported = { ...exported, rows: exported.rows + rows.length };
     },
     async lines(lines, rows) {
-      const { writer } = current();
-      await asked(async () => await writer.copy?.write(lines, rows));
+      const { copy } = opened().writer;
+      if (copy === undefined) throw new Error('lines for a format that makes its own');
+      await asked(() => copy.write(lines, rows));
       exported = { ...exported, rows: exported.rows + rows };
     },
     async end({ truncated }) {
-      const file = current();
+      const file = opened();
       await asked(() => file.writer.end());
       exported = { ...exported, truncated: exported.truncated || truncated };
       if (!format.sheets) await close(file);
     },
     async commit() {
-      const last = files.at(-1);
-      if (last && !last.closed) await close(last);
-      const finished = [];
-      for (const file of files) finished.push({ file, blob: await asked(() => file.upload.finish()) });
+      if (current !== null) await close(current);
       signal.throwIfAborted();
-      await save({ ...exported, bytes: finished.reduce((sum, { blob }) => sum + blob.bytes, 0) });
-      const mimeType = mimeTypeOf(request.format as FormatName, compression);
-      for (const { file, blob } of finished) {
-        await asked(() => reservations.commit(file.reservation.fileId, { ...blob, mimeType }));
-        file.committed = true;
-      }
-      await dispose();
+      await save({ ...exported, bytes: finishedBytes() });
+      await asked(() =>
+        patience(async () => reservations.commitAll(await ownerOf(jobStore, job), request.bucketId, finished)),
+      );
+      await rm(temporaryFolder, { recursive: true, force: true }).catch(ignored);
     },
     async abandon() {
-      for (const { committed, compressed, upload, reservation } of files) {
-        if (committed) continue;
-        await compressed?.[Symbol.asyncDispose]().catch(ignored);
+      if (current !== null) {
+        const { writer, compressed, upload } = current;
+        // From its source on: none of them writes into the next one any more.
+        await dispose(writer, compressed);
         await upload.abandon().catch(ignored);
-        await reservations.release(reservation.fileId).catch(ignored);
+        await dispose(upload);
       }
-      await dispose();
+      // No-op for those that are visible.
+      for (const fileId of exported.files) await reservations.release(fileId).catch(ignored);
+      await rm(temporaryFolder, { recursive: true, force: true }).catch(ignored);
     },
   };
-
-  async function dispose(): Promise<void> {
-    for (const { writer, compressed, upload } of files) {
-      const opened: (AsyncDisposable | null)[] = [writer, compressed, upload];
-      for (const one of opened) await Promise.resolve(one?.[Symbol.asyncDispose]()).catch(ignored);
-    }
-    await rm(temporaryFolder, { recursive: true, force: true }).catch(ignored);
-  }
 }
+
+async function dispose(...opened: readonly (AsyncDisposable | null)[]): Promise<void> {
+  for (const one of opened) await Promise.resolve(one?.[Symbol.asyncDispose]()).catch(ignored);
+}
+
+const tooManyFiles = (limit: number) =>
+  new ExportFailed({
+    code: 'LIMIT_EXCEEDED',
+    message: `An export has at most ${limit} files, one for each result set`,
+    hint: 'XLSX has a sheet for each, in one file.',
+  });
 
 /** What stays behind has no row that shows it: the sweepers take it away. */
 const ignored = () => undefined;

@@ -1,10 +1,9 @@
 /** Writes the rows that a job has kept into files, in whatever format, without running its SQL again. */
-import { rm } from 'node:fs/promises';
 import { can } from '../accounts/policy.ts';
-import type { Viewer } from '../accounts/viewer.ts';
 import type { Cell, ResultColumn } from '../engines/engine.ts';
 import { rawTextOf } from '../engines/raw-text.ts';
-import type { Job } from '../jobs/job.ts';
+import type { Exported, Job } from '../jobs/job.ts';
+import { ownerOf } from '../jobs/owner.ts';
 import type { JobError } from '../jobs/states.ts';
 import type { JobStore } from '../jobs/store.ts';
 import type { Outcome, StopReason, Task, TaskContext } from '../jobs/task.ts';
@@ -13,7 +12,7 @@ import { LostHold, StorageFailed } from '../queries/result-writer.ts';
 import type { ResultSet, ResultStore } from '../queries/store.ts';
 import type { BlobStore } from '../storage/blob-store.ts';
 import type { Reservations } from '../storage/files/reservations.ts';
-import { createExportWriter, ExportFailed, type ExportWriter, temporaryFolderOf } from './export-writer.ts';
+import { createExportWriter, ExportFailed, type ExportWriter } from './export-writer.ts';
 
 export interface ExportTaskDeps {
   jobStore: JobStore;
@@ -33,20 +32,21 @@ export function createExportTask(deps: ExportTaskDeps): Task {
   return {
     kind: 'export',
     run: (context) => run(deps, context),
-    rescue: (job) => releaseExport(deps, job),
+    rescue: (job) => rescueExport(deps, job),
     // What a lost worker had begun was released by the rescue.
     discard: async () => undefined,
   };
 }
 
-/** What a lost worker had begun and not made visible. */
-export async function releaseExport(
-  { reservations, exportFolder }: Pick<ExportTaskDeps, 'reservations' | 'exportFolder'>,
-  job: Job,
-): Promise<void> {
-  for (const fileId of job.exported?.files ?? []) await reservations.release(fileId);
-  // Where the worker was on this machine.
-  await rm(temporaryFolderOf(exportFolder, job.id), { recursive: true, force: true });
+/** Takes away what a lost worker had begun. @returns what it wrote, where it had made that visible; else null */
+export async function rescueExport(
+  { reservations }: Pick<ExportTaskDeps, 'reservations'>,
+  { exported }: Job,
+): Promise<Exported | null> {
+  if (exported === null) return null;
+  // First: what is gone it cannot make visible any more, also where it is not dead but late.
+  for (const fileId of exported.files) await reservations.release(fileId);
+  return (await reservations.areCommitted(exported.files)) ? exported : null;
 }
 
 async function run(deps: ExportTaskDeps, { job, signal, patience, progress }: TaskContext): Promise<Outcome> {
@@ -60,15 +60,14 @@ async function run(deps: ExportTaskDeps, { job, signal, patience, progress }: Ta
   try {
     if (job.export === null) throw new TypeError('an export without a destination');
     if (!(await patience(() => jobStore.setBackend(job, noSession)))) throw new LostHold();
-    const role = await jobStore.roleOfOwner(job.ownerId);
-    const viewer: Viewer | null = role && { userId: job.ownerId, role, sessionId: '', expiresAt: new Date(0) };
+    const viewer = await ownerOf(jobStore, job);
     const source = job.sourceId === null ? null : await jobStore.find(job.sourceId);
     if (source && !can(viewer, 'job:see', { kind: 'job', ownerId: source.ownerId })) throw gone();
     if (!source || source.resultsDropped) throw thrownAway();
     const exporting = { ...job, export: job.export };
     writer = createExportWriter(
       { jobStore, reservations, blobs, temporaryFolder: exportFolder, patience },
-      { job: exporting, viewer, signal: stopped.signal },
+      { job: exporting, signal: stopped.signal },
     );
     await writeSets(deps, {
       source,

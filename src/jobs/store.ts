@@ -126,6 +126,16 @@ function createMoves({ pool, bus }: JobStoreDeps) {
       return new Map(rows.map(({ id, cancel }) => [id, { cancelRequested: cancel }]));
     },
 
+    /** @returns those that somebody works on */
+    async heldOf(holds: readonly Hold[]): Promise<Hold[]> {
+      const { rows } = await pool.query<Hold>(
+        `SELECT jobs.id, jobs.fence FROM jobs JOIN unnest($1::uuid[], $2::int[]) AS given (id, fence)
+         ON jobs.id = given.id AND jobs.fence = given.fence WHERE jobs.status = 'running'`,
+        [holds.map(({ id }) => id), holds.map(({ fence }) => fence)],
+      );
+      return rows;
+    },
+
     /** Before the first statement: a successor finds the session by this. */
     setBackend: async ({ id, fence }: Hold, backend: { sessionId: string; startedAt: string }): Promise<boolean> =>
       (

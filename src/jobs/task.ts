@@ -26,8 +26,11 @@ export interface Task {
   readonly kind: JobKind;
   /** Never throws for what the target did; what it throws is our fault and ends the job with INTERNAL_SERVER_ERROR. */
   run(context: TaskContext): Promise<Outcome>;
-  /** Ends what a lost worker left running in the target, before the job is given up or taken on. */
-  rescue(job: Job): Promise<void>;
+  /**
+   * Ends what a lost worker left running in the target, before the job is given up or taken on.
+   * @returns what it had brought to its end and could not say any more; else null
+   */
+  rescue(job: Job): Promise<{ readonly rows: number } | null>;
   /** Throws away what the attempt has stored, in the transaction that puts the job back into the queue. */
   discard(client: Executor, job: Job): Promise<void>;
 }

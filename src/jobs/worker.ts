@@ -165,9 +165,10 @@ export function startWorker({ store, bus, log, tasks, concurrency, timing }: Wor
   async function rescue({ job }: Running): Promise<void> {
     // No statement was ever sent: what cannot go back was cancelled at this moment.
     if (!job.backend && !job.cancelRequestedAt && (await store.release(job))) return;
-    if (job.backend) await taskOf(job).rescue(job);
-    const outcome: Outcome =
-      !job.backend || job.cancelRequestedAt
+    const done = job.backend ? await taskOf(job).rescue(job) : null;
+    const outcome: Outcome = done
+      ? { status: 'succeeded' }
+      : !job.backend || job.cancelRequestedAt
         ? { status: 'cancelled' }
         : {
             status: 'failed',
@@ -177,8 +178,8 @@ export function startWorker({ store, bus, log, tasks, concurrency, timing }: Wor
               hint: interruptedHint,
             },
           };
-    const { progressRows: rows, progressBytes: bytes } = job;
-    const status = await end(job, outcome, { rows, bytes });
+    const { progressRows, progressBytes: bytes } = job;
+    const status = await end(job, outcome, { rows: done?.rows ?? progressRows, bytes });
     log.warn({ jobId: job.id, status }, 'job.rescued');
   }
 

@@ -1,15 +1,15 @@
 /** Runs the SQL of a job in its target: the right asked again, the session named, limits held from outside, rows stored. */
 import { requireCan } from '../accounts/policy.ts';
-import type { Viewer } from '../accounts/viewer.ts';
 import type { Databases } from '../databases/databases.ts';
 import type { TypedConnections } from '../databases/typed-connections.ts';
 import type { Engine, Session, SessionIdentity, Target } from '../engines/engine.ts';
 import { RunError } from '../engines/engine.ts';
-import { releaseExport } from '../exports/export.task.ts';
+import { rescueExport } from '../exports/export.task.ts';
 import { exportResults } from '../exports/export-output.ts';
 import { createExportWriter, ExportFailed } from '../exports/export-writer.ts';
 import type { FormatName } from '../exports/registry.ts';
 import type { Job } from '../jobs/job.ts';
+import { ownerOf } from '../jobs/owner.ts';
 import type { JobError } from '../jobs/states.ts';
 import type { JobStore } from '../jobs/store.ts';
 import type { Outcome, StopReason, Task, TaskContext } from '../jobs/task.ts';
@@ -27,7 +27,6 @@ import { keepResults, type RunOutput } from './run-output.ts';
 import type { ResultStore } from './store.ts';
 
 interface RunTarget {
-  viewer: Viewer | null;
   engine: Engine;
   target: Target;
   readOnly: boolean;
@@ -52,15 +51,14 @@ async function resolveTarget(
   job: Job,
   signal: AbortSignal,
 ): Promise<RunTarget> {
-  const role = await jobStore.roleOfOwner(job.ownerId);
-  const viewer: Viewer | null = role && { userId: job.ownerId, role, sessionId: '', expiresAt: new Date(0) };
+  const viewer = await ownerOf(jobStore, job);
   if (job.sealedConnection !== null) {
     requireCan(viewer, 'server:use', { kind: 'server' });
-    return { viewer, ...connections.open(job.id, job.sealedConnection), readOnly: false };
+    return { ...connections.open(job.id, job.sealedConnection), readOnly: false };
   }
   const database = await databases.requireDatabase(viewer, 'database:query', job.databaseId ?? '');
   const { engine, target } = await databases.targetOf(database, { userId: job.ownerId }, { signal });
-  return { viewer, engine, target, readOnly: isReadOnly(viewer, database) };
+  return { engine, target, readOnly: isReadOnly(viewer, database) };
 }
 
 /** Each has a result set of its own. */
@@ -76,7 +74,7 @@ export function createRunQueryTask(deps: RunQueryDeps): Task {
     run: (context) => run(deps, context),
     async rescue(job) {
       if (job.backend) await endSession(deps, job, job.backend);
-      await releaseExport(deps, job);
+      return await rescueExport(deps, job);
     },
     discard: (client, job) => deps.resultStore.dropAttempt(client, job),
   };
@@ -89,10 +87,10 @@ async function run(deps: RunQueryDeps, { job, signal, patience, progress }: Task
   signal.addEventListener('abort', onStop);
   if (signal.aborted) onStop();
   try {
-    const { viewer, engine, target, readOnly } = await resolveTarget(deps, job, stopped.signal);
+    const { engine, target, readOnly } = await resolveTarget(deps, job, stopped.signal);
     await using session = await engine.open(target, { signal: stopped.signal, label: `quarry job:${job.id}` });
     if (!(await patience(() => deps.jobStore.setBackend(job, session.identity)))) throw new LostHold();
-    const output = outputOf(deps, { job, viewer, patience, signal: stopped.signal });
+    const output = outputOf(deps, { job, patience, signal: stopped.signal });
     const notices = createNoticeLog({ store: deps.jobStore, hold: job, patience });
     try {
       await stream({
@@ -124,13 +122,13 @@ async function run(deps: RunQueryDeps, { job, signal, patience, progress }: Task
 /** Files where the job asked for them, else result sets. */
 function outputOf(
   deps: RunQueryDeps,
-  { job, viewer, patience, signal }: Pick<TaskContext, 'job' | 'patience' | 'signal'> & { viewer: Viewer | null },
+  { job, patience, signal }: Pick<TaskContext, 'job' | 'patience' | 'signal'>,
 ): RunOutput {
   const { resultStore: store, jobStore, reservations, blobs, bus, exportFolder } = deps;
   if (job.export === null) return keepResults(createResultWriter({ store, blobs, bus, hold: job, patience }));
   const writer = createExportWriter(
     { jobStore, reservations, blobs, temporaryFolder: exportFolder, patience },
-    { job: { ...job, export: job.export }, viewer, signal },
+    { job: { ...job, export: job.export }, signal },
   );
   return exportResults(writer, job.export.format as FormatName);
 }

@@ -1,22 +1,26 @@
 /** Exports as jobs: from the query straight into files that are there whole, or not at all. */
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { readdir } from 'node:fs/promises';
+import { readdir, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { gunzipSync, zstdDecompressSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createDestinations, type ExportInput } from '../../src/exports/destination.ts';
+import { createExportWriter } from '../../src/exports/export-writer.ts';
 import type { Job, NewJob } from '../../src/jobs/job.ts';
 import { uuidv7 } from '../../src/lib/ids.ts';
 import type { StoredFile } from '../../src/storage/files/store.ts';
 import { createTestQueue, type TestQueue } from '../support/jobs.ts';
 
+/** Of all that one user has here. */
+const userBytes = 64 * 2 ** 20;
+
 let queue: TestQueue;
 let owner: string;
 let worker: Awaited<ReturnType<TestQueue['worker']>>;
 beforeAll(async () => {
-  queue = await createTestQueue();
+  queue = await createTestQueue({ storage: { bytesOfUser: userBytes } });
   owner = await queue.metadata.addUser();
   worker = await queue.worker();
 });
@@ -227,6 +231,107 @@ describe('an export', () => {
   });
 });
 
+/** Until `release` a script stands still behind its last statement, with that many files begun. */
+async function standingStill(
+  script: string,
+  files: number,
+  ...given: Parameters<typeof submit> extends [string, ...infer Rest] ? Rest : never
+) {
+  const { client } = queue.targetDatabase;
+  await client.query('SELECT pg_advisory_lock(7)');
+  const job = await submit(`${script}; SELECT pg_advisory_xact_lock_shared(7)`, ...given);
+  await expect
+    .poll(async () => (await queue.store.find(job.id))?.exported?.files.length, { timeout: 40_000 })
+    .toBe(files);
+  return { job, release: () => client.query('SELECT pg_advisory_unlock(7)') };
+}
+
+describe('an export of many files', () => {
+  test('holds one of them open at a time', async () => {
+    const many = Array.from({ length: 60 }, (_, i) => `SELECT ${i} AS n`).join(';');
+    const { job, release } = await standingStill(many, 60, { path: 'many.csv' });
+    const open = await Promise.all(
+      (await readdir('/proc/self/fd')).map((fd) => readlink(`/proc/self/fd/${fd}`).catch(() => '')),
+    );
+    expect(open.filter((path) => path.startsWith(queue.folder)).length).toBeLessThan(2);
+    await release();
+    const ended = await queue.until(job);
+    expect(ended).toMatchObject({ status: 'succeeded', exported: { rows: 61 } });
+    expect((await textsOf(ended)).slice(58, 60)).toEqual(['n\n58\n', 'n\n59\n']);
+  });
+
+  test('is refused where they would be more than one may have', async () => {
+    const job = await submit('SELECT 1', { path: 'few.csv' }, { runAt: new Date(Date.now() + 3_600_000) });
+    const { reservations, blobs } = queue;
+    const temporaryFolder = join(queue.folder, 'tmp');
+    const jobStore = { roleOfOwner: queue.store.roleOfOwner, setExported: async () => true };
+    const deps = { reservations, blobs, temporaryFolder, jobStore, patience: (work: () => Promise<never>) => work() };
+    const signal = new AbortController().signal;
+    const writer = createExportWriter({ ...deps, maxFiles: 2 } as never, { job: job as never, signal });
+    for (let set = 0; set < 2; set += 1) {
+      await writer.begin([]);
+      await writer.end({ truncated: false });
+    }
+    await expect(writer.begin([])).rejects.toMatchObject({
+      fault: { code: 'LIMIT_EXCEEDED', message: expect.stringContaining('2 files') },
+    });
+    await writer.abandon();
+    expect([await pendingFiles(), await leftovers()]).toEqual([0, []]);
+  });
+
+  test('shows none of them where one finds no room', async () => {
+    const wide = `SELECT repeat('x', 1000) AS t FROM generate_series(1, 40000)`;
+    const job = await run(`${wide}; ${wide}`, { path: 'room.csv' });
+    expect(job).toMatchObject({ status: 'failed', error: { code: 'LIMIT_EXCEEDED' } });
+    expect([await filesOf(job), await pendingFiles(), await leftovers()]).toEqual([[], 0, []]);
+  });
+
+  test('finds no room that another one has taken meanwhile', async () => {
+    const wide = `SELECT repeat('x', 1000) AS t FROM generate_series(1, 40000)`;
+    const both = [await standingStill(wide, 1, { path: 'a.csv' }), await standingStill(wide, 1, { path: 'b.csv' })];
+    for (const { release } of both) await release();
+    const ended = await Promise.all(both.map(({ job }) => queue.until(job)));
+    expect(ended.map(({ status }) => status).toSorted()).toEqual(['failed', 'succeeded']);
+    const lost = ended.find(({ status }) => status === 'failed')!;
+    expect([lost.error?.code, await filesOf(lost), await pendingFiles(), await leftovers()]).toEqual([
+      'LIMIT_EXCEEDED',
+      [],
+      0,
+      [],
+    ]);
+    const won = ended.find(({ status }) => status === 'succeeded')!;
+    for (const { id } of await filesOf(won)) await queue.files.deleteFile(null, id);
+  });
+
+  test('shows none of them to a bucket that its owner may no longer write to', async () => {
+    const projectId = uuidv7();
+    await queue.pool.query(`INSERT INTO projects (id, name, updated_at) VALUES ($1, 'shared', now())`, [projectId]);
+    await queue.pool.query(
+      `INSERT INTO project_members (id, project_id, user_id, role) VALUES ($1, $2, $3, 'editor')`,
+      [uuidv7(), projectId, owner],
+    );
+    const bucketId = uuidv7();
+    const bucket = { id: bucketId, name: 'shared', ownerId: owner, projectId, public: false };
+    await queue.files.insertBucket(queue.pool, { ...bucket, maxFileSizeBytes: null, allowedMimeTypes: null });
+    const { job, release } = await standingStill('SELECT 1 AS a', 1, { bucketId, path: 'late.csv' });
+    await queue.pool.query('DELETE FROM project_members WHERE project_id = $1', [projectId]);
+    await release();
+    expect(await queue.until(job)).toMatchObject({ status: 'failed', error: { code: 'FORBIDDEN' } });
+    expect([await filesOf(job), await pendingFiles(), await leftovers()]).toEqual([[], 0, []]);
+  });
+
+  test('does not lose them when it takes longer than an upload may', async () => {
+    const { job, release } = await standingStill('SELECT 1 AS a', 1, { path: 'days.csv' });
+    const ended = await queue.pool.query(
+      `UPDATE files SET expires_at = now() - interval '1 s' WHERE status = 'pending' RETURNING id`,
+    );
+    expect([ended.rowCount, await queue.files.deleteExpired(100)]).toEqual([1, 0]);
+    await release();
+    expect(await queue.until(job)).toMatchObject({ status: 'succeeded' });
+    expect((await textsOf((await queue.store.find(job.id))!))[0]).toBe('a\n1\n');
+  });
+});
+
 describe('an export of kept rows', () => {
   test('runs no SQL, says what was cut before, and refers to its job', async () => {
     await queue.targetDatabase.client.query('CREATE SEQUENCE runs');
@@ -280,6 +385,31 @@ test('what a lost worker had begun is taken away before the job goes on elsewher
   await expect(queue.reservations.commit(fileId, { bytes: 2, sha256: '00' })).rejects.toMatchObject({
     code: 'NOT_FOUND',
   });
+});
+
+test('a worker that dies when its files are visible and its job is not over has done the job', async () => {
+  await worker.stop();
+  await queue.targetDatabase.client.query('CREATE TABLE ran (n int)');
+  const job = await submit('INSERT INTO ran VALUES (1) RETURNING n', { path: 'over.csv' }, { maxAttempts: 2 });
+  const [held] = await queue.claim(1);
+  await queue.store.setBackend(held!, { sessionId: '1', startedAt: '2000-01-01 00:00:00+00' });
+  const { bucketId } = job.export!;
+  const viewer = queue.viewerOf(owner);
+  const { fileId, blobKey } = await queue.reservations.reserve(viewer, {
+    bucketId,
+    path: 'over.csv',
+    overwrite: false,
+  });
+  await queue.store.setExported(held!, { files: [fileId], rows: 5, bytes: 2, truncated: false });
+  await using upload = await queue.blobs.upload(blobKey, new AbortController().signal);
+  await upload.write(Buffer.from('n\n'));
+  await queue.reservations.commitAll(viewer, bucketId, [{ fileId, ...(await upload.finish()) }]);
+  await queue.pool.query(`UPDATE jobs SET lease_until = now() - interval '1 s' WHERE id = $1`, [job.id]);
+  worker = await queue.worker({ timing: { rescueMs: 50 } });
+  const ended = await queue.until(job);
+  expect(ended).toMatchObject({ status: 'succeeded', attempt: 1, progressRows: 5, error: null });
+  expect([await textsOf(ended), ended.exported?.rows]).toEqual([['n\n'], 5]);
+  expect((await queue.targetDatabase.client.query('SELECT FROM ran')).rowCount).toBe(0);
 });
 
 test('a full disk fails an export with STORAGE_FAILED, leaves nothing to see, and takes the next one', async (context) => {

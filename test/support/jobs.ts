@@ -28,13 +28,14 @@ import { readRows } from '../../src/queries/results.ts';
 import { createResultStore } from '../../src/queries/store.ts';
 import { createDiskStore } from '../../src/storage/disk.ts';
 import { createBucketAccess } from '../../src/storage/files/access.ts';
+import { type StorageLimits, storageLimits } from '../../src/storage/files/limits.ts';
 import { createReservations } from '../../src/storage/files/reservations.ts';
 import { createFileStore } from '../../src/storage/files/store.ts';
 import { createTestDatabase } from './databases.ts';
 import { createTestJobStore } from './job-store.ts';
 import { createTestMetadata, silent } from './metadata.ts';
 
-export async function createTestQueue() {
+export async function createTestQueue({ storage = {} }: { storage?: Partial<StorageLimits> } = {}) {
   const metadata = await createTestMetadata();
   const targetDatabase = await createTestDatabase();
   const folder = mkdtempSync(join(tmpdir(), 'quarry-test-files-'));
@@ -45,7 +46,7 @@ export async function createTestQueue() {
   const blobs = createDiskStore({ directory: folder });
   const files = createFileStore({ db: pool, prisma: createPrisma(pool) });
   const access = createBucketAccess({ store: files });
-  const reservations = createReservations({ pool, store: files, access });
+  const reservations = createReservations({ pool, store: files, access, limits: { ...storageLimits, ...storage } });
   const engines = createEngines({ dial: createEgress({ allowPrivateHosts: true, denied: () => [] }) });
   const target: Target = { ...targetDatabase, ssl: 'DISABLE', allowInsecureAuthentication: false, hosted: true };
   const databaseId = uuidv7();

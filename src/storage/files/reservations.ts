@@ -29,6 +29,10 @@ export interface NewReservation {
   /** As the user wrote it. */
   readonly path: string;
   readonly overwrite: boolean;
+  /** A UUID, of who may have to ask again: what was reserved under it, and not committed, this one takes the place of. */
+  readonly id?: string;
+  /** Bytes that are to be committed together with it, and that no row counts yet. */
+  readonly besideBytes?: number;
   /** What is known of it; absent: as much as turns out, asked when it is committed. */
   readonly sizeBytes?: number;
   readonly mimeType?: string | null | undefined;
@@ -53,9 +57,13 @@ export interface CommittedFile {
   readonly writerId?: string;
 }
 
+export interface ReservedFile extends CommittedFile {
+  readonly fileId: string;
+}
+
 export interface Reservations {
   /**
-   * Room for one file of the viewer's, for 24 hours.
+   * Room for one file of the viewer's, for 24 hours, and for as long as a job runs that has it among its `exported`.
    * @throws AppError BAD_USER_INPUT, NOT_FOUND, FORBIDDEN, CONFLICT where a file is at the path already, LIMIT_EXCEEDED
    */
   reserve(viewer: Viewer | null, reservation: NewReservation): Promise<Reservation>;
@@ -65,6 +73,14 @@ export interface Reservations {
    * BAD_USER_INPUT for a type that the bucket does not take; the reservation is left to be released
    */
   commit(fileId: string, committed: CommittedFile, caller?: Caller): Promise<StoredFile>;
+  /**
+   * Makes files of one viewer in one bucket visible, all or none; whether he may write there is asked once more. May be
+   * tried again: those that are there with the same bytes are done.
+   * @throws AppError as commit(), and FORBIDDEN
+   */
+  commitAll(viewer: Viewer | null, bucketId: string, files: readonly ReservedFile[]): Promise<void>;
+  /** Of files that were committed together: they were. What was never committed, released or deleted is not. */
+  areCommitted(fileIds: readonly string[]): Promise<boolean>;
   /** Gives the room back, with whatever of the blob is there; no-op for what is committed, gone or another writer's. */
   release(fileId: string, options?: { writerId?: string }): Promise<void>;
 }
@@ -85,6 +101,7 @@ export function requireFit(
     throw badInput({ path: 'input.mimeType', message: `the bucket takes ${allowedMimeTypes?.join(', ')}` });
 }
 
+const thereAlready = () => new AppError('CONFLICT', 'The file is there already');
 export const pathTaken = () => new AppError('CONFLICT', 'There is a file at this path already');
 
 export function createReservations({ pool, store, access, limits = storageLimits }: ReservationDeps): Reservations {
@@ -96,8 +113,34 @@ export function createReservations({ pool, store, access, limits = storageLimits
     return limit - used;
   }
 
+  /** In the transaction that holds its user, its bucket and itself. */
+  async function publish(
+    client: pg.PoolClient,
+    { bucket, file, caller }: { bucket: Bucket; file: StoredFile; caller: Caller },
+    { bytes, sha256, mimeType: ended, writerId }: CommittedFile,
+  ): Promise<StoredFile> {
+    const mimeType = ended === undefined ? file.mimeType : parseMediaType(ended);
+    requireFit(bucket, { sizeBytes: bytes, mimeType });
+    const before = await store.fileAt(client, file.bucketId, file.path);
+    if (before && !file.overwrite) throw pathTaken();
+    if (before) await store.deleteFile(client, before.id);
+    const publicKey = before?.publicKey ?? file.publicKey;
+    const row = { id: file.id, sizeBytes: bytes, sha256, mimeType, publicKey, writerId: writerId ?? null };
+    const published = await store.publish(client, row);
+    if (!published) throw new AppError('CONFLICT', 'Another request uploads this file now');
+    await record(client, {
+      actorId: file.ownerId,
+      action: 'file.uploaded',
+      subject: encodeId('StoredFile', file.id),
+      outcome: 'success',
+      caller,
+      details: { bucket: encodeId('Bucket', file.bucketId), path: file.path, bytes, replaced: before !== null },
+    });
+    return published;
+  }
+
   return {
-    async reserve(viewer, { bucketId, overwrite, sizeBytes = 0, ...given }) {
+    async reserve(viewer, { id, besideBytes = 0, bucketId, overwrite, sizeBytes = 0, ...given }) {
       const seen = await access.requireBucket(viewer, 'bucket:write', bucketId);
       const ownerId = viewer!.userId;
       const path = parsePath(given.path);
@@ -107,14 +150,15 @@ export function createReservations({ pool, store, access, limits = storageLimits
       if (given.mimeType !== undefined) requireFit(seen, { sizeBytes, mimeType });
       return await transaction(pool, async (client) => {
         const used = await store.usageOf(client, ownerId);
+        if (id !== undefined) await store.deletePending(client, id, null);
         if (used.files >= limits.filesOfUser)
           throw exceeded(`At most ${limits.filesOfUser} files of one user`, limits.filesOfUser, used.files);
-        const left = requireRoom(used.bytes, sizeBytes);
+        const left = requireRoom(used.bytes + besideBytes, sizeBytes);
         const bucket = await store.lockBucket(client, bucketId);
         if (!bucket) throw notFound('Bucket');
         if (!overwrite && (await store.fileAt(client, bucketId, path))) throw pathTaken();
         const row = {
-          id: uuidv7(),
+          id: id ?? uuidv7(),
           bucketId,
           path,
           sizeBytes,
@@ -130,7 +174,7 @@ export function createReservations({ pool, store, access, limits = storageLimits
       });
     },
 
-    async commit(fileId, { bytes, sha256, mimeType: ended, writerId }, caller = nobody) {
+    async commit(fileId, committed, caller = nobody) {
       const [seen] = await store.findFiles([fileId]);
       if (!seen) throw notFound('File');
       return await transaction(pool, async (client) => {
@@ -139,29 +183,33 @@ export function createReservations({ pool, store, access, limits = storageLimits
         const bucket = await store.lockBucket(client, seen.bucketId);
         const file = bucket && (await store.lockFile(client, fileId));
         if (!file) throw notFound('File');
-        if (file.status === 'ready') throw new AppError('CONFLICT', 'The file is there already');
-        const mimeType = ended === undefined ? file.mimeType : parseMediaType(ended);
-        requireFit(bucket, { sizeBytes: bytes, mimeType });
-        if (used) requireRoom(used.bytes - file.sizeBytes, bytes);
-        const before = await store.fileAt(client, file.bucketId, file.path);
-        if (before && !file.overwrite) throw pathTaken();
-        if (before) await store.deleteFile(client, before.id);
-        const publicKey = before?.publicKey ?? file.publicKey;
-        const row = { id: fileId, sizeBytes: bytes, sha256, mimeType, publicKey, writerId: writerId ?? null };
-        const published = await store.publish(client, row);
-        if (!published) throw new AppError('CONFLICT', 'Another request uploads this file now');
-        await record(client, {
-          actorId: file.ownerId,
-          action: 'file.uploaded',
-          subject: encodeId('StoredFile', fileId),
-          outcome: 'success',
-          caller,
-          details: { bucket: encodeId('Bucket', file.bucketId), path: file.path, bytes, replaced: before !== null },
-        });
-        return published;
+        if (file.status === 'ready') throw thereAlready();
+        if (used) requireRoom(used.bytes - file.sizeBytes, committed.bytes);
+        return await publish(client, { bucket, file, caller }, committed);
       });
     },
 
-    release: (fileId, { writerId } = {}) => store.deletePending(fileId, writerId ?? null),
+    async commitAll(viewer, bucketId, files) {
+      if (files.length === 0) return;
+      await access.requireBucket(viewer, 'bucket:write', bucketId);
+      await transaction(pool, async (client) => {
+        let { bytes: used } = await store.usageOf(client, viewer!.userId);
+        const bucket = await store.lockBucket(client, bucketId);
+        if (!bucket) throw notFound('Bucket');
+        for (const { fileId, ...committed } of files) {
+          const file = await store.lockFile(client, fileId);
+          if (!file) throw notFound('File');
+          if (file.status === 'ready' && file.sha256 === committed.sha256) continue;
+          if (file.status === 'ready') throw thereAlready();
+          requireRoom(used - file.sizeBytes, committed.bytes);
+          used += committed.bytes - file.sizeBytes;
+          await publish(client, { bucket, file, caller: nobody }, committed);
+        }
+      });
+    },
+
+    areCommitted: async (fileIds) => (await store.findFiles(fileIds)).some(({ status }) => status === 'ready'),
+
+    release: (fileId, { writerId } = {}) => store.deletePending(null, fileId, writerId ?? null),
   };
 }

@@ -302,8 +302,8 @@ export function createFileStore({ db, prisma }: { db: Executor; prisma: Prisma }
     },
 
     /** Only while no other writer receives its bytes and it is not ready. */
-    async deletePending(id: string, writerId: string | null): Promise<void> {
-      await db.query(
+    async deletePending(client: Executor | null, id: string, writerId: string | null): Promise<void> {
+      await (client ?? db).query(
         `DELETE FROM files WHERE id = $1 AND status = 'pending'
          AND writer_id IS NOT DISTINCT FROM $2 AND (writer_id IS NULL OR writer_until > now())`,
         [id, writerId],
@@ -337,11 +337,12 @@ export function createFileStore({ db, prisma }: { db: Executor; prisma: Prisma }
       ]);
     },
 
-    /** Uploads that nobody ended and nobody goes on with. @returns how many */
+    /** Uploads that nobody ended and nobody goes on with; what a job still writes is none. @returns how many */
     async deleteExpired(limit: number): Promise<number> {
       const { rowCount } = await db.query(
         `DELETE FROM files WHERE id IN (
            SELECT id FROM files WHERE status = 'pending' AND expires_at <= now() AND (writer_until IS NULL OR writer_until < now())
+             AND NOT EXISTS (SELECT FROM jobs WHERE jobs.status = 'running' AND jobs.exported->'files' ? files.id::text)
            ORDER BY expires_at LIMIT $1 FOR UPDATE SKIP LOCKED)`,
         [limit],
       );

@@ -62,6 +62,54 @@ test('of two that overwrite at the same moment one takes the place of the other'
   expect((await world.store.usedBytes([bucketId])).get(bucketId)).toBe(10);
 });
 
+test('files that are committed together are visible all or none, and once more is the same', async () => {
+  const both = [await reserve(ann, { path: 'one' }), await reserve(ann, { path: 'two' })];
+  const ids = both.map(({ fileId }) => fileId);
+  const all = (bytes: number) => ids.map((fileId) => ({ fileId, ...done(bytes) }));
+  await expect(world.reservations.commitAll(ann, bucketId, all(501))).rejects.toMatchObject({
+    code: 'LIMIT_EXCEEDED',
+    details: { limit: 1_000, actual: 1_002 },
+  });
+  await expect(world.reservations.commitAll(bob, bucketId, all(1))).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  expect([await world.store.countFiles(bucketId, ''), await world.reservations.areCommitted(ids)]).toEqual([0, false]);
+  await world.reservations.commitAll(ann, bucketId, all(500));
+  await world.reservations.commitAll(ann, bucketId, all(500));
+  expect([await world.store.countFiles(bucketId, ''), await world.reservations.areCommitted(ids)]).toEqual([2, true]);
+  const other = ids.map((fileId) => ({ fileId, ...done(500, { sha256: 'cd'.repeat(32) }) }));
+  await expect(world.reservations.commitAll(ann, bucketId, other)).rejects.toMatchObject({ code: 'CONFLICT' });
+});
+
+test('files that are committed together while others are wait for them, and count them', async () => {
+  const groups = await Promise.all(
+    [1, 2, 3].map(async (group) => [
+      await reserve(ann, { path: `${group}-a` }),
+      await reserve(ann, { path: `${group}-b` }),
+    ]),
+  );
+  const ended = await Promise.allSettled(
+    groups.map((group) =>
+      world.reservations.commitAll(
+        ann,
+        bucketId,
+        group.map(({ fileId }) => ({ fileId, ...done(200) })),
+      ),
+    ),
+  );
+  expect(ended.map(({ status }) => status).toSorted()).toEqual(['fulfilled', 'fulfilled', 'rejected']);
+  expect(await world.store.countFiles(bucketId, '')).toBe(4);
+});
+
+test('who reserves under an id asks again without leaving anything of the first time', async () => {
+  const id = uuidv7();
+  const first = await reserve(ann, { id });
+  const second = await reserve(ann, { id, besideBytes: 400 });
+  expect([first.fileId, second.fileId, second.maxBytes]).toEqual([id, id, 600]);
+  expect(second.blobKey).not.toBe(first.blobKey);
+  expect(await world.trash()).toContain(first.blobKey);
+  await world.reservations.commit(id, done(1));
+  await expect(reserve(ann, { id })).rejects.toThrow();
+});
+
 test('what is released leaves nothing, and what is committed cannot be released', async () => {
   const gone = await reserve(ann);
   await world.reservations.release(gone.fileId);

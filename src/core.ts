@@ -28,6 +28,7 @@ import type { BlobStore } from './storage/blob-store.ts';
 import { type BucketAccess, createBucketAccess } from './storage/files/access.ts';
 import { createReservations, type Reservations } from './storage/files/reservations.ts';
 import { createFileStore, type FileStore } from './storage/files/store.ts';
+import { addressesOf } from './storage/place.ts';
 import { openStorage } from './storage/registry.ts';
 
 export interface CoreDeps {
@@ -72,7 +73,7 @@ export async function buildCore({ config, log, metadata, playground, masterKeys,
   const dial = createEgress({
     allowPrivateHosts: config.allowPrivateHosts,
     // Quarry's own servers are nobody's target, whatever the operator allows.
-    denied: () => [metadata, ...(playground ? [playground.admin] : [])],
+    denied: () => [metadata, ...(playground ? [playground.admin] : []), ...addressesOf(config.storage)],
   });
   const engines = createEngines({ dial });
   const jobStore = createJobStore({

@@ -77,5 +77,13 @@ function s3Place(url: string, { region, credentials }: PlaceOptions): S3Place | 
   return { kind: 's3', bucket: parsed.hostname, endpoint, region: named, credentials };
 }
 
+/** Servers of this place that are the operator's own, and so nobody's target; Amazon's are everybody's. */
+export function addressesOf(place: StoragePlace): { host: string; port: number }[] {
+  if (place.kind !== 's3' || !place.endpoint) return [];
+  const { hostname, port, protocol } = place.endpoint;
+  // An IPv6 address has brackets in a URL alone.
+  return [{ host: hostname.replace(/^\[|\]$/g, ''), port: Number(port || (protocol === 'https:' ? 443 : 80)) }];
+}
+
 const isOrigin = (url: URL | null) =>
   url !== null && ['http:', 'https:'].includes(url.protocol) && url.href === `${url.origin}/`;

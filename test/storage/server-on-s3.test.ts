@@ -62,3 +62,14 @@ test('the rows of a job go there and come back, and /ready asks for it', async (
   expect((await ready()).status).toBe(200);
   expect(JSON.stringify(quarry.log)).not.toContain(s3.secretAccessKey);
 });
+
+test('nobody’s database is where the files are', async () => {
+  const account = await quarry.register();
+  for (const host of ['127.0.0.1', 'localhost', '::ffff:127.0.0.1']) {
+    const port = Number(s3.endpoint.port);
+    const connection = { host, port, user: 'a', password: 'b', database: 'c', ssl: 'DISABLE' as const };
+    const { errors } = await quarry.execute(ConnectDocument, { input: { name: host, connection } }, account);
+    const [{ extensions } = { extensions: null }] = errors ?? [];
+    expect(extensions).toMatchObject({ code: 'CONNECTION_FAILED', details: { reason: 'DENIED' } });
+  }
+});

@@ -28,11 +28,30 @@ export function isFresh(headers: IncomingHttpHeaders, { etag, modifiedAt }: Vali
   return Number.isFinite(since) && secondsOf(modifiedAt) <= since / 1_000;
 }
 
-/** Whether the parts that the client has are of this very file. */
-function isSame(condition: string | undefined, { etag, modifiedAt }: Validators): boolean {
-  if (condition === undefined) return true;
-  return condition.includes('"') ? condition.trim() === etag : Date.parse(condition) / 1_000 === secondsOf(modifiedAt);
+/**
+ * Whether the client asks only for what is there no more. Tags are compared strongly, and where they are given, times do not
+ * count.
+ */
+export function isOther(headers: IncomingHttpHeaders, { etag, modifiedAt }: Validators): boolean {
+  const tags = headers['if-match'];
+  if (tags !== undefined)
+    return (
+      tags.trim() !== '*' &&
+      !tags
+        .split(',')
+        .map((tag) => tag.trim())
+        .includes(etag)
+    );
+  const until = Date.parse(headers['if-unmodified-since'] ?? '');
+  return Number.isFinite(until) && secondsOf(modifiedAt) > until / 1_000;
 }
+
+/**
+ * Whether the parts that the client has are of this very file: by its tag alone. Two versions may have the same second, so
+ * a time proves nothing, and he gets all of it.
+ */
+const isSame = (condition: string | undefined, { etag }: Validators): boolean =>
+  condition === undefined || condition.trim() === etag;
 
 /**
  * The one range that is asked for; null for all of the file: also for several ranges, and for what is no range at all,

@@ -11,7 +11,7 @@ import type { BucketAccess } from './access.ts';
 import { etagOf, fileHeaders } from './headers.ts';
 import { retryAfterSeconds } from './lease.ts';
 import type { Link, Links } from './links.ts';
-import { contentRangeOf, isFresh, rangeOf } from './ranges.ts';
+import { contentRangeOf, isFresh, isOther, rangeOf } from './ranges.ts';
 import type { FileStore, StoredFile } from './store.ts';
 import { type Pace, receiveBody, sendBody, slowest } from './transfer.ts';
 import type { Piece, Uploads } from './uploads.ts';
@@ -70,10 +70,12 @@ export function createFileRoutes({
     request: IncomingMessage,
     response: ServerResponse,
   ): Promise<void> {
+    if (file.missingAt !== null) return refuseLost(response);
     const size = file.sizeBytes;
     const validators = { etag: etagOf(file), modifiedAt: file.updatedAt };
     for (const [name, value] of Object.entries(fileHeaders(file, { download, shared })))
       response.setHeader(name, value);
+    if (isOther(request.headers, validators)) return refuse(response, 412, 'the file is another one now', 'CONFLICT');
     if (isFresh(request.headers, validators)) return void response.writeHead(304).end();
     const range = request.method === 'GET' ? rangeOf(request.headers, size, validators) : null;
     if (range === 'unsatisfiable') {
@@ -91,7 +93,7 @@ export function createFileRoutes({
     if (!source) {
       await store.markMissing([file.id]);
       log.error({ fileId: file.id, blob: file.blob }, 'file.blob_missing');
-      return refuse(response, 410, 'the bytes of this file are lost', 'NOT_FOUND');
+      return refuseLost(response);
     }
     response.writeHead(status);
     const bytes = end - start + 1;
@@ -127,6 +129,8 @@ export function createFileRoutes({
       response.setHeader('upload-length', file.sizeBytes);
       return void response.writeHead(200).end();
     }
+    // What is brought for the first time is no version that anybody could know.
+    if (request.headers['if-match'] !== undefined) return refuse(response, 412, 'nothing is here to match', 'CONFLICT');
     const range = pieceOf(request);
     using incoming = receiveBody(request, pace);
     const piece: Piece = { ...range, body: incoming.body, stop: incoming.stop };
@@ -149,7 +153,10 @@ export function createFileRoutes({
     }
     if (request.method !== 'OPTIONS') return false;
     response.setHeader('access-control-allow-methods', 'GET, HEAD, PUT');
-    response.setHeader('access-control-allow-headers', 'content-type, content-range, range, if-none-match, if-range');
+    response.setHeader(
+      'access-control-allow-headers',
+      'content-type, content-range, range, if-match, if-none-match, if-range',
+    );
     response.writeHead(204).end();
     return true;
   }
@@ -215,6 +222,8 @@ function refuse(response: ServerResponse, status: number, error: string, code: E
     .writeHead(status, { 'content-type': 'application/json; charset=utf-8' })
     .end(JSON.stringify({ error, code }));
 }
+
+const refuseLost = (response: ServerResponse) => refuse(response, 410, 'the bytes of this file are lost', 'NOT_FOUND');
 
 /** @returns whether the request is of another method, and answered */
 function refuseMethod({ method = '' }: IncomingMessage, response: ServerResponse, allowed: readonly string[]): boolean {

@@ -359,21 +359,39 @@ export function createFileStore({ db, prisma }: { db: Executor; prisma: Prisma }
       return rowCount ?? 0;
     },
 
+    /** Those of them that a ready file has. */
+    async readyAmong(blobs: readonly string[]): Promise<string[]> {
+      const { rows } = await db.query<{ blob: string }>(
+        `SELECT blob FROM files WHERE blob = ANY($1::text[]) AND status = 'ready'`,
+        [blobs],
+      );
+      return rows.map(({ blob }) => blob);
+    },
+
     /** Ready ones that were not looked for within a day, the longest first; they count as looked for from now on. */
-    async dueForCheck(limit: number): Promise<Pick<StoredFile, 'id' | 'blob' | 'sizeBytes'>[]> {
-      const { rows } = await db.query<Pick<StoredFile, 'id' | 'blob' | 'sizeBytes'>>(
+    async dueForCheck(limit: number): Promise<Pick<StoredFile, 'id' | 'blob' | 'sizeBytes' | 'missingAt'>[]> {
+      const { rows } = await db.query<Pick<StoredFile, 'id' | 'blob' | 'sizeBytes' | 'missingAt'>>(
         `UPDATE files SET checked_at = now() WHERE id IN (
            SELECT id FROM files WHERE status = 'ready' AND checked_at < now() - interval '1 day'
            ORDER BY checked_at LIMIT $1 FOR UPDATE SKIP LOCKED)
-         RETURNING id, blob, size_bytes::float8 AS "sizeBytes"`,
+         RETURNING id, blob, size_bytes::float8 AS "sizeBytes", missing_at AS "missingAt"`,
         [limit],
       );
       return rows;
     },
 
-    /** Ready ones whose bytes are not where they were. */
+    /** Ready ones whose bytes are not where they were. They are looked for again in an hour. */
     async markMissing(ids: readonly string[]): Promise<void> {
-      await db.query('UPDATE files SET missing_at = coalesce(missing_at, now()) WHERE id = ANY($1::uuid[])', [ids]);
+      await db.query(
+        `UPDATE files SET missing_at = coalesce(missing_at, now()), checked_at = now() - interval '23 hours'
+         WHERE id = ANY($1::uuid[])`,
+        [ids],
+      );
+    },
+
+    /** Ready ones whose bytes are back. */
+    async markFound(ids: readonly string[]): Promise<void> {
+      await db.query('UPDATE files SET missing_at = NULL WHERE id = ANY($1::uuid[])', [ids]);
     },
 
     /** Prisma's way, for what Pothos asks of these types; null when it is gone. */

@@ -1,14 +1,17 @@
 /**
  * Takes away what belongs to nothing, both ways: uploads that nobody ended, blobs without a row, and finds the rows whose
- * blob is gone. Every worker has one, called by its janitor; each does what the others have not yet done.
+ * blob is gone, or there again. Every worker has one, called by its janitor; each does what the others have not yet done.
  */
 import type { Log } from '../../lib/log.ts';
-import type { BlobStore } from '../blob-store.ts';
+import type { BlobEntry, BlobStore } from '../blob-store.ts';
 import type { FileStore } from './store.ts';
 
 export interface SweeperDeps {
-  readonly store: Pick<FileStore, 'deleteExpired' | 'trashStray' | 'dueForCheck' | 'markMissing'>;
-  readonly blobs: Pick<BlobStore, 'list' | 'size'>;
+  readonly store: Pick<
+    FileStore,
+    'deleteExpired' | 'trashStray' | 'readyAmong' | 'dueForCheck' | 'markMissing' | 'markFound'
+  >;
+  readonly blobs: Pick<BlobStore, 'list' | 'size' | 'upload'>;
   readonly log: Log;
   readonly clock?: () => number;
 }
@@ -20,7 +23,7 @@ const strayAfterMs = 3_600_000;
 /** All blobs are listed so often. */
 const listEveryMs = 3_600_000;
 const atOnce = 500;
-/** Looked for in one round; each file about once a day. */
+/** Looked for in one round; each file about once a day, and one that was missing each hour. */
 const checksARound = 200;
 
 export type Duty = (signal: AbortSignal) => Promise<number>;
@@ -28,6 +31,15 @@ export type Duty = (signal: AbortSignal) => Promise<number>;
 /** Each does a bounded piece, or stops when it is told to. @returns how many were found */
 export function createSweeper({ store, blobs, log, clock = Date.now }: SweeperDeps): Readonly<Record<string, Duty>> {
   let listedAt = Number.NEGATIVE_INFINITY;
+
+  /** @returns how many */
+  async function takeAway(found: readonly BlobEntry[], signal: AbortSignal): Promise<number> {
+    const trashed = await store.trashStray(found.map(({ key }) => key));
+    // Beside the bytes of a file that is ready nobody uploads any more.
+    const left = await store.readyAmong(found.flatMap(({ key, partial }) => (partial ? [key] : [])));
+    for (const key of left) await (await blobs.upload(key, signal)).abandon();
+    return trashed + left.length;
+  }
 
   return {
     async uploads(signal) {
@@ -44,27 +56,34 @@ export function createSweeper({ store, blobs, log, clock = Date.now }: SweeperDe
       if (clock() - listedAt < listEveryMs) return 0;
       listedAt = clock();
       let total = 0;
-      let keys: string[] = [];
-      for await (const { key, modifiedAt } of blobs.list(prefix, signal)) {
-        if (clock() - modifiedAt.getTime() < strayAfterMs) continue;
-        keys.push(key);
-        if (keys.length < atOnce) continue;
-        total += await store.trashStray(keys);
-        keys = [];
+      let found: BlobEntry[] = [];
+      for await (const entry of blobs.list(prefix, signal)) {
+        if (clock() - entry.modifiedAt.getTime() < strayAfterMs) continue;
+        found.push(entry);
+        if (found.length < atOnce) continue;
+        total += await takeAway(found, signal);
+        found = [];
       }
-      return total + (await store.trashStray(keys));
+      return total + (await takeAway(found, signal));
     },
 
     async lostBlobs(signal) {
       const missing: string[] = [];
-      for (const { id, blob, sizeBytes } of await store.dueForCheck(checksARound)) {
+      const found: string[] = [];
+      for (const { id, blob, sizeBytes, missingAt } of await store.dueForCheck(checksARound)) {
         if (signal.aborted) break;
         const size = await blobs.size(blob);
-        if (size === sizeBytes) continue;
+        if (size === sizeBytes) {
+          if (missingAt === null) continue;
+          found.push(id);
+          log.info({ fileId: id, blob, sizeBytes }, 'file.blob_found');
+          continue;
+        }
         missing.push(id);
         log.error({ fileId: id, blob, sizeBytes, found: size }, 'file.blob_missing');
       }
       await store.markMissing(missing);
+      await store.markFound(found);
       return missing.length;
     },
   };

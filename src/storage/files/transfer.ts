@@ -20,22 +20,35 @@ export const slowest: Pace = { withinMs: 30_000, bytes: 30_000 };
 /** Handed on in pieces of up to so much. */
 const bufferBytes = 256 * 1_024;
 
+/**
+ * Of the times of a pace. Who reads takes what is sent in steps that the systems between make, of up to a megabyte or two:
+ * each pays for the time until the next one. So 5 kB a second are enough, and who stops is let go within five minutes.
+ */
+const aheadWhileSending = 10;
+
 interface Progress {
   readonly bytes: number;
   /** On the client; else it is not his slowness. */
   readonly waiting: boolean;
 }
 
+interface Watch extends Pace {
+  /** For so many of its times bytes that came at once may pay. */
+  readonly ahead: number;
+}
+
 /** Calls `stalled` once when the client keeps the rest waiting for too long. */
-function watch(pace: Pace, progress: () => Progress, stalled: () => void): Disposable {
+function watch(pace: Watch, progress: () => Progress, stalled: () => void): Disposable {
   let before = progress().bytes;
+  let left = pace.ahead;
   const timer = setInterval(() => {
     const { bytes, waiting } = progress();
-    if (waiting && bytes - before < pace.bytes) {
-      clearInterval(timer);
-      stalled();
-    }
+    const paid = Math.floor((bytes - before) / pace.bytes);
+    left = waiting ? Math.min(left - 1 + paid, pace.ahead) : pace.ahead;
     before = bytes;
+    if (left > 0) return;
+    clearInterval(timer);
+    stalled();
   }, pace.withinMs);
   return { [Symbol.dispose]: () => clearInterval(timer) };
 }
@@ -71,7 +84,7 @@ export function receiveBody(request: IncomingMessage, pace: Pace): Incoming {
   // Gone before anybody listened.
   if (request.destroyed) broken();
   const watching = watch(
-    pace,
+    { ...pace, ahead: 1 },
     () => ({ bytes, waiting: !request.complete && body.readableLength === 0 }),
     () => stop(new AppError('TIMEOUT', 'Too few bytes for too long', { details: { timeoutMs: pace.withinMs } })),
   );
@@ -105,7 +118,7 @@ export async function sendBody(
 ): Promise<number> {
   const { socket } = response;
   using _watching = watch(
-    pace,
+    { ...pace, ahead: aheadWhileSending },
     () => ({
       bytes: socket ? socket.bytesWritten - socket.writableLength : 0,
       waiting: response.writableLength > 0,

@@ -26,6 +26,7 @@ let uploads: ReturnType<typeof createUploads>;
 let addresses: ReturnType<typeof createAddresses>;
 let ann: Viewer;
 let bucketId: string;
+let beforeRole = async (): Promise<void> => undefined;
 
 beforeAll(async () => {
   world = await createFileWorld({ limits: { bytesOfUser: quota } });
@@ -38,12 +39,13 @@ beforeAll(async () => {
     uploads,
     links,
     roleOf: async (userId) => {
+      await beforeRole();
       const { rows } = await world.pool.query('SELECT role FROM users WHERE id = $1 AND disabled_at IS NULL', [userId]);
       return rows[0]?.role ?? null;
     },
     corsOrigins: ['https://app.example.com'],
     log: silent,
-    pace: { withinMs: 200, bytes: 1_000 },
+    pace: { withinMs: 500, bytes: 1_000 },
   });
   server = createServer((incoming, response) => void routes.handle(incoming, response, caller)).listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -96,6 +98,46 @@ test('who does not read what he fetches is let go', async () => {
   socket.write(`GET ${pathname} HTTP/1.1\r\nhost: x\r\n\r\n`);
   await left;
   socket.destroy();
+});
+
+test('who reads slowly, but reads, gets all of it', async () => {
+  const bytes = 16_000_000;
+  const file = await world.file(ann, bucketId, 'large', { text: 'x'.repeat(bytes) });
+  const { port, pathname } = new URL(linkTo(file));
+  const socket = connect(Number(port), '127.0.0.1').pause();
+  socket.write(`GET ${pathname} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n`);
+  let read = 0;
+  const take = (some: Buffer | null) => {
+    read += some?.length ?? 0;
+  };
+  const reading = setInterval(() => take(socket.read(65_536)), 50);
+  await expect.poll(() => read, { timeout: 30_000 }).toBeGreaterThan(6_000_000);
+  clearInterval(reading);
+  socket.on('data', take).resume();
+  await once(socket, 'end');
+  expect(read).toBeGreaterThan(bytes);
+});
+
+test('who goes while his right is looked up holds nothing', async () => {
+  const { file, url } = await target('gone', 1_000);
+  const { promise: mayAnswer, resolve: answer } = Promise.withResolvers<void>();
+  const { promise: asked, resolve: ask } = Promise.withResolvers<void>();
+  beforeRole = () => {
+    ask();
+    return mayAnswer;
+  };
+  const served = once(server, 'connection');
+  const sending = request(url, { method: 'PUT', headers: { 'content-length': 1_000 }, agent: false });
+  sending.on('error', () => undefined).write('x');
+  const [socket] = await served;
+  await asked;
+  const closed = new Promise((resolve) => socket.once('close', resolve));
+  sending.destroy();
+  await closed;
+  beforeRole = async () => undefined;
+  answer();
+  await expect.poll(async () => (await put(url, Buffer.alloc(1_000))).status).toBe(201);
+  expect(await world.store.findFiles([file.id])).toMatchObject([{ status: 'ready' }]);
 });
 
 test('fifty uploads at once stay within the quota, to the byte', async () => {

@@ -90,6 +90,39 @@ test('a row without its bytes, or with too few, is marked and stays', async () =
   expect(await sweeper().lostBlobs!(signal)).toBe(0);
 });
 
+test('bytes that are back are a file again, and are looked for in an hour', async () => {
+  const file = await world.file(ann, bucketId, 'lost');
+  await world.blobs.deletePrefix(file.blob, signal);
+  const pass = (time: string) =>
+    world.pool.query(`UPDATE files SET checked_at = checked_at - interval '${time}' WHERE id = $1`, [file.id]);
+  const look = async () => {
+    await sweeper().lostBlobs!(signal);
+    return (await world.store.findFiles([file.id]))[0]!.missingAt;
+  };
+  await pass('25 hours');
+  expect(await look()).not.toBeNull();
+  await world.blobs.put(file.blob, Buffer.from('lost'));
+  await pass('50 minutes');
+  expect(await look()).not.toBeNull();
+  await pass('20 minutes');
+  expect(await look()).toBeNull();
+});
+
+test('an upload that was left beside a file that is ready goes, and the file stays', async () => {
+  const file = await world.file(ann, bucketId, 'ready');
+  const pending = await reserve('pending');
+  for (const key of [file.blob, pending.blobKey]) {
+    await using upload = await world.blobs.upload(key, signal);
+    await upload.write(Buffer.from('x'));
+    await upload[Symbol.asyncDispose]();
+    await age(key, '.upload/1');
+  }
+  expect(await sweeper().strayBlobs!(signal)).toBe(1);
+  expect(await world.blobs.uploadOffset(file.blob)).toBeNull();
+  expect(await world.blobs.size(file.blob)).toBe(5);
+  expect(await world.blobs.uploadOffset(pending.blobKey)).toBe(1);
+});
+
 test('two that sweep at once take away each thing once', async () => {
   const all = await Promise.all(Array.from({ length: 20 }, (_, i) => reserve(`f${i}`)));
   await world.pool.query(`UPDATE files SET expires_at = now() WHERE bucket_id = $1`, [bucketId]);

@@ -97,13 +97,31 @@ const useNoIntrospection = (): Plugin => ({
   onValidate: ({ addValidationRule }) => addValidationRule(NoSchemaIntrospectionCustomRule),
 });
 
+/** A browser asks first before it lets another page send one of these; clients of GraphQL send one or the other. */
+const preflightedHeaders = [
+  'authorization',
+  'graphql-require-preflight',
+  'apollo-require-preflight',
+  'x-graphql-yoga-csrf',
+];
+
 /**
- * A form on another page can send these without asking first; only a header of our own shows that the page may. Reading
- * needs none: GET changes nothing, and no cookie speaks for its sender.
+ * A form on another page can send these without asking first; only a header that it cannot send shows that the page may.
+ * Reading needs none: GET changes nothing, and no cookie speaks for its sender.
  */
 function useSimpleRequestRefusal(): Plugin {
-  const { onRequestParse } = useCSRFPrevention({ requestHeaders: ['x-graphql-yoga-csrf'] });
-  return { onRequestParse: (payload) => (payload.request.method === 'GET' ? undefined : onRequestParse?.(payload)) };
+  const { onRequestParse } = useCSRFPrevention({ requestHeaders: preflightedHeaders });
+  return {
+    onRequestParse(payload) {
+      if (payload.request.method === 'GET') return;
+      try {
+        return onRequestParse?.(payload);
+      } catch {
+        const message = `A form, or plain text, has to come with one of the headers ${preflightedHeaders.join(', ')}`;
+        throw new GraphQLError(message, { extensions: { http: { status: 403 } } });
+      }
+    },
+  };
 }
 
 /** An origin that may not call is told nothing: yoga would name it another one, or `null`, which a sandbox is. */

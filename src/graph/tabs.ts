@@ -12,7 +12,7 @@ const [firstExample] = exampleQueries;
 export const graphiqlTabs: readonly GraphiqlTab[] = [
   tab(`
 # 1. Make an account; the first one is the administrator.
-#    Put the token into the Headers pane of the other tabs: { "authorization": "Bearer …" }
+#    In the Headers pane of the other tabs its token takes the place of {}: { "authorization": "Bearer …" }
 mutation Register {
   register(input: { email: "you@example.com", password: "correct horse battery", name: "You" }) {
     auth { accessToken refreshToken user { id role } }
@@ -52,12 +52,30 @@ subscription Watch($id: ID!) {
   ),
   tab(
     `
-# 5. … and page through its rows.
+# 5. … page through its rows …
 query Rows($id: ID!, $after: String) {
   job(id: $id) {
     status
     result(index: 0) { rowCount columns { name dataType } rows(first: 20, after: $after) { rows endCursor hasNextPage } }
   }
+}`,
+    { id: '' },
+  ),
+  tab(
+    `
+# 6. … or write them into a file, here those of the same job …
+mutation Export($id: ID!) {
+  exportJob(input: { id: $id, export: { format: XLSX, path: "{date}/{job}.xlsx" } }) {
+    job { id status }
+  }
+}`,
+    { id: '' },
+  ),
+  tab(
+    `
+# 7. … whose link is there when the export has ended.
+query File($id: ID!) {
+  job(id: $id) { status export { rows sizeBytes truncated file { path sha256 url(download: true) } } error { code message } }
 }`,
     { id: '' },
   ),

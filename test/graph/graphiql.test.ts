@@ -1,4 +1,4 @@
-/** GraphiQL in Chromium, as a newcomer uses it: the main job by clicks and keys alone, from the five tabs it opens on. */
+/** GraphiQL in Chromium, as a newcomer uses it: the main job by clicks and keys alone, from the tabs it opens on. */
 import { existsSync } from 'node:fs';
 import { type Browser, chromium, type Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
@@ -24,7 +24,7 @@ const viewport = { width: 1_400, height: 2_000 };
 /** A browser on a busy machine is slow, not wrong. */
 const stepTimeoutMs = 60_000;
 const browserTestTimeoutMs = 180_000;
-const tabTitles = ['Register', 'Databases', 'Submit', 'Watch', 'Rows'];
+const tabTitles = ['Register', 'Databases', 'Submit', 'Watch', 'Rows', 'Export', 'File'];
 
 interface AnswerBody {
   // biome-ignore lint/suspicious/noExplicitAny: whatever the document of a tab asks for
@@ -135,6 +135,20 @@ describe.skipIf(skipped)('GraphiQL', { timeout: browserTestTimeoutMs }, () => {
     await shown(page, 'rowCount');
     expect(result).toMatchObject({ rowCount: 30, rows: { hasNextPage: true } });
     expect(result.rows.rows).toEqual(Array.from({ length: 20 }, (_, i) => [i + 1, (i + 1) ** 2]));
+
+    await choose(page, 'Export');
+    await write(page, 'Headers', authorization);
+    await write(page, 'Variables', { id: job.id });
+    const { exportJob } = (await run(page)).data;
+
+    await choose(page, 'File');
+    await write(page, 'Headers', authorization);
+    await write(page, 'Variables', { id: exportJob.job.id });
+    const ended = ['SUCCEEDED', 'FAILED'];
+    let exported = (await run(page)).data.job;
+    while (!ended.includes(exported.status)) exported = (await run(page)).data.job;
+    await shown(page, 'sha256');
+    expect(exported).toMatchObject({ status: 'SUCCEEDED', export: { rows: 30 }, error: null });
 
     expect(outside(urls)).toEqual([]);
     expect(complaints).toEqual([]);

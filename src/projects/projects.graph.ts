@@ -197,7 +197,8 @@ builder.mutationFields((t) => ({
   }),
   deleteProject: t.field({
     type: DeleteProjectPayload,
-    description: 'Its databases stay with their owners.',
+    description:
+      'Its databases stay with their owners. A bucket stays with who made it while he is a member, else with the OWNER who joined first.',
     authScopes: { signedIn: true },
     args: { input: t.arg({ type: DeleteProjectInput, required: true }) },
     resolve: async (_root, { input: { id } }, { viewer, services, caller }) => {

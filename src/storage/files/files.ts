@@ -8,9 +8,9 @@ import { encodeId } from '../../lib/ids.ts';
 import { type Connection, connectionOf, type PageArguments, pageOf } from '../../lib/pages.ts';
 import type { BucketAccess } from './access.ts';
 import type { Addresses } from './addresses.ts';
-import { linkTtlMs } from './limits.ts';
+import { linkTtlMs, type StorageLimits, storageLimits } from './limits.ts';
 import { parsePath, parsePrefix } from './names.ts';
-import { pathTaken, requireFit } from './reservations.ts';
+import { pathTaken, requireFit, requireRoom } from './reservations.ts';
 import type { Bucket, FileStore, StoredFile, VisibleBucket } from './store.ts';
 
 export type { StoredFile };
@@ -32,7 +32,10 @@ export interface Files extends Pick<BucketAccess, 'loadFile'> {
   ): Promise<Connection<StoredFile>>;
   /** The ready one at exactly this path of a bucket that the viewer sees; null for none. */
   at(bucket: Pick<Bucket, 'id'>, path: string): Promise<StoredFile | null>;
-  /** Its addresses stay. @throws AppError BAD_USER_INPUT, CONFLICT where one is already, LIMIT_EXCEEDED for the other bucket */
+  /**
+   * Its addresses stay. In another bucket it takes the room of that bucket's owner, in one of a project the mover's.
+   * @throws AppError BAD_USER_INPUT, CONFLICT where one is already, LIMIT_EXCEEDED for the other bucket or its owner
+   */
   move(viewer: Viewer | null, input: MoveFile, caller: Caller): Promise<StoredFile>;
   /** Of a pending one, ends the upload. @returns the bucket that it was in */
   delete(viewer: Viewer | null, id: string, caller: Caller): Promise<VisibleBucket>;
@@ -47,9 +50,10 @@ export interface FilesDeps {
   readonly store: FileStore;
   readonly access: BucketAccess;
   readonly addresses: Addresses;
+  readonly limits?: StorageLimits;
 }
 
-export function createFiles({ pool, store, access, addresses }: FilesDeps): Files {
+export function createFiles({ pool, store, access, addresses, limits = storageLimits }: FilesDeps): Files {
   const note = (
     client: pg.PoolClient,
     viewer: Viewer | null,
@@ -66,6 +70,13 @@ export function createFiles({ pool, store, access, addresses }: FilesDeps): File
       caller,
       details,
     });
+
+  /**
+   * Whose room a file takes in another bucket: he who gave it away can neither see nor delete it there. In somebody's own
+   * bucket it is his, in a project's the mover's.
+   */
+  const ownerIn = (viewer: Viewer | null, { projectId, ownerId }: Pick<Bucket, 'projectId' | 'ownerId'>) =>
+    projectId === null ? ownerId : viewer!.userId;
 
   const isReady = ({ status, missingAt }: StoredFile) => status === 'ready' && missingAt === null;
 
@@ -89,21 +100,25 @@ export function createFiles({ pool, store, access, addresses }: FilesDeps): File
       const path = parsePath(given);
       const { file: seen, bucket } = await access.requireFile(viewer, 'bucket:write', id);
       const into = bucketId ?? bucket.id;
-      if (into !== bucket.id) await access.requireBucket(viewer, 'bucket:write', into);
+      const seenTarget = into === bucket.id ? null : await access.requireBucket(viewer, 'bucket:write', into);
+      const ownerId = seenTarget ? ownerIn(viewer, seenTarget) : seen.ownerId;
       return await transaction(pool, async (client) => {
+        // Always in this order: the user, the buckets, the file.
+        const used = ownerId === null || ownerId === seen.ownerId ? null : await store.usageOf(client, ownerId);
         // Always in the order of their ids, so that two moves across do not wait for each other.
         const locked = new Map<string, Bucket | null>();
         for (const each of [...new Set([bucket.id, into])].sort())
           locked.set(each, await store.lockBucket(client, each));
         const target = locked.get(into);
-        if (!target) throw notFound('Bucket');
+        if (!target || (seenTarget && ownerIn(viewer, target) !== ownerId)) throw notFound('Bucket');
         const file = await store.lockFile(client, id);
-        if (!file || file.bucketId !== seen.bucketId) throw notFound('File'); // Moved or deleted by somebody faster.
+        if (!file || file.bucketId !== seen.bucketId || file.ownerId !== seen.ownerId) throw notFound('File'); // Moved or deleted by somebody faster.
         if (file.status !== 'ready') throw new AppError('CONFLICT', 'The file is not uploaded yet');
         if (into !== bucket.id) requireFit(target, file);
+        if (used) requireRoom(limits, used.bytes, file.sizeBytes);
         const there = await store.fileAt(client, into, path);
         if (there && there.id !== id) throw pathTaken();
-        const moved = await store.moveFile(client, id, { bucketId: into, path });
+        const moved = await store.moveFile(client, id, { bucketId: into, path, ownerId });
         const details = { from: [encodeId('Bucket', bucket.id), file.path], to: [encodeId('Bucket', into), path] };
         await note(client, viewer, caller, 'file.moved', file, details);
         return moved;

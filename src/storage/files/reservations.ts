@@ -101,18 +101,17 @@ export function requireFit(
     throw badInput({ path: 'input.mimeType', message: `the bucket takes ${allowedMimeTypes?.join(', ')}` });
 }
 
+/** @returns what is left. @throws AppError LIMIT_EXCEEDED */
+export function requireRoom({ bytesOfUser: limit }: StorageLimits, used: number, sizeBytes: number): number {
+  if (used + sizeBytes > limit)
+    throw exceeded(`One user’s files are at most ${limit} bytes, uploads included`, limit, used + sizeBytes);
+  return limit - used;
+}
+
 const thereAlready = () => new AppError('CONFLICT', 'The file is there already');
 export const pathTaken = () => new AppError('CONFLICT', 'There is a file at this path already');
 
 export function createReservations({ pool, store, access, limits = storageLimits }: ReservationDeps): Reservations {
-  /** @returns what is left. @throws AppError LIMIT_EXCEEDED */
-  function requireRoom(used: number, sizeBytes: number): number {
-    const limit = limits.bytesOfUser;
-    if (used + sizeBytes > limit)
-      throw exceeded(`One user’s files are at most ${limit} bytes, uploads included`, limit, used + sizeBytes);
-    return limit - used;
-  }
-
   /** In the transaction that holds its user, its bucket and itself. */
   async function publish(
     client: pg.PoolClient,
@@ -153,7 +152,7 @@ export function createReservations({ pool, store, access, limits = storageLimits
         if (id !== undefined) await store.deletePending(client, id, null);
         if (used.files >= limits.filesOfUser)
           throw exceeded(`At most ${limits.filesOfUser} files of one user`, limits.filesOfUser, used.files);
-        const left = requireRoom(used.bytes + besideBytes, sizeBytes);
+        const left = requireRoom(limits, used.bytes + besideBytes, sizeBytes);
         const bucket = await store.lockBucket(client, bucketId);
         if (!bucket) throw notFound('Bucket');
         if (!overwrite && (await store.fileAt(client, bucketId, path))) throw pathTaken();
@@ -184,7 +183,7 @@ export function createReservations({ pool, store, access, limits = storageLimits
         const file = bucket && (await store.lockFile(client, fileId));
         if (!file) throw notFound('File');
         if (file.status === 'ready') throw thereAlready();
-        if (used) requireRoom(used.bytes - file.sizeBytes, committed.bytes);
+        if (used) requireRoom(limits, used.bytes - file.sizeBytes, committed.bytes);
         return await publish(client, { bucket, file, caller }, committed);
       });
     },
@@ -201,7 +200,7 @@ export function createReservations({ pool, store, access, limits = storageLimits
           if (!file) throw notFound('File');
           if (file.status === 'ready' && file.sha256 === committed.sha256) continue;
           if (file.status === 'ready') throw thereAlready();
-          requireRoom(used - file.sizeBytes, committed.bytes);
+          requireRoom(limits, used - file.sizeBytes, committed.bytes);
           used += committed.bytes - file.sizeBytes;
           await publish(client, { bucket, file, caller: nobody }, committed);
         }

@@ -287,10 +287,15 @@ export function createFileStore({ db, prisma }: { db: Executor; prisma: Prisma }
       return rows[0] ?? null;
     },
 
-    async moveFile(client: Executor, id: string, to: { bucketId: string; path: string }): Promise<StoredFile> {
+    async moveFile(
+      client: Executor,
+      id: string,
+      to: Pick<StoredFile, 'bucketId' | 'path' | 'ownerId'>,
+    ): Promise<StoredFile> {
       const { rows } = await client.query<StoredFile>(
-        `UPDATE files SET bucket_id = $2, path = $3, updated_at = now() WHERE id = $1 RETURNING ${fileColumns}`,
-        [id, to.bucketId, to.path],
+        `UPDATE files SET bucket_id = $2, path = $3, owner_id = $4, updated_at = now() WHERE id = $1
+         RETURNING ${fileColumns}`,
+        [id, to.bucketId, to.path, to.ownerId],
       );
       return rows[0]!;
     },

@@ -1,8 +1,14 @@
 /** The two phases of a file: what is reserved, when it becomes visible, and what takes its place. */
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { Viewer } from '../../../src/accounts/viewer.ts';
 import { uuidv7 } from '../../../src/lib/ids.ts';
+import { createKeyring } from '../../../src/lib/keyring.ts';
+import { Secret } from '../../../src/lib/secret.ts';
+import { createAddresses } from '../../../src/storage/files/addresses.ts';
+import { createFiles } from '../../../src/storage/files/files.ts';
+import { storageLimits } from '../../../src/storage/files/limits.ts';
+import { createLinks } from '../../../src/storage/files/links.ts';
 import { createFileWorld, type FileWorld } from './world.ts';
 
 let world: FileWorld;
@@ -189,8 +195,85 @@ test('however files go, their bytes go to the trash', async () => {
   expect(await world.trash()).toContain(own.blob);
   expect(await world.store.findFiles([inShared.id])).toHaveLength(1);
   // Nobody is left whose it could be.
+  await world.pool.query('DELETE FROM project_members WHERE project_id = $1', [projectId]);
   await world.pool.query('DELETE FROM projects WHERE id = $1', [projectId]);
   expect(await world.trash()).toContain(inShared.blob);
+});
+
+function filesOf(its: FileWorld) {
+  const links = createLinks({ keyring: createKeyring([{ id: 'k', key: new Secret(randomBytes(32)) }]) });
+  const addresses = createAddresses({ links, publicUrl: new URL('http://127.0.0.1') });
+  return createFiles({ ...its, addresses, limits: { ...storageLimits, bytesOfUser: 1_000 } });
+}
+
+test('a bucket of a project that is deleted does not go back to who left: the OWNER who joined first has it', async () => {
+  const cleo = await world.person();
+  const projectId = await world.project([
+    [cleo, 'editor'],
+    [bob, 'owner'],
+    [await world.person(), 'owner'],
+  ]);
+  const [anns, cleos] = [await world.bucket({ owner: ann, projectId }), await world.bucket({ owner: cleo, projectId })];
+  const { id } = await world.file(bob, anns, 'secret');
+  await world.pool.query('DELETE FROM projects WHERE id = $1', [projectId]);
+  await expect(world.access.requireFile(ann, 'bucket:see', id)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  const { bucket } = await world.access.requireFile(bob, 'bucket:manage', id);
+  expect(bucket).toMatchObject({ id: anns, ownerId: bob.userId, projectId: null });
+  await world.access.requireBucket(cleo, 'bucket:manage', cleos);
+});
+
+test('a file that is moved takes the room of its new place', async () => {
+  const files = filesOf(world);
+  const caller = { ipAddress: null, userAgent: null };
+  const projectId = await world.project([
+    [ann, 'editor'],
+    [bob, 'owner'],
+  ]);
+  const shared = await world.bucket({ owner: bob, projectId });
+  const bytesOf = async ({ userId }: Viewer) => (await world.store.usageOf(world.pool, userId)).bytes;
+  const { id } = await world.file(bob, shared, 'a', { text: 'x'.repeat(300) });
+
+  await files.move(ann, { id, path: 'b', bucketId: shared }, caller);
+  expect([await bytesOf(ann), await bytesOf(bob)]).toEqual([0, 300]);
+  await files.move(ann, { id, path: 'a', bucketId }, caller);
+  expect([await bytesOf(ann), await bytesOf(bob)]).toEqual([300, 0]);
+  const admin = await world.person('admin');
+  await files.move(admin, { id, path: 'a', bucketId: shared }, caller);
+  expect([await bytesOf(ann), await bytesOf(admin)]).toEqual([0, 300]);
+  await files.move(admin, { id, path: 'a', bucketId }, caller);
+  expect([await bytesOf(ann), await bytesOf(admin)]).toEqual([300, 0]);
+
+  const { id: large } = await world.file(bob, shared, 'large', { text: 'x'.repeat(701) });
+  await expect(files.move(ann, { id: large, path: 'large', bucketId }, caller)).rejects.toMatchObject({
+    code: 'LIMIT_EXCEEDED',
+    details: { limit: 1_000, actual: 1_001 },
+  });
+  expect(await bytesOf(bob)).toBe(701);
+});
+
+test('of two moves at once into a bucket of which the owner has room for one, one goes', async () => {
+  const files = filesOf(world);
+  const shared = await world.bucket({
+    owner: bob,
+    projectId: await world.project([
+      [ann, 'editor'],
+      [bob, 'owner'],
+    ]),
+  });
+  const both = [await world.file(bob, shared, 'a', { text: 'x'.repeat(400) })];
+  const cleo = await world.person();
+  const other = await world.bucket({
+    owner: cleo,
+    projectId: await world.project([
+      [ann, 'editor'],
+      [cleo, 'owner'],
+    ]),
+  });
+  both.push(await world.file(cleo, other, 'b', { text: 'x'.repeat(601) }));
+  const moved = await Promise.allSettled(
+    both.map(({ id, path }) => files.move(ann, { id, path, bucketId }, { ipAddress: null, userAgent: null })),
+  );
+  expect(moved.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
 });
 
 test('a bucket of a project that is deleted goes back to who made it, also where he has one of its name', async () => {

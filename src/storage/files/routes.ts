@@ -7,6 +7,7 @@ import type { Caller, UserRole, Viewer } from '../../accounts/viewer.ts';
 import { AppError, type ErrorCode } from '../../lib/errors.ts';
 import type { Log } from '../../lib/log.ts';
 import type { BlobStore } from '../blob-store.ts';
+import { type StoreFault, storeFaultOf } from '../store-fault.ts';
 import type { BucketAccess } from './access.ts';
 import { etagOf, fileHeaders } from './headers.ts';
 import { retryAfterSeconds } from './lease.ts';
@@ -43,6 +44,9 @@ const statuses: Partial<Record<ErrorCode, number>> = {
   CONFLICT: 409,
   LIMIT_EXCEEDED: 413,
 };
+
+/** A store that failed is not back sooner. */
+const storeRetryAfterSeconds = 30;
 
 const publicKey = /^[A-Za-z0-9_-]{22}$/;
 
@@ -178,7 +182,10 @@ export function createFileRoutes({
       try {
         await answer(request, response, caller);
       } catch (error) {
-        refuseFor(error, response);
+        const fault = storeFaultOf(error);
+        if (!fault || response.headersSent) return refuseFor(error, response);
+        log.error({ err: error, fault }, 'file.store_failed');
+        refuseForStore(fault, response);
       } finally {
         if (!request.complete) discardRest(request);
       }
@@ -200,11 +207,15 @@ function pieceOf({ headers }: IncomingMessage): Omit<Piece, 'body' | 'stop'> {
   return range;
 }
 
+/** What of an upload is safe stays, and it can go on when the store serves again. */
+function refuseForStore(fault: StoreFault, response: ServerResponse): void {
+  response.setHeader('retry-after', storeRetryAfterSeconds);
+  if (fault === 'full') refuse(response, 507, 'no room is left where files are kept', 'LIMIT_EXCEEDED');
+  else refuse(response, 503, 'where files are kept does not answer as it should', 'CONNECTION_FAILED');
+}
+
 /** @throws what is not expected */
 function refuseFor(error: unknown, response: ServerResponse): void {
-  // Disk full: what is there stays, and the upload can go on when there is room.
-  if ((error as NodeJS.ErrnoException).code === 'ENOSPC' && !response.headersSent)
-    return void refuse(response, 507, 'no room left', 'LIMIT_EXCEEDED');
   if (!(error instanceof AppError)) throw error;
   if (error.code === 'CONNECTION_FAILED') return void response.destroy(); // Nobody is there to be told.
   const status = statuses[error.code];

@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import type { Caller, Viewer } from '../../accounts/viewer.ts';
 import { AppError, notFound } from '../../lib/errors.ts';
 import type { BlobStore, BlobUpload, FinishedBlob } from '../blob-store.ts';
+import { storeFaultOf } from '../store-fault.ts';
 import type { BucketAccess } from './access.ts';
 import type { Addresses } from './addresses.ts';
 import { defaultLeaseMs, type Lease, takeLease } from './lease.ts';
@@ -46,7 +47,10 @@ export interface Piece {
 }
 
 export interface Uploads {
-  /** @throws AppError as reserve(), and LIMIT_EXCEEDED for a file that is too large for a request */
+  /**
+   * @throws AppError as reserve(), LIMIT_EXCEEDED for a file that is too large for a request or where the store is full, and
+   * CONNECTION_FAILED where it does not serve
+   */
   uploadInline(viewer: Viewer | null, upload: InlineUpload, asked: Asked): Promise<StoredFile>;
   /** @throws AppError as reserve() */
   create(viewer: Viewer | null, upload: NewUpload): Promise<UploadTarget>;
@@ -155,7 +159,8 @@ export function createUploads({
       await upload.write(chunk);
       offset += chunk.length;
     }
-    return offset === sizeBytes ? upload.finish() : null;
+    // Awaited here: a failure that nobody has heard of when the upload is disposed of would end the process.
+    return offset === sizeBytes ? await upload.finish() : null;
   }
 
   async function begin(blob: string, { start }: Piece, signal: AbortSignal): Promise<BlobUpload> {
@@ -211,7 +216,7 @@ export function createUploads({
         return await reservations.commit(fileId, await upload.finish(), caller);
       } catch (error) {
         await reservations.release(fileId);
-        throw error;
+        throw refusalOf(error);
       }
     },
 
@@ -239,6 +244,15 @@ export function createUploads({
       return await withLease(file, asked, (alone) => receiveAlone(viewer, file, piece, alone));
     },
   };
+}
+
+/** As GraphQL's callers know it. */
+function refusalOf(error: unknown): unknown {
+  const fault = storeFaultOf(error);
+  if (!fault) return error;
+  return fault === 'full'
+    ? new AppError('LIMIT_EXCEEDED', 'No room is left where files are kept', { cause: error })
+    : new AppError('CONNECTION_FAILED', 'Where files are kept does not answer as it should', { cause: error });
 }
 
 const isExpired = ({ expiresAt }: StoredFile) => expiresAt !== null && expiresAt.getTime() <= Date.now();

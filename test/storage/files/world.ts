@@ -7,6 +7,7 @@ import type { ProjectRole } from '../../../src/accounts/policy.ts';
 import type { UserRole, Viewer } from '../../../src/accounts/viewer.ts';
 import { createPrisma } from '../../../src/db/metadata.ts';
 import { uuidv7 } from '../../../src/lib/ids.ts';
+import type { BlobStore } from '../../../src/storage/blob-store.ts';
 import { createDiskStore } from '../../../src/storage/disk.ts';
 import { createBucketAccess } from '../../../src/storage/files/access.ts';
 import { type StorageLimits, storageLimits } from '../../../src/storage/files/limits.ts';
@@ -16,12 +17,18 @@ import { createTestMetadata } from '../../support/metadata.ts';
 
 export const signal = new AbortController().signal;
 
-export async function createFileWorld({ limits = {} }: { limits?: Partial<StorageLimits> } = {}) {
+export interface FileWorldOptions {
+  limits?: Partial<StorageLimits>;
+  /** Absent: on a disk. */
+  blobs?: BlobStore;
+}
+
+export async function createFileWorld({ limits = {}, blobs: given }: FileWorldOptions = {}) {
   const metadata = await createTestMetadata();
   const directory = await mkdtemp(join(tmpdir(), 'quarry-files-'));
   const { pool } = metadata;
   const prisma = createPrisma(pool);
-  const blobs = createDiskStore({ directory });
+  const blobs = given ?? createDiskStore({ directory });
   const store = createFileStore({ db: pool, prisma });
   const access = createBucketAccess({ store });
   const reservations = createReservations({ pool, store, access, limits: { ...storageLimits, ...limits } });

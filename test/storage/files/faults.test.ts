@@ -1,0 +1,93 @@
+/** Stores that fail in the middle of an upload: what the client is told, what is safe, and that it goes on. */
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import { expect, test } from 'vitest';
+import { Secret } from '../../../src/lib/secret.ts';
+import { createS3Store } from '../../../src/storage/s3.ts';
+import { startS3 } from '../../support/s3.ts';
+import { filled } from '../filled.ts';
+import { offsetOf, put } from './client.ts';
+import { serveFiles } from './serve.ts';
+import { createFileWorld, type FileWorld } from './world.ts';
+
+const run = promisify(execFile);
+const MiB = 2 ** 20;
+
+async function begin(world: FileWorld, sizeBytes: number) {
+  const served = await serveFiles(world);
+  const ann = await world.person();
+  const bucketId = await world.bucket({ owner: ann });
+  const target = await served.uploads.create(ann, { bucketId, path: 'a', sizeBytes, overwrite: false });
+  return { served, ann, bucketId, ...target };
+}
+
+/** @returns what is answered to all that is not safe yet */
+async function goOn(url: string, bytes: Buffer) {
+  const offset = await offsetOf(url);
+  const range = { 'content-range': `bytes ${offset}-${bytes.length - 1}/${bytes.length}` };
+  return { offset, response: await put(url, new Uint8Array(bytes.subarray(offset)), range) };
+}
+
+test('a disk that is full is told, keeps what it took, and takes the rest when it has room', async (context) => {
+  await using world = await createFileWorld();
+  const { directory } = world;
+  const mount = (options: string) => run('mount', ['-t', 'tmpfs', '-o', options, 'tmpfs', directory]);
+  const mounted = await mount('size=6m').then(
+    () => true,
+    () => false,
+  );
+  if (!mounted) return context.skip('this machine mounts no tmpfs');
+  try {
+    const bytes = filled(12 * MiB);
+    const { served, ann, bucketId, url } = await begin(world, bytes.length);
+    using _served = served;
+    for (const room of [6, 9]) {
+      await mount(`remount,size=${room}m`);
+      const { response } = await goOn(url, bytes);
+      expect([response.status, (await response.json()).code]).toEqual([507, 'LIMIT_EXCEEDED']);
+      expect(Number(response.headers.get('retry-after'))).toBeGreaterThan(0);
+      expect(await offsetOf(url)).toBeGreaterThan((room - 2) * MiB);
+    }
+    const inline = { bucketId, path: 'b', overwrite: false, file: new File([new Uint8Array(MiB)], 'b') };
+    const asked = { caller: { ipAddress: null, userAgent: null }, signal: new AbortController().signal };
+    await expect(served.uploads.uploadInline(ann, inline, asked)).rejects.toMatchObject({ code: 'LIMIT_EXCEEDED' });
+    expect(await world.store.countFiles(bucketId, '')).toBe(0);
+    await mount('remount,size=30m');
+    expect((await goOn(url, bytes)).response.status).toBe(201);
+    const file = await world.store.fileAt(null, bucketId, 'a');
+    const got = await fetch(served.linkTo(ann, file!));
+    expect(bytes.equals(Buffer.from(await got.arrayBuffer()))).toBe(true);
+  } finally {
+    await run('umount', [directory]);
+  }
+});
+
+test('an S3 that fails in the middle is told, keeps its parts, and takes the rest when it is back', async () => {
+  const s3 = await startS3();
+  const { endpoint, bucket, accessKeyId, secretAccessKey } = s3;
+  const credentials = { accessKeyId, secretAccessKey: new Secret(secretAccessKey), sessionToken: null };
+  const blobs = createS3Store({ kind: 's3', bucket, endpoint, region: 'us-east-1', credentials });
+  await using world = await createFileWorld({ blobs });
+  const bytes = filled(20 * MiB);
+  const { served, ann, bucketId, url } = await begin(world, bytes.length);
+  using _served = served;
+  s3.failWith((asked) => (asked.includes('partNumber=2') ? { status: 403, code: 'AccessDenied' } : null));
+  const { response } = await goOn(url, bytes);
+  expect([response.status, (await response.json()).code]).toEqual([503, 'CONNECTION_FAILED']);
+  s3.failWith((asked) => (asked.startsWith('GET') ? { status: 403, code: 'AccessDenied' } : null));
+  expect((await fetch(url, { method: 'HEAD' })).status).toBe(503);
+  s3.failWith((asked) => (asked.startsWith('POST') ? { status: 507, code: 'XMinioStorageFull' } : null));
+  const ending = await goOn(url, bytes);
+  expect(ending.offset).toBe(8 * MiB);
+  expect([ending.response.status, (await ending.response.json()).code]).toEqual([507, 'LIMIT_EXCEEDED']);
+  s3.failWith(null);
+  // All of it had come: who looks ends it.
+  expect(await offsetOf(url)).toBe(bytes.length);
+  const file = await world.store.fileAt(null, bucketId, 'a');
+  const link = served.linkTo(ann, file!);
+  expect(bytes.equals(Buffer.from(await (await fetch(link)).arrayBuffer()))).toBe(true);
+  s3.failWith(() => ({ status: 403, code: 'AccessDenied' }));
+  expect((await fetch(link)).status).toBe(503);
+  s3.failWith(null);
+  await s3.stop();
+});

@@ -58,8 +58,6 @@ class Guard extends EventEmitter implements GuardedStream {
   /** A header that is not whole yet. */
   readonly #header = Buffer.alloc(headerBytes);
   #headerFilled = 0;
-  /** Bytes of it that the parser has not been given: whose they are is not known yet. */
-  #held = 0;
   #long: Buffer | null = null;
   #longFilled = 0;
 
@@ -162,19 +160,16 @@ class Guard extends EventEmitter implements GuardedStream {
     if (this.#headerFilled > 0) {
       at = chunk.copy(this.#header, this.#headerFilled, 0, headerBytes - this.#headerFilled);
       this.#headerFilled += at;
-      if (this.#headerFilled < headerBytes) {
-        if (this.copyTaker === null) this.#pass(chunk, 0, at);
-        else this.#held += at;
-        return;
-      }
+      if (this.#headerFilled < headerBytes) return;
       this.#headerFilled = 0;
+      from = at;
       this.#begin(this.#header, 0);
-      if (this.#taken) from = at;
-      else if (this.#held > 0) {
-        const header = Buffer.from(this.#header.subarray(headerBytes - at - this.#held, headerBytes - at));
-        this.#pass(header, 0, header.length);
+      if (!this.#taken) {
+        const header = Buffer.from(this.#header);
+        if (this.#rest >= longBytes) at = from = at + this.#beginLong(header, chunk.subarray(at));
+        else this.#pass(header, 0, headerBytes);
       }
-      this.#held = 0;
+      if (this.#long !== null) return;
     }
     for (;;) {
       const end = Math.min(at + this.#rest, chunk.length);
@@ -190,28 +185,32 @@ class Guard extends EventEmitter implements GuardedStream {
       at = end;
       if (this.#rest > 0 || at === chunk.length) break;
       if (chunk.length - at < headerBytes) {
+        // Kept until it is whole: whose the message is, and how long, is not known before.
         this.#headerFilled = chunk.copy(this.#header, 0, at);
-        if (this.copyTaker !== null) {
-          this.#held = this.#headerFilled;
-          this.#pass(chunk, from, at);
-          return;
-        }
-        break;
-      }
-      this.#begin(chunk, at);
-      if (this.#taken) {
         this.#pass(chunk, from, at);
-        from = at + headerBytes;
-      } else if (this.#rest >= longBytes && at + headerBytes + this.#rest > chunk.length) {
-        this.#pass(chunk, from, at);
-        this.#long = Buffer.allocUnsafeSlow(headerBytes + this.#rest);
-        this.#longFilled = chunk.copy(this.#long, 0, at);
-        this.#rest = 0;
         return;
       }
-      at += headerBytes;
+      this.#begin(chunk, at);
+      const body = at + headerBytes;
+      if (this.#taken) {
+        this.#pass(chunk, from, at);
+        from = body;
+      } else if (this.#rest >= longBytes && body + this.#rest > chunk.length) {
+        this.#pass(chunk, from, at);
+        this.#beginLong(chunk.subarray(at, body), chunk.subarray(body));
+        return;
+      }
+      at = body;
     }
     this.#pass(chunk, from, chunk.length);
+  }
+
+  /** @returns how many bytes of what there is belong to it; all of it may be there already */
+  #beginLong(header: Buffer, there: Buffer): number {
+    this.#long = Buffer.allocUnsafeSlow(headerBytes + this.#rest);
+    this.#longFilled = header.copy(this.#long);
+    this.#rest = 0;
+    return this.#gather(there);
   }
 
   #begin(bytes: Buffer, at: number): void {

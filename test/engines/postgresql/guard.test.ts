@@ -1,7 +1,7 @@
 /** The length check before the protocol parser: it must see every header, however the bytes are cut. */
 import type { Socket } from 'node:net';
 import { duplexPair } from 'node:stream';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { MessageTooLong, NotPostgresql } from '../../../src/engines/postgresql/errors.ts';
 import { type CopyTaker, guard } from '../../../src/engines/postgresql/guard.ts';
 
@@ -127,4 +127,113 @@ test.each([1, 2, 3, 4, 5, 6, 7, 9, 64, 10_000])('takes rows of a COPY out, in ch
   expect(error).toBeNull();
   expect(taken).toEqual(rows);
   expect(data).toEqual(Buffer.concat([...others, good]));
+});
+
+describe('wherever the stream is cut', () => {
+  const rows = ['a\n', '', 'bcd\n'];
+  const row = (text: string) => message('d', Buffer.from(text));
+  const before = Buffer.concat([message('1', Buffer.alloc(0)), message('H', Buffer.alloc(3)), row(rows[0]!)]);
+  const middle = Buffer.concat([row(rows[1]!), message('N', Buffer.from('note')), row(rows[2]!)]);
+  const after = Buffer.concat([
+    message('c', Buffer.alloc(0)),
+    message('C', Buffer.from('COPY 3\0')),
+    message('Z', Buffer.from('I')),
+  ]);
+  const stream = Buffer.concat([before, middle, after]);
+
+  /** What the parser and the taker get, for the cuts. */
+  async function split(
+    bytes: Buffer,
+    cuts: readonly number[],
+    { takes = true, ...limits }: { takes?: boolean; maxMessageBytes?: number } = {},
+  ) {
+    const taken: string[] = [];
+    let current = '';
+    const copyTaker: CopyTaker = {
+      begin: () => {
+        current = '';
+      },
+      piece: (chunk, start, end) => {
+        current += chunk.toString('latin1', start, end);
+      },
+      end: () => void taken.push(current),
+    };
+    const places = [0, ...cuts, bytes.length];
+    const chunks = places.slice(1).map((end, i) => bytes.subarray(places[i], end));
+    const { data, error } = await pass(chunks, { copyTaker: takes ? copyTaker : null, ...limits });
+    return { data: data.toString('latin1'), error: (error as Error | null)?.constructor.name ?? null, taken };
+  }
+
+  test('in two or three, rows of a COPY and what is around them come out the same', async () => {
+    const whole = await split(stream, []);
+    expect([whole.error, whole.taken]).toEqual([null, rows]);
+    for (let one = 1; one < stream.length; one += 1) {
+      expect(await split(stream, [one])).toEqual(whole);
+      for (let two = one + 1; two < Math.min(stream.length, one + 12); two += 1)
+        expect(await split(stream, [one, two])).toEqual(whole);
+    }
+  });
+
+  test('without a COPY all of it comes out as it was', async () => {
+    for (let one = 1; one < stream.length; one += 1)
+      expect(await split(stream, [one], { takes: false })).toEqual({
+        data: stream.toString('latin1'),
+        error: null,
+        taken: [],
+      });
+  });
+
+  test('what is too long ends it, and no byte of it comes out', async () => {
+    for (const type of ['D', 'd']) {
+      const long = Buffer.concat([stream, message(type, Buffer.alloc(60)), message('Z', Buffer.from('I'))]);
+      const limits = { maxMessageBytes: 50 };
+      for (let one = 1; one < long.length; one += 1) {
+        const { data, error, taken } = await split(long, [one], limits);
+        expect(error).toBe('MessageTooLong');
+        expect(taken.length).toBeLessThanOrEqual(rows.length);
+        expect(data.length).toBeLessThanOrEqual(stream.length);
+      }
+    }
+  });
+
+  test('a long message is one piece for the parser, also where its header is cut', async () => {
+    const long = message('D', Buffer.alloc(2 ** 20 + 3, 'x'));
+    const all = Buffer.concat([good, long, good]);
+    const limits = { maxMessageBytes: 2 ** 21 };
+    const places = [
+      -6,
+      -5,
+      -4,
+      -3,
+      -2,
+      -1,
+      0,
+      1,
+      2,
+      3,
+      4,
+      5,
+      6,
+      7,
+      1_000,
+      long.length - 1,
+      long.length,
+      long.length + 1,
+    ];
+    for (const place of places) {
+      for (const second of [
+        null,
+        good.length + long.length - 2,
+        good.length + long.length,
+        good.length + long.length + 3,
+      ]) {
+        const first = good.length + place;
+        const cuts = second !== null && second > first ? [0, first, second, all.length] : [0, first, all.length];
+        const chunks = cuts.slice(1).map((end, i) => all.subarray(cuts[i], end));
+        const { data, error, pieces } = await pass(chunks, limits);
+        expect([error, data.equals(all)]).toEqual([null, true]);
+        if (place > 0 && place < long.length) expect(pieces).toContain(long.length);
+      }
+    }
+  });
 });

@@ -52,13 +52,21 @@ function parseCount(value: unknown): number {
   return value;
 }
 
+/** Clients whose own integers are shorter hold such a number as text. */
+function parseCountText(text: string): number {
+  if (!/^-?\d+$/.test(text)) throw fault('BigInt is an integer, or a string of its digits');
+  return parseCount(Number(text));
+}
+
 builder.scalarType('BigInt', {
-  description: 'A count or a size: an integer as a JSON number, exact up to 2^53 - 1.',
+  description:
+    'A count or a size: an integer as a JSON number, exact up to 2^53 - 1. Taken as a string of its digits as well.',
   serialize: (value) => parseCount(Number(value)),
-  parseValue: parseCount,
+  parseValue: (value) => (typeof value === 'string' ? parseCountText(value) : parseCount(value)),
   parseLiteral: (node) => {
-    if (node.kind !== Kind.INT) throw fault('BigInt is an integer');
-    return parseCount(Number(node.value));
+    if (node.kind !== Kind.INT && node.kind !== Kind.STRING)
+      throw fault('BigInt is an integer, or a string of its digits');
+    return parseCountText(node.value);
   },
 });
 

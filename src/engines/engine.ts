@@ -66,7 +66,7 @@ export interface RunOptions {
   /** Rows kept of each result set; the statement is stopped behind them. Infinity: all of them. */
   maxRows: number;
   /**
-   * Rows come as raw text, for a file. ROWS: as values. CSV, TSV: as bytes of lines, without a line of names, where the
+   * Rows come as raw text, for a file, printed under our settings but for the time zone, whatever the script has set. ROWS: as values. CSV, TSV: as bytes of lines, without a line of names, where the
    * engine makes them by itself, and else as values. Absent: as cells.
    */
   raw?: 'ROWS' | 'CSV' | 'TSV' | undefined;

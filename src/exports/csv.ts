@@ -12,6 +12,7 @@ export const csv: Format = {
   name: 'csv',
   extension: 'csv',
   mimeType: 'text/csv; charset=utf-8',
+  canBeSafe: true,
   sheets: false,
   open: (sink, options) =>
     options.safe ? createTextWriter(sink, options, safeLines) : createTextWriter(sink, options, lines, 'CSV'),

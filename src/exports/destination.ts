@@ -20,6 +20,8 @@ export const formatNames = Object.keys(formats) as FormatName[];
 export interface ExportInput {
   /** Null, like all that follow: as the settings of the user say. */
   readonly format: FormatName | null;
+  /** Nothing in it is run by a spreadsheet as a formula; only of formats that have such a variant. */
+  readonly safe: boolean;
   /** A UUID. */
   readonly bucketId: string | null;
   readonly path: string | null;
@@ -54,19 +56,22 @@ export interface DestinationDeps {
 
 export function createDestinations({ access, files, store }: DestinationDeps): Destinations {
   return {
-    async check(viewer, { path, bucketId }) {
+    async check(viewer, { format, safe, path, bucketId }) {
+      // Named, so that no change of the settings stands against a later run.
+      if (safe) requireSafe(format);
       if (path !== null) parsePath(fillIn(path, { id: 'id', name: null, at: new Date(0) }), pathField);
       if (bucketId !== null) await access.requireBucket(viewer, 'bucket:write', bucketId);
     },
 
     async resolve(viewer, input, settings, job) {
       const format = input.format ?? settings.defaultExportFormat;
-      const { compression, overwrite } = input;
+      const { safe, compression, overwrite } = input;
+      if (safe) requireSafe(format);
       const template = input.path ?? `${settings.defaultExportPrefix}${defaultName}${endingOf(format, compression)}`;
       const path = parsePath(fillIn(template, job), pathField);
       const wanted = input.bucketId ?? settings.defaultExportBucketId;
       const bucketId = wanted ?? (await store.ownBucket(viewer.userId));
-      const request = { format, compression, bucketId, path, template, overwrite };
+      const request = { format, safe, compression, bucketId, path, template, overwrite };
       if (input.late) return request;
       const bucket = await access.requireBucket(viewer, 'bucket:write', bucketId);
       requireFit(bucket, { sizeBytes: 0, mimeType: mimeTypeOf(format, compression) });
@@ -74,6 +79,13 @@ export function createDestinations({ access, files, store }: DestinationDeps): D
       return request;
     },
   };
+}
+
+/** @throws AppError BAD_USER_INPUT */
+function requireSafe(format: FormatName | null): void {
+  if (format !== null && formats[format].canBeSafe) return;
+  const names = formatNames.filter((name) => formats[name].canBeSafe).map((name) => name.toUpperCase());
+  throw badInput({ path: 'input.export.safe', message: `only with the format ${names.join(', ')}` });
 }
 
 const pathField = 'input.export.path';

@@ -13,6 +13,11 @@ export const ExportInputType = builder.inputType('ExportInput', {
     'What is absent comes from the settings. A file that is there is a CONFLICT at submission unless `overwrite`; what several statements return is several files, numbered before their ending, or sheets of one.',
   fields: (t) => ({
     format: t.field({ type: ExportFormatEnum }),
+    safe: t.boolean({
+      defaultValue: false,
+      description:
+        'Of CSV alone: cells and names that a spreadsheet would run as a formula get an apostrophe in front, plain numbers aside. The file is then no longer what the database holds.',
+    }),
     bucketId: t.id({
       description: 'Absent, and without one in the settings: the viewer’s own bucket `exports`, which is then made.',
     }),
@@ -27,9 +32,10 @@ export const ExportInputType = builder.inputType('ExportInput', {
 
 /** @throws AppError NOT_FOUND for what is not the id of a bucket */
 export function exportOf(input: typeof ExportInputType.$inferInput): ExportInput {
-  const { format, bucketId, path, compression, overwrite } = input;
+  const { format, safe, bucketId, path, compression, overwrite } = input;
   return {
     format: format ?? null,
+    safe: safe ?? false,
     bucketId: bucketId == null ? null : bucketUuid(bucketId),
     path: path ?? null,
     compression: compression ?? 'none',

@@ -1,15 +1,16 @@
 /** A run that writes straight into files: no row of it is kept anywhere else. */
+import type { JobExport } from '../jobs/job.ts';
 import type { RunOutput } from '../queries/run-output.ts';
 import type { ExportWriter } from './export-writer.ts';
 import type { FormatName } from './registry.ts';
 
-/** The lines that an engine may make by itself; such a format's writer has a `copy` of the same name. */
+/** The lines that an engine may make by itself, cells as they are; such a format's writer has a `copy` of the same name. */
 const lines: Readonly<Partial<Record<FormatName, 'CSV' | 'TSV'>>> = { csv: 'CSV', tsv: 'TSV', parquet: 'TSV' };
 
-export function exportResults(writer: ExportWriter, format: FormatName): RunOutput {
+export function exportResults(writer: ExportWriter, { format, safe }: Pick<JobExport, 'format' | 'safe'>): RunOutput {
   let begun = -1;
   return {
-    raw: lines[format] ?? 'ROWS',
+    raw: (safe ? undefined : lines[format as FormatName]) ?? 'ROWS',
     // What the file store has left for the file is asked by its writer.
     maxBytes: Number.POSITIVE_INFINITY,
     async begin(index, _statement, columns) {

@@ -126,7 +126,7 @@ export function createExportWriter(deps: ExportWriterDeps, { job, signal }: Expo
     try {
       const sink = sinkInto(upload, maxBytes, asked);
       compressed = compression === 'none' ? null : compressTo(sink, compression, { signal });
-      const writer = format.open(compressed ?? sink, { temporaryFolder, signal });
+      const writer = format.open(compressed ?? sink, { safe: request.safe, temporaryFolder, signal });
       return { fileId, upload, compressed, writer };
     } catch (error) {
       await compressed?.[Symbol.asyncDispose]().catch(ignored);

@@ -76,6 +76,9 @@ async function run(deps: ExportTaskDeps, { job, signal, patience, progress }: Ta
       progress,
       signal: stopped.signal,
     });
+    // What of it was gone when it was its turn was left out, and nothing else tells.
+    const still = await jobStore.find(source.id);
+    if (!still || still.resultsDropped) throw thrownAway();
     await writer.commit();
     return { status: 'succeeded' };
   } catch (error) {
@@ -147,7 +150,7 @@ async function* linesOf(
     const chunks = await resultStore.chunks(id, row, Math.min(end, row + rowsAtOnce));
     if (chunks.length === 0) throw thrownAway();
     for (const chunk of chunks) {
-      const lines = chunk.firstRow > row ? null : await read(chunk);
+      const lines = chunk.firstRow > row ? null : await read(chunk).catch(unread);
       if (lines === null) throw thrownAway();
       const wanted = lines.slice(row - chunk.firstRow, Math.min(chunk.rows, end - chunk.firstRow));
       row += wanted.length;
@@ -161,6 +164,10 @@ const withType = (column: ResultColumn): ResultColumn => ({
   ...column,
   type: (column as Partial<ResultColumn>).type ?? { kind: 'other' },
 });
+
+function unread(cause: unknown): never {
+  throw new StorageFailed('the rows of the job could not be read', { cause });
+}
 
 const thrownAway = () =>
   new ExportFailed({ code: 'STORAGE_FAILED', message: 'The rows of the job have been thrown away: run it again' });

@@ -23,6 +23,7 @@ const ExportType = builder.objectRef<ExportOfJob>('Export').implement({
     'The files that a job writes instead of keeping its rows. They are there when it has SUCCEEDED, all of them.',
   fields: (t) => ({
     format: t.field({ type: ExportFormatEnum, resolve: ({ request }) => request.format as FormatName }),
+    safe: t.boolean({ description: 'As it was asked for.', resolve: ({ request }) => request.safe === true }),
     compression: t.field({
       type: CompressionEnum,
       resolve: ({ request }) => request.compression as (typeof compressionNames)[number],

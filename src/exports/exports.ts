@@ -75,7 +75,7 @@ export function createExports({ jobs, queries, destinations, access, settingsOf 
         parameters: source.parameters,
         readOnly: true,
         transaction: source.transaction,
-        timeoutMs: queryLimits.timeoutMs,
+        timeoutMs: queryLimits.exportTimeoutMs,
         maxRows: null,
         priority: settings.queuePriority,
         maxAttempts: attempts,

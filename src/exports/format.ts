@@ -74,6 +74,8 @@ export interface Format {
   /** Without the dot. */
   readonly extension: string;
   readonly mimeType: string;
+  /** It heeds `FormatOptions.safe`. */
+  readonly canBeSafe: boolean;
   /** One file holds several result sets; else each is a file of its own. */
   readonly sheets: boolean;
   open(sink: Sink, options: FormatOptions): FormatWriter;

@@ -7,6 +7,7 @@ export const json: Format = {
   name: 'json',
   extension: 'json',
   mimeType: 'application/json; charset=utf-8',
+  canBeSafe: false,
   sheets: false,
   open: (sink, options) =>
     createTextWriter(sink, options, ({ columns }) => {

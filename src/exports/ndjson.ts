@@ -7,6 +7,7 @@ export const ndjson: Format = {
   name: 'ndjson',
   extension: 'ndjson',
   mimeType: 'application/x-ndjson; charset=utf-8',
+  canBeSafe: false,
   sheets: false,
   open: (sink, options) =>
     createTextWriter(sink, options, ({ columns }) => {

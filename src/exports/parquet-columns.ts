@@ -164,8 +164,9 @@ const scalars: Readonly<Record<Exclude<ScalarType['kind'], 'decimal'>, Encoding>
   binary: {
     ...matching(/^\\x[0-9a-f]*$/, 'binary in hexadecimal', 'BLOB'),
     cast: (text) => `unhex(${text}[3:])`,
-    // Its one backslash is the first character.
-    restore: (field) => `${field}[2:]`,
+    // Its one backslash is the first character. A statement that sets `bytea_output` in its own course prints otherwise.
+    restore: (field) =>
+      `CASE WHEN NOT starts_with(${field}, '\\\\x') THEN error('binary not in hexadecimal') ELSE ${field}[2:] END`,
   },
   json: { encode: asItIs, cast: (text) => `(${text})::JSON`, restore: restored },
   date: moment('DATE', 5_874_897),

@@ -36,6 +36,7 @@ export const parquet: Format = {
   name: 'parquet',
   extension: 'parquet',
   mimeType: 'application/vnd.apache.parquet',
+  canBeSafe: false,
   sheets: false,
   open: openParquet,
 };

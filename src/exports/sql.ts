@@ -1,5 +1,7 @@
 /** SQL: INSERT statements that PostgreSQL runs as they are; the table is the reader's to create. */
+import { AppError } from '../lib/errors.ts';
 import type { ExportColumn, ExportRow, Format, ResultSet, ScalarType } from './format.ts';
+import { type ListItems, parseList } from './list-text.ts';
 import { uniqueNames } from './names.ts';
 import { isNumberLiteral } from './number-text.ts';
 import { createTextWriter, type TextSet } from './text-writer.ts';
@@ -15,6 +17,7 @@ export const sql: Format = {
   name: 'sql',
   extension: 'sql',
   mimeType: 'application/sql; charset=utf-8',
+  canBeSafe: false,
   sheets: false,
   open: (sink, options) => createTextWriter(sink, options, statements),
 };
@@ -52,7 +55,31 @@ function values(row: ExportRow, literals: readonly Literal[]): string {
   return text;
 }
 
-const literalOf = ({ type }: ExportColumn): Literal => (type.kind === 'list' ? string : (scalars[type.kind] ?? string));
+function literalOf({ name, type }: ExportColumn): Literal {
+  const { kind } = type.kind === 'list' ? type.of : type;
+  if (!moments.has(kind)) return type.kind === 'list' ? string : (scalars[type.kind] ?? string);
+  const check = (items: ListItems) => {
+    for (const item of items) {
+      if (Array.isArray(item)) check(item);
+      else if (item !== null && !isoMoment.test(item)) throw ambiguous(name, item);
+    }
+  };
+  return (text) => {
+    check(type.kind === 'list' ? (parseList(text, type.delimiter) ?? []) : [text]);
+    return string(text);
+  };
+}
+
+/** Kept rows may hold them as a script's own `datestyle` prints them, and `01/02/2026` is another day to other readers. */
+const moments: ReadonlySet<ScalarType['kind']> = new Set(['date', 'timestamp', 'timestamptz']);
+const isoMoment = /^(?:\d{4,}-\d\d-\d\d|-?infinity)/;
+
+const ambiguous = (column: string, text: string) =>
+  new AppError(
+    'LIMIT_EXCEEDED',
+    `Column "${column}" holds ${text}, which SQL would read by the settings of whoever runs it. Leave datestyle alone.`,
+    { details: { column } },
+  );
 
 const identifier = (name: string) => `"${name.replaceAll('"', '""')}"`;
 

@@ -8,6 +8,7 @@ export const tsv: Format = {
   name: 'tsv',
   extension: 'tsv',
   mimeType: 'text/tab-separated-values; charset=utf-8',
+  canBeSafe: false,
   sheets: false,
   open: (sink, options) => createTextWriter(sink, options, lines, 'TSV'),
 };

@@ -22,6 +22,7 @@ export const xlsx: Format = {
   name: 'xlsx',
   extension: 'xlsx',
   mimeType: 'application/vnd.openxmlformats-officedocument.spreadsheetml.sheet',
+  canBeSafe: false,
   sheets: true,
   open: openXlsx,
 };

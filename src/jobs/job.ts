@@ -60,6 +60,8 @@ export interface Job {
 export interface JobExport {
   /** The registry's key. */
   readonly format: string;
+  /** No cell of it is a formula. */
+  readonly safe: boolean;
   readonly compression: string;
   /** A UUID. */
   readonly bucketId: string;

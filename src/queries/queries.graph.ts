@@ -174,7 +174,7 @@ const SubmitQueryInput = builder.inputType('SubmitQueryInput', {
     export: t.field({
       type: ExportInputType,
       description:
-        'Its rows go into files and are not kept as results; maxRows limits them only where it is given here, and timeoutMs as always.',
+        'Its rows go into files and are not kept as results; maxRows limits them only where it is given here, and timeoutMs is 24 hours where it is not.',
     }),
     maxAttempts: t.int({
       defaultValue: 1,

@@ -30,6 +30,8 @@ export const queryLimits = {
   nameLength: 200,
   idempotencyKeyLength: 200,
   timeoutMs: 24 * 3_600_000,
+  /** Of an export that names none: nobody waits before a screen for it. */
+  exportTimeoutMs: 24 * 3_600_000,
   maxRows: 10_000_000,
   /** Nothing of them is kept here. */
   exportedRows: 2_147_483_646,
@@ -181,7 +183,7 @@ export function createQueries({
         parameters: input.parameters,
         readOnly: input.readOnly || place.readOnly,
         transaction: input.transaction,
-        timeoutMs: input.timeoutMs ?? settings.statementTimeoutMs,
+        timeoutMs: input.timeoutMs ?? (input.export ? queryLimits.exportTimeoutMs : settings.statementTimeoutMs),
         // What is kept is limited, not what goes into a file.
         maxRows: input.maxRows ?? (input.export ? null : settings.maxRows),
         export: input.export ? await destinations.resolve(viewer, input.export, settings, exporting) : null,
@@ -262,8 +264,9 @@ function databaseToRetryOn({ status, targetKey, databaseId }: Job): string {
 }
 
 /** The same once more: its path is filled in anew. */
-const repeated = ({ format, compression, bucketId, template, overwrite }: JobExport): ExportInput => ({
+const repeated = ({ format, safe, compression, bucketId, template, overwrite }: JobExport): ExportInput => ({
   format: format as FormatName,
+  safe,
   compression: compression as ExportInput['compression'],
   bucketId,
   path: template,

@@ -7,7 +7,6 @@ import { RunError } from '../engines/engine.ts';
 import { rescueExport } from '../exports/export.task.ts';
 import { exportResults } from '../exports/export-output.ts';
 import { createExportWriter, ExportFailed } from '../exports/export-writer.ts';
-import type { FormatName } from '../exports/registry.ts';
 import type { Job } from '../jobs/job.ts';
 import { ownerOf } from '../jobs/owner.ts';
 import type { JobError } from '../jobs/states.ts';
@@ -130,7 +129,7 @@ function outputOf(
     { jobStore, reservations, blobs, temporaryFolder: exportFolder, patience },
     { job: { ...job, export: job.export }, signal },
   );
-  return exportResults(writer, job.export.format as FormatName);
+  return exportResults(writer, job.export);
 }
 
 /** Best effort: a target that is away ends its sessions itself. */

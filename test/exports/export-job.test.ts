@@ -29,6 +29,7 @@ afterAll(() => queue[Symbol.asyncDispose]());
 const settings = { defaultExportFormat: 'csv', defaultExportBucketId: null, defaultExportPrefix: '' } as const;
 const input = (given: Partial<ExportInput> = {}): ExportInput => ({
   format: null,
+  safe: false,
   bucketId: null,
   path: null,
   compression: 'none',
@@ -117,6 +118,67 @@ describe('an export', () => {
       const hashes = (await Promise.all([copied, fetched, stored].map(filesOf))).map(([file]) => file?.sha256);
       expect(new Set(hashes).size).toBe(1);
     }
+  });
+
+  test('prints values in its own way whatever the script has set', { timeout: 120_000 }, async () => {
+    const columns = `n, decode('5c7800ff', 'hex') AS y, array['\\x00'::bytea] AS ys, '2026-02-01'::date AS d,
+      '2026-02-01 10:00:00'::timestamp AS t, interval '1 day 2 hours' AS i, 0.1::float8 * 3 AS f`;
+    const sql = `SELECT ${columns} FROM generate_series(1, 3) AS n`;
+    await queue.targetDatabase.client.query('CREATE TABLE printed (n int)');
+    const written = `INSERT INTO printed SELECT generate_series(1, 3) RETURNING ${columns}`;
+    const set = `SET bytea_output = 'escape'; SET datestyle = 'SQL, DMY'; SET intervalstyle = 'sql_standard'; SET extra_float_digits = -5`;
+    const called = `BEGIN; SELECT set_config('bytea_output', 'escape', false), set_config('datestyle', 'German', false)`;
+    for (const format of ['csv', 'tsv', 'ndjson', 'json', 'sql', 'xlsx', 'parquet'] as const) {
+      const only = async (job: Job) => await bytesOf((await filesOf(job)).at(-1));
+      const to = (how: string) => ({ format, path: `printed/${how}.${format}` });
+      // XLSX has all sets in one file.
+      const sheet = (script: string) => (format === 'xlsx' ? `${script}; SELECT 1 AS one` : script);
+      const plain = await only(await run(sheet(sql), to('plain')));
+      const jobs = [
+        await run(`${set}; ${sheet(sql)}`, to('set')),
+        await run(`${set}; ${sheet(written)}`, to('written')),
+      ];
+      if (format !== 'xlsx') jobs.push(await run(`${called}; ${sql}; COMMIT`, to('called')));
+      for (const job of jobs) {
+        expect(job).toMatchObject({ status: 'succeeded' });
+        // Its table is named by the place of its set.
+        const text = (await only(job)).toString('latin1').replaceAll('"result 2"', '"result"');
+        expect([format, text === plain.toString('latin1')]).toEqual([format, true]);
+      }
+    }
+  });
+
+  test('of kept bytes is right whatever the script had set, and dates that mean another day elsewhere are refused', async () => {
+    const sql = (set: string) => `${set}; SELECT 1 AS n, decode('5c7800ff', 'hex') AS y`;
+    for (const format of ['csv', 'parquet', 'sql'] as const) {
+      const [a, b] = await Promise.all(
+        ['escape', 'hex'].map(async (output) => {
+          const kept = await queue.until(await queue.submit(owner, sql(`SET bytea_output = '${output}'`)));
+          const path = `bytes/${output}.${format}`;
+          return await bytesOf(
+            (await filesOf(await run('', { format, path }, { kind: 'export', sourceId: kept.id })))[0],
+          );
+        }),
+      );
+      expect(a?.length).toBeGreaterThan(0);
+      expect(a?.equals(b ?? Buffer.alloc(0))).toBe(true);
+    }
+    const kept = await queue.until(
+      await queue.submit(
+        owner,
+        `SET datestyle = 'SQL, DMY'; SELECT '2026-02-01'::date AS d, array['2026-02-01'::date] AS l`,
+      ),
+    );
+    const stored = (format: 'sql' | 'parquet' | 'csv') =>
+      run('', { format, path: `days/kept.${format}` }, { kind: 'export', sourceId: kept.id });
+    for (const format of ['sql', 'parquet'] as const) {
+      expect(await stored(format)).toMatchObject({
+        status: 'failed',
+        error: { code: 'LIMIT_EXCEEDED', message: expect.stringContaining('01/02/2026') },
+      });
+    }
+    // As they were kept.
+    expect(await textsOf(await stored('csv'))).toEqual(['d,l\n01/02/2026,{01/02/2026}\n']);
   });
 
   test.each(['gzip', 'zstd'] as const)('may be compressed with %s', async (compression) => {
@@ -225,7 +287,15 @@ describe('an export', () => {
     const bucketId = await queue.exportStore.ownBucket(other);
     const job = await queue.submit(owner, 'SELECT 1', {
       maxRows: null,
-      export: { format: 'csv', compression: 'none', bucketId, path: 'p.csv', template: 'p.csv', overwrite: false },
+      export: {
+        format: 'csv',
+        safe: false,
+        compression: 'none',
+        bucketId,
+        path: 'p.csv',
+        template: 'p.csv',
+        overwrite: false,
+      },
     });
     expect(await queue.until(job)).toMatchObject({ status: 'failed', error: { code: 'FORBIDDEN' } });
   });
@@ -358,6 +428,44 @@ describe('an export of kept rows', () => {
     const job = await run(kept.sql, { path: 'missing.csv' }, { kind: 'export', sourceId: kept.id });
     expect(job).toMatchObject({ status: 'failed', error: { code: 'STORAGE_FAILED' } });
     expect([await pendingFiles(), await leftovers()]).toEqual([0, []]);
+  });
+});
+
+describe('an export of kept rows that go while it reads them', () => {
+  /** @param table that it reads and does not get before `change` is done */
+  async function exportDuring(table: 'result_sets' | 'result_chunks', change: (source: Job) => string) {
+    const kept = await queue.until(await queue.submit(owner, 'SELECT 1 AS n; SELECT 2 AS n'));
+    const client = await queue.pool.connect();
+    await client.query(`BEGIN; LOCK TABLE ${table} IN ACCESS EXCLUSIVE MODE`);
+    const job = await submit(kept.sql, { path: `gone/{job}.csv` }, { kind: 'export', sourceId: kept.id });
+    const waiting = async () =>
+      (await queue.pool.query('SELECT FROM pg_locks WHERE relation = $1::regclass AND NOT granted', [table])).rowCount;
+    await expect.poll(waiting, { timeout: 20_000 }).toBe(1);
+    await client.query(change(kept));
+    await client.query('COMMIT');
+    client.release();
+    return await queue.until(job);
+  }
+
+  const gone = { status: 'failed', error: { code: 'STORAGE_FAILED', message: expect.stringContaining('thrown away') } };
+
+  test('fails where its job is deleted before all of its sets are found', async () => {
+    const job = await exportDuring('result_sets', ({ id }) => `DELETE FROM jobs WHERE id = '${id}'`);
+    expect([job, await filesOf(job), await pendingFiles(), await leftovers()]).toMatchObject([gone, [], 0, []]);
+  });
+
+  test('fails where its job is deleted in the middle of a set', async () => {
+    const job = await exportDuring('result_chunks', ({ id }) => `DELETE FROM jobs WHERE id = '${id}'`);
+    expect([job, await filesOf(job), await pendingFiles(), await leftovers()]).toMatchObject([gone, [], 0, []]);
+  });
+
+  test('fails where the rows expire', async () => {
+    const job = await exportDuring(
+      'result_chunks',
+      ({ id }) => `UPDATE jobs SET results_dropped = true WHERE id = '${id}';
+        DELETE FROM result_chunks USING result_sets s WHERE s.id = result_set_id AND s.job_id = '${id}'`,
+    );
+    expect([job, await filesOf(job), await pendingFiles(), await leftovers()]).toMatchObject([gone, [], 0, []]);
   });
 });
 

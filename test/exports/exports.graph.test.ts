@@ -46,6 +46,7 @@ const ExportedDocument = graphql(`
       }
       export {
         format
+        safe
         compression
         path
         rows
@@ -108,6 +109,7 @@ const SaveWithExportDocument = graphql(`
         id
         export {
           format
+          safe
           path
           compression
           overwrite
@@ -148,6 +150,14 @@ const RetryExportDocument = graphql(`
       job {
         id
       }
+    }
+  }
+`);
+
+const TimeoutDocument = graphql(`
+  query TimeoutOf($id: ID!) {
+    job(id: $id) {
+      timeoutMs
     }
   }
 `);
@@ -294,7 +304,7 @@ test('a saved query keeps where its runs go; a run may go elsewhere; a schedule 
     ann,
   );
   const { id } = createSavedQuery.savedQuery;
-  expect(createSavedQuery.savedQuery.export).toEqual({ ...exported, overwrite: false, bucket: null });
+  expect(createSavedQuery.savedQuery.export).toEqual({ ...exported, safe: false, overwrite: false, bucket: null });
   const runIt = async (input: { id: string; export?: ExportInput }) =>
     await ended((await world.quarry.ask(RunSavedExportDocument, { input }, ann)).runSavedQuery.job.id);
   expect((await runIt({ id })).export).toMatchObject({ format: 'NDJSON', compression: 'GZIP', rows: 1 });
@@ -310,4 +320,52 @@ test('a saved query keeps where its runs go; a run may go elsewhere; a schedule 
   const clear = { input: { id, export: null } };
   expect((await world.quarry.ask(ChangeSavedExportDocument, clear, ann)).updateSavedQuery.savedQuery.export).toBeNull();
   expect((await runIt({ id })).export).toBeNull();
+});
+
+test('a CSV is safe for spreadsheets where that is asked for, and no other format can be', async () => {
+  const sql = `SELECT '=1+1' AS "=a", -5 AS n, '-x' AS t; SELECT '@b' AS b`;
+  const done = await ended((await submit(sql, { format: 'CSV', safe: true, path: 'safe.csv' })).job.id);
+  expect(done).toMatchObject({ status: 'SUCCEEDED', export: { safe: true } });
+  expect(await (await fetch(done.export?.file?.url ?? '')).text()).toBe("'=a,n,t\n'=1+1,-5,'-x\n");
+  const plain = await ended((await submit(sql, { path: 'plain.csv' })).job.id);
+  expect(plain.export?.safe).toBe(false);
+  expect(await (await fetch(plain.export?.file?.url ?? '')).text()).toBe('=a,n,t\n=1+1,-5,-x\n');
+  for (const format of ['TSV', 'JSON', 'NDJSON', 'XLSX', 'PARQUET', 'SQL'] as const) {
+    const { errors } = await world.quarry.execute(
+      SubmitExportDocument,
+      { input: inputOf('SELECT 1', { format, safe: true }) },
+      ann,
+    );
+    expect(errors?.[0]?.extensions).toMatchObject({
+      code: 'BAD_USER_INPUT',
+      details: { fields: [{ path: 'input.export.safe' }] },
+    });
+  }
+  // What is kept for later names its format.
+  const saved = { name: 'safe', sql: 'SELECT 1', databaseId };
+  const keep = async (exported: ExportInput) =>
+    (await world.quarry.execute(SaveWithExportDocument, { input: { ...saved, export: exported } }, ann)).errors?.[0]
+      ?.extensions?.code;
+  expect([await keep({ safe: true }), await keep({ safe: true, format: 'CSV' })]).toEqual([
+    'BAD_USER_INPUT',
+    undefined,
+  ]);
+  const { submitQuery } = await world.quarry.ask(
+    SubmitExportDocument,
+    { input: { target: { databaseId }, sql: `SELECT '+7 x' AS a` } },
+    ann,
+  );
+  await ended(submitQuery.job.id);
+  const again = { id: submitQuery.job.id, export: { format: 'CSV' as const, safe: true } };
+  const { exportJob } = await world.quarry.ask(ExportJobDocument, { input: again }, ann);
+  const stored = await ended(exportJob.job.id);
+  expect(await (await fetch(stored.export?.file?.url ?? '')).text()).toBe("a\n'+7 x\n");
+});
+
+test('an export that names no timeout has longer than the settings allow a query', async () => {
+  const timeoutOf = async (id: string) =>
+    (await world.quarry.execute(TimeoutDocument, { id }, ann)).data?.job?.timeoutMs;
+  const exported = await submit('SELECT 1', { path: 'time.csv' });
+  const limited = await submit('SELECT 1', { path: 'limited.csv' }, { timeoutMs: 5_000 });
+  expect([await timeoutOf(exported.job.id), await timeoutOf(limited.job.id)]).toEqual([86_400_000, 5_000]);
 });

@@ -71,6 +71,17 @@ export const sessionSettings = `
                  ('client_connection_check_interval', '2s')) AS setting (name, value)
    WHERE pg_catalog.current_setting(name, true) IS NOT NULL
      AND (name <> 'client_connection_check_interval' OR pg_catalog.version() !~* 'windows|visual c|mingw')`;
+/**
+ * What of them the values of a file rely on, put back without a change to how a script's own text is read: the order of
+ * days and months stays as it was set. So does the time zone, whose offset is printed.
+ */
+export const printSettings = [
+  `SET datestyle = 'ISO'`,
+  `SET intervalstyle = 'iso_8601'`,
+  `SET bytea_output = 'hex'`,
+  'SET extra_float_digits = 1',
+] as const;
+
 const identity = `
   SELECT pid::text, backend_start::text FROM pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid())`;
 

@@ -2,7 +2,7 @@
 import type { RunEvent, RunOptions } from '../engine.ts';
 import { RunError } from '../engine.ts';
 import type { Columns } from './columns.ts';
-import type { Connection } from './connect.ts';
+import { type Connection, printSettings } from './connect.ts';
 import { isCopyable, runCopy } from './copy.ts';
 import { type Place, positionIn, toRunError } from './errors.ts';
 import { createExchange, runAhead } from './exchange.ts';
@@ -69,6 +69,9 @@ export async function* runScript(
     for (const [index, statement] of statements.entries()) {
       place = { script, offset: statement.offset, statement: index };
       yield { type: 'statement', index, count: statements.length, sql: statement.sql };
+      // A session begins with them; a statement before this one may have set others.
+      if (options.raw !== undefined && statement.rows && index > 0)
+        yield* exchange.round((wire) => runAhead(wire, ...printSettings));
       const run = isCopyable(statement, options, connection) ? runCopy : runStatement;
       yield* run(deps, index, statement, options);
     }

@@ -35,10 +35,18 @@ const scalars: Readonly<Record<number, Decode>> = {
   701: number, // double precision
 };
 
-/** Hexadecimal, unless the script has set `bytea_output`: what it asked for then stays. */
+/** Hexadecimal, unless the script has set `bytea_output`: `escape` never begins so, as it doubles every backslash. */
 function decodeBytea(text: string): string {
-  return text.startsWith('\\x') ? Buffer.from(text.slice(2), 'hex').toString('base64') : text;
+  const bytes = text.startsWith('\\x')
+    ? Buffer.from(text.slice(2), 'hex')
+    : Buffer.from(
+        text.replace(/\\(\\|[0-7]{3})/g, (_, of) => (of === '\\' ? of : octet(of))),
+        'latin1',
+      );
+  return bytes.toString('base64');
 }
+
+const octet = (octal: string): string => String.fromCharCode(Number.parseInt(octal, 8));
 
 /** An array that begins elsewhere than at 1 names its bounds, `[5:6]={1,2}`; JSON has no place for them. */
 function decodeArray(text: string, element: Decode | null, delimiter: string): Cell {

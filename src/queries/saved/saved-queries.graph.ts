@@ -41,6 +41,7 @@ const SavedExportType = builder.objectRef<ExportInput>('SavedExport').implement(
         bucketId === null ? null : context.services.buckets.loadBucket(context, context.viewer, bucketId),
     }),
     path: t.exposeString('path', { nullable: true, description: 'As it was given, with {date} and its like.' }),
+    safe: t.boolean({ resolve: ({ safe }) => safe === true }),
     compression: t.expose('compression', { type: CompressionEnum }),
     overwrite: t.exposeBoolean('overwrite'),
   }),

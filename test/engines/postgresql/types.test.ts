@@ -64,6 +64,16 @@ describe('a value', () => {
     expect(rowsOf(events, script.split(';').length + 1)).toEqual([['2024-06-01 12:00:00+00']]);
   });
 
+  test.each(['hex', 'escape'])('of bytea is the same bytes in base64 whether it is printed in %s', async (output) => {
+    const bytes = Buffer.from([...Array(256).keys(), 0x5c, 0x78, 0x34, 0x31]);
+    const sql = `select b, array[b, null] from (select '\\x${bytes.toString('hex')}'::bytea as b) as one`;
+    const events = await collect(session, `set bytea_output = '${output}'; ${sql}; reset bytea_output`);
+    const base64 = bytes.toString('base64');
+    expect(rowsOf(events, 1)).toEqual([[base64, [base64, null]]]);
+    const backslashX = await collect(session, `set bytea_output = '${output}'; select '\\x5c783431'::bytea`);
+    expect(rowsOf(backslashX, 1)).toEqual([['XHg0MQ==']]);
+  });
+
   test('that was stored comes with its type as declared and the column that it is of', async () => {
     const events = await collect(session, 'select *, id + 1 as next from typed');
     expect(columnsOf(events).map(({ name, dataType }) => [name, dataType])).toEqual([

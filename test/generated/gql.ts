@@ -23,6 +23,7 @@ type Documents = {
     "\n  query Outcome($id: ID!) {\n    job(id: $id) {\n      id\n      status\n      startedAt\n      durationMs\n      error {\n        code\n        message\n        sqlState\n        line\n        statement\n      }\n      notices(last: 1000)\n      results(first: 100) {\n        nodes {\n          command\n          rowCount\n          truncated\n          columns {\n            name\n            dataType\n          }\n          rows(first: 1000) {\n            rows\n          }\n        }\n      }\n    }\n  }\n": typeof types.OutcomeDocument,
     "\n  query Me {\n    viewer {\n      id\n    }\n  }\n": typeof types.MeDocument,
     "\n  mutation Login($input: LoginInput!) {\n    login(input: $input) {\n      accessToken\n      user {\n        id\n      }\n    }\n  }\n": typeof types.LoginDocument,
+    "\n  query EndedExport($id: ID!) {\n    job(id: $id) {\n      status\n      error {\n        code\n      }\n      export {\n        files {\n          id\n        }\n      }\n    }\n  }\n": typeof types.EndedExportDocument,
     "\n  mutation SubmitExport($input: SubmitQueryInput!) {\n    submitQuery(input: $input) {\n      created\n      job {\n        id\n      }\n    }\n  }\n": typeof types.SubmitExportDocument,
     "\n  mutation ExportJob($input: ExportJobInput!) {\n    exportJob(input: $input) {\n      job {\n        id\n        kind\n        source {\n          id\n        }\n      }\n    }\n  }\n": typeof types.ExportJobDocument,
     "\n  query Exported($id: ID!) {\n    job(id: $id) {\n      status\n      maxRows\n      error {\n        code\n        message\n      }\n      results {\n        totalCount\n      }\n      export {\n        format\n        safe\n        compression\n        path\n        rows\n        sizeBytes\n        truncated\n        file {\n          id\n          sha256\n          sizeBytes\n          mimeType\n          url\n        }\n        files {\n          path\n        }\n      }\n    }\n  }\n": typeof types.ExportedDocument,
@@ -99,6 +100,7 @@ const documents: Documents = {
     "\n  query Outcome($id: ID!) {\n    job(id: $id) {\n      id\n      status\n      startedAt\n      durationMs\n      error {\n        code\n        message\n        sqlState\n        line\n        statement\n      }\n      notices(last: 1000)\n      results(first: 100) {\n        nodes {\n          command\n          rowCount\n          truncated\n          columns {\n            name\n            dataType\n          }\n          rows(first: 1000) {\n            rows\n          }\n        }\n      }\n    }\n  }\n": types.OutcomeDocument,
     "\n  query Me {\n    viewer {\n      id\n    }\n  }\n": types.MeDocument,
     "\n  mutation Login($input: LoginInput!) {\n    login(input: $input) {\n      accessToken\n      user {\n        id\n      }\n    }\n  }\n": types.LoginDocument,
+    "\n  query EndedExport($id: ID!) {\n    job(id: $id) {\n      status\n      error {\n        code\n      }\n      export {\n        files {\n          id\n        }\n      }\n    }\n  }\n": types.EndedExportDocument,
     "\n  mutation SubmitExport($input: SubmitQueryInput!) {\n    submitQuery(input: $input) {\n      created\n      job {\n        id\n      }\n    }\n  }\n": types.SubmitExportDocument,
     "\n  mutation ExportJob($input: ExportJobInput!) {\n    exportJob(input: $input) {\n      job {\n        id\n        kind\n        source {\n          id\n        }\n      }\n    }\n  }\n": types.ExportJobDocument,
     "\n  query Exported($id: ID!) {\n    job(id: $id) {\n      status\n      maxRows\n      error {\n        code\n        message\n      }\n      results {\n        totalCount\n      }\n      export {\n        format\n        safe\n        compression\n        path\n        rows\n        sizeBytes\n        truncated\n        file {\n          id\n          sha256\n          sizeBytes\n          mimeType\n          url\n        }\n        files {\n          path\n        }\n      }\n    }\n  }\n": types.ExportedDocument,
@@ -216,6 +218,10 @@ export function graphql(source: "\n  query Me {\n    viewer {\n      id\n    }\n
  * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
  */
 export function graphql(source: "\n  mutation Login($input: LoginInput!) {\n    login(input: $input) {\n      accessToken\n      user {\n        id\n      }\n    }\n  }\n"): (typeof documents)["\n  mutation Login($input: LoginInput!) {\n    login(input: $input) {\n      accessToken\n      user {\n        id\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  query EndedExport($id: ID!) {\n    job(id: $id) {\n      status\n      error {\n        code\n      }\n      export {\n        files {\n          id\n        }\n      }\n    }\n  }\n"): (typeof documents)["\n  query EndedExport($id: ID!) {\n    job(id: $id) {\n      status\n      error {\n        code\n      }\n      export {\n        files {\n          id\n        }\n      }\n    }\n  }\n"];
 /**
  * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
  */

@@ -2,10 +2,12 @@
 import { createAccounts } from './accounts/accounts.ts';
 import { createPasswordHasher } from './accounts/password-hasher.ts';
 import type { Viewer } from './accounts/viewer.ts';
-import { createCatalogService } from './catalog/catalog.ts';
+import { createCatalogService, reachOf } from './catalog/catalog.ts';
+import { createSnapshots } from './catalog/snapshots/snapshots.ts';
 import type { Config } from './config.ts';
 import { buildCore, type Core, type CoreDeps } from './core.ts';
 import { createActivity } from './databases/activity.ts';
+import type { Database } from './databases/databases.ts';
 import { createDestinations } from './exports/destination.ts';
 import { createExports } from './exports/exports.ts';
 import { createExportStore } from './exports/store.ts';
@@ -116,6 +118,15 @@ function buildServices({ config, core, startedAt, diskLow, running, publicUrl }:
     bus,
     settingsOf,
   });
+  const snapshots = createSnapshots({
+    store: core.snapshotStore,
+    read: (database: Database, options) =>
+      databases.readCatalog(database, (catalog) => catalog.snapshot({ ...options, reach: reachOf(database) }), options),
+    bus,
+    log: core.log,
+    ttlMs: config.catalogTtlMs,
+  });
+  running.push(snapshots);
   const destinations = createDestinations({
     access: core.bucketAccess,
     files: core.fileStore,
@@ -142,7 +153,7 @@ function buildServices({ config, core, startedAt, diskLow, running, publicUrl }:
     projects: createProjects({ pool, prisma, access, onRightsLost: jobStore.cancelWithoutRight }),
     databases,
     activity: createActivity({ databases, jobs: jobStore }),
-    catalog: createCatalogService({ databases }),
+    catalog: createCatalogService({ databases, snapshots }),
     jobs,
     jobRows: createJobRows({ results: resultStore, blobs, bus }),
     queries,

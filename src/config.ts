@@ -31,6 +31,8 @@ export interface Config {
   /** From the end of a job until its rows are thrown away. */
   readonly resultsRetentionMs: number;
   readonly maxParallelJobsPerDatabase: number;
+  /** For how long a catalogue is answered from what was read. */
+  readonly catalogTtlMs: number;
   readonly graphiql: boolean;
   readonly introspection: boolean;
   readonly logLevel: LogLevel;
@@ -150,6 +152,7 @@ const variables = {
   MAX_PARALLEL_JOBS: integer(1, 256).default(4),
   RESULTS_RETENTION_HOURS: integer(1, 8_760).default(168),
   MAX_PARALLEL_JOBS_PER_DATABASE: integer(1, 1_000).default(16),
+  CATALOG_TTL: integer(1, 86_400).default(60),
   GRAPHIQL: flag.optional(),
   INTROSPECTION: flag.optional(),
   LOG_LEVEL: oneOf('silent', 'error', 'warn', 'info', 'debug', 'trace').default('info'),
@@ -261,6 +264,7 @@ export function readConfig({ env, terminal }: ReadConfigOptions): Config {
     maxParallelJobs: values.MAX_PARALLEL_JOBS,
     resultsRetentionMs: values.RESULTS_RETENTION_HOURS * 3_600_000,
     maxParallelJobsPerDatabase: values.MAX_PARALLEL_JOBS_PER_DATABASE,
+    catalogTtlMs: values.CATALOG_TTL * 1_000,
     graphiql: values.GRAPHIQL ?? !production,
     introspection: values.INTROSPECTION ?? !production,
     logLevel: values.LOG_LEVEL,

@@ -4,6 +4,7 @@
  */
 import { join } from 'node:path';
 import type pg from 'pg';
+import { createSnapshotStore, type SnapshotStore } from './catalog/snapshots/store.ts';
 import type { Config } from './config.ts';
 import { createDatabases, type Databases } from './databases/databases.ts';
 import { createTypedConnections, type TypedConnections } from './databases/typed-connections.ts';
@@ -52,6 +53,7 @@ export interface Core {
   readonly databases: Databases;
   readonly connections: TypedConnections;
   readonly jobStore: JobStore;
+  readonly snapshotStore: SnapshotStore;
   readonly resultStore: ResultStore;
   readonly blobs: BlobStore;
   readonly fileStore: FileStore;
@@ -85,6 +87,7 @@ export async function buildCore({ config, log, metadata, playground, masterKeys,
     },
     resultsRetentionMs: config.resultsRetentionMs,
   });
+  const snapshotStore = createSnapshotStore({ db: pool });
   const projectAccess = createAccess({ pool });
   const databases = createDatabases({
     pool,
@@ -97,6 +100,7 @@ export async function buildCore({ config, log, metadata, playground, masterKeys,
     onDisconnect: [
       (databaseId, client) => jobStore.cancelAllOf(client, databaseId),
       (databaseId, client) => letGoOf(client, databaseId),
+      (databaseId, client) => snapshotStore.drop(client, databaseId),
     ],
     log,
   });
@@ -114,6 +118,7 @@ export async function buildCore({ config, log, metadata, playground, masterKeys,
     databases,
     connections: createTypedConnections({ keyring, engines }),
     jobStore,
+    snapshotStore,
     resultStore: createResultStore(pool),
     blobs: await openStorage(config.storage),
     fileStore,

@@ -26,6 +26,7 @@ test('everything has a default that works on a laptop', () => {
     allowPrivateHosts: false,
     graphiql: true,
     resultsRetentionMs: 7 * 24 * 3_600_000,
+    catalogTtlMs: 60_000,
   });
   expect(config.publicUrl.href).toBe('http://127.0.0.1:4000/');
 });

@@ -2,6 +2,7 @@
  * The catalogues of the databases that a viewer sees. Every function asks first whether he sees the database, and reads
  * through the loaders that his one operation has for it.
  */
+import DataLoader from 'dataloader';
 import type { Viewer } from '../accounts/viewer.ts';
 import type {
   Catalog,
@@ -33,6 +34,9 @@ import {
   type TableNode,
   type TriggerNode,
 } from './nodes.ts';
+import { createSnapshotCatalog } from './snapshots/snapshot-catalog.ts';
+import type { Snapshots } from './snapshots/snapshots.ts';
+import type { SnapshotSource, SnapshotState } from './snapshots/store.ts';
 
 /** One operation of one viewer: what it read is kept by its identity, and for it alone. */
 export interface CatalogRequest {
@@ -40,8 +44,7 @@ export interface CatalogRequest {
   readonly signal: AbortSignal;
 }
 
-export interface CatalogDatabase {
-  readonly id: string;
+export interface CatalogDatabase extends SnapshotSource {
   /** On a server that it shares with databases of others. */
   readonly hosted: boolean;
 }
@@ -57,6 +60,8 @@ export interface CatalogDeps<Database extends CatalogDatabase> {
       options: ReadOptions,
     ): Promise<Value>;
   };
+  /** Null: the target is asked for everything. */
+  readonly snapshots: Pick<Snapshots<Database>, 'states' | 'open' | 'refresh'> | null;
   /** How long one read may take, with its wait for a connection and for locks that others hold in the target. */
   readonly readTimeoutMs?: number;
 }
@@ -77,9 +82,11 @@ export type CatalogService = ReturnType<typeof createCatalogService>;
 /** Every function throws AppError NOT_FOUND for a database that the viewer does not see, and whatever `read` throws. */
 export function createCatalogService<Database extends CatalogDatabase>({
   databases,
+  snapshots,
   readTimeoutMs = defaultReadTimeoutMs,
 }: CatalogDeps<Database>) {
   const opened = new WeakMap<CatalogRequest, Map<string, Promise<Opened>>>();
+  const states = new WeakMap<CatalogRequest, DataLoader<string, SnapshotState | null>>();
 
   interface Opened {
     readonly loaders: CatalogLoaders;
@@ -99,7 +106,8 @@ export function createCatalogService<Database extends CatalogDatabase>({
     const { viewer, signal } = request;
     const database = await databases.load(request, viewer, databaseId);
     if (!database) throw notFound('Database');
-    const read: Reading = async (work) => {
+    const index = snapshots && (await snapshots.open(database, await stateOf(request, databaseId)));
+    const live: Reading = async (work) => {
       const deadline = AbortSignal.timeout(readTimeoutMs);
       const options = { signal: AbortSignal.any([signal, deadline]) };
       try {
@@ -112,7 +120,21 @@ export function createCatalogService<Database extends CatalogDatabase>({
         });
       }
     };
-    return { loaders: createLoaders({ databaseId, read }), reach: database.hosted ? 'OWN' : 'SERVER', read };
+    const kept = index && createSnapshotCatalog({ index, live });
+    const read: Reading = kept ? (work) => work(kept, { signal }) : live;
+    return { loaders: createLoaders({ databaseId, read }), reach: reachOf(database), read };
+  }
+
+  /** What a request asks for at once is one look-up. */
+  function stateOf(request: CatalogRequest, databaseId: string): Promise<SnapshotState | null> {
+    const known = states.get(request);
+    const loader =
+      known ??
+      new DataLoader<string, SnapshotState | null>(async (ids) =>
+        snapshots ? await snapshots.states(ids) : ids.map(() => null),
+      );
+    if (!known) states.set(request, loader);
+    return loader.load(databaseId);
   }
 
   const loadersOf = async (request: CatalogRequest, databaseId: string) => (await open(request, databaseId)).loaders;
@@ -128,6 +150,21 @@ export function createCatalogService<Database extends CatalogDatabase>({
   }
 
   const service = {
+    /** When the catalogue was last read as a whole, and its fingerprint; null where it never was. */
+    async state(request: CatalogRequest, databaseId: string): Promise<{ readAt: Date; fingerprint: string } | null> {
+      return stateOf(request, databaseId);
+    },
+
+    /** Reads the whole catalogue anew. @throws AppError NOT_FOUND, and whatever the target says; then the last one stays */
+    async refresh(request: CatalogRequest, databaseId: string): Promise<{ databaseId: string }> {
+      const database = await databases.load(request, request.viewer, databaseId);
+      if (!database) throw notFound('Database');
+      await snapshots?.refresh(database, request);
+      opened.get(request)?.delete(databaseId);
+      states.get(request)?.clear(databaseId);
+      return { databaseId };
+    },
+
     async schemas(
       request: CatalogRequest,
       databaseId: string,
@@ -408,6 +445,9 @@ export function createCatalogService<Database extends CatalogDatabase>({
   };
   return service;
 }
+
+/** On a server that is shared nobody is told of the others there. */
+export const reachOf = ({ hosted }: Pick<CatalogDatabase, 'hosted'>): Reach => (hosted ? 'OWN' : 'SERVER');
 
 /** What an id calls a foreign key; where an engine gives it no name, its columns tell it apart. */
 export const foreignKeyName = ({ name, columns }: { name: string | null; columns: readonly string[] }): string =>

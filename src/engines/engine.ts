@@ -78,7 +78,15 @@ export interface RunOptions {
 
 /** What a running script reports, in order. The reader pulls: while it does not, the target waits. */
 export type RunEvent =
-  | { type: 'statement'; index: number /** Statements of the script. */; count: number; sql: string }
+  | {
+      type: 'statement';
+      index: number;
+      /** Statements of the script. */
+      count: number;
+      sql: string;
+      /** May change the catalogue, as far as its text tells. */
+      alters: boolean;
+    }
   /** Rows that the planner expects of a statement that only reads, where the engine tells; before its first row. */
   | { type: 'estimate'; index: number; rows: number }
   | { type: 'columns'; index: number; columns: ResultColumn[] }

@@ -4,6 +4,7 @@
  */
 import { AppError } from '../lib/errors.ts';
 import type { Service } from '../lib/lifecycle.ts';
+import { untilAborted } from '../lib/until-aborted.ts';
 import type { Catalog } from './catalog.ts';
 import type { Target } from './engine.ts';
 import type { EngineKind, Engines } from './registry.ts';
@@ -176,12 +177,3 @@ export function createCatalogPool({
 /** The stage of a connection that failed; null for every other error. */
 const failedAt = (error: unknown): string | null =>
   error instanceof AppError && error.code === 'CONNECTION_FAILED' ? String(error.details?.reason ?? '') : null;
-
-function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  signal.throwIfAborted();
-  return new Promise((resolve, reject) => {
-    const onAbort = () => reject(signal.reason);
-    signal.addEventListener('abort', onAbort, { once: true });
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
-  });
-}

@@ -6,6 +6,7 @@ import { lookup } from 'node:dns/promises';
 import { BlockList, isIP, Socket } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { AppError } from './errors.ts';
+import { untilAborted } from './until-aborted.ts';
 
 /** Where a user wants to go. */
 export interface EgressTarget {
@@ -127,15 +128,6 @@ function connect(address: string, port: number, signal: AbortSignal): Promise<So
       socket.setKeepAlive(true, keepAliveAfterMs);
       resolve(socket);
     });
-  });
-}
-
-function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  if (signal.aborted) return Promise.reject(signal.reason);
-  return new Promise((resolve, reject) => {
-    const onAbort = () => reject(signal.reason);
-    signal.addEventListener('abort', onAbort, { once: true });
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
   });
 }
 

@@ -10,6 +10,8 @@ export type Topic =
   | 'job.rows'
   /** Somebody wants this job to end. Key: the job's id. */
   | 'job.cancel'
+  /** Somebody has ended reading this catalogue, or has failed to. Key: the database's id. */
+  | 'catalog.read'
   /** A schedule may be due at another time. Key: `*`. */
   | 'schedules.changed'
   /** A session ended or its user changed. Key: the session's id. */

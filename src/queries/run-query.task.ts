@@ -1,5 +1,6 @@
 /** Runs the SQL of a job in its target: the right asked again, the session named, limits held from outside, rows stored. */
 import { requireCan } from '../accounts/policy.ts';
+import type { SnapshotStore } from '../catalog/snapshots/store.ts';
 import type { Databases } from '../databases/databases.ts';
 import type { TypedConnections } from '../databases/typed-connections.ts';
 import type { Engine, Session, SessionIdentity, Target } from '../engines/engine.ts';
@@ -18,6 +19,7 @@ import type { Log } from '../lib/log.ts';
 import type { Topic } from '../lib/topics.ts';
 import type { BlobStore } from '../storage/blob-store.ts';
 import type { Reservations } from '../storage/files/reservations.ts';
+import { type CatalogMark, createCatalogMark } from './catalog-mark.ts';
 import { createNoticeLog, type NoticeLog } from './notices.ts';
 import { createRunProgress } from './progress.ts';
 import { isReadOnly } from './queries.ts';
@@ -34,6 +36,7 @@ interface RunTarget {
 export interface RunQueryDeps {
   jobStore: JobStore;
   resultStore: ResultStore;
+  snapshotStore: Pick<SnapshotStore, 'changed'>;
   blobs: BlobStore;
   reservations: Reservations;
   /** Where formats put what they cannot stream. */
@@ -73,6 +76,8 @@ export function createRunQueryTask(deps: RunQueryDeps): Task {
     run: (context) => run(deps, context),
     async rescue(job) {
       if (job.backend) await endSession(deps, job, job.backend);
+      // Whether it had changed the catalogue nobody knows.
+      if (job.databaseId !== null && !job.readOnly) await deps.snapshotStore.changed(job.databaseId);
       return await rescueExport(deps, job);
     },
     discard: (client, job) => deps.resultStore.dropAttempt(client, job),
@@ -91,12 +96,14 @@ async function run(deps: RunQueryDeps, { job, signal, patience, progress }: Task
     if (!(await patience(() => deps.jobStore.setBackend(job, session.identity)))) throw new LostHold();
     const output = outputOf(deps, { job, patience, signal: stopped.signal });
     const notices = createNoticeLog({ store: deps.jobStore, hold: job, patience });
+    await using mark = createCatalogMark({ store: deps.snapshotStore, databaseId: job.databaseId, patience });
     try {
       await stream({
         job,
         session,
         output,
         notices,
+        mark,
         progress,
         readOnly: readOnly || job.readOnly,
         signal: stopped.signal,
@@ -156,12 +163,13 @@ interface StreamInput {
   session: Session;
   output: RunOutput;
   notices: NoticeLog;
+  mark: CatalogMark;
   progress: TaskContext['progress'];
   readOnly: boolean;
   signal: AbortSignal;
 }
 
-async function stream({ job, session, output, notices, progress, readOnly, signal }: StreamInput): Promise<void> {
+async function stream({ job, session, output, notices, mark, progress, readOnly, signal }: StreamInput): Promise<void> {
   const maxRows = job.maxRows ?? Number.POSITIVE_INFINITY;
   const run = createRunProgress({ maxRows });
   let statement = { index: 0, sql: '' };
@@ -181,6 +189,7 @@ async function stream({ job, session, output, notices, progress, readOnly, signa
         if (event.count > maxStatements)
           throw limit(`A script of more than ${maxStatements} statements`, maxStatements);
         statement = event;
+        if (event.alters && !readOnly) mark.begin();
         break;
       case 'columns':
         await output.begin(event.index, statement.sql, event.columns);
@@ -197,6 +206,7 @@ async function stream({ job, session, output, notices, progress, readOnly, signa
         break;
       case 'end':
         await output.end(event, statement.sql);
+        await mark.end();
         break;
     }
     if (event.type !== 'notice') progress(done);

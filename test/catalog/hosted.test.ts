@@ -6,7 +6,7 @@ import { asked, createWorld, startTestPlayground } from '../databases/world.ts';
 test('a hosted database lists neither the databases nor the roles of others', async () => {
   await using server = await startTestPlayground();
   await using world = await createWorld({ playground: server.playground });
-  const catalog = createCatalogService({ databases: world.databases });
+  const catalog = createCatalogService({ databases: world.databases, snapshots: null });
   const [viewer, neighbour] = [await world.person(), await world.person()];
   const make = (owner: typeof viewer) =>
     world.databases.createHosted(owner, { name: 'mine', template: 'empty', projectId: null }, asked());

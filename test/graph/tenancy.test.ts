@@ -418,6 +418,12 @@ const calls: Call[] = [
     answers: managed,
   },
   {
+    field: 'Mutation.refreshCatalog',
+    variables: input(({ Database: databaseId }) => ({ databaseId })),
+    selection: '{ database { id } }',
+    answers: { ...lookedUp, stranger: 'NOT_FOUND' },
+  },
+  {
     field: 'Mutation.disconnectDatabase',
     variables: input(({ Database: id }) => ({ id, drop: true })),
     selection: '{ deletedDatabaseId }',

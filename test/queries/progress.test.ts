@@ -3,7 +3,9 @@ import { expect, test } from 'vitest';
 import type { RunEvent } from '../../src/engines/engine.ts';
 import { createRunProgress } from '../../src/queries/progress.ts';
 
-const statement = (index: number, count: number): RunEvent => ({ type: 'statement', index, count, sql: '' });
+const statement = (index: number, count: number): RunEvent => ({
+  ...{ type: 'statement', index, count, sql: '', alters: false },
+});
 const estimate = (index: number, rows: number): RunEvent => ({ type: 'estimate', index, rows });
 const rows = (index: number, count: number): RunEvent => ({
   type: 'rows',

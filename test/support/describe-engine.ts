@@ -106,7 +106,7 @@ export function describeEngine(name: string, open: () => Promise<EngineUnderTest
       const events = await collect(session, under.sql.series(3));
       const types = typesOf(events).filter((type) => type !== 'estimate');
       expect(types).toEqual(['statement', 'columns', 'rows', 'end']);
-      expect(events[0]).toEqual({ type: 'statement', index: 0, count: 1, sql: under.sql.series(3) });
+      expect(events[0]).toEqual({ type: 'statement', index: 0, count: 1, sql: under.sql.series(3), alters: false });
       expect(rowsOf(events)).toEqual([[1], [2], [3]]);
       expect(columnsOf(events)).toMatchObject([{ name: 'n' }]);
       expect(endsOf(events)).toMatchObject([{ index: 0, rowCount: 3, truncated: false }]);

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createSnapshotStore } from '../../src/catalog/snapshots/store.ts';
 import type { VisibleDatabase } from '../../src/databases/databases.ts';
 import { createTypedConnections } from '../../src/databases/typed-connections.ts';
 import { createPrisma } from '../../src/db/metadata.ts';
@@ -68,6 +69,7 @@ export async function createTestQueue({ storage = {} }: { storage?: Partial<Stor
     const tasks = createTasks({
       jobStore: store,
       resultStore: results,
+      snapshotStore: createSnapshotStore({ db: pool }),
       blobs,
       bus,
       log: silent,

@@ -1,5 +1,5 @@
 /** Says what a statement does, from its parse tree: whether it only reads, returns rows, controls a transaction. */
-import { isEstimable } from './estimable.ts';
+import { isEstimable, isHarmless } from './estimable.ts';
 import type { Tree } from './parser.ts';
 import { membersOf } from './walk.ts';
 
@@ -16,6 +16,8 @@ export interface StatementKind {
   readonly call: boolean;
   /** Only reads, as far as its text tells: a function may still write. */
   readonly reads: boolean;
+  /** May change the catalogue, as far as its text tells: a trigger may, too. */
+  readonly alters: boolean;
   /** Streams, reads, and may be planned once more for its estimate. */
   readonly estimable: boolean;
   /** BEGIN, COMMIT, ROLLBACK and the like; savepoints are none. */
@@ -36,6 +38,7 @@ export function classify(tree: Tree): StatementKind {
     resets: node.kind === 'VAR_RESET_ALL' || node.target === 'DISCARD_ALL',
     call: name === 'CallStmt',
     reads: onlyReads,
+    alters: alters(name, node),
     estimable: streams && onlyReads && isEstimable(node),
     transaction: name === 'TransactionStmt' && !savepoints.has(String(node.kind)),
     refusal: refusal(name, node),
@@ -74,6 +77,26 @@ function reads(name: string, node: Tree): boolean {
   if (name !== 'ExplainStmt') return false;
   const query = (node.query ?? {}) as Tree;
   return executes(node) ? 'SelectStmt' in query && !changesSomething(query) : true;
+}
+
+/** Statements that leave the catalogue as it is, whatever they are given. */
+const withoutDdl: ReadonlySet<string> = new Set(
+  'Transaction VariableSet VariableShow Fetch DeclareCursor ClosePortal Listen Unlisten Notify Lock Deallocate CheckPoint Vacuum Discard'
+    .split(' ')
+    .map((name) => `${name}Stmt`),
+);
+/** Statements that do only when a function in them does. */
+const queries: ReadonlySet<string> = new Set(
+  'Select Insert Update Delete Merge Explain Copy'.split(' ').map((name) => `${name}Stmt`),
+);
+
+function alters(name: string, node: Tree): boolean {
+  if (withoutDdl.has(name)) return false;
+  if (!queries.has(name)) return true;
+  for (const [member, value] of membersOf(node)) {
+    if (member === 'intoClause' || (member === 'FuncCall' && !isHarmless(value as Tree))) return true;
+  }
+  return false;
 }
 
 /** EXPLAIN ANALYZE, in either spelling; `ANALYZE false` counts as well, which only refuses too much. */

@@ -17,7 +17,8 @@ export function isEstimable(query: Tree): boolean {
   return from;
 }
 
-function isHarmless({ funcname }: Tree): boolean {
+/** A function of the server's own that has no effect; of a user's nothing is known. */
+export function isHarmless({ funcname }: Tree): boolean {
   const names = (Array.isArray(funcname) ? funcname : []).map((part: Tree) => (part.String as Tree)?.sval);
   const [schema, name] = names.length === 1 ? ['pg_catalog', names[0]] : names;
   return names.length <= 2 && schema === 'pg_catalog' && harmless.has(String(name));

@@ -43,7 +43,7 @@ export function createReader(deps: ConnectDeps, target: Target): Reader {
         clearTimeout(timer);
         if (!connection.closed.aborted) return { connection, fresh: false };
       }
-      return { connection: await connect(deps, target, { signal, label: 'quarry catalogue' }), fresh: true };
+      return { connection: await connectForReading(deps, target, signal), fresh: true };
     } catch (error) {
       leave();
       throw error;
@@ -139,6 +139,26 @@ export function createReader(deps: ConnectDeps, target: Target): Reader {
       await Promise.all(connections.map(([connection]) => connection[Symbol.asyncDispose]()));
     },
   };
+}
+
+/**
+ * Texts that the server prints name everything with its schema then, as a snapshot does, and no function of a user's is
+ * found in place of the server's own.
+ */
+async function connectForReading(deps: ConnectDeps, target: Target, signal: AbortSignal): Promise<Connection> {
+  const connection = await connect(deps, target, { signal, label: 'quarry catalogue' });
+  const onAbort = () => connection.destroy(new Error('aborted'));
+  signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    await connection.client.query(`SELECT pg_catalog.set_config('search_path', '', false)`);
+    return connection;
+  } catch (error) {
+    connection.destroy(new Error('It could not be made ready', { cause: error }));
+    signal.throwIfAborted();
+    throw toAppError(target, error);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+  }
 }
 
 const getTypeParser = () => (text: string) => text;

@@ -68,7 +68,7 @@ export async function* runScript(
     if (whole) yield* exchange.round((wire) => runAhead(wire, ...begin));
     for (const [index, statement] of statements.entries()) {
       place = { script, offset: statement.offset, statement: index };
-      yield { type: 'statement', index, count: statements.length, sql: statement.sql };
+      yield { type: 'statement', index, count: statements.length, sql: statement.sql, alters: statement.alters };
       // A session begins with them; a statement before this one may have set others.
       if (options.raw !== undefined && statement.rows && index > 0)
         yield* exchange.round((wire) => runAhead(wire, ...printSettings));

@@ -61,7 +61,8 @@ test('a transaction sees one moment, whatever is committed meanwhile, and leaves
     return [before, await ask('SELECT count(*) FROM public.moments', [])];
   }, options);
   expect(seen).toEqual([[['0']], [['0']]]);
-  expect(await reader.query('SELECT count(*) FROM moments', [], options)).toEqual([['1']]);
+  expect(await reader.query('SELECT count(*) FROM public.moments', [], options)).toEqual([['1']]);
+  expect(await reader.query(`SELECT current_setting('search_path')`, [], options)).toEqual([['']]);
 });
 
 test('a transaction writes nothing, and one that failed spoils no read behind it', async () => {

@@ -1,4 +1,5 @@
 /** A whole catalogue at one moment: that it holds what the reads by name give, and nothing that is not the user's. */
+import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Catalog } from '../../../src/engines/catalog.ts';
 import type { CatalogSnapshot } from '../../../src/engines/snapshot.ts';
@@ -51,7 +52,9 @@ describe('a snapshot', () => {
     const [routines] = await catalog.routinePages({ schemas: ['shop'] }, {}, {}, options);
     expect(snapshot.routines).toMatchObject(routines!);
     expect(snapshot.extensions).toMatchObject(await catalog.extensions(options));
-    expect(snapshot.roles).toEqual(await catalog.roles('SERVER', options));
+    // Other tests make roles on the same server meanwhile.
+    const [superuser] = (await catalog.roles('SERVER', options)).filter(({ name }) => name === 'postgres');
+    expect(snapshot.roles).toContainEqual(superuser);
     expect(snapshot).toMatchObject({
       database: database.database,
       serverVersion: await catalog.serverVersion(options),
@@ -84,5 +87,89 @@ describe('a snapshot', () => {
     ]);
     expect(named('lines').foreign).toEqual({ server: 'files', options: ['filename=/dev/null'] });
     expect(named('customers')).toMatchObject({ rowSecurity: true, forceRowSecurity: false, accessMethod: 'heap' });
+  });
+});
+
+describe('DDL of others while it is read', () => {
+  /** A catalogue whose snapshot stops before one of its statements, once, for something to happen there. */
+  function stoppedBefore(text: string, happen: () => Promise<unknown>): { catalog: Catalog; begun: () => number } {
+    const { client } = database;
+    let [happened, begun] = [false, 0];
+    const { catalog } = catalogOf(client, async (statement) => {
+      if (statement.includes('nspacl')) begun += 1;
+      if (happened || !statement.includes(text)) return;
+      happened = true;
+      await happen();
+    });
+    return { catalog, begun: () => begun };
+  }
+
+  let other: pg.Client;
+  beforeAll(async () => {
+    const { host, port, user, password, database: name } = database;
+    other = new pg.Client({ host, port, user, password, database: name });
+    await other.connect();
+  });
+  afterAll(async () => other.end());
+
+  const find = (of: CatalogSnapshot, name: string) => of.relations.find((relation) => relation.name === name);
+
+  test('is wholly in or wholly out', async () => {
+    const { catalog: stopped, begun } = stoppedBefore('pg_get_indexdef', () =>
+      other.query(
+        'begin; create table public.made (a integer primary key); create index made_a on public.made (a); commit',
+      ),
+    );
+    expect(find(await stopped.snapshot(reading), 'made')).toBeUndefined();
+    expect(begun()).toBe(1);
+    expect(find(await catalog.snapshot(reading), 'made')).toMatchObject({ columns: [{}], indexes: [{}, {}] });
+    await other.query('drop table public.made');
+  });
+
+  test.each([
+    [
+      'renames what a definition names',
+      'alter table shop.places rename column altitude to height',
+      'alter table shop.places rename column height to altitude',
+    ],
+    ['renames a table', 'alter table shop.places rename to spots', 'alter table shop.spots rename to places'],
+    ['drops what is to be printed', 'drop view public.high', ''],
+    [
+      'replaces a function',
+      `create or replace function shop.add(a text, b text) returns text language sql as 'select b'`,
+      '',
+    ],
+  ])('that %s makes it begin anew, and definitions are of one moment', async (_what, ddl, undo) => {
+    await other.query('create or replace view public.high as select name from shop.places where altitude > 1');
+    await other.query('create index places_idx on shop.places (altitude)');
+    const { catalog: stopped, begun } = stoppedBefore('pg_get_viewdef', () => other.query(ddl));
+    const found = await stopped.snapshot(reading);
+    expect(begun()).toBe(2);
+    expect(found).toEqual(await catalog.snapshot(reading));
+    await other.query(`drop view if exists public.high; drop index shop.places_idx; ${undo}`);
+  });
+
+  test('that only touches rows, grants or tables for a session does not make it begin anew', async () => {
+    const { catalog: stopped, begun } = stoppedBefore('pg_get_viewdef', () =>
+      other.query(
+        `create temporary table scratch (a integer); drop table scratch; truncate shop.bookings; analyze shop.places; grant select on shop.places to public`,
+      ),
+    );
+    await stopped.snapshot(reading);
+    expect(begun()).toBe(1);
+    await other.query('revoke all on shop.places from public');
+  });
+
+  test('that never ends is told', async () => {
+    let step = 0;
+    const { catalog: stopped } = catalogOf(database.client, async (statement) => {
+      if (!statement.includes('pg_get_partkeydef')) return;
+      step += 1;
+      const [from, to] = step % 2 ? ['name', 'label'] : ['label', 'name'];
+      await other.query(`alter table shop.places rename column ${from} to ${to}`);
+    });
+    await expect(stopped.snapshot(reading)).rejects.toMatchObject({ code: 'CONFLICT' });
+    expect(step).toBe(5);
+    await other.query('alter table shop.places rename column label to name');
   });
 });

@@ -48,6 +48,11 @@ export type ProjectMember = Prisma.ProjectMemberModel
  */
 export type Database = Prisma.DatabaseModel
 /**
+ * Model CatalogSnapshot
+ * The newest whole catalogue of a database, and who reads it now. A trigger drops it with the credentials it was read with.
+ */
+export type CatalogSnapshot = Prisma.CatalogSnapshotModel
+/**
  * Model DatabaseRole
  * The login of one user on the system's sample database.
  */

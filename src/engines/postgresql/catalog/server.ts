@@ -17,8 +17,17 @@ const single = (rows: readonly TextRow[]): string | null => rows[0]?.[0] ?? null
 export const readServerVersion = async (query: CatalogQuery, options: ReadOptions): Promise<string> =>
   single(await query('show server_version', [], options)) ?? '';
 
+/** By the search path that the credentials begin with: a catalogue's own sessions have none. */
 export const readDefaultSchema = async (query: CatalogQuery, options: ReadOptions): Promise<string | null> =>
-  single(await query('select current_schema()', [], options));
+  single(
+    await query(
+      `select current_schema() from (
+        select set_config('search_path', reset_val, true) from pg_catalog.pg_settings where name = 'search_path' offset 0
+      ) own`,
+      [],
+      options,
+    ),
+  );
 
 export const readDatabaseSize = async (query: CatalogQuery, options: ReadOptions): Promise<number | null> =>
   numberOrNull(single(await query('select pg_database_size(current_database())', [], options)));

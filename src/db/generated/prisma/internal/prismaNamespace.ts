@@ -403,6 +403,7 @@ export const ModelName = {
   Project: 'Project',
   ProjectMember: 'ProjectMember',
   Database: 'Database',
+  CatalogSnapshot: 'CatalogSnapshot',
   DatabaseRole: 'DatabaseRole',
   Job: 'Job',
   JobDeletion: 'JobDeletion',
@@ -431,7 +432,7 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
     omit: GlobalOmitOptions
   }
   meta: {
-    modelProps: "user" | "session" | "refreshToken" | "project" | "projectMember" | "database" | "databaseRole" | "job" | "jobDeletion" | "jobDeletionHorizon" | "blobTrash" | "savedQuery" | "jobNotice" | "resultSet" | "resultChunk" | "bucket" | "storedFile" | "auditEntry" | "keyCheck"
+    modelProps: "user" | "session" | "refreshToken" | "project" | "projectMember" | "database" | "catalogSnapshot" | "databaseRole" | "job" | "jobDeletion" | "jobDeletionHorizon" | "blobTrash" | "savedQuery" | "jobNotice" | "resultSet" | "resultChunk" | "bucket" | "storedFile" | "auditEntry" | "keyCheck"
     txIsolationLevel: TransactionIsolationLevel
   }
   model: {
@@ -876,6 +877,80 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
         count: {
           args: Prisma.DatabaseCountArgs<ExtArgs>
           result: runtime.Types.Utils.Optional<Prisma.DatabaseCountAggregateOutputType> | number
+        }
+      }
+    }
+    CatalogSnapshot: {
+      payload: Prisma.$CatalogSnapshotPayload<ExtArgs>
+      fields: Prisma.CatalogSnapshotFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.CatalogSnapshotFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CatalogSnapshotPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.CatalogSnapshotFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CatalogSnapshotPayload>
+        }
+        findFirst: {
+          args: Prisma.CatalogSnapshotFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CatalogSnapshotPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.CatalogSnapshotFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CatalogSnapshotPayload>
+        }
+        findMany: {
+          args: Prisma.CatalogSnapshotFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CatalogSnapshotPayload>[]
+        }
+        create: {
+          args: Prisma.CatalogSnapshotCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CatalogSnapshotPayload>
+        }
+        createMany: {
+          args: Prisma.CatalogSnapshotCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.CatalogSnapshotCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CatalogSnapshotPayload>[]
+        }
+        delete: {
+          args: Prisma.CatalogSnapshotDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CatalogSnapshotPayload>
+        }
+        update: {
+          args: Prisma.CatalogSnapshotUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CatalogSnapshotPayload>
+        }
+        deleteMany: {
+          args: Prisma.CatalogSnapshotDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.CatalogSnapshotUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.CatalogSnapshotUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CatalogSnapshotPayload>[]
+        }
+        upsert: {
+          args: Prisma.CatalogSnapshotUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CatalogSnapshotPayload>
+        }
+        aggregate: {
+          args: Prisma.CatalogSnapshotAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateCatalogSnapshot>
+        }
+        groupBy: {
+          args: Prisma.CatalogSnapshotGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CatalogSnapshotGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.CatalogSnapshotCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CatalogSnapshotCountAggregateOutputType> | number
         }
       }
     }
@@ -1979,6 +2054,21 @@ export const DatabaseScalarFieldEnum = {
 export type DatabaseScalarFieldEnum = (typeof DatabaseScalarFieldEnum)[keyof typeof DatabaseScalarFieldEnum]
 
 
+export const CatalogSnapshotScalarFieldEnum = {
+  databaseId: 'databaseId',
+  version: 'version',
+  fingerprint: 'fingerprint',
+  readAt: 'readAt',
+  changedAt: 'changedAt',
+  bytes: 'bytes',
+  content: 'content',
+  readerId: 'readerId',
+  readerUntil: 'readerUntil'
+} as const
+
+export type CatalogSnapshotScalarFieldEnum = (typeof CatalogSnapshotScalarFieldEnum)[keyof typeof CatalogSnapshotScalarFieldEnum]
+
+
 export const DatabaseRoleScalarFieldEnum = {
   databaseId: 'databaseId',
   userId: 'userId',
@@ -2503,6 +2593,7 @@ export type GlobalOmitConfig = {
   project?: Prisma.ProjectOmit
   projectMember?: Prisma.ProjectMemberOmit
   database?: Prisma.DatabaseOmit
+  catalogSnapshot?: Prisma.CatalogSnapshotOmit
   databaseRole?: Prisma.DatabaseRoleOmit
   job?: Prisma.JobOmit
   jobDeletion?: Prisma.JobDeletionOmit

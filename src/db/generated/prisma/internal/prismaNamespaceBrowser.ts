@@ -57,6 +57,7 @@ export const ModelName = {
   Project: 'Project',
   ProjectMember: 'ProjectMember',
   Database: 'Database',
+  CatalogSnapshot: 'CatalogSnapshot',
   DatabaseRole: 'DatabaseRole',
   Job: 'Job',
   JobDeletion: 'JobDeletion',
@@ -185,6 +186,21 @@ export const DatabaseScalarFieldEnum = {
 } as const
 
 export type DatabaseScalarFieldEnum = (typeof DatabaseScalarFieldEnum)[keyof typeof DatabaseScalarFieldEnum]
+
+
+export const CatalogSnapshotScalarFieldEnum = {
+  databaseId: 'databaseId',
+  version: 'version',
+  fingerprint: 'fingerprint',
+  readAt: 'readAt',
+  changedAt: 'changedAt',
+  bytes: 'bytes',
+  content: 'content',
+  readerId: 'readerId',
+  readerUntil: 'readerUntil'
+} as const
+
+export type CatalogSnapshotScalarFieldEnum = (typeof CatalogSnapshotScalarFieldEnum)[keyof typeof CatalogSnapshotScalarFieldEnum]
 
 
 export const DatabaseRoleScalarFieldEnum = {

@@ -337,6 +337,7 @@ export type DatabaseWhereInput = {
   jobs?: Prisma.JobListRelationFilter
   roles?: Prisma.DatabaseRoleListRelationFilter
   savedQueries?: Prisma.SavedQueryListRelationFilter
+  catalog?: Prisma.XOR<Prisma.CatalogSnapshotNullableScalarRelationFilter, Prisma.CatalogSnapshotWhereInput> | null
 }
 
 export type DatabaseOrderByWithRelationInput = {
@@ -365,6 +366,7 @@ export type DatabaseOrderByWithRelationInput = {
   jobs?: Prisma.JobOrderByRelationAggregateInput
   roles?: Prisma.DatabaseRoleOrderByRelationAggregateInput
   savedQueries?: Prisma.SavedQueryOrderByRelationAggregateInput
+  catalog?: Prisma.CatalogSnapshotOrderByWithRelationInput
 }
 
 export type DatabaseWhereUniqueInput = Prisma.AtLeast<{
@@ -396,6 +398,7 @@ export type DatabaseWhereUniqueInput = Prisma.AtLeast<{
   jobs?: Prisma.JobListRelationFilter
   roles?: Prisma.DatabaseRoleListRelationFilter
   savedQueries?: Prisma.SavedQueryListRelationFilter
+  catalog?: Prisma.XOR<Prisma.CatalogSnapshotNullableScalarRelationFilter, Prisma.CatalogSnapshotWhereInput> | null
 }, "id">
 
 export type DatabaseOrderByWithAggregationInput = {
@@ -476,6 +479,7 @@ export type DatabaseCreateInput = {
   jobs?: Prisma.JobCreateNestedManyWithoutDatabaseInput
   roles?: Prisma.DatabaseRoleCreateNestedManyWithoutDatabaseInput
   savedQueries?: Prisma.SavedQueryCreateNestedManyWithoutDatabaseInput
+  catalog?: Prisma.CatalogSnapshotCreateNestedOneWithoutDatabaseInput
 }
 
 export type DatabaseUncheckedCreateInput = {
@@ -502,6 +506,7 @@ export type DatabaseUncheckedCreateInput = {
   jobs?: Prisma.JobUncheckedCreateNestedManyWithoutDatabaseInput
   roles?: Prisma.DatabaseRoleUncheckedCreateNestedManyWithoutDatabaseInput
   savedQueries?: Prisma.SavedQueryUncheckedCreateNestedManyWithoutDatabaseInput
+  catalog?: Prisma.CatalogSnapshotUncheckedCreateNestedOneWithoutDatabaseInput
 }
 
 export type DatabaseUpdateInput = {
@@ -528,6 +533,7 @@ export type DatabaseUpdateInput = {
   jobs?: Prisma.JobUpdateManyWithoutDatabaseNestedInput
   roles?: Prisma.DatabaseRoleUpdateManyWithoutDatabaseNestedInput
   savedQueries?: Prisma.SavedQueryUpdateManyWithoutDatabaseNestedInput
+  catalog?: Prisma.CatalogSnapshotUpdateOneWithoutDatabaseNestedInput
 }
 
 export type DatabaseUncheckedUpdateInput = {
@@ -554,6 +560,7 @@ export type DatabaseUncheckedUpdateInput = {
   jobs?: Prisma.JobUncheckedUpdateManyWithoutDatabaseNestedInput
   roles?: Prisma.DatabaseRoleUncheckedUpdateManyWithoutDatabaseNestedInput
   savedQueries?: Prisma.SavedQueryUncheckedUpdateManyWithoutDatabaseNestedInput
+  catalog?: Prisma.CatalogSnapshotUncheckedUpdateOneWithoutDatabaseNestedInput
 }
 
 export type DatabaseCreateManyInput = {
@@ -831,6 +838,20 @@ export type DatabaseUpdatecapabilitiesInput = {
   push?: string | string[]
 }
 
+export type DatabaseCreateNestedOneWithoutCatalogInput = {
+  create?: Prisma.XOR<Prisma.DatabaseCreateWithoutCatalogInput, Prisma.DatabaseUncheckedCreateWithoutCatalogInput>
+  connectOrCreate?: Prisma.DatabaseCreateOrConnectWithoutCatalogInput
+  connect?: Prisma.DatabaseWhereUniqueInput
+}
+
+export type DatabaseUpdateOneRequiredWithoutCatalogNestedInput = {
+  create?: Prisma.XOR<Prisma.DatabaseCreateWithoutCatalogInput, Prisma.DatabaseUncheckedCreateWithoutCatalogInput>
+  connectOrCreate?: Prisma.DatabaseCreateOrConnectWithoutCatalogInput
+  upsert?: Prisma.DatabaseUpsertWithoutCatalogInput
+  connect?: Prisma.DatabaseWhereUniqueInput
+  update?: Prisma.XOR<Prisma.XOR<Prisma.DatabaseUpdateToOneWithWhereWithoutCatalogInput, Prisma.DatabaseUpdateWithoutCatalogInput>, Prisma.DatabaseUncheckedUpdateWithoutCatalogInput>
+}
+
 export type DatabaseCreateNestedOneWithoutRolesInput = {
   create?: Prisma.XOR<Prisma.DatabaseCreateWithoutRolesInput, Prisma.DatabaseUncheckedCreateWithoutRolesInput>
   connectOrCreate?: Prisma.DatabaseCreateOrConnectWithoutRolesInput
@@ -900,6 +921,7 @@ export type DatabaseCreateWithoutOwnerInput = {
   jobs?: Prisma.JobCreateNestedManyWithoutDatabaseInput
   roles?: Prisma.DatabaseRoleCreateNestedManyWithoutDatabaseInput
   savedQueries?: Prisma.SavedQueryCreateNestedManyWithoutDatabaseInput
+  catalog?: Prisma.CatalogSnapshotCreateNestedOneWithoutDatabaseInput
 }
 
 export type DatabaseUncheckedCreateWithoutOwnerInput = {
@@ -925,6 +947,7 @@ export type DatabaseUncheckedCreateWithoutOwnerInput = {
   jobs?: Prisma.JobUncheckedCreateNestedManyWithoutDatabaseInput
   roles?: Prisma.DatabaseRoleUncheckedCreateNestedManyWithoutDatabaseInput
   savedQueries?: Prisma.SavedQueryUncheckedCreateNestedManyWithoutDatabaseInput
+  catalog?: Prisma.CatalogSnapshotUncheckedCreateNestedOneWithoutDatabaseInput
 }
 
 export type DatabaseCreateOrConnectWithoutOwnerInput = {
@@ -1002,6 +1025,7 @@ export type DatabaseCreateWithoutProjectInput = {
   jobs?: Prisma.JobCreateNestedManyWithoutDatabaseInput
   roles?: Prisma.DatabaseRoleCreateNestedManyWithoutDatabaseInput
   savedQueries?: Prisma.SavedQueryCreateNestedManyWithoutDatabaseInput
+  catalog?: Prisma.CatalogSnapshotCreateNestedOneWithoutDatabaseInput
 }
 
 export type DatabaseUncheckedCreateWithoutProjectInput = {
@@ -1027,6 +1051,7 @@ export type DatabaseUncheckedCreateWithoutProjectInput = {
   jobs?: Prisma.JobUncheckedCreateNestedManyWithoutDatabaseInput
   roles?: Prisma.DatabaseRoleUncheckedCreateNestedManyWithoutDatabaseInput
   savedQueries?: Prisma.SavedQueryUncheckedCreateNestedManyWithoutDatabaseInput
+  catalog?: Prisma.CatalogSnapshotUncheckedCreateNestedOneWithoutDatabaseInput
 }
 
 export type DatabaseCreateOrConnectWithoutProjectInput = {
@@ -1055,6 +1080,126 @@ export type DatabaseUpdateManyWithWhereWithoutProjectInput = {
   data: Prisma.XOR<Prisma.DatabaseUpdateManyMutationInput, Prisma.DatabaseUncheckedUpdateManyWithoutProjectInput>
 }
 
+export type DatabaseCreateWithoutCatalogInput = {
+  id: string
+  name: string
+  engine: string
+  host: string
+  port: number
+  databaseName: string
+  username: string
+  sslMode: string
+  sslRootCertificate?: string | null
+  allowInsecureAuthentication?: boolean
+  sealedPassword: string
+  readOnly: boolean
+  hosted?: boolean
+  system?: boolean
+  serverVersion?: string | null
+  capabilities?: Prisma.DatabaseCreatecapabilitiesInput | string[]
+  createdAt?: Date | string
+  updatedAt?: Date | string
+  owner?: Prisma.UserCreateNestedOneWithoutDatabasesInput
+  project?: Prisma.ProjectCreateNestedOneWithoutDatabasesInput
+  jobs?: Prisma.JobCreateNestedManyWithoutDatabaseInput
+  roles?: Prisma.DatabaseRoleCreateNestedManyWithoutDatabaseInput
+  savedQueries?: Prisma.SavedQueryCreateNestedManyWithoutDatabaseInput
+}
+
+export type DatabaseUncheckedCreateWithoutCatalogInput = {
+  id: string
+  name: string
+  ownerId?: string | null
+  projectId?: string | null
+  engine: string
+  host: string
+  port: number
+  databaseName: string
+  username: string
+  sslMode: string
+  sslRootCertificate?: string | null
+  allowInsecureAuthentication?: boolean
+  sealedPassword: string
+  readOnly: boolean
+  hosted?: boolean
+  system?: boolean
+  serverVersion?: string | null
+  capabilities?: Prisma.DatabaseCreatecapabilitiesInput | string[]
+  createdAt?: Date | string
+  updatedAt?: Date | string
+  jobs?: Prisma.JobUncheckedCreateNestedManyWithoutDatabaseInput
+  roles?: Prisma.DatabaseRoleUncheckedCreateNestedManyWithoutDatabaseInput
+  savedQueries?: Prisma.SavedQueryUncheckedCreateNestedManyWithoutDatabaseInput
+}
+
+export type DatabaseCreateOrConnectWithoutCatalogInput = {
+  where: Prisma.DatabaseWhereUniqueInput
+  create: Prisma.XOR<Prisma.DatabaseCreateWithoutCatalogInput, Prisma.DatabaseUncheckedCreateWithoutCatalogInput>
+}
+
+export type DatabaseUpsertWithoutCatalogInput = {
+  update: Prisma.XOR<Prisma.DatabaseUpdateWithoutCatalogInput, Prisma.DatabaseUncheckedUpdateWithoutCatalogInput>
+  create: Prisma.XOR<Prisma.DatabaseCreateWithoutCatalogInput, Prisma.DatabaseUncheckedCreateWithoutCatalogInput>
+  where?: Prisma.DatabaseWhereInput
+}
+
+export type DatabaseUpdateToOneWithWhereWithoutCatalogInput = {
+  where?: Prisma.DatabaseWhereInput
+  data: Prisma.XOR<Prisma.DatabaseUpdateWithoutCatalogInput, Prisma.DatabaseUncheckedUpdateWithoutCatalogInput>
+}
+
+export type DatabaseUpdateWithoutCatalogInput = {
+  id?: Prisma.StringFieldUpdateOperationsInput | string
+  name?: Prisma.StringFieldUpdateOperationsInput | string
+  engine?: Prisma.StringFieldUpdateOperationsInput | string
+  host?: Prisma.StringFieldUpdateOperationsInput | string
+  port?: Prisma.IntFieldUpdateOperationsInput | number
+  databaseName?: Prisma.StringFieldUpdateOperationsInput | string
+  username?: Prisma.StringFieldUpdateOperationsInput | string
+  sslMode?: Prisma.StringFieldUpdateOperationsInput | string
+  sslRootCertificate?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  allowInsecureAuthentication?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  sealedPassword?: Prisma.StringFieldUpdateOperationsInput | string
+  readOnly?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  hosted?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  system?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  serverVersion?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  capabilities?: Prisma.DatabaseUpdatecapabilitiesInput | string[]
+  createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  owner?: Prisma.UserUpdateOneWithoutDatabasesNestedInput
+  project?: Prisma.ProjectUpdateOneWithoutDatabasesNestedInput
+  jobs?: Prisma.JobUpdateManyWithoutDatabaseNestedInput
+  roles?: Prisma.DatabaseRoleUpdateManyWithoutDatabaseNestedInput
+  savedQueries?: Prisma.SavedQueryUpdateManyWithoutDatabaseNestedInput
+}
+
+export type DatabaseUncheckedUpdateWithoutCatalogInput = {
+  id?: Prisma.StringFieldUpdateOperationsInput | string
+  name?: Prisma.StringFieldUpdateOperationsInput | string
+  ownerId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  projectId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  engine?: Prisma.StringFieldUpdateOperationsInput | string
+  host?: Prisma.StringFieldUpdateOperationsInput | string
+  port?: Prisma.IntFieldUpdateOperationsInput | number
+  databaseName?: Prisma.StringFieldUpdateOperationsInput | string
+  username?: Prisma.StringFieldUpdateOperationsInput | string
+  sslMode?: Prisma.StringFieldUpdateOperationsInput | string
+  sslRootCertificate?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  allowInsecureAuthentication?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  sealedPassword?: Prisma.StringFieldUpdateOperationsInput | string
+  readOnly?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  hosted?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  system?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  serverVersion?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  capabilities?: Prisma.DatabaseUpdatecapabilitiesInput | string[]
+  createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  jobs?: Prisma.JobUncheckedUpdateManyWithoutDatabaseNestedInput
+  roles?: Prisma.DatabaseRoleUncheckedUpdateManyWithoutDatabaseNestedInput
+  savedQueries?: Prisma.SavedQueryUncheckedUpdateManyWithoutDatabaseNestedInput
+}
+
 export type DatabaseCreateWithoutRolesInput = {
   id: string
   name: string
@@ -1078,6 +1223,7 @@ export type DatabaseCreateWithoutRolesInput = {
   project?: Prisma.ProjectCreateNestedOneWithoutDatabasesInput
   jobs?: Prisma.JobCreateNestedManyWithoutDatabaseInput
   savedQueries?: Prisma.SavedQueryCreateNestedManyWithoutDatabaseInput
+  catalog?: Prisma.CatalogSnapshotCreateNestedOneWithoutDatabaseInput
 }
 
 export type DatabaseUncheckedCreateWithoutRolesInput = {
@@ -1103,6 +1249,7 @@ export type DatabaseUncheckedCreateWithoutRolesInput = {
   updatedAt?: Date | string
   jobs?: Prisma.JobUncheckedCreateNestedManyWithoutDatabaseInput
   savedQueries?: Prisma.SavedQueryUncheckedCreateNestedManyWithoutDatabaseInput
+  catalog?: Prisma.CatalogSnapshotUncheckedCreateNestedOneWithoutDatabaseInput
 }
 
 export type DatabaseCreateOrConnectWithoutRolesInput = {
@@ -1144,6 +1291,7 @@ export type DatabaseUpdateWithoutRolesInput = {
   project?: Prisma.ProjectUpdateOneWithoutDatabasesNestedInput
   jobs?: Prisma.JobUpdateManyWithoutDatabaseNestedInput
   savedQueries?: Prisma.SavedQueryUpdateManyWithoutDatabaseNestedInput
+  catalog?: Prisma.CatalogSnapshotUpdateOneWithoutDatabaseNestedInput
 }
 
 export type DatabaseUncheckedUpdateWithoutRolesInput = {
@@ -1169,6 +1317,7 @@ export type DatabaseUncheckedUpdateWithoutRolesInput = {
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   jobs?: Prisma.JobUncheckedUpdateManyWithoutDatabaseNestedInput
   savedQueries?: Prisma.SavedQueryUncheckedUpdateManyWithoutDatabaseNestedInput
+  catalog?: Prisma.CatalogSnapshotUncheckedUpdateOneWithoutDatabaseNestedInput
 }
 
 export type DatabaseCreateWithoutJobsInput = {
@@ -1194,6 +1343,7 @@ export type DatabaseCreateWithoutJobsInput = {
   project?: Prisma.ProjectCreateNestedOneWithoutDatabasesInput
   roles?: Prisma.DatabaseRoleCreateNestedManyWithoutDatabaseInput
   savedQueries?: Prisma.SavedQueryCreateNestedManyWithoutDatabaseInput
+  catalog?: Prisma.CatalogSnapshotCreateNestedOneWithoutDatabaseInput
 }
 
 export type DatabaseUncheckedCreateWithoutJobsInput = {
@@ -1219,6 +1369,7 @@ export type DatabaseUncheckedCreateWithoutJobsInput = {
   updatedAt?: Date | string
   roles?: Prisma.DatabaseRoleUncheckedCreateNestedManyWithoutDatabaseInput
   savedQueries?: Prisma.SavedQueryUncheckedCreateNestedManyWithoutDatabaseInput
+  catalog?: Prisma.CatalogSnapshotUncheckedCreateNestedOneWithoutDatabaseInput
 }
 
 export type DatabaseCreateOrConnectWithoutJobsInput = {
@@ -1260,6 +1411,7 @@ export type DatabaseUpdateWithoutJobsInput = {
   project?: Prisma.ProjectUpdateOneWithoutDatabasesNestedInput
   roles?: Prisma.DatabaseRoleUpdateManyWithoutDatabaseNestedInput
   savedQueries?: Prisma.SavedQueryUpdateManyWithoutDatabaseNestedInput
+  catalog?: Prisma.CatalogSnapshotUpdateOneWithoutDatabaseNestedInput
 }
 
 export type DatabaseUncheckedUpdateWithoutJobsInput = {
@@ -1285,6 +1437,7 @@ export type DatabaseUncheckedUpdateWithoutJobsInput = {
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   roles?: Prisma.DatabaseRoleUncheckedUpdateManyWithoutDatabaseNestedInput
   savedQueries?: Prisma.SavedQueryUncheckedUpdateManyWithoutDatabaseNestedInput
+  catalog?: Prisma.CatalogSnapshotUncheckedUpdateOneWithoutDatabaseNestedInput
 }
 
 export type DatabaseCreateWithoutSavedQueriesInput = {
@@ -1310,6 +1463,7 @@ export type DatabaseCreateWithoutSavedQueriesInput = {
   project?: Prisma.ProjectCreateNestedOneWithoutDatabasesInput
   jobs?: Prisma.JobCreateNestedManyWithoutDatabaseInput
   roles?: Prisma.DatabaseRoleCreateNestedManyWithoutDatabaseInput
+  catalog?: Prisma.CatalogSnapshotCreateNestedOneWithoutDatabaseInput
 }
 
 export type DatabaseUncheckedCreateWithoutSavedQueriesInput = {
@@ -1335,6 +1489,7 @@ export type DatabaseUncheckedCreateWithoutSavedQueriesInput = {
   updatedAt?: Date | string
   jobs?: Prisma.JobUncheckedCreateNestedManyWithoutDatabaseInput
   roles?: Prisma.DatabaseRoleUncheckedCreateNestedManyWithoutDatabaseInput
+  catalog?: Prisma.CatalogSnapshotUncheckedCreateNestedOneWithoutDatabaseInput
 }
 
 export type DatabaseCreateOrConnectWithoutSavedQueriesInput = {
@@ -1376,6 +1531,7 @@ export type DatabaseUpdateWithoutSavedQueriesInput = {
   project?: Prisma.ProjectUpdateOneWithoutDatabasesNestedInput
   jobs?: Prisma.JobUpdateManyWithoutDatabaseNestedInput
   roles?: Prisma.DatabaseRoleUpdateManyWithoutDatabaseNestedInput
+  catalog?: Prisma.CatalogSnapshotUpdateOneWithoutDatabaseNestedInput
 }
 
 export type DatabaseUncheckedUpdateWithoutSavedQueriesInput = {
@@ -1401,6 +1557,7 @@ export type DatabaseUncheckedUpdateWithoutSavedQueriesInput = {
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   jobs?: Prisma.JobUncheckedUpdateManyWithoutDatabaseNestedInput
   roles?: Prisma.DatabaseRoleUncheckedUpdateManyWithoutDatabaseNestedInput
+  catalog?: Prisma.CatalogSnapshotUncheckedUpdateOneWithoutDatabaseNestedInput
 }
 
 export type DatabaseCreateManyOwnerInput = {
@@ -1448,6 +1605,7 @@ export type DatabaseUpdateWithoutOwnerInput = {
   jobs?: Prisma.JobUpdateManyWithoutDatabaseNestedInput
   roles?: Prisma.DatabaseRoleUpdateManyWithoutDatabaseNestedInput
   savedQueries?: Prisma.SavedQueryUpdateManyWithoutDatabaseNestedInput
+  catalog?: Prisma.CatalogSnapshotUpdateOneWithoutDatabaseNestedInput
 }
 
 export type DatabaseUncheckedUpdateWithoutOwnerInput = {
@@ -1473,6 +1631,7 @@ export type DatabaseUncheckedUpdateWithoutOwnerInput = {
   jobs?: Prisma.JobUncheckedUpdateManyWithoutDatabaseNestedInput
   roles?: Prisma.DatabaseRoleUncheckedUpdateManyWithoutDatabaseNestedInput
   savedQueries?: Prisma.SavedQueryUncheckedUpdateManyWithoutDatabaseNestedInput
+  catalog?: Prisma.CatalogSnapshotUncheckedUpdateOneWithoutDatabaseNestedInput
 }
 
 export type DatabaseUncheckedUpdateManyWithoutOwnerInput = {
@@ -1542,6 +1701,7 @@ export type DatabaseUpdateWithoutProjectInput = {
   jobs?: Prisma.JobUpdateManyWithoutDatabaseNestedInput
   roles?: Prisma.DatabaseRoleUpdateManyWithoutDatabaseNestedInput
   savedQueries?: Prisma.SavedQueryUpdateManyWithoutDatabaseNestedInput
+  catalog?: Prisma.CatalogSnapshotUpdateOneWithoutDatabaseNestedInput
 }
 
 export type DatabaseUncheckedUpdateWithoutProjectInput = {
@@ -1567,6 +1727,7 @@ export type DatabaseUncheckedUpdateWithoutProjectInput = {
   jobs?: Prisma.JobUncheckedUpdateManyWithoutDatabaseNestedInput
   roles?: Prisma.DatabaseRoleUncheckedUpdateManyWithoutDatabaseNestedInput
   savedQueries?: Prisma.SavedQueryUncheckedUpdateManyWithoutDatabaseNestedInput
+  catalog?: Prisma.CatalogSnapshotUncheckedUpdateOneWithoutDatabaseNestedInput
 }
 
 export type DatabaseUncheckedUpdateManyWithoutProjectInput = {
@@ -1666,6 +1827,7 @@ export type DatabaseSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs
   jobs?: boolean | Prisma.Database$jobsArgs<ExtArgs>
   roles?: boolean | Prisma.Database$rolesArgs<ExtArgs>
   savedQueries?: boolean | Prisma.Database$savedQueriesArgs<ExtArgs>
+  catalog?: boolean | Prisma.Database$catalogArgs<ExtArgs>
   _count?: boolean | Prisma.DatabaseCountOutputTypeDefaultArgs<ExtArgs>
 }, ExtArgs["result"]["database"]>
 
@@ -1749,6 +1911,7 @@ export type DatabaseInclude<ExtArgs extends runtime.Types.Extensions.InternalArg
   jobs?: boolean | Prisma.Database$jobsArgs<ExtArgs>
   roles?: boolean | Prisma.Database$rolesArgs<ExtArgs>
   savedQueries?: boolean | Prisma.Database$savedQueriesArgs<ExtArgs>
+  catalog?: boolean | Prisma.Database$catalogArgs<ExtArgs>
   _count?: boolean | Prisma.DatabaseCountOutputTypeDefaultArgs<ExtArgs>
 }
 export type DatabaseIncludeCreateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
@@ -1768,6 +1931,7 @@ export type $DatabasePayload<ExtArgs extends runtime.Types.Extensions.InternalAr
     jobs: Prisma.$JobPayload<ExtArgs>[]
     roles: Prisma.$DatabaseRolePayload<ExtArgs>[]
     savedQueries: Prisma.$SavedQueryPayload<ExtArgs>[]
+    catalog: Prisma.$CatalogSnapshotPayload<ExtArgs> | null
   }
   scalars: runtime.Types.Extensions.GetPayloadResult<{
     id: string
@@ -2195,6 +2359,7 @@ export interface Prisma__DatabaseClient<T, Null = never, ExtArgs extends runtime
   jobs<T extends Prisma.Database$jobsArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.Database$jobsArgs<ExtArgs>>): Prisma.PrismaPromise<runtime.Types.Result.GetResult<Prisma.$JobPayload<ExtArgs>, T, "findMany", GlobalOmitOptions> | Null>
   roles<T extends Prisma.Database$rolesArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.Database$rolesArgs<ExtArgs>>): Prisma.PrismaPromise<runtime.Types.Result.GetResult<Prisma.$DatabaseRolePayload<ExtArgs>, T, "findMany", GlobalOmitOptions> | Null>
   savedQueries<T extends Prisma.Database$savedQueriesArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.Database$savedQueriesArgs<ExtArgs>>): Prisma.PrismaPromise<runtime.Types.Result.GetResult<Prisma.$SavedQueryPayload<ExtArgs>, T, "findMany", GlobalOmitOptions> | Null>
+  catalog<T extends Prisma.Database$catalogArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.Database$catalogArgs<ExtArgs>>): Prisma.Prisma__CatalogSnapshotClient<runtime.Types.Result.GetResult<Prisma.$CatalogSnapshotPayload<ExtArgs>, T, "findUniqueOrThrow", GlobalOmitOptions> | null, null, ExtArgs, GlobalOmitOptions>
   /**
    * Attaches callbacks for the resolution and/or rejection of the Promise.
    * @param onfulfilled The callback to execute when the Promise is resolved.
@@ -2752,6 +2917,25 @@ export type Database$savedQueriesArgs<ExtArgs extends runtime.Types.Extensions.I
   take?: number
   skip?: number
   distinct?: Prisma.SavedQueryScalarFieldEnum | Prisma.SavedQueryScalarFieldEnum[]
+}
+
+/**
+ * Database.catalog
+ */
+export type Database$catalogArgs<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
+  /**
+   * Select specific fields to fetch from the CatalogSnapshot
+   */
+  select?: Prisma.CatalogSnapshotSelect<ExtArgs> | null
+  /**
+   * Omit specific fields from the CatalogSnapshot
+   */
+  omit?: Prisma.CatalogSnapshotOmit<ExtArgs> | null
+  /**
+   * Choose, which related nodes to fetch as well
+   */
+  include?: Prisma.CatalogSnapshotInclude<ExtArgs> | null
+  where?: Prisma.CatalogSnapshotWhereInput
 }
 
 /**

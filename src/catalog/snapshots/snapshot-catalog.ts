@@ -1,0 +1,369 @@
+/**
+ * The catalogue of a database as a snapshot has it, by the same contract as the live one and with the same answers. The
+ * target is asked for what moves without DDL, for what is of the server and not of the database, and for everything that
+ * the snapshot does not know: the system's own schemas, and what was made since.
+ */
+import type {
+  Catalog,
+  Column,
+  Constraint,
+  EnumType,
+  Extension,
+  ForeignKey,
+  Index,
+  PageRequest,
+  Policy,
+  QualifiedName,
+  Relation,
+  RelationFilter,
+  RelationsWithin,
+  Routine,
+  RoutineName,
+  Schema,
+  Sequence,
+  Trigger,
+  Within,
+} from '../../engines/catalog.ts';
+import type { SnapshotRelation } from '../../engines/snapshot.ts';
+import type { Reading } from '../loaders.ts';
+import { keyOf } from '../nodes.ts';
+import { compareNames, type Objects, type SnapshotIndex } from './snapshot-index.ts';
+
+export interface SnapshotCatalogDeps {
+  readonly index: SnapshotIndex;
+  /** Runs one read on the open catalogue of the target. */
+  readonly live: Reading;
+}
+
+export function createSnapshotCatalog({ index, live }: SnapshotCatalogDeps): Catalog {
+  const { snapshot, relations, routines, enums, sequences } = index;
+
+  const schemaKnown = (name: string) => index.schemaByName.has(name);
+
+  /** Of each relation what `own` gives; the target is asked about those that the snapshot does not know. */
+  const ofRelations = <Value>(
+    names: readonly QualifiedName[],
+    own: (relation: SnapshotRelation) => Value,
+    ask: (unknown: readonly QualifiedName[]) => Promise<Value[]>,
+  ): Promise<Value[]> =>
+    knownOrAsked(
+      names,
+      (name) => {
+        const relation = relations.byName.get(keyOf(name));
+        return relation && own(relation);
+      },
+      ask,
+    );
+
+  const byName = <Name extends QualifiedName, Item extends Name, Value>(
+    objects: Objects<Item>,
+    names: readonly Name[],
+    own: (item: Item) => Value,
+    ask: (unknown: readonly Name[]) => Promise<(Value | null)[]>,
+  ): Promise<(Value | null)[]> =>
+    knownOrAsked<Name, Value | null>(
+      names,
+      (name) => {
+        const item = objects.byName.get(keyOf(name));
+        return item && own(item);
+      },
+      ask,
+    );
+
+  /** One list for the database, or one for each schema asked. */
+  const groups = <Item, Value>(
+    objects: Objects<Item>,
+    within: Within,
+    own: (items: readonly Item[]) => Value,
+    ask: (schemas: readonly string[]) => Promise<Value[]>,
+  ): Promise<Value[]> =>
+    'database' in within
+      ? Promise.resolve([own(objects.all)])
+      : knownOrAsked(
+          within.schemas,
+          (schema) => (schemaKnown(schema) ? own(objects.bySchema.get(schema) ?? []) : undefined),
+          ask,
+        );
+
+  function relationGroups<Value>(
+    within: RelationsWithin,
+    own: (items: readonly SnapshotRelation[]) => Value,
+    ask: (within: RelationsWithin) => Promise<Value[]>,
+  ): Promise<Value[]> {
+    if (!('partitionsOf' in within)) return groups(relations, within, own, (schemas) => ask({ schemas }));
+    return knownOrAsked(
+      within.partitionsOf,
+      (name) => (relations.byName.has(keyOf(name)) ? own(index.partitionsOf.get(keyOf(name)) ?? []) : undefined),
+      (partitionsOf) => ask({ partitionsOf }),
+    );
+  }
+
+  const relationFilter = ({ search, kinds }: RelationFilter) => {
+    const matches = matching(search);
+    return (relation: SnapshotRelation) => (kinds === undefined || kinds.includes(relation.kind)) && matches(relation);
+  };
+
+  return {
+    snapshot: ({ reach }) => live((catalog, options) => catalog.snapshot({ ...options, reach })),
+    serverVersion: async () => snapshot.serverVersion,
+    defaultSchema: async () => snapshot.defaultSchema,
+    databaseSizeBytes: () => live((catalog, options) => catalog.databaseSizeBytes(options)),
+    serverDatabases: (reach) => live((catalog, options) => catalog.serverDatabases(reach, options)),
+    roles: (reach) => live((catalog, options) => catalog.roles(reach, options)),
+    extensions: async () => snapshot.extensions.map(extensionOf),
+
+    schemas: async ({ includeSystem }) =>
+      includeSystem
+        ? live((catalog, options) => catalog.schemas({ includeSystem }, options))
+        : index.schemas.map(schemaOf),
+    schemasByName: (names) =>
+      knownOrAsked<string, Schema | null>(
+        names,
+        (name) => {
+          const schema = index.schemaByName.get(name);
+          return schema && schemaOf(schema);
+        },
+        (unknown) => live((catalog, options) => catalog.schemasByName(unknown, options)),
+      ),
+
+    async relationPages(within, filter, page) {
+      if (!isSimple(filter.search))
+        return await live((catalog, options) => catalog.relationPages(within, filter, page, options));
+      const matches = relationFilter(filter);
+      return await relationGroups(
+        within,
+        (items) => pageOf(items, matches, page).map(relationOf),
+        (unknown) => live((catalog, options) => catalog.relationPages(unknown, filter, page, options)),
+      );
+    },
+    async relationCounts(within, filter) {
+      if (!isSimple(filter.search))
+        return await live((catalog, options) => catalog.relationCounts(within, filter, options));
+      const matches = relationFilter(filter);
+      return await relationGroups(
+        within,
+        (items) => items.filter(matches).length,
+        (unknown) => live((catalog, options) => catalog.relationCounts(unknown, filter, options)),
+      );
+    },
+    relationsByName: (names) =>
+      byName<QualifiedName, SnapshotRelation, Relation>(relations, names, relationOf, (unknown) =>
+        live((catalog, options) => catalog.relationsByName(unknown, options)),
+      ),
+
+    columns: (names) =>
+      ofRelations(
+        names,
+        ({ columns }) => columns.map(columnOf),
+        (unknown) => live((catalog, options) => catalog.columns(unknown, options)),
+      ),
+    statistics: (names) => live((catalog, options) => catalog.statistics(names, options)),
+    indexes: (names) =>
+      ofRelations(
+        names,
+        ({ indexes }) => indexes.map(indexOf),
+        (unknown) => live((catalog, options) => catalog.indexes(unknown, options)),
+      ),
+    constraints: (names) =>
+      ofRelations(
+        names,
+        ({ constraints }) => constraints.map(constraintOf),
+        (unknown) => live((catalog, options) => catalog.constraints(unknown, options)),
+      ),
+    foreignKeys: (names) =>
+      ofRelations(
+        names,
+        ({ foreignKeys }) => foreignKeys.map(foreignKeyOf),
+        (unknown) => live((catalog, options) => catalog.foreignKeys(unknown, options)),
+      ),
+    referencedBy: (names) =>
+      ofRelations(
+        names,
+        ({ schema, name }) => (index.referencedBy.get(keyOf({ schema, name })) ?? []).map(foreignKeyOf).sort(byOrigin),
+        (unknown) => live((catalog, options) => catalog.referencedBy(unknown, options)),
+      ),
+    triggers: (names) =>
+      ofRelations(
+        names,
+        ({ triggers }) => triggers.map(triggerOf),
+        (unknown) => live((catalog, options) => catalog.triggers(unknown, options)),
+      ),
+    policies: (names) =>
+      ofRelations(
+        names,
+        ({ policies }) => policies.map(policyOf),
+        (unknown) => live((catalog, options) => catalog.policies(unknown, options)),
+      ),
+    definitions: (names) =>
+      ofRelations(
+        names,
+        ({ definition }) => definition,
+        (unknown) => live((catalog, options) => catalog.definitions(unknown, options)),
+      ),
+    estimatedRows: (names) => live((catalog, options) => catalog.estimatedRows(names, options)),
+    sizesBytes: (names) => live((catalog, options) => catalog.sizesBytes(names, options)),
+    indexSizesBytes: (names) => live((catalog, options) => catalog.indexSizesBytes(names, options)),
+    indexScans: (names) => live((catalog, options) => catalog.indexScans(names, options)),
+
+    enums: (within) =>
+      groups(
+        enums,
+        within,
+        (items) => items.map(enumOf),
+        (schemas) => live((catalog, options) => catalog.enums({ schemas }, options)),
+      ),
+    enumsByName: (names) =>
+      byName<QualifiedName, (typeof enums.all)[number], EnumType>(enums, names, enumOf, (unknown) =>
+        live((catalog, options) => catalog.enumsByName(unknown, options)),
+      ),
+    sequences: (schemas) =>
+      groups(
+        sequences,
+        { schemas },
+        (items) => items.map(sequenceOf),
+        (unknown) => live((catalog, options) => catalog.sequences(unknown, options)),
+      ),
+    lastValues: (names) => live((catalog, options) => catalog.lastValues(names, options)),
+
+    async routinePages(within, filter, page) {
+      if (!isSimple(filter.search))
+        return await live((catalog, options) => catalog.routinePages(within, filter, page, options));
+      const matches = matching(filter.search);
+      return await groups(
+        routines,
+        within,
+        (items) => pageOf(items, matches, page).map(routineOf),
+        (schemas) => live((catalog, options) => catalog.routinePages({ schemas }, filter, page, options)),
+      );
+    },
+    async routineCounts(within, filter) {
+      if (!isSimple(filter.search))
+        return await live((catalog, options) => catalog.routineCounts(within, filter, options));
+      const matches = matching(filter.search);
+      return await groups(
+        routines,
+        within,
+        (items) => items.filter(matches).length,
+        (schemas) => live((catalog, options) => catalog.routineCounts({ schemas }, filter, options)),
+      );
+    },
+    routinesByName: (names) =>
+      byName<RoutineName, (typeof routines.all)[number], Routine>(routines, names, routineOf, (unknown) =>
+        live((catalog, options) => catalog.routinesByName(unknown, options)),
+      ),
+
+    // Connections are whoever's who reads the target.
+    [Symbol.asyncDispose]: async () => undefined,
+  };
+}
+
+/** In the order of the keys; those that are not known are asked for together. */
+async function knownOrAsked<Key, Value>(
+  keys: readonly Key[],
+  known: (key: Key) => Value | undefined,
+  ask: (unknown: readonly Key[]) => Promise<Value[]>,
+): Promise<Value[]> {
+  const values = keys.map(known);
+  const unknown = keys.filter((_, place) => values[place] === undefined);
+  const asked = unknown.length === 0 ? [] : await ask(unknown);
+  let next = 0;
+  return values.map((value) => (value === undefined ? asked[next++]! : value));
+}
+
+/** How letters beyond ASCII are lowered is the database's collation's affair: it is asked. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: ASCII begins with them
+const isSimple = (search: string | undefined): boolean => search === undefined || /^[\x00-\x7f]*$/.test(search);
+
+const lowered = (text: string) => text.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
+
+function matching(search: string | undefined): (name: QualifiedName) => boolean {
+  if (search === undefined || search === '') return () => true;
+  const part = lowered(search);
+  return ({ name }) => lowered(name).includes(part);
+}
+
+function pageOf<Name extends QualifiedName, Item extends Name>(
+  items: readonly Item[],
+  matches: (item: Item) => boolean,
+  { limit, after, before, backward }: PageRequest<Name>,
+): Item[] {
+  const from = after === undefined ? 0 : firstBehind(items, (item) => compareNames(item, after) > 0);
+  const to = before === undefined ? items.length : firstBehind(items, (item) => compareNames(item, before) >= 0);
+  const page: Item[] = [];
+  const most = limit ?? Number.POSITIVE_INFINITY;
+  for (let step = 0; step < to - from && page.length < most; step += 1) {
+    const item = items[backward ? to - 1 - step : from + step]!;
+    if (matches(item)) page.push(item);
+  }
+  return backward ? page.reverse() : page;
+}
+
+/** Where in a sorted list that begins which `isBehind` holds for, by halves. */
+function firstBehind<Item>(items: readonly Item[], isBehind: (item: Item) => boolean): number {
+  let [from, to] = [0, items.length];
+  while (from < to) {
+    const middle = (from + to) >> 1;
+    if (isBehind(items[middle]!)) to = middle;
+    else from = middle + 1;
+  }
+  return from;
+}
+
+/** Of an object of a snapshot what a read of it gives, and no more. */
+const parts =
+  <Item extends object>(...keys: readonly (keyof Item)[]) =>
+  (item: Item): Item => {
+    const copy: Partial<Item> = {};
+    for (const key of keys) copy[key] = item[key];
+    return copy as Item;
+  };
+
+const schemaOf = parts<Schema>('name', 'owner', 'comment');
+const extensionOf = parts<Extension>('name', 'version', 'schema', 'comment');
+const relationOf = parts<Relation>('schema', 'name', 'kind', 'owner', 'comment');
+const columnOf = parts<Column>(
+  'name',
+  'position',
+  'dataType',
+  'nullable',
+  'default',
+  'generated',
+  'identity',
+  'comment',
+  'primaryKeyPosition',
+  'unique',
+  'indexed',
+  'enumValues',
+  'collation',
+);
+const indexOf = parts<Index>('name', 'columns', 'unique', 'primary', 'valid', 'method', 'predicate', 'definition');
+const constraintOf = parts<Constraint>('name', 'kind', 'columns', 'definition', 'deferrable', 'validated');
+const foreignKeyOf = parts<ForeignKey>(
+  'name',
+  'table',
+  'columns',
+  'referenced',
+  'referencedColumns',
+  'onUpdate',
+  'onDelete',
+);
+const triggerOf = parts<Trigger>('name', 'timing', 'events', 'level', 'enabled', 'definition', 'function');
+const policyOf = parts<Policy>('name', 'command', 'permissive', 'roles', 'using', 'check');
+const enumOf = parts<EnumType>('schema', 'name', 'values', 'comment');
+const sequenceOf = parts<Sequence>('schema', 'name', 'dataType', 'start', 'increment', 'ownedBy');
+const routineOf = parts<Routine>(
+  'schema',
+  'name',
+  'identity',
+  'kind',
+  'arguments',
+  'returns',
+  'language',
+  'volatility',
+  'securityDefiner',
+  'comment',
+  'definition',
+);
+
+const byOrigin = (a: ForeignKey, b: ForeignKey): number => (originOf(a) < originOf(b) ? -1 : 1);
+const originOf = ({ table, name }: ForeignKey): string => JSON.stringify([table.schema, table.name, name]);

@@ -1,0 +1,132 @@
+/**
+ * Snapshots in the metadata: the newest of each database, who reads its target now, and since when it may be behind.
+ * Times are the metadata's own clock, so that replicas agree.
+ */
+import type { Executor } from '../../db/metadata.ts';
+import type { Content } from './content.ts';
+
+/** What is known of a database's snapshot without opening it. */
+export interface SnapshotState {
+  readonly databaseId: string;
+  /** Another one for any other content, also where the fingerprint is the same. */
+  readonly version: string;
+  readonly fingerprint: string;
+  readonly readAt: Date;
+  /** Of its text. */
+  readonly bytes: number;
+  /** Younger than asked, and no job may have changed the catalogue since it was read. */
+  readonly fresh: boolean;
+}
+
+export interface SnapshotStore {
+  /** Of those that have one. */
+  states(databaseIds: readonly string[], maxAgeMs: number): Promise<SnapshotState[]>;
+  /** Null when it is gone, or another version by now. */
+  content(databaseId: string, version: string): Promise<Buffer | null>;
+  /**
+   * Makes `readerId` the one who reads the target: nobody else does for as long as he says so again.
+   * GONE: the database is, or has other credentials by now.
+   */
+  begin(source: SnapshotSource, reader: Reader): Promise<{ startedAt: string } | 'TAKEN' | 'GONE'>;
+  /** False when another one reads it by now. */
+  goOn(databaseId: string, reader: Reader): Promise<boolean>;
+  /** Ends the reading; false when another one reads it by now, or the database is gone. */
+  keep(databaseId: string, readerId: string, read: ReadSnapshot): Promise<boolean>;
+  /** Ends the reading with nothing. */
+  giveUp(databaseId: string, readerId: string): Promise<void>;
+  /** What was read before this is fresh no longer. */
+  changed(databaseId: string): Promise<void>;
+  /** Of a database that is let go. */
+  drop(client: Executor, databaseId: string): Promise<void>;
+}
+
+export interface SnapshotSource {
+  readonly id: string;
+  /** Another text where the credentials are others. */
+  readonly sealedPassword: string;
+}
+
+export interface Reader {
+  readonly id: string;
+  readonly leaseMs: number;
+}
+
+export interface ReadSnapshot extends Content {
+  readonly fingerprint: string;
+  /** As `begin` gave it. */
+  readonly startedAt: string;
+}
+
+export function createSnapshotStore({ db }: { db: Executor }): SnapshotStore {
+  return {
+    async states(databaseIds, maxAgeMs) {
+      const { rows } = await db.query<SnapshotState>(
+        `SELECT database_id AS "databaseId", version, fingerprint, read_at AS "readAt", bytes,
+           read_at > clock_timestamp() - $2 * interval '1 millisecond' AND (changed_at IS NULL OR read_at > changed_at) AS fresh
+           FROM catalog_snapshots WHERE database_id = ANY($1) AND version IS NOT NULL`,
+        [databaseIds, maxAgeMs],
+      );
+      return rows;
+    },
+
+    async content(databaseId, version) {
+      const { rows } = await db.query<{ content: Buffer }>(
+        'SELECT content FROM catalog_snapshots WHERE database_id = $1 AND version = $2',
+        [databaseId, version],
+      );
+      return rows[0]?.content ?? null;
+    },
+
+    async begin({ id, sealedPassword }, reader) {
+      const { rows } = await db.query<{ startedAt: string | null }>(
+        `WITH source AS (SELECT id FROM databases WHERE id = $1 AND sealed_password = $2),
+         taken AS (
+           INSERT INTO catalog_snapshots AS c (database_id, reader_id, reader_until)
+           SELECT id, $3, clock_timestamp() + $4 * interval '1 millisecond' FROM source
+           ON CONFLICT (database_id) DO UPDATE SET reader_id = EXCLUDED.reader_id, reader_until = EXCLUDED.reader_until
+             WHERE c.reader_until IS NULL OR c.reader_until <= clock_timestamp()
+           RETURNING clock_timestamp()::text AS started_at)
+         SELECT (SELECT started_at FROM taken) AS "startedAt" FROM source`,
+        [id, sealedPassword, reader.id, reader.leaseMs],
+      );
+      const [row] = rows;
+      if (!row) return 'GONE';
+      return row.startedAt === null ? 'TAKEN' : { startedAt: row.startedAt };
+    },
+
+    async goOn(databaseId, { id, leaseMs }) {
+      const { rowCount } = await db.query(
+        `UPDATE catalog_snapshots SET reader_until = clock_timestamp() + $3 * interval '1 millisecond'
+          WHERE database_id = $1 AND reader_id = $2`,
+        [databaseId, id, leaseMs],
+      );
+      return rowCount === 1;
+    },
+
+    async keep(databaseId, readerId, { version, fingerprint, content, bytes, startedAt }) {
+      const { rowCount } = await db.query(
+        `UPDATE catalog_snapshots SET reader_id = NULL, reader_until = NULL, version = $3, fingerprint = $4, read_at = $5,
+           bytes = $6, content = $7 WHERE database_id = $1 AND reader_id = $2`,
+        [databaseId, readerId, version, fingerprint, startedAt, bytes, content],
+      );
+      return rowCount === 1;
+    },
+
+    async giveUp(databaseId, readerId) {
+      await db.query(
+        'UPDATE catalog_snapshots SET reader_id = NULL, reader_until = NULL WHERE database_id = $1 AND reader_id = $2',
+        [databaseId, readerId],
+      );
+    },
+
+    async changed(databaseId) {
+      await db.query('UPDATE catalog_snapshots SET changed_at = clock_timestamp() WHERE database_id = $1', [
+        databaseId,
+      ]);
+    },
+
+    async drop(client, databaseId) {
+      await client.query('DELETE FROM catalog_snapshots WHERE database_id = $1', [databaseId]);
+    },
+  };
+}

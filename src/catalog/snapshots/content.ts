@@ -1,6 +1,6 @@
 /**
  * Snapshots as they are kept: NDJSON under zstd, a line for some objects of one list. Objects of a list have the same
- * keys, so a list has them once and then values alone.
+ * keys, so a line has them once and then values alone.
  */
 import { createHash } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
@@ -26,8 +26,8 @@ export interface Content {
   readonly version: string;
 }
 
-/** `[path, objects]`, packed; a path that comes again goes on with its list. */
-type Line = [path: string[], value: unknown];
+/** A path that comes again goes on with its list. `shapes` are the keys of the objects in a packed value, by number. */
+type Line = [path: string[], value: unknown, shapes: string[][]];
 
 /** @throws AppError LIMIT_EXCEEDED for a catalogue that is too large to be kept */
 export async function packSnapshot(snapshot: CatalogSnapshot): Promise<Content> {
@@ -35,7 +35,8 @@ export async function packSnapshot(snapshot: CatalogSnapshot): Promise<Content> 
   const lines: Buffer[] = [];
   let bytes = 0;
   for (const [path, value] of partsOf(snapshot)) {
-    const line = Buffer.from(`${JSON.stringify([path, packed(value)] satisfies Line)}\n`);
+    const shapes = createShapes();
+    const line = Buffer.from(`${JSON.stringify([path, packed(value, shapes), shapes.all] satisfies Line)}\n`);
     bytes += line.length;
     if (bytes > maxContentBytes) {
       throw new AppError('LIMIT_EXCEEDED', 'The catalogue is too large to be kept', {
@@ -58,13 +59,13 @@ export async function unpackSnapshot(content: Buffer): Promise<CatalogSnapshot> 
   const snapshot: Record<string, unknown> = {};
   for (let from = 0; from < text.length; ) {
     const to = text.indexOf('\n', from);
-    const [path, value] = JSON.parse(text.toString('utf8', from, to)) as Line;
+    const [path, value, shapes] = JSON.parse(text.toString('utf8', from, to)) as Line;
     from = to + 1;
     const key = path.at(-1) ?? '';
     const [first = ''] = path;
     if (path.length > 1) snapshot[first] ??= {};
     const into = path.length === 1 ? snapshot : (snapshot[first] as Record<string, unknown>);
-    const part = unpacked(value);
+    const part = unpacked(value, shapes);
     if (Array.isArray(part) && Array.isArray(into[key])) into[key].push(...part);
     else into[key] = part;
     await setImmediate();
@@ -85,27 +86,45 @@ function* partsOf(value: object, above: string[] = []): Generator<[string[], unk
   }
 }
 
-/** An object is `{"k": keys, "v": [values of the first, of the second …]}` of a list of its like; what is none stays. */
-function packed(value: unknown): unknown {
+interface Shapes {
+  readonly all: string[][];
+  numberOf(keys: string[]): number;
+}
+
+function createShapes(): Shapes {
+  const all: string[][] = [];
+  const numbers = new Map<string, number>();
+  return {
+    all,
+    numberOf(keys) {
+      const text = keys.join();
+      const number = numbers.get(text) ?? all.push(keys) - 1;
+      numbers.set(text, number);
+      return number;
+    },
+  };
+}
+
+/** An object is `{"k": number of its shape, "o": values}`, a list of them `{"k": …, "v": [values of the first, …]}`; the rest stays. */
+function packed(value: unknown, shapes: Shapes): unknown {
   if (!Array.isArray(value)) {
     if (value === null || typeof value !== 'object') return value;
-    return Object.fromEntries(Object.entries(value).map(([key, part]) => [key, packed(part)]));
+    return { k: shapes.numberOf(Object.keys(value)), o: Object.values(value).map((part) => packed(part, shapes)) };
   }
   const [first] = value;
   if (first === null || typeof first !== 'object' || Array.isArray(first)) return value;
   const keys = Object.keys(first);
-  return { k: keys, v: value.map((item) => keys.map((key) => packed(item[key]))) };
+  return { k: shapes.numberOf(keys), v: value.map((item) => keys.map((key) => packed(item[key], shapes))) };
 }
 
-function unpacked(value: unknown): unknown {
+function unpacked(value: unknown, shapes: string[][]): unknown {
   if (value === null || typeof value !== 'object' || Array.isArray(value)) return value;
-  const { k: keys, v: rows } = value as { k?: string[]; v?: unknown[][] };
-  if (keys === undefined || rows === undefined) {
-    return Object.fromEntries(Object.entries(value).map(([key, part]) => [key, unpacked(part)]));
-  }
-  return rows.map((row) => {
-    const item: Record<string, unknown> = {};
-    for (let place = 0; place < keys.length; place += 1) item[keys[place]!] = unpacked(row[place]);
-    return item;
-  });
+  const { k, v: rows, o: row } = value as { k: number; v?: unknown[][]; o?: unknown[] };
+  const keys = shapes[k] ?? [];
+  const item = (values: unknown[]) => {
+    const built: Record<string, unknown> = {};
+    for (let place = 0; place < keys.length; place += 1) built[keys[place]!] = unpacked(values[place], shapes);
+    return built;
+  };
+  return rows ? rows.map(item) : item(row ?? []);
 }

@@ -157,7 +157,14 @@ function buildServices({ config, core, startedAt, diskLow, running, publicUrl }:
     jobs,
     jobRows: createJobRows({ results: resultStore, blobs, bus }),
     queries,
-    exports: createExports({ jobs: jobStore, queries, destinations, access: core.bucketAccess, settingsOf }),
+    exports: createExports({
+      jobs: jobStore,
+      results: resultStore,
+      queries,
+      destinations,
+      access: core.bucketAccess,
+      settingsOf,
+    }),
     savedQueries: createSavedQueries({
       pool,
       store: createSavedQueryStore({ db: pool, prisma }),

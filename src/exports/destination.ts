@@ -112,7 +112,8 @@ export function fillIn(template: string, { id, name, at }: Exporting, field: str
   };
   return template.replace(/\{([^{}]*)\}/g, (_, key: string) => {
     const value = Object.hasOwn(values, key) ? values[key] : undefined;
-    if (value === undefined) throw badInput({ path: field, message: 'knows {job}, {name}, {date} and {time}' });
+    if (value === undefined)
+      throw badInput({ path: field, message: `knows no {${key}}, only {job}, {name}, {date} and {time}` });
     return value;
   });
 }

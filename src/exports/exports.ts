@@ -7,6 +7,7 @@ import type { JobStore } from '../jobs/store.ts';
 import { AppError, notFound } from '../lib/errors.ts';
 import { uuidv7 } from '../lib/ids.ts';
 import { type Queries, queryLimits } from '../queries/queries.ts';
+import type { ResultStore } from '../queries/store.ts';
 import type { BucketAccess } from '../storage/files/access.ts';
 import type { StoredFile } from '../storage/files/store.ts';
 import type { Destinations, ExportInput, ExportSettings } from './destination.ts';
@@ -26,6 +27,7 @@ export interface Exports {
 
 export interface ExportsDeps {
   readonly jobs: Pick<JobStore, 'find'>;
+  readonly results: Pick<ResultStore, 'hasColumns'>;
   readonly queries: Pick<Queries, 'insert'>;
   readonly destinations: Destinations;
   readonly access: Pick<BucketAccess, 'loadFile'>;
@@ -35,7 +37,7 @@ export interface ExportsDeps {
 /** Reading what is kept does no harm: a worker that is lost is followed by another. */
 const attempts = 3;
 
-export function createExports({ jobs, queries, destinations, access, settingsOf }: ExportsDeps): Exports {
+export function createExports({ jobs, results, queries, destinations, access, settingsOf }: ExportsDeps): Exports {
   const ready = async (request: object, viewer: Viewer | null, id: string | undefined): Promise<StoredFile | null> => {
     const file = id === undefined ? null : await access.loadFile(request, viewer, id);
     return file?.status === 'ready' ? file : null;
@@ -59,6 +61,8 @@ export function createExports({ jobs, queries, destinations, access, settingsOf 
         throw new AppError('CONFLICT', 'The job has kept no rows: it has written them into files');
       if (source.resultsDropped)
         throw new AppError('CONFLICT', 'The rows of the job have been thrown away: run it again');
+      if (!(await results.hasColumns(source.id)))
+        throw new AppError('CONFLICT', 'The job has kept no rows: none of its statements has returned any');
       const settings = await settingsOf(viewer);
       const newId = uuidv7();
       const exporting = { id: newId, name: source.name, at: new Date() };

@@ -302,7 +302,7 @@ builder.mutationFields((t) => ({
   deleteJob: t.field({
     type: DeleteJobPayload,
     description:
-      'Deletes a job that has ended or not begun, with its rows; one that runs is a CONFLICT: cancel it first.',
+      'Deletes a job that has ended or not begun, with its rows. One that runs is a CONFLICT: cancel it first; so is one whose rows an export (`details.exportJobId`) has not written yet.',
     authScopes: { signedIn: true },
     args: { input: t.arg({ type: DeleteJobInput, required: true }) },
     resolve: async (_root, { input }, { viewer, services }) => {

@@ -4,6 +4,7 @@ import type { Viewer } from '../accounts/viewer.ts';
 import { createPatience } from '../db/patience.ts';
 import { type Bus, createDoorbell, type Doorbell } from '../lib/bus.ts';
 import { AppError, badInput, notFound } from '../lib/errors.ts';
+import { encodeId } from '../lib/ids.ts';
 import type { Page } from '../lib/pages.ts';
 import type { Topic } from '../lib/topics.ts';
 import { formatPosition, isBehind, type Job, type Position, parsePosition, priorities } from './job.ts';
@@ -49,7 +50,7 @@ export interface Jobs {
   cancel(viewer: Viewer | null, id: string): Promise<Job>;
   /** Among the queued jobs of its owner. @throws AppError NOT_FOUND, BAD_USER_INPUT, CONFLICT unless it is queued */
   reprioritize(viewer: Viewer | null, id: string, priority: number): Promise<Job>;
-  /** With its rows. @throws AppError NOT_FOUND, CONFLICT while it runs */
+  /** With its rows. @throws AppError NOT_FOUND, CONFLICT while it runs, or an export has not yet written its rows */
   remove(viewer: Viewer | null, id: string): Promise<void>;
   /** The viewer's own. */
   queue(viewer: Viewer | null): Promise<QueueInfo>;
@@ -159,9 +160,18 @@ export function createJobs({ store, places, bus, settingsOf }: JobsDeps): Jobs {
 
     async remove(viewer, id) {
       await require(viewer, 'job:edit', id);
-      if (await store.remove(id)) return;
-      if (!(await store.find(id))) throw notFound('Job');
-      throw new AppError('CONFLICT', 'The job is running: cancel it first');
+      while (!(await store.remove(id))) {
+        const job = await store.find(id);
+        if (!job) throw notFound('Job');
+        if (job.status === 'running') throw new AppError('CONFLICT', 'The job is running: cancel it first');
+        const reader = await store.exportUnderWay(id);
+        // What was in the way has ended in this moment.
+        if (reader === null) continue;
+        const exportJobId = encodeId('Job', reader);
+        throw new AppError('CONFLICT', `The export ${exportJobId} has not yet written its rows: cancel it first`, {
+          details: { exportJobId },
+        });
+      }
     },
 
     async queue(viewer) {

@@ -57,6 +57,10 @@ const cancelled = `cancel_requested_at = coalesce(cancel_requested_at, now()), h
   sealed_connection = CASE status WHEN 'running' THEN sealed_connection END,
   finished_at = CASE status WHEN 'queued' THEN now() ELSE finished_at END, ${changed}`;
 
+/** $1 a job: those that have not yet written what it has kept. */
+const exportsOf = `SELECT reader.id FROM jobs AS reader
+  WHERE reader.source_id = $1 AND reader.kind = 'export' AND reader.status IN ('queued', 'running')`;
+
 export type JobStore = JobReads & Pump & ReturnType<typeof createMoves>;
 
 export function createJobStore(deps: JobStoreDeps): JobStore {
@@ -226,14 +230,28 @@ function createMoves({ pool, bus }: JobStoreDeps) {
         [id, priority],
       ),
 
-    /** False for one that runs, or is gone. What follows from it is the table's own trigger. */
+    /**
+     * False for one that runs, is gone, or has rows that an export is still to read. What follows from it is the table's
+     * own trigger.
+     */
     async remove(id: string): Promise<boolean> {
-      const { rows } = await pool.query<Pick<JobRow, 'id' | 'owner_id'>>(
-        `DELETE FROM jobs WHERE id = $1 AND status <> 'running' RETURNING id, owner_id`,
-        [id],
-      );
+      const rows = await transaction(pool, async (client) => {
+        // First: whoever is about to export it holds it, and what he has submitted the next statement sees.
+        await client.query('SELECT FROM jobs WHERE id = $1 FOR UPDATE', [id]);
+        const removed = await client.query<Pick<JobRow, 'id' | 'owner_id'>>(
+          `DELETE FROM jobs WHERE id = $1 AND status <> 'running' AND NOT EXISTS (${exportsOf}) RETURNING id, owner_id`,
+          [id],
+        );
+        return removed.rows;
+      });
       ring(rows);
       return rows.length > 0;
+    },
+
+    /** The oldest export that is still to read its rows; null for none. */
+    async exportUnderWay(id: string): Promise<string | null> {
+      const { rows } = await pool.query<{ id: string }>(`${exportsOf} ORDER BY reader.id LIMIT 1`, [id]);
+      return rows[0]?.id ?? null;
     },
 
     /** Ends all jobs on a database that is about to go, in the caller's transaction. */

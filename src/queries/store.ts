@@ -195,6 +195,14 @@ export function createResultStore(pool: pg.Pool) {
       return (backward ? rows.reverse() : rows).map(resultSetOf);
     },
 
+    /** A statement of it has returned columns, and perhaps rows. */
+    async hasColumns(jobId: string): Promise<boolean> {
+      const { rowCount } = await pool.query(`SELECT FROM result_sets WHERE job_id = $1 AND columns <> '[]' LIMIT 1`, [
+        jobId,
+      ]);
+      return rowCount === 1;
+    },
+
     async count(jobId: string): Promise<number> {
       const { rows } = await pool.query<{ count: string }>('SELECT count(*) FROM result_sets WHERE job_id = $1', [
         jobId,

@@ -249,6 +249,68 @@ test('what a job has kept is exported in another format, and nobody else’s is'
   );
 });
 
+const DropJobDocument = graphql(`
+  mutation DropJob($id: ID!) {
+    deleteJob(input: { id: $id }) {
+      deletedJobId
+    }
+  }
+`);
+
+const keep = async (sql: string) => {
+  const input = { target: { databaseId }, sql };
+  return (await world.quarry.ask(SubmitExportDocument, { input }, ann)).submitQuery.job.id;
+};
+
+test('a job that has kept no rows is not exported: none of its statements returned any, or it failed before', async () => {
+  for (const sql of ['CREATE TEMP TABLE none (n int)', 'SELECT nothing FROM nowhere']) {
+    const id = await keep(sql);
+    await ended(id);
+    const { code, errors } = await world.quarry.execute(ExportJobDocument, { input: { id, export: {} } }, ann);
+    expect([code, errors?.[0]?.message]).toEqual(['CONFLICT', expect.stringContaining('kept no rows')]);
+  }
+  // Columns are something to write.
+  const empty = await keep('SELECT 1 AS a WHERE false');
+  await ended(empty);
+  const input = { id: empty, export: { path: 'empty.csv' } };
+  const done = await ended((await world.quarry.ask(ExportJobDocument, { input }, ann)).exportJob.job.id);
+  expect(done).toMatchObject({ status: 'SUCCEEDED', export: { rows: 0, files: [{ path: 'empty.csv' }] } });
+});
+
+test('a job is not deleted before its export has written what it has kept', async () => {
+  const source = await keep('SELECT 1 AS a');
+  await ended(source);
+  const drop = (id: string) => world.quarry.execute(DropJobDocument, { id }, ann);
+  const { exportJob } = await world.quarry.ask(ExportJobDocument, { input: { id: source, export: {} } }, ann);
+  const exportId = exportJob.job.id;
+  await ended(exportId);
+  // As if it were still on its way.
+  const uuid = (JSON.parse(Buffer.from(exportId, 'base64url').toString()) as string[])[1];
+  await world.metadata.query(`UPDATE jobs SET status = 'queued', held_until = 'infinity' WHERE id = $1`, [uuid]);
+  const { code, errors } = await drop(source);
+  expect([code, errors?.[0]?.message]).toEqual(['CONFLICT', expect.stringContaining(exportId)]);
+  expect(errors?.[0]?.extensions.details).toEqual({ exportJobId: exportId });
+  expect((await drop(exportId)).data?.deleteJob.deletedJobId).toBe(exportId);
+  expect((await drop(source)).data?.deleteJob.deletedJobId).toBe(source);
+});
+
+test('what a path or a link cannot be is said in words', async () => {
+  const { errors } = await world.quarry.execute(
+    SubmitExportDocument,
+    { input: inputOf('SELECT 1', { path: '{dat}/x.csv' }) },
+    ann,
+  );
+  expect(errors?.[0]?.extensions.details).toEqual({
+    fields: [{ path: 'input.export.path', message: 'knows no {dat}, only {job}, {name}, {date} and {time}' }],
+  });
+  const done = await ended((await submit('SELECT 1', { path: 'linked.csv' })).job.id);
+  const answer = await fetch((done.export?.file?.url ?? '').replace(/(\/files\/[^/]*)[^/]{3}(?=\/)/, '$1'));
+  expect([answer.status, await answer.json()]).toEqual([
+    403,
+    { error: 'this link is not valid: it was cut off, or changed', code: 'FORBIDDEN' },
+  ]);
+});
+
 test('a file that is there is a conflict, but the same submission once more is the same job', async () => {
   const exported = { path: 'once.csv' };
   const first = await submit('SELECT 1', exported, { idempotencyKey: 'once' });
@@ -305,13 +367,15 @@ test('a saved query keeps where its runs go; a run may go elsewhere; a schedule 
   );
   const { id } = createSavedQuery.savedQuery;
   expect(createSavedQuery.savedQuery.export).toEqual({ ...exported, safe: false, overwrite: false, bucket: null });
-  const runIt = async (input: { id: string; export?: ExportInput }) =>
+  const runIt = async (input: { id: string; export?: ExportInput | null }) =>
     await ended((await world.quarry.ask(RunSavedExportDocument, { input }, ann)).runSavedQuery.job.id);
   expect((await runIt({ id })).export).toMatchObject({ format: 'NDJSON', compression: 'GZIP', rows: 1 });
   expect((await runIt({ id, export: { path: 'elsewhere.csv' } })).export).toMatchObject({
     format: 'CSV',
     path: 'elsewhere.csv',
   });
+  // Null: none, also where one is saved.
+  expect((await runIt({ id, export: null })).export).toBeNull();
   const refused = await make({ ...saved, schedule: '0 0 * * *', export: { path: 'same.csv' } });
   expect(refused.errors?.[0]?.extensions?.details).toMatchObject({ fields: [{ path: 'input.export.path' }] });
   expect(

@@ -35,6 +35,7 @@ type Documents = {
     "\n  mutation RunSavedExport($input: RunSavedQueryInput!) {\n    runSavedQuery(input: $input) {\n      job {\n        id\n      }\n    }\n  }\n": typeof types.RunSavedExportDocument,
     "\n  mutation RetryExport($id: ID!) {\n    retryJob(input: { id: $id }) {\n      job {\n        id\n      }\n    }\n  }\n": typeof types.RetryExportDocument,
     "\n  query TimeoutOf($id: ID!) {\n    job(id: $id) {\n      timeoutMs\n    }\n  }\n": typeof types.TimeoutOfDocument,
+    "\n  mutation DropJob($id: ID!) {\n    deleteJob(input: { id: $id }) {\n      deletedJobId\n    }\n  }\n": typeof types.DropJobDocument,
     "\n  query Tables($id: ID!) {\n    database(id: $id) {\n      tables(first: 5, kinds: [TABLE]) {\n        totalCount\n        nodes {\n          name\n          comment\n          columns {\n            name\n            dataType\n            nullable\n          }\n          foreignKeys {\n            referencedTableName\n          }\n        }\n      }\n    }\n  }\n": typeof types.TablesDocument,
     "\n  mutation TestConnection($input: TestConnectionInput!) {\n    testConnection(input: $input) {\n      report {\n        ok\n        serverVersion\n        problems {\n          code\n          message\n          hint\n        }\n      }\n    }\n  }\n": typeof types.TestConnectionDocument,
     "\n  query Expired($id: ID!) {\n    job(id: $id) {\n      status\n      result(index: 0) {\n        rowCount\n        expiresAt\n        columns {\n          name\n        }\n        rows {\n          rows\n        }\n      }\n    }\n  }\n": typeof types.ExpiredDocument,
@@ -112,6 +113,7 @@ const documents: Documents = {
     "\n  mutation RunSavedExport($input: RunSavedQueryInput!) {\n    runSavedQuery(input: $input) {\n      job {\n        id\n      }\n    }\n  }\n": types.RunSavedExportDocument,
     "\n  mutation RetryExport($id: ID!) {\n    retryJob(input: { id: $id }) {\n      job {\n        id\n      }\n    }\n  }\n": types.RetryExportDocument,
     "\n  query TimeoutOf($id: ID!) {\n    job(id: $id) {\n      timeoutMs\n    }\n  }\n": types.TimeoutOfDocument,
+    "\n  mutation DropJob($id: ID!) {\n    deleteJob(input: { id: $id }) {\n      deletedJobId\n    }\n  }\n": types.DropJobDocument,
     "\n  query Tables($id: ID!) {\n    database(id: $id) {\n      tables(first: 5, kinds: [TABLE]) {\n        totalCount\n        nodes {\n          name\n          comment\n          columns {\n            name\n            dataType\n            nullable\n          }\n          foreignKeys {\n            referencedTableName\n          }\n        }\n      }\n    }\n  }\n": types.TablesDocument,
     "\n  mutation TestConnection($input: TestConnectionInput!) {\n    testConnection(input: $input) {\n      report {\n        ok\n        serverVersion\n        problems {\n          code\n          message\n          hint\n        }\n      }\n    }\n  }\n": types.TestConnectionDocument,
     "\n  query Expired($id: ID!) {\n    job(id: $id) {\n      status\n      result(index: 0) {\n        rowCount\n        expiresAt\n        columns {\n          name\n        }\n        rows {\n          rows\n        }\n      }\n    }\n  }\n": types.ExpiredDocument,
@@ -266,6 +268,10 @@ export function graphql(source: "\n  mutation RetryExport($id: ID!) {\n    retry
  * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
  */
 export function graphql(source: "\n  query TimeoutOf($id: ID!) {\n    job(id: $id) {\n      timeoutMs\n    }\n  }\n"): (typeof documents)["\n  query TimeoutOf($id: ID!) {\n    job(id: $id) {\n      timeoutMs\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  mutation DropJob($id: ID!) {\n    deleteJob(input: { id: $id }) {\n      deletedJobId\n    }\n  }\n"): (typeof documents)["\n  mutation DropJob($id: ID!) {\n    deleteJob(input: { id: $id }) {\n      deletedJobId\n    }\n  }\n"];
 /**
  * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
  */

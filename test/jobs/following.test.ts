@@ -101,6 +101,21 @@ test('a deleted job is told to whoever follows the jobs, also later, and its row
   expect(rows).toHaveLength(1);
 });
 
+test('of a delete and an export of the same job that come at once, one is refused', async () => {
+  const viewer = queue.viewerOf(owner);
+  for (let round = 0; round < 10; round += 1) {
+    const job = await queue.submit(owner, 'select 1');
+    await queue.store.finish((await queue.claim(1))[0]!, ended);
+    const [exported, removed] = await Promise.allSettled([
+      queue.submit(owner, 'select 1', { kind: 'export', sourceId: job.id, runAt: new Date(Date.now() + 3_600_000) }),
+      queue.jobs.remove(viewer, job.id),
+    ]);
+    expect(exported.status).not.toBe(removed.status);
+    if (exported.status === 'rejected') expect(exported.reason).toMatchObject({ constraint: 'jobs_source_id_fkey' });
+    if (removed.status === 'rejected') expect(removed.reason).toMatchObject({ code: 'CONFLICT' });
+  }
+});
+
 test('whoever follows the jobs of one database hears of their cancels when it is disconnected', async () => {
   const id = uuidv7();
   await queue.pool.query(

@@ -194,7 +194,10 @@ const RunSavedQueryInput = builder.inputType('RunSavedQueryInput', {
       required: { list: false, items: false },
       description: '$1, $2 …; int8 and numeric as strings.',
     }),
-    export: t.field({ type: ExportInputType, description: 'In place of what is saved.' }),
+    export: t.field({
+      type: ExportInputType,
+      description: 'In place of what is saved; null: its rows are kept as results.',
+    }),
     idempotencyKey: t.string({ description: 'Two runs by one user with the same key are one job.' }),
   }),
 });
@@ -288,7 +291,7 @@ builder.mutationFields((t) => ({
         databaseId: rowIn('Database', databaseId) ?? null,
         parameters: parameters ?? null,
         idempotencyKey: idempotencyKey ?? null,
-        export: exports ? exportOf(exports) : null,
+        export: exports && exportOf(exports),
       }),
     }),
   }),

@@ -60,8 +60,8 @@ export interface RunSavedQuery {
   databaseId: string | null;
   parameters: readonly unknown[] | null;
   idempotencyKey: string | null;
-  /** Absent: as it is saved. */
-  export?: ExportInput | null;
+  /** Absent: as it is saved; null: its rows are kept. */
+  export?: ExportInput | null | undefined;
 }
 
 export interface SavedQueryList extends PageArguments {
@@ -257,7 +257,7 @@ export function createSavedQueries({
           message: 'the saved query names no database that is yours to see: say which',
         });
       }
-      const submission = submissionOf(saved, { databaseId: target, parameters, idempotencyKey, export: given ?? null });
+      const submission = submissionOf(saved, { databaseId: target, parameters, idempotencyKey, export: given });
       return (await queries.submit(viewer, submission)).job;
     },
 

@@ -9,8 +9,8 @@ export const submissionOf = (
     databaseId: string;
     idempotencyKey: string | null;
     parameters?: readonly unknown[] | null;
-    /** In place of what is saved. */
-    export?: ExportInput | null;
+    /** In place of what is saved; null: none. */
+    export?: ExportInput | null | undefined;
   },
 ): SubmitQuery => ({
   target: { databaseId: run.databaseId },
@@ -26,5 +26,5 @@ export const submissionOf = (
   runAt: null,
   idempotencyKey: run.idempotencyKey,
   savedQueryId: id,
-  export: run.export ?? saved,
+  export: run.export === undefined ? saved : run.export,
 });

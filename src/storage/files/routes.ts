@@ -170,7 +170,7 @@ export function createFileRoutes({
     const [, , token = '', key = ''] = (request.url ?? '').split('?')[0]!.split('/');
     if (token === 'public') return fetchPublic(key, request, response);
     const link = links.open(token);
-    if (!link) return refuse(response, 403, 'this link is none of ours', 'FORBIDDEN');
+    if (!link) return refuse(response, 403, 'this link is not valid: it was cut off, or changed', 'FORBIDDEN');
     if (link.expiresAt.getTime() <= Date.now()) return refuse(response, 410, 'this link has expired', 'FORBIDDEN');
     const allowed = link.purpose === 'upload' ? ['HEAD', 'PUT'] : ['GET', 'HEAD'];
     if (refuseMethod(request, response, allowed)) return;

@@ -2,6 +2,8 @@
 import { DatabaseType } from '../databases/databases.graph.ts';
 import type { Extension, Role } from '../engines/catalog.ts';
 import { builder } from '../graph/builder.ts';
+import { enumOf } from '../graph/enums.ts';
+import { type DiagramFormat, diagramFormats } from './diagrams/formats.ts';
 import {
   EnumTypeType,
   FunctionConnection,
@@ -35,6 +37,10 @@ const ExtensionType = builder.objectRef<Extension>('Extension').implement({
     comment: t.exposeString('comment', { nullable: true }),
   }),
 });
+
+const DiagramFormatEnum = enumOf('DiagramFormat', Object.keys(diagramFormats) as DiagramFormat[]);
+
+const chosen = 'Of the schemas and the tables named, of both where both are; of the whole database where neither is.';
 
 const search = 'A part of the name, in whatever case.';
 
@@ -113,5 +119,22 @@ builder.objectFields(DatabaseType, (t) => ({
     nullable: true,
     description: 'Siblings on the same server that the credentials can enter; of a hosted one itself alone.',
     resolve: ({ id }, _args, context) => context.services.catalog.serverDatabases(context, id),
+  }),
+  diagram: t.string({
+    nullable: true,
+    description: `The entity-relationship diagram as text. ${chosen} With many tables it has the columns of keys alone; what a selection refers to is drawn as a name.`,
+    args: {
+      format: t.arg({ type: DiagramFormatEnum, defaultValue: 'MERMAID' }),
+      schemas: t.arg.stringList(),
+      tableIds: t.arg.idList(),
+    },
+    resolve: ({ id }, { format, schemas, tableIds }, context) =>
+      context.services.catalog.diagram(context, id, { format: format ?? 'MERMAID', schemas, tableIds }),
+  }),
+  ddl: t.string({
+    nullable: true,
+    description: `Statements that rebuild it, in an order that runs on an empty database. ${chosen} Without rows, owners and privileges; what cannot be rebuilt is a comment.`,
+    args: { schemas: t.arg.stringList(), tableIds: t.arg.idList() },
+    resolve: ({ id }, args, context) => context.services.catalog.ddl(context, id, args),
   }),
 }));

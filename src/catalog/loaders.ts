@@ -103,6 +103,12 @@ export function createLoaders({ databaseId, read }: LoadersDeps) {
     estimatedRows: byName((catalog, tables: readonly QualifiedName[], options) =>
       catalog.estimatedRows(tables, options),
     ),
+    ddl: byName((catalog, tables: readonly QualifiedName[], options) =>
+      catalog.ddlOf(
+        tables.map((one) => ({ schemas: [], tables: [one] })),
+        options,
+      ),
+    ),
     sizeBytes: byName((catalog, tables: readonly QualifiedName[], options) => catalog.sizesBytes(tables, options)),
     indexSizesBytes: byName((catalog, tables: readonly QualifiedName[], options) =>
       catalog.indexSizesBytes(tables, options),

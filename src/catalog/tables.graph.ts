@@ -103,6 +103,12 @@ TableType.implement({
       description: 'The query behind a view.',
       resolve: (table, _args, context) => context.services.catalog.definition(context, table),
     }),
+    ddl: t.string({
+      nullable: true,
+      description:
+        'CREATE statements that rebuild it, with what belongs to it and what it needs, in an order that runs on an empty database. Without rows, owners and privileges.',
+      resolve: (table, _args, context) => context.services.catalog.tableDdl(context, table),
+    }),
   }),
 });
 

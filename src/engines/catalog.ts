@@ -209,6 +209,12 @@ export interface PageRequest<Name> {
 /** How far a look at the server goes: all that the credentials see, or what is their own on a server shared with others. */
 export type Reach = 'SERVER' | 'OWN';
 
+/** Tables, and everything in schemas: what both name is there once. */
+export interface DdlSelection {
+  readonly schemas: readonly string[];
+  readonly tables: readonly QualifiedName[];
+}
+
 /**
  * Reads by set: one statement a call, however many objects it is asked for. A read may wait for a lock that another
  * session of the target holds: the caller's signal ends it. @throws AppError CONNECTION_FAILED; the signal's reason
@@ -277,4 +283,15 @@ export interface Catalog extends AsyncDisposable {
   ): Promise<Routine[][]>;
   routineCounts(within: Within, filter: RoutineFilter, options: ReadOptions): Promise<number[]>;
   routinesByName(names: readonly RoutineName[], options: ReadOptions): Promise<(Routine | null)[]>;
+
+  /**
+   * Statements that make the database again on an empty one, in an order that runs, as of one moment: without rows, owners
+   * and privileges. @throws AppError LIMIT_EXCEEDED
+   */
+  ddl(options: ReadOptions): Promise<string>;
+  /**
+   * The same for each selection: what is in it, with what belongs to that and what it needs. Of a table that is only needed,
+   * as by a foreign key, what it cannot be made without. Null where nothing was found. @throws AppError LIMIT_EXCEEDED
+   */
+  ddlOf(selections: readonly DdlSelection[], options: ReadOptions): Promise<(string | null)[]>;
 }

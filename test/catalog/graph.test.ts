@@ -447,6 +447,81 @@ describe.each(ways)('%s', (way) => {
     });
   });
 
+  describe('statements and diagrams', () => {
+    const idsOf = (names: readonly string[]) =>
+      data(
+        `query ($id: ID!) { database(id: $id) { ${names.map((name) => `${name}: table(schema: "shop", name: "${name}") { id }`).join(' ')} } }`,
+      ).then(({ database }) => names.map((name): string => database[name].id));
+
+    test('are of the whole database, or of what is chosen', async () => {
+      const [orders] = await idsOf(['orders']);
+      const { database } = await data(
+        `query ($id: ID!, $tableIds: [ID!]) { database(id: $id) {
+        ddl one: ddl(tableIds: $tableIds) schema: ddl(schemas: ["empty_schema"]) both: ddl(schemas: ["empty_schema"], tableIds: $tableIds) none: ddl(schemas: [])
+        diagram dbml: diagram(format: DBML, schemas: ["shop"]) graphviz: diagram(format: GRAPHVIZ, tableIds: $tableIds)
+      } }`,
+        { tableIds: [orders] },
+      );
+      expect(database.ddl).toContain('CREATE TABLE shop.customers');
+      expect(database.one).toContain('CREATE TABLE shop.orders');
+      expect(database.one).not.toContain('CREATE TABLE shop.bookings');
+      expect(database.schema).toContain('CREATE SCHEMA empty_schema;');
+      expect(database.both).toContain('CREATE SCHEMA empty_schema;');
+      expect(database.both).toContain('CREATE TABLE shop.orders');
+      expect(database.none).toBeNull();
+      expect(database.diagram).toMatch(/^erDiagram\n/);
+      expect(database.dbml).toContain('Table "shop"."customers"');
+      expect(database.graphviz).toMatch(/^digraph database \{/);
+    });
+
+    test('of many tables are one read', async () => {
+      const { database } = await data(`query ($id: ID!) { database(id: $id) {
+      tables(kinds: [TABLE, VIEW]) { nodes { name ddl } } } }`);
+      const tables: { name: string; ddl: string }[] = database.tables.nodes;
+      expect(tables.length).toBeGreaterThan(10);
+      for (const { ddl } of tables) expect(ddl).toContain('CREATE ');
+      expect(wire.statements.filter((statement) => statement.startsWith('BEGIN'))).toHaveLength(1);
+    });
+
+    test.each([
+      ['a schema that is not there', { schemas: ['nowhere'] }],
+      ['a table that is not there', () => ({ tableIds: [encodeId('Table', idOf(shopId), 'shop', 'nothing')] })],
+      ['a table of another database', () => ({ tableIds: [encodeId('Table', uuidv7(), 'shop', 'orders')] })],
+      ['an id of something else', () => ({ tableIds: [encodeId('Schema', idOf(shopId), 'shop')] })],
+      ['an id of nothing', { tableIds: ['x'] }],
+    ])('%s is not found', async (_name, given) => {
+      const variables = typeof given === 'function' ? given() : given;
+      for (const field of ['ddl', 'diagram']) {
+        const { errors } = await run(
+          `query ($id: ID!, $schemas: [String!], $tableIds: [ID!]) { database(id: $id) { ${field}(schemas: $schemas, tableIds: $tableIds) } }`,
+          { id: shopId, ...variables },
+        );
+        expect(errors).toEqual([{ path: ['database', field], code: 'NOT_FOUND' }]);
+      }
+    });
+
+    test('more than a thousand schemas and tables at once are refused', async () => {
+      const { errors } = await run(
+        `query ($id: ID!, $schemas: [String!]) { database(id: $id) { ddl(schemas: $schemas) } }`,
+        {
+          id: shopId,
+          schemas: Array.from({ length: 1_001 }, () => 'shop'),
+        },
+      );
+      expect(errors).toEqual([{ path: ['database', 'ddl'], code: 'LIMIT_EXCEEDED' }]);
+    });
+
+    test('nobody else has them', async () => {
+      const { data, errors } = await run(
+        `query ($id: ID!) { database(id: $id) { ddl diagram } }`,
+        { id: shopId },
+        await world.person(),
+      );
+      expect(JSON.stringify([data, errors])).not.toContain('CREATE');
+      expect(data?.database ?? null).toBeNull();
+    });
+  });
+
   describe('statements on the wire', () => {
     const nested = `query ($id: ID!, $first: Int!) { database(id: $id) { tables(first: $first) { totalCount nodes {
     id name kind comment estimatedRows sizeBytes definition schema { name owner } database { name }

@@ -21,3 +21,21 @@ test('a hosted database lists neither the databases nor the roles of others', as
     code: 'NOT_FOUND',
   });
 });
+
+test('a hosted database gives its statements with the credentials of its own user, and no name of another', async () => {
+  await using server = await startTestPlayground();
+  await using world = await createWorld({ playground: server.playground });
+  const catalog = createCatalogService({ databases: world.databases, snapshots: null });
+  const [viewer, neighbour] = [await world.person(), await world.person()];
+  const make = (owner: typeof viewer, template: 'empty' | 'makeyourspace') =>
+    world.databases.createHosted(owner, { name: 'mine', template, projectId: null }, asked());
+  const [own, other] = [await make(viewer, 'makeyourspace'), await make(neighbour, 'empty')];
+
+  const request = { viewer, signal: new AbortController().signal };
+  const ddl = await catalog.ddl(request, own.id, {});
+  expect(ddl).toContain('CREATE TABLE public.posts');
+  expect(ddl).not.toContain(other.database);
+  expect(ddl).not.toContain(other.user);
+  expect(await catalog.diagram(request, own.id, { format: 'MERMAID' })).toContain('public.posts');
+  await expect(catalog.ddl(request, other.id, {})).rejects.toMatchObject({ code: 'NOT_FOUND' });
+});

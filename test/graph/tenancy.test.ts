@@ -624,6 +624,12 @@ const calls: Call[] = [
   },
 ];
 
+/** Fields below the root that take ids: of tables of the database that they belong to. */
+const takingIds = [
+  ['Database.ddl', 'ddl(tableIds: $tableIds)'],
+  ['Database.diagram', 'diagram(tableIds: $tableIds)'],
+] as const;
+
 const rootTypes = (): GraphQLObjectType[] =>
   [schema.getQueryType(), schema.getMutationType(), schema.getSubscriptionType()].filter((type) => type != null);
 
@@ -681,7 +687,7 @@ describe('nothing is left out:', () => {
     expect(open).toEqual([]);
   });
 
-  test('no field below the root takes an id', () => {
+  test('no field below the root takes an id but those that are called below', () => {
     const roots = rootTypes();
     const below = Object.values(schema.getTypeMap()).filter((type) => isObjectType(type) && !roots.includes(type));
     const taking = (below as GraphQLObjectType[]).flatMap((type) =>
@@ -689,7 +695,7 @@ describe('nothing is left out:', () => {
         .filter(({ args }) => args.some((arg) => idsIn(arg.name, arg.type).length > 0))
         .map(({ name }) => `${type.name}.${name}`),
     );
-    expect(taking).toEqual([]);
+    expect(taking.sort()).toEqual(takingIds.map(([field]) => field));
   });
 
   test('there is something of every kind of node', () => {
@@ -699,6 +705,18 @@ describe('nothing is left out:', () => {
     expect(schema.getPossibleTypes(node).map(({ name }) => name)).toEqual(expect.arrayContaining([...kinds]));
     expect(kinds.map((kind) => decodeId(things[kind])?.kind)).toEqual([...kinds]);
   });
+});
+
+test.each(takingIds)('%s finds no table of another database than its own', async (_field, selection) => {
+  const document = `query ($id: ID!, $tableIds: [ID!]) { database(id: $id) { name ${selection} } }`;
+  const ask = async (Table: string) => {
+    const { status, data, errors } = await askAs('stranger', document, { id: strangersDatabase, tableIds: [Table] });
+    return { status, data, errors };
+  };
+  const told = await ask(things.Table);
+  expect(told.errors?.map(({ extensions }) => extensions.code)).toEqual(['NOT_FOUND']);
+  expect(tracesIn(told)).toEqual([]);
+  expect(told).toEqual(await ask(neverMade().Table));
 });
 
 const named = calls.map((call) => [[call.field, call.how].filter(Boolean).join(' '), call] as const);

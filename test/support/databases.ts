@@ -3,18 +3,21 @@ import { randomBytes } from 'node:crypto';
 import pg from 'pg';
 import { inject } from 'vitest';
 
-export interface TestDatabase extends AsyncDisposable {
+/** A server, and its superuser. */
+export interface TestServer {
   host: string;
   port: number;
   user: string;
   password: string;
+}
+
+export interface TestDatabase extends TestServer, AsyncDisposable {
   database: string;
   /** A client of the superuser, connected to this database. */
   client: pg.Client;
 }
 
-export async function createTestDatabase(sql = ''): Promise<TestDatabase> {
-  const server = inject('postgres');
+export async function createTestDatabase(sql = '', server: TestServer = inject('postgres')): Promise<TestDatabase> {
   const database = `test_${randomBytes(6).toString('hex')}`;
   const admin = new pg.Client({ ...server, database: 'postgres' });
   await admin.connect();
@@ -23,7 +26,10 @@ export async function createTestDatabase(sql = ''): Promise<TestDatabase> {
   await client.connect();
   if (sql) await client.query(sql);
   return {
-    ...server,
+    host: server.host,
+    port: server.port,
+    user: server.user,
+    password: server.password,
     database,
     client,
     async [Symbol.asyncDispose]() {

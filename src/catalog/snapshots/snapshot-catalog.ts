@@ -205,6 +205,10 @@ export function createSnapshotCatalog({ index, live }: SnapshotCatalogDeps): Cat
     indexSizesBytes: (names) => live((catalog, options) => catalog.indexSizesBytes(names, options)),
     indexScans: (names) => live((catalog, options) => catalog.indexScans(names, options)),
 
+    // Of one moment of the target, with what the snapshot has not.
+    ddl: () => live((catalog, options) => catalog.ddl(options)),
+    ddlOf: (selections) => live((catalog, options) => catalog.ddlOf(selections, options)),
+
     enums: (within) =>
       groups(
         enums,

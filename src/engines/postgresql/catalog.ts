@@ -26,7 +26,9 @@ import {
   readServerVersion,
 } from './catalog/server.ts';
 import { readEnums, readEnumsByName, readLastValues, readSequences } from './catalog/types.ts';
-import { type CatalogTransaction, readSnapshot } from './snapshot.ts';
+import { type CatalogTransaction, readConsistently } from './consistent.ts';
+import { readDdl } from './ddl/ddl.ts';
+import { readSnapshot } from './snapshot.ts';
 
 export interface CatalogDeps {
   /** One call, one statement. It may run on any session of the same credentials. */
@@ -70,6 +72,8 @@ export function createPostgresqlCatalog({ query, transaction, close }: CatalogDe
     routinePages: (within, filter, page, options) => readRoutinePages(query, within, filter, page, options),
     routineCounts: (within, filter, options) => readRoutineCounts(query, within, filter, options),
     routinesByName: (names, options) => readRoutinesByName(query, names, options),
+    ddl: async (options) => (await readConsistently(transaction, (ask) => readDdl(ask, null), options)).join(''),
+    ddlOf: (selections, options) => readConsistently(transaction, (ask) => readDdl(ask, selections), options),
     [Symbol.asyncDispose]: close,
   };
 }

@@ -1,10 +1,10 @@
 /** A whole catalogue of PostgreSQL, 13 to 18, in one transaction: one statement a kind, put together by oids here. */
-import { AppError } from '../../lib/errors.ts';
 import type { QualifiedName, Reach, ReadOptions } from '../catalog.ts';
 import type { CatalogSnapshot, SnapshotRelation, SnapshotSchema } from '../snapshot.ts';
-import { byName, type SqlValue, type TextRow } from './catalog/rows.ts';
+import { byName, type SqlValue } from './catalog/rows.ts';
 import { readDefaultSchema, readRoles } from './catalog/server.ts';
-import { hasMoved, isGone } from './snapshot/moved.ts';
+import { type CatalogTransaction, readConsistently } from './consistent.ts';
+import { hasMoved } from './snapshot/moved.ts';
 import { readRelations } from './snapshot/relations.ts';
 import { readRoutines } from './snapshot/routines.ts';
 import { readSequences } from './snapshot/sequences.ts';
@@ -18,34 +18,13 @@ import {
 import { type Ask, openSource } from './snapshot/source.ts';
 import { readTypes } from './snapshot/types.ts';
 
-/** Does its work in one REPEATABLE READ READ ONLY transaction, to be asked one statement at a time. */
-export type CatalogTransaction = <Value>(
-  work: (ask: (sql: string, values: readonly SqlValue[]) => Promise<TextRow[]>) => Promise<Value>,
-  options: ReadOptions,
-) => Promise<Value>;
-
-/** How often a catalogue that changes while it is read is read anew. */
-const maxAttempts = 5;
-
 /** @throws AppError CONFLICT for a catalogue that changes faster than it can be read */
-export async function readSnapshot(
+export const readSnapshot = (
   transaction: CatalogTransaction,
   reach: Reach,
   options: ReadOptions,
-): Promise<CatalogSnapshot> {
-  for (let attempt = 1; attempt <= maxAttempts; attempt += 1) {
-    try {
-      const snapshot = await transaction((ask) => readOnce((sql, values = []) => ask(sql, values), reach), options);
-      if (snapshot) return snapshot;
-    } catch (error) {
-      // It was dropped while it was to be printed; one that stays broken is told as it is.
-      if (!(error instanceof AppError && isGone(error)) || attempt === maxAttempts) throw error;
-    }
-  }
-  throw new AppError('CONFLICT', 'The catalogue changes faster than it can be read; try again when it is quiet', {
-    details: { attempts: maxAttempts },
-  });
-}
+): Promise<CatalogSnapshot> =>
+  readConsistently(transaction, (ask) => readOnce((sql, values = []) => ask(sql, values), reach), options);
 
 /** Null where definitions may be of another moment than the rest. */
 async function readOnce(ask: Ask, reach: Reach): Promise<CatalogSnapshot | null> {

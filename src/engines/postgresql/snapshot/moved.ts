@@ -12,7 +12,7 @@ const replaced = (row: string) => `${row}.xmax <> '0'::xid and age(${row}.xmax) 
 const renamed = `(c.oid::regclass)::text <> quote_ident(n.nspname) || '.' || quote_ident(c.relname)`;
 
 /** Ends the snapshot's transaction: reads nothing that was there from its beginning again if this is true. */
-export async function hasMoved({ ask, schemaIds }: Source): Promise<boolean> {
+export async function hasMoved({ ask, schemaIds }: Pick<Source, 'ask' | 'schemaIds'>): Promise<boolean> {
   const rows = await ask(
     `with seen (age) as materialized (
       select age(pg_snapshot_xmin(pg_current_snapshot())::xid)

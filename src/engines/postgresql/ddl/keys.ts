@@ -1,0 +1,76 @@
+/** Keys, foreign keys, checks that stand on their own, indexes and extended statistics. */
+import type { Kind } from './kind.ts';
+import { ranks } from './object.ts';
+import { parameters, schemaOf } from './sql.ts';
+
+/** What is said of an index `i` (pg_index) with the pg_class row `x` once it is there, each on a line of its own. */
+const ofIndex = (i: string, x: string): string => `concat(
+  case when ${i}.indisclustered then format(E'\\nALTER TABLE %s CLUSTER ON %I;', ${i}.indrelid::regclass, ${x}.relname) end,
+  case when ${i}.indisreplident
+    then format(E'\\nALTER TABLE ONLY %s REPLICA IDENTITY USING INDEX %I;', ${i}.indrelid::regclass, ${x}.relname) end,
+  (select string_agg(format(E'\\nALTER INDEX %s ALTER COLUMN %s SET STATISTICS %s;', ${x}.oid::regclass, a.attnum, a.attstattarget),
+    '' order by a.attnum) from pg_attribute a where a.attrelid = ${x}.oid and a.attstattarget >= 0))`;
+
+const invalid = `not i.indisvalid and x.relkind <> 'I'`;
+
+export const keys: readonly Kind[] = [
+  {
+    catalog: 'pg_constraint',
+    rank: ranks.key,
+    sql: ({ asked }) => `select o.oid, n.nspname, o.conname, concat(
+        format('ALTER TABLE ONLY %s ADD CONSTRAINT %I %s;', o.conrelid::regclass, o.conname, v.definition),
+        case when x.reloptions is not null
+          then format(E'\\nALTER INDEX %s SET (%s);', x.oid::regclass, ${parameters('x.reloptions')}) end, ${ofIndex('i', 'x')})
+      from pg_constraint o ${schemaOf('o', 'connamespace')}
+      join pg_index i on i.indexrelid = o.conindid join pg_class x on x.oid = i.indexrelid
+      cross join lateral (select pg_get_constraintdef(o.oid) as definition) v
+      where ${asked} and o.contype in ('p', 'u', 'x') and v.definition is not null`,
+  },
+  {
+    // Those of partitions come with their parent's. As they were made: one to a partitioned table is given another for each
+    // partition, with names that a later one may have.
+    catalog: 'pg_constraint',
+    rank: ranks.foreignKey,
+    sql: ({ asked }) => `select o.oid, null, lpad(o.oid::text, 10, '0'),
+        format('ALTER TABLE %s%s ADD CONSTRAINT %I ', case when c.relkind <> 'p' then 'ONLY ' end, o.conrelid::regclass,
+          o.conname) || pg_get_constraintdef(o.oid) || ';'
+      from pg_constraint o ${schemaOf('o', 'connamespace')} join pg_class c on c.oid = o.conrelid
+      where ${asked} and o.contype = 'f' and o.conparentid = 0`,
+  },
+  {
+    // A table cannot be made with what it was not checked against.
+    catalog: 'pg_constraint',
+    rank: ranks.check,
+    sql: ({ asked }) => `select o.oid, n.nspname, o.conname,
+        format('ALTER TABLE %s ADD CONSTRAINT %I ', o.conrelid::regclass, o.conname) || pg_get_constraintdef(o.oid) || ';'
+      from pg_constraint o ${schemaOf('o', 'connamespace')}
+      where ${asked} and o.conrelid <> 0 and o.contype in ('c', 'n') and not o.convalidated and o.conislocal`,
+  },
+  {
+    catalog: 'pg_class',
+    rank: ranks.index,
+    sql: ({ asked }) => `select o.oid, n.nspname, o.relname, pg_get_indexdef(o.oid) || ';' || ${ofIndex('i', 'x')}
+      from pg_class o ${schemaOf('o', 'relnamespace')} join pg_index i on i.indexrelid = o.oid
+      cross join lateral (select o.oid, o.relname, o.relkind) x
+      where ${asked} and o.relpersistence <> 't' and not (${invalid}) and not exists (
+        select from pg_constraint k where k.conindid = o.oid and k.contype in ('p', 'u', 'x'))`,
+  },
+  {
+    catalog: 'pg_class',
+    rank: ranks.attachIndex,
+    suffix: '/attach',
+    sql: ({ asked }) => `select o.oid, n.nspname, o.relname,
+        format('ALTER INDEX %s ATTACH PARTITION %s;', h.inhparent::regclass, o.oid::regclass),
+        json_build_array(format('pg_class:%s', o.oid), format('pg_class:%s', h.inhparent))
+      from pg_class o ${schemaOf('o', 'relnamespace')} join pg_inherits h on h.inhrelid = o.oid
+      where ${asked} and o.relkind in ('i', 'I')`,
+  },
+  {
+    catalog: 'pg_statistic_ext',
+    rank: ranks.statistics,
+    sql: ({ asked }) => `select o.oid, n.nspname, o.stxname, pg_get_statisticsobjdef(o.oid) || ';' ||
+        case when o.stxstattarget >= 0
+          then format(E'\\nALTER STATISTICS %I.%I SET STATISTICS %s;', n.nspname, o.stxname, o.stxstattarget) else '' end
+      from pg_statistic_ext o ${schemaOf('o', 'stxnamespace')} where ${asked}`,
+  },
+];

@@ -1,0 +1,24 @@
+-- What came with PostgreSQL 16 to 18, over kinds-15.sql.
+create collation app.built_in (provider = builtin, locale = 'C.UTF-8');
+create collation app.ruled (provider = icu, locale = 'und', rules = '& a < g');
+create domain app.named as text constraint "must be there" not null;
+comment on constraint "must be there" on domain app.named is 'It must';
+create table app.nulls (
+  a integer constraint "a is there" not null, b integer not null no inherit, c integer,
+  virtual integer generated always as (a + b),
+  constraint hopeful check (c > 0) not enforced
+);
+comment on constraint "a is there" on app.nulls is 'Named';
+alter table app.nulls add constraint "c will be" not null c not valid;
+create table app.nulls_below (d integer) inherits (app.nulls);
+alter table app.nulls_below alter column c set not null;
+create table app.renamed_before (id integer not null primary key);
+alter table app.renamed_before rename to renamed_after;
+create table app.rooms (room integer, during daterange, constraint rooms_pkey primary key (room, during without overlaps));
+create table app.stays (room integer, during daterange, constraint at_a_time foreign key (room, period during) references app.rooms (room, period during));
+alter table app.order_items add constraint "not enforced" foreign key (order_id, order_day) references app.orders (id, day) not enforced;
+create publication with_generated for table app.places with (publish_generated_columns = stored);
+create table app.identity_parts (id integer generated always as identity, kind text storage external compression pglz) partition by list (kind) using app_heap;
+create table app.identity_part partition of app.identity_parts for values in ('a');
+create event trigger on_login on login execute function app.on_ddl();
+alter event trigger on_login disable;

@@ -3,7 +3,10 @@ import { createAccounts } from './accounts/accounts.ts';
 import { createPasswordHasher } from './accounts/password-hasher.ts';
 import type { Viewer } from './accounts/viewer.ts';
 import { createCatalogService, reachOf } from './catalog/catalog.ts';
-import { createSnapshots } from './catalog/snapshots/snapshots.ts';
+import { createFirstReads } from './catalog/search/first-reads.ts';
+import { createIndexes } from './catalog/search/indexes.ts';
+import { createSearch } from './catalog/search/search.ts';
+import { createSnapshots, type Snapshots } from './catalog/snapshots/snapshots.ts';
 import type { Config } from './config.ts';
 import { buildCore, type Core, type CoreDeps } from './core.ts';
 import { createActivity } from './databases/activity.ts';
@@ -154,6 +157,7 @@ function buildServices({ config, core, startedAt, diskLow, running, publicUrl }:
     databases,
     activity: createActivity({ databases, jobs: jobStore }),
     catalog: createCatalogService({ databases, snapshots }),
+    search: buildSearch({ core, snapshots, running }),
     jobs,
     jobRows: createJobRows({ results: resultStore, blobs, bus }),
     queries,
@@ -177,6 +181,22 @@ function buildServices({ config, core, startedAt, diskLow, running, publicUrl }:
     explain: createExplain({ databases, connections, settingsOf }),
     ...buildFiles({ config, core, publicUrl }),
   };
+}
+
+function buildSearch({
+  core,
+  snapshots,
+  running,
+}: Pick<BuildServices, 'core' | 'running'> & { snapshots: Snapshots<Database> }) {
+  const { databases, snapshotStore, log } = core;
+  const indexes = createIndexes({ snapshots: snapshotStore, log });
+  const { readLater, ...reads } = createFirstReads<Database>({
+    load: (viewer, id) => databases.load({}, viewer, id),
+    refresh: snapshots.refresh,
+    log,
+  });
+  running.push(indexes, reads);
+  return createSearch({ databases, snapshots, indexes, readLater });
 }
 
 function buildFiles({ config, core, publicUrl }: Pick<BuildServices, 'config' | 'core' | 'publicUrl'>) {

@@ -1,6 +1,7 @@
 /** The features as the graph and the routes see them; app.ts builds them. */
 import type { Accounts } from './accounts/accounts.ts';
 import type { CatalogService } from './catalog/catalog.ts';
+import type { SearchService } from './catalog/search/search.ts';
 import type { Activity } from './databases/activity.ts';
 import type { Databases } from './databases/databases.ts';
 import type { Prisma } from './db/metadata.ts';
@@ -34,6 +35,7 @@ export interface Services {
   readonly databases: Databases;
   readonly activity: Activity;
   readonly catalog: CatalogService;
+  readonly search: SearchService;
   readonly access: Access;
   readonly projects: Projects;
   readonly jobs: Jobs;

@@ -4,7 +4,7 @@ import { type Action, can, requireCan } from '../accounts/policy.ts';
 import type { Viewer } from '../accounts/viewer.ts';
 import { notFound } from '../lib/errors.ts';
 import { isUuid } from '../lib/ids.ts';
-import type { DatabaseStore, VisibleDatabase } from './store.ts';
+import type { DatabaseStore, SeenDatabase, VisibleDatabase } from './store.ts';
 
 export type DatabaseAction = Extract<Action, `database:${string}`>;
 
@@ -16,6 +16,8 @@ export interface DatabaseAccess {
    * is kept, as the next mutation of the same document may change it.
    */
   load(request: object, viewer: Viewer | null, id: string): Promise<VisibleDatabase | null>;
+  /** Those that the viewer sees, or of these ids those; at most `limit`, in no order. Read anew each time. */
+  seen(viewer: Viewer, options: { ids: readonly string[] | null; limit: number }): Promise<SeenDatabase[]>;
 }
 
 const maxBatch = 500;
@@ -23,7 +25,7 @@ const maxBatch = 500;
 export const resourceOf = ({ ownerId, role, system }: Pick<VisibleDatabase, 'ownerId' | 'role' | 'system'>) =>
   ({ kind: 'database', ownerId, role, system }) as const;
 
-export function createDatabaseAccess({ store }: { store: Pick<DatabaseStore, 'find'> }): DatabaseAccess {
+export function createDatabaseAccess({ store }: { store: Pick<DatabaseStore, 'find' | 'seen'> }): DatabaseAccess {
   const loaders = new WeakMap<object, { userId: string; loader: DataLoader<string, VisibleDatabase | null> }>();
 
   function loaderOf(request: object, viewer: Viewer): DataLoader<string, VisibleDatabase | null> {
@@ -54,6 +56,11 @@ export function createDatabaseAccess({ store }: { store: Pick<DatabaseStore, 'fi
 
     async load(request, viewer, id) {
       return viewer && isUuid(id) ? await loaderOf(request, viewer).load(id) : null;
+    },
+
+    async seen(viewer, options) {
+      const found = await store.seen(viewer.userId, options);
+      return found.filter((database) => can(viewer, 'database:see', resourceOf(database)));
     },
   };
 }

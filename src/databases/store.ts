@@ -39,6 +39,9 @@ export interface VisibleDatabase extends Database {
   readonly role: ProjectRole | null;
 }
 
+/** As much of a database as tells who sees it. */
+export type SeenDatabase = Pick<VisibleDatabase, 'id' | 'name' | 'ownerId' | 'role' | 'system'>;
+
 export type NewDatabase = Omit<Database, 'createdAt'>;
 
 export interface DatabaseFilter {
@@ -64,6 +67,8 @@ export interface DatabaseStore {
   /** Those that the user sees, by age; one more than the page's limit tells of a next page. */
   list(userId: string, filter: DatabaseFilter, page: Page): Promise<VisibleDatabase[]>;
   count(userId: string, filter: DatabaseFilter): Promise<number>;
+  /** Those that the user sees, or of these ids those; in no order. */
+  seen(userId: string, options: { ids: readonly string[] | null; limit: number }): Promise<SeenDatabase[]>;
   insert(client: Executor, database: NewDatabase): Promise<void>;
   /** Writes all but id and creation; false when its secret or its owner is no longer the `expected` one. */
   replace(
@@ -149,6 +154,16 @@ export function createDatabaseStore({ db, prisma }: { db: Executor; prisma: Pris
         [userId, ...filterValues(filter)],
       );
       return rows[0].count;
+    },
+
+    async seen(userId, { ids, limit }) {
+      const { rows } = await db.query<Pick<Row, 'id' | 'name' | 'ownerId' | 'role' | 'system'>>(
+        `SELECT d.id, d.name, d.owner_id AS "ownerId", d.system, m.role FROM databases d
+           LEFT JOIN project_members m ON m.project_id = d.project_id AND m.user_id = $1
+          WHERE ${visible} AND ($2::uuid[] IS NULL OR d.id = ANY($2)) LIMIT $3`,
+        [userId, ids, limit],
+      );
+      return rows.map((row) => ({ ...row, role: roleOf(row) }));
     },
 
     async insert(client, database) {
@@ -266,7 +281,7 @@ const databaseOf = (row: Row): Database => ({
   capabilities: capabilities.filter((capability) => row.capabilities?.includes(capability)),
 });
 
-const visibleOf = (row: Row): VisibleDatabase => ({
-  ...databaseOf(row),
-  role: row.role === null ? null : oneOf(projectRoles, row.role, 'project role'),
-});
+const roleOf = ({ role }: Pick<Row, 'role'>): ProjectRole | null =>
+  role === null ? null : oneOf(projectRoles, role, 'project role');
+
+const visibleOf = (row: Row): VisibleDatabase => ({ ...databaseOf(row), role: roleOf(row) });

@@ -25,7 +25,8 @@ export function registerRow(kind: string, load: (context: Context, uuid: string)
 
 const maxNodes = 100;
 
-async function loadNode(context: Context, id: string): Promise<object | null> {
+/** Null as well for an id that none of them knows. */
+export async function loadNode(context: Context, id: string): Promise<object | null> {
   const decoded = decodeId(id);
   const load = decoded && loaders.get(decoded.kind);
   if (!load) return null;

@@ -11,6 +11,7 @@ import '../catalog/functions.graph.ts';
 import '../catalog/keys.graph.ts';
 import '../catalog/rules.graph.ts';
 import '../catalog/schemas.graph.ts';
+import '../catalog/search.graph.ts';
 import '../catalog/snapshots.graph.ts';
 import '../catalog/tables.graph.ts';
 import '../catalog/values.graph.ts';

@@ -250,6 +250,19 @@ const calls: Call[] = [
     selection: '{ id name connection { host } }',
     answers: lookedUp,
   },
+  {
+    field: 'Query.search',
+    variables: () => ({ text: mark }),
+    selection: '{ totalCount nodes { name path database { id } node { id } } }',
+    answers: { ...lookedUp, stranger: 'own' },
+  },
+  {
+    how: 'in a database',
+    field: 'Query.search',
+    variables: ({ Database: id }) => ({ text: mark, databaseIds: [id] }),
+    selection: '{ totalCount nodes { name path } }',
+    answers: shared('NOT_FOUND', 'seen', 'seen', 'UNAUTHENTICATED'),
+  },
   { field: 'Query.databases', selection: inDatabase, answers: { ...lookedUp, stranger: 'own' } },
   {
     how: 'of a project',

@@ -32,9 +32,8 @@ const stopMs = 28_000;
 /**
  * Rows pass through the worker and are garbage at once. A young generation that grows lets them lie (MB), and glibc
  * keeps freed buffers of tens of megabytes for a next one (mallopt(3)): a third of what ten million rows add to idle.
- * Who has put a very long row away asks for a collection (result-writer.ts).
  */
-const memoryFlags = ['--max-semi-space-size=16', '--expose-gc'];
+const memoryFlags = ['--max-semi-space-size=16'];
 const mallocSettings = { MALLOC_ARENA_MAX: '2', MALLOC_MMAP_THRESHOLD_: String(2 ** 20) };
 
 export function startWorkerProcess({ log, masterKeys, ...connections }: WorkerProcessDeps): Service {

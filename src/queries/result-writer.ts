@@ -6,6 +6,7 @@ import type { Patience } from '../db/patience.ts';
 import type { Cell, ResultColumn, RunEvent } from '../engines/engine.ts';
 import type { Hold } from '../jobs/store.ts';
 import type { Bus } from '../lib/bus.ts';
+import { collectAll } from '../lib/collect.ts';
 import type { Topic } from '../lib/topics.ts';
 import type { BlobStore } from '../storage/blob-store.ts';
 import { attemptFolder, encodeChunk, maxChunkBytes } from './results.ts';
@@ -109,7 +110,7 @@ export function createResultWriter({
     writing.catch((error: unknown) => {
       fault = error;
     });
-    return long ? writing.then(collect) : before;
+    return long ? writing.then(collectAll) : before;
   }
 
   function cutSoon(): void {
@@ -158,9 +159,6 @@ export function createResultWriter({
     },
   };
 }
-
-/** By itself V8 would let ten rows of 30 MB lie. Absent where the process was not started with --expose-gc. */
-const collect = (): void => globalThis.gc?.();
 
 /** It is kept in `fault`. */
 const ignored = () => undefined;

@@ -1,5 +1,4 @@
 /** Bytes under a name that we chose: visible whole or not at all, read in any range, deleted by the folder. */
-import type { Readable } from 'node:stream';
 
 /** What a store throws is its own error, with a `code` (ENOSPC, AccessDenied); a key or range that is wrong is a bug. */
 export interface BlobStore {
@@ -8,10 +7,10 @@ export interface BlobStore {
   /** Small things, whole. Null when it is not there. */
   get(key: string): Promise<Buffer | null>;
   /**
-   * Null when it is not there. What was opened is read to its end even if it is replaced or deleted meanwhile; who does
-   * not read to the end destroys it. An abort destroys it too. Empty where `start` lies behind the end.
+   * Null when it is not there. What was opened is read to its end even if it is replaced or deleted meanwhile; an abort
+   * ends it with an error. Empty where `start` lies behind the end.
    */
-  read(key: string, range: BlobRange, signal: AbortSignal): Promise<Readable | null>;
+  read(key: string, range: BlobRange, signal: AbortSignal): Promise<BlobReading | null>;
   /** Bytes. Null when it is not there. */
   size(key: string): Promise<number | null>;
   /**
@@ -42,6 +41,9 @@ export interface BlobRange {
   start?: number;
   end?: number;
 }
+
+/** Read once, or disposed of. A piece is the reader's until he asks for the next one: then its bytes may be others. */
+export interface BlobReading extends AsyncIterable<Uint8Array>, AsyncDisposable {}
 
 export interface BlobEntry {
   key: string;

@@ -2,19 +2,16 @@
 import { constants, type Dirent, type Stats } from 'node:fs';
 import { access, mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join, sep } from 'node:path';
-import type { Readable } from 'node:stream';
 import type { BlobEntry, BlobStore } from './blob-store.ts';
 import { createFileHasher } from './disk-hash.ts';
 import { statPartial, uploadEnding } from './disk-partial.ts';
+import { readInTurns } from './disk-read.ts';
 import { openDiskUpload } from './disk-upload.ts';
 import { checkKey, checkRange } from './keys.ts';
 
 /** Of a put, which does not go on; that of an upload is a folder. */
 const putEnding = '.partial';
 const endings = ['', putEnding, uploadEnding];
-
-/** Large files are read in so many bytes at once. */
-const readBytes = 256 * 1_024;
 
 /** @param directory absolute; made when it is first needed */
 export function createDiskStore({ directory }: { directory: string }): BlobStore {
@@ -90,9 +87,7 @@ export function createDiskStore({ directory }: { directory: string }): BlobStore
       const file = await orNull(open(path));
       if (!file) return null;
       try {
-        if ((await file.stat()).isFile()) {
-          return file.createReadStream({ ...range, highWaterMark: readBytes, signal }) as Readable;
-        }
+        if ((await file.stat()).isFile()) return readInTurns(file, range, signal);
       } catch (error) {
         await file.close();
         throw error;

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { inspect } from 'node:util';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
@@ -226,7 +227,7 @@ test('who waits for a server that does not answer is let go by his signal', asyn
 test('who reads no further frees the connection', async () => {
   const key = newKey();
   await store.put(key, filled(9 * MiB));
-  const stream = await store.read(key, {}, signal);
+  const stream = (await store.read(key, {}, signal)) as Readable | null;
   const closed = new Promise((resolve) => stream?.once('close', resolve));
   stream?.once('data', () => stream.destroy());
   await closed;

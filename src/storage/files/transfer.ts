@@ -3,9 +3,9 @@
  * let go.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { PassThrough, type Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import { AppError } from '../../lib/errors.ts';
+import type { BlobReading } from '../blob-store.ts';
+import { gather } from './gather.ts';
 
 export interface Pace {
   /** In each such time … */
@@ -16,9 +16,6 @@ export interface Pace {
 
 /** A kilobyte a second: slower is a broken line, or somebody who wants to hold a place. */
 export const slowest: Pace = { withinMs: 30_000, bytes: 30_000 };
-
-/** Handed on in pieces of up to so much. */
-const bufferBytes = 256 * 1_024;
 
 /**
  * Of the times of a pace. Who reads takes what is sent in steps that the systems between make, of up to a megabyte or two:
@@ -54,6 +51,7 @@ function watch(pace: Watch, progress: () => Progress, stalled: () => void): Disp
 }
 
 export interface Incoming extends Disposable {
+  /** A piece is the reader's until he asks for the next one. */
   readonly body: AsyncIterable<Uint8Array>;
   /** Aborts when nobody brings the rest any more. */
   readonly signal: AbortSignal;
@@ -64,32 +62,28 @@ export interface Incoming extends Disposable {
 /** The body of a request, of which the answer can still be sent when it stalls. */
 export function receiveBody(request: IncomingMessage, pace: Pace): Incoming {
   const ended = new AbortController();
-  const body = new PassThrough({ highWaterMark: bufferBytes });
-  // Who reads hears of it; nobody else has to.
-  body.on('error', () => undefined);
+  const gathered = gather(request);
   let bytes = 0;
+  const count = (chunk: Buffer) => {
+    bytes += chunk.length;
+  };
   const stop = (reason: Error) => {
-    request.unpipe(body);
-    body.destroy(reason);
+    gathered.stop(reason);
     ended.abort(reason);
   };
   const broken = () => {
     if (!request.complete) stop(new AppError('CONNECTION_FAILED', 'The client went away'));
   };
-  request.once('close', broken).once('error', broken);
-  request.on('data', (chunk: Buffer) => {
-    bytes += chunk.length;
-  });
-  request.pipe(body);
+  request.once('close', broken).once('error', broken).on('data', count);
   // Gone before anybody listened.
   if (request.destroyed) broken();
   const watching = watch(
     { ...pace, ahead: 1 },
-    () => ({ bytes, waiting: !request.complete && body.readableLength === 0 }),
+    () => ({ bytes, waiting: !request.complete && gathered.isEmpty }),
     () => stop(new AppError('TIMEOUT', 'Too few bytes for too long', { details: { timeoutMs: pace.withinMs } })),
   );
   return {
-    body,
+    body: gathered.pieces,
     signal: ended.signal,
     stop,
     [Symbol.dispose]() {
@@ -97,14 +91,14 @@ export function receiveBody(request: IncomingMessage, pace: Pace): Incoming {
       request
         .off('close', broken)
         .off('error', broken)
+        .off('data', count)
         .on('error', () => undefined);
-      request.unpipe(body);
-      body.destroy();
+      gathered.stop(new Error('nobody reads the body any more'));
     },
   };
 }
 
-const clientGone = new Set(['ERR_STREAM_PREMATURE_CLOSE', 'ABORT_ERR', 'ECONNRESET', 'EPIPE']);
+class ClientGone extends Error {}
 
 /**
  * To its end, or until the client is gone or stalls, which is nobody's error.
@@ -112,7 +106,7 @@ const clientGone = new Set(['ERR_STREAM_PREMATURE_CLOSE', 'ABORT_ERR', 'ECONNRES
  * @throws the store's own error
  */
 export async function sendBody(
-  source: Readable,
+  source: BlobReading,
   response: ServerResponse,
   { bytes, pace }: { bytes: number; pace: Pace },
 ): Promise<number> {
@@ -126,16 +120,34 @@ export async function sendBody(
     () => response.destroy(),
   );
   let had = 0;
-  source.on('data', (chunk: Buffer) => {
-    had += chunk.length;
-  });
   try {
-    await pipeline(source, response, { end: false });
+    for await (const piece of source) {
+      await send(response, piece);
+      had += piece.length;
+    }
     if (had === bytes) response.end();
     else response.destroy();
     return had;
   } catch (error) {
-    if (!clientGone.has(String((error as NodeJS.ErrnoException).code))) throw error;
+    // Who has gone also ended the reading.
+    const gone = response.destroyed || error instanceof ClientGone;
+    response.destroy();
+    if (!gone) throw error;
     return bytes;
   }
+}
+
+/** Resolves when the system between has taken all of it. @throws ClientGone */
+function send(response: ServerResponse, piece: Uint8Array): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const gone = (cause?: Error) => reject(new ClientGone('the client is gone', { cause }));
+  const onClose = () => gone();
+  response.once('close', onClose);
+  if (response.destroyed) onClose();
+  response.write(piece, (error) => {
+    response.off('close', onClose);
+    if (error) gone(error);
+    else resolve();
+  });
+  return promise;
 }

@@ -4,7 +4,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
-import { buffer, text } from 'node:stream/consumers';
+import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { Viewer } from '../../../src/accounts/viewer.ts';
 import { createKeyring } from '../../../src/lib/keyring.ts';
@@ -12,6 +12,7 @@ import { Secret } from '../../../src/lib/secret.ts';
 import { createAddresses } from '../../../src/storage/files/addresses.ts';
 import { createLinks } from '../../../src/storage/files/links.ts';
 import { createUploads, type Uploads } from '../../../src/storage/files/uploads.ts';
+import { bytesOf } from '../bytes-of.ts';
 import type { ReceiveTask } from './run-receive.ts';
 import { createFileWorld, type FileWorld, signal } from './world.ts';
 
@@ -37,7 +38,7 @@ afterAll(() => world?.[Symbol.asyncDispose]());
 const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');
 const create = async (sizeBytes: number, more: object = {}) =>
   (await uploads.create(ann, { bucketId, path: 'a', sizeBytes, overwrite: true, ...more })).file;
-const bytesOf = async (blob: string) => buffer((await world.blobs.read(blob, {}, signal))!);
+const blobOf = async (blob: string) => bytesOf(await world.blobs.read(blob, {}, signal));
 
 function pieceOf(bytes: Uint8Array, start: number, total: number) {
   const body = Readable.from([bytes]);
@@ -59,7 +60,7 @@ test('an upload that has all its bytes is ended by whoever looks, in the name of
   const { file: ready, offset } = await uploads.progressOf(ann, file.id, asked);
   expect(ready).toMatchObject({ status: 'ready', sha256: sha256(bytes), sizeBytes: bytes.length });
   expect(offset).toBe(bytes.length);
-  expect(bytes.equals(await bytesOf(file.blob))).toBe(true);
+  expect(bytes.equals(await blobOf(file.blob))).toBe(true);
   expect(await world.blobs.uploadOffset(file.blob)).toBeNull();
 });
 
@@ -162,6 +163,6 @@ test('who is held up for longer than his lease has not written into the file of 
   await once(child, 'exit');
   expect(await said).toBe('CONFLICT\n');
   const whole = Buffer.concat([his.subarray(0, start), others]);
-  expect(whole.equals(await bytesOf(file.blob))).toBe(true);
+  expect(whole.equals(await blobOf(file.blob))).toBe(true);
   expect(await world.store.findFiles([file.id])).toMatchObject([{ status: 'ready', sha256: sha256(whole) }]);
 });

@@ -45,6 +45,7 @@ export function buildIndex(searchable: Searchable): CatalogIndex {
     holders,
     holderNames: Uint32Array.from(holdings, ({ name }) => names.get(name)!),
     holderParents: Uint32Array.from(holdings, ({ parent }) => parent),
+    ...objectsOfHolders(holders, holdings.length),
     ...texts('name', nameTexts),
     ...objectsOfNames(kinds, objectNames, nameTexts.length),
     ...wordsIn(nameTexts, comments),
@@ -116,6 +117,15 @@ function inOrderOfPaths(
     const kind = catalogKinds.indexOf(one.kind) - catalogKinds.indexOf(other.kind);
     return kind || inOrder(one.identity ?? '', other.identity ?? '');
   });
+}
+
+function objectsOfHolders(holders: Uint32Array, count: number) {
+  const lists = listsOf(
+    count,
+    holders,
+    holders.map((_, object) => object),
+  );
+  return { holderObjects: lists.items, holderObjectStarts: lists.starts };
 }
 
 function objectsOfNames(kinds: Uint8Array, names: Uint32Array, count: number) {

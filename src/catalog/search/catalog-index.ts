@@ -17,6 +17,9 @@ export interface CatalogIndex {
   /** Schemas and relations hold others, and the database, which is holder 0, all of them; a holder comes behind its own. */
   readonly holderNames: Uint32Array;
   readonly holderParents: Uint32Array;
+  /** What each holds itself. */
+  readonly holderObjects: Uint32Array;
+  readonly holderObjectStarts: Uint32Array;
 
   /** UTF-8. */
   readonly nameText: Uint8Array;

@@ -53,41 +53,65 @@ export function createMatcher() {
     names.begin(index.nameStarts.length - 1);
     comments.begin(index.commented.length);
     if (findWords(index, text, { names, comments }) !== all) return;
-    const ofPaths = text.terms.length > 1 ? walkPaths(index) : 0;
+    const { ofPaths, within } = text.terms.length > 1 ? walkPaths(index) : nowhere;
+    // Whichever is less to look at: what is in the right places, or what has a right name.
+    const byHolders = within < names.count();
     const wholes = createWholes(index, text);
     const add = createAdder(index, kinds, hits);
     const touched = names.touched();
     for (let place = 0; place < names.count(); place += 1) matchName(touched[place]!);
+    if (byHolders) matchInHolders();
     const commented = comments.touched();
     for (let place = 0; place < comments.count(); place += 1) matchComment(commented[place]!);
 
     function matchName(name: number): void {
       const own = names.of(name);
-      const dotted = last !== null && (own & last.terms) === last.terms && (all & ~last.terms & ~ofPaths) === 0;
-      if (own === all && !dotted) {
+      if (own === all && !isDotted(own)) {
         const tier = tierOf(name, own, places.name);
         if (add.matters(tier, places.name)) add.name(name, pointsOf(name, own, tier, places.name));
         else add.count(name);
-      } else if (dotted || (own | ofPaths) === all) matchByPaths(name, own, dotted);
+      } else if (own === all || (!byHolders && (own | ofPaths) === all)) matchByPaths(name, own);
     }
 
-    /** The paths decide, so the objects are visited: few of most names are in the right place. */
-    function matchByPaths(name: number, own: Terms, dotted: boolean): void {
+    /** Whether it answers the last part of a dotted text, and the rest may be in some path. */
+    function isDotted(own: Terms): boolean {
+      return last !== null && (own & last.terms) === last.terms && (all & ~last.terms & ~ofPaths) === 0;
+    }
+
+    /** The paths decide, so the objects of a name are visited. */
+    function matchByPaths(name: number, own: Terms): void {
       const rest = all & ~own;
-      let points: ((holder: number) => number) | null = null;
+      const matters = own === all || isDotted(own) || add.matters(tierOf(name, own, places.path), places.path);
+      let points: ((holder: number) => number) | null = matters ? null : none;
       for (let place = nameObjectStarts[name]!; place < nameObjectStarts[name + 1]!; place += 1) {
         const object = nameObjects[place]!;
         const holder = holders[object]!;
         if ((rest & ~paths.any[holder]!) !== 0) continue;
-        points ??= createPathPoints(name, own, dotted);
+        points ??= createPathPoints(name, own);
         add.object(object, points(holder));
       }
     }
 
+    /** The same from the other end: what the places hold whose paths answer anything. */
+    function matchInHolders(): void {
+      const { holderObjects, holderObjectStarts } = index;
+      for (let holder = 0; holder < index.holderNames.length; holder += 1) {
+        const any = paths.any[holder]!;
+        if (any === 0) continue;
+        for (let place = holderObjectStarts[holder]!; place < holderObjectStarts[holder + 1]!; place += 1) {
+          const object = holderObjects[place]!;
+          const name = index.names[object]!;
+          const own = names.of(name);
+          if (own === 0 || own === all || (own | any) !== all) continue;
+          add.object(object, createPathPoints(name, own)(holder));
+        }
+      }
+    }
+
     /** What the dots of the text do not find may be found as other words are. */
-    function createPathPoints(name: number, own: Terms, dotted: boolean): (holder: number) => number {
+    function createPathPoints(name: number, own: Terms): (holder: number) => number {
       const otherwise = createRestPoints(name, own, own === all ? places.name : places.path);
-      if (!dotted) return otherwise;
+      if (!isDotted(own)) return otherwise;
       const byDots = createRestPoints(name, last!.terms, places.dotted);
       const rest = all & ~last!.terms;
       return (holder) => ((rest & ~paths.any[holder]!) === 0 ? byDots(holder) : otherwise(holder));
@@ -151,32 +175,36 @@ export function createMatcher() {
     }
   }
 
-  /** Fills `paths`, and answers the words that any of them answers. */
-  function walkPaths({ holderNames, holderParents }: CatalogIndex): Terms {
+  /** Fills `paths`; the words that any of them answers, and how many objects are where any word is answered. */
+  function walkPaths({ holderNames, holderParents, holderObjectStarts }: CatalogIndex) {
     const count = holderNames.length;
     if (count > paths.any.length) paths = pathsOf(count);
-    let all = 0;
+    let ofPaths = 0;
+    let within = 0;
     for (let holder = 0; holder < count; holder += 1) {
       const name = holderNames[holder]!;
       const any = names.of(name);
-      all |= any;
+      ofPaths |= any;
       paths.exact[holder] = names.exact(name);
       paths.sure[holder] = names.sure(name);
       paths.any[holder] = any;
-      // The database has nothing above it.
-      if (holder === 0) continue;
-      const above = holderParents[holder]!;
-      paths.exact[holder]! |= paths.exact[above]!;
-      paths.sure[holder]! |= paths.sure[above]!;
-      paths.any[holder]! |= paths.any[above]!;
+      if (holder > 0) {
+        const above = holderParents[holder]!;
+        paths.exact[holder]! |= paths.exact[above]!;
+        paths.sure[holder]! |= paths.sure[above]!;
+        paths.any[holder]! |= paths.any[above]!;
+      }
+      if (paths.any[holder] !== 0) within += holderObjectStarts[holder + 1]! - holderObjectStarts[holder]!;
     }
-    return all;
+    return { ofPaths, within };
   }
 
   return { match };
 }
 
 const none = (): number => 0;
+/** One word is answered by a name, and not by a path. */
+const nowhere = { ofPaths: 0, within: Number.POSITIVE_INFINITY };
 
 interface Whole extends WordRange {
   readonly letters: number;

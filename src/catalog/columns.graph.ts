@@ -6,6 +6,7 @@ import { ColumnStatisticsType, ColumnType, TableType } from './types.graph.ts';
 
 ColumnStatisticsType.implement({
   rights: 'parent',
+  answers: 'live',
   fields: (t) => ({
     nullFraction: t.exposeFloat('nullFraction', { nullable: true }),
     distinctValues: t.exposeFloat('distinctValues', {
@@ -19,6 +20,7 @@ ColumnStatisticsType.implement({
 
 ColumnType.implement({
   rights: 'database:see',
+  answers: 'kept',
   interfaces: [builder.nodeInterfaceRef()],
   fields: (t) => ({
     id: t.id({ resolve: (column) => columnId(column.databaseId, column) }),
@@ -50,6 +52,7 @@ ColumnType.implement({
       resolve: (column, _args, context) => context.services.catalog.referringColumns(context, column),
     }),
     statistics: t.field({
+      answers: 'live',
       type: ColumnStatisticsType,
       nullable: true,
       description: 'Null where nothing was gathered, or the credentials may not read the column.',

@@ -30,6 +30,7 @@ const DatabaseRoleType = builder.objectRef<Role>('DatabaseRole').implement({
 
 const ExtensionType = builder.objectRef<Extension>('Extension').implement({
   rights: 'parent',
+  answers: 'kept',
   fields: (t) => ({
     name: t.exposeString('name'),
     version: t.exposeString('version'),
@@ -46,16 +47,19 @@ const search = 'A part of the name, in whatever case.';
 
 builder.objectFields(DatabaseType, (t) => ({
   defaultSchema: t.string({
+    answers: 'kept',
     nullable: true,
     description: 'What an absent `schema` means: public, or the user’s own; null where there is none.',
     resolve: ({ id }, _args, context) => context.services.catalog.defaultSchema(context, id),
   }),
   sizeBytes: t.field({
+    answers: 'live',
     type: 'BigInt',
     nullable: true,
     resolve: ({ id }, _args, context) => context.services.catalog.databaseSizeBytes(context, id),
   }),
   schemas: t.field({
+    answers: 'kept',
     type: [SchemaType],
     nullable: true,
     args: { includeSystem: t.arg.boolean({ defaultValue: false }) },
@@ -63,6 +67,7 @@ builder.objectFields(DatabaseType, (t) => ({
       context.services.catalog.schemas(context, id, { includeSystem: includeSystem ?? false }),
   }),
   schema: t.field({
+    answers: 'kept',
     type: SchemaType,
     nullable: true,
     args: { name: t.arg.string({ required: true }) },
@@ -70,6 +75,7 @@ builder.objectFields(DatabaseType, (t) => ({
   }),
   tables: t.connection(
     {
+      answers: 'kept',
       type: TableType,
       nullable: true,
       description: 'Those of all schemas but the system’s, in the order of schema and name.',
@@ -80,6 +86,7 @@ builder.objectFields(DatabaseType, (t) => ({
     TableEdge,
   ),
   table: t.field({
+    answers: 'kept',
     type: TableType,
     nullable: true,
     args: {
@@ -90,6 +97,7 @@ builder.objectFields(DatabaseType, (t) => ({
   }),
   functions: t.connection(
     {
+      answers: 'kept',
       type: FunctionType,
       nullable: true,
       description: 'Those of all schemas but the system’s, in the order of schema, name and arguments.',
@@ -100,6 +108,7 @@ builder.objectFields(DatabaseType, (t) => ({
     FunctionEdge,
   ),
   enums: t.field({
+    answers: 'kept',
     type: [EnumTypeType],
     nullable: true,
     resolve: ({ id }, _args, context) => context.services.catalog.enums(context, id),
@@ -111,6 +120,7 @@ builder.objectFields(DatabaseType, (t) => ({
     resolve: ({ id }, _args, context) => context.services.catalog.roles(context, id),
   }),
   extensions: t.field({
+    answers: 'kept',
     type: [ExtensionType],
     nullable: true,
     resolve: ({ id }, _args, context) => context.services.catalog.extensions(context, id),

@@ -10,6 +10,7 @@ const FunctionKindEnum = enumOf('FunctionKind', routineKinds);
 
 const FunctionArgumentType = builder.objectRef<RoutineArgument>('FunctionArgument').implement({
   rights: 'parent',
+  answers: 'kept',
   fields: (t) => ({
     name: t.exposeString('name', { nullable: true }),
     dataType: t.exposeString('dataType'),
@@ -20,6 +21,7 @@ const FunctionArgumentType = builder.objectRef<RoutineArgument>('FunctionArgumen
 
 FunctionType.implement({
   rights: 'database:see',
+  answers: 'kept',
   interfaces: [builder.nodeInterfaceRef()],
   fields: (t) => ({
     id: t.id({ resolve: (fn) => functionId(fn.databaseId, fn) }),

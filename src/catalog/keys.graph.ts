@@ -12,6 +12,7 @@ const ReferentialActionEnum = enumOf('ReferentialAction', referentialActions);
 
 IndexType.implement({
   rights: 'database:see',
+  answers: 'kept',
   interfaces: [builder.nodeInterfaceRef()],
   fields: (t) => ({
     id: t.id({ resolve: (index) => indexId(index.databaseId, index) }),
@@ -30,11 +31,13 @@ IndexType.implement({
     predicate: t.exposeString('predicate', { nullable: true, description: 'Which rows it holds, where not all.' }),
     definition: t.exposeString('definition', { nullable: true }),
     sizeBytes: t.field({
+      answers: 'live',
       type: 'BigInt',
       nullable: true,
       resolve: (index, _args, context) => context.services.catalog.indexSizeBytes(context, index),
     }),
     scans: t.field({
+      answers: 'live',
       type: 'BigInt',
       nullable: true,
       description: 'How often it was used since the engine began to count.',
@@ -45,6 +48,7 @@ IndexType.implement({
 
 ConstraintType.implement({
   rights: 'parent',
+  answers: 'kept',
   fields: (t) => ({
     name: t.exposeString('name', { nullable: true }),
     kind: t.expose('kind', { type: ConstraintKindEnum }),
@@ -57,6 +61,7 @@ ConstraintType.implement({
 
 ForeignKeyType.implement({
   rights: 'database:see',
+  answers: 'kept',
   interfaces: [builder.nodeInterfaceRef()],
   fields: (t) => ({
     id: t.id({

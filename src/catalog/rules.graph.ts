@@ -3,6 +3,7 @@ import { FunctionType, PolicyType, TriggerType } from './types.graph.ts';
 
 TriggerType.implement({
   rights: 'parent',
+  answers: 'kept',
   fields: (t) => ({
     name: t.exposeString('name'),
     timing: t.exposeString('timing', { description: 'BEFORE, AFTER or INSTEAD OF.' }),
@@ -21,6 +22,7 @@ TriggerType.implement({
 
 PolicyType.implement({
   rights: 'parent',
+  answers: 'kept',
   fields: (t) => ({
     name: t.exposeString('name'),
     command: t.exposeString('command', { description: 'ALL, SELECT, INSERT, UPDATE or DELETE.' }),

@@ -19,6 +19,7 @@ import {
 
 SchemaType.implement({
   rights: 'database:see',
+  answers: 'kept',
   interfaces: [builder.nodeInterfaceRef()],
   fields: (t) => ({
     id: t.id({ resolve: ({ databaseId, name }) => schemaId(databaseId, name) }),

@@ -20,6 +20,7 @@ import {
 
 TableType.implement({
   rights: 'database:see',
+  answers: 'kept',
   interfaces: [builder.nodeInterfaceRef()],
   fields: (t) => ({
     id: t.id({ resolve: (table) => tableId(table.databaseId, table) }),
@@ -37,12 +38,14 @@ TableType.implement({
     owner: t.exposeString('owner', { nullable: true }),
     comment: t.exposeString('comment', { nullable: true }),
     estimatedRows: t.field({
+      answers: 'live',
       type: 'BigInt',
       nullable: true,
       description: 'The planner’s estimate; null while it has none.',
       resolve: (table, _args, context) => context.services.catalog.estimatedRows(context, table),
     }),
     sizeBytes: t.field({
+      answers: 'live',
       type: 'BigInt',
       nullable: true,
       description: 'With its indexes, its large values and its partitions; null for what takes no room.',

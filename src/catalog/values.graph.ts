@@ -6,6 +6,7 @@ import { ColumnType, EnumTypeType, SchemaType, SequenceType } from './types.grap
 
 EnumTypeType.implement({
   rights: 'database:see',
+  answers: 'kept',
   interfaces: [builder.nodeInterfaceRef()],
   fields: (t) => ({
     id: t.id({ resolve: (type) => enumTypeId(type.databaseId, type) }),
@@ -18,12 +19,14 @@ EnumTypeType.implement({
 
 SequenceType.implement({
   rights: 'parent',
+  answers: 'kept',
   fields: (t) => ({
     name: t.exposeString('name'),
     dataType: t.exposeString('dataType'),
     start: t.exposeString('start'),
     increment: t.exposeString('increment'),
     lastValue: t.string({
+      answers: 'live',
       nullable: true,
       description: 'Null before its first use, and where the credentials may not read it.',
       resolve: (sequence, _args, context) => context.services.catalog.lastValue(context, sequence),

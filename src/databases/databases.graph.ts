@@ -20,8 +20,8 @@ export const DatabaseType = builder.objectRef<VisibleDatabase>('Database').imple
   interfaces: [builder.nodeInterfaceRef()],
   description: 'A connection to a database.',
   fields: (t) => ({
-    id: t.id({ resolve: ({ id }) => encodeId('Database', id) }),
-    name: t.exposeString('name'),
+    id: t.id({ answers: 'kept', resolve: ({ id }) => encodeId('Database', id) }),
+    name: t.exposeString('name', { answers: 'kept' }),
     engine: t.field({
       type: EngineType,
       resolve: ({ engine }, _args, { services }) => services.engines[engine],
@@ -99,6 +99,7 @@ builder.queryFields((t) => ({
     type: DatabaseType,
     nullable: true,
     authScopes: { signedIn: true },
+    answers: 'kept',
     args: { id: t.arg.id({ required: true }) },
     resolve: (_root, { id }, context) =>
       context.services.databases.load(context, context.viewer, rowOf('Database', id)),

@@ -1,5 +1,10 @@
 /** The one schema builder: plugins, scalars' types, and the rule that nothing is reachable by default. */
-import SchemaBuilder from '@pothos/core';
+import SchemaBuilder, {
+  type FieldNullability,
+  type InputFieldMap,
+  type SchemaTypes,
+  type TypeParam,
+} from '@pothos/core';
 import ComplexityPlugin from '@pothos/plugin-complexity';
 import DataloaderPlugin from '@pothos/plugin-dataloader';
 import PrismaPlugin from '@pothos/plugin-prisma';
@@ -9,6 +14,7 @@ import ValidationPlugin from '@pothos/plugin-validation';
 import type PrismaTypes from '../db/generated/pothos.ts';
 import { getDatamodel } from '../db/generated/pothos.ts';
 import { AppError, badInput } from '../lib/errors.ts';
+import type { Answers } from './answers.ts';
 import type { Context } from './context.ts';
 import { costs } from './limits.ts';
 import type { Rights } from './rights.ts';
@@ -39,10 +45,25 @@ export interface SchemaShape {
 
 declare global {
   export namespace PothosSchemaTypes {
-    // Joins Pothos' own declaration, whose parameter it must repeat.
-    interface BaseTypeOptions<Types extends import('@pothos/core').SchemaTypes = import('@pothos/core').SchemaTypes> {
+    // These join Pothos' own declarations, whose parameters they must repeat.
+    interface BaseTypeOptions<Types extends SchemaTypes = SchemaTypes> {
       /** Who may see an object of this type; see rights.ts. */
       rights?: Rights;
+      /** What its fields' answers are made of; see answers.ts. */
+      answers?: Answers;
+    }
+
+    interface FieldOptions<
+      Types extends SchemaTypes = SchemaTypes,
+      ParentShape = unknown,
+      Type extends TypeParam<Types> = TypeParam<Types>,
+      Nullable extends FieldNullability<Type> = FieldNullability<Type>,
+      Args extends InputFieldMap = InputFieldMap,
+      ResolveShape = unknown,
+      ResolveReturnShape = unknown,
+    > {
+      /** Where it is another than its type's; see answers.ts. */
+      answers?: Answers;
     }
   }
 }
@@ -61,9 +82,9 @@ export const builder = new SchemaBuilder<SchemaShape>({
     edgesFieldOptions: { nullable: false },
     nodeFieldOptions: { nullable: false },
     nodeTypeOptions: { description: 'Whatever has an id; `node(id)` finds it again.' },
-    pageInfoTypeOptions: { rights: 'public' },
-    defaultConnectionTypeOptions: { rights: 'parent' },
-    defaultEdgeTypeOptions: { rights: 'parent' },
+    pageInfoTypeOptions: { rights: 'public', answers: 'kept' },
+    defaultConnectionTypeOptions: { rights: 'parent', answers: 'kept' },
+    defaultEdgeTypeOptions: { rights: 'parent', answers: 'kept' },
   },
   scopeAuth: {
     authorizeOnSubscribe: true,

@@ -20,6 +20,7 @@ import type { Lifetime } from './lifetime.ts';
 import { type DocumentLimits, useLimits } from './limits.ts';
 import { requestIdOf } from './request-id.ts';
 import { createSubscribe } from './subscribe.ts';
+import { createPlans, usePlans } from './use-plans.ts';
 
 /** What node:http, and `ws` under it, give a request. */
 export interface ServerContext {
@@ -146,6 +147,7 @@ export function createPipeline({
   corsOrigins,
   callerOf,
 }: PipelineDeps): Pipeline {
+  const plans = createPlans(schema);
   const subscribe = createSubscribe({ bus, check: (authorization) => authenticate(services, authorization) });
   return createYoga<ServerContext, Context>({
     schema,
@@ -164,6 +166,7 @@ export function createPipeline({
       useLimits(limits),
       ...(introspection ? [] : [useNoIntrospection()]),
       useSubscribe(subscribe),
+      usePlans(plans),
       useMasking(log),
     ],
     context: async ({ req, socket, request }) => {

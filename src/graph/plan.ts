@@ -1,0 +1,368 @@
+/**
+ * A query whose every field is declared in answers.ts, made into a plan once and run for each request: no path, no info
+ * and no promise a cell. It knows the way without a fault only: whatever else happens makes it give up, and the executor
+ * answers instead, in the same context, where what was read is still there.
+ */
+import {
+  type DocumentNode,
+  type FieldNode,
+  type FragmentDefinitionNode,
+  GraphQLBoolean,
+  type GraphQLField,
+  GraphQLIncludeDirective,
+  type GraphQLObjectType,
+  type GraphQLOutputType,
+  type GraphQLSchema,
+  GraphQLSkipDirective,
+  GraphQLString,
+  getArgumentValues,
+  getDirectiveValues,
+  getVariableValues,
+  isAbstractType,
+  isLeafType,
+  isListType,
+  isNonNullType,
+  isObjectType,
+  Kind,
+  type OperationDefinitionNode,
+  OperationTypeNode,
+  type SelectionSetNode,
+  typeFromAST,
+} from 'graphql';
+import { answersOf } from './answers.ts';
+
+export interface PlanArguments {
+  readonly contextValue: unknown;
+  readonly variableValues?: Readonly<Record<string, unknown>> | null | undefined;
+}
+
+export interface Plan {
+  /** Every field of it is declared `kept`. */
+  readonly kept: boolean;
+  /** The data; null where the executor has to answer. Never throws, never rejects. */
+  run(args: PlanArguments): Promise<{ data: unknown } | null>;
+}
+
+export interface PlanSource {
+  readonly schema: GraphQLSchema;
+  /** Valid by the schema. */
+  readonly document: DocumentNode;
+  readonly operation: OperationDefinitionNode;
+}
+
+type Variables = Readonly<Record<string, unknown>>;
+
+interface Run {
+  readonly context: unknown;
+  readonly variables: Variables;
+}
+
+type Complete = (value: unknown, run: Run) => unknown;
+
+interface Step {
+  readonly key: string;
+  readonly read: (source: unknown, run: Run) => unknown;
+  readonly complete: Complete;
+}
+
+/** Of one document, by what its conditions say. */
+const maxShapes = 16;
+
+class GivenUp extends Error {}
+
+const giveUp = (why: string): never => {
+  throw new GivenUp(why);
+};
+
+/** Null for a document that is no plan's. */
+export function planOf({ schema, document, operation }: PlanSource): Plan | null {
+  const type = schema.getQueryType();
+  if (operation.operation !== OperationTypeNode.QUERY || !type) return null;
+  const fragments = new Map<string, FragmentDefinitionNode>();
+  for (const one of document.definitions) {
+    if (one.kind === Kind.FRAGMENT_DEFINITION) fragments.set(one.name.value, one);
+  }
+  const found = surveyed(schema, type, operation, fragments);
+  if (!found) return null;
+  const shapes = new Map<string, Complete>();
+  let hopeless = false;
+
+  function shapeOf(variables: Variables): Complete | null {
+    const key = found!.conditions.map((name) => variables[name]).join();
+    const known = shapes.get(key);
+    if (known || shapes.size >= maxShapes) return known ?? null;
+    const shape = compiled({ schema, operation, fragments, variables });
+    shapes.set(key, shape);
+    return shape;
+  }
+
+  return {
+    kept: found.kept,
+    async run({ contextValue, variableValues }) {
+      if (hopeless) return null;
+      try {
+        const { coerced } = getVariableValues(schema, operation.variableDefinitions ?? [], variableValues ?? {});
+        if (!coerced) return null;
+        const shape = shapeOf(coerced);
+        return shape && { data: await shape(undefined, { context: contextValue, variables: coerced }) };
+      } catch (error) {
+        // What cannot be planned stays so; what went wrong this once may go well the next time.
+        hopeless ||= error instanceof NeedsInfo;
+        return null;
+      }
+    },
+  };
+}
+
+/** What the document leads to, whatever its conditions are; null where that is something else than plans may have. */
+function surveyed(
+  schema: GraphQLSchema,
+  query: GraphQLObjectType,
+  operation: OperationDefinitionNode,
+  fragments: ReadonlyMap<string, FragmentDefinitionNode>,
+): { kept: boolean; conditions: string[] } | null {
+  const conditions = new Set<string>();
+  const seen = new Set<string>();
+  let kept = true;
+
+  function isPlain(set: SelectionSetNode, type: GraphQLObjectType): boolean {
+    return set.selections.every((node) => {
+      for (const directive of node.directives ?? []) {
+        if (directive.name.value !== 'skip' && directive.name.value !== 'include') return false;
+        const value = directive.arguments?.[0]?.value;
+        if (value?.kind === Kind.VARIABLE) conditions.add(value.name.value);
+      }
+      if (node.kind === Kind.FIELD) return isPlainField(node, type);
+      if (node.kind === Kind.INLINE_FRAGMENT) return isPlainFragment(node, type);
+      const fragment = fragments.get(node.name.value);
+      const key = `${type.name} ${node.name.value}`;
+      if (!fragment || seen.has(key)) return fragment !== undefined;
+      seen.add(key);
+      return (fragment.directives ?? []).length === 0 && isPlainFragment(fragment, type);
+    });
+  }
+
+  const isPlainFragment = (
+    fragment: Pick<FragmentDefinitionNode, 'selectionSet'> & Partial<Pick<FragmentDefinitionNode, 'typeCondition'>>,
+    type: GraphQLObjectType,
+  ) => !applies(schema, fragment, type) || isPlain(fragment.selectionSet, type);
+
+  function isPlainField(node: FieldNode, type: GraphQLObjectType): boolean {
+    // As a key of an object it is none.
+    if (node.alias?.value === '__proto__') return false;
+    if (node.name.value === '__typename') return true;
+    const field = type.getFields()[node.name.value];
+    const answers = field && answersOf(type, field);
+    if (!field || !answers) return false;
+    kept &&= answers === 'kept';
+    const inner = innermost(field.type);
+    return !node.selectionSet || (isObjectType(inner) && isPlain(node.selectionSet, inner));
+  }
+
+  const plain = (operation.directives ?? []).length === 0 && isPlain(operation.selectionSet, query);
+  return plain ? { kept, conditions: [...conditions] } : null;
+}
+
+interface CompileDeps {
+  schema: GraphQLSchema;
+  operation: OperationDefinitionNode;
+  fragments: ReadonlyMap<string, FragmentDefinitionNode>;
+  /** What conditions are decided by. */
+  variables: Variables;
+}
+
+function compiled({ schema, operation, fragments, variables }: CompileDeps): Complete {
+  /** As the specification collects fields (CollectFields): in the order of their first mention. */
+  function collect(
+    sets: readonly SelectionSetNode[],
+    type: GraphQLObjectType,
+    fields = new Map<string, FieldNode[]>(),
+    visited = new Set<string>(),
+  ): Map<string, FieldNode[]> {
+    for (const node of sets.flatMap(({ selections }) => selections)) {
+      if (getDirectiveValues(GraphQLSkipDirective, node, variables)?.if === true) continue;
+      if (getDirectiveValues(GraphQLIncludeDirective, node, variables)?.if === false) continue;
+      if (node.kind === Kind.FIELD) {
+        const key = node.alias?.value ?? node.name.value;
+        const known = fields.get(key);
+        if (known) known.push(node);
+        else fields.set(key, [node]);
+      } else if (node.kind === Kind.INLINE_FRAGMENT) {
+        if (applies(schema, node, type)) collect([node.selectionSet], type, fields, visited);
+      } else if (!visited.has(node.name.value)) {
+        visited.add(node.name.value);
+        const fragment = fragments.get(node.name.value);
+        if (fragment && applies(schema, fragment, type)) collect([fragment.selectionSet], type, fields, visited);
+      }
+    }
+    return fields;
+  }
+
+  function stepOf(key: string, nodes: readonly FieldNode[], type: GraphQLObjectType): Step {
+    const [node] = nodes;
+    const name = node!.name.value;
+    if (name === '__typename') return { key, read: () => type.name, complete: (value) => value };
+    const field = type.getFields()[name]!;
+    const sets = nodes.flatMap(({ selectionSet }) => selectionSet ?? []);
+    return {
+      key,
+      read: readerOf(field, node!, type === schema.getQueryType() ? rootInfo(key, field, nodes, type) : noInfo),
+      complete: completerOf(field.type, sets),
+    };
+  }
+
+  function rootInfo(
+    key: string,
+    { name, type: returnType }: GraphQLField<unknown, unknown>,
+    fieldNodes: readonly FieldNode[],
+    parentType: GraphQLObjectType,
+  ) {
+    const path = { prev: undefined, key, typename: parentType.name };
+    return (variableValues: Variables): object => ({
+      fieldName: name,
+      fieldNodes,
+      returnType,
+      parentType,
+      path,
+      schema,
+      fragments: Object.fromEntries(fragments),
+      rootValue: undefined,
+      operation,
+      variableValues,
+    });
+  }
+
+  function completerOf(type: GraphQLOutputType, sets: readonly SelectionSetNode[]): Complete {
+    if (!isNonNullType(type)) {
+      const complete = completerOfPresent(type, sets);
+      return (value, run) => (value == null ? null : complete(value, run));
+    }
+    const complete = completerOfPresent(type.ofType, sets);
+    return (value, run) => (value == null ? giveUp('null where there must be something') : complete(value, run));
+  }
+
+  function completerOfPresent(type: GraphQLOutputType, sets: readonly SelectionSetNode[]): Complete {
+    if (isLeafType(type)) {
+      const own = type === GraphQLString ? 'string' : type === GraphQLBoolean ? 'boolean' : null;
+      return (value) => (typeof value === own ? value : (type.serialize(value) ?? giveUp('no value of its type')));
+    }
+    if (isListType(type)) return listOf(completerOf(type.ofType, sets));
+    if (!isObjectType(type)) return giveUp('neither a value, a list nor an object');
+    return objectOf([...collect(sets, type)].map(([key, nodes]) => stepOf(key, nodes, type)));
+  }
+
+  const query = schema.getQueryType()!;
+  const steps = [...collect([operation.selectionSet], query)].map(([key, nodes]) => stepOf(key, nodes, query));
+  return objectOf(steps);
+}
+
+const noInfo = (): object => untouchable;
+
+class NeedsInfo extends GivenUp {}
+
+/** What a resolver is given that is declared to need nothing of it. */
+const untouchable = new Proxy(
+  {},
+  {
+    get: () => {
+      throw new NeedsInfo('a resolver looks at the execution');
+    },
+  },
+);
+
+function readerOf(
+  field: GraphQLField<unknown, unknown>,
+  node: FieldNode,
+  info: (variables: Variables) => object,
+): Step['read'] {
+  const { name, resolve } = field;
+  const isStatic = (node.arguments ?? []).every(({ value }) => value.kind !== Kind.VARIABLE && isConstant(value));
+  if (!resolve) {
+    return (source, { context, variables }) => {
+      const value = (source as Record<string, unknown>)[name];
+      return typeof value === 'function'
+        ? value.call(source, getArgumentValues(field, node, variables), context, info(variables))
+        : value;
+    };
+  }
+  // Arguments without variables are the same for all, but the object is each call's own.
+  const shared = isStatic ? getArgumentValues(field, node) : null;
+  return (source, { context, variables }) =>
+    resolve(
+      source,
+      shared ? { ...shared } : getArgumentValues(field, node, variables),
+      context,
+      info(variables) as never,
+    );
+}
+
+/** Lists and objects may have variables in them: they are read anew. */
+const isConstant = ({ kind }: { kind: Kind }): boolean => kind !== Kind.LIST && kind !== Kind.OBJECT;
+
+function objectOf(steps: readonly Step[]): Complete {
+  return (source, run) => {
+    if (source instanceof Error) throw source;
+    const object: Record<string, unknown> = {};
+    let waits: Promise<void>[] | null = null;
+    try {
+      for (let place = 0; place < steps.length; place += 1) {
+        const { key, read, complete } = steps[place]!;
+        const value = read(source, run);
+        const completed = isPromise(value) ? value.then((late) => complete(late, run)) : complete(value, run);
+        // Promises too: keys keep the order of the document.
+        object[key] = completed;
+        if (!isPromise(completed)) continue;
+        const wait = completed.then((late) => {
+          object[key] = late;
+        });
+        if (waits === null) waits = [wait];
+        else waits.push(wait);
+      }
+    } catch (error) {
+      forget(waits);
+      throw error;
+    }
+    return waits === null ? object : Promise.all(waits).then(() => object);
+  };
+}
+
+function listOf(complete: Complete): Complete {
+  return (list, run) => {
+    if (!Array.isArray(list)) return giveUp('no list');
+    let waits = false;
+    const items: unknown[] = [];
+    try {
+      for (let place = 0; place < list.length; place += 1) {
+        const item: unknown = list[place];
+        const completed = isPromise(item) ? item.then((late) => complete(late, run)) : complete(item, run);
+        waits ||= isPromise(completed);
+        items.push(completed);
+      }
+    } catch (error) {
+      forget(items);
+      throw error;
+    }
+    return waits ? Promise.all(items) : items;
+  };
+}
+
+/** Of what nobody waits for any more, a rejection ends the process. */
+function forget(promises: readonly unknown[] | null): void {
+  for (const one of promises ?? []) if (isPromise(one)) one.then(undefined, () => undefined);
+}
+
+const isPromise = (value: unknown): value is Promise<unknown> =>
+  typeof value === 'object' && value !== null && typeof (value as Promise<unknown>).then === 'function';
+
+function innermost(type: GraphQLOutputType): GraphQLOutputType {
+  return isNonNullType(type) || isListType(type) ? innermost(type.ofType) : type;
+}
+
+function applies(
+  schema: GraphQLSchema,
+  { typeCondition }: Partial<Pick<FragmentDefinitionNode, 'typeCondition'>>,
+  type: GraphQLObjectType,
+): boolean {
+  const condition = typeCondition && typeFromAST(schema, typeCondition);
+  return !condition || condition === type || (isAbstractType(condition) && schema.isSubType(condition, type));
+}

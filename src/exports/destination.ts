@@ -8,7 +8,7 @@ import type { JobExport } from '../jobs/job.ts';
 import { badInput } from '../lib/errors.ts';
 import type { BucketAccess } from '../storage/files/access.ts';
 import { parsePath } from '../storage/files/names.ts';
-import { pathTaken, requireFit } from '../storage/files/reservations.ts';
+import { requireFit, requireFree } from '../storage/files/reservations.ts';
 import type { FileStore } from '../storage/files/store.ts';
 import { type CompressionName, compressions } from './compression.ts';
 import { type FormatName, formats } from './registry.ts';
@@ -44,13 +44,13 @@ export interface Exporting {
 export interface Destinations {
   /** Asks of what is kept for later what can be asked now. @throws AppError BAD_USER_INPUT, NOT_FOUND, FORBIDDEN */
   check(viewer: Viewer, input: ExportInput): Promise<void>;
-  /** @throws AppError BAD_USER_INPUT, NOT_FOUND and FORBIDDEN for the bucket, CONFLICT for a file that is there */
+  /** @throws AppError BAD_USER_INPUT, NOT_FOUND and FORBIDDEN for the bucket, CONFLICT for a file that is there, or is exported there now */
   resolve(viewer: Viewer, input: ExportInput, settings: ExportSettings, job: Exporting): Promise<JobExport>;
 }
 
 export interface DestinationDeps {
   readonly access: Pick<BucketAccess, 'requireBucket'>;
-  readonly files: Pick<FileStore, 'fileAt'>;
+  readonly files: Pick<FileStore, 'fileAt' | 'isExportedTo'>;
   readonly store: Pick<ExportStore, 'ownBucket'>;
 }
 
@@ -74,8 +74,9 @@ export function createDestinations({ access, files, store }: DestinationDeps): D
       const request = { format, safe, compression, bucketId, path, template, overwrite };
       if (input.late) return request;
       const bucket = await access.requireBucket(viewer, 'bucket:write', bucketId);
-      requireFit(bucket, { sizeBytes: 0, mimeType: mimeTypeOf(format, compression) });
-      if (!overwrite && (await files.fileAt(null, bucketId, path))) throw pathTaken();
+      const typeField = `input.export.${compression === 'none' ? 'format' : 'compression'}`;
+      requireFit(bucket, { sizeBytes: 0, mimeType: mimeTypeOf(format, compression) }, typeField);
+      if (!overwrite) await requireFree(files, null, request);
       return request;
     },
   };

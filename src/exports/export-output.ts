@@ -13,6 +13,7 @@ export function exportResults(writer: ExportWriter, { format, safe }: Pick<JobEx
     raw: (safe ? undefined : lines[format as FormatName]) ?? 'ROWS',
     // What the file store has left for the file is asked by its writer.
     maxBytes: Number.POSITIVE_INFINITY,
+    start: () => writer.start(),
     async begin(index, _statement, columns) {
       await writer.begin(columns);
       begun = index;

@@ -7,17 +7,18 @@ import { join } from 'node:path';
 import type { Patience } from '../db/patience.ts';
 import type { Exported, Job, JobExport } from '../jobs/job.ts';
 import { ownerOf } from '../jobs/owner.ts';
-import type { JobError } from '../jobs/states.ts';
 import type { Hold, JobStore } from '../jobs/store.ts';
 import { AppError } from '../lib/errors.ts';
 import { uuidv7 } from '../lib/ids.ts';
 import { LostHold, StorageFailed } from '../queries/result-writer.ts';
 import type { BlobStore, BlobUpload } from '../storage/blob-store.ts';
-import type { Reservations, ReservedFile } from '../storage/files/reservations.ts';
+import type { Reservation, Reservations, ReservedFile } from '../storage/files/reservations.ts';
 import { type CompressedSink, type CompressionName, compressTo } from './compression.ts';
 import { mimeTypeOf, numbered } from './destination.ts';
+import { ExportFailed, refusedBy } from './export-failed.ts';
 import type { ExportColumn, ExportRow, Format, FormatWriter, Sink } from './format.ts';
 import { type FormatName, formats } from './registry.ts';
+import { watchPlace } from './watch.ts';
 
 export interface ExportWriterDeps {
   readonly jobStore: Pick<JobStore, 'setExported' | 'roleOfOwner'>;
@@ -28,27 +29,25 @@ export interface ExportWriterDeps {
   readonly patience: Patience;
   /** Of one export. */
   readonly maxFiles?: number;
+  /** How often it is asked whether the export may still be written. */
+  readonly lookEveryMs?: number;
 }
 
 export interface ExportWriterOptions {
   readonly job: Job & { readonly export: JobExport };
   /** Its reason is thrown by whatever waits. */
   readonly signal: AbortSignal;
+  /** The export has lost its place while it was written: whoever runs the job has nothing more to bring. */
+  readonly stop: (lost: ExportFailed) => void;
 }
 
-/** The file store refused: the fault is the job's. */
-export class ExportFailed extends Error {
-  override readonly name = 'ExportFailed';
-  readonly fault: JobError;
-  constructor(fault: JobError, options?: { cause?: unknown }) {
-    super(fault.message, options);
-    this.fault = fault;
-  }
-}
-
-/** In order: `begin`, rows or lines, `end` for each result set, then `commit`, or `abandon` whatever has happened. */
+/** In order: `start`, then `begin`, rows or lines, `end` for each result set, then `commit`, or `abandon` whatever has happened. */
 export interface ExportWriter {
-  /** @throws ExportFailed, StorageFailed, LostHold, the signal's reason; so do all others */
+  /**
+   * Before anything runs: from here on nobody else takes the path of the first file unasked.
+   * @throws ExportFailed, StorageFailed, LostHold, the signal's reason; so do all others
+   */
+  start(): Promise<void>;
   begin(columns: readonly ExportColumn[]): Promise<void>;
   rows(rows: readonly ExportRow[]): Promise<void>;
   /** Those of COPY: see FormatWriter.copy. */
@@ -74,8 +73,8 @@ const maxExportFiles = 1_000;
 /** Of this attempt alone: when its job is another worker's, or has ended, nobody needs it any more. */
 export const temporaryFolderOf = (folder: string, { id, fence }: Hold): string => join(folder, `${id}-${fence}`);
 
-export function createExportWriter(deps: ExportWriterDeps, { job, signal }: ExportWriterOptions): ExportWriter {
-  const { reservations, blobs, jobStore, patience, maxFiles = maxExportFiles } = deps;
+export function createExportWriter(deps: ExportWriterDeps, { job, signal, stop }: ExportWriterOptions): ExportWriter {
+  const { reservations, blobs, jobStore, patience, maxFiles = maxExportFiles, lookEveryMs = 3_000 } = deps;
   const request = job.export;
   const format: Format = formats[request.format as FormatName];
   const compression = request.compression as CompressionName | 'none';
@@ -83,6 +82,11 @@ export function createExportWriter(deps: ExportWriterDeps, { job, signal }: Expo
   /** Whole, and not visible yet. */
   const finished: ReservedFile[] = [];
   let current: OpenFile | null = null;
+  /** The first one, until something is returned. */
+  let unused: Reservation | null = null;
+  /** Reserved by now. */
+  const standing: string[] = [];
+  let watching: Disposable | null = null;
   let exported: Exported = { files: [], rows: 0, bytes: 0, truncated: false };
   let sets = 0;
   const finishedBytes = () => finished.reduce((sum, { bytes }) => sum + bytes, 0);
@@ -101,14 +105,14 @@ export function createExportWriter(deps: ExportWriterDeps, { job, signal }: Expo
     }
   }
 
-  async function open(): Promise<OpenFile> {
+  async function reserve(): Promise<Reservation> {
     if (exported.files.length >= maxFiles) throw tooManyFiles(maxFiles);
     const fileId = uuidv7();
     // Before anything of it is there: what a lost worker has left is found by this.
     await save({ ...exported, files: [...exported.files, fileId] });
     const { bucketId, overwrite } = request;
     const path = numbered(request.path, exported.files.length);
-    const { blobKey, maxBytes } = await asked(() =>
+    const reservation = await asked(() =>
       patience(async () => {
         const besideBytes = finishedBytes();
         return await reservations.reserve(await ownerOf(jobStore, job), {
@@ -120,6 +124,13 @@ export function createExportWriter(deps: ExportWriterDeps, { job, signal }: Expo
         });
       }),
     );
+    standing.push(fileId);
+    return reservation;
+  }
+
+  async function open(): Promise<OpenFile> {
+    const { fileId, blobKey, maxBytes } = unused ?? (await reserve());
+    unused = null;
     await asked(() => mkdir(temporaryFolder, { recursive: true, mode: 0o700 }));
     const upload = await asked(() => blobs.upload(blobKey, signal));
     let compressed: CompressedSink | null = null;
@@ -153,6 +164,10 @@ export function createExportWriter(deps: ExportWriterDeps, { job, signal }: Expo
   }
 
   return {
+    async start() {
+      unused = await reserve();
+      watching = watchPlace({ reservations, jobStore, everyMs: lookEveryMs }, { job, fileIds: standing, stop });
+    },
     async begin(columns) {
       if (!format.sheets && current !== null) throw new Error('a result set inside of another');
       current ??= await open();
@@ -180,7 +195,13 @@ export function createExportWriter(deps: ExportWriterDeps, { job, signal }: Expo
     },
     async commit() {
       if (current !== null) await close(current);
+      watching?.[Symbol.dispose]();
       signal.throwIfAborted();
+      if (unused !== null) {
+        const { fileId } = unused;
+        await asked(() => patience(() => reservations.release(fileId)));
+        exported = { ...exported, files: [] };
+      }
       await save({ ...exported, bytes: finishedBytes() });
       await asked(() =>
         patience(async () => reservations.commitAll(await ownerOf(jobStore, job), request.bucketId, finished)),
@@ -188,6 +209,7 @@ export function createExportWriter(deps: ExportWriterDeps, { job, signal }: Expo
       await rm(temporaryFolder, { recursive: true, force: true }).catch(ignored);
     },
     async abandon() {
+      watching?.[Symbol.dispose]();
       if (current !== null) {
         const { writer, compressed, upload } = current;
         // From its source on: none of them writes into the next one any more.
@@ -236,12 +258,5 @@ function refusalOf(cause: unknown, signal: AbortSignal): unknown {
   if (signal.aborted) return signal.reason;
   if (cause instanceof ExportFailed || cause instanceof StorageFailed || cause instanceof LostHold) return cause;
   if (!(cause instanceof AppError)) return new StorageFailed('the export could not be stored', { cause });
-  const { code, message } = cause;
-  if (code === 'LIMIT_EXCEEDED') return new ExportFailed({ code, message }, { cause });
-  return code === 'NOT_FOUND' || code === 'FORBIDDEN' || code === 'UNAUTHENTICATED'
-    ? new ExportFailed(
-        { code: 'FORBIDDEN', message: 'The bucket of the export is gone, or the right to it' },
-        { cause },
-      )
-    : new ExportFailed({ code: 'STORAGE_FAILED', message }, { cause });
+  return refusedBy(cause);
 }

@@ -12,7 +12,8 @@ import { LostHold, StorageFailed } from '../queries/result-writer.ts';
 import type { ResultSet, ResultStore } from '../queries/store.ts';
 import type { BlobStore } from '../storage/blob-store.ts';
 import type { Reservations } from '../storage/files/reservations.ts';
-import { createExportWriter, ExportFailed, type ExportWriter } from './export-writer.ts';
+import { ExportFailed } from './export-failed.ts';
+import { createExportWriter, type ExportWriter } from './export-writer.ts';
 
 export interface ExportTaskDeps {
   jobStore: JobStore;
@@ -67,8 +68,9 @@ async function run(deps: ExportTaskDeps, { job, signal, patience, progress }: Ta
     const exporting = { ...job, export: job.export };
     writer = createExportWriter(
       { jobStore, reservations, blobs, temporaryFolder: exportFolder, patience },
-      { job: exporting, signal: stopped.signal },
+      { job: exporting, signal: stopped.signal, stop: (lost) => stopped.abort(lost satisfies Stop) },
     );
+    await writer.start();
     await writeSets(deps, {
       source,
       writer,
@@ -83,12 +85,15 @@ async function run(deps: ExportTaskDeps, { job, signal, patience, progress }: Ta
     return { status: 'succeeded' };
   } catch (error) {
     await writer?.abandon();
-    return outcomeOf(error, job, stopped.signal.aborted ? (stopped.signal.reason as StopReason | 'timeout') : null);
+    return outcomeOf(error, job, stopped.signal.aborted ? (stopped.signal.reason as Stop) : null);
   } finally {
     clearTimeout(timer);
     signal.removeEventListener('abort', onStop);
   }
 }
+
+/** Why it was stopped from here; decides what its error means. */
+type Stop = StopReason | 'timeout' | ExportFailed;
 
 interface WriteSets {
   source: Job;
@@ -174,9 +179,10 @@ const thrownAway = () =>
 const gone = () =>
   new ExportFailed({ code: 'FORBIDDEN', message: 'The right to see the job was gone when it started' });
 
-function outcomeOf(error: unknown, job: Job, stop: StopReason | 'timeout' | null): Outcome {
+function outcomeOf(error: unknown, job: Job, stop: Stop | null): Outcome {
   const failed = (fault: JobError): Outcome => ({ status: 'failed', error: fault });
   if (error instanceof LostHold || stop === 'lost') throw error;
+  if (stop instanceof ExportFailed) return failed(stop.fault);
   if (stop === 'cancel') return { status: 'cancelled' };
   if (stop === 'timeout') return failed({ code: 'TIMEOUT', message: `Stopped after ${job.timeoutMs} ms` });
   if (stop === 'shutdown') return failed({ code: 'INTERRUPTED', message: 'The worker was stopped while it wrote' });

@@ -5,12 +5,14 @@ import type { ResultWriter } from './result-writer.ts';
 /** The rows of a run in any of the forms that an engine gives them. */
 export type RowsEvent = Extract<RunEvent, { type: 'rows' | 'raw' | 'lines' }>;
 
-/** In order: `begin` where a statement has columns, `rows`, `end`; then `finish`, or `breakOff` where any of them failed. */
+/** In order: `start`, `begin` where a statement has columns, `rows`, `end`; then `finish`, or `breakOff` where any of them failed. */
 export interface RunOutput {
   /** The form in which it takes rows. */
   readonly raw: RunOptions['raw'];
   /** Of all rows, as the target sends them. */
   readonly maxBytes: number;
+  /** Before anything runs. */
+  start(): Promise<void>;
   begin(index: number, statement: string, columns: ResultColumn[]): Promise<void>;
   rows(event: RowsEvent): Promise<void>;
   /** Of every statement, also of one without columns. */
@@ -27,6 +29,7 @@ export function keepResults(writer: ResultWriter): RunOutput {
   return {
     raw: undefined,
     maxBytes: maxResultBytes,
+    start: async () => undefined,
     async begin(index, statement, columns) {
       await writer.begin(index, statement, columns);
       begun = index;

@@ -6,8 +6,9 @@ import type { TypedConnections } from '../databases/typed-connections.ts';
 import type { Engine, Session, SessionIdentity, Target } from '../engines/engine.ts';
 import { RunError } from '../engines/engine.ts';
 import { rescueExport } from '../exports/export.task.ts';
+import { ExportFailed } from '../exports/export-failed.ts';
 import { exportResults } from '../exports/export-output.ts';
-import { createExportWriter, ExportFailed } from '../exports/export-writer.ts';
+import { createExportWriter, type ExportWriterOptions } from '../exports/export-writer.ts';
 import type { Job } from '../jobs/job.ts';
 import { ownerOf } from '../jobs/owner.ts';
 import type { JobError } from '../jobs/states.ts';
@@ -68,7 +69,7 @@ const maxStatements = 10_000;
 const endTimeoutMs = 10_000;
 
 /** Why the run was stopped from here; decides what its error means. */
-type Stop = StopReason | 'timeout';
+type Stop = StopReason | 'timeout' | ExportFailed;
 
 export function createRunQueryTask(deps: RunQueryDeps): Task {
   return {
@@ -94,10 +95,16 @@ async function run(deps: RunQueryDeps, { job, signal, patience, progress }: Task
     const { engine, target, readOnly } = await resolveTarget(deps, job, stopped.signal);
     await using session = await engine.open(target, { signal: stopped.signal, label: `quarry job:${job.id}` });
     if (!(await patience(() => deps.jobStore.setBackend(job, session.identity)))) throw new LostHold();
-    const output = outputOf(deps, { job, patience, signal: stopped.signal });
+    const output = outputOf(deps, {
+      job,
+      patience,
+      signal: stopped.signal,
+      stop: (lost) => stopped.abort(lost satisfies Stop),
+    });
     const notices = createNoticeLog({ store: deps.jobStore, hold: job, patience });
     await using mark = createCatalogMark({ store: deps.snapshotStore, databaseId: job.databaseId, patience });
     try {
+      await output.start();
       await stream({
         job,
         session,
@@ -128,13 +135,13 @@ async function run(deps: RunQueryDeps, { job, signal, patience, progress }: Task
 /** Files where the job asked for them, else result sets. */
 function outputOf(
   deps: RunQueryDeps,
-  { job, patience, signal }: Pick<TaskContext, 'job' | 'patience' | 'signal'>,
+  { job, patience, signal, stop }: Pick<TaskContext, 'job' | 'patience' | 'signal'> & Pick<ExportWriterOptions, 'stop'>,
 ): RunOutput {
   const { resultStore: store, jobStore, reservations, blobs, bus, exportFolder } = deps;
   if (job.export === null) return keepResults(createResultWriter({ store, blobs, bus, hold: job, patience }));
   const writer = createExportWriter(
     { jobStore, reservations, blobs, temporaryFolder: exportFolder, patience },
-    { job: { ...job, export: job.export }, signal },
+    { job: { ...job, export: job.export }, signal, stop },
   );
   return exportResults(writer, job.export);
 }
@@ -218,6 +225,7 @@ const limit = (message: string, statement: number) => new RunError({ code: 'LIMI
 function outcomeOf(error: unknown, job: Job, stop: Stop | null): Outcome {
   const failed = (fault: JobError): Outcome => ({ status: 'failed', error: fault });
   if (error instanceof LostHold || stop === 'lost') throw error;
+  if (stop instanceof ExportFailed) return failed(stop.fault);
   // Stopped while it waited for something else than the target.
   const fault =
     stop !== null && error === stop ? { code: 'CONNECTION_FAILED' as const, message: String(stop) } : faultOf(error);

@@ -254,19 +254,35 @@ describe('an export', () => {
     expect(await readdir(join(queue.folder, 'tmp')).catch(() => [])).toEqual([]);
   });
 
-  test('does not write over a file that came to its path meanwhile, unless it was told to', async () => {
-    const [first, second] = await Promise.all([
-      submit(`SELECT 'one' AS a, pg_sleep(0.2)`, { path: 'raced.csv' }),
-      submit(`SELECT 'two' AS a, pg_sleep(0.2)`, { path: 'raced.csv' }),
-    ]);
-    const ended = await Promise.all([first, second].map((job) => queue.until(job)));
+  test('of two that go to one path one is told before it runs, and its statements with it', async () => {
+    await queue.targetDatabase.client.query('CREATE TABLE raced (n int)');
+    const sql = (n: number) => `INSERT INTO raced VALUES (${n}); SELECT pg_sleep(1); SELECT ${n} AS n`;
+    const both = await Promise.all([1, 2].map((n) => submit(sql(n), { path: 'raced.csv' })));
+    const ended = await Promise.all(both.map((job) => queue.until(job)));
     expect(ended.map(({ status }) => status).toSorted()).toEqual(['failed', 'succeeded']);
-    const lost = ended.find(({ status }) => status === 'failed');
-    expect(lost?.error).toMatchObject({
-      code: 'STORAGE_FAILED',
-      message: expect.stringContaining('file at this path'),
+    expect(ended.find(({ status }) => status === 'failed')?.error).toMatchObject({
+      code: 'FORBIDDEN',
+      message: 'An export is being written to this path: export to another path, or with overwrite: true',
     });
-    const over = await run(`SELECT 'three' AS a`, { path: 'raced.csv', overwrite: true });
+    expect((await queue.targetDatabase.client.query('SELECT FROM raced')).rowCount).toBe(1);
+    expect([await pendingFiles(), await leftovers()]).toEqual([0, []]);
+  });
+
+  test('does not write over a file that came to its path meanwhile, unless it was told to', async () => {
+    const { client } = queue.targetDatabase;
+    await client.query('SELECT pg_advisory_lock(8)');
+    const waits = `SELECT 'one' AS a FROM pg_advisory_xact_lock_shared(8)`;
+    const job = await submit(waits, { path: 'late/raced.csv' });
+    await expect.poll(pendingFiles, { timeout: 20_000 }).toBe(1);
+    expect(await run(`SELECT 'two' AS a`, { path: 'late/raced.csv', overwrite: true })).toMatchObject({
+      status: 'succeeded',
+    });
+    await client.query('SELECT pg_advisory_unlock(8)');
+    expect((await queue.until(job)).error).toMatchObject({
+      code: 'FORBIDDEN',
+      message: 'There is a file at this path already: export to another path, or with overwrite: true',
+    });
+    const over = await run(`SELECT 'three' AS a`, { path: 'late/raced.csv', overwrite: true });
     expect(await textsOf(over)).toEqual(['a\nthree\n']);
     expect([await pendingFiles(), await leftovers()]).toEqual([0, []]);
   });
@@ -301,7 +317,7 @@ describe('an export', () => {
   });
 });
 
-/** Until `release` a script stands still behind its last statement, with that many files begun. */
+/** Until `release` a script does not end; that many of its files are reserved. */
 async function standingStill(
   script: string,
   files: number,
@@ -310,9 +326,11 @@ async function standingStill(
   const { client } = queue.targetDatabase;
   await client.query('SELECT pg_advisory_lock(7)');
   const job = await submit(`${script}; SELECT pg_advisory_xact_lock_shared(7)`, ...given);
-  await expect
-    .poll(async () => (await queue.store.find(job.id))?.exported?.files.length, { timeout: 40_000 })
-    .toBe(files);
+  const reserved = async () => {
+    const ids = (await queue.store.find(job.id))?.exported?.files ?? [];
+    return (await queue.files.findFiles(ids)).length;
+  };
+  await expect.poll(reserved, { timeout: 40_000 }).toBe(files);
   return { job, release: () => client.query('SELECT pg_advisory_unlock(7)') };
 }
 
@@ -337,7 +355,11 @@ describe('an export of many files', () => {
     const jobStore = { roleOfOwner: queue.store.roleOfOwner, setExported: async () => true };
     const deps = { reservations, blobs, temporaryFolder, jobStore, patience: (work: () => Promise<never>) => work() };
     const signal = new AbortController().signal;
-    const writer = createExportWriter({ ...deps, maxFiles: 2 } as never, { job: job as never, signal });
+    const writer = createExportWriter({ ...deps, maxFiles: 2 } as never, {
+      job: job as never,
+      signal,
+      stop: () => undefined,
+    });
     for (let set = 0; set < 2; set += 1) {
       await writer.begin([]);
       await writer.end({ truncated: false });

@@ -36,6 +36,17 @@ type Documents = {
     "\n  mutation RetryExport($id: ID!) {\n    retryJob(input: { id: $id }) {\n      job {\n        id\n      }\n    }\n  }\n": typeof types.RetryExportDocument,
     "\n  query TimeoutOf($id: ID!) {\n    job(id: $id) {\n      timeoutMs\n    }\n  }\n": typeof types.TimeoutOfDocument,
     "\n  mutation DropJob($id: ID!) {\n    deleteJob(input: { id: $id }) {\n      deletedJobId\n    }\n  }\n": typeof types.DropJobDocument,
+    "\n  mutation PlaceProject {\n    createProject(input: { name: \"shared\" }) {\n      project {\n        id\n      }\n    }\n  }\n": typeof types.PlaceProjectDocument,
+    "\n  mutation PlaceMember($input: AddMemberInput!) {\n    addMember(input: $input) {\n      member {\n        id\n      }\n    }\n  }\n": typeof types.PlaceMemberDocument,
+    "\n  mutation PlaceRole($id: ID!, $role: ProjectRole!) {\n    updateMember(input: { id: $id, role: $role }) {\n      member {\n        role\n      }\n    }\n  }\n": typeof types.PlaceRoleDocument,
+    "\n  mutation PlaceLeave($id: ID!) {\n    removeMember(input: { id: $id }) {\n      deletedMemberId\n    }\n  }\n": typeof types.PlaceLeaveDocument,
+    "\n  mutation PlaceBucket($input: CreateBucketInput!) {\n    createBucket(input: $input) {\n      bucket {\n        id\n      }\n    }\n  }\n": typeof types.PlaceBucketDocument,
+    "\n  mutation PlaceDrop($id: ID!, $force: Boolean) {\n    deleteBucket(input: { id: $id, force: $force }) {\n      deletedBucketId\n    }\n  }\n": typeof types.PlaceDropDocument,
+    "\n  mutation PlaceSubmit($input: SubmitQueryInput!) {\n    submitQuery(input: $input) {\n      job {\n        id\n      }\n    }\n  }\n": typeof types.PlaceSubmitDocument,
+    "\n  mutation PlaceUpload($input: CreateUploadInput!) {\n    createUpload(input: $input) {\n      upload {\n        url\n        file {\n          id\n        }\n      }\n    }\n  }\n": typeof types.PlaceUploadDocument,
+    "\n  mutation PlaceMove($id: ID!, $path: String!) {\n    moveFile(input: { id: $id, path: $path }) {\n      file {\n        id\n      }\n    }\n  }\n": typeof types.PlaceMoveDocument,
+    "\n  query PlaceFiles($id: ID!) {\n    node(id: $id) {\n      ... on Bucket {\n        files {\n          nodes {\n            path\n            sha256\n          }\n        }\n      }\n    }\n  }\n": typeof types.PlaceFilesDocument,
+    "\n  query PlaceError($id: ID!) {\n    job(id: $id) {\n      status\n      error {\n        code\n        message\n      }\n    }\n  }\n": typeof types.PlaceErrorDocument,
     "\n  query Tables($id: ID!) {\n    database(id: $id) {\n      tables(first: 5, kinds: [TABLE]) {\n        totalCount\n        nodes {\n          name\n          comment\n          columns {\n            name\n            dataType\n            nullable\n          }\n          foreignKeys {\n            referencedTableName\n          }\n        }\n      }\n    }\n  }\n": typeof types.TablesDocument,
     "\n  mutation TestConnection($input: TestConnectionInput!) {\n    testConnection(input: $input) {\n      report {\n        ok\n        serverVersion\n        problems {\n          code\n          message\n          hint\n        }\n      }\n    }\n  }\n": typeof types.TestConnectionDocument,
     "\n  query Expired($id: ID!) {\n    job(id: $id) {\n      status\n      result(index: 0) {\n        rowCount\n        expiresAt\n        columns {\n          name\n        }\n        rows {\n          rows\n        }\n      }\n    }\n  }\n": typeof types.ExpiredDocument,
@@ -114,6 +125,17 @@ const documents: Documents = {
     "\n  mutation RetryExport($id: ID!) {\n    retryJob(input: { id: $id }) {\n      job {\n        id\n      }\n    }\n  }\n": types.RetryExportDocument,
     "\n  query TimeoutOf($id: ID!) {\n    job(id: $id) {\n      timeoutMs\n    }\n  }\n": types.TimeoutOfDocument,
     "\n  mutation DropJob($id: ID!) {\n    deleteJob(input: { id: $id }) {\n      deletedJobId\n    }\n  }\n": types.DropJobDocument,
+    "\n  mutation PlaceProject {\n    createProject(input: { name: \"shared\" }) {\n      project {\n        id\n      }\n    }\n  }\n": types.PlaceProjectDocument,
+    "\n  mutation PlaceMember($input: AddMemberInput!) {\n    addMember(input: $input) {\n      member {\n        id\n      }\n    }\n  }\n": types.PlaceMemberDocument,
+    "\n  mutation PlaceRole($id: ID!, $role: ProjectRole!) {\n    updateMember(input: { id: $id, role: $role }) {\n      member {\n        role\n      }\n    }\n  }\n": types.PlaceRoleDocument,
+    "\n  mutation PlaceLeave($id: ID!) {\n    removeMember(input: { id: $id }) {\n      deletedMemberId\n    }\n  }\n": types.PlaceLeaveDocument,
+    "\n  mutation PlaceBucket($input: CreateBucketInput!) {\n    createBucket(input: $input) {\n      bucket {\n        id\n      }\n    }\n  }\n": types.PlaceBucketDocument,
+    "\n  mutation PlaceDrop($id: ID!, $force: Boolean) {\n    deleteBucket(input: { id: $id, force: $force }) {\n      deletedBucketId\n    }\n  }\n": types.PlaceDropDocument,
+    "\n  mutation PlaceSubmit($input: SubmitQueryInput!) {\n    submitQuery(input: $input) {\n      job {\n        id\n      }\n    }\n  }\n": types.PlaceSubmitDocument,
+    "\n  mutation PlaceUpload($input: CreateUploadInput!) {\n    createUpload(input: $input) {\n      upload {\n        url\n        file {\n          id\n        }\n      }\n    }\n  }\n": types.PlaceUploadDocument,
+    "\n  mutation PlaceMove($id: ID!, $path: String!) {\n    moveFile(input: { id: $id, path: $path }) {\n      file {\n        id\n      }\n    }\n  }\n": types.PlaceMoveDocument,
+    "\n  query PlaceFiles($id: ID!) {\n    node(id: $id) {\n      ... on Bucket {\n        files {\n          nodes {\n            path\n            sha256\n          }\n        }\n      }\n    }\n  }\n": types.PlaceFilesDocument,
+    "\n  query PlaceError($id: ID!) {\n    job(id: $id) {\n      status\n      error {\n        code\n        message\n      }\n    }\n  }\n": types.PlaceErrorDocument,
     "\n  query Tables($id: ID!) {\n    database(id: $id) {\n      tables(first: 5, kinds: [TABLE]) {\n        totalCount\n        nodes {\n          name\n          comment\n          columns {\n            name\n            dataType\n            nullable\n          }\n          foreignKeys {\n            referencedTableName\n          }\n        }\n      }\n    }\n  }\n": types.TablesDocument,
     "\n  mutation TestConnection($input: TestConnectionInput!) {\n    testConnection(input: $input) {\n      report {\n        ok\n        serverVersion\n        problems {\n          code\n          message\n          hint\n        }\n      }\n    }\n  }\n": types.TestConnectionDocument,
     "\n  query Expired($id: ID!) {\n    job(id: $id) {\n      status\n      result(index: 0) {\n        rowCount\n        expiresAt\n        columns {\n          name\n        }\n        rows {\n          rows\n        }\n      }\n    }\n  }\n": types.ExpiredDocument,
@@ -272,6 +294,50 @@ export function graphql(source: "\n  query TimeoutOf($id: ID!) {\n    job(id: $i
  * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
  */
 export function graphql(source: "\n  mutation DropJob($id: ID!) {\n    deleteJob(input: { id: $id }) {\n      deletedJobId\n    }\n  }\n"): (typeof documents)["\n  mutation DropJob($id: ID!) {\n    deleteJob(input: { id: $id }) {\n      deletedJobId\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  mutation PlaceProject {\n    createProject(input: { name: \"shared\" }) {\n      project {\n        id\n      }\n    }\n  }\n"): (typeof documents)["\n  mutation PlaceProject {\n    createProject(input: { name: \"shared\" }) {\n      project {\n        id\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  mutation PlaceMember($input: AddMemberInput!) {\n    addMember(input: $input) {\n      member {\n        id\n      }\n    }\n  }\n"): (typeof documents)["\n  mutation PlaceMember($input: AddMemberInput!) {\n    addMember(input: $input) {\n      member {\n        id\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  mutation PlaceRole($id: ID!, $role: ProjectRole!) {\n    updateMember(input: { id: $id, role: $role }) {\n      member {\n        role\n      }\n    }\n  }\n"): (typeof documents)["\n  mutation PlaceRole($id: ID!, $role: ProjectRole!) {\n    updateMember(input: { id: $id, role: $role }) {\n      member {\n        role\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  mutation PlaceLeave($id: ID!) {\n    removeMember(input: { id: $id }) {\n      deletedMemberId\n    }\n  }\n"): (typeof documents)["\n  mutation PlaceLeave($id: ID!) {\n    removeMember(input: { id: $id }) {\n      deletedMemberId\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  mutation PlaceBucket($input: CreateBucketInput!) {\n    createBucket(input: $input) {\n      bucket {\n        id\n      }\n    }\n  }\n"): (typeof documents)["\n  mutation PlaceBucket($input: CreateBucketInput!) {\n    createBucket(input: $input) {\n      bucket {\n        id\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  mutation PlaceDrop($id: ID!, $force: Boolean) {\n    deleteBucket(input: { id: $id, force: $force }) {\n      deletedBucketId\n    }\n  }\n"): (typeof documents)["\n  mutation PlaceDrop($id: ID!, $force: Boolean) {\n    deleteBucket(input: { id: $id, force: $force }) {\n      deletedBucketId\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  mutation PlaceSubmit($input: SubmitQueryInput!) {\n    submitQuery(input: $input) {\n      job {\n        id\n      }\n    }\n  }\n"): (typeof documents)["\n  mutation PlaceSubmit($input: SubmitQueryInput!) {\n    submitQuery(input: $input) {\n      job {\n        id\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  mutation PlaceUpload($input: CreateUploadInput!) {\n    createUpload(input: $input) {\n      upload {\n        url\n        file {\n          id\n        }\n      }\n    }\n  }\n"): (typeof documents)["\n  mutation PlaceUpload($input: CreateUploadInput!) {\n    createUpload(input: $input) {\n      upload {\n        url\n        file {\n          id\n        }\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  mutation PlaceMove($id: ID!, $path: String!) {\n    moveFile(input: { id: $id, path: $path }) {\n      file {\n        id\n      }\n    }\n  }\n"): (typeof documents)["\n  mutation PlaceMove($id: ID!, $path: String!) {\n    moveFile(input: { id: $id, path: $path }) {\n      file {\n        id\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  query PlaceFiles($id: ID!) {\n    node(id: $id) {\n      ... on Bucket {\n        files {\n          nodes {\n            path\n            sha256\n          }\n        }\n      }\n    }\n  }\n"): (typeof documents)["\n  query PlaceFiles($id: ID!) {\n    node(id: $id) {\n      ... on Bucket {\n        files {\n          nodes {\n            path\n            sha256\n          }\n        }\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  query PlaceError($id: ID!) {\n    job(id: $id) {\n      status\n      error {\n        code\n        message\n      }\n    }\n  }\n"): (typeof documents)["\n  query PlaceError($id: ID!) {\n    job(id: $id) {\n      status\n      error {\n        code\n        message\n      }\n    }\n  }\n"];
 /**
  * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
  */

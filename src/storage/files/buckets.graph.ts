@@ -103,7 +103,8 @@ const UpdateBucketInput = builder.inputType('UpdateBucketInput', {
 });
 
 const DeleteBucketInput = builder.inputType('DeleteBucketInput', {
-  description: 'Its files are deleted with it: without `force: true` one that is not empty is a CONFLICT.',
+  description:
+    'Its files are deleted with it, and what is on its way there ends: without `force: true` one that is not empty is a CONFLICT.',
   fields: (t) => ({ id: t.id({ required: true }), force: t.boolean({ defaultValue: false }) }),
 });
 

@@ -12,7 +12,7 @@ import type { BucketAccess } from './access.ts';
 import { storageLimits } from './limits.ts';
 import { parseAllowedTypes } from './media-types.ts';
 import { parseBucketName } from './names.ts';
-import type { FileStore, PrismaQuery, ProjectRow, VisibleBucket } from './store.ts';
+import type { BucketContent, FileStore, PrismaQuery, ProjectRow, VisibleBucket } from './store.ts';
 
 export type { VisibleBucket };
 
@@ -62,6 +62,13 @@ function parseSize(size: number | null): number | null {
   if (size !== null && size < 1)
     throw badInput({ path: 'input.maxFileSizeBytes', message: '1 or more; null for none' });
   return size;
+}
+
+/** Why it is not deleted just so; null for an empty one. */
+function notEmpty({ files, exports, uploads }: BucketContent): string | null {
+  if (files) return 'The bucket is not empty: say force: true to delete its files with it';
+  if (exports) return 'An export writes into the bucket: cancel it, or say force: true to end it with the bucket';
+  return uploads ? 'An upload into the bucket is under way: say force: true to end it with the bucket' : null;
 }
 
 export function createBuckets({ pool, store, access, projects }: BucketsDeps): Buckets {
@@ -163,8 +170,8 @@ export function createBuckets({ pool, store, access, projects }: BucketsDeps): B
     async delete(viewer, id, { force }, caller) {
       const { name } = await access.requireBucket(viewer, 'bucket:manage', id);
       await transaction(pool, async (client) => {
-        if (!(await store.isEmpty(client, id)) && !force)
-          throw new AppError('CONFLICT', 'The bucket is not empty: say force: true to delete its files with it');
+        const fault = notEmpty(await store.contentOf(client, id));
+        if (fault !== null && !force) throw new AppError('CONFLICT', fault);
         await store.deleteBucket(client, id);
         await note(client, viewer, caller, 'bucket.deleted', id, { name, force });
       });

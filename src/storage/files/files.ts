@@ -10,7 +10,7 @@ import type { BucketAccess } from './access.ts';
 import type { Addresses } from './addresses.ts';
 import { linkTtlMs, type StorageLimits, storageLimits } from './limits.ts';
 import { parsePath, parsePrefix } from './names.ts';
-import { pathTaken, requireFit, requireRoom } from './reservations.ts';
+import { requireFit, requireFree, requireRoom } from './reservations.ts';
 import type { Bucket, FileStore, StoredFile, VisibleBucket } from './store.ts';
 
 export type { StoredFile };
@@ -114,10 +114,9 @@ export function createFiles({ pool, store, access, addresses, limits = storageLi
         const file = await store.lockFile(client, id);
         if (!file || file.bucketId !== seen.bucketId || file.ownerId !== seen.ownerId) throw notFound('File'); // Moved or deleted by somebody faster.
         if (file.status !== 'ready') throw new AppError('CONFLICT', 'The file is not uploaded yet');
-        if (into !== bucket.id) requireFit(target, file);
+        if (into !== bucket.id) requireFit(target, file, 'input.bucketId');
         if (used) requireRoom(limits, used.bytes, file.sizeBytes);
-        const there = await store.fileAt(client, into, path);
-        if (there && there.id !== id) throw pathTaken();
+        if (into !== file.bucketId || path !== file.path) await requireFree(store, client, { bucketId: into, path });
         const moved = await store.moveFile(client, id, { bucketId: into, path, ownerId });
         const details = { from: [encodeId('Bucket', bucket.id), file.path], to: [encodeId('Bucket', into), path] };
         await note(client, viewer, caller, 'file.moved', file, details);

@@ -7,7 +7,7 @@ import { randomBytes } from 'node:crypto';
 import type pg from 'pg';
 import type { Caller, Viewer } from '../../accounts/viewer.ts';
 import { record } from '../../audit/audit.ts';
-import { transaction } from '../../db/metadata.ts';
+import { type Executor, transaction } from '../../db/metadata.ts';
 import { AppError, badInput, notFound } from '../../lib/errors.ts';
 import { encodeId, uuidv7 } from '../../lib/ids.ts';
 import type { BucketAccess } from './access.ts';
@@ -36,6 +36,8 @@ export interface NewReservation {
   /** What is known of it; absent: as much as turns out, asked when it is committed. */
   readonly sizeBytes?: number;
   readonly mimeType?: string | null | undefined;
+  /** What of the input says the type; absent: `input.mimeType`. */
+  readonly typeField?: string;
 }
 
 export interface Reservation {
@@ -64,7 +66,8 @@ export interface ReservedFile extends CommittedFile {
 export interface Reservations {
   /**
    * Room for one file of the viewer's, for 24 hours, and for as long as a job runs that has it among its `exported`.
-   * @throws AppError BAD_USER_INPUT, NOT_FOUND, FORBIDDEN, CONFLICT where a file is at the path already, LIMIT_EXCEEDED
+   * @throws AppError BAD_USER_INPUT, NOT_FOUND, FORBIDDEN, LIMIT_EXCEEDED, CONFLICT where a file is at the path already, or
+   * a running export has reserved it
    */
   reserve(viewer: Viewer | null, reservation: NewReservation): Promise<Reservation>;
   /**
@@ -81,6 +84,11 @@ export interface Reservations {
   commitAll(viewer: Viewer | null, bucketId: string, files: readonly ReservedFile[]): Promise<void>;
   /** Of files that were committed together: they were. What was never committed, released or deleted is not. */
   areCommitted(fileIds: readonly string[]): Promise<boolean>;
+  /**
+   * That files which were reserved may still be written: the bucket and they are there, and the viewer may.
+   * @throws AppError NOT_FOUND, FORBIDDEN, UNAUTHENTICATED
+   */
+  requireStanding(viewer: Viewer | null, bucketId: string, fileIds: readonly string[]): Promise<void>;
   /** Gives the room back, with whatever of the blob is there; no-op for what is committed, gone or another writer's. */
   release(fileId: string, options?: { writerId?: string }): Promise<void>;
 }
@@ -94,11 +102,14 @@ const exceeded = (what: string, limit: number, actual: number) =>
 export function requireFit(
   { maxFileSizeBytes, allowedMimeTypes }: Pick<Bucket, 'maxFileSizeBytes' | 'allowedMimeTypes'>,
   { sizeBytes, mimeType }: { sizeBytes: number; mimeType: string },
+  /** What of the input decides the type; null where no input does. */
+  field: string | null,
 ): void {
   if (maxFileSizeBytes !== null && sizeBytes > maxFileSizeBytes)
     throw exceeded(`The bucket takes files of at most ${maxFileSizeBytes} bytes`, maxFileSizeBytes, sizeBytes);
-  if (!isAllowed(mimeType, allowedMimeTypes))
-    throw badInput({ path: 'input.mimeType', message: `the bucket takes ${allowedMimeTypes?.join(', ')}` });
+  if (isAllowed(mimeType, allowedMimeTypes)) return;
+  const message = `the bucket takes ${allowedMimeTypes?.join(', ')}, and this is ${mimeType}`;
+  throw field === null ? new AppError('BAD_USER_INPUT', message) : badInput({ path: field, message });
 }
 
 /** @returns what is left. @throws AppError LIMIT_EXCEEDED */
@@ -108,8 +119,19 @@ export function requireRoom({ bytesOfUser: limit }: StorageLimits, used: number,
   return limit - used;
 }
 
+/** @throws AppError CONFLICT for a path where a file is, or will be when an export that runs has ended */
+export async function requireFree(
+  store: Pick<FileStore, 'fileAt' | 'isExportedTo'>,
+  client: Executor | null,
+  { bucketId, path }: Pick<StoredFile, 'bucketId' | 'path'>,
+): Promise<void> {
+  if (await store.fileAt(client, bucketId, path)) throw pathTaken();
+  if (await store.isExportedTo(client, bucketId, path))
+    throw new AppError('CONFLICT', 'An export is being written to this path');
+}
+
 const thereAlready = () => new AppError('CONFLICT', 'The file is there already');
-export const pathTaken = () => new AppError('CONFLICT', 'There is a file at this path already');
+const pathTaken = () => new AppError('CONFLICT', 'There is a file at this path already');
 
 export function createReservations({ pool, store, access, limits = storageLimits }: ReservationDeps): Reservations {
   /** In the transaction that holds its user, its bucket and itself. */
@@ -119,7 +141,7 @@ export function createReservations({ pool, store, access, limits = storageLimits
     { bytes, sha256, mimeType: ended, writerId }: CommittedFile,
   ): Promise<StoredFile> {
     const mimeType = ended === undefined ? file.mimeType : parseMediaType(ended);
-    requireFit(bucket, { sizeBytes: bytes, mimeType });
+    requireFit(bucket, { sizeBytes: bytes, mimeType }, null);
     const before = await store.fileAt(client, file.bucketId, file.path);
     if (before && !file.overwrite) throw pathTaken();
     if (before) await store.deleteFile(client, before.id);
@@ -139,14 +161,16 @@ export function createReservations({ pool, store, access, limits = storageLimits
   }
 
   return {
-    async reserve(viewer, { id, besideBytes = 0, bucketId, overwrite, sizeBytes = 0, ...given }) {
+    async reserve(viewer, reservation) {
+      const { id, besideBytes = 0, bucketId, overwrite, sizeBytes = 0, ...given } = reservation;
+      const { typeField = 'input.mimeType' } = reservation;
       const seen = await access.requireBucket(viewer, 'bucket:write', bucketId);
       const ownerId = viewer!.userId;
       const path = parsePath(given.path);
-      const mimeType = parseMediaType(given.mimeType);
+      const mimeType = parseMediaType(given.mimeType, typeField);
       if (sizeBytes < 0) throw badInput({ path: 'input.sizeBytes', message: '0 or more' });
       // An export names its type when it is done.
-      if (given.mimeType !== undefined) requireFit(seen, { sizeBytes, mimeType });
+      if (given.mimeType !== undefined) requireFit(seen, { sizeBytes, mimeType }, typeField);
       return await transaction(pool, async (client) => {
         const used = await store.usageOf(client, ownerId);
         if (id !== undefined) await store.deletePending(client, id, null);
@@ -155,7 +179,7 @@ export function createReservations({ pool, store, access, limits = storageLimits
         const left = requireRoom(limits, used.bytes + besideBytes, sizeBytes);
         const bucket = await store.lockBucket(client, bucketId);
         if (!bucket) throw notFound('Bucket');
-        if (!overwrite && (await store.fileAt(client, bucketId, path))) throw pathTaken();
+        if (!overwrite) await requireFree(store, client, { bucketId, path });
         const row = {
           id: id ?? uuidv7(),
           bucketId,
@@ -205,6 +229,11 @@ export function createReservations({ pool, store, access, limits = storageLimits
           await publish(client, { bucket, file, caller: nobody }, committed);
         }
       });
+    },
+
+    async requireStanding(viewer, bucketId, fileIds) {
+      await access.requireBucket(viewer, 'bucket:write', bucketId);
+      if ((await store.findFiles(fileIds)).length < fileIds.length) throw notFound('File');
     },
 
     areCommitted: async (fileIds) => (await store.findFiles(fileIds)).some(({ status }) => status === 'ready'),

@@ -70,6 +70,9 @@ const fileColumns = `id, bucket_id AS "bucketId", path, status, size_bytes::floa
   sha256, blob, owner_id AS "ownerId", overwrite, public_key AS "publicKey", expires_at AS "expiresAt",
   missing_at AS "missingAt", created_at AS "createdAt", updated_at AS "updatedAt"`;
 
+/** A job that runs writes it. */
+const exported = `EXISTS (SELECT FROM jobs WHERE jobs.status = 'running' AND jobs.exported->'files' ? files.id::text)`;
+
 type BucketRow = Omit<VisibleBucket, 'role'> & { role: string | null };
 
 const bucketOf = (row: BucketRow): VisibleBucket => ({
@@ -81,6 +84,14 @@ export interface BucketFilter {
   readonly projectId: string | null;
   /** Administrators see the buckets of any project that they name. */
   readonly everything: boolean;
+}
+
+/** Which kinds of things are there. */
+export interface BucketContent {
+  readonly files: boolean;
+  /** Of running jobs. */
+  readonly exports: boolean;
+  readonly uploads: boolean;
 }
 
 export type FileStore = ReturnType<typeof createFileStore>;
@@ -178,11 +189,16 @@ export function createFileStore({ db, prisma }: { db: Executor; prisma: Prisma }
       await client.query('DELETE FROM buckets WHERE id = $1', [id]);
     },
 
-    /** Nothing is in it, and nothing is being uploaded there. Holds it against new ones. */
-    async isEmpty(client: Executor, bucketId: string): Promise<boolean> {
+    /** What is in it, or on its way there. Holds it against new ones. */
+    async contentOf(client: Executor, bucketId: string): Promise<BucketContent> {
       await client.query('SELECT FROM buckets WHERE id = $1 FOR UPDATE', [bucketId]);
-      const { rowCount } = await client.query('SELECT FROM files WHERE bucket_id = $1 LIMIT 1', [bucketId]);
-      return rowCount === 0;
+      const { rows } = await client.query<BucketContent>(
+        `SELECT EXISTS (SELECT FROM files WHERE bucket_id = $1 AND status = 'ready') AS files,
+           EXISTS (SELECT FROM files WHERE bucket_id = $1 AND status = 'pending' AND ${exported}) AS exports,
+           EXISTS (SELECT FROM files WHERE bucket_id = $1 AND status = 'pending' AND NOT ${exported}) AS uploads`,
+        [bucketId],
+      );
+      return rows[0]!;
     },
 
     async findFiles(ids: readonly string[]): Promise<StoredFile[]> {
@@ -197,6 +213,15 @@ export function createFileStore({ db, prisma }: { db: Executor; prisma: Prisma }
         [bucketId, path],
       );
       return rows[0] ?? null;
+    },
+
+    /** A running export writes a file that goes there. */
+    async isExportedTo(client: Executor | null, bucketId: string, path: string): Promise<boolean> {
+      const { rowCount } = await (client ?? db).query(
+        `SELECT FROM files WHERE bucket_id = $1 AND path = $2 AND status = 'pending' AND ${exported} LIMIT 1`,
+        [bucketId, path],
+      );
+      return rowCount === 1;
     },
 
     /** A ready one of a public bucket. */
@@ -347,7 +372,7 @@ export function createFileStore({ db, prisma }: { db: Executor; prisma: Prisma }
       const { rowCount } = await db.query(
         `DELETE FROM files WHERE id IN (
            SELECT id FROM files WHERE status = 'pending' AND expires_at <= now() AND (writer_until IS NULL OR writer_until < now())
-             AND NOT EXISTS (SELECT FROM jobs WHERE jobs.status = 'running' AND jobs.exported->'files' ? files.id::text)
+             AND NOT ${exported}
            ORDER BY expires_at LIMIT $1 FOR UPDATE SKIP LOCKED)`,
         [limit],
       );

@@ -209,6 +209,7 @@ export function createUploads({
         ...place,
         sizeBytes: given.size,
         mimeType: given.type,
+        typeField: 'input.file',
       });
       try {
         await using upload = await blobs.upload(blobKey, signal);

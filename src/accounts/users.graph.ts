@@ -42,7 +42,8 @@ const sessions = createContextCache(
     ),
 );
 
-const seesPrivate = (user: User & Seen, context: Context): boolean =>
+/** What only the user himself and administrators see. */
+export const seesPrivate = (user: User & Seen, context: Context): boolean =>
   can(audience(user, context), 'user:see-private', { kind: 'user', userId: user.id, fellow: false });
 
 async function seesAddress(user: User & Seen, context: Context): Promise<boolean> {

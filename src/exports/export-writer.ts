@@ -129,13 +129,14 @@ export function createExportWriter(deps: ExportWriterDeps, { job, signal, stop }
   }
 
   async function open(): Promise<OpenFile> {
-    const { fileId, blobKey, maxBytes } = unused ?? (await reserve());
+    const reservation = unused ?? (await reserve());
+    const { fileId, blobKey } = reservation;
     unused = null;
     await asked(() => mkdir(temporaryFolder, { recursive: true, mode: 0o700 }));
     const upload = await asked(() => blobs.upload(blobKey, signal));
     let compressed: CompressedSink | null = null;
     try {
-      const sink = sinkInto(upload, maxBytes, asked);
+      const sink = sinkInto(upload, reservation, asked);
       compressed = compression === 'none' ? null : compressTo(sink, compression, { signal });
       const writer = format.open(compressed ?? sink, { safe: request.safe, temporaryFolder, signal });
       return { fileId, upload, compressed, writer };
@@ -238,15 +239,22 @@ const tooManyFiles = (limit: number) =>
 /** What stays behind has no row that shows it: the sweepers take it away. */
 const ignored = () => undefined;
 
-/** @param maxBytes more would be refused in the end: better now */
-function sinkInto(upload: BlobUpload, maxBytes: number, asked: <T>(work: () => Promise<T>) => Promise<T>): Sink {
+/** More than the reservation allows would be refused in the end: better now. */
+function sinkInto(
+  upload: BlobUpload,
+  { maxBytes, limitedBy }: Pick<Reservation, 'maxBytes' | 'limitedBy'>,
+  asked: <T>(work: () => Promise<T>) => Promise<T>,
+): Sink {
   let bytes = 0;
   return {
     async write(data) {
       const chunk = typeof data === 'string' ? Buffer.from(data) : data;
       bytes += chunk.length;
       if (bytes > maxBytes) {
-        const message = `The file would be larger than the ${maxBytes} bytes that are left for it`;
+        const message =
+          limitedBy === 'bucket'
+            ? `The bucket takes files of at most ${maxBytes} bytes`
+            : `The file would be larger than the ${maxBytes} bytes that are left of what its user may have`;
         throw new ExportFailed({ code: 'LIMIT_EXCEEDED', message });
       }
       await asked(() => upload.write(chunk));

@@ -68,6 +68,9 @@ type Documents = {
     "\n  mutation SetPriority($queuePriority: Int) {\n    updateSettings(input: { queuePriority: $queuePriority }) {\n      user {\n        settings {\n          queuePriority\n        }\n      }\n    }\n  }\n": typeof types.SetPriorityDocument,
     "\n  mutation Typed($input: SubmitQueryInput!) {\n    submitQuery(input: $input) {\n      created\n      job {\n        id\n        status\n        targetLabel\n        readOnly\n        database {\n          id\n        }\n      }\n    }\n  }\n": typeof types.TypedDocument,
     "\n  query TypedOutcome($id: ID!) {\n    job(id: $id) {\n      status\n      targetLabel\n      database {\n        id\n      }\n      error {\n        code\n        message\n        hint\n      }\n      result(index: 0) {\n        rows {\n          rows\n        }\n      }\n    }\n  }\n": typeof types.TypedOutcomeDocument,
+    "\n  query Unfinished($bucket: ID!) {\n    viewer {\n      storage {\n        usedBytes\n        reservedBytes\n        limitBytes\n        files\n        filesLimit\n      }\n    }\n    node(id: $bucket) {\n      ... on Bucket {\n        uploads {\n          id\n          status\n          path\n          sizeBytes\n        }\n      }\n    }\n  }\n": typeof types.UnfinishedDocument,
+    "\n  query StorageOf($id: ID!) {\n    node(id: $id) {\n      ... on User {\n        storage {\n          files\n        }\n      }\n    }\n  }\n": typeof types.StorageOfDocument,
+    "\n  mutation NewUpload($input: CreateUploadInput!) {\n    createUpload(input: $input) {\n      upload {\n        url\n      }\n    }\n  }\n": typeof types.NewUploadDocument,
     "\n  mutation Register($input: RegisterInput!) {\n    register(input: $input) {\n      auth {\n        accessToken\n        accessTokenExpiresAt\n        refreshToken\n        user {\n          id\n          email\n          role\n        }\n      }\n    }\n  }\n": typeof types.RegisterDocument,
     "\n  mutation Logout($input: LogoutInput) {\n    logout(input: $input) {\n      ok\n    }\n  }\n": typeof types.LogoutDocument,
     "\n  mutation Refresh($input: RefreshSessionInput!) {\n    refreshSession(input: $input) {\n      accessToken\n      refreshToken\n    }\n  }\n": typeof types.RefreshDocument,
@@ -157,6 +160,9 @@ const documents: Documents = {
     "\n  mutation SetPriority($queuePriority: Int) {\n    updateSettings(input: { queuePriority: $queuePriority }) {\n      user {\n        settings {\n          queuePriority\n        }\n      }\n    }\n  }\n": types.SetPriorityDocument,
     "\n  mutation Typed($input: SubmitQueryInput!) {\n    submitQuery(input: $input) {\n      created\n      job {\n        id\n        status\n        targetLabel\n        readOnly\n        database {\n          id\n        }\n      }\n    }\n  }\n": types.TypedDocument,
     "\n  query TypedOutcome($id: ID!) {\n    job(id: $id) {\n      status\n      targetLabel\n      database {\n        id\n      }\n      error {\n        code\n        message\n        hint\n      }\n      result(index: 0) {\n        rows {\n          rows\n        }\n      }\n    }\n  }\n": types.TypedOutcomeDocument,
+    "\n  query Unfinished($bucket: ID!) {\n    viewer {\n      storage {\n        usedBytes\n        reservedBytes\n        limitBytes\n        files\n        filesLimit\n      }\n    }\n    node(id: $bucket) {\n      ... on Bucket {\n        uploads {\n          id\n          status\n          path\n          sizeBytes\n        }\n      }\n    }\n  }\n": types.UnfinishedDocument,
+    "\n  query StorageOf($id: ID!) {\n    node(id: $id) {\n      ... on User {\n        storage {\n          files\n        }\n      }\n    }\n  }\n": types.StorageOfDocument,
+    "\n  mutation NewUpload($input: CreateUploadInput!) {\n    createUpload(input: $input) {\n      upload {\n        url\n      }\n    }\n  }\n": types.NewUploadDocument,
     "\n  mutation Register($input: RegisterInput!) {\n    register(input: $input) {\n      auth {\n        accessToken\n        accessTokenExpiresAt\n        refreshToken\n        user {\n          id\n          email\n          role\n        }\n      }\n    }\n  }\n": types.RegisterDocument,
     "\n  mutation Logout($input: LogoutInput) {\n    logout(input: $input) {\n      ok\n    }\n  }\n": types.LogoutDocument,
     "\n  mutation Refresh($input: RefreshSessionInput!) {\n    refreshSession(input: $input) {\n      accessToken\n      refreshToken\n    }\n  }\n": types.RefreshDocument,
@@ -422,6 +428,18 @@ export function graphql(source: "\n  mutation Typed($input: SubmitQueryInput!) {
  * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
  */
 export function graphql(source: "\n  query TypedOutcome($id: ID!) {\n    job(id: $id) {\n      status\n      targetLabel\n      database {\n        id\n      }\n      error {\n        code\n        message\n        hint\n      }\n      result(index: 0) {\n        rows {\n          rows\n        }\n      }\n    }\n  }\n"): (typeof documents)["\n  query TypedOutcome($id: ID!) {\n    job(id: $id) {\n      status\n      targetLabel\n      database {\n        id\n      }\n      error {\n        code\n        message\n        hint\n      }\n      result(index: 0) {\n        rows {\n          rows\n        }\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  query Unfinished($bucket: ID!) {\n    viewer {\n      storage {\n        usedBytes\n        reservedBytes\n        limitBytes\n        files\n        filesLimit\n      }\n    }\n    node(id: $bucket) {\n      ... on Bucket {\n        uploads {\n          id\n          status\n          path\n          sizeBytes\n        }\n      }\n    }\n  }\n"): (typeof documents)["\n  query Unfinished($bucket: ID!) {\n    viewer {\n      storage {\n        usedBytes\n        reservedBytes\n        limitBytes\n        files\n        filesLimit\n      }\n    }\n    node(id: $bucket) {\n      ... on Bucket {\n        uploads {\n          id\n          status\n          path\n          sizeBytes\n        }\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  query StorageOf($id: ID!) {\n    node(id: $id) {\n      ... on User {\n        storage {\n          files\n        }\n      }\n    }\n  }\n"): (typeof documents)["\n  query StorageOf($id: ID!) {\n    node(id: $id) {\n      ... on User {\n        storage {\n          files\n        }\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  mutation NewUpload($input: CreateUploadInput!) {\n    createUpload(input: $input) {\n      upload {\n        url\n      }\n    }\n  }\n"): (typeof documents)["\n  mutation NewUpload($input: CreateUploadInput!) {\n    createUpload(input: $input) {\n      upload {\n        url\n      }\n    }\n  }\n"];
 /**
  * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
  */

@@ -1,13 +1,16 @@
 /** Files as people see them, and how they bring, move and delete them. */
-import { UserType } from '../../accounts/users.graph.ts';
+import { createContextCache } from '@pothos/core';
+import DataLoader from 'dataloader';
+import { seesPrivate, UserType } from '../../accounts/users.graph.ts';
 import { builder } from '../../graph/builder.ts';
+import type { Context } from '../../graph/context.ts';
 import { enumOf } from '../../graph/enums.ts';
 import { registerRow } from '../../graph/nodes.ts';
 import { notFound } from '../../lib/errors.ts';
 import { encodeId, uuidOf } from '../../lib/ids.ts';
 import { BucketType } from './buckets.graph.ts';
 import type { VisibleBucket } from './buckets.ts';
-import type { StoredFile } from './files.ts';
+import type { StorageUsage, StoredFile } from './files.ts';
 import { linkTtlMs, storageLimits } from './limits.ts';
 import { fileStatuses } from './store.ts';
 import type { UploadTarget } from './uploads.ts';
@@ -82,7 +85,42 @@ const StoredFileConnection = builder.connectionObject(
   StoredFileEdge,
 );
 
+// Both batch and keep nothing: the next mutation of the same document may change it.
+const pending = createContextCache(
+  ({ services, viewer }: Context) =>
+    new DataLoader<VisibleBucket, StoredFile[]>((buckets) => services.files.pending(viewer, buckets), { cache: false }),
+);
+const usage = createContextCache(
+  ({ services }: Context) =>
+    new DataLoader<string, StorageUsage>((userIds) => services.files.usage(userIds), { cache: false }),
+);
+
+const StorageUsageType = builder.objectRef<StorageUsage>('StorageUsage').implement({
+  rights: 'parent',
+  description: 'What a user has in all buckets, and may have.',
+  fields: (t) => ({
+    usedBytes: t.expose('usedBytes', { type: 'BigInt', description: 'Of files that are READY.' }),
+    reservedBytes: t.expose('reservedBytes', { type: 'BigInt', description: 'Kept free for those that are PENDING.' }),
+    limitBytes: t.expose('limitBytes', { type: 'BigInt', description: 'Of both together.' }),
+    files: t.exposeInt('files', { description: 'READY and PENDING ones.' }),
+    filesLimit: t.exposeInt('filesLimit'),
+  }),
+});
+
+builder.prismaObjectFields(UserType, (t) => ({
+  storage: t.field({
+    type: StorageUsageType,
+    nullable: true,
+    resolve: (user, _args, context) => (seesPrivate(user, context) ? usage(context).load(user.id) : null),
+  }),
+}));
+
 builder.objectFields(BucketType, (t) => ({
+  uploads: t.field({
+    type: [StoredFileType],
+    description: `What is PENDING, uploads and exports, the newest first: at most ${storageLimits.pendingListed}. deleteFile ends one; createUpload with its path and size goes on with it. Empty for who may not write here.`,
+    resolve: (bucket, _args, context) => pending(context).load(bucket),
+  }),
   file: t.field({
     type: StoredFileType,
     nullable: true,
@@ -192,7 +230,7 @@ builder.mutationFields((t) => ({
     type: CreateUploadPayload,
     authScopes: { signedIn: true },
     description:
-      'A signed URL for files too large for a GraphQL request; an upload that broke goes on where it stopped.',
+      'A signed URL for files too large for a GraphQL request; an upload that broke goes on where it stopped. The same user who asks again for the same bucket, path and size gets the upload that is under way, with a fresh URL.',
     args: { input: t.arg({ type: CreateUploadInput, required: true }) },
     resolve: async (_root, { input: { bucketId, overwrite, ...input } }, { viewer, services }) => ({
       upload: await services.uploads.create(viewer, {

@@ -1,19 +1,25 @@
 /** Files that are there: found, listed, moved, deleted, and where they are fetched. How they come is uploads.ts. */
 import type pg from 'pg';
+import { can } from '../../accounts/policy.ts';
 import type { Caller, Viewer } from '../../accounts/viewer.ts';
 import { type AuditAction, record } from '../../audit/audit.ts';
 import { transaction } from '../../db/metadata.ts';
 import { AppError, badInput, notFound } from '../../lib/errors.ts';
 import { encodeId } from '../../lib/ids.ts';
 import { type Connection, connectionOf, type PageArguments, pageOf } from '../../lib/pages.ts';
-import type { BucketAccess } from './access.ts';
+import { type BucketAccess, resourceOf } from './access.ts';
 import type { Addresses } from './addresses.ts';
 import { linkTtlMs, type StorageLimits, storageLimits } from './limits.ts';
 import { parsePath, parsePrefix } from './names.ts';
 import { requireFit, requireFree, requireRoom } from './reservations.ts';
-import type { Bucket, FileStore, StoredFile, VisibleBucket } from './store.ts';
+import type { Bucket, FileStore, StoredFile, Usage, VisibleBucket } from './store.ts';
 
 export type { StoredFile };
+
+export interface StorageUsage extends Usage {
+  readonly limitBytes: number;
+  readonly filesLimit: number;
+}
 
 export interface MoveFile {
   /** A UUID. */
@@ -30,6 +36,13 @@ export interface Files extends Pick<BucketAccess, 'loadFile'> {
     bucket: Pick<Bucket, 'id'>,
     list: PageArguments & { prefix?: string | null | undefined },
   ): Promise<Connection<StoredFile>>;
+  /**
+   * What is not ready yet, the newest first, at most 100 of each bucket, in the order of the ids. Of one where the viewer
+   * may not write: none.
+   */
+  pending(viewer: Viewer | null, buckets: readonly VisibleBucket[]): Promise<StoredFile[][]>;
+  /** In the order of the ids. */
+  usage(userIds: readonly string[]): Promise<StorageUsage[]>;
   /** The ready one at exactly this path of a bucket that the viewer sees; null for none. */
   at(bucket: Pick<Bucket, 'id'>, path: string): Promise<StoredFile | null>;
   /**
@@ -52,6 +65,8 @@ export interface FilesDeps {
   readonly addresses: Addresses;
   readonly limits?: StorageLimits;
 }
+
+const nothing: Usage = { usedBytes: 0, reservedBytes: 0, files: 0 };
 
 export function createFiles({ pool, store, access, addresses, limits = storageLimits }: FilesDeps): Files {
   const note = (
@@ -92,6 +107,18 @@ export function createFiles({ pool, store, access, addresses, limits = storageLi
         ({ path }) => path,
         () => store.countFiles(id, prefix),
       );
+    },
+
+    async pending(viewer, buckets) {
+      const writable = buckets.filter((bucket) => can(viewer, 'bucket:write', resourceOf(bucket)));
+      const found = await store.listPending([...new Set(writable.map(({ id }) => id))], storageLimits.pendingListed);
+      return buckets.map(({ id }) => found.filter(({ bucketId }) => bucketId === id));
+    },
+
+    async usage(userIds) {
+      const found = await store.usageOfUsers(userIds);
+      const most = { limitBytes: limits.bytesOfUser, filesLimit: limits.filesOfUser };
+      return userIds.map((id) => ({ ...(found.get(id) ?? nothing), ...most }));
     },
 
     at: (bucket, path) => store.fileAt(null, bucket.id, parsePath(path, 'path')),

@@ -8,6 +8,8 @@ export const storageLimits = {
   bucketsOfUser: 500,
   /** A file inside of a GraphQL request, whose whole body is at most 10 MB; larger ones have createUpload. */
   inlineBytes: 8 * 2 ** 20,
+  /** Of a bucket, in one list. */
+  pendingListed: 100,
   bucketNameCharacters: 100,
   /** Of a file's path, in UTF-8. */
   pathBytes: 1_024,

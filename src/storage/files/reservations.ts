@@ -38,6 +38,8 @@ export interface NewReservation {
   readonly mimeType?: string | null | undefined;
   /** What of the input says the type; absent: `input.mimeType`. */
   readonly typeField?: string;
+  /** Its bytes come by a link: the same of this user that is under way already is the answer. */
+  readonly byLink?: boolean;
 }
 
 export interface Reservation {
@@ -47,6 +49,8 @@ export interface Reservation {
   readonly blobKey: string;
   /** More is refused when it is committed: by the bucket, or by what the user has left now. */
   readonly maxBytes: number;
+  /** Whose limit that is. */
+  readonly limitedBy: 'bucket' | 'user';
 }
 
 export interface CommittedFile {
@@ -115,7 +119,11 @@ export function requireFit(
 /** @returns what is left. @throws AppError LIMIT_EXCEEDED */
 export function requireRoom({ bytesOfUser: limit }: StorageLimits, used: number, sizeBytes: number): number {
   if (used + sizeBytes > limit)
-    throw exceeded(`One user’s files are at most ${limit} bytes, uploads included`, limit, used + sizeBytes);
+    throw exceeded(
+      `The user’s files may have ${limit} bytes: ${used} are used, or reserved for what is under way, and ${sizeBytes} do not fit`,
+      limit,
+      used + sizeBytes,
+    );
   return limit - used;
 }
 
@@ -163,7 +171,7 @@ export function createReservations({ pool, store, access, limits = storageLimits
   return {
     async reserve(viewer, reservation) {
       const { id, besideBytes = 0, bucketId, overwrite, sizeBytes = 0, ...given } = reservation;
-      const { typeField = 'input.mimeType' } = reservation;
+      const { typeField = 'input.mimeType', byLink = false } = reservation;
       const seen = await access.requireBucket(viewer, 'bucket:write', bucketId);
       const ownerId = viewer!.userId;
       const path = parsePath(given.path);
@@ -174,26 +182,37 @@ export function createReservations({ pool, store, access, limits = storageLimits
       return await transaction(pool, async (client) => {
         const used = await store.usageOf(client, ownerId);
         if (id !== undefined) await store.deletePending(client, id, null);
-        if (used.files >= limits.filesOfUser)
-          throw exceeded(`At most ${limits.filesOfUser} files of one user`, limits.filesOfUser, used.files);
-        const left = requireRoom(limits, used.bytes + besideBytes, sizeBytes);
         const bucket = await store.lockBucket(client, bucketId);
         if (!bucket) throw notFound('Bucket');
         if (!overwrite) await requireFree(store, client, { bucketId, path });
+        const wanted = { bucketId, path, sizeBytes, mimeType, ownerId, overwrite };
+        const underWay = byLink ? await store.resumeUpload(client, wanted, uploadTtlMs) : null;
+        if (underWay)
+          return {
+            file: underWay,
+            fileId: underWay.id,
+            blobKey: underWay.blob,
+            maxBytes: sizeBytes,
+            limitedBy: 'user',
+          };
+        if (used.files >= limits.filesOfUser)
+          throw exceeded(
+            `The user may have ${limits.filesOfUser} files, uploads included, and has as many`,
+            limits.filesOfUser,
+            used.files,
+          );
+        const left = requireRoom(limits, used.bytes + besideBytes, sizeBytes);
         const row = {
+          ...wanted,
           id: id ?? uuidv7(),
-          bucketId,
-          path,
-          sizeBytes,
-          mimeType,
           blob: `files/${randomBytes(16).toString('hex')}`,
-          ownerId,
-          overwrite,
           publicKey: randomBytes(16).toString('base64url'),
+          byLink,
         };
         const file = await store.insertFile(client, row, uploadTtlMs);
-        const maxBytes = Math.min(left, bucket.maxFileSizeBytes ?? left);
-        return { file, fileId: file.id, blobKey: file.blob, maxBytes };
+        const ofBucket = bucket.maxFileSizeBytes ?? Number.POSITIVE_INFINITY;
+        const limitedBy = ofBucket < left ? 'bucket' : 'user';
+        return { file, fileId: file.id, blobKey: file.blob, maxBytes: Math.min(left, ofBucket), limitedBy };
       });
     },
 

@@ -47,10 +47,23 @@ export interface StoredFile {
   readonly updatedAt: Date;
 }
 
-export type NewFile = Pick<
-  StoredFile,
-  'id' | 'bucketId' | 'path' | 'sizeBytes' | 'mimeType' | 'blob' | 'ownerId' | 'overwrite' | 'publicKey'
->;
+export interface NewFile
+  extends Pick<
+    StoredFile,
+    'id' | 'bucketId' | 'path' | 'sizeBytes' | 'mimeType' | 'blob' | 'ownerId' | 'overwrite' | 'publicKey'
+  > {
+  /** Its bytes come by a signed link: who asks for the same once more goes on with it. */
+  readonly byLink: boolean;
+}
+
+export interface Usage {
+  /** Of ready files. */
+  readonly usedBytes: number;
+  /** Kept free for those that are pending. */
+  readonly reservedBytes: number;
+  /** Both kinds. */
+  readonly files: number;
+}
 
 /** What Pothos wants to have with a row. */
 export type PrismaQuery = { include?: object; select?: object };
@@ -270,8 +283,8 @@ export function createFileStore({ db, prisma }: { db: Executor; prisma: Prisma }
     async insertFile(client: Executor, file: NewFile, ttlMs: number): Promise<StoredFile> {
       const { rows } = await client.query<StoredFile>(
         `INSERT INTO files (id, bucket_id, path, status, size_bytes, mime_type, blob, owner_id, overwrite, public_key,
-           expires_at, updated_at)
-         VALUES ($1, $2, $3, 'pending', $4, $5, $6, $7, $8, $9, now() + $10 * interval '1 millisecond', now())
+           by_link, expires_at, updated_at)
+         VALUES ($1, $2, $3, 'pending', $4, $5, $6, $7, $8, $9, $10, now() + $11 * interval '1 millisecond', now())
          RETURNING ${fileColumns}`,
         [
           file.id,
@@ -283,10 +296,57 @@ export function createFileStore({ db, prisma }: { db: Executor; prisma: Prisma }
           file.ownerId,
           file.overwrite,
           file.publicKey,
+          file.byLink,
           ttlMs,
         ],
       );
       return rows[0]!;
+    },
+
+    /** The one of a user's by link that is pending at the path, of this size, as it is asked for now; null for none. */
+    async resumeUpload(
+      client: Executor,
+      {
+        bucketId,
+        path,
+        ownerId,
+        sizeBytes,
+        mimeType,
+        overwrite,
+      }: Omit<NewFile, 'id' | 'blob' | 'publicKey' | 'byLink'>,
+      ttlMs: number,
+    ): Promise<StoredFile | null> {
+      const { rows } = await client.query<StoredFile>(
+        `UPDATE files SET mime_type = $5, overwrite = $6, expires_at = now() + $7 * interval '1 millisecond', updated_at = now()
+         WHERE id = (
+           SELECT id FROM files WHERE bucket_id = $1 AND path = $2 AND owner_id = $3 AND size_bytes = $4
+             AND status = 'pending' AND by_link AND expires_at > now() ORDER BY created_at LIMIT 1)
+         RETURNING ${fileColumns}`,
+        [bucketId, path, ownerId, sizeBytes, mimeType, overwrite, ttlMs],
+      );
+      return rows[0] ?? null;
+    },
+
+    /** Pending ones, the newest first, at most `limit` of each bucket. */
+    async listPending(bucketIds: readonly string[], limit: number): Promise<StoredFile[]> {
+      const { rows } = await db.query<StoredFile>(
+        `SELECT pending.* FROM unnest($1::uuid[]) AS given (id) CROSS JOIN LATERAL (
+           SELECT ${fileColumns} FROM files WHERE bucket_id = given.id AND status = 'pending'
+           ORDER BY created_at DESC, id DESC LIMIT $2) AS pending`,
+        [bucketIds, limit],
+      );
+      return rows;
+    },
+
+    /** Users without any file are left out. */
+    async usageOfUsers(userIds: readonly string[]): Promise<Map<string, Usage>> {
+      const { rows } = await db.query<Usage & { id: string }>(
+        `SELECT owner_id AS id, coalesce(sum(size_bytes) FILTER (WHERE status = 'ready'), 0)::float8 AS "usedBytes",
+           coalesce(sum(size_bytes) FILTER (WHERE status = 'pending'), 0)::float8 AS "reservedBytes", count(*)::int AS files
+         FROM files WHERE owner_id = ANY($1::uuid[]) GROUP BY 1`,
+        [userIds],
+      );
+      return new Map(rows.map(({ id, ...usage }) => [id, usage]));
     },
 
     /** Holds the row until the transaction ends; null when it is gone. */

@@ -52,7 +52,7 @@ export interface Uploads {
    * CONNECTION_FAILED where it does not serve
    */
   uploadInline(viewer: Viewer | null, upload: InlineUpload, asked: Asked): Promise<StoredFile>;
-  /** @throws AppError as reserve() */
+  /** The same asked for again by the same user goes on with what is there. @throws AppError as reserve() */
   create(viewer: Viewer | null, upload: NewUpload): Promise<UploadTarget>;
   /** What of it is there. @throws AppError NOT_FOUND, FORBIDDEN */
   progressOf(viewer: Viewer | null, fileId: string, asked: Asked): Promise<UploadProgress>;
@@ -222,7 +222,11 @@ export function createUploads({
     },
 
     async create(viewer, upload) {
-      const { file } = await reservations.reserve(viewer, { ...upload, mimeType: upload.mimeType ?? null });
+      const { file } = await reservations.reserve(viewer, {
+        ...upload,
+        mimeType: upload.mimeType ?? null,
+        byLink: true,
+      });
       const expiresAt = file.expiresAt!;
       return { file, url: addresses.signed(viewer!, file, 'upload', expiresAt), expiresAt };
     },

@@ -2243,6 +2243,7 @@ export const StoredFileScalarFieldEnum = {
   blob: 'blob',
   ownerId: 'ownerId',
   overwrite: 'overwrite',
+  byLink: 'byLink',
   publicKey: 'publicKey',
   writerId: 'writerId',
   writerUntil: 'writerUntil',

@@ -45,6 +45,7 @@ export type StoredFileMinAggregateOutputType = {
   blob: string | null
   ownerId: string | null
   overwrite: boolean | null
+  byLink: boolean | null
   publicKey: string | null
   writerId: string | null
   writerUntil: Date | null
@@ -66,6 +67,7 @@ export type StoredFileMaxAggregateOutputType = {
   blob: string | null
   ownerId: string | null
   overwrite: boolean | null
+  byLink: boolean | null
   publicKey: string | null
   writerId: string | null
   writerUntil: Date | null
@@ -87,6 +89,7 @@ export type StoredFileCountAggregateOutputType = {
   blob: number
   ownerId: number
   overwrite: number
+  byLink: number
   publicKey: number
   writerId: number
   writerUntil: number
@@ -118,6 +121,7 @@ export type StoredFileMinAggregateInputType = {
   blob?: true
   ownerId?: true
   overwrite?: true
+  byLink?: true
   publicKey?: true
   writerId?: true
   writerUntil?: true
@@ -139,6 +143,7 @@ export type StoredFileMaxAggregateInputType = {
   blob?: true
   ownerId?: true
   overwrite?: true
+  byLink?: true
   publicKey?: true
   writerId?: true
   writerUntil?: true
@@ -160,6 +165,7 @@ export type StoredFileCountAggregateInputType = {
   blob?: true
   ownerId?: true
   overwrite?: true
+  byLink?: true
   publicKey?: true
   writerId?: true
   writerUntil?: true
@@ -268,6 +274,7 @@ export type StoredFileGroupByOutputType = {
   blob: string
   ownerId: string | null
   overwrite: boolean
+  byLink: boolean
   publicKey: string
   writerId: string | null
   writerUntil: Date | null
@@ -312,6 +319,7 @@ export type StoredFileWhereInput = {
   blob?: Prisma.StringFilter<"StoredFile"> | string
   ownerId?: Prisma.UuidNullableFilter<"StoredFile"> | string | null
   overwrite?: Prisma.BoolFilter<"StoredFile"> | boolean
+  byLink?: Prisma.BoolFilter<"StoredFile"> | boolean
   publicKey?: Prisma.StringFilter<"StoredFile"> | string
   writerId?: Prisma.UuidNullableFilter<"StoredFile"> | string | null
   writerUntil?: Prisma.DateTimeNullableFilter<"StoredFile"> | Date | string | null
@@ -335,6 +343,7 @@ export type StoredFileOrderByWithRelationInput = {
   blob?: Prisma.SortOrder
   ownerId?: Prisma.SortOrderInput | Prisma.SortOrder
   overwrite?: Prisma.SortOrder
+  byLink?: Prisma.SortOrder
   publicKey?: Prisma.SortOrder
   writerId?: Prisma.SortOrderInput | Prisma.SortOrder
   writerUntil?: Prisma.SortOrderInput | Prisma.SortOrder
@@ -361,6 +370,7 @@ export type StoredFileWhereUniqueInput = Prisma.AtLeast<{
   sha256?: Prisma.StringNullableFilter<"StoredFile"> | string | null
   ownerId?: Prisma.UuidNullableFilter<"StoredFile"> | string | null
   overwrite?: Prisma.BoolFilter<"StoredFile"> | boolean
+  byLink?: Prisma.BoolFilter<"StoredFile"> | boolean
   publicKey?: Prisma.StringFilter<"StoredFile"> | string
   writerId?: Prisma.UuidNullableFilter<"StoredFile"> | string | null
   writerUntil?: Prisma.DateTimeNullableFilter<"StoredFile"> | Date | string | null
@@ -384,6 +394,7 @@ export type StoredFileOrderByWithAggregationInput = {
   blob?: Prisma.SortOrder
   ownerId?: Prisma.SortOrderInput | Prisma.SortOrder
   overwrite?: Prisma.SortOrder
+  byLink?: Prisma.SortOrder
   publicKey?: Prisma.SortOrder
   writerId?: Prisma.SortOrderInput | Prisma.SortOrder
   writerUntil?: Prisma.SortOrderInput | Prisma.SortOrder
@@ -413,6 +424,7 @@ export type StoredFileScalarWhereWithAggregatesInput = {
   blob?: Prisma.StringWithAggregatesFilter<"StoredFile"> | string
   ownerId?: Prisma.UuidNullableWithAggregatesFilter<"StoredFile"> | string | null
   overwrite?: Prisma.BoolWithAggregatesFilter<"StoredFile"> | boolean
+  byLink?: Prisma.BoolWithAggregatesFilter<"StoredFile"> | boolean
   publicKey?: Prisma.StringWithAggregatesFilter<"StoredFile"> | string
   writerId?: Prisma.UuidNullableWithAggregatesFilter<"StoredFile"> | string | null
   writerUntil?: Prisma.DateTimeNullableWithAggregatesFilter<"StoredFile"> | Date | string | null
@@ -432,6 +444,7 @@ export type StoredFileCreateInput = {
   sha256?: string | null
   blob: string
   overwrite?: boolean
+  byLink?: boolean
   publicKey: string
   writerId?: string | null
   writerUntil?: Date | string | null
@@ -455,6 +468,7 @@ export type StoredFileUncheckedCreateInput = {
   blob: string
   ownerId?: string | null
   overwrite?: boolean
+  byLink?: boolean
   publicKey: string
   writerId?: string | null
   writerUntil?: Date | string | null
@@ -474,6 +488,7 @@ export type StoredFileUpdateInput = {
   sha256?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   blob?: Prisma.StringFieldUpdateOperationsInput | string
   overwrite?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  byLink?: Prisma.BoolFieldUpdateOperationsInput | boolean
   publicKey?: Prisma.StringFieldUpdateOperationsInput | string
   writerId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   writerUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -497,6 +512,7 @@ export type StoredFileUncheckedUpdateInput = {
   blob?: Prisma.StringFieldUpdateOperationsInput | string
   ownerId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   overwrite?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  byLink?: Prisma.BoolFieldUpdateOperationsInput | boolean
   publicKey?: Prisma.StringFieldUpdateOperationsInput | string
   writerId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   writerUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -518,6 +534,7 @@ export type StoredFileCreateManyInput = {
   blob: string
   ownerId?: string | null
   overwrite?: boolean
+  byLink?: boolean
   publicKey: string
   writerId?: string | null
   writerUntil?: Date | string | null
@@ -537,6 +554,7 @@ export type StoredFileUpdateManyMutationInput = {
   sha256?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   blob?: Prisma.StringFieldUpdateOperationsInput | string
   overwrite?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  byLink?: Prisma.BoolFieldUpdateOperationsInput | boolean
   publicKey?: Prisma.StringFieldUpdateOperationsInput | string
   writerId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   writerUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -558,6 +576,7 @@ export type StoredFileUncheckedUpdateManyInput = {
   blob?: Prisma.StringFieldUpdateOperationsInput | string
   ownerId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   overwrite?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  byLink?: Prisma.BoolFieldUpdateOperationsInput | boolean
   publicKey?: Prisma.StringFieldUpdateOperationsInput | string
   writerId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   writerUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -589,6 +608,7 @@ export type StoredFileCountOrderByAggregateInput = {
   blob?: Prisma.SortOrder
   ownerId?: Prisma.SortOrder
   overwrite?: Prisma.SortOrder
+  byLink?: Prisma.SortOrder
   publicKey?: Prisma.SortOrder
   writerId?: Prisma.SortOrder
   writerUntil?: Prisma.SortOrder
@@ -614,6 +634,7 @@ export type StoredFileMaxOrderByAggregateInput = {
   blob?: Prisma.SortOrder
   ownerId?: Prisma.SortOrder
   overwrite?: Prisma.SortOrder
+  byLink?: Prisma.SortOrder
   publicKey?: Prisma.SortOrder
   writerId?: Prisma.SortOrder
   writerUntil?: Prisma.SortOrder
@@ -635,6 +656,7 @@ export type StoredFileMinOrderByAggregateInput = {
   blob?: Prisma.SortOrder
   ownerId?: Prisma.SortOrder
   overwrite?: Prisma.SortOrder
+  byLink?: Prisma.SortOrder
   publicKey?: Prisma.SortOrder
   writerId?: Prisma.SortOrder
   writerUntil?: Prisma.SortOrder
@@ -742,6 +764,7 @@ export type StoredFileCreateWithoutOwnerInput = {
   sha256?: string | null
   blob: string
   overwrite?: boolean
+  byLink?: boolean
   publicKey: string
   writerId?: string | null
   writerUntil?: Date | string | null
@@ -763,6 +786,7 @@ export type StoredFileUncheckedCreateWithoutOwnerInput = {
   sha256?: string | null
   blob: string
   overwrite?: boolean
+  byLink?: boolean
   publicKey: string
   writerId?: string | null
   writerUntil?: Date | string | null
@@ -813,6 +837,7 @@ export type StoredFileScalarWhereInput = {
   blob?: Prisma.StringFilter<"StoredFile"> | string
   ownerId?: Prisma.UuidNullableFilter<"StoredFile"> | string | null
   overwrite?: Prisma.BoolFilter<"StoredFile"> | boolean
+  byLink?: Prisma.BoolFilter<"StoredFile"> | boolean
   publicKey?: Prisma.StringFilter<"StoredFile"> | string
   writerId?: Prisma.UuidNullableFilter<"StoredFile"> | string | null
   writerUntil?: Prisma.DateTimeNullableFilter<"StoredFile"> | Date | string | null
@@ -832,6 +857,7 @@ export type StoredFileCreateWithoutBucketInput = {
   sha256?: string | null
   blob: string
   overwrite?: boolean
+  byLink?: boolean
   publicKey: string
   writerId?: string | null
   writerUntil?: Date | string | null
@@ -853,6 +879,7 @@ export type StoredFileUncheckedCreateWithoutBucketInput = {
   blob: string
   ownerId?: string | null
   overwrite?: boolean
+  byLink?: boolean
   publicKey: string
   writerId?: string | null
   writerUntil?: Date | string | null
@@ -899,6 +926,7 @@ export type StoredFileCreateManyOwnerInput = {
   sha256?: string | null
   blob: string
   overwrite?: boolean
+  byLink?: boolean
   publicKey: string
   writerId?: string | null
   writerUntil?: Date | string | null
@@ -918,6 +946,7 @@ export type StoredFileUpdateWithoutOwnerInput = {
   sha256?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   blob?: Prisma.StringFieldUpdateOperationsInput | string
   overwrite?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  byLink?: Prisma.BoolFieldUpdateOperationsInput | boolean
   publicKey?: Prisma.StringFieldUpdateOperationsInput | string
   writerId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   writerUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -939,6 +968,7 @@ export type StoredFileUncheckedUpdateWithoutOwnerInput = {
   sha256?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   blob?: Prisma.StringFieldUpdateOperationsInput | string
   overwrite?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  byLink?: Prisma.BoolFieldUpdateOperationsInput | boolean
   publicKey?: Prisma.StringFieldUpdateOperationsInput | string
   writerId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   writerUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -959,6 +989,7 @@ export type StoredFileUncheckedUpdateManyWithoutOwnerInput = {
   sha256?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   blob?: Prisma.StringFieldUpdateOperationsInput | string
   overwrite?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  byLink?: Prisma.BoolFieldUpdateOperationsInput | boolean
   publicKey?: Prisma.StringFieldUpdateOperationsInput | string
   writerId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   writerUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -979,6 +1010,7 @@ export type StoredFileCreateManyBucketInput = {
   blob: string
   ownerId?: string | null
   overwrite?: boolean
+  byLink?: boolean
   publicKey: string
   writerId?: string | null
   writerUntil?: Date | string | null
@@ -998,6 +1030,7 @@ export type StoredFileUpdateWithoutBucketInput = {
   sha256?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   blob?: Prisma.StringFieldUpdateOperationsInput | string
   overwrite?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  byLink?: Prisma.BoolFieldUpdateOperationsInput | boolean
   publicKey?: Prisma.StringFieldUpdateOperationsInput | string
   writerId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   writerUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -1019,6 +1052,7 @@ export type StoredFileUncheckedUpdateWithoutBucketInput = {
   blob?: Prisma.StringFieldUpdateOperationsInput | string
   ownerId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   overwrite?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  byLink?: Prisma.BoolFieldUpdateOperationsInput | boolean
   publicKey?: Prisma.StringFieldUpdateOperationsInput | string
   writerId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   writerUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -1039,6 +1073,7 @@ export type StoredFileUncheckedUpdateManyWithoutBucketInput = {
   blob?: Prisma.StringFieldUpdateOperationsInput | string
   ownerId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   overwrite?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  byLink?: Prisma.BoolFieldUpdateOperationsInput | boolean
   publicKey?: Prisma.StringFieldUpdateOperationsInput | string
   writerId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   writerUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -1062,6 +1097,7 @@ export type StoredFileSelect<ExtArgs extends runtime.Types.Extensions.InternalAr
   blob?: boolean
   ownerId?: boolean
   overwrite?: boolean
+  byLink?: boolean
   publicKey?: boolean
   writerId?: boolean
   writerUntil?: boolean
@@ -1085,6 +1121,7 @@ export type StoredFileSelectCreateManyAndReturn<ExtArgs extends runtime.Types.Ex
   blob?: boolean
   ownerId?: boolean
   overwrite?: boolean
+  byLink?: boolean
   publicKey?: boolean
   writerId?: boolean
   writerUntil?: boolean
@@ -1108,6 +1145,7 @@ export type StoredFileSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Ex
   blob?: boolean
   ownerId?: boolean
   overwrite?: boolean
+  byLink?: boolean
   publicKey?: boolean
   writerId?: boolean
   writerUntil?: boolean
@@ -1131,6 +1169,7 @@ export type StoredFileSelectScalar = {
   blob?: boolean
   ownerId?: boolean
   overwrite?: boolean
+  byLink?: boolean
   publicKey?: boolean
   writerId?: boolean
   writerUntil?: boolean
@@ -1141,7 +1180,7 @@ export type StoredFileSelectScalar = {
   updatedAt?: boolean
 }
 
-export type StoredFileOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"id" | "bucketId" | "path" | "status" | "sizeBytes" | "mimeType" | "sha256" | "blob" | "ownerId" | "overwrite" | "publicKey" | "writerId" | "writerUntil" | "expiresAt" | "checkedAt" | "missingAt" | "createdAt" | "updatedAt", ExtArgs["result"]["storedFile"]>
+export type StoredFileOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"id" | "bucketId" | "path" | "status" | "sizeBytes" | "mimeType" | "sha256" | "blob" | "ownerId" | "overwrite" | "byLink" | "publicKey" | "writerId" | "writerUntil" | "expiresAt" | "checkedAt" | "missingAt" | "createdAt" | "updatedAt", ExtArgs["result"]["storedFile"]>
 export type StoredFileInclude<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   bucket?: boolean | Prisma.BucketDefaultArgs<ExtArgs>
   owner?: boolean | Prisma.StoredFile$ownerArgs<ExtArgs>
@@ -1187,6 +1226,10 @@ export type $StoredFilePayload<ExtArgs extends runtime.Types.Extensions.Internal
      * Whether a pending one takes the place of what is at its path by then.
      */
     overwrite: boolean
+    /**
+     * Its bytes come by a signed link, in as many requests as it takes.
+     */
+    byLink: boolean
     /**
      * 128 bits of chance in the public address; who takes a file's place keeps it.
      */
@@ -1642,6 +1685,7 @@ export interface StoredFileFieldRefs {
   readonly blob: Prisma.FieldRef<"StoredFile", 'String'>
   readonly ownerId: Prisma.FieldRef<"StoredFile", 'String'>
   readonly overwrite: Prisma.FieldRef<"StoredFile", 'Boolean'>
+  readonly byLink: Prisma.FieldRef<"StoredFile", 'Boolean'>
   readonly publicKey: Prisma.FieldRef<"StoredFile", 'String'>
   readonly writerId: Prisma.FieldRef<"StoredFile", 'String'>
   readonly writerUntil: Prisma.FieldRef<"StoredFile", 'DateTime'>

@@ -1,0 +1,129 @@
+/** Uploads that are not ended: found again, gone on with, ended, and counted, by whom they concern. */
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { graphql } from '../../generated/gql.ts';
+import { AddMemberDocument, CreateProjectDocument, DeleteFileDocument } from '../../support/operations.ts';
+import { type Account, type Quarry, startQuarry } from '../../support/server.ts';
+import { createFileClient, offsetOf, put } from './client.ts';
+
+const UnfinishedDocument = graphql(`
+  query Unfinished($bucket: ID!) {
+    viewer {
+      storage {
+        usedBytes
+        reservedBytes
+        limitBytes
+        files
+        filesLimit
+      }
+    }
+    node(id: $bucket) {
+      ... on Bucket {
+        uploads {
+          id
+          status
+          path
+          sizeBytes
+        }
+      }
+    }
+  }
+`);
+const StorageOfDocument = graphql(`
+  query StorageOf($id: ID!) {
+    node(id: $id) {
+      ... on User {
+        storage {
+          files
+        }
+      }
+    }
+  }
+`);
+const NewUploadDocument = graphql(`
+  mutation NewUpload($input: CreateUploadInput!) {
+    createUpload(input: $input) {
+      upload {
+        url
+      }
+    }
+  }
+`);
+
+let quarry: Quarry;
+let ann: Account;
+let bob: Account;
+beforeAll(async () => {
+  quarry = await startQuarry();
+  await quarry.register();
+  ann = await quarry.register();
+  bob = await quarry.register();
+});
+afterAll(() => quarry?.[Symbol.asyncDispose]());
+
+async function seen(bucket: string, account: Account) {
+  const { viewer, node } = await quarry.ask(UnfinishedDocument, { bucket }, account);
+  return { storage: viewer?.storage, uploads: node && 'uploads' in node ? node.uploads : null };
+}
+
+test('who asks for the same upload again goes on with it, also where he asks twice at once', async () => {
+  const client = createFileClient(quarry, ann);
+  const { id: bucket } = await client.bucket({ name: 'again' });
+  const both = await Promise.all([client.target(bucket, 'a/big.bin', 6), client.target(bucket, 'a/big.bin', 6)]);
+  const [{ url, file }] = both;
+  expect(new Set(both.map((target) => target.file.id)).size).toBe(1);
+  await put(url, 'abc', { 'content-range': 'bytes 0-2/6' });
+  const again = await client.target(bucket, 'a/big.bin', 6, { mimeType: 'text/plain' });
+  expect([again.file.id, await offsetOf(again.url)]).toEqual([file.id, 3]);
+  const { storage, uploads } = await seen(bucket, ann);
+  expect(uploads).toEqual([{ id: file.id, status: 'PENDING', path: 'a/big.bin', sizeBytes: 6 }]);
+  expect(storage).toEqual({
+    usedBytes: 0,
+    reservedBytes: 6,
+    limitBytes: 10 * 2 ** 30,
+    files: 1,
+    filesLimit: 100_000,
+  });
+  expect((await put(again.url, 'def', { 'content-range': 'bytes 3-5/6' })).status).toBe(201);
+  expect(await client.find(file.id)).toMatchObject({ status: 'READY', mimeType: 'text/plain' });
+  expect(await seen(bucket, ann)).toMatchObject({ storage: { usedBytes: 6, reservedBytes: 0, files: 1 }, uploads: [] });
+  // Another size is another file.
+  const other = { overwrite: true };
+  const [one, two] = [await client.target(bucket, 'b', 1, other), await client.target(bucket, 'b', 2, other)];
+  expect(one.file.id).not.toBe(two.file.id);
+});
+
+test('an unfinished upload is ended by deleteFile, and seen only by who may write there', async () => {
+  const { createProject } = await quarry.ask(CreateProjectDocument, { input: { name: 'shared' } }, ann);
+  const projectId = createProject.project.id;
+  await quarry.ask(AddMemberDocument, { input: { projectId, email: bob.email, role: 'VIEWER' } }, ann);
+  const client = createFileClient(quarry, ann);
+  const { id: bucket } = await client.bucket({ name: 'seen', projectId });
+  const { file } = await client.target(bucket, 'lost', 5);
+  expect((await seen(bucket, bob)).uploads).toEqual([]);
+  expect((await seen(bucket, ann)).uploads).toMatchObject([{ id: file.id }]);
+  await quarry.ask(DeleteFileDocument, { input: { id: file.id } }, ann);
+  expect((await seen(bucket, ann)).uploads).toEqual([]);
+  const storageOf = async (id: string) => (await quarry.ask(StorageOfDocument, { id }, bob)).node;
+  expect([await storageOf(ann.user.id), await storageOf(bob.user.id)]).toEqual([
+    { storage: null },
+    { storage: { files: 0 } },
+  ]);
+});
+
+test('what is too large is refused with whose limit that is', async () => {
+  const client = createFileClient(quarry, ann);
+  const { id: small } = await client.bucket({ name: 'small', maxFileSizeBytes: 10 });
+  const { id: bucketId } = await client.bucket({ name: 'large' });
+  const refusal = async (bucket: string, sizeBytes: number) => {
+    const input = { bucketId: bucket, path: 'x', sizeBytes };
+    const { code, errors } = await quarry.execute(NewUploadDocument, { input }, ann);
+    return [code, errors?.[0]?.message];
+  };
+  expect(await refusal(small, 11)).toEqual(['LIMIT_EXCEEDED', 'The bucket takes files of at most 10 bytes']);
+  expect(await refusal(bucketId, 11 * 2 ** 30)).toEqual([
+    'LIMIT_EXCEEDED',
+    expect.stringMatching(
+      /^The user’s files may have 10737418240 bytes: \d+ are used, or reserved for what is under way/,
+    ),
+  ]);
+});

@@ -26,6 +26,7 @@ export function exportResults(writer: ExportWriter, { format, safe }: Pick<JobEx
       // What returns nothing has no file.
       if (begun === index) await writer.end({ truncated });
     },
+    writtenBytes: () => writer.writtenBytes(),
     finish: () => writer.commit(),
     breakOff: () => writer.abandon(),
   };

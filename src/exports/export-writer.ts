@@ -54,6 +54,8 @@ export interface ExportWriter {
   lines(lines: Buffer, rows: number): Promise<void>;
   /** @param truncated the query returned more */
   end(set: { truncated: boolean }): Promise<void>;
+  /** Of all files, so far. */
+  writtenBytes(): number;
   /** Makes all of it visible. */
   commit(): Promise<void>;
   /** Takes away what is not visible; no-op behind a commit. Never throws. */
@@ -89,6 +91,7 @@ export function createExportWriter(deps: ExportWriterDeps, { job, signal, stop }
   let watching: Disposable | null = null;
   let exported: Exported = { files: [], rows: 0, bytes: 0, truncated: false };
   let sets = 0;
+  let written = 0;
   const finishedBytes = () => finished.reduce((sum, { bytes }) => sum + bytes, 0);
 
   async function save(next: Exported): Promise<void> {
@@ -136,7 +139,13 @@ export function createExportWriter(deps: ExportWriterDeps, { job, signal, stop }
     const upload = await asked(() => blobs.upload(blobKey, signal));
     let compressed: CompressedSink | null = null;
     try {
-      const sink = sinkInto(upload, reservation, asked);
+      const counted = {
+        async write(chunk: Uint8Array) {
+          await upload.write(chunk);
+          written += chunk.length;
+        },
+      };
+      const sink = sinkInto(counted, reservation, asked);
       compressed = compression === 'none' ? null : compressTo(sink, compression, { signal });
       const writer = format.open(compressed ?? sink, { safe: request.safe, temporaryFolder, signal });
       return { fileId, upload, compressed, writer };
@@ -194,6 +203,7 @@ export function createExportWriter(deps: ExportWriterDeps, { job, signal, stop }
       exported = { ...exported, truncated: exported.truncated || truncated };
       if (!format.sheets) await close(file);
     },
+    writtenBytes: () => written,
     async commit() {
       if (current !== null) await close(current);
       watching?.[Symbol.dispose]();
@@ -241,7 +251,7 @@ const ignored = () => undefined;
 
 /** More than the reservation allows would be refused in the end: better now. */
 function sinkInto(
-  upload: BlobUpload,
+  upload: Pick<BlobUpload, 'write'>,
   { maxBytes, limitedBy }: Pick<Reservation, 'maxBytes' | 'limitedBy'>,
   asked: <T>(work: () => Promise<T>) => Promise<T>,
 ): Sink {

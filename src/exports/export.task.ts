@@ -17,7 +17,7 @@ import { createExportWriter, type ExportWriter } from './export-writer.ts';
 
 export interface ExportTaskDeps {
   jobStore: JobStore;
-  resultStore: Pick<ResultStore, 'list' | 'chunks'>;
+  resultStore: Pick<ResultStore, 'list' | 'chunks' | 'keptRows'>;
   blobs: BlobStore;
   reservations: Reservations;
   exportFolder: string;
@@ -28,6 +28,8 @@ const noSession = { sessionId: 'export', startedAt: 'export' } as const;
 /** Result sets, and chunks of one, that are looked up at once. */
 const setsAtOnce = 100;
 const rowsAtOnce = 100_000;
+/** Behind the last row the files are still to be made visible. */
+const maxPercent = 99;
 
 export function createExportTask(deps: ExportTaskDeps): Task {
   return {
@@ -75,6 +77,7 @@ async function run(deps: ExportTaskDeps, { job, signal, patience, progress }: Ta
       source,
       writer,
       maxRows: job.maxRows ?? Number.POSITIVE_INFINITY,
+      allRows: await deps.resultStore.keptRows(source.id, job.maxRows),
       progress,
       signal: stopped.signal,
     });
@@ -100,13 +103,15 @@ interface WriteSets {
   writer: ExportWriter;
   /** Of each result set. */
   maxRows: number;
+  /** Of all that is to be written. */
+  allRows: number;
   progress: TaskContext['progress'];
   signal: AbortSignal;
 }
 
 async function writeSets(
   deps: ExportTaskDeps,
-  { source, writer, maxRows, progress, signal }: WriteSets,
+  { source, writer, maxRows, allRows, progress, signal }: WriteSets,
 ): Promise<void> {
   let rows = 0;
   let bytes = 0;
@@ -120,7 +125,8 @@ async function writeSets(
       await writer.rows(lines.map((line) => encode(JSON.parse(line) as Cell[])));
       rows += lines.length;
       bytes += lines.reduce((sum, line) => sum + line.length, 0);
-      progress({ rows, bytes });
+      const percent = Math.min(maxPercent, (rows / Math.max(allRows, 1)) * 100);
+      progress({ rows, bytes, estimatedRows: allRows, percent, writtenBytes: writer.writtenBytes() });
     }
     // Of a job that failed or was cancelled the rest is not there.
     const cutBefore = set.truncated || source.status !== 'succeeded';

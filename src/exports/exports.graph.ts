@@ -15,6 +15,9 @@ interface ExportOfJob {
   readonly request: JobExport;
   /** Null until all of it is there. */
   readonly done: Exported | null;
+  /** Of what runs, so far; of what has failed nothing. */
+  readonly rows: number;
+  readonly bytes: number;
 }
 
 const ExportType = builder.objectRef<ExportOfJob>('Export').implement({
@@ -31,13 +34,13 @@ const ExportType = builder.objectRef<ExportOfJob>('Export').implement({
     path: t.string({ description: 'Of the first file.', resolve: ({ request }) => request.path }),
     rows: t.field({
       type: 'BigInt',
-      description: 'Of all files; 0 until they are there.',
-      resolve: ({ done }) => done?.rows ?? 0,
+      description: 'Of all files; so far, while it runs.',
+      resolve: ({ rows }) => rows,
     }),
     sizeBytes: t.field({
       type: 'BigInt',
-      description: 'Of all files; 0 until they are there.',
-      resolve: ({ done }) => done?.bytes ?? 0,
+      description: 'Of all files; so far, while it runs.',
+      resolve: ({ bytes }) => bytes,
     }),
     truncated: t.boolean({
       description: 'True when it holds less than the query returned.',
@@ -57,13 +60,18 @@ const ExportType = builder.objectRef<ExportOfJob>('Export').implement({
   }),
 });
 
+function exportOfJob(request: JobExport, { status, exported, progressRows }: Omit<Job, 'export'>): ExportOfJob {
+  if (status === 'running') return { request, done: null, rows: progressRows, bytes: exported?.writtenBytes ?? 0 };
+  const done = status === 'succeeded' ? exported : null;
+  return { request, done, rows: done?.rows ?? 0, bytes: done?.bytes ?? 0 };
+}
+
 builder.objectFields(JobType, (t) => ({
   export: t.field({
     type: ExportType,
     nullable: true,
     description: 'Null for a job that keeps its rows as results.',
-    resolve: ({ export: request, exported, status }: Job) =>
-      request && { request, done: status === 'succeeded' ? exported : null },
+    resolve: ({ export: request, ...job }: Job) => request && exportOfJob(request, job),
   }),
 }));
 

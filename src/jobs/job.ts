@@ -80,6 +80,8 @@ export interface Exported {
   readonly bytes: number;
   /** The query returned more. */
   readonly truncated: boolean;
+  /** So far, while it runs. */
+  readonly writtenBytes?: number;
 }
 
 /** Transaction number and place inside it; both rise, the first over all processes. */

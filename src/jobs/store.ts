@@ -40,6 +40,8 @@ export interface Progress {
   readonly bytes: number;
   readonly estimatedRows?: number | null;
   readonly percent?: number | null;
+  /** Into files so far, by an export. */
+  readonly writtenBytes?: number | null;
 }
 
 /** Of one statement that makes many jobs ready. */
@@ -159,11 +161,16 @@ function createMoves({ pool, bus }: JobStoreDeps) {
         ])
       ).rowCount === 1,
 
-    setProgress: async ({ id, fence }: Hold, { rows, bytes, estimatedRows, percent }: Progress): Promise<boolean> =>
+    setProgress: async (
+      { id, fence }: Hold,
+      { rows, bytes, estimatedRows, percent, writtenBytes }: Progress,
+    ): Promise<boolean> =>
       (await touch(
-        `UPDATE jobs SET progress_rows = $3, progress_bytes = $4, estimated_rows = $5, percent = $6, ${changed}
+        `UPDATE jobs SET progress_rows = $3, progress_bytes = $4, estimated_rows = $5, percent = $6,
+                exported = CASE WHEN $7::bigint IS NULL THEN exported ELSE exported || jsonb_build_object('writtenBytes', $7::bigint) END,
+                ${changed}
          WHERE id = $1 AND fence = $2 AND status = 'running'`,
-        [id, fence, rows, bytes, estimatedRows ?? null, percent ?? null],
+        [id, fence, rows, bytes, estimatedRows ?? null, percent ?? null, writtenBytes ?? null],
       )) === 1,
 
     /** Back into the queue as if it had not been claimed: only where no statement was started. */

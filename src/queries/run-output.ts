@@ -17,6 +17,8 @@ export interface RunOutput {
   rows(event: RowsEvent): Promise<void>;
   /** Of every statement, also of one without columns. */
   end(event: Extract<RunEvent, { type: 'end' }>, statement: string): Promise<void>;
+  /** Into files; null where there are none. */
+  writtenBytes(): number | null;
   finish(): Promise<void>;
   breakOff(): Promise<void>;
 }
@@ -42,6 +44,7 @@ export function keepResults(writer: ResultWriter): RunOutput {
       if (begun !== event.index) await writer.begin(event.index, statement, []);
       await writer.end(event);
     },
+    writtenBytes: () => null,
     finish: async () => undefined,
     breakOff: () => writer.flush(),
   };

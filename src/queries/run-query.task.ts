@@ -216,7 +216,7 @@ async function stream({ job, session, output, notices, mark, progress, readOnly,
         await mark.end();
         break;
     }
-    if (event.type !== 'notice') progress(done);
+    if (event.type !== 'notice') progress({ ...done, writtenBytes: output.writtenBytes() });
   }
 }
 

@@ -203,6 +203,15 @@ export function createResultStore(pool: pg.Pool) {
       return rowCount === 1;
     },
 
+    /** Of all result sets of a job, at most `maxRows` of each. */
+    async keptRows(jobId: string, maxRows: number | null): Promise<number> {
+      const { rows } = await pool.query<{ rows: number }>(
+        'SELECT coalesce(sum(least(stored_rows, $2::bigint)), 0)::float8 AS rows FROM result_sets WHERE job_id = $1',
+        [jobId, maxRows],
+      );
+      return rows[0]!.rows;
+    },
+
     async count(jobId: string): Promise<number> {
       const { rows } = await pool.query<{ count: string }>('SELECT count(*) FROM result_sets WHERE job_id = $1', [
         jobId,

@@ -112,6 +112,32 @@ const PlaceErrorDocument = graphql(`
   }
 `);
 
+const PlaceProgressDocument = graphql(`
+  subscription PlaceProgress($id: ID!) {
+    jobUpdated(id: $id) {
+      status
+      progress {
+        rows
+        percent
+        estimatedRows
+      }
+      export {
+        rows
+        sizeBytes
+      }
+    }
+  }
+`);
+const PlaceExportJobDocument = graphql(`
+  mutation PlaceExportJob($input: ExportJobInput!) {
+    exportJob(input: $input) {
+      job {
+        id
+      }
+    }
+  }
+`);
+
 let world: Submission;
 let ann: Account;
 let bob: Account;
@@ -255,4 +281,33 @@ test('what a bucket does not take is said at a field that is there', async () =>
   expect(await fieldsOf({ format: 'CSV', compression: 'GZIP' })).toEqual({
     fields: [{ path: 'input.export.compression', message: 'the bucket takes text/csv, and this is application/gzip' }],
   });
+});
+
+test('rows and bytes of an export rise while it runs, and are those of its file in the end', async () => {
+  const id = await begin(ann, `SELECT repeat('x', 1000) AS x, pg_sleep(0.001) FROM generate_series(1, 3000)`, {
+    path: 'rising.csv',
+  });
+  const seen: { rows: number; sizeBytes: number }[] = [];
+  for await (const { jobUpdated } of world.quarry.subscribe(PlaceProgressDocument, { id }, ann)) {
+    if (jobUpdated.status === 'RUNNING' && jobUpdated.export) seen.push(jobUpdated.export);
+    if (jobUpdated.status === 'SUCCEEDED') expect(jobUpdated.export).toMatchObject({ rows: 3_000 });
+    if (!['QUEUED', 'RUNNING'].includes(jobUpdated.status)) break;
+  }
+  expect(seen.some(({ rows, sizeBytes }) => rows > 0 && rows < 3_000 && sizeBytes > 0)).toBe(true);
+  expect(seen).toEqual(seen.toSorted((a, b) => a.rows - b.rows || a.sizeBytes - b.sizeBytes));
+});
+
+test('an export of what was kept says how much of it is done', async () => {
+  const sql = `SELECT n FROM generate_series(1, 3000) AS n`;
+  const input = { target: { databaseId: databases.get(ann) ?? '' }, sql };
+  const { submitQuery } = await world.quarry.ask(PlaceSubmitDocument, { input }, ann);
+  await ended(submitQuery.job.id, ann);
+  const asked = { input: { id: submitQuery.job.id, export: { path: 'percent.csv' } } };
+  const { exportJob } = await world.quarry.ask(PlaceExportJobDocument, asked, ann);
+  const { id } = exportJob.job;
+  for await (const { jobUpdated } of world.quarry.subscribe(PlaceProgressDocument, { id }, ann)) {
+    if (['QUEUED', 'RUNNING'].includes(jobUpdated.status)) continue;
+    expect(jobUpdated.progress).toEqual({ rows: 3_000, percent: 100, estimatedRows: 3_000 });
+    break;
+  }
 });

@@ -47,6 +47,8 @@ type Documents = {
     "\n  mutation PlaceMove($id: ID!, $path: String!) {\n    moveFile(input: { id: $id, path: $path }) {\n      file {\n        id\n      }\n    }\n  }\n": typeof types.PlaceMoveDocument,
     "\n  query PlaceFiles($id: ID!) {\n    node(id: $id) {\n      ... on Bucket {\n        files {\n          nodes {\n            path\n            sha256\n          }\n        }\n      }\n    }\n  }\n": typeof types.PlaceFilesDocument,
     "\n  query PlaceError($id: ID!) {\n    job(id: $id) {\n      status\n      error {\n        code\n        message\n      }\n    }\n  }\n": typeof types.PlaceErrorDocument,
+    "\n  subscription PlaceProgress($id: ID!) {\n    jobUpdated(id: $id) {\n      status\n      progress {\n        rows\n        percent\n        estimatedRows\n      }\n      export {\n        rows\n        sizeBytes\n      }\n    }\n  }\n": typeof types.PlaceProgressDocument,
+    "\n  mutation PlaceExportJob($input: ExportJobInput!) {\n    exportJob(input: $input) {\n      job {\n        id\n      }\n    }\n  }\n": typeof types.PlaceExportJobDocument,
     "\n  query Tables($id: ID!) {\n    database(id: $id) {\n      tables(first: 5, kinds: [TABLE]) {\n        totalCount\n        nodes {\n          name\n          comment\n          columns {\n            name\n            dataType\n            nullable\n          }\n          foreignKeys {\n            referencedTableName\n          }\n        }\n      }\n    }\n  }\n": typeof types.TablesDocument,
     "\n  mutation TestConnection($input: TestConnectionInput!) {\n    testConnection(input: $input) {\n      report {\n        ok\n        serverVersion\n        problems {\n          code\n          message\n          hint\n        }\n      }\n    }\n  }\n": typeof types.TestConnectionDocument,
     "\n  query Expired($id: ID!) {\n    job(id: $id) {\n      status\n      result(index: 0) {\n        rowCount\n        expiresAt\n        columns {\n          name\n        }\n        rows {\n          rows\n        }\n      }\n    }\n  }\n": typeof types.ExpiredDocument,
@@ -139,6 +141,8 @@ const documents: Documents = {
     "\n  mutation PlaceMove($id: ID!, $path: String!) {\n    moveFile(input: { id: $id, path: $path }) {\n      file {\n        id\n      }\n    }\n  }\n": types.PlaceMoveDocument,
     "\n  query PlaceFiles($id: ID!) {\n    node(id: $id) {\n      ... on Bucket {\n        files {\n          nodes {\n            path\n            sha256\n          }\n        }\n      }\n    }\n  }\n": types.PlaceFilesDocument,
     "\n  query PlaceError($id: ID!) {\n    job(id: $id) {\n      status\n      error {\n        code\n        message\n      }\n    }\n  }\n": types.PlaceErrorDocument,
+    "\n  subscription PlaceProgress($id: ID!) {\n    jobUpdated(id: $id) {\n      status\n      progress {\n        rows\n        percent\n        estimatedRows\n      }\n      export {\n        rows\n        sizeBytes\n      }\n    }\n  }\n": types.PlaceProgressDocument,
+    "\n  mutation PlaceExportJob($input: ExportJobInput!) {\n    exportJob(input: $input) {\n      job {\n        id\n      }\n    }\n  }\n": types.PlaceExportJobDocument,
     "\n  query Tables($id: ID!) {\n    database(id: $id) {\n      tables(first: 5, kinds: [TABLE]) {\n        totalCount\n        nodes {\n          name\n          comment\n          columns {\n            name\n            dataType\n            nullable\n          }\n          foreignKeys {\n            referencedTableName\n          }\n        }\n      }\n    }\n  }\n": types.TablesDocument,
     "\n  mutation TestConnection($input: TestConnectionInput!) {\n    testConnection(input: $input) {\n      report {\n        ok\n        serverVersion\n        problems {\n          code\n          message\n          hint\n        }\n      }\n    }\n  }\n": types.TestConnectionDocument,
     "\n  query Expired($id: ID!) {\n    job(id: $id) {\n      status\n      result(index: 0) {\n        rowCount\n        expiresAt\n        columns {\n          name\n        }\n        rows {\n          rows\n        }\n      }\n    }\n  }\n": types.ExpiredDocument,
@@ -344,6 +348,14 @@ export function graphql(source: "\n  query PlaceFiles($id: ID!) {\n    node(id: 
  * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
  */
 export function graphql(source: "\n  query PlaceError($id: ID!) {\n    job(id: $id) {\n      status\n      error {\n        code\n        message\n      }\n    }\n  }\n"): (typeof documents)["\n  query PlaceError($id: ID!) {\n    job(id: $id) {\n      status\n      error {\n        code\n        message\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  subscription PlaceProgress($id: ID!) {\n    jobUpdated(id: $id) {\n      status\n      progress {\n        rows\n        percent\n        estimatedRows\n      }\n      export {\n        rows\n        sizeBytes\n      }\n    }\n  }\n"): (typeof documents)["\n  subscription PlaceProgress($id: ID!) {\n    jobUpdated(id: $id) {\n      status\n      progress {\n        rows\n        percent\n        estimatedRows\n      }\n      export {\n        rows\n        sizeBytes\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  mutation PlaceExportJob($input: ExportJobInput!) {\n    exportJob(input: $input) {\n      job {\n        id\n      }\n    }\n  }\n"): (typeof documents)["\n  mutation PlaceExportJob($input: ExportJobInput!) {\n    exportJob(input: $input) {\n      job {\n        id\n      }\n    }\n  }\n"];
 /**
  * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
  */

@@ -3,6 +3,8 @@ import { createAccounts } from './accounts/accounts.ts';
 import { createPasswordHasher } from './accounts/password-hasher.ts';
 import type { Viewer } from './accounts/viewer.ts';
 import { createCatalogService, reachOf } from './catalog/catalog.ts';
+import { createCatalogChanges } from './catalog/drift/changes.ts';
+import { createChangeStore } from './catalog/drift/store.ts';
 import { createFirstReads } from './catalog/search/first-reads.ts';
 import { createIndexes } from './catalog/search/indexes.ts';
 import { createSearch } from './catalog/search/search.ts';
@@ -130,6 +132,8 @@ function buildServices({ config, core, startedAt, diskLow, running, publicUrl }:
     ttlMs: config.catalogTtlMs,
   });
   running.push(snapshots);
+  const catalog = createCatalogService({ databases, snapshots });
+  const changeStore = createChangeStore({ db: pool });
   const destinations = createDestinations({
     access: core.bucketAccess,
     files: core.fileStore,
@@ -156,7 +160,8 @@ function buildServices({ config, core, startedAt, diskLow, running, publicUrl }:
     projects: createProjects({ pool, prisma, access, onRightsLost: jobStore.cancelWithoutRight }),
     databases,
     activity: createActivity({ databases, jobs: jobStore }),
-    catalog: createCatalogService({ databases, snapshots }),
+    catalog,
+    catalogChanges: createCatalogChanges({ store: changeStore, databases, catalog, snapshots, bus }),
     search: buildSearch({ core, snapshots, running }),
     jobs,
     jobRows: createJobRows({ results: resultStore, blobs, bus }),

@@ -4,6 +4,7 @@
  */
 import { join } from 'node:path';
 import type pg from 'pg';
+import { dropChanges } from './catalog/drift/store.ts';
 import { createSnapshotStore, type SnapshotStore } from './catalog/snapshots/store.ts';
 import type { Config } from './config.ts';
 import { createDatabases, type Databases } from './databases/databases.ts';
@@ -87,7 +88,7 @@ export async function buildCore({ config, log, metadata, playground, masterKeys,
     },
     resultsRetentionMs: config.resultsRetentionMs,
   });
-  const snapshotStore = createSnapshotStore({ db: pool });
+  const snapshotStore = createSnapshotStore({ pool });
   const projectAccess = createAccess({ pool });
   const databases = createDatabases({
     pool,
@@ -101,6 +102,7 @@ export async function buildCore({ config, log, metadata, playground, masterKeys,
       (databaseId, client) => jobStore.cancelAllOf(client, databaseId),
       (databaseId, client) => letGoOf(client, databaseId),
       (databaseId, client) => snapshotStore.drop(client, databaseId),
+      (databaseId, client) => dropChanges(client, databaseId),
     ],
     log,
   });

@@ -1,6 +1,7 @@
 /** The features as the graph and the routes see them; app.ts builds them. */
 import type { Accounts } from './accounts/accounts.ts';
 import type { CatalogService } from './catalog/catalog.ts';
+import type { CatalogChanges } from './catalog/drift/changes.ts';
 import type { SearchService } from './catalog/search/search.ts';
 import type { Activity } from './databases/activity.ts';
 import type { Databases } from './databases/databases.ts';
@@ -35,6 +36,7 @@ export interface Services {
   readonly databases: Databases;
   readonly activity: Activity;
   readonly catalog: CatalogService;
+  readonly catalogChanges: CatalogChanges;
   readonly search: SearchService;
   readonly access: Access;
   readonly projects: Projects;

@@ -10,7 +10,7 @@ import { catalogKinds } from './search/kinds.ts';
 import type { SearchHit } from './search/search.ts';
 import { searchTextLimits } from './search/search-text.ts';
 
-const CatalogKindEnum = enumOf(
+export const CatalogKindEnum = enumOf(
   'CatalogKind',
   catalogKinds,
   'TABLE is whatever has rows: views and foreign tables, too. Left out are NOT NULL constraints.',

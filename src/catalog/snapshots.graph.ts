@@ -4,6 +4,9 @@ import type { VisibleDatabase } from '../databases/databases.ts';
 import { builder } from '../graph/builder.ts';
 import { notFound } from '../lib/errors.ts';
 import { uuidOf } from '../lib/ids.ts';
+import { maxChangesOfRefresh } from './drift/changes.ts';
+import type { CatalogChange } from './drift/store.ts';
+import { CatalogChangeType } from './drift.graph.ts';
 
 builder.objectFields(DatabaseType, (t) => ({
   catalogReadAt: t.field({
@@ -24,19 +27,25 @@ const RefreshCatalogInput = builder.inputType('RefreshCatalogInput', {
   fields: (t) => ({ databaseId: t.id({ required: true }) }),
 });
 
-const RefreshCatalogPayload = builder.objectRef<{ databaseId: string }>('RefreshCatalogPayload').implement({
-  rights: 'parent',
-  fields: (t) => ({
-    database: t.field({
-      type: DatabaseType,
-      resolve: async ({ databaseId }, _args, context): Promise<VisibleDatabase> => {
-        const database = await context.services.databases.load(context, context.viewer, databaseId);
-        if (!database) throw notFound('Database');
-        return database;
-      },
+const RefreshCatalogPayload = builder
+  .objectRef<{ databaseId: string; changes: CatalogChange[] }>('RefreshCatalogPayload')
+  .implement({
+    rights: 'parent',
+    fields: (t) => ({
+      database: t.field({
+        type: DatabaseType,
+        resolve: async ({ databaseId }, _args, context): Promise<VisibleDatabase> => {
+          const database = await context.services.databases.load(context, context.viewer, databaseId);
+          if (!database) throw notFound('Database');
+          return database;
+        },
+      }),
+      changes: t.expose('changes', {
+        type: [CatalogChangeType],
+        description: `Since it was asked for, whoever found them: the first ${maxChangesOfRefresh.toLocaleString('en')} of them. None of a first reading.`,
+      }),
     }),
-  }),
-});
+  });
 
 builder.mutationField('refreshCatalog', (t) =>
   t.field({
@@ -46,6 +55,6 @@ builder.mutationField('refreshCatalog', (t) =>
       'Reads the catalogue of a database anew and as a whole; what fails leaves the last one as it is. Several who ask at once share a read.',
     args: { input: t.arg({ type: RefreshCatalogInput, required: true }) },
     resolve: (_root, { input }, context) =>
-      context.services.catalog.refresh(context, uuidOf('Database', input.databaseId) ?? ''),
+      context.services.catalogChanges.refresh(context, uuidOf('Database', input.databaseId) ?? ''),
   }),
 );

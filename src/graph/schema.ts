@@ -7,6 +7,7 @@ import '../accounts/accounts.graph.ts';
 import '../projects/projects.graph.ts';
 import '../catalog/columns.graph.ts';
 import '../catalog/database-fields.graph.ts';
+import '../catalog/drift.graph.ts';
 import '../catalog/functions.graph.ts';
 import '../catalog/keys.graph.ts';
 import '../catalog/rules.graph.ts';

@@ -12,6 +12,8 @@ export type Topic =
   | 'job.cancel'
   /** Somebody has ended reading this catalogue, or has failed to. Key: the database's id. */
   | 'catalog.read'
+  /** There are more changes of this catalogue to read. Key: the database's id. */
+  | 'catalog.changed'
   /** A schedule may be due at another time. Key: `*`. */
   | 'schedules.changed'
   /** A session ended or its user changed. Key: the session's id. */

@@ -20,7 +20,7 @@ export const snapshotsIn = (
   options: { bus?: Bus<Topic>; ttlMs?: number; limits?: Partial<SnapshotLimits> } = {},
 ) =>
   createSnapshots<Database>({
-    store: createSnapshotStore({ db: pool }),
+    store: createSnapshotStore({ pool }),
     read: (database, given) =>
       databases.readCatalog(database, (catalog) => catalog.snapshot({ ...given, reach: reachOf(database) }), given),
     bus: createBus<Topic>(),

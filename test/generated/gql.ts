@@ -106,6 +106,9 @@ type Documents = {
     "\n  mutation CreateProject($input: CreateProjectInput!) {\n    createProject(input: $input) {\n      project {\n        id\n      }\n    }\n  }\n": typeof types.CreateProjectDocument,
     "\n  mutation AddMember($input: AddMemberInput!) {\n    addMember(input: $input) {\n      member {\n        id\n      }\n    }\n  }\n": typeof types.AddMemberDocument,
     "\n  mutation RemoveMember($input: RemoveMemberInput!) {\n    removeMember(input: $input) {\n      deletedMemberId\n    }\n  }\n": typeof types.RemoveMemberDocument,
+    "\n  mutation RefreshCatalog($input: RefreshCatalogInput!) {\n    refreshCatalog(input: $input) {\n      database {\n        id\n        catalogFingerprint\n      }\n      changes {\n        position\n        kind\n        object\n        path\n        before\n        after\n        fingerprint\n        node {\n          __typename\n          id\n        }\n      }\n    }\n  }\n": typeof types.RefreshCatalogDocument,
+    "\n  query CatalogChanges($id: ID!, $first: Int, $after: String) {\n    database(id: $id) {\n      catalogChanges(first: $first, after: $after) {\n        totalCount\n        pageInfo {\n          hasNextPage\n          endCursor\n        }\n        nodes {\n          position\n          kind\n          path\n        }\n      }\n    }\n  }\n": typeof types.CatalogChangesDocument,
+    "\n  subscription CatalogChanged($databaseId: ID!, $after: String) {\n    catalogChanged(databaseId: $databaseId, after: $after) {\n      position\n      kind\n      object\n      path\n    }\n  }\n": typeof types.CatalogChangedDocument,
 };
 const documents: Documents = {
     "\n  mutation Probe($input: TestConnectionInput!) {\n    testConnection(input: $input) {\n      report {\n        ok\n        problems {\n          code\n          message\n          hint\n        }\n      }\n    }\n  }\n": types.ProbeDocument,
@@ -200,6 +203,9 @@ const documents: Documents = {
     "\n  mutation CreateProject($input: CreateProjectInput!) {\n    createProject(input: $input) {\n      project {\n        id\n      }\n    }\n  }\n": types.CreateProjectDocument,
     "\n  mutation AddMember($input: AddMemberInput!) {\n    addMember(input: $input) {\n      member {\n        id\n      }\n    }\n  }\n": types.AddMemberDocument,
     "\n  mutation RemoveMember($input: RemoveMemberInput!) {\n    removeMember(input: $input) {\n      deletedMemberId\n    }\n  }\n": types.RemoveMemberDocument,
+    "\n  mutation RefreshCatalog($input: RefreshCatalogInput!) {\n    refreshCatalog(input: $input) {\n      database {\n        id\n        catalogFingerprint\n      }\n      changes {\n        position\n        kind\n        object\n        path\n        before\n        after\n        fingerprint\n        node {\n          __typename\n          id\n        }\n      }\n    }\n  }\n": types.RefreshCatalogDocument,
+    "\n  query CatalogChanges($id: ID!, $first: Int, $after: String) {\n    database(id: $id) {\n      catalogChanges(first: $first, after: $after) {\n        totalCount\n        pageInfo {\n          hasNextPage\n          endCursor\n        }\n        nodes {\n          position\n          kind\n          path\n        }\n      }\n    }\n  }\n": types.CatalogChangesDocument,
+    "\n  subscription CatalogChanged($databaseId: ID!, $after: String) {\n    catalogChanged(databaseId: $databaseId, after: $after) {\n      position\n      kind\n      object\n      path\n    }\n  }\n": types.CatalogChangedDocument,
 };
 
 /**
@@ -584,6 +590,18 @@ export function graphql(source: "\n  mutation AddMember($input: AddMemberInput!)
  * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
  */
 export function graphql(source: "\n  mutation RemoveMember($input: RemoveMemberInput!) {\n    removeMember(input: $input) {\n      deletedMemberId\n    }\n  }\n"): (typeof documents)["\n  mutation RemoveMember($input: RemoveMemberInput!) {\n    removeMember(input: $input) {\n      deletedMemberId\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  mutation RefreshCatalog($input: RefreshCatalogInput!) {\n    refreshCatalog(input: $input) {\n      database {\n        id\n        catalogFingerprint\n      }\n      changes {\n        position\n        kind\n        object\n        path\n        before\n        after\n        fingerprint\n        node {\n          __typename\n          id\n        }\n      }\n    }\n  }\n"): (typeof documents)["\n  mutation RefreshCatalog($input: RefreshCatalogInput!) {\n    refreshCatalog(input: $input) {\n      database {\n        id\n        catalogFingerprint\n      }\n      changes {\n        position\n        kind\n        object\n        path\n        before\n        after\n        fingerprint\n        node {\n          __typename\n          id\n        }\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  query CatalogChanges($id: ID!, $first: Int, $after: String) {\n    database(id: $id) {\n      catalogChanges(first: $first, after: $after) {\n        totalCount\n        pageInfo {\n          hasNextPage\n          endCursor\n        }\n        nodes {\n          position\n          kind\n          path\n        }\n      }\n    }\n  }\n"): (typeof documents)["\n  query CatalogChanges($id: ID!, $first: Int, $after: String) {\n    database(id: $id) {\n      catalogChanges(first: $first, after: $after) {\n        totalCount\n        pageInfo {\n          hasNextPage\n          endCursor\n        }\n        nodes {\n          position\n          kind\n          path\n        }\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  subscription CatalogChanged($databaseId: ID!, $after: String) {\n    catalogChanged(databaseId: $databaseId, after: $after) {\n      position\n      kind\n      object\n      path\n    }\n  }\n"): (typeof documents)["\n  subscription CatalogChanged($databaseId: ID!, $after: String) {\n    catalogChanged(databaseId: $databaseId, after: $after) {\n      position\n      kind\n      object\n      path\n    }\n  }\n"];
 
 export function graphql(source: string) {
   return (documents as any)[source] ?? {};

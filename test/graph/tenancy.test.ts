@@ -433,7 +433,7 @@ const calls: Call[] = [
   {
     field: 'Mutation.refreshCatalog',
     variables: input(({ Database: databaseId }) => ({ databaseId })),
-    selection: '{ database { id } }',
+    selection: '{ database { id } changes { path } }',
     answers: { ...lookedUp, stranger: 'NOT_FOUND' },
   },
   {
@@ -634,6 +634,13 @@ const calls: Call[] = [
     variables: ({ Database: databaseId }) => ({ databaseId }),
     selection: '{ position job { id sql } }',
     answers: shared('silent', 'silent', 'silent', 'UNAUTHENTICATED'),
+  },
+  {
+    // From the first change on: those who may see it have been told of none yet.
+    field: 'Subscription.catalogChanged',
+    variables: ({ Database: databaseId }) => ({ databaseId }),
+    selection: '{ position path before after node { id } }',
+    answers: shared('NOT_FOUND', 'silent', 'silent', 'UNAUTHENTICATED'),
   },
 ];
 

@@ -28,7 +28,7 @@ beforeEach(async () => {
 
 async function after(sql: string, options: Partial<NewJob> = {}): Promise<SnapshotState> {
   await queue.until(await queue.submit(owner, sql, options));
-  const [state] = await createSnapshotStore({ db: queue.pool }).states([databaseId], 60_000);
+  const [state] = await createSnapshotStore({ pool: queue.pool }).states([databaseId], 60_000);
   return state!;
 }
 

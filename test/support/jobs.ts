@@ -69,7 +69,7 @@ export async function createTestQueue({ storage = {} }: { storage?: Partial<Stor
     const tasks = createTasks({
       jobStore: store,
       resultStore: results,
-      snapshotStore: createSnapshotStore({ db: pool }),
+      snapshotStore: createSnapshotStore({ pool }),
       blobs,
       bus,
       log: silent,

@@ -500,3 +500,57 @@ export const RemoveMemberDocument = graphql(`
     }
   }
 `);
+
+export const RefreshCatalogDocument = graphql(`
+  mutation RefreshCatalog($input: RefreshCatalogInput!) {
+    refreshCatalog(input: $input) {
+      database {
+        id
+        catalogFingerprint
+      }
+      changes {
+        position
+        kind
+        object
+        path
+        before
+        after
+        fingerprint
+        node {
+          __typename
+          id
+        }
+      }
+    }
+  }
+`);
+
+export const CatalogChangesDocument = graphql(`
+  query CatalogChanges($id: ID!, $first: Int, $after: String) {
+    database(id: $id) {
+      catalogChanges(first: $first, after: $after) {
+        totalCount
+        pageInfo {
+          hasNextPage
+          endCursor
+        }
+        nodes {
+          position
+          kind
+          path
+        }
+      }
+    }
+  }
+`);
+
+export const CatalogChangedDocument = graphql(`
+  subscription CatalogChanged($databaseId: ID!, $after: String) {
+    catalogChanged(databaseId: $databaseId, after: $after) {
+      position
+      kind
+      object
+      path
+    }
+  }
+`);

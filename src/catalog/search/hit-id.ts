@@ -20,6 +20,8 @@ const ids: Partial<Record<CatalogKind, IdOf>> = {
   FOREIGN_KEY: (databaseId, names) => foreignKeyId(databaseId, part(names)),
 };
 
+type Found = Pick<SearchHit, 'kind' | 'databaseId' | 'names'> & { readonly identity: string | null };
+
 /** Null for kinds whose type has no id. */
-export const hitId = ({ kind, databaseId, names, identity }: SearchHit): string | null =>
+export const hitId = ({ kind, databaseId, names, identity }: Found): string | null =>
   ids[kind]?.(databaseId, names, identity ?? '') ?? null;

@@ -11,6 +11,7 @@ import type { Service } from '../../lib/lifecycle.ts';
 import type { Log } from '../../lib/log.ts';
 import type { Topic } from '../../lib/topics.ts';
 import { untilAborted } from '../../lib/until-aborted.ts';
+import { type Difference, differenceOf } from '../drift/difference.ts';
 import { createSnapshotCache } from './cache.ts';
 import { packSnapshot, unpackSnapshot } from './content.ts';
 import { fingerprintOf } from './fingerprint.ts';
@@ -152,14 +153,22 @@ export function createSnapshots<Database extends SnapshotSource>({
       const snapshot = await read(database, { signal: AbortSignal.any([signal, lost.signal]) });
       const fingerprint = await fingerprintOf(snapshot);
       const packed = await packSnapshot(snapshot);
-      if (!(await store.keep(database.id, reader.id, { ...packed, fingerprint, startedAt }))) {
+      const changes = await changesSince(database.id, snapshot, fingerprint);
+      if (!(await store.keep(database.id, reader.id, { ...packed, fingerprint, startedAt, changes }))) {
         throw new AppError('CONFLICT', 'The connection was changed while its catalogue was read');
       }
       cache.put(database.id, packed.version, createSnapshotIndex(snapshot), packed.bytes);
       failedAt.delete(database.id);
+      if (changes.length > 0) bus.ring('catalog.changed', database.id);
       const { bytes, content } = packed;
       log.debug(
-        { databaseId: database.id, durationMs: Math.round(performance.now() - since), bytes, kept: content.length },
+        {
+          databaseId: database.id,
+          durationMs: Math.round(performance.now() - since),
+          bytes,
+          kept: content.length,
+          changes: changes.length,
+        },
         'catalog.read',
       );
     } catch (error) {
@@ -169,6 +178,24 @@ export function createSnapshots<Database extends SnapshotSource>({
       clearInterval(timer);
       bus.ring('catalog.read', database.id);
     }
+  }
+
+  /** What is kept cannot be replaced meanwhile: whoever reads is the only one who keeps. A first snapshot is no change. */
+  async function changesSince(
+    databaseId: string,
+    snapshot: CatalogSnapshot,
+    fingerprint: string,
+  ): Promise<readonly Difference[]> {
+    const [last] = await store.states([databaseId], ttlMs);
+    if (!last || last.fingerprint === fingerprint) return [];
+    const cached = cache.get(databaseId, last.version);
+    if (cached) return await differenceOf(cached.snapshot, snapshot);
+    const content = await store.content(databaseId, last.version);
+    const before = content && (await unpackSnapshot(content).catch(() => null));
+    if (before) return await differenceOf(before, snapshot);
+    // One that cannot be read must not keep the next from being kept.
+    log.warn({ databaseId }, 'catalog.changes_unknown');
+    return [];
   }
 
   function readBehind(database: Database): void {

@@ -2,7 +2,10 @@
  * Snapshots in the metadata: the newest of each database, who reads its target now, and since when it may be behind.
  * Times are the metadata's own clock, so that replicas agree.
  */
-import type { Executor } from '../../db/metadata.ts';
+import type pg from 'pg';
+import { type Executor, transaction } from '../../db/metadata.ts';
+import type { Difference } from '../drift/difference.ts';
+import { writeChanges } from '../drift/store.ts';
 import type { Content } from './content.ts';
 
 /** What is known of a database's snapshot without opening it. */
@@ -30,7 +33,7 @@ export interface SnapshotStore {
   begin(source: SnapshotSource, reader: Reader): Promise<{ startedAt: string } | 'TAKEN' | 'GONE'>;
   /** False when another one reads it by now. */
   goOn(databaseId: string, reader: Reader): Promise<boolean>;
-  /** Ends the reading; false when another one reads it by now, or the database is gone. */
+  /** Ends the reading, and writes what has changed with it; false when another one reads it by now, or the database is gone. */
   keep(databaseId: string, readerId: string, read: ReadSnapshot): Promise<boolean>;
   /** Ends the reading with nothing. */
   giveUp(databaseId: string, readerId: string): Promise<void>;
@@ -55,12 +58,14 @@ export interface ReadSnapshot extends Content {
   readonly fingerprint: string;
   /** As `begin` gave it. */
   readonly startedAt: string;
+  /** To what was kept before. */
+  readonly changes: readonly Difference[];
 }
 
-export function createSnapshotStore({ db }: { db: Executor }): SnapshotStore {
+export function createSnapshotStore({ pool }: { pool: pg.Pool }): SnapshotStore {
   return {
     async states(databaseIds, maxAgeMs) {
-      const { rows } = await db.query<SnapshotState>(
+      const { rows } = await pool.query<SnapshotState>(
         `SELECT database_id AS "databaseId", version, fingerprint, read_at AS "readAt", bytes,
            read_at > clock_timestamp() - $2 * interval '1 millisecond' AND (changed_at IS NULL OR read_at > changed_at) AS fresh
            FROM catalog_snapshots WHERE database_id = ANY($1) AND version IS NOT NULL`,
@@ -70,7 +75,7 @@ export function createSnapshotStore({ db }: { db: Executor }): SnapshotStore {
     },
 
     async content(databaseId, version) {
-      const { rows } = await db.query<{ content: Buffer }>(
+      const { rows } = await pool.query<{ content: Buffer }>(
         'SELECT content FROM catalog_snapshots WHERE database_id = $1 AND version = $2',
         [databaseId, version],
       );
@@ -78,7 +83,7 @@ export function createSnapshotStore({ db }: { db: Executor }): SnapshotStore {
     },
 
     async begin({ id, sealedPassword }, reader) {
-      const { rows } = await db.query<{ startedAt: string | null }>(
+      const { rows } = await pool.query<{ startedAt: string | null }>(
         `WITH source AS (SELECT id FROM databases WHERE id = $1 AND sealed_password = $2),
          taken AS (
            INSERT INTO catalog_snapshots AS c (database_id, reader_id, reader_until)
@@ -95,7 +100,7 @@ export function createSnapshotStore({ db }: { db: Executor }): SnapshotStore {
     },
 
     async goOn(databaseId, { id, leaseMs }) {
-      const { rowCount } = await db.query(
+      const { rowCount } = await pool.query(
         `UPDATE catalog_snapshots SET reader_until = clock_timestamp() + $3 * interval '1 millisecond'
           WHERE database_id = $1 AND reader_id = $2`,
         [databaseId, id, leaseMs],
@@ -103,24 +108,29 @@ export function createSnapshotStore({ db }: { db: Executor }): SnapshotStore {
       return rowCount === 1;
     },
 
-    async keep(databaseId, readerId, { version, fingerprint, content, bytes, startedAt }) {
-      const { rowCount } = await db.query(
-        `UPDATE catalog_snapshots SET reader_id = NULL, reader_until = NULL, version = $3, fingerprint = $4, read_at = $5,
-           bytes = $6, content = $7 WHERE database_id = $1 AND reader_id = $2`,
-        [databaseId, readerId, version, fingerprint, startedAt, bytes, content],
-      );
-      return rowCount === 1;
+    async keep(databaseId, readerId, { version, fingerprint, content, bytes, startedAt, changes }) {
+      return await transaction(pool, async (client) => {
+        // From here on the row is held: of one database the changes are written in the order of their positions.
+        const { rowCount } = await client.query(
+          `UPDATE catalog_snapshots SET reader_id = NULL, reader_until = NULL, version = $3, fingerprint = $4, read_at = $5,
+             bytes = $6, content = $7 WHERE database_id = $1 AND reader_id = $2`,
+          [databaseId, readerId, version, fingerprint, startedAt, bytes, content],
+        );
+        if (rowCount !== 1) return false;
+        await writeChanges(client, { databaseId, fingerprint }, changes);
+        return true;
+      });
     },
 
     async giveUp(databaseId, readerId) {
-      await db.query(
+      await pool.query(
         'UPDATE catalog_snapshots SET reader_id = NULL, reader_until = NULL WHERE database_id = $1 AND reader_id = $2',
         [databaseId, readerId],
       );
     },
 
     async changed(databaseId) {
-      await db.query('UPDATE catalog_snapshots SET changed_at = clock_timestamp() WHERE database_id = $1', [
+      await pool.query('UPDATE catalog_snapshots SET changed_at = clock_timestamp() WHERE database_id = $1', [
         databaseId,
       ]);
     },

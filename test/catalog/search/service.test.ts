@@ -38,7 +38,7 @@ afterAll(async () => {
 /** The search of one more process on the same metadata. */
 function startReplica() {
   const made = createIndexes({
-    snapshots: createSnapshotStore({ db: world.pool }),
+    snapshots: createSnapshotStore({ pool: world.pool }),
     log: silent,
     limits: { firstWaitMs: 60_000, newerWaitMs: 60_000 },
   });

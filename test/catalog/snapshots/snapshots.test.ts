@@ -115,7 +115,7 @@ describe('a refresh', () => {
   });
 
   test('of a replica that was killed is taken over when its lease has ended', async () => {
-    const store = createSnapshotStore({ db: world.pool });
+    const store = createSnapshotStore({ pool: world.pool });
     expect(await store.begin(database, { id: crypto.randomUUID(), leaseMs: 200 })).toHaveProperty('startedAt');
     expect(await store.begin(database, { id: crypto.randomUUID(), leaseMs: 200 })).toBe('TAKEN');
     const waiting = snapshotsIn(world, { limits: { pollMs: 50 } });
@@ -125,7 +125,7 @@ describe('a refresh', () => {
   });
 
   test('that began with credentials which were changed meanwhile keeps nothing', async () => {
-    const store = createSnapshotStore({ db: world.pool });
+    const store = createSnapshotStore({ pool: world.pool });
     const reader = { id: crypto.randomUUID(), leaseMs: 60_000 };
     const begun = await store.begin(database, reader);
     const { user, password } = testConnection();
@@ -135,7 +135,7 @@ describe('a refresh', () => {
       asked(),
     );
     expect(begun).toHaveProperty('startedAt');
-    const read = { version: 'v', fingerprint: 'f', content: Buffer.from('x'), bytes: 1, startedAt: 'now' };
+    const read = { version: 'v', fingerprint: 'f', content: Buffer.from('x'), bytes: 1, startedAt: 'now', changes: [] };
     expect(await store.keep(database.id, reader.id, read)).toBe(false);
     expect(await store.begin(database, reader)).toBe('GONE');
   });
@@ -152,7 +152,7 @@ describe('a snapshot', () => {
 
   test('is fresh until a job may have changed the catalogue', async () => {
     await snapshots.refresh(database, options);
-    await createSnapshotStore({ db: world.pool }).changed(database.id);
+    await createSnapshotStore({ pool: world.pool }).changed(database.id);
     expect(await stateOf()).toMatchObject({ fresh: false });
     await snapshots.refresh(database, options);
     expect(await stateOf()).toMatchObject({ fresh: true });

@@ -77,6 +77,16 @@ export type Database = Prisma.DatabaseModel
  */
 export type CatalogSnapshot = Prisma.CatalogSnapshotModel
 /**
+ * Model CatalogChange
+ * What a refresh has found changed in a catalogue. Positions of one database rise in the order of their commits.
+ */
+export type CatalogChange = Prisma.CatalogChangeModel
+/**
+ * Model CatalogChangeHorizon
+ * The newest change of a database that is kept no longer.
+ */
+export type CatalogChangeHorizon = Prisma.CatalogChangeHorizonModel
+/**
  * Model DatabaseRole
  * The login of one user on the system's sample database.
  */

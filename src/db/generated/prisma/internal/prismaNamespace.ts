@@ -404,6 +404,8 @@ export const ModelName = {
   ProjectMember: 'ProjectMember',
   Database: 'Database',
   CatalogSnapshot: 'CatalogSnapshot',
+  CatalogChange: 'CatalogChange',
+  CatalogChangeHorizon: 'CatalogChangeHorizon',
   DatabaseRole: 'DatabaseRole',
   Job: 'Job',
   JobDeletion: 'JobDeletion',
@@ -432,7 +434,7 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
     omit: GlobalOmitOptions
   }
   meta: {
-    modelProps: "user" | "session" | "refreshToken" | "project" | "projectMember" | "database" | "catalogSnapshot" | "databaseRole" | "job" | "jobDeletion" | "jobDeletionHorizon" | "blobTrash" | "savedQuery" | "jobNotice" | "resultSet" | "resultChunk" | "bucket" | "storedFile" | "auditEntry" | "keyCheck"
+    modelProps: "user" | "session" | "refreshToken" | "project" | "projectMember" | "database" | "catalogSnapshot" | "catalogChange" | "catalogChangeHorizon" | "databaseRole" | "job" | "jobDeletion" | "jobDeletionHorizon" | "blobTrash" | "savedQuery" | "jobNotice" | "resultSet" | "resultChunk" | "bucket" | "storedFile" | "auditEntry" | "keyCheck"
     txIsolationLevel: TransactionIsolationLevel
   }
   model: {
@@ -951,6 +953,154 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
         count: {
           args: Prisma.CatalogSnapshotCountArgs<ExtArgs>
           result: runtime.Types.Utils.Optional<Prisma.CatalogSnapshotCountAggregateOutputType> | number
+        }
+      }
+    }
+    CatalogChange: {
+      payload: Prisma.$CatalogChangePayload<ExtArgs>
+      fields: Prisma.CatalogChangeFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.CatalogChangeFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CatalogChangePayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.CatalogChangeFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CatalogChangePayload>
+        }
+        findFirst: {
+          args: Prisma.CatalogChangeFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CatalogChangePayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.CatalogChangeFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CatalogChangePayload>
+        }
+        findMany: {
+          args: Prisma.CatalogChangeFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CatalogChangePayload>[]
+        }
+        create: {
+          args: Prisma.CatalogChangeCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CatalogChangePayload>
+        }
+        createMany: {
+          args: Prisma.CatalogChangeCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.CatalogChangeCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CatalogChangePayload>[]
+        }
+        delete: {
+          args: Prisma.CatalogChangeDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CatalogChangePayload>
+        }
+        update: {
+          args: Prisma.CatalogChangeUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CatalogChangePayload>
+        }
+        deleteMany: {
+          args: Prisma.CatalogChangeDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.CatalogChangeUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.CatalogChangeUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CatalogChangePayload>[]
+        }
+        upsert: {
+          args: Prisma.CatalogChangeUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CatalogChangePayload>
+        }
+        aggregate: {
+          args: Prisma.CatalogChangeAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateCatalogChange>
+        }
+        groupBy: {
+          args: Prisma.CatalogChangeGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CatalogChangeGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.CatalogChangeCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CatalogChangeCountAggregateOutputType> | number
+        }
+      }
+    }
+    CatalogChangeHorizon: {
+      payload: Prisma.$CatalogChangeHorizonPayload<ExtArgs>
+      fields: Prisma.CatalogChangeHorizonFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.CatalogChangeHorizonFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CatalogChangeHorizonPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.CatalogChangeHorizonFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CatalogChangeHorizonPayload>
+        }
+        findFirst: {
+          args: Prisma.CatalogChangeHorizonFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CatalogChangeHorizonPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.CatalogChangeHorizonFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CatalogChangeHorizonPayload>
+        }
+        findMany: {
+          args: Prisma.CatalogChangeHorizonFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CatalogChangeHorizonPayload>[]
+        }
+        create: {
+          args: Prisma.CatalogChangeHorizonCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CatalogChangeHorizonPayload>
+        }
+        createMany: {
+          args: Prisma.CatalogChangeHorizonCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.CatalogChangeHorizonCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CatalogChangeHorizonPayload>[]
+        }
+        delete: {
+          args: Prisma.CatalogChangeHorizonDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CatalogChangeHorizonPayload>
+        }
+        update: {
+          args: Prisma.CatalogChangeHorizonUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CatalogChangeHorizonPayload>
+        }
+        deleteMany: {
+          args: Prisma.CatalogChangeHorizonDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.CatalogChangeHorizonUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.CatalogChangeHorizonUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CatalogChangeHorizonPayload>[]
+        }
+        upsert: {
+          args: Prisma.CatalogChangeHorizonUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CatalogChangeHorizonPayload>
+        }
+        aggregate: {
+          args: Prisma.CatalogChangeHorizonAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateCatalogChangeHorizon>
+        }
+        groupBy: {
+          args: Prisma.CatalogChangeHorizonGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CatalogChangeHorizonGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.CatalogChangeHorizonCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CatalogChangeHorizonCountAggregateOutputType> | number
         }
       }
     }
@@ -2069,6 +2219,31 @@ export const CatalogSnapshotScalarFieldEnum = {
 export type CatalogSnapshotScalarFieldEnum = (typeof CatalogSnapshotScalarFieldEnum)[keyof typeof CatalogSnapshotScalarFieldEnum]
 
 
+export const CatalogChangeScalarFieldEnum = {
+  position: 'position',
+  databaseId: 'databaseId',
+  kind: 'kind',
+  object: 'object',
+  names: 'names',
+  identity: 'identity',
+  before: 'before',
+  after: 'after',
+  bytes: 'bytes',
+  fingerprint: 'fingerprint',
+  detectedAt: 'detectedAt'
+} as const
+
+export type CatalogChangeScalarFieldEnum = (typeof CatalogChangeScalarFieldEnum)[keyof typeof CatalogChangeScalarFieldEnum]
+
+
+export const CatalogChangeHorizonScalarFieldEnum = {
+  databaseId: 'databaseId',
+  position: 'position'
+} as const
+
+export type CatalogChangeHorizonScalarFieldEnum = (typeof CatalogChangeHorizonScalarFieldEnum)[keyof typeof CatalogChangeHorizonScalarFieldEnum]
+
+
 export const DatabaseRoleScalarFieldEnum = {
   databaseId: 'databaseId',
   userId: 'userId',
@@ -2397,20 +2572,6 @@ export type BooleanFieldRefInput<$PrismaModel> = FieldRefInputType<$PrismaModel,
 
 
 /**
- * Reference to a field of type 'Json'
- */
-export type JsonFieldRefInput<$PrismaModel> = FieldRefInputType<$PrismaModel, 'Json'>
-    
-
-
-/**
- * Reference to a field of type 'QueryMode'
- */
-export type EnumQueryModeFieldRefInput<$PrismaModel> = FieldRefInputType<$PrismaModel, 'QueryMode'>
-    
-
-
-/**
  * Reference to a field of type 'BigInt'
  */
 export type BigIntFieldRefInput<$PrismaModel> = FieldRefInputType<$PrismaModel, 'BigInt'>
@@ -2421,6 +2582,20 @@ export type BigIntFieldRefInput<$PrismaModel> = FieldRefInputType<$PrismaModel, 
  * Reference to a field of type 'BigInt[]'
  */
 export type ListBigIntFieldRefInput<$PrismaModel> = FieldRefInputType<$PrismaModel, 'BigInt[]'>
+    
+
+
+/**
+ * Reference to a field of type 'Json'
+ */
+export type JsonFieldRefInput<$PrismaModel> = FieldRefInputType<$PrismaModel, 'Json'>
+    
+
+
+/**
+ * Reference to a field of type 'QueryMode'
+ */
+export type EnumQueryModeFieldRefInput<$PrismaModel> = FieldRefInputType<$PrismaModel, 'QueryMode'>
     
 
 
@@ -2595,6 +2770,8 @@ export type GlobalOmitConfig = {
   projectMember?: Prisma.ProjectMemberOmit
   database?: Prisma.DatabaseOmit
   catalogSnapshot?: Prisma.CatalogSnapshotOmit
+  catalogChange?: Prisma.CatalogChangeOmit
+  catalogChangeHorizon?: Prisma.CatalogChangeHorizonOmit
   databaseRole?: Prisma.DatabaseRoleOmit
   job?: Prisma.JobOmit
   jobDeletion?: Prisma.JobDeletionOmit

@@ -58,6 +58,8 @@ export const ModelName = {
   ProjectMember: 'ProjectMember',
   Database: 'Database',
   CatalogSnapshot: 'CatalogSnapshot',
+  CatalogChange: 'CatalogChange',
+  CatalogChangeHorizon: 'CatalogChangeHorizon',
   DatabaseRole: 'DatabaseRole',
   Job: 'Job',
   JobDeletion: 'JobDeletion',
@@ -201,6 +203,31 @@ export const CatalogSnapshotScalarFieldEnum = {
 } as const
 
 export type CatalogSnapshotScalarFieldEnum = (typeof CatalogSnapshotScalarFieldEnum)[keyof typeof CatalogSnapshotScalarFieldEnum]
+
+
+export const CatalogChangeScalarFieldEnum = {
+  position: 'position',
+  databaseId: 'databaseId',
+  kind: 'kind',
+  object: 'object',
+  names: 'names',
+  identity: 'identity',
+  before: 'before',
+  after: 'after',
+  bytes: 'bytes',
+  fingerprint: 'fingerprint',
+  detectedAt: 'detectedAt'
+} as const
+
+export type CatalogChangeScalarFieldEnum = (typeof CatalogChangeScalarFieldEnum)[keyof typeof CatalogChangeScalarFieldEnum]
+
+
+export const CatalogChangeHorizonScalarFieldEnum = {
+  databaseId: 'databaseId',
+  position: 'position'
+} as const
+
+export type CatalogChangeHorizonScalarFieldEnum = (typeof CatalogChangeHorizonScalarFieldEnum)[keyof typeof CatalogChangeHorizonScalarFieldEnum]
 
 
 export const DatabaseRoleScalarFieldEnum = {

@@ -338,6 +338,8 @@ export type DatabaseWhereInput = {
   roles?: Prisma.DatabaseRoleListRelationFilter
   savedQueries?: Prisma.SavedQueryListRelationFilter
   catalog?: Prisma.XOR<Prisma.CatalogSnapshotNullableScalarRelationFilter, Prisma.CatalogSnapshotWhereInput> | null
+  catalogChanges?: Prisma.CatalogChangeListRelationFilter
+  catalogChangeHorizon?: Prisma.XOR<Prisma.CatalogChangeHorizonNullableScalarRelationFilter, Prisma.CatalogChangeHorizonWhereInput> | null
 }
 
 export type DatabaseOrderByWithRelationInput = {
@@ -367,6 +369,8 @@ export type DatabaseOrderByWithRelationInput = {
   roles?: Prisma.DatabaseRoleOrderByRelationAggregateInput
   savedQueries?: Prisma.SavedQueryOrderByRelationAggregateInput
   catalog?: Prisma.CatalogSnapshotOrderByWithRelationInput
+  catalogChanges?: Prisma.CatalogChangeOrderByRelationAggregateInput
+  catalogChangeHorizon?: Prisma.CatalogChangeHorizonOrderByWithRelationInput
 }
 
 export type DatabaseWhereUniqueInput = Prisma.AtLeast<{
@@ -399,6 +403,8 @@ export type DatabaseWhereUniqueInput = Prisma.AtLeast<{
   roles?: Prisma.DatabaseRoleListRelationFilter
   savedQueries?: Prisma.SavedQueryListRelationFilter
   catalog?: Prisma.XOR<Prisma.CatalogSnapshotNullableScalarRelationFilter, Prisma.CatalogSnapshotWhereInput> | null
+  catalogChanges?: Prisma.CatalogChangeListRelationFilter
+  catalogChangeHorizon?: Prisma.XOR<Prisma.CatalogChangeHorizonNullableScalarRelationFilter, Prisma.CatalogChangeHorizonWhereInput> | null
 }, "id">
 
 export type DatabaseOrderByWithAggregationInput = {
@@ -480,6 +486,8 @@ export type DatabaseCreateInput = {
   roles?: Prisma.DatabaseRoleCreateNestedManyWithoutDatabaseInput
   savedQueries?: Prisma.SavedQueryCreateNestedManyWithoutDatabaseInput
   catalog?: Prisma.CatalogSnapshotCreateNestedOneWithoutDatabaseInput
+  catalogChanges?: Prisma.CatalogChangeCreateNestedManyWithoutDatabaseInput
+  catalogChangeHorizon?: Prisma.CatalogChangeHorizonCreateNestedOneWithoutDatabaseInput
 }
 
 export type DatabaseUncheckedCreateInput = {
@@ -507,6 +515,8 @@ export type DatabaseUncheckedCreateInput = {
   roles?: Prisma.DatabaseRoleUncheckedCreateNestedManyWithoutDatabaseInput
   savedQueries?: Prisma.SavedQueryUncheckedCreateNestedManyWithoutDatabaseInput
   catalog?: Prisma.CatalogSnapshotUncheckedCreateNestedOneWithoutDatabaseInput
+  catalogChanges?: Prisma.CatalogChangeUncheckedCreateNestedManyWithoutDatabaseInput
+  catalogChangeHorizon?: Prisma.CatalogChangeHorizonUncheckedCreateNestedOneWithoutDatabaseInput
 }
 
 export type DatabaseUpdateInput = {
@@ -534,6 +544,8 @@ export type DatabaseUpdateInput = {
   roles?: Prisma.DatabaseRoleUpdateManyWithoutDatabaseNestedInput
   savedQueries?: Prisma.SavedQueryUpdateManyWithoutDatabaseNestedInput
   catalog?: Prisma.CatalogSnapshotUpdateOneWithoutDatabaseNestedInput
+  catalogChanges?: Prisma.CatalogChangeUpdateManyWithoutDatabaseNestedInput
+  catalogChangeHorizon?: Prisma.CatalogChangeHorizonUpdateOneWithoutDatabaseNestedInput
 }
 
 export type DatabaseUncheckedUpdateInput = {
@@ -561,6 +573,8 @@ export type DatabaseUncheckedUpdateInput = {
   roles?: Prisma.DatabaseRoleUncheckedUpdateManyWithoutDatabaseNestedInput
   savedQueries?: Prisma.SavedQueryUncheckedUpdateManyWithoutDatabaseNestedInput
   catalog?: Prisma.CatalogSnapshotUncheckedUpdateOneWithoutDatabaseNestedInput
+  catalogChanges?: Prisma.CatalogChangeUncheckedUpdateManyWithoutDatabaseNestedInput
+  catalogChangeHorizon?: Prisma.CatalogChangeHorizonUncheckedUpdateOneWithoutDatabaseNestedInput
 }
 
 export type DatabaseCreateManyInput = {
@@ -852,6 +866,34 @@ export type DatabaseUpdateOneRequiredWithoutCatalogNestedInput = {
   update?: Prisma.XOR<Prisma.XOR<Prisma.DatabaseUpdateToOneWithWhereWithoutCatalogInput, Prisma.DatabaseUpdateWithoutCatalogInput>, Prisma.DatabaseUncheckedUpdateWithoutCatalogInput>
 }
 
+export type DatabaseCreateNestedOneWithoutCatalogChangesInput = {
+  create?: Prisma.XOR<Prisma.DatabaseCreateWithoutCatalogChangesInput, Prisma.DatabaseUncheckedCreateWithoutCatalogChangesInput>
+  connectOrCreate?: Prisma.DatabaseCreateOrConnectWithoutCatalogChangesInput
+  connect?: Prisma.DatabaseWhereUniqueInput
+}
+
+export type DatabaseUpdateOneRequiredWithoutCatalogChangesNestedInput = {
+  create?: Prisma.XOR<Prisma.DatabaseCreateWithoutCatalogChangesInput, Prisma.DatabaseUncheckedCreateWithoutCatalogChangesInput>
+  connectOrCreate?: Prisma.DatabaseCreateOrConnectWithoutCatalogChangesInput
+  upsert?: Prisma.DatabaseUpsertWithoutCatalogChangesInput
+  connect?: Prisma.DatabaseWhereUniqueInput
+  update?: Prisma.XOR<Prisma.XOR<Prisma.DatabaseUpdateToOneWithWhereWithoutCatalogChangesInput, Prisma.DatabaseUpdateWithoutCatalogChangesInput>, Prisma.DatabaseUncheckedUpdateWithoutCatalogChangesInput>
+}
+
+export type DatabaseCreateNestedOneWithoutCatalogChangeHorizonInput = {
+  create?: Prisma.XOR<Prisma.DatabaseCreateWithoutCatalogChangeHorizonInput, Prisma.DatabaseUncheckedCreateWithoutCatalogChangeHorizonInput>
+  connectOrCreate?: Prisma.DatabaseCreateOrConnectWithoutCatalogChangeHorizonInput
+  connect?: Prisma.DatabaseWhereUniqueInput
+}
+
+export type DatabaseUpdateOneRequiredWithoutCatalogChangeHorizonNestedInput = {
+  create?: Prisma.XOR<Prisma.DatabaseCreateWithoutCatalogChangeHorizonInput, Prisma.DatabaseUncheckedCreateWithoutCatalogChangeHorizonInput>
+  connectOrCreate?: Prisma.DatabaseCreateOrConnectWithoutCatalogChangeHorizonInput
+  upsert?: Prisma.DatabaseUpsertWithoutCatalogChangeHorizonInput
+  connect?: Prisma.DatabaseWhereUniqueInput
+  update?: Prisma.XOR<Prisma.XOR<Prisma.DatabaseUpdateToOneWithWhereWithoutCatalogChangeHorizonInput, Prisma.DatabaseUpdateWithoutCatalogChangeHorizonInput>, Prisma.DatabaseUncheckedUpdateWithoutCatalogChangeHorizonInput>
+}
+
 export type DatabaseCreateNestedOneWithoutRolesInput = {
   create?: Prisma.XOR<Prisma.DatabaseCreateWithoutRolesInput, Prisma.DatabaseUncheckedCreateWithoutRolesInput>
   connectOrCreate?: Prisma.DatabaseCreateOrConnectWithoutRolesInput
@@ -922,6 +964,8 @@ export type DatabaseCreateWithoutOwnerInput = {
   roles?: Prisma.DatabaseRoleCreateNestedManyWithoutDatabaseInput
   savedQueries?: Prisma.SavedQueryCreateNestedManyWithoutDatabaseInput
   catalog?: Prisma.CatalogSnapshotCreateNestedOneWithoutDatabaseInput
+  catalogChanges?: Prisma.CatalogChangeCreateNestedManyWithoutDatabaseInput
+  catalogChangeHorizon?: Prisma.CatalogChangeHorizonCreateNestedOneWithoutDatabaseInput
 }
 
 export type DatabaseUncheckedCreateWithoutOwnerInput = {
@@ -948,6 +992,8 @@ export type DatabaseUncheckedCreateWithoutOwnerInput = {
   roles?: Prisma.DatabaseRoleUncheckedCreateNestedManyWithoutDatabaseInput
   savedQueries?: Prisma.SavedQueryUncheckedCreateNestedManyWithoutDatabaseInput
   catalog?: Prisma.CatalogSnapshotUncheckedCreateNestedOneWithoutDatabaseInput
+  catalogChanges?: Prisma.CatalogChangeUncheckedCreateNestedManyWithoutDatabaseInput
+  catalogChangeHorizon?: Prisma.CatalogChangeHorizonUncheckedCreateNestedOneWithoutDatabaseInput
 }
 
 export type DatabaseCreateOrConnectWithoutOwnerInput = {
@@ -1026,6 +1072,8 @@ export type DatabaseCreateWithoutProjectInput = {
   roles?: Prisma.DatabaseRoleCreateNestedManyWithoutDatabaseInput
   savedQueries?: Prisma.SavedQueryCreateNestedManyWithoutDatabaseInput
   catalog?: Prisma.CatalogSnapshotCreateNestedOneWithoutDatabaseInput
+  catalogChanges?: Prisma.CatalogChangeCreateNestedManyWithoutDatabaseInput
+  catalogChangeHorizon?: Prisma.CatalogChangeHorizonCreateNestedOneWithoutDatabaseInput
 }
 
 export type DatabaseUncheckedCreateWithoutProjectInput = {
@@ -1052,6 +1100,8 @@ export type DatabaseUncheckedCreateWithoutProjectInput = {
   roles?: Prisma.DatabaseRoleUncheckedCreateNestedManyWithoutDatabaseInput
   savedQueries?: Prisma.SavedQueryUncheckedCreateNestedManyWithoutDatabaseInput
   catalog?: Prisma.CatalogSnapshotUncheckedCreateNestedOneWithoutDatabaseInput
+  catalogChanges?: Prisma.CatalogChangeUncheckedCreateNestedManyWithoutDatabaseInput
+  catalogChangeHorizon?: Prisma.CatalogChangeHorizonUncheckedCreateNestedOneWithoutDatabaseInput
 }
 
 export type DatabaseCreateOrConnectWithoutProjectInput = {
@@ -1104,6 +1154,8 @@ export type DatabaseCreateWithoutCatalogInput = {
   jobs?: Prisma.JobCreateNestedManyWithoutDatabaseInput
   roles?: Prisma.DatabaseRoleCreateNestedManyWithoutDatabaseInput
   savedQueries?: Prisma.SavedQueryCreateNestedManyWithoutDatabaseInput
+  catalogChanges?: Prisma.CatalogChangeCreateNestedManyWithoutDatabaseInput
+  catalogChangeHorizon?: Prisma.CatalogChangeHorizonCreateNestedOneWithoutDatabaseInput
 }
 
 export type DatabaseUncheckedCreateWithoutCatalogInput = {
@@ -1130,6 +1182,8 @@ export type DatabaseUncheckedCreateWithoutCatalogInput = {
   jobs?: Prisma.JobUncheckedCreateNestedManyWithoutDatabaseInput
   roles?: Prisma.DatabaseRoleUncheckedCreateNestedManyWithoutDatabaseInput
   savedQueries?: Prisma.SavedQueryUncheckedCreateNestedManyWithoutDatabaseInput
+  catalogChanges?: Prisma.CatalogChangeUncheckedCreateNestedManyWithoutDatabaseInput
+  catalogChangeHorizon?: Prisma.CatalogChangeHorizonUncheckedCreateNestedOneWithoutDatabaseInput
 }
 
 export type DatabaseCreateOrConnectWithoutCatalogInput = {
@@ -1172,6 +1226,8 @@ export type DatabaseUpdateWithoutCatalogInput = {
   jobs?: Prisma.JobUpdateManyWithoutDatabaseNestedInput
   roles?: Prisma.DatabaseRoleUpdateManyWithoutDatabaseNestedInput
   savedQueries?: Prisma.SavedQueryUpdateManyWithoutDatabaseNestedInput
+  catalogChanges?: Prisma.CatalogChangeUpdateManyWithoutDatabaseNestedInput
+  catalogChangeHorizon?: Prisma.CatalogChangeHorizonUpdateOneWithoutDatabaseNestedInput
 }
 
 export type DatabaseUncheckedUpdateWithoutCatalogInput = {
@@ -1198,6 +1254,264 @@ export type DatabaseUncheckedUpdateWithoutCatalogInput = {
   jobs?: Prisma.JobUncheckedUpdateManyWithoutDatabaseNestedInput
   roles?: Prisma.DatabaseRoleUncheckedUpdateManyWithoutDatabaseNestedInput
   savedQueries?: Prisma.SavedQueryUncheckedUpdateManyWithoutDatabaseNestedInput
+  catalogChanges?: Prisma.CatalogChangeUncheckedUpdateManyWithoutDatabaseNestedInput
+  catalogChangeHorizon?: Prisma.CatalogChangeHorizonUncheckedUpdateOneWithoutDatabaseNestedInput
+}
+
+export type DatabaseCreateWithoutCatalogChangesInput = {
+  id: string
+  name: string
+  engine: string
+  host: string
+  port: number
+  databaseName: string
+  username: string
+  sslMode: string
+  sslRootCertificate?: string | null
+  allowInsecureAuthentication?: boolean
+  sealedPassword: string
+  readOnly: boolean
+  hosted?: boolean
+  system?: boolean
+  serverVersion?: string | null
+  capabilities?: Prisma.DatabaseCreatecapabilitiesInput | string[]
+  createdAt?: Date | string
+  updatedAt?: Date | string
+  owner?: Prisma.UserCreateNestedOneWithoutDatabasesInput
+  project?: Prisma.ProjectCreateNestedOneWithoutDatabasesInput
+  jobs?: Prisma.JobCreateNestedManyWithoutDatabaseInput
+  roles?: Prisma.DatabaseRoleCreateNestedManyWithoutDatabaseInput
+  savedQueries?: Prisma.SavedQueryCreateNestedManyWithoutDatabaseInput
+  catalog?: Prisma.CatalogSnapshotCreateNestedOneWithoutDatabaseInput
+  catalogChangeHorizon?: Prisma.CatalogChangeHorizonCreateNestedOneWithoutDatabaseInput
+}
+
+export type DatabaseUncheckedCreateWithoutCatalogChangesInput = {
+  id: string
+  name: string
+  ownerId?: string | null
+  projectId?: string | null
+  engine: string
+  host: string
+  port: number
+  databaseName: string
+  username: string
+  sslMode: string
+  sslRootCertificate?: string | null
+  allowInsecureAuthentication?: boolean
+  sealedPassword: string
+  readOnly: boolean
+  hosted?: boolean
+  system?: boolean
+  serverVersion?: string | null
+  capabilities?: Prisma.DatabaseCreatecapabilitiesInput | string[]
+  createdAt?: Date | string
+  updatedAt?: Date | string
+  jobs?: Prisma.JobUncheckedCreateNestedManyWithoutDatabaseInput
+  roles?: Prisma.DatabaseRoleUncheckedCreateNestedManyWithoutDatabaseInput
+  savedQueries?: Prisma.SavedQueryUncheckedCreateNestedManyWithoutDatabaseInput
+  catalog?: Prisma.CatalogSnapshotUncheckedCreateNestedOneWithoutDatabaseInput
+  catalogChangeHorizon?: Prisma.CatalogChangeHorizonUncheckedCreateNestedOneWithoutDatabaseInput
+}
+
+export type DatabaseCreateOrConnectWithoutCatalogChangesInput = {
+  where: Prisma.DatabaseWhereUniqueInput
+  create: Prisma.XOR<Prisma.DatabaseCreateWithoutCatalogChangesInput, Prisma.DatabaseUncheckedCreateWithoutCatalogChangesInput>
+}
+
+export type DatabaseUpsertWithoutCatalogChangesInput = {
+  update: Prisma.XOR<Prisma.DatabaseUpdateWithoutCatalogChangesInput, Prisma.DatabaseUncheckedUpdateWithoutCatalogChangesInput>
+  create: Prisma.XOR<Prisma.DatabaseCreateWithoutCatalogChangesInput, Prisma.DatabaseUncheckedCreateWithoutCatalogChangesInput>
+  where?: Prisma.DatabaseWhereInput
+}
+
+export type DatabaseUpdateToOneWithWhereWithoutCatalogChangesInput = {
+  where?: Prisma.DatabaseWhereInput
+  data: Prisma.XOR<Prisma.DatabaseUpdateWithoutCatalogChangesInput, Prisma.DatabaseUncheckedUpdateWithoutCatalogChangesInput>
+}
+
+export type DatabaseUpdateWithoutCatalogChangesInput = {
+  id?: Prisma.StringFieldUpdateOperationsInput | string
+  name?: Prisma.StringFieldUpdateOperationsInput | string
+  engine?: Prisma.StringFieldUpdateOperationsInput | string
+  host?: Prisma.StringFieldUpdateOperationsInput | string
+  port?: Prisma.IntFieldUpdateOperationsInput | number
+  databaseName?: Prisma.StringFieldUpdateOperationsInput | string
+  username?: Prisma.StringFieldUpdateOperationsInput | string
+  sslMode?: Prisma.StringFieldUpdateOperationsInput | string
+  sslRootCertificate?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  allowInsecureAuthentication?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  sealedPassword?: Prisma.StringFieldUpdateOperationsInput | string
+  readOnly?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  hosted?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  system?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  serverVersion?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  capabilities?: Prisma.DatabaseUpdatecapabilitiesInput | string[]
+  createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  owner?: Prisma.UserUpdateOneWithoutDatabasesNestedInput
+  project?: Prisma.ProjectUpdateOneWithoutDatabasesNestedInput
+  jobs?: Prisma.JobUpdateManyWithoutDatabaseNestedInput
+  roles?: Prisma.DatabaseRoleUpdateManyWithoutDatabaseNestedInput
+  savedQueries?: Prisma.SavedQueryUpdateManyWithoutDatabaseNestedInput
+  catalog?: Prisma.CatalogSnapshotUpdateOneWithoutDatabaseNestedInput
+  catalogChangeHorizon?: Prisma.CatalogChangeHorizonUpdateOneWithoutDatabaseNestedInput
+}
+
+export type DatabaseUncheckedUpdateWithoutCatalogChangesInput = {
+  id?: Prisma.StringFieldUpdateOperationsInput | string
+  name?: Prisma.StringFieldUpdateOperationsInput | string
+  ownerId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  projectId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  engine?: Prisma.StringFieldUpdateOperationsInput | string
+  host?: Prisma.StringFieldUpdateOperationsInput | string
+  port?: Prisma.IntFieldUpdateOperationsInput | number
+  databaseName?: Prisma.StringFieldUpdateOperationsInput | string
+  username?: Prisma.StringFieldUpdateOperationsInput | string
+  sslMode?: Prisma.StringFieldUpdateOperationsInput | string
+  sslRootCertificate?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  allowInsecureAuthentication?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  sealedPassword?: Prisma.StringFieldUpdateOperationsInput | string
+  readOnly?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  hosted?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  system?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  serverVersion?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  capabilities?: Prisma.DatabaseUpdatecapabilitiesInput | string[]
+  createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  jobs?: Prisma.JobUncheckedUpdateManyWithoutDatabaseNestedInput
+  roles?: Prisma.DatabaseRoleUncheckedUpdateManyWithoutDatabaseNestedInput
+  savedQueries?: Prisma.SavedQueryUncheckedUpdateManyWithoutDatabaseNestedInput
+  catalog?: Prisma.CatalogSnapshotUncheckedUpdateOneWithoutDatabaseNestedInput
+  catalogChangeHorizon?: Prisma.CatalogChangeHorizonUncheckedUpdateOneWithoutDatabaseNestedInput
+}
+
+export type DatabaseCreateWithoutCatalogChangeHorizonInput = {
+  id: string
+  name: string
+  engine: string
+  host: string
+  port: number
+  databaseName: string
+  username: string
+  sslMode: string
+  sslRootCertificate?: string | null
+  allowInsecureAuthentication?: boolean
+  sealedPassword: string
+  readOnly: boolean
+  hosted?: boolean
+  system?: boolean
+  serverVersion?: string | null
+  capabilities?: Prisma.DatabaseCreatecapabilitiesInput | string[]
+  createdAt?: Date | string
+  updatedAt?: Date | string
+  owner?: Prisma.UserCreateNestedOneWithoutDatabasesInput
+  project?: Prisma.ProjectCreateNestedOneWithoutDatabasesInput
+  jobs?: Prisma.JobCreateNestedManyWithoutDatabaseInput
+  roles?: Prisma.DatabaseRoleCreateNestedManyWithoutDatabaseInput
+  savedQueries?: Prisma.SavedQueryCreateNestedManyWithoutDatabaseInput
+  catalog?: Prisma.CatalogSnapshotCreateNestedOneWithoutDatabaseInput
+  catalogChanges?: Prisma.CatalogChangeCreateNestedManyWithoutDatabaseInput
+}
+
+export type DatabaseUncheckedCreateWithoutCatalogChangeHorizonInput = {
+  id: string
+  name: string
+  ownerId?: string | null
+  projectId?: string | null
+  engine: string
+  host: string
+  port: number
+  databaseName: string
+  username: string
+  sslMode: string
+  sslRootCertificate?: string | null
+  allowInsecureAuthentication?: boolean
+  sealedPassword: string
+  readOnly: boolean
+  hosted?: boolean
+  system?: boolean
+  serverVersion?: string | null
+  capabilities?: Prisma.DatabaseCreatecapabilitiesInput | string[]
+  createdAt?: Date | string
+  updatedAt?: Date | string
+  jobs?: Prisma.JobUncheckedCreateNestedManyWithoutDatabaseInput
+  roles?: Prisma.DatabaseRoleUncheckedCreateNestedManyWithoutDatabaseInput
+  savedQueries?: Prisma.SavedQueryUncheckedCreateNestedManyWithoutDatabaseInput
+  catalog?: Prisma.CatalogSnapshotUncheckedCreateNestedOneWithoutDatabaseInput
+  catalogChanges?: Prisma.CatalogChangeUncheckedCreateNestedManyWithoutDatabaseInput
+}
+
+export type DatabaseCreateOrConnectWithoutCatalogChangeHorizonInput = {
+  where: Prisma.DatabaseWhereUniqueInput
+  create: Prisma.XOR<Prisma.DatabaseCreateWithoutCatalogChangeHorizonInput, Prisma.DatabaseUncheckedCreateWithoutCatalogChangeHorizonInput>
+}
+
+export type DatabaseUpsertWithoutCatalogChangeHorizonInput = {
+  update: Prisma.XOR<Prisma.DatabaseUpdateWithoutCatalogChangeHorizonInput, Prisma.DatabaseUncheckedUpdateWithoutCatalogChangeHorizonInput>
+  create: Prisma.XOR<Prisma.DatabaseCreateWithoutCatalogChangeHorizonInput, Prisma.DatabaseUncheckedCreateWithoutCatalogChangeHorizonInput>
+  where?: Prisma.DatabaseWhereInput
+}
+
+export type DatabaseUpdateToOneWithWhereWithoutCatalogChangeHorizonInput = {
+  where?: Prisma.DatabaseWhereInput
+  data: Prisma.XOR<Prisma.DatabaseUpdateWithoutCatalogChangeHorizonInput, Prisma.DatabaseUncheckedUpdateWithoutCatalogChangeHorizonInput>
+}
+
+export type DatabaseUpdateWithoutCatalogChangeHorizonInput = {
+  id?: Prisma.StringFieldUpdateOperationsInput | string
+  name?: Prisma.StringFieldUpdateOperationsInput | string
+  engine?: Prisma.StringFieldUpdateOperationsInput | string
+  host?: Prisma.StringFieldUpdateOperationsInput | string
+  port?: Prisma.IntFieldUpdateOperationsInput | number
+  databaseName?: Prisma.StringFieldUpdateOperationsInput | string
+  username?: Prisma.StringFieldUpdateOperationsInput | string
+  sslMode?: Prisma.StringFieldUpdateOperationsInput | string
+  sslRootCertificate?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  allowInsecureAuthentication?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  sealedPassword?: Prisma.StringFieldUpdateOperationsInput | string
+  readOnly?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  hosted?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  system?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  serverVersion?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  capabilities?: Prisma.DatabaseUpdatecapabilitiesInput | string[]
+  createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  owner?: Prisma.UserUpdateOneWithoutDatabasesNestedInput
+  project?: Prisma.ProjectUpdateOneWithoutDatabasesNestedInput
+  jobs?: Prisma.JobUpdateManyWithoutDatabaseNestedInput
+  roles?: Prisma.DatabaseRoleUpdateManyWithoutDatabaseNestedInput
+  savedQueries?: Prisma.SavedQueryUpdateManyWithoutDatabaseNestedInput
+  catalog?: Prisma.CatalogSnapshotUpdateOneWithoutDatabaseNestedInput
+  catalogChanges?: Prisma.CatalogChangeUpdateManyWithoutDatabaseNestedInput
+}
+
+export type DatabaseUncheckedUpdateWithoutCatalogChangeHorizonInput = {
+  id?: Prisma.StringFieldUpdateOperationsInput | string
+  name?: Prisma.StringFieldUpdateOperationsInput | string
+  ownerId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  projectId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  engine?: Prisma.StringFieldUpdateOperationsInput | string
+  host?: Prisma.StringFieldUpdateOperationsInput | string
+  port?: Prisma.IntFieldUpdateOperationsInput | number
+  databaseName?: Prisma.StringFieldUpdateOperationsInput | string
+  username?: Prisma.StringFieldUpdateOperationsInput | string
+  sslMode?: Prisma.StringFieldUpdateOperationsInput | string
+  sslRootCertificate?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  allowInsecureAuthentication?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  sealedPassword?: Prisma.StringFieldUpdateOperationsInput | string
+  readOnly?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  hosted?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  system?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  serverVersion?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  capabilities?: Prisma.DatabaseUpdatecapabilitiesInput | string[]
+  createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  jobs?: Prisma.JobUncheckedUpdateManyWithoutDatabaseNestedInput
+  roles?: Prisma.DatabaseRoleUncheckedUpdateManyWithoutDatabaseNestedInput
+  savedQueries?: Prisma.SavedQueryUncheckedUpdateManyWithoutDatabaseNestedInput
+  catalog?: Prisma.CatalogSnapshotUncheckedUpdateOneWithoutDatabaseNestedInput
+  catalogChanges?: Prisma.CatalogChangeUncheckedUpdateManyWithoutDatabaseNestedInput
 }
 
 export type DatabaseCreateWithoutRolesInput = {
@@ -1224,6 +1538,8 @@ export type DatabaseCreateWithoutRolesInput = {
   jobs?: Prisma.JobCreateNestedManyWithoutDatabaseInput
   savedQueries?: Prisma.SavedQueryCreateNestedManyWithoutDatabaseInput
   catalog?: Prisma.CatalogSnapshotCreateNestedOneWithoutDatabaseInput
+  catalogChanges?: Prisma.CatalogChangeCreateNestedManyWithoutDatabaseInput
+  catalogChangeHorizon?: Prisma.CatalogChangeHorizonCreateNestedOneWithoutDatabaseInput
 }
 
 export type DatabaseUncheckedCreateWithoutRolesInput = {
@@ -1250,6 +1566,8 @@ export type DatabaseUncheckedCreateWithoutRolesInput = {
   jobs?: Prisma.JobUncheckedCreateNestedManyWithoutDatabaseInput
   savedQueries?: Prisma.SavedQueryUncheckedCreateNestedManyWithoutDatabaseInput
   catalog?: Prisma.CatalogSnapshotUncheckedCreateNestedOneWithoutDatabaseInput
+  catalogChanges?: Prisma.CatalogChangeUncheckedCreateNestedManyWithoutDatabaseInput
+  catalogChangeHorizon?: Prisma.CatalogChangeHorizonUncheckedCreateNestedOneWithoutDatabaseInput
 }
 
 export type DatabaseCreateOrConnectWithoutRolesInput = {
@@ -1292,6 +1610,8 @@ export type DatabaseUpdateWithoutRolesInput = {
   jobs?: Prisma.JobUpdateManyWithoutDatabaseNestedInput
   savedQueries?: Prisma.SavedQueryUpdateManyWithoutDatabaseNestedInput
   catalog?: Prisma.CatalogSnapshotUpdateOneWithoutDatabaseNestedInput
+  catalogChanges?: Prisma.CatalogChangeUpdateManyWithoutDatabaseNestedInput
+  catalogChangeHorizon?: Prisma.CatalogChangeHorizonUpdateOneWithoutDatabaseNestedInput
 }
 
 export type DatabaseUncheckedUpdateWithoutRolesInput = {
@@ -1318,6 +1638,8 @@ export type DatabaseUncheckedUpdateWithoutRolesInput = {
   jobs?: Prisma.JobUncheckedUpdateManyWithoutDatabaseNestedInput
   savedQueries?: Prisma.SavedQueryUncheckedUpdateManyWithoutDatabaseNestedInput
   catalog?: Prisma.CatalogSnapshotUncheckedUpdateOneWithoutDatabaseNestedInput
+  catalogChanges?: Prisma.CatalogChangeUncheckedUpdateManyWithoutDatabaseNestedInput
+  catalogChangeHorizon?: Prisma.CatalogChangeHorizonUncheckedUpdateOneWithoutDatabaseNestedInput
 }
 
 export type DatabaseCreateWithoutJobsInput = {
@@ -1344,6 +1666,8 @@ export type DatabaseCreateWithoutJobsInput = {
   roles?: Prisma.DatabaseRoleCreateNestedManyWithoutDatabaseInput
   savedQueries?: Prisma.SavedQueryCreateNestedManyWithoutDatabaseInput
   catalog?: Prisma.CatalogSnapshotCreateNestedOneWithoutDatabaseInput
+  catalogChanges?: Prisma.CatalogChangeCreateNestedManyWithoutDatabaseInput
+  catalogChangeHorizon?: Prisma.CatalogChangeHorizonCreateNestedOneWithoutDatabaseInput
 }
 
 export type DatabaseUncheckedCreateWithoutJobsInput = {
@@ -1370,6 +1694,8 @@ export type DatabaseUncheckedCreateWithoutJobsInput = {
   roles?: Prisma.DatabaseRoleUncheckedCreateNestedManyWithoutDatabaseInput
   savedQueries?: Prisma.SavedQueryUncheckedCreateNestedManyWithoutDatabaseInput
   catalog?: Prisma.CatalogSnapshotUncheckedCreateNestedOneWithoutDatabaseInput
+  catalogChanges?: Prisma.CatalogChangeUncheckedCreateNestedManyWithoutDatabaseInput
+  catalogChangeHorizon?: Prisma.CatalogChangeHorizonUncheckedCreateNestedOneWithoutDatabaseInput
 }
 
 export type DatabaseCreateOrConnectWithoutJobsInput = {
@@ -1412,6 +1738,8 @@ export type DatabaseUpdateWithoutJobsInput = {
   roles?: Prisma.DatabaseRoleUpdateManyWithoutDatabaseNestedInput
   savedQueries?: Prisma.SavedQueryUpdateManyWithoutDatabaseNestedInput
   catalog?: Prisma.CatalogSnapshotUpdateOneWithoutDatabaseNestedInput
+  catalogChanges?: Prisma.CatalogChangeUpdateManyWithoutDatabaseNestedInput
+  catalogChangeHorizon?: Prisma.CatalogChangeHorizonUpdateOneWithoutDatabaseNestedInput
 }
 
 export type DatabaseUncheckedUpdateWithoutJobsInput = {
@@ -1438,6 +1766,8 @@ export type DatabaseUncheckedUpdateWithoutJobsInput = {
   roles?: Prisma.DatabaseRoleUncheckedUpdateManyWithoutDatabaseNestedInput
   savedQueries?: Prisma.SavedQueryUncheckedUpdateManyWithoutDatabaseNestedInput
   catalog?: Prisma.CatalogSnapshotUncheckedUpdateOneWithoutDatabaseNestedInput
+  catalogChanges?: Prisma.CatalogChangeUncheckedUpdateManyWithoutDatabaseNestedInput
+  catalogChangeHorizon?: Prisma.CatalogChangeHorizonUncheckedUpdateOneWithoutDatabaseNestedInput
 }
 
 export type DatabaseCreateWithoutSavedQueriesInput = {
@@ -1464,6 +1794,8 @@ export type DatabaseCreateWithoutSavedQueriesInput = {
   jobs?: Prisma.JobCreateNestedManyWithoutDatabaseInput
   roles?: Prisma.DatabaseRoleCreateNestedManyWithoutDatabaseInput
   catalog?: Prisma.CatalogSnapshotCreateNestedOneWithoutDatabaseInput
+  catalogChanges?: Prisma.CatalogChangeCreateNestedManyWithoutDatabaseInput
+  catalogChangeHorizon?: Prisma.CatalogChangeHorizonCreateNestedOneWithoutDatabaseInput
 }
 
 export type DatabaseUncheckedCreateWithoutSavedQueriesInput = {
@@ -1490,6 +1822,8 @@ export type DatabaseUncheckedCreateWithoutSavedQueriesInput = {
   jobs?: Prisma.JobUncheckedCreateNestedManyWithoutDatabaseInput
   roles?: Prisma.DatabaseRoleUncheckedCreateNestedManyWithoutDatabaseInput
   catalog?: Prisma.CatalogSnapshotUncheckedCreateNestedOneWithoutDatabaseInput
+  catalogChanges?: Prisma.CatalogChangeUncheckedCreateNestedManyWithoutDatabaseInput
+  catalogChangeHorizon?: Prisma.CatalogChangeHorizonUncheckedCreateNestedOneWithoutDatabaseInput
 }
 
 export type DatabaseCreateOrConnectWithoutSavedQueriesInput = {
@@ -1532,6 +1866,8 @@ export type DatabaseUpdateWithoutSavedQueriesInput = {
   jobs?: Prisma.JobUpdateManyWithoutDatabaseNestedInput
   roles?: Prisma.DatabaseRoleUpdateManyWithoutDatabaseNestedInput
   catalog?: Prisma.CatalogSnapshotUpdateOneWithoutDatabaseNestedInput
+  catalogChanges?: Prisma.CatalogChangeUpdateManyWithoutDatabaseNestedInput
+  catalogChangeHorizon?: Prisma.CatalogChangeHorizonUpdateOneWithoutDatabaseNestedInput
 }
 
 export type DatabaseUncheckedUpdateWithoutSavedQueriesInput = {
@@ -1558,6 +1894,8 @@ export type DatabaseUncheckedUpdateWithoutSavedQueriesInput = {
   jobs?: Prisma.JobUncheckedUpdateManyWithoutDatabaseNestedInput
   roles?: Prisma.DatabaseRoleUncheckedUpdateManyWithoutDatabaseNestedInput
   catalog?: Prisma.CatalogSnapshotUncheckedUpdateOneWithoutDatabaseNestedInput
+  catalogChanges?: Prisma.CatalogChangeUncheckedUpdateManyWithoutDatabaseNestedInput
+  catalogChangeHorizon?: Prisma.CatalogChangeHorizonUncheckedUpdateOneWithoutDatabaseNestedInput
 }
 
 export type DatabaseCreateManyOwnerInput = {
@@ -1606,6 +1944,8 @@ export type DatabaseUpdateWithoutOwnerInput = {
   roles?: Prisma.DatabaseRoleUpdateManyWithoutDatabaseNestedInput
   savedQueries?: Prisma.SavedQueryUpdateManyWithoutDatabaseNestedInput
   catalog?: Prisma.CatalogSnapshotUpdateOneWithoutDatabaseNestedInput
+  catalogChanges?: Prisma.CatalogChangeUpdateManyWithoutDatabaseNestedInput
+  catalogChangeHorizon?: Prisma.CatalogChangeHorizonUpdateOneWithoutDatabaseNestedInput
 }
 
 export type DatabaseUncheckedUpdateWithoutOwnerInput = {
@@ -1632,6 +1972,8 @@ export type DatabaseUncheckedUpdateWithoutOwnerInput = {
   roles?: Prisma.DatabaseRoleUncheckedUpdateManyWithoutDatabaseNestedInput
   savedQueries?: Prisma.SavedQueryUncheckedUpdateManyWithoutDatabaseNestedInput
   catalog?: Prisma.CatalogSnapshotUncheckedUpdateOneWithoutDatabaseNestedInput
+  catalogChanges?: Prisma.CatalogChangeUncheckedUpdateManyWithoutDatabaseNestedInput
+  catalogChangeHorizon?: Prisma.CatalogChangeHorizonUncheckedUpdateOneWithoutDatabaseNestedInput
 }
 
 export type DatabaseUncheckedUpdateManyWithoutOwnerInput = {
@@ -1702,6 +2044,8 @@ export type DatabaseUpdateWithoutProjectInput = {
   roles?: Prisma.DatabaseRoleUpdateManyWithoutDatabaseNestedInput
   savedQueries?: Prisma.SavedQueryUpdateManyWithoutDatabaseNestedInput
   catalog?: Prisma.CatalogSnapshotUpdateOneWithoutDatabaseNestedInput
+  catalogChanges?: Prisma.CatalogChangeUpdateManyWithoutDatabaseNestedInput
+  catalogChangeHorizon?: Prisma.CatalogChangeHorizonUpdateOneWithoutDatabaseNestedInput
 }
 
 export type DatabaseUncheckedUpdateWithoutProjectInput = {
@@ -1728,6 +2072,8 @@ export type DatabaseUncheckedUpdateWithoutProjectInput = {
   roles?: Prisma.DatabaseRoleUncheckedUpdateManyWithoutDatabaseNestedInput
   savedQueries?: Prisma.SavedQueryUncheckedUpdateManyWithoutDatabaseNestedInput
   catalog?: Prisma.CatalogSnapshotUncheckedUpdateOneWithoutDatabaseNestedInput
+  catalogChanges?: Prisma.CatalogChangeUncheckedUpdateManyWithoutDatabaseNestedInput
+  catalogChangeHorizon?: Prisma.CatalogChangeHorizonUncheckedUpdateOneWithoutDatabaseNestedInput
 }
 
 export type DatabaseUncheckedUpdateManyWithoutProjectInput = {
@@ -1761,12 +2107,14 @@ export type DatabaseCountOutputType = {
   jobs: number
   roles: number
   savedQueries: number
+  catalogChanges: number
 }
 
 export type DatabaseCountOutputTypeSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   jobs?: boolean | DatabaseCountOutputTypeCountJobsArgs
   roles?: boolean | DatabaseCountOutputTypeCountRolesArgs
   savedQueries?: boolean | DatabaseCountOutputTypeCountSavedQueriesArgs
+  catalogChanges?: boolean | DatabaseCountOutputTypeCountCatalogChangesArgs
 }
 
 /**
@@ -1800,6 +2148,13 @@ export type DatabaseCountOutputTypeCountSavedQueriesArgs<ExtArgs extends runtime
   where?: Prisma.SavedQueryWhereInput
 }
 
+/**
+ * DatabaseCountOutputType without action
+ */
+export type DatabaseCountOutputTypeCountCatalogChangesArgs<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
+  where?: Prisma.CatalogChangeWhereInput
+}
+
 
 export type DatabaseSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
   id?: boolean
@@ -1828,6 +2183,8 @@ export type DatabaseSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs
   roles?: boolean | Prisma.Database$rolesArgs<ExtArgs>
   savedQueries?: boolean | Prisma.Database$savedQueriesArgs<ExtArgs>
   catalog?: boolean | Prisma.Database$catalogArgs<ExtArgs>
+  catalogChanges?: boolean | Prisma.Database$catalogChangesArgs<ExtArgs>
+  catalogChangeHorizon?: boolean | Prisma.Database$catalogChangeHorizonArgs<ExtArgs>
   _count?: boolean | Prisma.DatabaseCountOutputTypeDefaultArgs<ExtArgs>
 }, ExtArgs["result"]["database"]>
 
@@ -1912,6 +2269,8 @@ export type DatabaseInclude<ExtArgs extends runtime.Types.Extensions.InternalArg
   roles?: boolean | Prisma.Database$rolesArgs<ExtArgs>
   savedQueries?: boolean | Prisma.Database$savedQueriesArgs<ExtArgs>
   catalog?: boolean | Prisma.Database$catalogArgs<ExtArgs>
+  catalogChanges?: boolean | Prisma.Database$catalogChangesArgs<ExtArgs>
+  catalogChangeHorizon?: boolean | Prisma.Database$catalogChangeHorizonArgs<ExtArgs>
   _count?: boolean | Prisma.DatabaseCountOutputTypeDefaultArgs<ExtArgs>
 }
 export type DatabaseIncludeCreateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
@@ -1932,6 +2291,8 @@ export type $DatabasePayload<ExtArgs extends runtime.Types.Extensions.InternalAr
     roles: Prisma.$DatabaseRolePayload<ExtArgs>[]
     savedQueries: Prisma.$SavedQueryPayload<ExtArgs>[]
     catalog: Prisma.$CatalogSnapshotPayload<ExtArgs> | null
+    catalogChanges: Prisma.$CatalogChangePayload<ExtArgs>[]
+    catalogChangeHorizon: Prisma.$CatalogChangeHorizonPayload<ExtArgs> | null
   }
   scalars: runtime.Types.Extensions.GetPayloadResult<{
     id: string
@@ -2360,6 +2721,8 @@ export interface Prisma__DatabaseClient<T, Null = never, ExtArgs extends runtime
   roles<T extends Prisma.Database$rolesArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.Database$rolesArgs<ExtArgs>>): Prisma.PrismaPromise<runtime.Types.Result.GetResult<Prisma.$DatabaseRolePayload<ExtArgs>, T, "findMany", GlobalOmitOptions> | Null>
   savedQueries<T extends Prisma.Database$savedQueriesArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.Database$savedQueriesArgs<ExtArgs>>): Prisma.PrismaPromise<runtime.Types.Result.GetResult<Prisma.$SavedQueryPayload<ExtArgs>, T, "findMany", GlobalOmitOptions> | Null>
   catalog<T extends Prisma.Database$catalogArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.Database$catalogArgs<ExtArgs>>): Prisma.Prisma__CatalogSnapshotClient<runtime.Types.Result.GetResult<Prisma.$CatalogSnapshotPayload<ExtArgs>, T, "findUniqueOrThrow", GlobalOmitOptions> | null, null, ExtArgs, GlobalOmitOptions>
+  catalogChanges<T extends Prisma.Database$catalogChangesArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.Database$catalogChangesArgs<ExtArgs>>): Prisma.PrismaPromise<runtime.Types.Result.GetResult<Prisma.$CatalogChangePayload<ExtArgs>, T, "findMany", GlobalOmitOptions> | Null>
+  catalogChangeHorizon<T extends Prisma.Database$catalogChangeHorizonArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.Database$catalogChangeHorizonArgs<ExtArgs>>): Prisma.Prisma__CatalogChangeHorizonClient<runtime.Types.Result.GetResult<Prisma.$CatalogChangeHorizonPayload<ExtArgs>, T, "findUniqueOrThrow", GlobalOmitOptions> | null, null, ExtArgs, GlobalOmitOptions>
   /**
    * Attaches callbacks for the resolution and/or rejection of the Promise.
    * @param onfulfilled The callback to execute when the Promise is resolved.
@@ -2936,6 +3299,49 @@ export type Database$catalogArgs<ExtArgs extends runtime.Types.Extensions.Intern
    */
   include?: Prisma.CatalogSnapshotInclude<ExtArgs> | null
   where?: Prisma.CatalogSnapshotWhereInput
+}
+
+/**
+ * Database.catalogChanges
+ */
+export type Database$catalogChangesArgs<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
+  /**
+   * Select specific fields to fetch from the CatalogChange
+   */
+  select?: Prisma.CatalogChangeSelect<ExtArgs> | null
+  /**
+   * Omit specific fields from the CatalogChange
+   */
+  omit?: Prisma.CatalogChangeOmit<ExtArgs> | null
+  /**
+   * Choose, which related nodes to fetch as well
+   */
+  include?: Prisma.CatalogChangeInclude<ExtArgs> | null
+  where?: Prisma.CatalogChangeWhereInput
+  orderBy?: Prisma.CatalogChangeOrderByWithRelationInput | Prisma.CatalogChangeOrderByWithRelationInput[]
+  cursor?: Prisma.CatalogChangeWhereUniqueInput
+  take?: number
+  skip?: number
+  distinct?: Prisma.CatalogChangeScalarFieldEnum | Prisma.CatalogChangeScalarFieldEnum[]
+}
+
+/**
+ * Database.catalogChangeHorizon
+ */
+export type Database$catalogChangeHorizonArgs<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
+  /**
+   * Select specific fields to fetch from the CatalogChangeHorizon
+   */
+  select?: Prisma.CatalogChangeHorizonSelect<ExtArgs> | null
+  /**
+   * Omit specific fields from the CatalogChangeHorizon
+   */
+  omit?: Prisma.CatalogChangeHorizonOmit<ExtArgs> | null
+  /**
+   * Choose, which related nodes to fetch as well
+   */
+  include?: Prisma.CatalogChangeHorizonInclude<ExtArgs> | null
+  where?: Prisma.CatalogChangeHorizonWhereInput
 }
 
 /**

@@ -46,8 +46,18 @@ export async function startPostgres15(): Promise<TestServer & AsyncDisposable> {
 }
 
 /** What a dump of the schema alone says, without its owners and rights, and without the key that is another one each time. */
-export async function dumpOf({ host, port, user, password }: TestServer, database: string): Promise<string> {
-  const options = ['--schema-only', '--no-owner', '--no-privileges'];
+export const dumpOf = (server: TestServer, database: string): Promise<string> => dump(server, database, []);
+
+/** The same, with a line about each entry of its table of contents. */
+export const verboseDumpOf = (server: TestServer, database: string): Promise<string> =>
+  dump(server, database, ['--verbose']);
+
+async function dump(
+  { host, port, user, password }: TestServer,
+  database: string,
+  more: readonly string[],
+): Promise<string> {
+  const options = ['--schema-only', '--no-owner', '--no-privileges', ...more];
   const { stdout } = await run(
     join(bin, 'pg_dump'),
     [...options, `--host=${host}`, `--port=${port}`, `--username=${user}`, database],

@@ -48,14 +48,15 @@ export const description = (alias: string, catalog: string, oid: string, part = 
 /**
  * Names of the columns whose numbers an int2[] holds, in its order: one alone as it is, several as JSON in the item
  * behind; rows.ts reads them with namesOf(). Looked up one by one, since a join would read all columns of the relation;
- * two are a case of their own, because they are common and an aggregate costs five times as much.
+ * two are a case of their own, because they are common and an aggregate costs five times as much. The number 0, of a check
+ * on the row as a whole, is no column.
  */
 export const columnNames = (relation: string, numbers: string): string => `
       case cardinality(${numbers}) when 1 then (${columnName(relation, `${numbers}[1]`)}) end,
-      case cardinality(${numbers}) when 1 then null
-        when 2 then json_build_array((${columnName(relation, `${numbers}[1]`)}), (${columnName(relation, `${numbers}[2]`)}))
+      case when cardinality(${numbers}) = 1 then null
+        when cardinality(${numbers}) = 2 and 0 <> all(${numbers}) then json_build_array((${columnName(relation, `${numbers}[1]`)}), (${columnName(relation, `${numbers}[2]`)}))
         else (
-          select json_agg((${columnName(relation, 'part.attnum')}) order by part.place)
+          select json_agg((${columnName(relation, 'part.attnum')}) order by part.place) filter (where part.attnum <> 0)
           from unnest(${numbers}) with ordinality part (attnum, place)) end`;
 
 export const columnName = (relation: string, number: string): string =>

@@ -73,6 +73,10 @@ export interface KeyDeps {
   tablespaceName(oid: string | null): string | null;
 }
 
+/** What a check may be about beside columns (access/sysattr.h): all of the row, and the one column of the system's. */
+const wholeRow = '0';
+const tableoid = '-6';
+
 export async function readKeyParts(source: Source, { relations, namesOf, tablespaceName }: KeyDeps): Promise<KeyParts> {
   const indexes = await readIndexes(source);
   const rows = await readConstraints(source);
@@ -93,7 +97,9 @@ export async function readKeyParts(source: Source, { relations, namesOf, tablesp
   );
   const columnsOf = (relation: string, numbers: string | null): string[] => {
     const names = namesOf(relation);
-    return numbersOf(numbers).map((number) => names.get(number)?.name ?? '');
+    return numbersOf(numbers)
+      .filter((number) => number !== wholeRow)
+      .map((number) => (number === tableoid ? 'tableoid' : (names.get(number)?.name ?? '')));
   };
   const { intern } = source;
 

@@ -266,6 +266,7 @@ create policy "nobody writes" on app.customers as restrictive for insert to curr
 create policy everything on app.customers;
 create policy updates on app.customers for update using (true) with check (late is null);
 comment on policy everyone_reads on app.customers is 'Reads';
+create table app.whole_row (id integer, constraint whole check (whole_row is not null and id > 0), constraint placed check (tableoid > 0::oid and id < 9));
 
 -- circles, and what nothing records
 create table app.circle_a (id integer primary key, b integer);

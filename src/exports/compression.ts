@@ -1,5 +1,4 @@
 /** Compression as a sink around a sink: what a format writes leaves it as gzip or Zstandard. */
-import { once } from 'node:events';
 import type { Transform } from 'node:stream';
 import { constants, createGzip, createZstdCompress } from 'node:zlib';
 import type { Sink } from './format.ts';
@@ -44,6 +43,10 @@ export function compressTo(sink: Sink, name: CompressionName, { signal }: { sign
   const stop = () => stream.destroy();
   signal.addEventListener('abort', stop, { once: true });
   let failure: { error: unknown } | null = null;
+  let ended = false;
+  /** Of the write that waits. */
+  let wake = () => {};
+  stream.on('drain', () => wake());
   // Never rejects: whoever writes next gets the failure, or waits for it now.
   const draining = drain();
 
@@ -55,6 +58,8 @@ export function compressTo(sink: Sink, name: CompressionName, { signal }: { sign
     } finally {
       stop();
       signal.removeEventListener('abort', stop);
+      ended = true;
+      wake();
     }
   }
 
@@ -66,7 +71,11 @@ export function compressTo(sink: Sink, name: CompressionName, { signal }: { sign
   return {
     async write(bytes) {
       check();
-      if (!stream.write(bytes)) await Promise.race([once(stream, 'drain').catch(() => draining), draining]);
+      if (!stream.write(bytes) && !ended) {
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+        });
+      }
       check();
     },
     async end() {

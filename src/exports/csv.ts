@@ -4,9 +4,9 @@ import { isPlain } from './plain-kinds.ts';
 import { createTextWriter, type TextSet } from './text-writer.ts';
 
 /**
- * Null is nothing and an empty text is `""`. With `safe`, cells and names that a spreadsheet would run as a formula get
- * an apostrophe in front, plain numbers aside: the file is then no longer what the database holds, and what reads it
- * back reads the apostrophes too.
+ * Null is nothing and an empty text is `""`. With `safe`, what a spreadsheet would run as a formula gets an apostrophe in
+ * front, plain numbers aside, at the beginning of a cell or a name and behind whatever some spreadsheets split at: the
+ * file is then no longer what the database holds, and what reads it back reads the apostrophes too.
  */
 export const csv: Format = {
   name: 'csv',
@@ -48,7 +48,10 @@ const anyCell = (value: string) => (value === '' || special.test(value) ? `"${va
 /** Alone on its line `\.` ends the data for readers up to PostgreSQL 17. */
 const loneCell = (value: string) => (value === '\\.' ? '"\\."' : anyCell(value));
 
-/** What begins a formula, in the wide forms of East Asian keyboards too, or is skipped before one. */
-const formula = /^[=+\-@\t\r\n＝＋－＠]/;
+/**
+ * Where a formula begins, in the wide forms of East Asian keyboards too: in a cell, or behind what ends one where a comma
+ * ends none. What is skipped before one counts as one. A file that begins with `sep=` says itself what it is split at.
+ */
+const formula = /^(?=[\t\r\n]|sep=)|(?<=^|[;|\t\r\n])(?=[=+\-@＝＋－＠])/giu;
 const plainNumber = /^[+-]?\d+(\.\d+)?([eE][+-]?\d+)?$/;
-const inert = (value: string) => (formula.test(value) && !plainNumber.test(value) ? `'${value}` : value);
+const inert = (value: string) => (plainNumber.test(value) ? value : value.replace(formula, "'"));

@@ -19,6 +19,8 @@ const faults: Readonly<Partial<Record<ErrorCode, (message: string) => JobError>>
     code: 'FORBIDDEN',
     message: `${message}: export to another path, or with overwrite: true`,
   }),
+  // Nor does the server have what the format needs.
+  NOT_CONFIGURED: (message) => ({ code: 'FORBIDDEN', message }),
   // The bucket takes no such files any more.
   BAD_USER_INPUT: (message) => ({ code: 'FORBIDDEN', message }),
 };

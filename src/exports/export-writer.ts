@@ -80,6 +80,7 @@ export function createExportWriter(deps: ExportWriterDeps, { job, signal, stop }
   const request = job.export;
   const format: Format = formats[request.format as FormatName];
   const compression = request.compression as CompressionName | 'none';
+  const mimeType = mimeTypeOf(request.format as FormatName, compression);
   const temporaryFolder = temporaryFolderOf(deps.temporaryFolder, job);
   /** Whole, and not visible yet. */
   const finished: ReservedFile[] = [];
@@ -123,6 +124,7 @@ export function createExportWriter(deps: ExportWriterDeps, { job, signal, stop }
           bucketId,
           path,
           overwrite,
+          mimeType,
           besideBytes,
         });
       }),
@@ -169,7 +171,7 @@ export function createExportWriter(deps: ExportWriterDeps, { job, signal, stop }
       return await upload.finish();
     });
     current = null;
-    finished.push({ fileId, ...blob, mimeType: mimeTypeOf(request.format as FormatName, compression) });
+    finished.push({ fileId, ...blob });
     await dispose(writer, compressed, upload);
   }
 

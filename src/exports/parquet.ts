@@ -24,6 +24,8 @@ const rowGroupRows = 30_720;
 const rowGroupBytes = 32 * 2 ** 20;
 /** Of one row as it travels: DuckDB takes four times as much beside a row group. */
 const maxRowBytes = 8 * 2 ** 20;
+/** DuckDB skips one before the first line: ours, lest it be one of the first value. */
+const byteOrderMark = '\ufeff';
 /** UTF-16 units that are gathered before they go on. */
 const chunkLength = 65_536;
 
@@ -52,6 +54,7 @@ function openParquet(sink: Sink, { signal, temporaryFolder }: FormatOptions): Fo
   let current: OpenSet | null = null;
   let text = '';
   let rowCount = 0;
+  let begun = false;
 
   function lineOf({ set, encoders }: OpenSet, row: readonly (string | null)[]): string {
     let line = '';
@@ -95,7 +98,12 @@ function openParquet(sink: Sink, { signal, temporaryFolder }: FormatOptions): Fo
     await toDuckDb(set, lines);
   }
 
-  const toDuckDb = ({ pipe, set }: OpenSet, lines: string | Uint8Array) => said(set, () => pipe.write(lines));
+  async function toDuckDb({ pipe, set }: OpenSet, lines: string | Uint8Array): Promise<void> {
+    if (lines.length === 0) return;
+    if (!begun) await said(set, () => pipe.write(byteOrderMark));
+    begun = true;
+    await said(set, () => pipe.write(lines));
+  }
 
   /** What DuckDB finds out about a value, in our words. */
   async function said<T>(set: ResultSet, work: () => Promise<T>): Promise<T> {

@@ -188,6 +188,19 @@ describe('a column of Parquet', () => {
     });
   });
 
+  test.each(['rows', 'lines'])('begins with a byte order mark where its first value does, in %s', async (way) => {
+    const sink = memorySink();
+    await using writer = parquet.open(sink, formatOptions());
+    await writer.begin({ name: 'marked', columns: textColumns('a', 'b') });
+    const values = ['\ufeffabc', '\ufeff'];
+    if (way === 'rows') await writer.rows([values, values]);
+    else await writer.copy?.write(Buffer.from(`${values.join('\t')}\n`.repeat(2)), 2);
+    await writer.end();
+    await writer.close();
+    const hex = values.map((value) => Buffer.from(value).toString('hex').toUpperCase());
+    expect(await queryParquet(sink.file(), 'SELECT hex(a), hex(b) FROM read_parquet($file)')).toEqual([hex, hex]);
+  });
+
   test('without a name has one', async () => {
     const { columns } = await readParquet(await write(parquet, textColumns('', 'a', ''), [['1', '2', '3']]));
     expect(columns.map(([name]) => name)).toEqual(['column_1', 'a', 'column_3']);

@@ -1,5 +1,8 @@
 /** Gathers the rows of a COPY into buffers of whole rows, byte by byte as they came: no row becomes an object or a text. */
+import { NotPostgresql } from './errors.ts';
 import type { CopyTaker } from './guard.ts';
+
+const lineFeed = 10;
 
 export interface CopyLines {
   /** Whole rows. */
@@ -48,6 +51,7 @@ export function createCopyGatherer({ bytes, maxRows, onBegun, onFull }: CopyGath
     begin(length) {
       keeping = !discarding && kept < maxRows;
       if (!keeping) return;
+      if (length === 0) throw new NotPostgresql();
       if (buffer !== null && end + length > buffer.length) {
         cut();
         onFull();
@@ -66,6 +70,8 @@ export function createCopyGatherer({ bytes, maxRows, onBegun, onFull }: CopyGath
     end() {
       if (!keeping) return;
       keeping = false;
+      // Readers go from one end of a line to the next.
+      if (buffer?.[end - 1] !== lineFeed) throw new NotPostgresql();
       kept += 1;
       rows += 1;
     },

@@ -8,6 +8,7 @@ import { parseCopyText } from '../copy-text.ts';
 import type { RunEvent, RunOptions } from '../engine.ts';
 import type { Columns } from './columns.ts';
 import type { Connection } from './connect.ts';
+import { NotPostgresql } from './errors.ts';
 import { explainAhead, forgetExplain, mayExplain, plannedRows } from './estimate.ts';
 import { type Exchange, runAhead } from './exchange.ts';
 import type { ScriptStatement } from './split.ts';
@@ -63,8 +64,7 @@ export async function* runCopy(
       if (copied === null) return null;
       kept += copied.rows;
       if (raw !== 'ROWS') return { type: 'lines', index, ...copied };
-      const rows = parseCopyText(copied.lines, fields.length);
-      return { type: 'raw', index, rows, bytes: copied.lines.length };
+      return { type: 'raw', index, rows: rowsOf(copied.lines, fields.length), bytes: copied.lines.length };
     },
   });
   let tag: string | null;
@@ -75,6 +75,8 @@ export async function* runCopy(
   }
   if (own) yield* exchange.round((wire) => runAhead(wire, finish));
   const [, count] = /^COPY (\d+)$/.exec(tag ?? '') ?? [];
+  // Neither a row that is missing nor one that was cut off is hidden.
+  if (kept !== Math.min(Number(count), maxRows)) throw new NotPostgresql();
   const durationMs = exchange.busyMs - startedMs;
   yield { type: 'end', index, command, rowCount: kept, truncated: Number(count) > kept, durationMs };
 
@@ -98,6 +100,15 @@ export async function* runCopy(
       yield* exchange.round(forgetExplain);
       return failed.fields;
     }
+  }
+}
+
+/** @throws NotPostgresql */
+function rowsOf(lines: Buffer, columns: number): (string | null)[][] {
+  try {
+    return parseCopyText(lines, columns);
+  } catch (cause) {
+    throw new NotPostgresql({ cause });
   }
 }
 

@@ -95,7 +95,7 @@ export async function startServer(deps: ServerDeps): Promise<RunningServer> {
       response.writeHead(200, { 'content-type': 'text/html; charset=utf-8' }).end(packed ? gzipped : html);
       return;
     }
-    await pipeline(request, response, { req: request, res: response });
+    await pipeline.handle(request, response);
   }
 
   async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {

@@ -1,5 +1,5 @@
 /** Access tokens: JWTs of ten minutes (RFC 9068), signed Ed25519. Whether their session lives is asked in sessions.ts. */
-import { createHash, createPrivateKey, createPublicKey } from 'node:crypto';
+import { createHash, createPrivateKey, createPublicKey, hash } from 'node:crypto';
 import { type JWTHeaderParameters, jwtVerify, SignJWT } from 'jose';
 import { AppError } from '../lib/errors.ts';
 import { isUuid } from '../lib/ids.ts';
@@ -42,12 +42,16 @@ export interface AccessTokensDeps {
   /** The public URL of this installation. */
   issuer: string;
   clock: () => Date;
+  /** Tokens whose signature is not verified again, at once. */
+  maxVerified?: number;
 }
+
+type Claims = TokenSubject & { expiresAt: Date };
 
 const refused = (cause?: unknown) =>
   new AppError('UNAUTHENTICATED', 'The access token is not valid, or has ended', { cause });
 
-export function createAccessTokens({ keyring, issuer, clock }: AccessTokensDeps): AccessTokens {
+export function createAccessTokens({ keyring, issuer, clock, maxVerified = 10_000 }: AccessTokensDeps): AccessTokens {
   const der = Buffer.concat([pkcs8Prefix, keyring.derive('jwt')]);
   const privateKey = createPrivateKey({ key: der, format: 'der', type: 'pkcs8' });
   const publicKey = createPublicKey(privateKey);
@@ -58,6 +62,26 @@ export function createAccessTokens({ keyring, issuer, clock }: AccessTokensDeps)
   function keyFor(header: JWTHeaderParameters) {
     if (header.kid !== kid) throw new Error('signed by another key');
     return publicKey;
+  }
+
+  /** By the token's hash, so that no token lies in memory; the one that was shown longest ago is first. */
+  const verified = new Map<string, Claims>();
+
+  function remembered(key: string): Claims | null {
+    const claims = verified.get(key);
+    if (!claims) return null;
+    verified.delete(key);
+    // As jose counts: in whole seconds, and the last one is over.
+    if (claims.expiresAt.getTime() <= Math.floor(clock().getTime() / 1_000) * 1_000) return null;
+    verified.set(key, claims);
+    return claims;
+  }
+
+  function remember(key: string, claims: Claims): Claims {
+    verified.set(key, claims);
+    const [oldest] = verified.keys();
+    if (verified.size > maxVerified && oldest !== undefined) verified.delete(oldest);
+    return claims;
   }
 
   return {
@@ -76,6 +100,9 @@ export function createAccessTokens({ keyring, issuer, clock }: AccessTokensDeps)
     },
     async verify(token) {
       if (!form.test(token)) throw refused();
+      const key = hash('sha256', token, 'base64url');
+      const known = remembered(key);
+      if (known) return known;
       const { payload } = await jwtVerify(token, keyFor, {
         algorithms: [algorithm],
         issuer,
@@ -88,7 +115,7 @@ export function createAccessTokens({ keyring, issuer, clock }: AccessTokensDeps)
       });
       const { sub = '', sid, exp = 0 } = payload;
       if (!isUuid(sub) || typeof sid !== 'string' || !isUuid(sid)) throw refused();
-      return { userId: sub, sessionId: sid, expiresAt: new Date(exp * 1_000) };
+      return remember(key, { userId: sub, sessionId: sid, expiresAt: new Date(exp * 1_000) });
     },
     jwks: () => ({ keys: [{ kty: 'OKP', crv: 'Ed25519', x, use: 'sig', alg: 'EdDSA', kid }] }),
   };

@@ -2,7 +2,6 @@
  * The catalogues of the databases that a viewer sees. Every function asks first whether he sees the database, and reads
  * through the loaders that his one operation has for it.
  */
-import DataLoader from 'dataloader';
 import type { Viewer } from '../accounts/viewer.ts';
 import type {
   Catalog,
@@ -20,6 +19,7 @@ import type {
   Schema,
 } from '../engines/catalog.ts';
 import { AppError, badInput, notFound } from '../lib/errors.ts';
+import { createGathered } from '../lib/gathered.ts';
 import { decodeId } from '../lib/ids.ts';
 import { type Connection, connectionOf, type PageArguments, pageOf } from '../lib/pages.ts';
 import { type DiagramFormat, diagramFormats } from './diagrams/formats.ts';
@@ -99,7 +99,16 @@ export function createCatalogService<Database extends CatalogDatabase>({
   readTimeoutMs = defaultReadTimeoutMs,
 }: CatalogDeps<Database>) {
   const opened = new WeakMap<CatalogRequest, Map<string, Promise<Opened>>>();
-  const states = new WeakMap<CatalogRequest, DataLoader<string, SnapshotState | null>>();
+  const states = new WeakMap<CatalogRequest, Map<string, Promise<SnapshotState | null>>>();
+  const versions = new WeakMap<CatalogRequest, Map<string, string>>();
+  /** Requests with an answer that is not of a snapshot alone. */
+  const lively = new WeakSet<CatalogRequest>();
+  const findState = createGathered<SnapshotState>({
+    async read(ids) {
+      const found = snapshots ? await snapshots.states(ids) : [];
+      return new Map(found.flatMap((state) => (state ? [[state.databaseId, state] as const] : [])));
+    },
+  });
 
   interface Opened {
     readonly loaders: CatalogLoaders;
@@ -117,10 +126,15 @@ export function createCatalogService<Database extends CatalogDatabase>({
 
   async function openAnew(request: CatalogRequest, databaseId: string): Promise<Opened> {
     const { viewer, signal } = request;
-    const database = await databases.load(request, viewer, databaseId);
+    const [database, state] = await Promise.all([
+      databases.load(request, viewer, databaseId),
+      stateOf(request, databaseId),
+    ]);
     if (!database) throw notFound('Database');
-    const index = snapshots && (await snapshots.open(database, await stateOf(request, databaseId)));
+    const index = snapshots && (await snapshots.open(database, state));
+    if (index && state) versions.set(request, (versions.get(request) ?? new Map()).set(databaseId, state.version));
     const live: Reading = async (work) => {
+      lively.add(request);
       const deadline = AbortSignal.timeout(readTimeoutMs);
       const options = { signal: AbortSignal.any([signal, deadline]) };
       try {
@@ -138,16 +152,13 @@ export function createCatalogService<Database extends CatalogDatabase>({
     return { loaders: createLoaders({ databaseId, read }), reach: reachOf(database), read };
   }
 
-  /** What a request asks for at once is one look-up. */
+  /** What is asked for at once, by whomever, is one look-up. */
   function stateOf(request: CatalogRequest, databaseId: string): Promise<SnapshotState | null> {
-    const known = states.get(request);
-    const loader =
-      known ??
-      new DataLoader<string, SnapshotState | null>(async (ids) =>
-        snapshots ? await snapshots.states(ids) : ids.map(() => null),
-      );
-    if (!known) states.set(request, loader);
-    return loader.load(databaseId);
+    const ofRequest = states.get(request) ?? new Map<string, Promise<SnapshotState | null>>();
+    states.set(request, ofRequest);
+    const known = ofRequest.get(databaseId) ?? findState(databaseId).then((state) => state ?? null);
+    ofRequest.set(databaseId, known);
+    return known;
   }
 
   const loadersOf = async (request: CatalogRequest, databaseId: string) => (await open(request, databaseId)).loaders;
@@ -192,6 +203,22 @@ export function createCatalogService<Database extends CatalogDatabase>({
   }
 
   const service = {
+    /** The snapshots that all of a request's answers are of, by the database's id; null where a target was asked. */
+    snapshotsOf(request: CatalogRequest): ReadonlyMap<string, string> | null {
+      return lively.has(request) ? null : (versions.get(request) ?? new Map());
+    },
+
+    /** Whether these snapshots would be answered from again, read anew. */
+    async stillAnswers(known: ReadonlyMap<string, string>): Promise<boolean> {
+      const same = await Promise.all(
+        [...known].map(async ([databaseId, version]) => {
+          const state = await findState(databaseId);
+          return state?.fresh === true && state.version === version;
+        }),
+      );
+      return same.every(Boolean);
+    },
+
     /** When the catalogue was last read as a whole, and its fingerprint; null where it never was. */
     async state(request: CatalogRequest, databaseId: string): Promise<{ readAt: Date; fingerprint: string } | null> {
       return stateOf(request, databaseId);
@@ -203,7 +230,7 @@ export function createCatalogService<Database extends CatalogDatabase>({
       if (!database) throw notFound('Database');
       await snapshots?.refresh(database, request);
       opened.get(request)?.delete(databaseId);
-      states.get(request)?.clear(databaseId);
+      states.get(request)?.delete(databaseId);
       return { databaseId };
     },
 

@@ -49,15 +49,15 @@ export function createLoaders({ databaseId, read }: LoadersDeps) {
       cacheKeyFn: keyOf,
     });
 
-  const node = <Item extends object>(item: Item) => ({ ...item, databaseId });
+  const node = <Item extends object>(item: Item) => madeOnce(item, () => ({ ...item, databaseId }));
   const nodeOrNull = <Item extends object>(item: Item | null) => item && node(item);
-  const nodes = <Item extends object>(items: readonly Item[]) => items.map(node);
+  const nodes = <Item extends object>(items: Item[]) => madeOnce(items, () => items.map(node));
   /** Lists in the order of the tables asked for; each object is given its table. */
   const ofTables =
     <Item extends object>(work: ReadOf<QualifiedName, Item[]>): ReadOf<QualifiedName, (Item & OfTable)[]> =>
     async (catalog, tables, options) =>
       (await work(catalog, tables, options)).map((items, place) =>
-        items.map((item) => ({ ...item, databaseId, table: tables[place]! })),
+        madeOnce(items, () => items.map((item) => ({ ...item, databaseId, table: tables[place]! }))),
       );
 
   const schema = byText<Schema | null>((catalog, names, options) => catalog.schemasByName(names, options));
@@ -162,6 +162,17 @@ export function createLoaders({ databaseId, read }: LoadersDeps) {
     enumsOf: byText(async (catalog, schemas, options) => (await catalog.enums({ schemas }, options)).map(nodes)),
     sequencesOf: byText(async (catalog, schemas, options) => (await catalog.sequences(schemas, options)).map(nodes)),
   };
+}
+
+const made = new WeakMap<object, unknown>();
+
+/** Snapshots give the same objects each time, and an object is of one database and of one table for good. */
+function madeOnce<Node>(source: object, make: () => Node): Node {
+  const known = made.get(source) as Node | undefined;
+  if (known !== undefined) return known;
+  const node = make();
+  made.set(source, node);
+  return node;
 }
 
 interface OfTable {

@@ -1,48 +1,85 @@
 /** The one door to databases: whoever asks for one is asked what he may do there, before anything else is read. */
-import DataLoader from 'dataloader';
+import { hash } from 'node:crypto';
 import { type Action, can, requireCan } from '../accounts/policy.ts';
 import type { Viewer } from '../accounts/viewer.ts';
 import { notFound } from '../lib/errors.ts';
+import { createGathered } from '../lib/gathered.ts';
 import { isUuid } from '../lib/ids.ts';
 import type { DatabaseStore, SeenDatabase, VisibleDatabase } from './store.ts';
 
 export type DatabaseAction = Extract<Action, `database:${string}`>;
 
+/** One operation: what it loads belongs to its identity. */
+export interface LoadingRequest {
+  /** It changes nothing. */
+  readonly reads?: boolean;
+}
+
 export interface DatabaseAccess {
   /** Read anew each time. @throws AppError UNAUTHENTICATED, NOT_FOUND where the viewer does not see it, FORBIDDEN */
   requireDatabase(viewer: Viewer | null, action: DatabaseAction, id: string): Promise<VisibleDatabase>;
   /**
-   * Null when it is absent or not the viewer's to see. What one `request` asks for in one tick is read together; nothing
-   * is kept, as the next mutation of the same document may change it.
+   * Null when it is absent or not the viewer's to see. What is asked for at once is read together; nothing is kept, as
+   * the next mutation of the same document may change it, unless the request is a LoadingRequest that only reads.
    */
   load(request: object, viewer: Viewer | null, id: string): Promise<VisibleDatabase | null>;
+  /** What `load` gave to this request, by the id: the same text for the same row and the same right to it. Null when one changed meanwhile. */
+  loadedBy(request: object): ReadonlyMap<string, string> | null;
+  /** Whether `load` would give all of it again, read anew. */
+  stillLoads(viewer: Viewer, loaded: ReadonlyMap<string, string>): Promise<boolean>;
   /** Those that the viewer sees, or of these ids those; at most `limit`, in no order. Read anew each time. */
   seen(viewer: Viewer, options: { ids: readonly string[] | null; limit: number }): Promise<SeenDatabase[]>;
 }
 
-const maxBatch = 500;
+const nothing = 'null';
+
+/** A digest of each row, sealed secrets and all; made once, as those who ask at once are given the same one. */
+const texts = new WeakMap<VisibleDatabase, string>();
+
+function textOf(database: VisibleDatabase | null | undefined): string {
+  if (!database) return nothing;
+  const text = texts.get(database) ?? hash('sha256', JSON.stringify(database), 'base64url');
+  texts.set(database, text);
+  return text;
+}
 
 export const resourceOf = ({ ownerId, role, system }: Pick<VisibleDatabase, 'ownerId' | 'role' | 'system'>) =>
   ({ kind: 'database', ownerId, role, system }) as const;
 
 export function createDatabaseAccess({ store }: { store: Pick<DatabaseStore, 'find' | 'seen'> }): DatabaseAccess {
-  const loaders = new WeakMap<object, { userId: string; loader: DataLoader<string, VisibleDatabase | null> }>();
+  const find = createGathered<VisibleDatabase>({
+    async read(keys) {
+      const idsOf = new Map<string, string[]>();
+      for (const key of keys) {
+        const [userId = '', id = ''] = key.split(' ');
+        idsOf.set(userId, [...(idsOf.get(userId) ?? []), id]);
+      }
+      const found = new Map<string, VisibleDatabase>();
+      for (const [userId, ids] of idsOf) {
+        for (const database of await store.find(userId, ids)) found.set(`${userId} ${database.id}`, database);
+      }
+      return found;
+    },
+  });
+  const loaded = new WeakMap<object, Map<string, string> | null>();
+  const once = new WeakMap<object, Map<string, Promise<VisibleDatabase | null>>>();
 
-  function loaderOf(request: object, viewer: Viewer): DataLoader<string, VisibleDatabase | null> {
-    const known = loaders.get(request);
-    if (known?.userId === viewer.userId) return known.loader;
-    const loader = new DataLoader<string, VisibleDatabase | null>(
-      async (ids) => {
-        const found = new Map((await store.find(viewer.userId, ids)).map((database) => [database.id, database]));
-        return ids.map((id) => {
-          const database = found.get(id);
-          return database && can(viewer, 'database:see', resourceOf(database)) ? database : null;
-        });
-      },
-      { maxBatchSize: maxBatch, cache: false },
-    );
-    loaders.set(request, { userId: viewer.userId, loader });
-    return loader;
+  async function visible(viewer: Viewer, id: string): Promise<VisibleDatabase | null> {
+    const database = await find(`${viewer.userId} ${id}`);
+    return database && can(viewer, 'database:see', resourceOf(database)) ? database : null;
+  }
+
+  async function loadAnew(request: object, viewer: Viewer, id: string): Promise<VisibleDatabase | null> {
+    const database = await visible(viewer, id);
+    note(request, id, textOf(database));
+    return database;
+  }
+
+  function note(request: object, id: string, text: string): void {
+    const ofRequest = loaded.get(request);
+    if (ofRequest === null) return;
+    if (ofRequest && (ofRequest.get(id) ?? text) !== text) loaded.set(request, null);
+    else loaded.set(request, (ofRequest ?? new Map()).set(id, text));
   }
 
   return {
@@ -55,7 +92,20 @@ export function createDatabaseAccess({ store }: { store: Pick<DatabaseStore, 'fi
     },
 
     async load(request, viewer, id) {
-      return viewer && isUuid(id) ? await loaderOf(request, viewer).load(id) : null;
+      if (!viewer || !isUuid(id)) return null;
+      if (!(request as LoadingRequest).reads) return await loadAnew(request, viewer, id);
+      const ofRequest = once.get(request) ?? new Map<string, Promise<VisibleDatabase | null>>();
+      once.set(request, ofRequest);
+      const database = ofRequest.get(id) ?? loadAnew(request, viewer, id);
+      ofRequest.set(id, database);
+      return await database;
+    },
+
+    loadedBy: (request) => (loaded.has(request) ? (loaded.get(request) ?? null) : new Map()),
+
+    async stillLoads(viewer, known) {
+      const texts = await Promise.all([...known].map(async ([id, text]) => textOf(await visible(viewer, id)) === text));
+      return texts.every(Boolean);
     },
 
     async seen(viewer, options) {

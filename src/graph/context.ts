@@ -11,6 +11,8 @@ export interface Context {
   readonly requestId: string;
   /** Aborts when nobody waits for the answer any more. */
   readonly signal: AbortSignal;
+  /** The operation is a query: what was loaded for it once need not be loaded again. */
+  reads?: boolean;
   /** The header that the viewer was found by. */
   readonly authorization: string | null;
   /** Of the socket, where its token decides for this operation. */

@@ -16,9 +16,11 @@ import type { Services } from '../services.ts';
 import type { Context } from './context.ts';
 import { createDocumentCache } from './document-cache.ts';
 import { httpStatusOf, publicError, useErrorCodes } from './errors.ts';
+import { createKeptAnswers } from './kept-answers.ts';
 import type { Lifetime } from './lifetime.ts';
 import { type DocumentLimits, useLimits } from './limits.ts';
 import { requestIdOf } from './request-id.ts';
+import { createShortPath, type Handed, useHanded } from './short-path.ts';
 import { createSubscribe } from './subscribe.ts';
 import { createPlans, usePlans } from './use-plans.ts';
 
@@ -26,6 +28,8 @@ import { createPlans, usePlans } from './use-plans.ts';
 export interface ServerContext {
   req: IncomingMessage;
   res?: ServerResponse;
+  /** Aborts when nobody waits any more, where no request of fetch's tells. */
+  signal?: AbortSignal;
   /** Set for an operation over WebSocket, whose headers are those of the socket. */
   socket?: { authorization: string | null; signal: AbortSignal; lifetime: Lifetime | null };
 }
@@ -41,7 +45,14 @@ export interface PipelineDeps {
   callerOf(request: IncomingMessage): Caller;
 }
 
-export type Pipeline = YogaServerInstance<ServerContext, Context>;
+type Yoga = YogaServerInstance<ServerContext, Context>;
+
+export interface Pipeline {
+  /** Answers one request at `/graphql`. */
+  handle(request: IncomingMessage, response: ServerResponse): Promise<void>;
+  /** For an operation that comes otherwise. */
+  readonly getEnveloped: Yoga['getEnveloped'];
+}
 
 const bearer = /^Bearer +([^\s]+)$/i;
 
@@ -134,6 +145,9 @@ const corsOf =
     return { origin: [origin], credentials: false, methods: ['POST', 'GET'], exposedHeaders: ['x-request-id'] };
   };
 
+/** The one that is made by yoga has a status of HTTP, which one of a socket has not: it is no answer for the other. */
+const noErrors = { get: () => undefined, set: () => undefined };
+
 /** A request of more is 413 before it is parsed. */
 const maxBodyBytes = 10_000_000;
 
@@ -149,7 +163,8 @@ export function createPipeline({
 }: PipelineDeps): Pipeline {
   const plans = createPlans(schema);
   const subscribe = createSubscribe({ bus, check: (authorization) => authenticate(services, authorization) });
-  return createYoga<ServerContext, Context>({
+  const handed: Handed = new WeakMap();
+  const yoga = createYoga<ServerContext, Context>({
     schema,
     graphqlEndpoint: '/graphql',
     landingPage: false,
@@ -157,7 +172,7 @@ export function createPipeline({
     logging: false,
     graphiql: false,
     maxRequestBodySize: maxBodyBytes,
-    parserAndValidationCache: { documentCache: createDocumentCache(), errorCache: createDocumentCache() },
+    parserAndValidationCache: { documentCache: createDocumentCache(), errorCache: noErrors },
     cors: corsOf(corsOrigins),
     maskedErrors: { maskError: (error) => publicError(error, { log, requestId: uuidv7() }) },
     plugins: [
@@ -166,10 +181,11 @@ export function createPipeline({
       useLimits(limits),
       ...(introspection ? [] : [useNoIntrospection()]),
       useSubscribe(subscribe),
+      useHanded(handed),
       usePlans(plans),
       useMasking(log),
     ],
-    context: async ({ req, socket, request }) => {
+    context: async ({ req, socket, signal, request }) => {
       try {
         const authorization = socket ? socket.authorization : (req.headers.authorization ?? null);
         return {
@@ -179,11 +195,38 @@ export function createPipeline({
           services,
           caller: callerOf(req),
           requestId: requestIdOf(req),
-          signal: socket?.signal ?? request.signal,
+          signal: socket?.signal ?? signal ?? request.signal,
         };
       } catch (error) {
         throw error instanceof AppError ? refused(error) : error;
       }
     },
   });
+  const shortPath = createShortPath({
+    getEnveloped: yoga.getEnveloped,
+    authenticate: (authorization) => authenticate(services, authorization),
+    answers: createKeptAnswers({
+      stands: async (viewer, { databases, snapshots }) =>
+        (
+          await Promise.all([
+            services.databases.stillLoads(viewer, databases),
+            services.catalog.stillAnswers(snapshots),
+          ])
+        ).every(Boolean),
+    }),
+    basisOf(context, { document, operationName }) {
+      if (!plans.made(document, operationName)?.kept) return null;
+      const databases = services.databases.loadedBy(context);
+      const snapshots = services.catalog.snapshotsOf(context);
+      return databases && snapshots && { databases, snapshots };
+    },
+    handed,
+  });
+  return {
+    async handle(request, response) {
+      if (await shortPath(request, response)) return;
+      await yoga(request, response, { req: request, res: response });
+    },
+    getEnveloped: yoga.getEnveloped,
+  };
 }

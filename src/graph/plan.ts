@@ -1,7 +1,7 @@
 /**
- * A query whose every field is declared in answers.ts, made into a plan once and run for each request: no path, no info
- * and no promise a cell. It knows the way without a fault only: whatever else happens makes it give up, and the executor
- * answers instead, in the same context, where what was read is still there.
+ * A query whose every field is declared in answers.ts, made into a plan once and run for each request: straight to JSON,
+ * with no path, no info and no promise a cell. It knows the way without a fault only: whatever else happens makes it give
+ * up, and the executor answers instead, in the same context, where what was read is still there.
  */
 import {
   type DocumentNode,
@@ -39,8 +39,8 @@ export interface PlanArguments {
 export interface Plan {
   /** Every field of it is declared `kept`. */
   readonly kept: boolean;
-  /** The data; null where the executor has to answer. Never throws, never rejects. */
-  run(args: PlanArguments): Promise<{ data: unknown } | null>;
+  /** The data as JSON; null where the executor has to answer. Never throws, never rejects. */
+  run(args: PlanArguments): Promise<string | null>;
 }
 
 export interface PlanSource {
@@ -57,16 +57,21 @@ interface Run {
   readonly variables: Variables;
 }
 
-type Complete = (value: unknown, run: Run) => unknown;
+/** A value as JSON. */
+type Complete = (value: unknown, run: Run) => string | Promise<string>;
 
 interface Step {
   readonly key: string;
   readonly read: (source: unknown, run: Run) => unknown;
   readonly complete: Complete;
+  /** Of the source alone: the same for every viewer and every question. */
+  readonly fixed: boolean;
 }
 
 /** Of one document, by what its conditions say. */
 const maxShapes = 16;
+/** Characters of one list in a document, over all that it was made for. */
+const maxRemembered = 1_000_000;
 
 class GivenUp extends Error {}
 
@@ -104,7 +109,7 @@ export function planOf({ schema, document, operation }: PlanSource): Plan | null
         const { coerced } = getVariableValues(schema, operation.variableDefinitions ?? [], variableValues ?? {});
         if (!coerced) return null;
         const shape = shapeOf(coerced);
-        return shape && { data: await shape(undefined, { context: contextValue, variables: coerced }) };
+        return shape && (await shape(undefined, { context: contextValue, variables: coerced }));
       } catch (error) {
         // What cannot be planned stays so; what went wrong this once may go well the next time.
         hopeless ||= error instanceof NeedsInfo;
@@ -201,13 +206,16 @@ function compiled({ schema, operation, fragments, variables }: CompileDeps): Com
   function stepOf(key: string, nodes: readonly FieldNode[], type: GraphQLObjectType): Step {
     const [node] = nodes;
     const name = node!.name.value;
-    if (name === '__typename') return { key, read: () => type.name, complete: (value) => value };
+    if (name === '__typename')
+      return { key, read: () => type.name, complete: (value) => JSON.stringify(value), fixed: true };
     const field = type.getFields()[name]!;
     const sets = nodes.flatMap(({ selectionSet }) => selectionSet ?? []);
+    const { complete, fixed } = completerOf(field.type, sets);
     return {
       key,
       read: readerOf(field, node!, type === schema.getQueryType() ? rootInfo(key, field, nodes, type) : noInfo),
-      complete: completerOf(field.type, sets),
+      complete,
+      fixed: fixed && answersOf(type, field) === 'kept' && field.args.length === 0 && (field.resolve?.length ?? 0) <= 1,
     };
   }
 
@@ -232,28 +240,45 @@ function compiled({ schema, operation, fragments, variables }: CompileDeps): Com
     });
   }
 
-  function completerOf(type: GraphQLOutputType, sets: readonly SelectionSetNode[]): Complete {
+  function completerOf(type: GraphQLOutputType, sets: readonly SelectionSetNode[]): Completer {
     if (!isNonNullType(type)) {
-      const complete = completerOfPresent(type, sets);
-      return (value, run) => (value == null ? null : complete(value, run));
+      const { complete, fixed } = completerOfPresent(type, sets);
+      return { complete: (value, run) => (value == null ? 'null' : complete(value, run)), fixed };
     }
-    const complete = completerOfPresent(type.ofType, sets);
-    return (value, run) => (value == null ? giveUp('null where there must be something') : complete(value, run));
+    const { complete, fixed } = completerOfPresent(type.ofType, sets);
+    return {
+      complete: (value, run) => (value == null ? giveUp('null where there must be something') : complete(value, run)),
+      fixed,
+    };
   }
 
-  function completerOfPresent(type: GraphQLOutputType, sets: readonly SelectionSetNode[]): Complete {
+  function completerOfPresent(type: GraphQLOutputType, sets: readonly SelectionSetNode[]): Completer {
     if (isLeafType(type)) {
       const own = type === GraphQLString ? 'string' : type === GraphQLBoolean ? 'boolean' : null;
-      return (value) => (typeof value === own ? value : (type.serialize(value) ?? giveUp('no value of its type')));
+      const complete = (value: unknown) =>
+        JSON.stringify(typeof value === own ? value : (type.serialize(value) ?? giveUp('no value of its type')));
+      return { complete, fixed: true };
     }
-    if (isListType(type)) return listOf(completerOf(type.ofType, sets));
+    if (isListType(type)) {
+      const { complete, fixed } = completerOf(type.ofType, sets);
+      const whole = listOf(complete);
+      // Lists of values are short, and made as fast as found.
+      return { complete: fixed && sets.length > 0 ? remembered(whole) : whole, fixed };
+    }
     if (!isObjectType(type)) return giveUp('neither a value, a list nor an object');
-    return objectOf([...collect(sets, type)].map(([key, nodes]) => stepOf(key, nodes, type)));
+    const steps = [...collect(sets, type)].map(([key, nodes]) => stepOf(key, nodes, type));
+    return { complete: objectOf(steps), fixed: steps.every(({ fixed }) => fixed) };
   }
 
   const query = schema.getQueryType()!;
   const steps = [...collect([operation.selectionSet], query)].map(([key, nodes]) => stepOf(key, nodes, query));
   return objectOf(steps);
+}
+
+interface Completer {
+  readonly complete: Complete;
+  /** As Step.fixed, of the value alone. */
+  readonly fixed: boolean;
 }
 
 const noInfo = (): object => untouchable;
@@ -300,49 +325,72 @@ function readerOf(
 const isConstant = ({ kind }: { kind: Kind }): boolean => kind !== Kind.LIST && kind !== Kind.OBJECT;
 
 function objectOf(steps: readonly Step[]): Complete {
+  const heads = steps.map(({ key }, place) => `${place === 0 ? '{' : ','}${JSON.stringify(key)}:`);
   return (source, run) => {
     if (source instanceof Error) throw source;
-    const object: Record<string, unknown> = {};
-    let waits: Promise<void>[] | null = null;
+    if (steps.length === 0) return '{}';
+    let text = '';
+    let parts: (string | Promise<string>)[] | null = null;
     try {
       for (let place = 0; place < steps.length; place += 1) {
-        const { key, read, complete } = steps[place]!;
+        const { read, complete } = steps[place]!;
         const value = read(source, run);
         const completed = isPromise(value) ? value.then((late) => complete(late, run)) : complete(value, run);
-        // Promises too: keys keep the order of the document.
-        object[key] = completed;
-        if (!isPromise(completed)) continue;
-        const wait = completed.then((late) => {
-          object[key] = late;
-        });
-        if (waits === null) waits = [wait];
-        else waits.push(wait);
+        text += heads[place];
+        if (typeof completed === 'string') text += completed;
+        else {
+          parts ??= [];
+          parts.push(text, completed);
+          text = '';
+        }
       }
     } catch (error) {
-      forget(waits);
+      forget(parts);
       throw error;
     }
-    return waits === null ? object : Promise.all(waits).then(() => object);
+    return parts === null ? `${text}}` : Promise.all([...parts, text, '}']).then(joined);
   };
 }
+
+const joined = (parts: readonly string[]): string => parts.join('');
 
 function listOf(complete: Complete): Complete {
   return (list, run) => {
     if (!Array.isArray(list)) return giveUp('no list');
     let waits = false;
-    const items: unknown[] = [];
+    const items: (string | Promise<string>)[] = [];
     try {
       for (let place = 0; place < list.length; place += 1) {
         const item: unknown = list[place];
         const completed = isPromise(item) ? item.then((late) => complete(late, run)) : complete(item, run);
-        waits ||= isPromise(completed);
+        waits ||= typeof completed !== 'string';
         items.push(completed);
       }
     } catch (error) {
       forget(items);
       throw error;
     }
-    return waits ? Promise.all(items) : items;
+    return waits ? Promise.all(items).then((texts) => `[${texts.join()}]`) : `[${items.join()}]`;
+  };
+}
+
+/** Of one list, by the list itself: those of a snapshot are the same objects for as long as it is open. */
+function remembered(complete: Complete): Complete {
+  let texts = new WeakMap<object, string>();
+  let characters = 0;
+  return (list, run) => {
+    const known = texts.get(list as object);
+    if (known !== undefined) return known;
+    const text = complete(list, run);
+    if (typeof text !== 'string') return text;
+    // What was let go of is counted too: then the others are made once more.
+    characters += text.length;
+    if (characters > maxRemembered) {
+      texts = new WeakMap();
+      characters = text.length;
+    }
+    texts.set(list as object, text);
+    return text;
   };
 }
 

@@ -1,6 +1,7 @@
 /** Runs documents by their plan where they have one. A document is planned when it comes again. */
 import { type DocumentNode, type GraphQLSchema, getOperationAST } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
+import type { Context } from './context.ts';
 import { type Plan, planOf } from './plan.ts';
 
 /** Undefined while it came but once. */
@@ -9,6 +10,8 @@ type Planned = Map<string, Plan | null | undefined>;
 export interface Plans {
   /** Null where the executor has to answer. */
   of(document: DocumentNode, operationName: string | null | undefined): Plan | null;
+  /** The one that was made before, if any. */
+  made(document: DocumentNode, operationName: string | null | undefined): Plan | null;
 }
 
 export function createPlans(schema: GraphQLSchema): Plans {
@@ -29,14 +32,35 @@ export function createPlans(schema: GraphQLSchema): Plans {
       ofDocument.set(name, plan);
       return plan ?? null;
     },
+    made: (document, operationName) =>
+      plans.get(document)?.get(getOperationAST(document, operationName)?.name?.value ?? '') ?? null,
   };
 }
 
 export function usePlans(plans: Plans): Plugin {
   return {
     onExecute({ args, executeFn, setExecuteFn }) {
+      (args.contextValue as unknown as Context).reads =
+        getOperationAST(args.document, args.operationName)?.operation === 'query';
       const plan = plans.of(args.document, args.operationName);
-      if (plan) setExecuteFn(async () => (await plan.run(args)) ?? executeFn(args));
+      if (!plan) return;
+      setExecuteFn(async () => {
+        const text = await plan.run(args);
+        return text === null ? executeFn(args) : { data: new JsonData(text) };
+      });
     },
   };
+}
+
+/** The data of an answer that is JSON already. Whoever prints it gets the same as of the objects. */
+export class JsonData {
+  readonly text: string;
+
+  constructor(text: string) {
+    this.text = text;
+  }
+
+  toJSON(): unknown {
+    return JSON.parse(this.text);
+  }
 }

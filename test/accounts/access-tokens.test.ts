@@ -2,6 +2,8 @@
 import { createHmac, createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
 import { type JWTPayload, SignJWT } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createAccessTokens } from '../../src/accounts/access-tokens.ts';
+import { uuidv7 } from '../../src/lib/ids.ts';
 import { createWorld, issuer, type World } from './world.ts';
 
 let world: World;
@@ -169,4 +171,36 @@ test('a role is read anew for a session that was rung about', async () => {
   await world.sql(`UPDATE users SET role = 'admin' WHERE id = $1`, [userId]);
   world.bus.ringHere('session.revoked', viewer.sessionId);
   expect(await world.accounts.authenticate(accessToken)).toMatchObject({ role: 'admin' });
+});
+
+describe('a token that was verified before', () => {
+  const at = { ms: Date.UTC(2026, 0, 1) };
+  const tokensOf = () =>
+    createAccessTokens({ keyring: world.keyring, issuer, clock: () => new Date(at.ms), maxVerified: 2 });
+  const subject = { userId: uuidv7(), sessionId: uuidv7() };
+
+  test('holds until it ends, and not a second longer', async () => {
+    const tokens = tokensOf();
+    const { token, expiresAt } = await tokens.issue(subject);
+    const claims = { ...subject, expiresAt };
+    expect(await tokens.verify(token)).toEqual(claims);
+    at.ms = expiresAt.getTime() - 1;
+    expect(await tokens.verify(token)).toEqual(claims);
+    at.ms = expiresAt.getTime();
+    await expect(tokens.verify(token)).rejects.toMatchObject({ code: 'UNAUTHENTICATED' });
+    await expect(tokensOf().verify(token)).rejects.toMatchObject({ code: 'UNAUTHENTICATED' });
+  });
+
+  test('says nothing for one like it, and is verified anew where too many came between', async () => {
+    const tokens = tokensOf();
+    const issued = await Promise.all([1, 2, 3].map(() => tokens.issue({ userId: uuidv7(), sessionId: uuidv7() })));
+    for (const { token } of issued) await tokens.verify(token);
+    for (const { token } of issued) {
+      expect(await tokens.verify(token)).toMatchObject({ expiresAt: issued[0]?.expiresAt });
+      const [first, second, signature = ''] = parts(token);
+      await expect(tokens.verify(`${first}.${second}.${flip(signature)}`)).rejects.toMatchObject({
+        code: 'UNAUTHENTICATED',
+      });
+    }
+  });
 });

@@ -154,26 +154,26 @@ export function createSnapshotCatalog({ index, live }: SnapshotCatalogDeps): Cat
     columns: (names) =>
       ofRelations(
         names,
-        ({ columns }) => columns.map(columnOf),
+        ({ columns }) => columnsOf(columns),
         (unknown) => live((catalog, options) => catalog.columns(unknown, options)),
       ),
     statistics: (names) => live((catalog, options) => catalog.statistics(names, options)),
     indexes: (names) =>
       ofRelations(
         names,
-        ({ indexes }) => indexes.map(indexOf),
+        ({ indexes }) => indexesOf(indexes),
         (unknown) => live((catalog, options) => catalog.indexes(unknown, options)),
       ),
     constraints: (names) =>
       ofRelations(
         names,
-        ({ constraints }) => constraints.map(constraintOf),
+        ({ constraints }) => constraintsOf(constraints),
         (unknown) => live((catalog, options) => catalog.constraints(unknown, options)),
       ),
     foreignKeys: (names) =>
       ofRelations(
         names,
-        ({ foreignKeys }) => foreignKeys.map(foreignKeyOf),
+        ({ foreignKeys }) => foreignKeysOf(foreignKeys),
         (unknown) => live((catalog, options) => catalog.foreignKeys(unknown, options)),
       ),
     referencedBy: (names) =>
@@ -185,13 +185,13 @@ export function createSnapshotCatalog({ index, live }: SnapshotCatalogDeps): Cat
     triggers: (names) =>
       ofRelations(
         names,
-        ({ triggers }) => triggers.map(triggerOf),
+        ({ triggers }) => triggersOf(triggers),
         (unknown) => live((catalog, options) => catalog.triggers(unknown, options)),
       ),
     policies: (names) =>
       ofRelations(
         names,
-        ({ policies }) => policies.map(policyOf),
+        ({ policies }) => policiesOf(policies),
         (unknown) => live((catalog, options) => catalog.policies(unknown, options)),
       ),
     definitions: (names) =>
@@ -313,14 +313,28 @@ function firstBehind<Item>(items: readonly Item[], isBehind: (item: Item) => boo
   return from;
 }
 
-/** Of an object of a snapshot what a read of it gives, and no more. */
-const parts =
-  <Item extends object>(...keys: readonly (keyof Item)[]) =>
-  (item: Item): Item => {
+/** Of an object of a snapshot what a read of it gives, and no more; made once, as a snapshot is read over and over. */
+function parts<Item extends object>(...keys: readonly (keyof Item)[]): (item: Item) => Item {
+  const copies = new WeakMap<Item, Item>();
+  return (item) => {
+    const known = copies.get(item);
+    if (known) return known;
     const copy: Partial<Item> = {};
     for (const key of keys) copy[key] = item[key];
+    copies.set(item, copy as Item);
     return copy as Item;
   };
+}
+
+/** The same list each time for the same one of the snapshot. */
+function lists<Item extends object>(own: (item: Item) => Item): (items: readonly Item[]) => Item[] {
+  const copies = new WeakMap<readonly Item[], Item[]>();
+  return (items) => {
+    const copy = copies.get(items) ?? items.map(own);
+    copies.set(items, copy);
+    return copy;
+  };
+}
 
 const schemaOf = parts<Schema>('name', 'owner', 'comment');
 const extensionOf = parts<Extension>('name', 'version', 'schema', 'comment');
@@ -340,8 +354,11 @@ const columnOf = parts<Column>(
   'enumValues',
   'collation',
 );
+const columnsOf = lists(columnOf);
 const indexOf = parts<Index>('name', 'columns', 'unique', 'primary', 'valid', 'method', 'predicate', 'definition');
+const indexesOf = lists(indexOf);
 const constraintOf = parts<Constraint>('name', 'kind', 'columns', 'definition', 'deferrable', 'validated');
+const constraintsOf = lists(constraintOf);
 const foreignKeyOf = parts<ForeignKey>(
   'name',
   'table',
@@ -351,8 +368,11 @@ const foreignKeyOf = parts<ForeignKey>(
   'onUpdate',
   'onDelete',
 );
+const foreignKeysOf = lists(foreignKeyOf);
 const triggerOf = parts<Trigger>('name', 'timing', 'events', 'level', 'enabled', 'definition', 'function');
+const triggersOf = lists(triggerOf);
 const policyOf = parts<Policy>('name', 'command', 'permissive', 'roles', 'using', 'check');
+const policiesOf = lists(policyOf);
 const enumOf = parts<EnumType>('schema', 'name', 'values', 'comment');
 const sequenceOf = parts<Sequence>('schema', 'name', 'dataType', 'start', 'increment', 'ownedBy');
 const routineOf = parts<Routine>(

@@ -1,0 +1,171 @@
+/**
+ * The way that most requests take: a query as JSON by POST, from a client that is no other page, goes through the same
+ * pipeline without the emulation of fetch around it. Whatever is not that, or does not end in plain data, is yoga's.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { type DocumentNode, type ExecutionResult, getOperationAST } from 'graphql';
+import type { GraphQLParams, Plugin } from 'graphql-yoga';
+import type { Viewer } from '../accounts/viewer.ts';
+import type { Context } from './context.ts';
+import type { Basis, KeptAnswers } from './kept-answers.ts';
+import type { Pipeline, ServerContext } from './pipeline.ts';
+import { JsonData } from './use-plans.ts';
+
+export interface ShortPathDeps {
+  readonly getEnveloped: Pipeline['getEnveloped'];
+  /** @throws AppError UNAUTHENTICATED */
+  authenticate(authorization: string | null): Promise<Viewer | null>;
+  readonly answers: KeptAnswers;
+  /** What the answer of this operation was made of; null where that is not known, or moves. */
+  basisOf(
+    context: Context,
+    operation: { document: DocumentNode; operationName: string | null | undefined },
+  ): Basis | null;
+  readonly handed: Handed;
+}
+
+/** Results that yoga has but to send, by their request. */
+export type Handed = WeakMap<IncomingMessage, ExecutionResult>;
+
+/** True when it was answered; otherwise the request, whose body may be in its `body` by now, is yoga's. */
+export type ShortPath = (request: IncomingMessage, response: ServerResponse) => Promise<boolean>;
+
+/** A longer one takes so long that the way to it does not matter. */
+const maxBodyBytes = 65_536;
+
+export function createShortPath({ getEnveloped, authenticate, answers, basisOf, handed }: ShortPathDeps): ShortPath {
+  async function executed(
+    params: GraphQLParams,
+    context: ServerContext,
+  ): Promise<{ result: ExecutionResult; context: Context; document: DocumentNode } | null> {
+    const { query, variables, operationName } = params;
+    const enveloped = getEnveloped({ ...context, params } as never);
+    const document = enveloped.parse(query);
+    if (getOperationAST(document, operationName)?.operation !== 'query') return null;
+    if (enveloped.validate(enveloped.schema, document).length > 0) return null;
+    const contextValue = (await enveloped.contextFactory()) as Context;
+    const result = await enveloped.execute({
+      schema: enveloped.schema,
+      document,
+      contextValue,
+      variableValues: variables,
+      operationName,
+    });
+    return { result, context: contextValue, document };
+  }
+
+  return async (request, response) => {
+    const mediaType = isPlain(request) ? mediaTypeOf(request.headers.accept) : null;
+    if (mediaType === null) return false;
+    const body = await bodyOf(request);
+    if (body === null) return true;
+    // For yoga, should it come to that: a stream is read once.
+    Object.assign(request, { body });
+    const question = body.toString();
+    try {
+      const viewer = await authenticate(request.headers.authorization ?? null);
+      const kept = viewer && (await answers.find(viewer, question));
+      if (kept) {
+        send(response, mediaType, kept);
+        return true;
+      }
+      const params = paramsOf(question);
+      const closed = closingOf(response);
+      const done = params && (await executed(params, { req: request, res: response, signal: closed }));
+      if (!done) return false;
+      const { result, context, document } = done;
+      if (result.errors || result.extensions || !result.data) {
+        handed.set(request, result);
+        return false;
+      }
+      const { data } = result;
+      const answer = Buffer.from(data instanceof JsonData ? `{"data":${data.text}}` : JSON.stringify(result));
+      send(response, mediaType, answer);
+      const basis = viewer && basisOf(context, { document, operationName: params.operationName });
+      if (basis) answers.keep(viewer, question, answer, basis);
+      return true;
+    } catch (error) {
+      if (response.headersSent) throw error;
+      // Refused before it was executed: yoga comes to the same, and says so in its own words. Unless nobody listens.
+      return response.destroyed;
+    }
+  };
+}
+
+/** Lets yoga send what was executed on the short path. */
+export const useHanded = (handed: Handed): Plugin => ({
+  onParams({ context, setResult }) {
+    const result = handed.get((context as unknown as ServerContext).req);
+    if (result) setResult(result);
+  },
+});
+
+/** No page of another origin, no form, no packed or endless body. */
+function isPlain({ method, headers }: IncomingMessage): boolean {
+  const type = headers['content-type'];
+  const length = headers['content-length'];
+  return (
+    method === 'POST' &&
+    (type === 'application/json' || type === 'application/json; charset=utf-8') &&
+    headers.origin === undefined &&
+    headers['content-encoding'] === undefined &&
+    headers.expect === undefined &&
+    length !== undefined &&
+    /^\d{1,5}$/.test(length) &&
+    Number(length) <= maxBodyBytes
+  );
+}
+
+const answered = ['application/graphql-response+json', 'application/json'];
+
+/** As yoga chooses: the first that fits, whatever its weight; null for what asks for more. */
+function mediaTypeOf(accept = '*/*'): string | null {
+  if (accept.includes('charset')) return null;
+  for (const part of accept.toLowerCase().split(',')) {
+    const type = part.split(';')[0]?.trim() ?? '';
+    if (answered.includes(type)) return type;
+    if (type === '*/*' || type === 'application/*') return 'application/json';
+  }
+  return null;
+}
+
+/** Null where it does not come whole. */
+function bodyOf(request: IncomingMessage): Promise<Buffer | null> {
+  const chunks: Buffer[] = [];
+  return new Promise((resolve) => {
+    request.on('data', (chunk: Buffer) => chunks.push(chunk));
+    request.once('end', () => resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)));
+    request.once('error', () => resolve(null));
+    request.once('close', () => resolve(null));
+  });
+}
+
+const known: ReadonlySet<string> = new Set(['query', 'variables', 'operationName', 'extensions']);
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** Null for what yoga would refuse. */
+function paramsOf(text: string): (GraphQLParams & { query: string }) | null {
+  const params: unknown = JSON.parse(text);
+  if (!isObject(params) || Object.keys(params).some((key) => !known.has(key))) return null;
+  const { query, variables, operationName, extensions } = params;
+  if (typeof query !== 'string' || (extensions != null && !isObject(extensions))) return null;
+  if (variables != null && !isObject(variables)) return null;
+  if (operationName != null && typeof operationName !== 'string') return null;
+  return { query, ...(variables && { variables }), ...(operationName != null && { operationName }) };
+}
+
+/** Aborts when nobody waits for the answer any more. */
+function closingOf(response: ServerResponse): AbortSignal {
+  const closing = new AbortController();
+  response.once('close', () => {
+    if (!response.writableFinished) closing.abort();
+  });
+  return closing.signal;
+}
+
+function send(response: ServerResponse, mediaType: string, answer: Buffer): void {
+  response
+    .writeHead(200, { 'content-type': `${mediaType}; charset=utf-8`, 'content-length': answer.length })
+    .end(answer);
+}

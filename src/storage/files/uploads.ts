@@ -59,7 +59,8 @@ export interface Uploads {
   /**
    * Goes on with it, or begins anew where the piece is all of the file; the file is ready with its last byte.
    * @throws AppError NOT_FOUND, FORBIDDEN, CONFLICT with `details.offset` for another beginning, and without it while
-   * another one uploads; BAD_USER_INPUT for too few bytes, LIMIT_EXCEEDED for too many
+   * another one uploads; BAD_USER_INPUT for too few bytes, LIMIT_EXCEEDED for too many: then it
+   * begins anew, with nothing kept of what came
    */
   receive(viewer: Viewer | null, fileId: string, piece: Piece, asked: Asked): Promise<UploadProgress>;
 }
@@ -154,10 +155,14 @@ export function createUploads({
     await using upload = await begin(blob, piece, lease.signal);
     let offset = upload.offset;
     for await (const chunk of piece.body) {
-      if (offset + chunk.length > Math.min(piece.end ?? sizeBytes, sizeBytes))
-        throw tooLarge(sizeBytes, offset + chunk.length);
+      const actual = offset + chunk.length;
+      if (actual > Math.min(piece.end ?? sizeBytes, sizeBytes)) {
+        // What fitted may be as long as the whole file: kept, it would be one as soon as somebody looks.
+        await upload.abandon();
+        throw tooLarge(sizeBytes, actual);
+      }
       await upload.write(chunk);
-      offset += chunk.length;
+      offset = actual;
     }
     // Awaited here: a failure that nobody has heard of when the upload is disposed of would end the process.
     return offset === sizeBytes ? await upload.finish() : null;

@@ -1,5 +1,6 @@
 /** Stores that fail in the middle of an upload: what the client is told, what is safe, and that it goes on. */
 import { execFile } from 'node:child_process';
+import { Readable } from 'node:stream';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
 import { Secret } from '../../../src/lib/secret.ts';
@@ -19,6 +20,11 @@ async function begin(world: FileWorld, sizeBytes: number) {
   const bucketId = await world.bucket({ owner: ann });
   const target = await served.uploads.create(ann, { bucketId, path: 'a', sizeBytes, overwrite: false });
   return { served, ann, bucketId, ...target };
+}
+
+function storeOn({ endpoint, bucket, accessKeyId, secretAccessKey }: Awaited<ReturnType<typeof startS3>>) {
+  const credentials = { accessKeyId, secretAccessKey: new Secret(secretAccessKey), sessionToken: null };
+  return createS3Store({ kind: 's3', bucket, endpoint, region: 'us-east-1', credentials });
 }
 
 /** @returns what is answered to all that is not safe yet */
@@ -62,12 +68,48 @@ test('a disk that is full is told, keeps what it took, and takes the rest when i
   }
 });
 
+/** Sends 100 bytes, and 50 more when they are being taken. */
+async function* tooMany(world: FileWorld, id: string): AsyncGenerator<Uint8Array> {
+  yield Buffer.alloc(100, 'x');
+  const isTaken = async () =>
+    (await world.pool.query('SELECT FROM files WHERE id = $1 AND writer_id IS NOT NULL', [id])).rowCount;
+  await expect.poll(isTaken).toBe(1);
+  yield Buffer.alloc(50, 'x');
+}
+
+async function expectNothingKept(world: FileWorld) {
+  const { served, ann, bucketId, url, file } = await begin(world, 100);
+  using _served = served;
+  const refused = await put(url, Readable.toWeb(Readable.from(tooMany(world, file.id))) as BodyInit);
+  expect([refused.status, (await refused.json()).code]).toEqual([413, 'LIMIT_EXCEEDED']);
+  expect(await offsetOf(url)).toBe(0);
+  expect(await world.store.fileAt(null, bucketId, 'a')).toBeNull();
+  // Nor what came before it: nobody knows of what that is the beginning.
+  const range = { 'content-range': 'bytes 0-49/100' };
+  expect((await put(url, 'x'.repeat(50), range)).status).toBe(202);
+  const body = new Response('x'.repeat(51)).body!;
+  expect((await put(url, body, { 'content-range': 'bytes 50-99/100' })).status).toBe(413);
+  expect(await offsetOf(url)).toBe(0);
+  expect((await put(url, 'y'.repeat(100))).status).toBe(201);
+  const ready = await world.store.fileAt(null, bucketId, 'a');
+  expect(await (await fetch(served.linkTo(ann, ready!))).text()).toBe('y'.repeat(100));
+}
+
+test('of a PUT that brings more than was to come nothing is kept, and whoever looks ends nothing: on a disk', async () => {
+  await using world = await createFileWorld();
+  await expectNothingKept(world);
+});
+
+test('of a PUT that brings more than was to come nothing is kept, and whoever looks ends nothing: on S3', async () => {
+  const s3 = await startS3();
+  await using world = await createFileWorld({ blobs: storeOn(s3) });
+  await expectNothingKept(world);
+  await s3.stop();
+});
+
 test('an S3 that fails in the middle is told, keeps its parts, and takes the rest when it is back', async () => {
   const s3 = await startS3();
-  const { endpoint, bucket, accessKeyId, secretAccessKey } = s3;
-  const credentials = { accessKeyId, secretAccessKey: new Secret(secretAccessKey), sessionToken: null };
-  const blobs = createS3Store({ kind: 's3', bucket, endpoint, region: 'us-east-1', credentials });
-  await using world = await createFileWorld({ blobs });
+  await using world = await createFileWorld({ blobs: storeOn(s3) });
   const bytes = filled(20 * MiB);
   const { served, ann, bucketId, url } = await begin(world, bytes.length);
   using _served = served;

@@ -62,6 +62,7 @@ export function gather(request: IncomingMessage): Gathered {
   }
 
   function take(chunk: Buffer): void {
+    // Empty until now: while anything is left in it the request is paused, and gives nothing.
     rest = chunk;
     pour();
     if (rest.length > 0) request.pause();

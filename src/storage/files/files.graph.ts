@@ -115,10 +115,33 @@ builder.prismaObjectFields(UserType, (t) => ({
   }),
 }));
 
+const UploadTargetType = builder.objectRef<UploadTarget>('UploadTarget').implement({
+  rights: 'parent',
+  description:
+    'Where the bytes go. HEAD answers `Upload-Offset`; a PUT with `Content-Range` goes on there, one without begins anew. One request at a time.',
+  fields: (t) => ({
+    file: t.expose('file', { type: StoredFileType }),
+    url: t.exposeString('url'),
+    method: t.string({ resolve: () => 'PUT' }),
+    headers: t.field({ type: 'JSON', description: 'To send with it, by name.', resolve: () => ({}) }),
+    expiresAt: t.expose('expiresAt', { type: 'DateTime' }),
+  }),
+});
+
+builder.objectFields(StoredFileType, (t) => ({
+  upload: t.field({
+    type: UploadTargetType,
+    nullable: true,
+    description:
+      'With a fresh URL, for who made it by createUpload, as long as it is PENDING: HEAD says how much is there. What follows has to be of the same content. Null for all others.',
+    resolve: (file, _args, { viewer, services }) => services.uploads.targetOf(viewer, file),
+  }),
+}));
+
 builder.objectFields(BucketType, (t) => ({
   uploads: t.field({
     type: [StoredFileType],
-    description: `What is PENDING, uploads and exports, the newest first: at most ${storageLimits.pendingListed}. deleteFile ends one; createUpload with its path and size goes on with it. Empty for who may not write here.`,
+    description: `What is PENDING, uploads and exports, the newest first: at most ${storageLimits.pendingListed}. deleteFile ends one, its \`upload\` goes on with it. Empty for who may not write here.`,
     resolve: (bucket, _args, context) => pending(context).load(bucket),
   }),
   file: t.field({
@@ -186,19 +209,6 @@ const payloadOf = (name: string) =>
 const UploadFilePayload = payloadOf('UploadFilePayload');
 const MoveFilePayload = payloadOf('MoveFilePayload');
 
-const UploadTargetType = builder.objectRef<UploadTarget>('UploadTarget').implement({
-  rights: 'parent',
-  description:
-    'Where the bytes go. HEAD answers `Upload-Offset`; a PUT with `Content-Range` goes on there, one without begins anew. One request at a time.',
-  fields: (t) => ({
-    file: t.expose('file', { type: StoredFileType }),
-    url: t.exposeString('url'),
-    method: t.string({ resolve: () => 'PUT' }),
-    headers: t.field({ type: 'JSON', description: 'To send with it, by name.', resolve: () => ({}) }),
-    expiresAt: t.expose('expiresAt', { type: 'DateTime' }),
-  }),
-});
-
 const CreateUploadPayload = builder.objectRef<{ upload: UploadTarget }>('CreateUploadPayload').implement({
   rights: 'parent',
   fields: (t) => ({ upload: t.expose('upload', { type: UploadTargetType }) }),
@@ -230,7 +240,7 @@ builder.mutationFields((t) => ({
     type: CreateUploadPayload,
     authScopes: { signedIn: true },
     description:
-      'A signed URL for files too large for a GraphQL request; an upload that broke goes on where it stopped. The same user who asks again for the same bucket, path and size gets the upload that is under way, with a fresh URL.',
+      'A signed URL for files too large for a GraphQL request; an upload that broke goes on where it stopped. Each time another upload: one whose answer was lost is among `Bucket.uploads`.',
     args: { input: t.arg({ type: CreateUploadInput, required: true }) },
     resolve: async (_root, { input: { bucketId, overwrite, ...input } }, { viewer, services }) => ({
       upload: await services.uploads.create(viewer, {

@@ -38,7 +38,7 @@ export interface NewReservation {
   readonly mimeType?: string | null | undefined;
   /** What of the input says the type; absent: `input.mimeType`. */
   readonly typeField?: string;
-  /** Its bytes come by a link: the same of this user that is under way already is the answer. */
+  /** Its bytes come by a signed link. */
   readonly byLink?: boolean;
 }
 
@@ -185,16 +185,6 @@ export function createReservations({ pool, store, access, limits = storageLimits
         const bucket = await store.lockBucket(client, bucketId);
         if (!bucket) throw notFound('Bucket');
         if (!overwrite) await requireFree(store, client, { bucketId, path });
-        const wanted = { bucketId, path, sizeBytes, mimeType, ownerId, overwrite };
-        const underWay = byLink ? await store.resumeUpload(client, wanted, uploadTtlMs) : null;
-        if (underWay)
-          return {
-            file: underWay,
-            fileId: underWay.id,
-            blobKey: underWay.blob,
-            maxBytes: sizeBytes,
-            limitedBy: 'user',
-          };
         if (used.files >= limits.filesOfUser)
           throw exceeded(
             `The user may have ${limits.filesOfUser} files, uploads included, and has as many`,
@@ -203,8 +193,13 @@ export function createReservations({ pool, store, access, limits = storageLimits
           );
         const left = requireRoom(limits, used.bytes + besideBytes, sizeBytes);
         const row = {
-          ...wanted,
           id: id ?? uuidv7(),
+          bucketId,
+          path,
+          sizeBytes,
+          mimeType,
+          ownerId,
+          overwrite,
           blob: `files/${randomBytes(16).toString('hex')}`,
           publicKey: randomBytes(16).toString('base64url'),
           byLink,

@@ -39,6 +39,8 @@ export interface StoredFile {
   readonly ownerId: string | null;
   readonly overwrite: boolean;
   readonly publicKey: string;
+  /** Its bytes come by a signed link, in as many pieces as it takes. */
+  readonly byLink: boolean;
   /** Null for a ready one. */
   readonly expiresAt: Date | null;
   /** Since when its bytes are not there. */
@@ -47,14 +49,10 @@ export interface StoredFile {
   readonly updatedAt: Date;
 }
 
-export interface NewFile
-  extends Pick<
-    StoredFile,
-    'id' | 'bucketId' | 'path' | 'sizeBytes' | 'mimeType' | 'blob' | 'ownerId' | 'overwrite' | 'publicKey'
-  > {
-  /** Its bytes come by a signed link: who asks for the same once more goes on with it. */
-  readonly byLink: boolean;
-}
+export type NewFile = Pick<
+  StoredFile,
+  'id' | 'bucketId' | 'path' | 'sizeBytes' | 'mimeType' | 'blob' | 'ownerId' | 'overwrite' | 'publicKey' | 'byLink'
+>;
 
 export interface Usage {
   /** Of ready files. */
@@ -80,8 +78,8 @@ const listed = `CASE WHEN $2::uuid IS NULL THEN m.role IS NOT NULL OR b.project_
   ELSE b.project_id = $2 AND (m.role IS NOT NULL OR $3) END`;
 
 const fileColumns = `id, bucket_id AS "bucketId", path, status, size_bytes::float8 AS "sizeBytes", mime_type AS "mimeType",
-  sha256, blob, owner_id AS "ownerId", overwrite, public_key AS "publicKey", expires_at AS "expiresAt",
-  missing_at AS "missingAt", created_at AS "createdAt", updated_at AS "updatedAt"`;
+  sha256, blob, owner_id AS "ownerId", overwrite, public_key AS "publicKey", by_link AS "byLink",
+  expires_at AS "expiresAt", missing_at AS "missingAt", created_at AS "createdAt", updated_at AS "updatedAt"`;
 
 /** A job that runs writes it. */
 const exported = `EXISTS (SELECT FROM jobs WHERE jobs.status = 'running' AND jobs.exported->'files' ? files.id::text)`;
@@ -301,30 +299,6 @@ export function createFileStore({ db, prisma }: { db: Executor; prisma: Prisma }
         ],
       );
       return rows[0]!;
-    },
-
-    /** The one of a user's by link that is pending at the path, of this size, as it is asked for now; null for none. */
-    async resumeUpload(
-      client: Executor,
-      {
-        bucketId,
-        path,
-        ownerId,
-        sizeBytes,
-        mimeType,
-        overwrite,
-      }: Omit<NewFile, 'id' | 'blob' | 'publicKey' | 'byLink'>,
-      ttlMs: number,
-    ): Promise<StoredFile | null> {
-      const { rows } = await client.query<StoredFile>(
-        `UPDATE files SET mime_type = $5, overwrite = $6, expires_at = now() + $7 * interval '1 millisecond', updated_at = now()
-         WHERE id = (
-           SELECT id FROM files WHERE bucket_id = $1 AND path = $2 AND owner_id = $3 AND size_bytes = $4
-             AND status = 'pending' AND by_link AND expires_at > now() ORDER BY created_at LIMIT 1)
-         RETURNING ${fileColumns}`,
-        [bucketId, path, ownerId, sizeBytes, mimeType, overwrite, ttlMs],
-      );
-      return rows[0] ?? null;
     },
 
     /** Pending ones, the newest first, at most `limit` of each bucket. */

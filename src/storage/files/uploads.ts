@@ -52,8 +52,10 @@ export interface Uploads {
    * CONNECTION_FAILED where it does not serve
    */
   uploadInline(viewer: Viewer | null, upload: InlineUpload, asked: Asked): Promise<StoredFile>;
-  /** The same asked for again by the same user goes on with what is there. @throws AppError as reserve() */
+  /** Each time a new one. @throws AppError as reserve() */
   create(viewer: Viewer | null, upload: NewUpload): Promise<UploadTarget>;
+  /** Where his who made it goes on; null for all others, and for what comes by no link, or not any more. */
+  targetOf(viewer: Viewer | null, file: StoredFile): UploadTarget | null;
   /** What of it is there. @throws AppError NOT_FOUND, FORBIDDEN */
   progressOf(viewer: Viewer | null, fileId: string, asked: Asked): Promise<UploadProgress>;
   /**
@@ -107,6 +109,13 @@ export function createUploads({
       if (error instanceof AppError) await reservations.release(id, { writerId });
       throw error;
     }
+  }
+
+  function targetOf(viewer: Viewer | null, file: StoredFile): UploadTarget | null {
+    const { status, byLink, ownerId, expiresAt } = file;
+    if (!viewer || viewer.userId !== ownerId || status !== 'pending' || !byLink) return null;
+    if (expiresAt === null || isExpired(file)) return null;
+    return { file, url: addresses.signed(viewer, file, 'upload', expiresAt), expiresAt };
   }
 
   const isWhole = async ({ blob, sizeBytes }: StoredFile) => (await blobs.size(blob)) === sizeBytes;
@@ -232,9 +241,10 @@ export function createUploads({
         mimeType: upload.mimeType ?? null,
         byLink: true,
       });
-      const expiresAt = file.expiresAt!;
-      return { file, url: addresses.signed(viewer!, file, 'upload', expiresAt), expiresAt };
+      return targetOf(viewer, file)!;
     },
+
+    targetOf,
 
     async progressOf(viewer, fileId, asked) {
       const { file } = await access.requireFile(viewer, 'bucket:write', fileId);

@@ -23,6 +23,13 @@ const UnfinishedDocument = graphql(`
           status
           path
           sizeBytes
+          upload {
+            url
+            method
+            file {
+              id
+            }
+          }
         }
       }
     }
@@ -34,6 +41,17 @@ const StorageOfDocument = graphql(`
       ... on User {
         storage {
           files
+        }
+      }
+    }
+  }
+`);
+const UploadOfDocument = graphql(`
+  query UploadOf($id: ID!) {
+    node(id: $id) {
+      ... on StoredFile {
+        upload {
+          url
         }
       }
     }
@@ -65,17 +83,21 @@ async function seen(bucket: string, account: Account) {
   return { storage: viewer?.storage, uploads: node && 'uploads' in node ? node.uploads : null };
 }
 
-test('who asks for the same upload again goes on with it, also where he asks twice at once', async () => {
+test('an upload whose URL was lost is found with a fresh one by who made it, and goes on with all that it had', async () => {
   const client = createFileClient(quarry, ann);
   const { id: bucket } = await client.bucket({ name: 'again' });
-  const both = await Promise.all([client.target(bucket, 'a/big.bin', 6), client.target(bucket, 'a/big.bin', 6)]);
-  const [{ url, file }] = both;
-  expect(new Set(both.map((target) => target.file.id)).size).toBe(1);
+  const { url, file } = await client.target(bucket, 'a/big.bin', 6, { mimeType: 'text/plain' });
   await put(url, 'abc', { 'content-range': 'bytes 0-2/6' });
-  const again = await client.target(bucket, 'a/big.bin', 6, { mimeType: 'text/plain' });
-  expect([again.file.id, await offsetOf(again.url)]).toEqual([file.id, 3]);
   const { storage, uploads } = await seen(bucket, ann);
-  expect(uploads).toEqual([{ id: file.id, status: 'PENDING', path: 'a/big.bin', sizeBytes: 6 }]);
+  expect(uploads).toEqual([
+    {
+      id: file.id,
+      status: 'PENDING',
+      path: 'a/big.bin',
+      sizeBytes: 6,
+      upload: { url: expect.any(String), method: 'PUT', file: { id: file.id } },
+    },
+  ]);
   expect(storage).toEqual({
     usedBytes: 0,
     reservedBytes: 6,
@@ -83,13 +105,38 @@ test('who asks for the same upload again goes on with it, also where he asks twi
     files: 1,
     filesLimit: 100_000,
   });
-  expect((await put(again.url, 'def', { 'content-range': 'bytes 3-5/6' })).status).toBe(201);
+  const again = uploads![0]!.upload!.url;
+  expect(await offsetOf(again)).toBe(3);
+  expect((await put(again, 'def', { 'content-range': 'bytes 3-5/6' })).status).toBe(201);
   expect(await client.find(file.id)).toMatchObject({ status: 'READY', mimeType: 'text/plain' });
   expect(await seen(bucket, ann)).toMatchObject({ storage: { usedBytes: 6, reservedBytes: 0, files: 1 }, uploads: [] });
-  // Another size is another file.
-  const other = { overwrite: true };
-  const [one, two] = [await client.target(bucket, 'b', 1, other), await client.target(bucket, 'b', 2, other)];
-  expect(one.file.id).not.toBe(two.file.id);
+  expect((await quarry.ask(UploadOfDocument, { id: file.id }, ann)).node).toEqual({ upload: null });
+});
+
+test('an upload that is created again is another one, also twice at once: nothing of one is ever in the other', async () => {
+  const client = createFileClient(quarry, ann);
+  const { id: bucket } = await client.bucket({ name: 'another' });
+  const first = await client.target(bucket, 'a.bin', 6);
+  await put(first.url, 'AAA', { 'content-range': 'bytes 0-2/6' });
+  const both = await Promise.all([client.target(bucket, 'a.bin', 6), client.target(bucket, 'a.bin', 6)]);
+  const ids = [first, ...both].map((target) => target.file.id);
+  expect(new Set(ids).size).toBe(3);
+  expect(await Promise.all([first, ...both].map(({ url }) => offsetOf(url)))).toEqual([3, 0, 0]);
+  expect((await put(both[0].url, 'BBBBBB')).status).toBe(201);
+  const { url } = (await client.find(both[0].file.id))!;
+  expect(await (await fetch(url!)).text()).toBe('BBBBBB');
+  expect((await seen(bucket, ann)).uploads?.map(({ id }) => id)).toEqual(expect.arrayContaining([ids[0], ids[2]]));
+});
+
+test('the fresh URL of an unfinished upload is for who made it alone, whoever else may write there', async () => {
+  const cleo = await quarry.register();
+  const { createProject } = await quarry.ask(CreateProjectDocument, { input: { name: 'writers' } }, ann);
+  const projectId = createProject.project.id;
+  await quarry.ask(AddMemberDocument, { input: { projectId, email: cleo.email, role: 'EDITOR' } }, ann);
+  const { id: bucket } = await createFileClient(quarry, ann).bucket({ name: 'writers', projectId });
+  const { file } = await createFileClient(quarry, cleo).target(bucket, 'his', 5);
+  expect((await seen(bucket, ann)).uploads).toMatchObject([{ id: file.id, upload: null }]);
+  expect((await seen(bucket, cleo)).uploads).toMatchObject([{ id: file.id, upload: { file: { id: file.id } } }]);
 });
 
 test('an unfinished upload is ended by deleteFile, and seen only by who may write there', async () => {

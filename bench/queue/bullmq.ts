@@ -1,5 +1,5 @@
 /** BullMQ on Redis. */
-import { requirePeer } from './peer.ts';
+import { requirePeer } from '../support/peer.ts';
 import type { QueueSystem } from './system.ts';
 
 interface Bull {

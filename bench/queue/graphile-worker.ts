@@ -1,6 +1,6 @@
 /** graphile-worker, as it comes and with its local queue, which takes jobs and completes them by the batch. */
 import pg from 'pg';
-import { requirePeer } from './peer.ts';
+import { requirePeer } from '../support/peer.ts';
 import type { QueueSystem } from './system.ts';
 
 interface Payload {

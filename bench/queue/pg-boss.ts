@@ -1,6 +1,6 @@
 /** pg-boss, woken by NOTIFY, fetching batches and one after the other while they are full. */
 import pg from 'pg';
-import { requirePeer } from './peer.ts';
+import { requirePeer } from '../support/peer.ts';
 import type { QueueSystem } from './system.ts';
 
 interface Data {

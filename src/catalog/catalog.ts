@@ -13,7 +13,9 @@ import type {
   QualifiedName,
   Reach,
   ReadOptions,
+  RelationDetails,
   RelationKind,
+  RewriteRule,
   Role,
   RoutineName,
   Schema,
@@ -406,6 +408,24 @@ export function createCatalogService<Database extends CatalogDatabase>({
 
     async policies(request: CatalogRequest, table: TableNode): Promise<Policy[]> {
       return (await loadersOf(request, table.databaseId)).policies.load(table);
+    },
+
+    async rules(request: CatalogRequest, table: TableNode): Promise<RewriteRule[]> {
+      return (await loadersOf(request, table.databaseId)).rules.load(table);
+    },
+
+    /** @throws AppError NOT_FOUND when it was dropped meanwhile */
+    async tableDetails(request: CatalogRequest, table: TableNode): Promise<RelationDetails> {
+      const details = await (await loadersOf(request, table.databaseId)).details.load(table);
+      if (!details) throw notFound('Table');
+      return details;
+    },
+
+    /** What the table inherits from; a partition's is its partitioned table. */
+    async parents(request: CatalogRequest, table: TableNode): Promise<TableNode[]> {
+      const loaders = await loadersOf(request, table.databaseId);
+      const { parents = [] } = (await loaders.details.load(table)) ?? {};
+      return (await Promise.all(parents.map((parent) => loaders.table.load(parent)))).filter((found) => found !== null);
     },
 
     /** The query behind a view; null for everything else. */

@@ -24,6 +24,16 @@ const DatabaseRoleType = builder.objectRef<Role>('DatabaseRole').implement({
     superuser: t.exposeBoolean('superuser', { nullable: true }),
     createDatabase: t.exposeBoolean('createDatabase', { nullable: true }),
     createRole: t.exposeBoolean('createRole', { nullable: true }),
+    inherit: t.exposeBoolean('inherit', {
+      nullable: true,
+      description: 'Has the rights of the roles it is a member of without asking for them.',
+    }),
+    replication: t.exposeBoolean('replication', { nullable: true }),
+    bypassRowSecurity: t.exposeBoolean('bypassRowSecurity', { nullable: true }),
+    connectionLimit: t.exposeInt('connectionLimit', {
+      nullable: true,
+      description: 'Null: as many as the server takes.',
+    }),
     memberOf: t.exposeStringList('memberOf'),
   }),
 });

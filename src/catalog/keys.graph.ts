@@ -30,6 +30,7 @@ IndexType.implement({
     method: t.exposeString('method', { nullable: true }),
     predicate: t.exposeString('predicate', { nullable: true, description: 'Which rows it holds, where not all.' }),
     definition: t.exposeString('definition', { nullable: true }),
+    comment: t.exposeString('comment', { nullable: true }),
     sizeBytes: t.field({
       answers: 'live',
       type: 'BigInt',
@@ -56,6 +57,7 @@ ConstraintType.implement({
     definition: t.exposeString('definition'),
     deferrable: t.exposeBoolean('deferrable'),
     validated: t.exposeBoolean('validated', { description: 'False where rows from before it may break it.' }),
+    comment: t.exposeString('comment', { nullable: true }),
   }),
 });
 

@@ -99,6 +99,8 @@ export function createLoaders({ databaseId, read }: LoadersDeps) {
       (await catalog.triggers(tables, options)).map(nodes),
     ),
     policies: byName((catalog, tables: readonly QualifiedName[], options) => catalog.policies(tables, options)),
+    rules: byName((catalog, tables: readonly QualifiedName[], options) => catalog.rules(tables, options)),
+    details: byName((catalog, tables: readonly QualifiedName[], options) => catalog.details(tables, options)),
     definition: byName((catalog, tables: readonly QualifiedName[], options) => catalog.definitions(tables, options)),
     estimatedRows: byName((catalog, tables: readonly QualifiedName[], options) =>
       catalog.estimatedRows(tables, options),

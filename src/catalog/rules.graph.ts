@@ -1,5 +1,5 @@
-/** What a table does on its own: triggers, and the policies that decide which rows a role sees. */
-import { FunctionType, PolicyType, TriggerType } from './types.graph.ts';
+/** What a table does on its own: triggers, rules, and the policies that decide which rows a role sees. */
+import { FiringEnum, FunctionType, PolicyType, RuleType, TriggerType } from './types.graph.ts';
 
 TriggerType.implement({
   rights: 'parent',
@@ -10,7 +10,9 @@ TriggerType.implement({
     events: t.exposeStringList('events', { description: 'INSERT, UPDATE, DELETE, TRUNCATE.' }),
     level: t.exposeString('level', { description: 'ROW or STATEMENT.' }),
     enabled: t.exposeBoolean('enabled'),
+    fires: t.expose('fires', { type: FiringEnum }),
     definition: t.exposeString('definition'),
+    comment: t.exposeString('comment', { nullable: true }),
     function: t.field({
       type: FunctionType,
       nullable: true,
@@ -30,5 +32,18 @@ PolicyType.implement({
     roles: t.exposeStringList('roles', { description: '`public` is everybody.' }),
     using: t.exposeString('using', { nullable: true, description: 'Which rows are seen.' }),
     check: t.exposeString('check', { nullable: true, description: 'Which rows may be written.' }),
+    comment: t.exposeString('comment', { nullable: true }),
+  }),
+});
+
+RuleType.implement({
+  rights: 'parent',
+  answers: 'kept',
+  description: 'What a statement on the table is rewritten to. The query behind a view is its `definition`.',
+  fields: (t) => ({
+    name: t.exposeString('name'),
+    fires: t.expose('fires', { type: FiringEnum }),
+    definition: t.exposeString('definition'),
+    comment: t.exposeString('comment', { nullable: true }),
   }),
 });

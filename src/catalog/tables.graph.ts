@@ -10,6 +10,7 @@ import {
   ForeignKeyType,
   IndexType,
   PolicyType,
+  RuleType,
   SchemaType,
   TableConnection,
   TableEdge,
@@ -101,6 +102,43 @@ TableType.implement({
       TableConnection,
       TableEdge,
     ),
+    rules: t.field({
+      type: [RuleType],
+      resolve: (table, _args, context) => context.services.catalog.rules(context, table),
+    }),
+    parents: t.field({
+      type: [TableType],
+      description: 'What it inherits from; of a partition its partitioned table.',
+      resolve: (table, _args, context) => context.services.catalog.parents(context, table),
+    }),
+    partitionKey: t.string({
+      nullable: true,
+      description: 'Of a partitioned table: `RANGE (day)`.',
+      resolve: async (table, _args, context) =>
+        (await context.services.catalog.tableDetails(context, table)).partitionKey,
+    }),
+    partitionBound: t.string({
+      nullable: true,
+      description: 'Of a partition: `FOR VALUES …` or `DEFAULT`.',
+      resolve: async (table, _args, context) =>
+        (await context.services.catalog.tableDetails(context, table)).partitionBound,
+    }),
+    rowSecurity: t.boolean({
+      description: 'Policies decide which rows a role sees.',
+      resolve: async (table, _args, context) =>
+        (await context.services.catalog.tableDetails(context, table)).rowSecurity,
+    }),
+    forceRowSecurity: t.boolean({
+      description: 'They hold for its owner, too.',
+      resolve: async (table, _args, context) =>
+        (await context.services.catalog.tableDetails(context, table)).forceRowSecurity,
+    }),
+    foreignServer: t.string({
+      nullable: true,
+      description: 'Where the rows of a foreign table are.',
+      resolve: async (table, _args, context) =>
+        (await context.services.catalog.tableDetails(context, table)).foreignServer,
+    }),
     definition: t.string({
       nullable: true,
       description: 'The query behind a view.',

@@ -1,6 +1,6 @@
 /** The catalogue's types by name, so that each can be described in a file of its own and point to any other. */
-import type { ColumnStatistics, Constraint, Policy } from '../engines/catalog.ts';
-import { relationKinds } from '../engines/catalog.ts';
+import type { ColumnStatistics, Constraint, Policy, RewriteRule } from '../engines/catalog.ts';
+import { firings, relationKinds } from '../engines/catalog.ts';
 import { builder } from '../graph/builder.ts';
 import { enumOf } from '../graph/enums.ts';
 import type {
@@ -24,11 +24,17 @@ export const ConstraintType = builder.objectRef<Constraint>('Constraint');
 export const ForeignKeyType = builder.objectRef<ForeignKeyNode>('ForeignKey');
 export const TriggerType = builder.objectRef<TriggerNode>('Trigger');
 export const PolicyType = builder.objectRef<Policy>('Policy');
+export const RuleType = builder.objectRef<RewriteRule>('Rule');
 export const FunctionType = builder.objectRef<FunctionNode>('Function');
 export const EnumTypeType = builder.objectRef<EnumTypeNode>('EnumType');
 export const SequenceType = builder.objectRef<SequenceNode>('Sequence');
 
 export const TableKindEnum = enumOf('TableKind', relationKinds);
+export const FiringEnum = enumOf(
+  'Firing',
+  firings,
+  'In which sessions: ORIGIN not in those that replay changes of another server, REPLICA in those alone.',
+);
 
 export const TableEdge = builder.edgeObject({ type: TableType, name: 'TableEdge' });
 export const TableConnection = builder.connectionObject({ type: TableType, name: 'TableConnection' }, TableEdge);

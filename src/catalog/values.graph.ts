@@ -25,6 +25,12 @@ SequenceType.implement({
     dataType: t.exposeString('dataType'),
     start: t.exposeString('start'),
     increment: t.exposeString('increment'),
+    minimum: t.exposeString('minimum'),
+    maximum: t.exposeString('maximum'),
+    cache: t.exposeString('cache', { description: 'How many values a session takes at once.' }),
+    cycle: t.exposeBoolean('cycle', { description: 'Begins anew behind its last value.' }),
+    owner: t.exposeString('owner', { nullable: true }),
+    comment: t.exposeString('comment', { nullable: true }),
     lastValue: t.string({
       answers: 'live',
       nullable: true,

@@ -18,6 +18,10 @@ export type ReferentialAction = (typeof referentialActions)[number];
 export const routineKinds = ['FUNCTION', 'PROCEDURE', 'AGGREGATE', 'WINDOW'] as const;
 export type RoutineKind = (typeof routineKinds)[number];
 
+/** In which sessions a trigger or a rule fires: ORIGIN not in those that replay the changes of another server, REPLICA in those alone. */
+export const firings = ['ORIGIN', 'ALWAYS', 'REPLICA', 'DISABLED'] as const;
+export type Enabled = (typeof firings)[number];
+
 /** Anything that lives in a schema under a name of its own: a relation, an index, a sequence, a type. */
 export interface QualifiedName {
   readonly schema: string;
@@ -84,6 +88,7 @@ export interface Index {
   method: string | null;
   predicate: string | null;
   definition: string | null;
+  comment: string | null;
 }
 
 export interface Constraint {
@@ -93,6 +98,7 @@ export interface Constraint {
   definition: string;
   deferrable: boolean;
   validated: boolean;
+  comment: string | null;
 }
 
 export interface ForeignKey {
@@ -114,8 +120,33 @@ export interface Trigger {
   /** ROW or STATEMENT. */
   level: string;
   enabled: boolean;
+  fires: Enabled;
   definition: string;
   function: RoutineName | null;
+  comment: string | null;
+}
+
+/** A rewrite rule; that of a view is its definition, and none. */
+export interface RewriteRule {
+  name: string;
+  fires: Enabled;
+  definition: string;
+  comment: string | null;
+}
+
+/** How a relation is made beside its columns and keys. */
+export interface RelationDetails {
+  /** Of a partitioned table: `RANGE (day)`. */
+  partitionKey: string | null;
+  /** Of a partition: `FOR VALUES …` or `DEFAULT`; its parent is the only one in `parents`. */
+  partitionBound: string | null;
+  /** What it inherits from, in order. */
+  parents: QualifiedName[];
+  rowSecurity: boolean;
+  /** Row security holds for its owner, too. */
+  forceRowSecurity: boolean;
+  /** Of a foreign table. */
+  foreignServer: string | null;
 }
 
 export interface Policy {
@@ -127,6 +158,7 @@ export interface Policy {
   roles: string[];
   using: string | null;
   check: string | null;
+  comment: string | null;
 }
 
 export interface EnumType extends QualifiedName {
@@ -139,6 +171,12 @@ export interface Sequence extends QualifiedName {
   dataType: string;
   start: string;
   increment: string;
+  minimum: string;
+  maximum: string;
+  cache: string;
+  cycle: boolean;
+  owner: string | null;
+  comment: string | null;
   ownedBy: { table: QualifiedName; column: string } | null;
 }
 
@@ -168,6 +206,12 @@ export interface Role {
   superuser: boolean | null;
   createDatabase: boolean | null;
   createRole: boolean | null;
+  /** It has the rights of the roles that it is a member of without asking for them. */
+  inherit: boolean | null;
+  replication: boolean | null;
+  bypassRowSecurity: boolean | null;
+  /** Null: as many as the server takes. */
+  connectionLimit: number | null;
   memberOf: string[];
 }
 
@@ -258,6 +302,10 @@ export interface Catalog extends AsyncDisposable {
   referencedBy(relations: readonly QualifiedName[], options: ReadOptions): Promise<ForeignKey[][]>;
   triggers(relations: readonly QualifiedName[], options: ReadOptions): Promise<Trigger[][]>;
   policies(relations: readonly QualifiedName[], options: ReadOptions): Promise<Policy[][]>;
+  /** But those behind views. */
+  rules(relations: readonly QualifiedName[], options: ReadOptions): Promise<RewriteRule[][]>;
+  /** Null for what is not there. */
+  details(relations: readonly QualifiedName[], options: ReadOptions): Promise<(RelationDetails | null)[]>;
   /** The queries behind views; null for what is no view. */
   definitions(relations: readonly QualifiedName[], options: ReadOptions): Promise<(string | null)[]>;
   /** The planner's; null while it knows nothing. */

@@ -17,6 +17,7 @@
 import type {
   Column,
   Constraint,
+  Enabled,
   EnumType,
   Extension,
   ForeignKey,
@@ -24,6 +25,7 @@ import type {
   Policy,
   QualifiedName,
   Relation,
+  RewriteRule,
   Role,
   Routine,
   RoutineName,
@@ -46,8 +48,6 @@ interface Grantable {
 interface Commented {
   comment: string | null;
 }
-
-export type Enabled = 'ORIGIN' | 'ALWAYS' | 'REPLICA' | 'DISABLED';
 
 export type SnapshotSchema = Schema & Identified & Grantable;
 
@@ -73,7 +73,7 @@ export interface SnapshotColumn extends Column, Identified {
   readonly privileges: string | null;
 }
 
-export interface SnapshotConstraint extends Constraint, Identified, Commented {
+export interface SnapshotConstraint extends Constraint, Identified {
   /** It comes from a parent. */
   readonly inherited: boolean;
   readonly local: boolean;
@@ -81,7 +81,7 @@ export interface SnapshotConstraint extends Constraint, Identified, Commented {
   readonly index: string | null;
 }
 
-export interface SnapshotIndex extends Index, Identified, Commented {
+export interface SnapshotIndex extends Index, Identified {
   /** The constraint that it keeps, and is made by. */
   readonly constraint: string | null;
   /** The index of the partitioned table above that it is attached to. */
@@ -97,20 +97,14 @@ export interface SnapshotForeignKey extends ForeignKey, Identified {
   readonly inherited: boolean;
 }
 
-export interface SnapshotTrigger extends Trigger, Identified, Commented {
-  readonly fires: Enabled;
+export interface SnapshotTrigger extends Trigger, Identified {
   /** It is a partition's copy of its parent's. */
   readonly inherited: boolean;
 }
 
-export type SnapshotPolicy = Policy & Identified & Commented;
+export type SnapshotPolicy = Policy & Identified;
 
-/** A rewrite rule; that of a view is its definition, and none. */
-export interface Rule extends Identified, Commented {
-  readonly name: string;
-  readonly fires: Enabled;
-  readonly definition: string;
-}
+export type Rule = RewriteRule & Identified;
 
 /** Statistics that the planner keeps of several columns of a relation: the order to gather, not what was gathered. */
 export interface ExtendedStatistics extends QualifiedName, Identified, Commented {
@@ -197,11 +191,7 @@ export interface RangeType extends QualifiedName, Identified, Grantable, Comment
   readonly difference: string | null;
 }
 
-export interface SnapshotSequence extends Sequence, Identified, Grantable, Commented {
-  readonly minimum: string;
-  readonly maximum: string;
-  readonly cache: string;
-  readonly cycle: boolean;
+export interface SnapshotSequence extends Sequence, Identified, Grantable {
   readonly unlogged: boolean;
   /** It belongs to an identity column, and goes with it. */
   readonly identity: boolean;

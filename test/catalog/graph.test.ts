@@ -284,6 +284,102 @@ describe.each(ways)('%s', (way) => {
       expect(database.table.policies).toHaveLength(3);
     });
 
+    test('tells what it is made with, and what is said of each part of it', async () => {
+      await using made = await createTestDatabase(`
+        create table days (id integer, day date, constraint days_pkey primary key (id, day)) partition by range (day);
+        create table days_2026 partition of days for values from ('2026-01-01') to ('2027-01-01');
+        create table days_rest partition of days default;
+        create table kept (id integer constraint positive check (id > 0));
+        create table more () inherits (kept);
+        alter table kept enable row level security, force row level security;
+        create policy mine on kept using (id = 1);
+        create rule as_said as on delete to kept do instead nothing;
+        alter table kept enable always rule as_said;
+        create function noted() returns trigger language plpgsql as 'begin return new; end';
+        create trigger noting before insert on kept for each row execute function noted();
+        alter table kept enable replica trigger noting;
+        create foreign data wrapper far;
+        create server elsewhere foreign data wrapper far options (password 'not to be seen');
+        create foreign table remote () server elsewhere options (secret 'not to be seen');
+        comment on constraint positive on kept is 'a constraint';
+        comment on index days_pkey is 'an index';
+        comment on constraint days_pkey on days is 'a key';
+        comment on trigger noting on kept is 'a trigger';
+        comment on policy mine on kept is 'a policy';
+        comment on rule as_said on kept is 'a rule';
+      `);
+      const { wire, id } = await connected(made);
+      await using _closed = wire;
+      wire.statements.length = 0;
+      const query = `query ($id: ID!) { database(id: $id) { tables(first: 10) { nodes {
+        name partitionKey partitionBound parents { name } rowSecurity forceRowSecurity foreignServer
+        constraints { name comment } indexes { name comment } policies { name comment }
+        rules { name fires definition comment } triggers { name enabled fires comment }
+      } } } }`;
+      const { database } = await data(query, { id });
+      const nodes = Object.fromEntries(database.tables.nodes.map((node: { name: string }) => [node.name, node]));
+      expect(nodes).toMatchObject({
+        days: {
+          partitionKey: 'RANGE (day)',
+          partitionBound: null,
+          parents: [],
+          rowSecurity: false,
+          foreignServer: null,
+          indexes: [{ name: 'days_pkey', comment: 'an index' }],
+          constraints: expect.arrayContaining([{ name: 'days_pkey', comment: 'a key' }]),
+        },
+        days_2026: {
+          partitionKey: null,
+          partitionBound: `FOR VALUES FROM ('2026-01-01') TO ('2027-01-01')`,
+          parents: [{ name: 'days' }],
+        },
+        days_rest: { partitionBound: 'DEFAULT', parents: [{ name: 'days' }] },
+        kept: {
+          rowSecurity: true,
+          forceRowSecurity: true,
+          constraints: [{ name: 'positive', comment: 'a constraint' }],
+          policies: [{ name: 'mine', comment: 'a policy' }],
+          rules: [
+            {
+              name: 'as_said',
+              fires: 'ALWAYS',
+              definition: expect.stringContaining('DO INSTEAD NOTHING'),
+              comment: 'a rule',
+            },
+          ],
+          triggers: [{ name: 'noting', enabled: true, fires: 'REPLICA', comment: 'a trigger' }],
+        },
+        more: { partitionBound: null, parents: [{ name: 'kept' }], constraints: [{ name: 'positive', comment: null }] },
+        remote: { foreignServer: 'elsewhere', rowSecurity: false },
+      });
+      expect(JSON.stringify(database)).not.toContain('not to be seen');
+      // One a kind, however many tables there are.
+      expect(reads(wire.statements).length).toBeLessThanOrEqual(way === 'live' ? 8 : 0);
+    });
+
+    test('tells how its sequences count, and what its roles may', async () => {
+      const { database } = await data(`query ($id: ID!) { database(id: $id) {
+        schema(name: "shop") { sequences { name minimum maximum cache cycle owner comment } }
+        roles { name inherit replication bypassRowSecurity connectionLimit }
+      } }`);
+      expect(database.schema.sequences).toContainEqual({
+        name: 'tickets',
+        minimum: '-100',
+        maximum: '100',
+        cache: '1',
+        cycle: false,
+        owner: 'postgres',
+        comment: null,
+      });
+      expect(database.roles).toContainEqual({
+        name: 'postgres',
+        inherit: true,
+        replication: true,
+        bypassRowSecurity: true,
+        connectionLimit: null,
+      });
+    });
+
     test('without a schema is the one in the default schema', async () => {
       const { database } = await data(`query ($id: ID!) { database(id: $id) {
       plain: table(name: "plain") { name schema { name } }

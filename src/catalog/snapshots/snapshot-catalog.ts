@@ -15,8 +15,10 @@ import type {
   Policy,
   QualifiedName,
   Relation,
+  RelationDetails,
   RelationFilter,
   RelationsWithin,
+  RewriteRule,
   Routine,
   RoutineName,
   Schema,
@@ -194,6 +196,16 @@ export function createSnapshotCatalog({ index, live }: SnapshotCatalogDeps): Cat
         ({ policies }) => policiesOf(policies),
         (unknown) => live((catalog, options) => catalog.policies(unknown, options)),
       ),
+    rules: (names) =>
+      ofRelations(
+        names,
+        ({ rules }) => rulesOf(rules),
+        (unknown) => live((catalog, options) => catalog.rules(unknown, options)),
+      ),
+    details: (names) =>
+      ofRelations<RelationDetails | null>(names, detailsOf, (unknown) =>
+        live((catalog, options) => catalog.details(unknown, options)),
+      ),
     definitions: (names) =>
       ofRelations(
         names,
@@ -355,9 +367,19 @@ const columnOf = parts<Column>(
   'collation',
 );
 const columnsOf = lists(columnOf);
-const indexOf = parts<Index>('name', 'columns', 'unique', 'primary', 'valid', 'method', 'predicate', 'definition');
+const indexOf = parts<Index>(
+  'name',
+  'columns',
+  'unique',
+  'primary',
+  'valid',
+  'method',
+  'predicate',
+  'definition',
+  'comment',
+);
 const indexesOf = lists(indexOf);
-const constraintOf = parts<Constraint>('name', 'kind', 'columns', 'definition', 'deferrable', 'validated');
+const constraintOf = parts<Constraint>('name', 'kind', 'columns', 'definition', 'deferrable', 'validated', 'comment');
 const constraintsOf = lists(constraintOf);
 const foreignKeyOf = parts<ForeignKey>(
   'name',
@@ -369,12 +391,37 @@ const foreignKeyOf = parts<ForeignKey>(
   'onDelete',
 );
 const foreignKeysOf = lists(foreignKeyOf);
-const triggerOf = parts<Trigger>('name', 'timing', 'events', 'level', 'enabled', 'definition', 'function');
+const triggerOf = parts<Trigger>(
+  'name',
+  'timing',
+  'events',
+  'level',
+  'enabled',
+  'fires',
+  'definition',
+  'function',
+  'comment',
+);
 const triggersOf = lists(triggerOf);
-const policyOf = parts<Policy>('name', 'command', 'permissive', 'roles', 'using', 'check');
+const policyOf = parts<Policy>('name', 'command', 'permissive', 'roles', 'using', 'check', 'comment');
 const policiesOf = lists(policyOf);
+const ruleOf = parts<RewriteRule>('name', 'fires', 'definition', 'comment');
+const rulesOf = lists(ruleOf);
 const enumOf = parts<EnumType>('schema', 'name', 'values', 'comment');
-const sequenceOf = parts<Sequence>('schema', 'name', 'dataType', 'start', 'increment', 'ownedBy');
+const sequenceOf = parts<Sequence>(
+  'schema',
+  'name',
+  'dataType',
+  'start',
+  'increment',
+  'minimum',
+  'maximum',
+  'cache',
+  'cycle',
+  'owner',
+  'comment',
+  'ownedBy',
+);
 const routineOf = parts<Routine>(
   'schema',
   'name',
@@ -388,6 +435,15 @@ const routineOf = parts<Routine>(
   'comment',
   'definition',
 );
+
+const detailsOf = ({ foreign, parents, ...relation }: SnapshotRelation): RelationDetails => ({
+  partitionKey: relation.partitionKey,
+  partitionBound: relation.partitionBound,
+  parents: [...parents],
+  rowSecurity: relation.rowSecurity,
+  forceRowSecurity: relation.forceRowSecurity,
+  foreignServer: foreign?.server ?? null,
+});
 
 const byOrigin = (a: ForeignKey, b: ForeignKey): number => (originOf(a) < originOf(b) ? -1 : 1);
 const originOf = ({ table, name }: ForeignKey): string => JSON.stringify([table.schema, table.name, name]);

@@ -1,6 +1,7 @@
 /** The catalogue of a PostgreSQL database, 13 to 18, from pg_catalog alone. What each statement reads is in catalog/. */
 import type { Catalog } from '../catalog.ts';
 import { readColumns, readStatistics } from './catalog/columns.ts';
+import { readDetails } from './catalog/details.ts';
 import { readConstraints, readForeignKeys, readIndexes, readReferencedBy } from './catalog/keys.ts';
 import {
   readDefinitions,
@@ -14,7 +15,7 @@ import {
 } from './catalog/relations.ts';
 import { readRoutineCounts, readRoutinePages, readRoutinesByName } from './catalog/routines.ts';
 import type { CatalogQuery } from './catalog/rows.ts';
-import { readPolicies, readTriggers } from './catalog/rules.ts';
+import { readPolicies, readRules, readTriggers } from './catalog/rules.ts';
 import {
   readDatabaseSize,
   readDefaultSchema,
@@ -60,6 +61,8 @@ export function createPostgresqlCatalog({ query, transaction, close }: CatalogDe
     referencedBy: (relations, options) => readReferencedBy(query, relations, options),
     triggers: (relations, options) => readTriggers(query, relations, options),
     policies: (relations, options) => readPolicies(query, relations, options),
+    rules: (relations, options) => readRules(query, relations, options),
+    details: (relations, options) => readDetails(query, relations, options),
     definitions: (relations, options) => readDefinitions(query, relations, options),
     estimatedRows: (relations, options) => readEstimatedRows(query, relations, options),
     sizesBytes: (relations, options) => readSizes(query, relations, options),

@@ -96,12 +96,19 @@ describe.each(ways)('%s', (way) => {
 
     test('are listed with their attributes and memberships, without the server’s own', async () => {
       const roles = await catalog.roles('SERVER', options);
+      const usual = {
+        superuser: false,
+        inherit: true,
+        replication: false,
+        bypassRowSecurity: false,
+        connectionLimit: null,
+      };
       expect(roles.filter(({ name }) => name === member || name === group)).toEqual([
-        { name: group, canLogin: false, superuser: false, createDatabase: false, createRole: true, memberOf: [] },
+        { ...usual, name: group, canLogin: false, createDatabase: false, createRole: true, memberOf: [] },
         {
+          ...usual,
           name: member,
           canLogin: true,
-          superuser: false,
           createDatabase: true,
           createRole: false,
           memberOf: [group, 'pg_read_all_settings'],
@@ -578,6 +585,7 @@ describe.each(ways)('%s', (way) => {
           definition: 'UNIQUE (email)',
           deferrable: false,
           validated: true,
+          comment: null,
         },
         ...['email', 'id'].map((column) => ({
           kind: 'NOT_NULL',
@@ -586,6 +594,7 @@ describe.each(ways)('%s', (way) => {
           definition: `NOT NULL ${column}`,
           deferrable: false,
           validated: true,
+          comment: null,
         })),
         {
           kind: 'PRIMARY_KEY',
@@ -594,6 +603,7 @@ describe.each(ways)('%s', (way) => {
           definition: 'PRIMARY KEY (id, region)',
           deferrable: false,
           validated: true,
+          comment: null,
         },
         {
           kind: 'NOT_NULL',
@@ -602,6 +612,7 @@ describe.each(ways)('%s', (way) => {
           definition: 'NOT NULL region',
           deferrable: false,
           validated: true,
+          comment: null,
         },
         {
           kind: 'CHECK',
@@ -610,6 +621,7 @@ describe.each(ways)('%s', (way) => {
           definition: 'CHECK ((score >= (0)::numeric)) NOT VALID',
           deferrable: false,
           validated: false,
+          comment: null,
         },
       ]);
       const [exclusion] = await only(() => catalog.constraints([{ schema: 'shop', name: 'bookings' }], options));
@@ -675,8 +687,10 @@ describe.each(ways)('%s', (way) => {
           events: ['INSERT', 'UPDATE'],
           level: 'ROW',
           enabled: true,
+          fires: 'ORIGIN',
           definition: expect.stringContaining('CREATE TRIGGER customers_audit BEFORE INSERT OR UPDATE OF email'),
           function: audit,
+          comment: null,
         },
         {
           name: 'customers_truncated',
@@ -684,8 +698,10 @@ describe.each(ways)('%s', (way) => {
           events: ['TRUNCATE'],
           level: 'STATEMENT',
           enabled: false,
+          fires: 'DISABLED',
           definition: expect.any(String),
           function: audit,
+          comment: null,
         },
       ]);
       expect(ofView).toMatchObject([{ timing: 'INSTEAD OF', events: ['DELETE'] }]);
@@ -705,8 +721,17 @@ describe.each(ways)('%s', (way) => {
           roles: ['public'],
           using: '(score > (0)::numeric)',
           check: null,
+          comment: null,
         },
-        { name: 'everything', command: 'ALL', permissive: true, roles: ['public'], using: null, check: null },
+        {
+          name: 'everything',
+          command: 'ALL',
+          permissive: true,
+          roles: ['public'],
+          using: null,
+          check: null,
+          comment: null,
+        },
         {
           name: 'nobody_writes',
           command: 'INSERT',
@@ -714,6 +739,7 @@ describe.each(ways)('%s', (way) => {
           roles: ['postgres'],
           using: null,
           check: 'false',
+          comment: null,
         },
       ]);
     });
@@ -748,6 +774,12 @@ describe.each(ways)('%s', (way) => {
         dataType: 'smallint',
         start: '5',
         increment: '-2',
+        minimum: '-100',
+        maximum: '100',
+        cache: '1',
+        cycle: false,
+        owner: 'postgres',
+        comment: null,
         ownedBy: null,
       });
       expect(named('customers_id_seq')).toMatchObject({ ownedBy: { table: customers, column: 'id' } });

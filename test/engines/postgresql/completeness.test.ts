@@ -133,6 +133,8 @@ async function expectSameEitherWay(sql: string, server?: TestServer): Promise<vo
     referencedBy: (catalog) => catalog.referencedBy(relations, options),
     triggers: (catalog) => catalog.triggers(relations, options),
     policies: (catalog) => catalog.policies(relations, options),
+    rules: (catalog) => catalog.rules(relations, options),
+    details: (catalog) => catalog.details(relations, options),
     definitions: (catalog) => catalog.definitions(relations, options),
     partitions: (catalog) => catalog.relationPages({ partitionsOf: relations }, {}, {}, options),
     enums: (catalog) => catalog.enums({ database: true }, options),

@@ -9,7 +9,7 @@ import type {
   ReferentialAction,
 } from '../../catalog.ts';
 import { boolean, byName, type CatalogQuery, grouped, namesOf, schemasAndNames } from './rows.ts';
-import { anyRelation, columnName, columnNames, targets } from './sql.ts';
+import { anyRelation, columnName, columnNames, description, targets } from './sql.ts';
 
 type IndexRow = [
   ordinal: string,
@@ -22,6 +22,7 @@ type IndexRow = [
   method: string,
   predicate: string | null,
   definition: string,
+  comment: string | null,
 ];
 
 export async function readIndexes(
@@ -42,18 +43,31 @@ export async function readIndexes(
             else pg_get_indexdef(i.indexrelid, k.place::int, false) end order by k.place)
           from unnest(i.indkey) with ordinality k (attnum, place) where k.place <= i.indnkeyatts) end,
       i.indisunique, i.indisprimary, i.indisvalid, am.amname, pg_get_expr(i.indpred, i.indrelid),
-      pg_get_indexdef(i.indexrelid)
+      pg_get_indexdef(i.indexrelid), d.description
     from target t
     join pg_catalog.pg_index i on i.indrelid = t.oid
     join pg_catalog.pg_class c on c.oid = i.indexrelid
-    join pg_catalog.pg_am am on am.oid = c.relam`,
+    join pg_catalog.pg_am am on am.oid = c.relam
+    ${description('d', 'pg_class', 'c.oid')}`,
     schemasAndNames(relations),
     options,
   );
   return grouped(rows, relations.length, index).map((ofOne) => ofOne.sort(byName));
 }
 
-const index = ([, name, column, columns, unique, primary, valid, method, predicate, definition]: IndexRow): Index => ({
+const index = ([
+  ,
+  name,
+  column,
+  columns,
+  unique,
+  primary,
+  valid,
+  method,
+  predicate,
+  definition,
+  comment,
+]: IndexRow): Index => ({
   name,
   columns: namesOf(column, columns),
   unique: boolean(unique),
@@ -62,6 +76,7 @@ const index = ([, name, column, columns, unique, primary, valid, method, predica
   method,
   predicate,
   definition,
+  comment,
 });
 
 type ConstraintRow = [
@@ -73,6 +88,7 @@ type ConstraintRow = [
   definition: string,
   deferrable: string,
   validated: string,
+  comment: string | null,
 ];
 
 const constraintKinds: Record<string, ConstraintKind> = {
@@ -100,9 +116,10 @@ export async function readConstraints(
   const rows = await query(
     `with ${targets(anyRelation)}
     select t.ordinal, k.conname, k.contype, ${columnNames('k.conrelid', 'k.conkey')},
-      pg_get_constraintdef(k.oid), k.condeferrable, k.convalidated
+      pg_get_constraintdef(k.oid), k.condeferrable, k.convalidated, d.description
     from target t
     join pg_catalog.pg_constraint k on k.conrelid = t.oid
+    ${description('d', 'pg_constraint', 'k.oid')}
     where k.contype in ('p', 'u', 'f', 'c', 'x', 'n') and ${declared}`,
     schemasAndNames(relations),
     options,
@@ -119,6 +136,7 @@ const constraint = ([
   definition,
   deferrable,
   validated,
+  comment,
 ]: ConstraintRow): Constraint => ({
   name,
   kind: constraintKinds[contype] ?? 'CHECK',
@@ -126,6 +144,7 @@ const constraint = ([
   definition,
   deferrable: boolean(deferrable),
   validated: boolean(validated),
+  comment,
 });
 
 type ForeignKeyRow = [

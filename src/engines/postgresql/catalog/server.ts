@@ -86,6 +86,10 @@ type RoleRow = [
   superuser: string | null,
   createDatabase: string | null,
   createRole: string | null,
+  inherit: string | null,
+  replication: string | null,
+  bypassRowSecurity: string | null,
+  connectionLimit: string | null,
   memberOf: string | null,
 ];
 
@@ -96,6 +100,7 @@ type RoleRow = [
 export async function readRoles(query: CatalogQuery, reach: Reach, options: ReadOptions): Promise<Role[]> {
   const rows = await query(
     `select r.rolname, r.rolcanlogin, r.rolsuper, r.rolcreatedb, r.rolcreaterole,
+      r.rolinherit, r.rolreplication, r.rolbypassrls, nullif(r.rolconnlimit, -1),
       ${
         reach === 'OWN'
           ? `(select json_agg(g.rolname) from pg_catalog.pg_roles g
@@ -110,12 +115,27 @@ export async function readRoles(query: CatalogQuery, reach: Reach, options: Read
   return rows.map((row) => role(row as RoleRow)).sort(byName);
 }
 
-const role = ([name, canLogin, superuser, createDatabase, createRole, memberOf]: RoleRow): Role => ({
+const role = ([
+  name,
+  canLogin,
+  superuser,
+  createDatabase,
+  createRole,
+  inherit,
+  replication,
+  bypassRowSecurity,
+  connectionLimit,
+  memberOf,
+]: RoleRow): Role => ({
   name,
   canLogin: booleanOrNull(canLogin),
   superuser: booleanOrNull(superuser),
   createDatabase: booleanOrNull(createDatabase),
   createRole: booleanOrNull(createRole),
+  inherit: booleanOrNull(inherit),
+  replication: booleanOrNull(replication),
+  bypassRowSecurity: booleanOrNull(bypassRowSecurity),
+  connectionLimit: numberOrNull(connectionLimit),
   memberOf: strings(memberOf).sort(),
 });
 

@@ -2,6 +2,7 @@
 import type { EnumType, QualifiedName, ReadOptions, Sequence, Within } from '../../catalog.ts';
 import {
   aligned,
+  boolean,
   byName,
   bySchemaAndName,
   type CatalogQuery,
@@ -64,6 +65,12 @@ type SequenceRow = [
   dataType: string,
   start: string,
   increment: string,
+  minimum: string,
+  maximum: string,
+  cache: string,
+  cycle: string,
+  owner: string | null,
+  comment: string | null,
   ownerSchema: string | null,
   ownerTable: string | null,
   ownerColumn: string | null,
@@ -75,11 +82,13 @@ export async function readSequences(
   options: ReadOptions,
 ): Promise<Sequence[][]> {
   const rows = await query(
-    `select g.ordinal, n.nspname, c.relname, format_type(s.seqtypid, null), s.seqstart, s.seqincrement, tn.nspname, t.relname, a.attname
+    `select g.ordinal, n.nspname, c.relname, format_type(s.seqtypid, null), s.seqstart, s.seqincrement, s.seqmin, s.seqmax, s.seqcache,
+      s.seqcycle, pg_get_userbyid(c.relowner), de.description, tn.nspname, t.relname, a.attname
     from unnest($1::text[]) with ordinality g (schema, ordinal)
     join pg_catalog.pg_namespace n on n.nspname = g.schema collate "C"
     join pg_catalog.pg_class c on c.relnamespace = n.oid and c.relkind = 'S'
     join pg_catalog.pg_sequence s on s.seqrelid = c.oid
+    ${description('de', 'pg_class', 'c.oid')}
     left join pg_catalog.pg_depend d on d.classid = 'pg_catalog.pg_class'::regclass and d.objid = c.oid and d.objsubid = 0
       and d.refclassid = 'pg_catalog.pg_class'::regclass and d.refobjsubid > 0 and d.deptype in ('a', 'i')
     left join pg_catalog.pg_class t on t.oid = d.refobjid
@@ -98,6 +107,12 @@ const sequence = ([
   dataType,
   start,
   increment,
+  minimum,
+  maximum,
+  cache,
+  cycle,
+  owner,
+  comment,
   ownerSchema,
   ownerTable,
   ownerColumn,
@@ -107,6 +122,12 @@ const sequence = ([
   dataType,
   start,
   increment,
+  minimum,
+  maximum,
+  cache,
+  cycle: boolean(cycle),
+  owner,
+  comment,
   ownedBy:
     ownerSchema === null || ownerTable === null || ownerColumn === null
       ? null

@@ -2,9 +2,9 @@
 import type { RoutineName } from '../../catalog.ts';
 import type { ExtendedStatistics, Rule, SnapshotPolicy, SnapshotTrigger } from '../../snapshot.ts';
 import { boolean, byName, strings } from '../catalog/rows.ts';
-import { commands, firingOf } from '../catalog/rules.ts';
+import { commands, firesOf, firingOf } from '../catalog/rules.ts';
 import { routineIdentity } from '../catalog/sql.ts';
-import { askAbout, askPrinted, firesOf, groupedBy, type Source } from './source.ts';
+import { askAbout, askPrinted, groupedBy, type Source } from './source.ts';
 
 export interface RuleParts {
   triggers(relation: string): SnapshotTrigger[];

@@ -8,8 +8,9 @@ import type {
   SnapshotExtension,
 } from '../../snapshot.ts';
 import { boolean, byName, strings } from '../catalog/rows.ts';
+import { firesOf } from '../catalog/rules.ts';
 import { readRoutineNames } from './rules.ts';
-import { firesOf, groupedBy, type Source } from './source.ts';
+import { groupedBy, type Source } from './source.ts';
 
 export async function readExtensions(source: Source): Promise<SnapshotExtension[]> {
   const rows = await source.ask(

@@ -1,6 +1,5 @@
 /** What every kind of a snapshot is read with: one transaction's statements, and names, comments and owners of what is in it. */
 import type { QualifiedName } from '../../catalog.ts';
-import type { Enabled } from '../../snapshot.ts';
 import { boolean, type SqlValue, type TextRow } from '../catalog/rows.ts';
 import { notSystem } from '../catalog/sql.ts';
 
@@ -106,9 +105,6 @@ async function readComments(ask: Ask): Promise<Map<string, Map<string, string>>>
 }
 
 const placeOf = (oid: string, part: string) => (part === '0' ? oid : `${oid}.${part}`);
-
-const firings: Record<string, Enabled> = { O: 'ORIGIN', A: 'ALWAYS', R: 'REPLICA', D: 'DISABLED' };
-export const firesOf = (code: string): Enabled => firings[code] ?? 'ORIGIN';
 
 /** Of a flag that is sent as null where it is as it mostly is. */
 export const flagOr = (text: string | null, usual: boolean): boolean => (text === null ? usual : boolean(text));

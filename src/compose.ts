@@ -9,6 +9,8 @@ import { createFirstReads } from './catalog/search/first-reads.ts';
 import { createIndexes } from './catalog/search/indexes.ts';
 import { createSearch } from './catalog/search/search.ts';
 import { createSnapshots, type Snapshots } from './catalog/snapshots/snapshots.ts';
+import { startTracker } from './catalog/tracking/tracker.ts';
+import { createTracking } from './catalog/tracking/tracking.ts';
 import type { Config } from './config.ts';
 import { buildCore, type Core, type CoreDeps } from './core.ts';
 import { createActivity } from './databases/activity.ts';
@@ -133,6 +135,9 @@ function buildServices({ config, core, startedAt, diskLow, running, publicUrl }:
   });
   running.push(snapshots);
   const catalog = createCatalogService({ databases, snapshots });
+  const { trackingStore, log } = core;
+  const forget = (databaseId: string) => trackingStore.remove(pool, databaseId);
+  running.push(startTracker({ store: trackingStore, databases, snapshots, forget, bus, log }));
   const changeStore = createChangeStore({ db: pool });
   const destinations = createDestinations({
     access: core.bucketAccess,
@@ -161,6 +166,7 @@ function buildServices({ config, core, startedAt, diskLow, running, publicUrl }:
     databases,
     activity: createActivity({ databases, jobs: jobStore }),
     catalog,
+    tracking: createTracking({ pool, store: trackingStore, databases, bus }),
     catalogChanges: createCatalogChanges({ store: changeStore, databases, catalog, snapshots, bus }),
     search: buildSearch({ core, snapshots, running }),
     jobs,

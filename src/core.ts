@@ -6,6 +6,8 @@ import { join } from 'node:path';
 import type pg from 'pg';
 import { dropChanges } from './catalog/drift/store.ts';
 import { createSnapshotStore, type SnapshotStore } from './catalog/snapshots/store.ts';
+import { createTrackingStore, type TrackingStore } from './catalog/tracking/store.ts';
+import { removeTracking } from './catalog/tracking/tracking.ts';
 import type { Config } from './config.ts';
 import { createDatabases, type Databases } from './databases/databases.ts';
 import { createTypedConnections, type TypedConnections } from './databases/typed-connections.ts';
@@ -55,6 +57,7 @@ export interface Core {
   readonly connections: TypedConnections;
   readonly jobStore: JobStore;
   readonly snapshotStore: SnapshotStore;
+  readonly trackingStore: TrackingStore;
   readonly resultStore: ResultStore;
   readonly blobs: BlobStore;
   readonly fileStore: FileStore;
@@ -88,6 +91,7 @@ export async function buildCore({ config, log, metadata, playground, masterKeys,
     },
     resultsRetentionMs: config.resultsRetentionMs,
   });
+  const trackingStore = createTrackingStore({ db: pool });
   const snapshotStore = createSnapshotStore({ pool });
   const projectAccess = createAccess({ pool });
   const databases = createDatabases({
@@ -98,6 +102,7 @@ export async function buildCore({ config, log, metadata, playground, masterKeys,
     playground: playground && createPlayground({ ...playground, log }),
     projects: projectAccess,
     onRightsLost: jobStore.cancelWithoutRight,
+    onLeaving: (database, reach, options) => removeTracking({ store: trackingStore, pool }, database, reach, options),
     onDisconnect: [
       (databaseId, client) => jobStore.cancelAllOf(client, databaseId),
       (databaseId, client) => letGoOf(client, databaseId),
@@ -121,6 +126,7 @@ export async function buildCore({ config, log, metadata, playground, masterKeys,
     connections: createTypedConnections({ keyring, engines }),
     jobStore,
     snapshotStore,
+    trackingStore,
     resultStore: createResultStore(pool),
     blobs: await openStorage(config.storage),
     fileStore,

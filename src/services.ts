@@ -3,6 +3,7 @@ import type { Accounts } from './accounts/accounts.ts';
 import type { CatalogService } from './catalog/catalog.ts';
 import type { CatalogChanges } from './catalog/drift/changes.ts';
 import type { SearchService } from './catalog/search/search.ts';
+import type { Tracking } from './catalog/tracking/tracking.ts';
 import type { Activity } from './databases/activity.ts';
 import type { Databases } from './databases/databases.ts';
 import type { Prisma } from './db/metadata.ts';
@@ -37,6 +38,7 @@ export interface Services {
   readonly activity: Activity;
   readonly catalog: CatalogService;
   readonly catalogChanges: CatalogChanges;
+  readonly tracking: Tracking;
   readonly search: SearchService;
   readonly access: Access;
   readonly projects: Projects;

@@ -20,6 +20,8 @@ export type AuditAction =
   | 'database.updated'
   | 'database.disconnected'
   | 'database.created_hosted'
+  | 'database.tracking_enabled'
+  | 'database.tracking_disabled'
   | 'saved_query.created'
   | 'saved_query.updated'
   | 'saved_query.deleted'

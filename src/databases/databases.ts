@@ -46,6 +46,13 @@ export type { ConnectionReport, Database, DatabaseTemplate, Principal, VisibleDa
 /** Runs in the transaction that lets a database go: ends what others keep of it, its jobs and streams. */
 export type DisconnectHook = (databaseId: string, client: pg.PoolClient) => Promise<void>;
 
+/** Asked while the connection still leads there. Never throws for the target. */
+export type LeavingHook = (
+  database: Database,
+  reach: (options: { signal: AbortSignal }) => Promise<{ engine: Engine; target: Target }>,
+  options: { signal: AbortSignal },
+) => Promise<void>;
+
 export interface DatabasesDeps {
   readonly pool: pg.Pool;
   readonly prisma: Prisma;
@@ -56,6 +63,8 @@ export interface DatabasesDeps {
   readonly projects: Pick<ProjectAccess, 'roleOf'>;
   readonly onDisconnect: readonly DisconnectHook[];
   readonly onRightsLost: RightsLostHook;
+  /** Before a connection is forgotten, or leads elsewhere: what is in the target may be taken out of it. */
+  readonly onLeaving?: LeavingHook;
   readonly log: Log;
 }
 
@@ -121,6 +130,8 @@ export interface Databases extends DatabaseAccess, Service {
   /** Null where the viewer is nobody in its project. */
   projectOf(database: VisibleDatabase, query: PrismaQuery): Promise<ProjectRow | null>;
 
+  /** Those that are there, in no order, for Quarry's own work: nobody is asked. */
+  findAll(ids: readonly string[]): Promise<Database[]>;
   /** The engine, and how to reach the database as this principal, for one session that begins now. @throws AppError */
   targetOf(
     database: Database,
@@ -147,6 +158,9 @@ export interface Databases extends DatabaseAccess, Service {
   labelOf(database: Database): string;
 }
 
+const isSamePlace = (a: Address, b: Address): boolean =>
+  a.host === b.host && a.port === b.port && a.database === b.database;
+
 export function createDatabases(deps: DatabasesDeps): Databases {
   const { pool, prisma, engines, keyring, playground, projects, onDisconnect, onRightsLost, log } = deps;
   const store = createDatabaseStore({ db: pool, prisma });
@@ -157,6 +171,13 @@ export function createDatabases(deps: DatabasesDeps): Databases {
   const hosting = createHosting({ pool, store, playground, credentials, prober, log });
   const catalogs = createCatalogPool({ engines });
   const running: Service[] = [catalogs, health];
+
+  const reach: Databases['targetOf'] = async (database, principal, options) => ({
+    engine: engines[database.engine],
+    target: await credentials.targetOf(database, principal, options),
+  });
+  const leave = async (database: Database, { signal }: Asked) =>
+    await deps.onLeaving?.(database, (options) => reach(database, 'catalogue', options), { signal });
 
   const defaultPort = (kind: keyof Engines) => engines[kind].defaultPort;
 
@@ -276,6 +297,7 @@ export function createDatabases(deps: DatabasesDeps): Databases {
       const role = moved ? await requireProject(viewer, named.projectId) : now.role;
       const changed = input.connection ? await changedConnection(now, input.connection, asked) : null;
       const next = { ...named, ...changed?.database };
+      if (!isSamePlace(next, now)) await leave(now, asked);
 
       await transaction(pool, async (client) => {
         if (!(await store.replace(client, next, now))) {
@@ -305,6 +327,7 @@ export function createDatabases(deps: DatabasesDeps): Databases {
           message: 'only a hosted database can be dropped; this one stays where it is',
         });
       }
+      await leave(database, asked);
       await transaction(pool, async (client) => {
         if (!(await store.lock(client, id))) throw notFound('Database');
         for (const hook of onDisconnect) await hook(id, client);
@@ -366,8 +389,10 @@ export function createDatabases(deps: DatabasesDeps): Databases {
       await engines[database.engine].terminate(target, identity, options);
     },
 
+    findAll: store.findAll,
+
     async targetOf(database, principal, options) {
-      return { engine: engines[database.engine], target: await credentials.targetOf(database, principal, options) };
+      return await reach(database, principal, options);
     },
 
     readCatalog: (database, work, options) =>

@@ -64,6 +64,8 @@ export type ProjectRow = Awaited<ReturnType<Prisma['project']['findFirstOrThrow'
 export interface DatabaseStore {
   /** Those that are there, in no order. */
   find(userId: string, ids: readonly string[]): Promise<VisibleDatabase[]>;
+  /** Those that are there, in no order, for Quarry's own work. */
+  findAll(ids: readonly string[]): Promise<Database[]>;
   /** Those that the user sees, by age; one more than the page's limit tells of a next page. */
   list(userId: string, filter: DatabaseFilter, page: Page): Promise<VisibleDatabase[]>;
   count(userId: string, filter: DatabaseFilter): Promise<number>;
@@ -133,6 +135,13 @@ export function createDatabaseStore({ db, prisma }: { db: Executor; prisma: Pris
   return {
     async find(userId, ids) {
       const { rows } = await db.query(`${withRole} WHERE d.id = ANY($2::uuid[])`, [userId, ids]);
+      return rows.map(visibleOf);
+    },
+
+    async findAll(ids) {
+      const { rows } = await db.query(`SELECT ${columns}, null AS role FROM databases d WHERE d.id = ANY($1::uuid[])`, [
+        ids,
+      ]);
       return rows.map(visibleOf);
     },
 

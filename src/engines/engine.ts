@@ -236,6 +236,28 @@ export class NotOneStatement extends Error {
   }
 }
 
+/** Names what is installed: another one does not touch it. */
+export interface TrackingOptions extends OpenOptions {
+  readonly trackingId: string;
+}
+
+/** What is installed in a target so that it tells of DDL. It is no part of the catalogue that is read. */
+export interface SchemaTracking {
+  /** Again is no change. @throws AppError UNSUPPORTED where the credentials or the server do not allow it, CONNECTION_FAILED, SQL_ERROR */
+  install(target: Target, options: TrackingOptions): Promise<void>;
+  /** Leaves nothing; no-op where nothing is. @throws AppError CONNECTION_FAILED, SQL_ERROR */
+  remove(target: Target, options: TrackingOptions): Promise<void>;
+  /** @param told a transaction with DDL has been committed. @throws AppError CONNECTION_FAILED */
+  listen(target: Target, options: TrackingOptions & { told: () => void }): Promise<SchemaListener>;
+}
+
+export interface SchemaListener extends AsyncDisposable {
+  /** Aborts when nothing will be told any more. */
+  readonly closed: AbortSignal;
+  /** Whether what tells is still installed. @throws Error where the target does not answer; it is closed then */
+  check(): Promise<boolean>;
+}
+
 export interface Engine {
   readonly kind: string;
   readonly displayName: string;
@@ -256,6 +278,8 @@ export interface Engine {
   explain(target: Target, sql: string, options: ExplainOptions): Promise<QueryPlan>;
   /** Who is connected to the database and what runs there now, but for the session that asks. @throws AppError CONNECTION_FAILED */
   activity(target: Target, options: ActivityOptions): Promise<ActiveSession[]>;
+  /** Tells of DDL as it happens; null where the engine cannot. */
+  readonly tracking: SchemaTracking | null;
   /** The catalogue of a target; each read is one statement a kind, for as many objects as asked. */
   catalog(target: Target): Catalog;
 }

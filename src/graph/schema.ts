@@ -15,6 +15,7 @@ import '../catalog/schemas.graph.ts';
 import '../catalog/search.graph.ts';
 import '../catalog/snapshots.graph.ts';
 import '../catalog/tables.graph.ts';
+import '../catalog/tracking.graph.ts';
 import '../catalog/values.graph.ts';
 import '../databases/databases.graph.ts';
 import '../databases/activity.graph.ts';

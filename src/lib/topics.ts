@@ -14,6 +14,10 @@ export type Topic =
   | 'catalog.read'
   /** There are more changes of this catalogue to read. Key: the database's id. */
   | 'catalog.changed'
+  /** DDL of another database is tracked, or of one no longer. Key: `*`. */
+  | 'tracking.changed'
+  /** There was DDL in a tracked database; rung in the process that listens to it. Key: the database's id. */
+  | 'tracking.told'
   /** A schedule may be due at another time. Key: `*`. */
   | 'schedules.changed'
   /** A session ended or its user changed. Key: the session's id. */

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { expect, inject } from 'vitest';
 import type { ProjectRole } from '../../src/accounts/policy.ts';
 import type { Viewer } from '../../src/accounts/viewer.ts';
-import { type Asked, createDatabases, type DisconnectHook } from '../../src/databases/databases.ts';
+import { type Asked, createDatabases, type DisconnectHook, type LeavingHook } from '../../src/databases/databases.ts';
 import { startEmbedded } from '../../src/db/embedded.ts';
 import { createPrisma } from '../../src/db/metadata.ts';
 import { createPlayground, type Playground } from '../../src/db/playground.ts';
@@ -49,12 +49,14 @@ export interface WorldOptions {
   allowPrivateHosts?: boolean | readonly string[];
   connectTimeoutMs?: number;
   onDisconnect?: readonly DisconnectHook[];
+  onLeaving?: LeavingHook;
   log?: Log;
 }
 
 export async function createWorld({
   playground = null,
   onDisconnect = [],
+  onLeaving = async () => undefined,
   log = silent,
   ...options
 }: WorldOptions = {}) {
@@ -77,6 +79,7 @@ export async function createWorld({
       playground,
       projects,
       onDisconnect,
+      onLeaving,
       // Jobs have tests of their own.
       onRightsLost: async () => undefined,
       log,

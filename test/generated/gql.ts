@@ -110,6 +110,8 @@ type Documents = {
     "\n  mutation RefreshCatalog($input: RefreshCatalogInput!) {\n    refreshCatalog(input: $input) {\n      database {\n        id\n        catalogFingerprint\n      }\n      changes {\n        position\n        kind\n        object\n        path\n        before\n        after\n        fingerprint\n        node {\n          __typename\n          id\n        }\n      }\n    }\n  }\n": typeof types.RefreshCatalogDocument,
     "\n  query CatalogChanges($id: ID!, $first: Int, $after: String) {\n    database(id: $id) {\n      catalogChanges(first: $first, after: $after) {\n        totalCount\n        pageInfo {\n          hasNextPage\n          endCursor\n        }\n        nodes {\n          position\n          kind\n          path\n        }\n      }\n    }\n  }\n": typeof types.CatalogChangesDocument,
     "\n  subscription CatalogChanged($databaseId: ID!, $after: String) {\n    catalogChanged(databaseId: $databaseId, after: $after) {\n      position\n      kind\n      object\n      path\n    }\n  }\n": typeof types.CatalogChangedDocument,
+    "\n  mutation EnableChangeTracking($input: EnableChangeTrackingInput!) {\n    enableChangeTracking(input: $input) {\n      database {\n        id\n        changeTracking\n      }\n    }\n  }\n": typeof types.EnableChangeTrackingDocument,
+    "\n  mutation DisableChangeTracking($input: DisableChangeTrackingInput!) {\n    disableChangeTracking(input: $input) {\n      database {\n        id\n        changeTracking\n      }\n    }\n  }\n": typeof types.DisableChangeTrackingDocument,
 };
 const documents: Documents = {
     "\n  mutation Probe($input: TestConnectionInput!) {\n    testConnection(input: $input) {\n      report {\n        ok\n        problems {\n          code\n          message\n          hint\n        }\n      }\n    }\n  }\n": types.ProbeDocument,
@@ -208,6 +210,8 @@ const documents: Documents = {
     "\n  mutation RefreshCatalog($input: RefreshCatalogInput!) {\n    refreshCatalog(input: $input) {\n      database {\n        id\n        catalogFingerprint\n      }\n      changes {\n        position\n        kind\n        object\n        path\n        before\n        after\n        fingerprint\n        node {\n          __typename\n          id\n        }\n      }\n    }\n  }\n": types.RefreshCatalogDocument,
     "\n  query CatalogChanges($id: ID!, $first: Int, $after: String) {\n    database(id: $id) {\n      catalogChanges(first: $first, after: $after) {\n        totalCount\n        pageInfo {\n          hasNextPage\n          endCursor\n        }\n        nodes {\n          position\n          kind\n          path\n        }\n      }\n    }\n  }\n": types.CatalogChangesDocument,
     "\n  subscription CatalogChanged($databaseId: ID!, $after: String) {\n    catalogChanged(databaseId: $databaseId, after: $after) {\n      position\n      kind\n      object\n      path\n    }\n  }\n": types.CatalogChangedDocument,
+    "\n  mutation EnableChangeTracking($input: EnableChangeTrackingInput!) {\n    enableChangeTracking(input: $input) {\n      database {\n        id\n        changeTracking\n      }\n    }\n  }\n": types.EnableChangeTrackingDocument,
+    "\n  mutation DisableChangeTracking($input: DisableChangeTrackingInput!) {\n    disableChangeTracking(input: $input) {\n      database {\n        id\n        changeTracking\n      }\n    }\n  }\n": types.DisableChangeTrackingDocument,
 };
 
 /**
@@ -608,6 +612,14 @@ export function graphql(source: "\n  query CatalogChanges($id: ID!, $first: Int,
  * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
  */
 export function graphql(source: "\n  subscription CatalogChanged($databaseId: ID!, $after: String) {\n    catalogChanged(databaseId: $databaseId, after: $after) {\n      position\n      kind\n      object\n      path\n    }\n  }\n"): (typeof documents)["\n  subscription CatalogChanged($databaseId: ID!, $after: String) {\n    catalogChanged(databaseId: $databaseId, after: $after) {\n      position\n      kind\n      object\n      path\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  mutation EnableChangeTracking($input: EnableChangeTrackingInput!) {\n    enableChangeTracking(input: $input) {\n      database {\n        id\n        changeTracking\n      }\n    }\n  }\n"): (typeof documents)["\n  mutation EnableChangeTracking($input: EnableChangeTrackingInput!) {\n    enableChangeTracking(input: $input) {\n      database {\n        id\n        changeTracking\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  mutation DisableChangeTracking($input: DisableChangeTrackingInput!) {\n    disableChangeTracking(input: $input) {\n      database {\n        id\n        changeTracking\n      }\n    }\n  }\n"): (typeof documents)["\n  mutation DisableChangeTracking($input: DisableChangeTrackingInput!) {\n    disableChangeTracking(input: $input) {\n      database {\n        id\n        changeTracking\n      }\n    }\n  }\n"];
 
 export function graphql(source: string) {
   return (documents as any)[source] ?? {};

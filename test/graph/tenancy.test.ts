@@ -437,6 +437,18 @@ const calls: Call[] = [
     answers: { ...lookedUp, stranger: 'NOT_FOUND' },
   },
   {
+    field: 'Mutation.enableChangeTracking',
+    variables: input(({ Database: databaseId }) => ({ databaseId, what: ['DDL'] })),
+    selection: '{ database { id changeTracking } }',
+    answers: managed,
+  },
+  {
+    field: 'Mutation.disableChangeTracking',
+    variables: input(({ Database: databaseId }) => ({ databaseId, what: ['DDL'] })),
+    selection: '{ database { id changeTracking } }',
+    answers: managed,
+  },
+  {
     field: 'Mutation.disconnectDatabase',
     variables: input(({ Database: id }) => ({ id, drop: true })),
     selection: '{ deletedDatabaseId }',

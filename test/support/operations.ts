@@ -554,3 +554,25 @@ export const CatalogChangedDocument = graphql(`
     }
   }
 `);
+
+export const EnableChangeTrackingDocument = graphql(`
+  mutation EnableChangeTracking($input: EnableChangeTrackingInput!) {
+    enableChangeTracking(input: $input) {
+      database {
+        id
+        changeTracking
+      }
+    }
+  }
+`);
+
+export const DisableChangeTrackingDocument = graphql(`
+  mutation DisableChangeTracking($input: DisableChangeTrackingInput!) {
+    disableChangeTracking(input: $input) {
+      database {
+        id
+        changeTracking
+      }
+    }
+  }
+`);

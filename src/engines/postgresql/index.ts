@@ -10,6 +10,7 @@ import { postgresqlCapabilities, probe } from './probe.ts';
 import { createReader } from './reader.ts';
 import { openSession } from './session.ts';
 import { split } from './split.ts';
+import { createTracking } from './tracking.ts';
 
 export function createPostgresql(deps: ConnectDeps): Engine {
   const parser = createParser();
@@ -26,6 +27,7 @@ export function createPostgresql(deps: ConnectDeps): Engine {
       terminate(deps, target, identity, { signal, label: 'quarry terminate' }),
     explain: (target, sql, options) => explain({ ...deps, parser }, target, sql, options),
     activity: (target, options) => readActivity(deps, target, options),
+    tracking: createTracking(deps),
     catalog: (target) => createPostgresqlCatalog(createReader(deps, target)),
   };
 }

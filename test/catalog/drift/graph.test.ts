@@ -1,7 +1,13 @@
 /** Changes of a catalogue as clients meet them: DDL by jobs, a refresh, the list, and the stream. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createAnalyst } from '../../acceptance/support.ts';
-import { CatalogChangedDocument, CatalogChangesDocument, RefreshCatalogDocument } from '../../support/operations.ts';
+import {
+  CatalogChangedDocument,
+  CatalogChangesDocument,
+  DisableChangeTrackingDocument,
+  EnableChangeTrackingDocument,
+  RefreshCatalogDocument,
+} from '../../support/operations.ts';
 import { type Account, type Quarry, startQuarry } from '../../support/server.ts';
 
 let quarry: Quarry;
@@ -64,6 +70,22 @@ describe('changes of a catalogue', () => {
       catalogChanged: { kind: 'ADDED', object: 'TABLE', path: 'drifting.public.seen' },
     });
     await events.return(undefined as never);
+  });
+
+  test('come within seconds where DDL is tracked, which can be switched on and off', async () => {
+    const input = { databaseId, what: ['DDL' as const] };
+    const on = await quarry.ask(EnableChangeTrackingDocument, { input }, account);
+    expect(on.enableChangeTracking.database).toEqual({ id: databaseId, changeTracking: ['DDL'] });
+    const after = (await refresh()).changes.at(-1)?.position ?? (await list()).nodes.at(-1)!.position;
+    const events = quarry.subscribe(CatalogChangedDocument, { databaseId, after }, account);
+    const first = events.next();
+    await analyst.run(databaseId, 'CREATE TABLE tracked ()');
+    expect((await first).value).toMatchObject({ catalogChanged: { path: 'drifting.public.tracked' } });
+    await events.return(undefined as never);
+    const off = await quarry.ask(DisableChangeTrackingDocument, { input }, account);
+    expect(off.disableChangeTracking.database.changeTracking).toEqual([]);
+    const rows = { input: { databaseId, what: ['ROWS' as const] } };
+    await expect(quarry.ask(EnableChangeTrackingDocument, rows, account)).rejects.toThrow();
   });
 
   test('cannot be resumed from what is no position', async () => {

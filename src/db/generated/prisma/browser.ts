@@ -63,6 +63,11 @@ export type CatalogChange = Prisma.CatalogChangeModel
  */
 export type CatalogChangeHorizon = Prisma.CatalogChangeHorizonModel
 /**
+ * Model CatalogTracking
+ * A database whose DDL is told as it happens, and which process listens to it.
+ */
+export type CatalogTracking = Prisma.CatalogTrackingModel
+/**
  * Model DatabaseRole
  * The login of one user on the system's sample database.
  */

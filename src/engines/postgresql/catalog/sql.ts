@@ -18,8 +18,17 @@ export const contains = (name: string, search: string, bind: Bind): string =>
     ? 'false'
     : `position(lower(${bind(search)}::text) in lower(${name}::text collate "default")) > 0`;
 
+/** Where Quarry puts what tells of DDL, and nothing else. */
+export const trackingSchema = 'quarry_tracking';
+
 /** Schemas that are not the user's. Names that begin with pg_ are the server's own. */
-export const notSystem = (n: string): string => `(${n}.nspname !~ '^pg_' and ${n}.nspname <> 'information_schema')`;
+export const notSystem = (n: string): string =>
+  `(${n}.nspname !~ '^pg_' and ${n}.nspname not in ('information_schema', '${trackingSchema}'))`;
+
+/** Of the pg_event_trigger row `e`: it is none of Quarry's. */
+export const notTracking = (e: string): string => `not exists (
+    select from pg_catalog.pg_proc f join pg_catalog.pg_namespace fn on fn.oid = f.pronamespace
+    where f.oid = ${e}.evtfoid and fn.nspname = '${trackingSchema}')`;
 
 /** Schemas of temporary tables are their session's alone. */
 export const notTemporary = (n: string): string => `${n}.nspname !~ '^pg_(toast_)?temp_'`;

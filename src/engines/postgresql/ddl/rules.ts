@@ -1,4 +1,5 @@
 /** What happens when rows are touched: rules, triggers, row security; and when objects are: event triggers. */
+import { notTracking } from '../catalog/sql.ts';
 import type { Kind } from './kind.ts';
 import { ranks } from './object.ts';
 import { schemaOf } from './sql.ts';
@@ -69,6 +70,6 @@ export const rules: readonly Kind[] = [
     }) => `select o.oid, null, o.evtname, format('CREATE EVENT TRIGGER %I ON %s%s EXECUTE FUNCTION %s();', o.evtname,
         o.evtevent, (select ' WHEN TAG IN (' || string_agg(quote_literal(t), ', ') || ')' from unnest(o.evttags) t),
         o.evtfoid::regproc) || ${state('o.evtenabled', `format('ALTER EVENT TRIGGER %I ', o.evtname)`, `''`)}
-      from pg_event_trigger o where ${asked}`,
+      from pg_event_trigger o where ${asked} and ${notTracking('o')}`,
   },
 ];

@@ -9,6 +9,7 @@ import type {
 } from '../../snapshot.ts';
 import { boolean, byName, strings } from '../catalog/rows.ts';
 import { firesOf } from '../catalog/rules.ts';
+import { notTracking } from '../catalog/sql.ts';
 import { readRoutineNames } from './rules.ts';
 import { groupedBy, type Source } from './source.ts';
 
@@ -39,7 +40,7 @@ export async function readExtensions(source: Source): Promise<SnapshotExtension[
 export async function readEventTriggers(source: Source): Promise<EventTrigger[]> {
   const rows = await source.ask(
     `select e.oid, e.evtname, pg_get_userbyid(e.evtowner), e.evtevent, to_json(e.evttags), e.evtfoid, e.evtenabled
-     from pg_catalog.pg_event_trigger e`,
+     from pg_catalog.pg_event_trigger e where ${notTracking('e')}`,
   );
   const functions = await readRoutineNames(source, [...new Set(rows.map(([, , , , , fn]) => fn ?? ''))]);
   return rows

@@ -406,6 +406,7 @@ export const ModelName = {
   CatalogSnapshot: 'CatalogSnapshot',
   CatalogChange: 'CatalogChange',
   CatalogChangeHorizon: 'CatalogChangeHorizon',
+  CatalogTracking: 'CatalogTracking',
   DatabaseRole: 'DatabaseRole',
   Job: 'Job',
   JobDeletion: 'JobDeletion',
@@ -434,7 +435,7 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
     omit: GlobalOmitOptions
   }
   meta: {
-    modelProps: "user" | "session" | "refreshToken" | "project" | "projectMember" | "database" | "catalogSnapshot" | "catalogChange" | "catalogChangeHorizon" | "databaseRole" | "job" | "jobDeletion" | "jobDeletionHorizon" | "blobTrash" | "savedQuery" | "jobNotice" | "resultSet" | "resultChunk" | "bucket" | "storedFile" | "auditEntry" | "keyCheck"
+    modelProps: "user" | "session" | "refreshToken" | "project" | "projectMember" | "database" | "catalogSnapshot" | "catalogChange" | "catalogChangeHorizon" | "catalogTracking" | "databaseRole" | "job" | "jobDeletion" | "jobDeletionHorizon" | "blobTrash" | "savedQuery" | "jobNotice" | "resultSet" | "resultChunk" | "bucket" | "storedFile" | "auditEntry" | "keyCheck"
     txIsolationLevel: TransactionIsolationLevel
   }
   model: {
@@ -1101,6 +1102,80 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
         count: {
           args: Prisma.CatalogChangeHorizonCountArgs<ExtArgs>
           result: runtime.Types.Utils.Optional<Prisma.CatalogChangeHorizonCountAggregateOutputType> | number
+        }
+      }
+    }
+    CatalogTracking: {
+      payload: Prisma.$CatalogTrackingPayload<ExtArgs>
+      fields: Prisma.CatalogTrackingFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.CatalogTrackingFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CatalogTrackingPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.CatalogTrackingFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CatalogTrackingPayload>
+        }
+        findFirst: {
+          args: Prisma.CatalogTrackingFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CatalogTrackingPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.CatalogTrackingFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CatalogTrackingPayload>
+        }
+        findMany: {
+          args: Prisma.CatalogTrackingFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CatalogTrackingPayload>[]
+        }
+        create: {
+          args: Prisma.CatalogTrackingCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CatalogTrackingPayload>
+        }
+        createMany: {
+          args: Prisma.CatalogTrackingCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.CatalogTrackingCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CatalogTrackingPayload>[]
+        }
+        delete: {
+          args: Prisma.CatalogTrackingDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CatalogTrackingPayload>
+        }
+        update: {
+          args: Prisma.CatalogTrackingUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CatalogTrackingPayload>
+        }
+        deleteMany: {
+          args: Prisma.CatalogTrackingDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.CatalogTrackingUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.CatalogTrackingUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CatalogTrackingPayload>[]
+        }
+        upsert: {
+          args: Prisma.CatalogTrackingUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$CatalogTrackingPayload>
+        }
+        aggregate: {
+          args: Prisma.CatalogTrackingAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateCatalogTracking>
+        }
+        groupBy: {
+          args: Prisma.CatalogTrackingGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CatalogTrackingGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.CatalogTrackingCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.CatalogTrackingCountAggregateOutputType> | number
         }
       }
     }
@@ -2244,6 +2319,16 @@ export const CatalogChangeHorizonScalarFieldEnum = {
 export type CatalogChangeHorizonScalarFieldEnum = (typeof CatalogChangeHorizonScalarFieldEnum)[keyof typeof CatalogChangeHorizonScalarFieldEnum]
 
 
+export const CatalogTrackingScalarFieldEnum = {
+  databaseId: 'databaseId',
+  installedAt: 'installedAt',
+  holderId: 'holderId',
+  holderUntil: 'holderUntil'
+} as const
+
+export type CatalogTrackingScalarFieldEnum = (typeof CatalogTrackingScalarFieldEnum)[keyof typeof CatalogTrackingScalarFieldEnum]
+
+
 export const DatabaseRoleScalarFieldEnum = {
   databaseId: 'databaseId',
   userId: 'userId',
@@ -2772,6 +2857,7 @@ export type GlobalOmitConfig = {
   catalogSnapshot?: Prisma.CatalogSnapshotOmit
   catalogChange?: Prisma.CatalogChangeOmit
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonOmit
+  catalogTracking?: Prisma.CatalogTrackingOmit
   databaseRole?: Prisma.DatabaseRoleOmit
   job?: Prisma.JobOmit
   jobDeletion?: Prisma.JobDeletionOmit

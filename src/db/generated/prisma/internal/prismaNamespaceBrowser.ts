@@ -60,6 +60,7 @@ export const ModelName = {
   CatalogSnapshot: 'CatalogSnapshot',
   CatalogChange: 'CatalogChange',
   CatalogChangeHorizon: 'CatalogChangeHorizon',
+  CatalogTracking: 'CatalogTracking',
   DatabaseRole: 'DatabaseRole',
   Job: 'Job',
   JobDeletion: 'JobDeletion',
@@ -228,6 +229,16 @@ export const CatalogChangeHorizonScalarFieldEnum = {
 } as const
 
 export type CatalogChangeHorizonScalarFieldEnum = (typeof CatalogChangeHorizonScalarFieldEnum)[keyof typeof CatalogChangeHorizonScalarFieldEnum]
+
+
+export const CatalogTrackingScalarFieldEnum = {
+  databaseId: 'databaseId',
+  installedAt: 'installedAt',
+  holderId: 'holderId',
+  holderUntil: 'holderUntil'
+} as const
+
+export type CatalogTrackingScalarFieldEnum = (typeof CatalogTrackingScalarFieldEnum)[keyof typeof CatalogTrackingScalarFieldEnum]
 
 
 export const DatabaseRoleScalarFieldEnum = {

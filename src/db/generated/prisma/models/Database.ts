@@ -340,6 +340,7 @@ export type DatabaseWhereInput = {
   catalog?: Prisma.XOR<Prisma.CatalogSnapshotNullableScalarRelationFilter, Prisma.CatalogSnapshotWhereInput> | null
   catalogChanges?: Prisma.CatalogChangeListRelationFilter
   catalogChangeHorizon?: Prisma.XOR<Prisma.CatalogChangeHorizonNullableScalarRelationFilter, Prisma.CatalogChangeHorizonWhereInput> | null
+  catalogTracking?: Prisma.XOR<Prisma.CatalogTrackingNullableScalarRelationFilter, Prisma.CatalogTrackingWhereInput> | null
 }
 
 export type DatabaseOrderByWithRelationInput = {
@@ -371,6 +372,7 @@ export type DatabaseOrderByWithRelationInput = {
   catalog?: Prisma.CatalogSnapshotOrderByWithRelationInput
   catalogChanges?: Prisma.CatalogChangeOrderByRelationAggregateInput
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonOrderByWithRelationInput
+  catalogTracking?: Prisma.CatalogTrackingOrderByWithRelationInput
 }
 
 export type DatabaseWhereUniqueInput = Prisma.AtLeast<{
@@ -405,6 +407,7 @@ export type DatabaseWhereUniqueInput = Prisma.AtLeast<{
   catalog?: Prisma.XOR<Prisma.CatalogSnapshotNullableScalarRelationFilter, Prisma.CatalogSnapshotWhereInput> | null
   catalogChanges?: Prisma.CatalogChangeListRelationFilter
   catalogChangeHorizon?: Prisma.XOR<Prisma.CatalogChangeHorizonNullableScalarRelationFilter, Prisma.CatalogChangeHorizonWhereInput> | null
+  catalogTracking?: Prisma.XOR<Prisma.CatalogTrackingNullableScalarRelationFilter, Prisma.CatalogTrackingWhereInput> | null
 }, "id">
 
 export type DatabaseOrderByWithAggregationInput = {
@@ -488,6 +491,7 @@ export type DatabaseCreateInput = {
   catalog?: Prisma.CatalogSnapshotCreateNestedOneWithoutDatabaseInput
   catalogChanges?: Prisma.CatalogChangeCreateNestedManyWithoutDatabaseInput
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonCreateNestedOneWithoutDatabaseInput
+  catalogTracking?: Prisma.CatalogTrackingCreateNestedOneWithoutDatabaseInput
 }
 
 export type DatabaseUncheckedCreateInput = {
@@ -517,6 +521,7 @@ export type DatabaseUncheckedCreateInput = {
   catalog?: Prisma.CatalogSnapshotUncheckedCreateNestedOneWithoutDatabaseInput
   catalogChanges?: Prisma.CatalogChangeUncheckedCreateNestedManyWithoutDatabaseInput
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonUncheckedCreateNestedOneWithoutDatabaseInput
+  catalogTracking?: Prisma.CatalogTrackingUncheckedCreateNestedOneWithoutDatabaseInput
 }
 
 export type DatabaseUpdateInput = {
@@ -546,6 +551,7 @@ export type DatabaseUpdateInput = {
   catalog?: Prisma.CatalogSnapshotUpdateOneWithoutDatabaseNestedInput
   catalogChanges?: Prisma.CatalogChangeUpdateManyWithoutDatabaseNestedInput
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonUpdateOneWithoutDatabaseNestedInput
+  catalogTracking?: Prisma.CatalogTrackingUpdateOneWithoutDatabaseNestedInput
 }
 
 export type DatabaseUncheckedUpdateInput = {
@@ -575,6 +581,7 @@ export type DatabaseUncheckedUpdateInput = {
   catalog?: Prisma.CatalogSnapshotUncheckedUpdateOneWithoutDatabaseNestedInput
   catalogChanges?: Prisma.CatalogChangeUncheckedUpdateManyWithoutDatabaseNestedInput
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonUncheckedUpdateOneWithoutDatabaseNestedInput
+  catalogTracking?: Prisma.CatalogTrackingUncheckedUpdateOneWithoutDatabaseNestedInput
 }
 
 export type DatabaseCreateManyInput = {
@@ -894,6 +901,20 @@ export type DatabaseUpdateOneRequiredWithoutCatalogChangeHorizonNestedInput = {
   update?: Prisma.XOR<Prisma.XOR<Prisma.DatabaseUpdateToOneWithWhereWithoutCatalogChangeHorizonInput, Prisma.DatabaseUpdateWithoutCatalogChangeHorizonInput>, Prisma.DatabaseUncheckedUpdateWithoutCatalogChangeHorizonInput>
 }
 
+export type DatabaseCreateNestedOneWithoutCatalogTrackingInput = {
+  create?: Prisma.XOR<Prisma.DatabaseCreateWithoutCatalogTrackingInput, Prisma.DatabaseUncheckedCreateWithoutCatalogTrackingInput>
+  connectOrCreate?: Prisma.DatabaseCreateOrConnectWithoutCatalogTrackingInput
+  connect?: Prisma.DatabaseWhereUniqueInput
+}
+
+export type DatabaseUpdateOneRequiredWithoutCatalogTrackingNestedInput = {
+  create?: Prisma.XOR<Prisma.DatabaseCreateWithoutCatalogTrackingInput, Prisma.DatabaseUncheckedCreateWithoutCatalogTrackingInput>
+  connectOrCreate?: Prisma.DatabaseCreateOrConnectWithoutCatalogTrackingInput
+  upsert?: Prisma.DatabaseUpsertWithoutCatalogTrackingInput
+  connect?: Prisma.DatabaseWhereUniqueInput
+  update?: Prisma.XOR<Prisma.XOR<Prisma.DatabaseUpdateToOneWithWhereWithoutCatalogTrackingInput, Prisma.DatabaseUpdateWithoutCatalogTrackingInput>, Prisma.DatabaseUncheckedUpdateWithoutCatalogTrackingInput>
+}
+
 export type DatabaseCreateNestedOneWithoutRolesInput = {
   create?: Prisma.XOR<Prisma.DatabaseCreateWithoutRolesInput, Prisma.DatabaseUncheckedCreateWithoutRolesInput>
   connectOrCreate?: Prisma.DatabaseCreateOrConnectWithoutRolesInput
@@ -966,6 +987,7 @@ export type DatabaseCreateWithoutOwnerInput = {
   catalog?: Prisma.CatalogSnapshotCreateNestedOneWithoutDatabaseInput
   catalogChanges?: Prisma.CatalogChangeCreateNestedManyWithoutDatabaseInput
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonCreateNestedOneWithoutDatabaseInput
+  catalogTracking?: Prisma.CatalogTrackingCreateNestedOneWithoutDatabaseInput
 }
 
 export type DatabaseUncheckedCreateWithoutOwnerInput = {
@@ -994,6 +1016,7 @@ export type DatabaseUncheckedCreateWithoutOwnerInput = {
   catalog?: Prisma.CatalogSnapshotUncheckedCreateNestedOneWithoutDatabaseInput
   catalogChanges?: Prisma.CatalogChangeUncheckedCreateNestedManyWithoutDatabaseInput
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonUncheckedCreateNestedOneWithoutDatabaseInput
+  catalogTracking?: Prisma.CatalogTrackingUncheckedCreateNestedOneWithoutDatabaseInput
 }
 
 export type DatabaseCreateOrConnectWithoutOwnerInput = {
@@ -1074,6 +1097,7 @@ export type DatabaseCreateWithoutProjectInput = {
   catalog?: Prisma.CatalogSnapshotCreateNestedOneWithoutDatabaseInput
   catalogChanges?: Prisma.CatalogChangeCreateNestedManyWithoutDatabaseInput
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonCreateNestedOneWithoutDatabaseInput
+  catalogTracking?: Prisma.CatalogTrackingCreateNestedOneWithoutDatabaseInput
 }
 
 export type DatabaseUncheckedCreateWithoutProjectInput = {
@@ -1102,6 +1126,7 @@ export type DatabaseUncheckedCreateWithoutProjectInput = {
   catalog?: Prisma.CatalogSnapshotUncheckedCreateNestedOneWithoutDatabaseInput
   catalogChanges?: Prisma.CatalogChangeUncheckedCreateNestedManyWithoutDatabaseInput
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonUncheckedCreateNestedOneWithoutDatabaseInput
+  catalogTracking?: Prisma.CatalogTrackingUncheckedCreateNestedOneWithoutDatabaseInput
 }
 
 export type DatabaseCreateOrConnectWithoutProjectInput = {
@@ -1156,6 +1181,7 @@ export type DatabaseCreateWithoutCatalogInput = {
   savedQueries?: Prisma.SavedQueryCreateNestedManyWithoutDatabaseInput
   catalogChanges?: Prisma.CatalogChangeCreateNestedManyWithoutDatabaseInput
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonCreateNestedOneWithoutDatabaseInput
+  catalogTracking?: Prisma.CatalogTrackingCreateNestedOneWithoutDatabaseInput
 }
 
 export type DatabaseUncheckedCreateWithoutCatalogInput = {
@@ -1184,6 +1210,7 @@ export type DatabaseUncheckedCreateWithoutCatalogInput = {
   savedQueries?: Prisma.SavedQueryUncheckedCreateNestedManyWithoutDatabaseInput
   catalogChanges?: Prisma.CatalogChangeUncheckedCreateNestedManyWithoutDatabaseInput
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonUncheckedCreateNestedOneWithoutDatabaseInput
+  catalogTracking?: Prisma.CatalogTrackingUncheckedCreateNestedOneWithoutDatabaseInput
 }
 
 export type DatabaseCreateOrConnectWithoutCatalogInput = {
@@ -1228,6 +1255,7 @@ export type DatabaseUpdateWithoutCatalogInput = {
   savedQueries?: Prisma.SavedQueryUpdateManyWithoutDatabaseNestedInput
   catalogChanges?: Prisma.CatalogChangeUpdateManyWithoutDatabaseNestedInput
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonUpdateOneWithoutDatabaseNestedInput
+  catalogTracking?: Prisma.CatalogTrackingUpdateOneWithoutDatabaseNestedInput
 }
 
 export type DatabaseUncheckedUpdateWithoutCatalogInput = {
@@ -1256,6 +1284,7 @@ export type DatabaseUncheckedUpdateWithoutCatalogInput = {
   savedQueries?: Prisma.SavedQueryUncheckedUpdateManyWithoutDatabaseNestedInput
   catalogChanges?: Prisma.CatalogChangeUncheckedUpdateManyWithoutDatabaseNestedInput
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonUncheckedUpdateOneWithoutDatabaseNestedInput
+  catalogTracking?: Prisma.CatalogTrackingUncheckedUpdateOneWithoutDatabaseNestedInput
 }
 
 export type DatabaseCreateWithoutCatalogChangesInput = {
@@ -1284,6 +1313,7 @@ export type DatabaseCreateWithoutCatalogChangesInput = {
   savedQueries?: Prisma.SavedQueryCreateNestedManyWithoutDatabaseInput
   catalog?: Prisma.CatalogSnapshotCreateNestedOneWithoutDatabaseInput
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonCreateNestedOneWithoutDatabaseInput
+  catalogTracking?: Prisma.CatalogTrackingCreateNestedOneWithoutDatabaseInput
 }
 
 export type DatabaseUncheckedCreateWithoutCatalogChangesInput = {
@@ -1312,6 +1342,7 @@ export type DatabaseUncheckedCreateWithoutCatalogChangesInput = {
   savedQueries?: Prisma.SavedQueryUncheckedCreateNestedManyWithoutDatabaseInput
   catalog?: Prisma.CatalogSnapshotUncheckedCreateNestedOneWithoutDatabaseInput
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonUncheckedCreateNestedOneWithoutDatabaseInput
+  catalogTracking?: Prisma.CatalogTrackingUncheckedCreateNestedOneWithoutDatabaseInput
 }
 
 export type DatabaseCreateOrConnectWithoutCatalogChangesInput = {
@@ -1356,6 +1387,7 @@ export type DatabaseUpdateWithoutCatalogChangesInput = {
   savedQueries?: Prisma.SavedQueryUpdateManyWithoutDatabaseNestedInput
   catalog?: Prisma.CatalogSnapshotUpdateOneWithoutDatabaseNestedInput
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonUpdateOneWithoutDatabaseNestedInput
+  catalogTracking?: Prisma.CatalogTrackingUpdateOneWithoutDatabaseNestedInput
 }
 
 export type DatabaseUncheckedUpdateWithoutCatalogChangesInput = {
@@ -1384,6 +1416,7 @@ export type DatabaseUncheckedUpdateWithoutCatalogChangesInput = {
   savedQueries?: Prisma.SavedQueryUncheckedUpdateManyWithoutDatabaseNestedInput
   catalog?: Prisma.CatalogSnapshotUncheckedUpdateOneWithoutDatabaseNestedInput
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonUncheckedUpdateOneWithoutDatabaseNestedInput
+  catalogTracking?: Prisma.CatalogTrackingUncheckedUpdateOneWithoutDatabaseNestedInput
 }
 
 export type DatabaseCreateWithoutCatalogChangeHorizonInput = {
@@ -1412,6 +1445,7 @@ export type DatabaseCreateWithoutCatalogChangeHorizonInput = {
   savedQueries?: Prisma.SavedQueryCreateNestedManyWithoutDatabaseInput
   catalog?: Prisma.CatalogSnapshotCreateNestedOneWithoutDatabaseInput
   catalogChanges?: Prisma.CatalogChangeCreateNestedManyWithoutDatabaseInput
+  catalogTracking?: Prisma.CatalogTrackingCreateNestedOneWithoutDatabaseInput
 }
 
 export type DatabaseUncheckedCreateWithoutCatalogChangeHorizonInput = {
@@ -1440,6 +1474,7 @@ export type DatabaseUncheckedCreateWithoutCatalogChangeHorizonInput = {
   savedQueries?: Prisma.SavedQueryUncheckedCreateNestedManyWithoutDatabaseInput
   catalog?: Prisma.CatalogSnapshotUncheckedCreateNestedOneWithoutDatabaseInput
   catalogChanges?: Prisma.CatalogChangeUncheckedCreateNestedManyWithoutDatabaseInput
+  catalogTracking?: Prisma.CatalogTrackingUncheckedCreateNestedOneWithoutDatabaseInput
 }
 
 export type DatabaseCreateOrConnectWithoutCatalogChangeHorizonInput = {
@@ -1484,6 +1519,7 @@ export type DatabaseUpdateWithoutCatalogChangeHorizonInput = {
   savedQueries?: Prisma.SavedQueryUpdateManyWithoutDatabaseNestedInput
   catalog?: Prisma.CatalogSnapshotUpdateOneWithoutDatabaseNestedInput
   catalogChanges?: Prisma.CatalogChangeUpdateManyWithoutDatabaseNestedInput
+  catalogTracking?: Prisma.CatalogTrackingUpdateOneWithoutDatabaseNestedInput
 }
 
 export type DatabaseUncheckedUpdateWithoutCatalogChangeHorizonInput = {
@@ -1512,6 +1548,139 @@ export type DatabaseUncheckedUpdateWithoutCatalogChangeHorizonInput = {
   savedQueries?: Prisma.SavedQueryUncheckedUpdateManyWithoutDatabaseNestedInput
   catalog?: Prisma.CatalogSnapshotUncheckedUpdateOneWithoutDatabaseNestedInput
   catalogChanges?: Prisma.CatalogChangeUncheckedUpdateManyWithoutDatabaseNestedInput
+  catalogTracking?: Prisma.CatalogTrackingUncheckedUpdateOneWithoutDatabaseNestedInput
+}
+
+export type DatabaseCreateWithoutCatalogTrackingInput = {
+  id: string
+  name: string
+  engine: string
+  host: string
+  port: number
+  databaseName: string
+  username: string
+  sslMode: string
+  sslRootCertificate?: string | null
+  allowInsecureAuthentication?: boolean
+  sealedPassword: string
+  readOnly: boolean
+  hosted?: boolean
+  system?: boolean
+  serverVersion?: string | null
+  capabilities?: Prisma.DatabaseCreatecapabilitiesInput | string[]
+  createdAt?: Date | string
+  updatedAt?: Date | string
+  owner?: Prisma.UserCreateNestedOneWithoutDatabasesInput
+  project?: Prisma.ProjectCreateNestedOneWithoutDatabasesInput
+  jobs?: Prisma.JobCreateNestedManyWithoutDatabaseInput
+  roles?: Prisma.DatabaseRoleCreateNestedManyWithoutDatabaseInput
+  savedQueries?: Prisma.SavedQueryCreateNestedManyWithoutDatabaseInput
+  catalog?: Prisma.CatalogSnapshotCreateNestedOneWithoutDatabaseInput
+  catalogChanges?: Prisma.CatalogChangeCreateNestedManyWithoutDatabaseInput
+  catalogChangeHorizon?: Prisma.CatalogChangeHorizonCreateNestedOneWithoutDatabaseInput
+}
+
+export type DatabaseUncheckedCreateWithoutCatalogTrackingInput = {
+  id: string
+  name: string
+  ownerId?: string | null
+  projectId?: string | null
+  engine: string
+  host: string
+  port: number
+  databaseName: string
+  username: string
+  sslMode: string
+  sslRootCertificate?: string | null
+  allowInsecureAuthentication?: boolean
+  sealedPassword: string
+  readOnly: boolean
+  hosted?: boolean
+  system?: boolean
+  serverVersion?: string | null
+  capabilities?: Prisma.DatabaseCreatecapabilitiesInput | string[]
+  createdAt?: Date | string
+  updatedAt?: Date | string
+  jobs?: Prisma.JobUncheckedCreateNestedManyWithoutDatabaseInput
+  roles?: Prisma.DatabaseRoleUncheckedCreateNestedManyWithoutDatabaseInput
+  savedQueries?: Prisma.SavedQueryUncheckedCreateNestedManyWithoutDatabaseInput
+  catalog?: Prisma.CatalogSnapshotUncheckedCreateNestedOneWithoutDatabaseInput
+  catalogChanges?: Prisma.CatalogChangeUncheckedCreateNestedManyWithoutDatabaseInput
+  catalogChangeHorizon?: Prisma.CatalogChangeHorizonUncheckedCreateNestedOneWithoutDatabaseInput
+}
+
+export type DatabaseCreateOrConnectWithoutCatalogTrackingInput = {
+  where: Prisma.DatabaseWhereUniqueInput
+  create: Prisma.XOR<Prisma.DatabaseCreateWithoutCatalogTrackingInput, Prisma.DatabaseUncheckedCreateWithoutCatalogTrackingInput>
+}
+
+export type DatabaseUpsertWithoutCatalogTrackingInput = {
+  update: Prisma.XOR<Prisma.DatabaseUpdateWithoutCatalogTrackingInput, Prisma.DatabaseUncheckedUpdateWithoutCatalogTrackingInput>
+  create: Prisma.XOR<Prisma.DatabaseCreateWithoutCatalogTrackingInput, Prisma.DatabaseUncheckedCreateWithoutCatalogTrackingInput>
+  where?: Prisma.DatabaseWhereInput
+}
+
+export type DatabaseUpdateToOneWithWhereWithoutCatalogTrackingInput = {
+  where?: Prisma.DatabaseWhereInput
+  data: Prisma.XOR<Prisma.DatabaseUpdateWithoutCatalogTrackingInput, Prisma.DatabaseUncheckedUpdateWithoutCatalogTrackingInput>
+}
+
+export type DatabaseUpdateWithoutCatalogTrackingInput = {
+  id?: Prisma.StringFieldUpdateOperationsInput | string
+  name?: Prisma.StringFieldUpdateOperationsInput | string
+  engine?: Prisma.StringFieldUpdateOperationsInput | string
+  host?: Prisma.StringFieldUpdateOperationsInput | string
+  port?: Prisma.IntFieldUpdateOperationsInput | number
+  databaseName?: Prisma.StringFieldUpdateOperationsInput | string
+  username?: Prisma.StringFieldUpdateOperationsInput | string
+  sslMode?: Prisma.StringFieldUpdateOperationsInput | string
+  sslRootCertificate?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  allowInsecureAuthentication?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  sealedPassword?: Prisma.StringFieldUpdateOperationsInput | string
+  readOnly?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  hosted?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  system?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  serverVersion?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  capabilities?: Prisma.DatabaseUpdatecapabilitiesInput | string[]
+  createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  owner?: Prisma.UserUpdateOneWithoutDatabasesNestedInput
+  project?: Prisma.ProjectUpdateOneWithoutDatabasesNestedInput
+  jobs?: Prisma.JobUpdateManyWithoutDatabaseNestedInput
+  roles?: Prisma.DatabaseRoleUpdateManyWithoutDatabaseNestedInput
+  savedQueries?: Prisma.SavedQueryUpdateManyWithoutDatabaseNestedInput
+  catalog?: Prisma.CatalogSnapshotUpdateOneWithoutDatabaseNestedInput
+  catalogChanges?: Prisma.CatalogChangeUpdateManyWithoutDatabaseNestedInput
+  catalogChangeHorizon?: Prisma.CatalogChangeHorizonUpdateOneWithoutDatabaseNestedInput
+}
+
+export type DatabaseUncheckedUpdateWithoutCatalogTrackingInput = {
+  id?: Prisma.StringFieldUpdateOperationsInput | string
+  name?: Prisma.StringFieldUpdateOperationsInput | string
+  ownerId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  projectId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  engine?: Prisma.StringFieldUpdateOperationsInput | string
+  host?: Prisma.StringFieldUpdateOperationsInput | string
+  port?: Prisma.IntFieldUpdateOperationsInput | number
+  databaseName?: Prisma.StringFieldUpdateOperationsInput | string
+  username?: Prisma.StringFieldUpdateOperationsInput | string
+  sslMode?: Prisma.StringFieldUpdateOperationsInput | string
+  sslRootCertificate?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  allowInsecureAuthentication?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  sealedPassword?: Prisma.StringFieldUpdateOperationsInput | string
+  readOnly?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  hosted?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  system?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  serverVersion?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  capabilities?: Prisma.DatabaseUpdatecapabilitiesInput | string[]
+  createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  jobs?: Prisma.JobUncheckedUpdateManyWithoutDatabaseNestedInput
+  roles?: Prisma.DatabaseRoleUncheckedUpdateManyWithoutDatabaseNestedInput
+  savedQueries?: Prisma.SavedQueryUncheckedUpdateManyWithoutDatabaseNestedInput
+  catalog?: Prisma.CatalogSnapshotUncheckedUpdateOneWithoutDatabaseNestedInput
+  catalogChanges?: Prisma.CatalogChangeUncheckedUpdateManyWithoutDatabaseNestedInput
+  catalogChangeHorizon?: Prisma.CatalogChangeHorizonUncheckedUpdateOneWithoutDatabaseNestedInput
 }
 
 export type DatabaseCreateWithoutRolesInput = {
@@ -1540,6 +1709,7 @@ export type DatabaseCreateWithoutRolesInput = {
   catalog?: Prisma.CatalogSnapshotCreateNestedOneWithoutDatabaseInput
   catalogChanges?: Prisma.CatalogChangeCreateNestedManyWithoutDatabaseInput
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonCreateNestedOneWithoutDatabaseInput
+  catalogTracking?: Prisma.CatalogTrackingCreateNestedOneWithoutDatabaseInput
 }
 
 export type DatabaseUncheckedCreateWithoutRolesInput = {
@@ -1568,6 +1738,7 @@ export type DatabaseUncheckedCreateWithoutRolesInput = {
   catalog?: Prisma.CatalogSnapshotUncheckedCreateNestedOneWithoutDatabaseInput
   catalogChanges?: Prisma.CatalogChangeUncheckedCreateNestedManyWithoutDatabaseInput
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonUncheckedCreateNestedOneWithoutDatabaseInput
+  catalogTracking?: Prisma.CatalogTrackingUncheckedCreateNestedOneWithoutDatabaseInput
 }
 
 export type DatabaseCreateOrConnectWithoutRolesInput = {
@@ -1612,6 +1783,7 @@ export type DatabaseUpdateWithoutRolesInput = {
   catalog?: Prisma.CatalogSnapshotUpdateOneWithoutDatabaseNestedInput
   catalogChanges?: Prisma.CatalogChangeUpdateManyWithoutDatabaseNestedInput
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonUpdateOneWithoutDatabaseNestedInput
+  catalogTracking?: Prisma.CatalogTrackingUpdateOneWithoutDatabaseNestedInput
 }
 
 export type DatabaseUncheckedUpdateWithoutRolesInput = {
@@ -1640,6 +1812,7 @@ export type DatabaseUncheckedUpdateWithoutRolesInput = {
   catalog?: Prisma.CatalogSnapshotUncheckedUpdateOneWithoutDatabaseNestedInput
   catalogChanges?: Prisma.CatalogChangeUncheckedUpdateManyWithoutDatabaseNestedInput
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonUncheckedUpdateOneWithoutDatabaseNestedInput
+  catalogTracking?: Prisma.CatalogTrackingUncheckedUpdateOneWithoutDatabaseNestedInput
 }
 
 export type DatabaseCreateWithoutJobsInput = {
@@ -1668,6 +1841,7 @@ export type DatabaseCreateWithoutJobsInput = {
   catalog?: Prisma.CatalogSnapshotCreateNestedOneWithoutDatabaseInput
   catalogChanges?: Prisma.CatalogChangeCreateNestedManyWithoutDatabaseInput
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonCreateNestedOneWithoutDatabaseInput
+  catalogTracking?: Prisma.CatalogTrackingCreateNestedOneWithoutDatabaseInput
 }
 
 export type DatabaseUncheckedCreateWithoutJobsInput = {
@@ -1696,6 +1870,7 @@ export type DatabaseUncheckedCreateWithoutJobsInput = {
   catalog?: Prisma.CatalogSnapshotUncheckedCreateNestedOneWithoutDatabaseInput
   catalogChanges?: Prisma.CatalogChangeUncheckedCreateNestedManyWithoutDatabaseInput
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonUncheckedCreateNestedOneWithoutDatabaseInput
+  catalogTracking?: Prisma.CatalogTrackingUncheckedCreateNestedOneWithoutDatabaseInput
 }
 
 export type DatabaseCreateOrConnectWithoutJobsInput = {
@@ -1740,6 +1915,7 @@ export type DatabaseUpdateWithoutJobsInput = {
   catalog?: Prisma.CatalogSnapshotUpdateOneWithoutDatabaseNestedInput
   catalogChanges?: Prisma.CatalogChangeUpdateManyWithoutDatabaseNestedInput
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonUpdateOneWithoutDatabaseNestedInput
+  catalogTracking?: Prisma.CatalogTrackingUpdateOneWithoutDatabaseNestedInput
 }
 
 export type DatabaseUncheckedUpdateWithoutJobsInput = {
@@ -1768,6 +1944,7 @@ export type DatabaseUncheckedUpdateWithoutJobsInput = {
   catalog?: Prisma.CatalogSnapshotUncheckedUpdateOneWithoutDatabaseNestedInput
   catalogChanges?: Prisma.CatalogChangeUncheckedUpdateManyWithoutDatabaseNestedInput
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonUncheckedUpdateOneWithoutDatabaseNestedInput
+  catalogTracking?: Prisma.CatalogTrackingUncheckedUpdateOneWithoutDatabaseNestedInput
 }
 
 export type DatabaseCreateWithoutSavedQueriesInput = {
@@ -1796,6 +1973,7 @@ export type DatabaseCreateWithoutSavedQueriesInput = {
   catalog?: Prisma.CatalogSnapshotCreateNestedOneWithoutDatabaseInput
   catalogChanges?: Prisma.CatalogChangeCreateNestedManyWithoutDatabaseInput
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonCreateNestedOneWithoutDatabaseInput
+  catalogTracking?: Prisma.CatalogTrackingCreateNestedOneWithoutDatabaseInput
 }
 
 export type DatabaseUncheckedCreateWithoutSavedQueriesInput = {
@@ -1824,6 +2002,7 @@ export type DatabaseUncheckedCreateWithoutSavedQueriesInput = {
   catalog?: Prisma.CatalogSnapshotUncheckedCreateNestedOneWithoutDatabaseInput
   catalogChanges?: Prisma.CatalogChangeUncheckedCreateNestedManyWithoutDatabaseInput
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonUncheckedCreateNestedOneWithoutDatabaseInput
+  catalogTracking?: Prisma.CatalogTrackingUncheckedCreateNestedOneWithoutDatabaseInput
 }
 
 export type DatabaseCreateOrConnectWithoutSavedQueriesInput = {
@@ -1868,6 +2047,7 @@ export type DatabaseUpdateWithoutSavedQueriesInput = {
   catalog?: Prisma.CatalogSnapshotUpdateOneWithoutDatabaseNestedInput
   catalogChanges?: Prisma.CatalogChangeUpdateManyWithoutDatabaseNestedInput
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonUpdateOneWithoutDatabaseNestedInput
+  catalogTracking?: Prisma.CatalogTrackingUpdateOneWithoutDatabaseNestedInput
 }
 
 export type DatabaseUncheckedUpdateWithoutSavedQueriesInput = {
@@ -1896,6 +2076,7 @@ export type DatabaseUncheckedUpdateWithoutSavedQueriesInput = {
   catalog?: Prisma.CatalogSnapshotUncheckedUpdateOneWithoutDatabaseNestedInput
   catalogChanges?: Prisma.CatalogChangeUncheckedUpdateManyWithoutDatabaseNestedInput
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonUncheckedUpdateOneWithoutDatabaseNestedInput
+  catalogTracking?: Prisma.CatalogTrackingUncheckedUpdateOneWithoutDatabaseNestedInput
 }
 
 export type DatabaseCreateManyOwnerInput = {
@@ -1946,6 +2127,7 @@ export type DatabaseUpdateWithoutOwnerInput = {
   catalog?: Prisma.CatalogSnapshotUpdateOneWithoutDatabaseNestedInput
   catalogChanges?: Prisma.CatalogChangeUpdateManyWithoutDatabaseNestedInput
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonUpdateOneWithoutDatabaseNestedInput
+  catalogTracking?: Prisma.CatalogTrackingUpdateOneWithoutDatabaseNestedInput
 }
 
 export type DatabaseUncheckedUpdateWithoutOwnerInput = {
@@ -1974,6 +2156,7 @@ export type DatabaseUncheckedUpdateWithoutOwnerInput = {
   catalog?: Prisma.CatalogSnapshotUncheckedUpdateOneWithoutDatabaseNestedInput
   catalogChanges?: Prisma.CatalogChangeUncheckedUpdateManyWithoutDatabaseNestedInput
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonUncheckedUpdateOneWithoutDatabaseNestedInput
+  catalogTracking?: Prisma.CatalogTrackingUncheckedUpdateOneWithoutDatabaseNestedInput
 }
 
 export type DatabaseUncheckedUpdateManyWithoutOwnerInput = {
@@ -2046,6 +2229,7 @@ export type DatabaseUpdateWithoutProjectInput = {
   catalog?: Prisma.CatalogSnapshotUpdateOneWithoutDatabaseNestedInput
   catalogChanges?: Prisma.CatalogChangeUpdateManyWithoutDatabaseNestedInput
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonUpdateOneWithoutDatabaseNestedInput
+  catalogTracking?: Prisma.CatalogTrackingUpdateOneWithoutDatabaseNestedInput
 }
 
 export type DatabaseUncheckedUpdateWithoutProjectInput = {
@@ -2074,6 +2258,7 @@ export type DatabaseUncheckedUpdateWithoutProjectInput = {
   catalog?: Prisma.CatalogSnapshotUncheckedUpdateOneWithoutDatabaseNestedInput
   catalogChanges?: Prisma.CatalogChangeUncheckedUpdateManyWithoutDatabaseNestedInput
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonUncheckedUpdateOneWithoutDatabaseNestedInput
+  catalogTracking?: Prisma.CatalogTrackingUncheckedUpdateOneWithoutDatabaseNestedInput
 }
 
 export type DatabaseUncheckedUpdateManyWithoutProjectInput = {
@@ -2185,6 +2370,7 @@ export type DatabaseSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs
   catalog?: boolean | Prisma.Database$catalogArgs<ExtArgs>
   catalogChanges?: boolean | Prisma.Database$catalogChangesArgs<ExtArgs>
   catalogChangeHorizon?: boolean | Prisma.Database$catalogChangeHorizonArgs<ExtArgs>
+  catalogTracking?: boolean | Prisma.Database$catalogTrackingArgs<ExtArgs>
   _count?: boolean | Prisma.DatabaseCountOutputTypeDefaultArgs<ExtArgs>
 }, ExtArgs["result"]["database"]>
 
@@ -2271,6 +2457,7 @@ export type DatabaseInclude<ExtArgs extends runtime.Types.Extensions.InternalArg
   catalog?: boolean | Prisma.Database$catalogArgs<ExtArgs>
   catalogChanges?: boolean | Prisma.Database$catalogChangesArgs<ExtArgs>
   catalogChangeHorizon?: boolean | Prisma.Database$catalogChangeHorizonArgs<ExtArgs>
+  catalogTracking?: boolean | Prisma.Database$catalogTrackingArgs<ExtArgs>
   _count?: boolean | Prisma.DatabaseCountOutputTypeDefaultArgs<ExtArgs>
 }
 export type DatabaseIncludeCreateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
@@ -2293,6 +2480,7 @@ export type $DatabasePayload<ExtArgs extends runtime.Types.Extensions.InternalAr
     catalog: Prisma.$CatalogSnapshotPayload<ExtArgs> | null
     catalogChanges: Prisma.$CatalogChangePayload<ExtArgs>[]
     catalogChangeHorizon: Prisma.$CatalogChangeHorizonPayload<ExtArgs> | null
+    catalogTracking: Prisma.$CatalogTrackingPayload<ExtArgs> | null
   }
   scalars: runtime.Types.Extensions.GetPayloadResult<{
     id: string
@@ -2723,6 +2911,7 @@ export interface Prisma__DatabaseClient<T, Null = never, ExtArgs extends runtime
   catalog<T extends Prisma.Database$catalogArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.Database$catalogArgs<ExtArgs>>): Prisma.Prisma__CatalogSnapshotClient<runtime.Types.Result.GetResult<Prisma.$CatalogSnapshotPayload<ExtArgs>, T, "findUniqueOrThrow", GlobalOmitOptions> | null, null, ExtArgs, GlobalOmitOptions>
   catalogChanges<T extends Prisma.Database$catalogChangesArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.Database$catalogChangesArgs<ExtArgs>>): Prisma.PrismaPromise<runtime.Types.Result.GetResult<Prisma.$CatalogChangePayload<ExtArgs>, T, "findMany", GlobalOmitOptions> | Null>
   catalogChangeHorizon<T extends Prisma.Database$catalogChangeHorizonArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.Database$catalogChangeHorizonArgs<ExtArgs>>): Prisma.Prisma__CatalogChangeHorizonClient<runtime.Types.Result.GetResult<Prisma.$CatalogChangeHorizonPayload<ExtArgs>, T, "findUniqueOrThrow", GlobalOmitOptions> | null, null, ExtArgs, GlobalOmitOptions>
+  catalogTracking<T extends Prisma.Database$catalogTrackingArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.Database$catalogTrackingArgs<ExtArgs>>): Prisma.Prisma__CatalogTrackingClient<runtime.Types.Result.GetResult<Prisma.$CatalogTrackingPayload<ExtArgs>, T, "findUniqueOrThrow", GlobalOmitOptions> | null, null, ExtArgs, GlobalOmitOptions>
   /**
    * Attaches callbacks for the resolution and/or rejection of the Promise.
    * @param onfulfilled The callback to execute when the Promise is resolved.
@@ -3342,6 +3531,25 @@ export type Database$catalogChangeHorizonArgs<ExtArgs extends runtime.Types.Exte
    */
   include?: Prisma.CatalogChangeHorizonInclude<ExtArgs> | null
   where?: Prisma.CatalogChangeHorizonWhereInput
+}
+
+/**
+ * Database.catalogTracking
+ */
+export type Database$catalogTrackingArgs<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
+  /**
+   * Select specific fields to fetch from the CatalogTracking
+   */
+  select?: Prisma.CatalogTrackingSelect<ExtArgs> | null
+  /**
+   * Omit specific fields from the CatalogTracking
+   */
+  omit?: Prisma.CatalogTrackingOmit<ExtArgs> | null
+  /**
+   * Choose, which related nodes to fetch as well
+   */
+  include?: Prisma.CatalogTrackingInclude<ExtArgs> | null
+  where?: Prisma.CatalogTrackingWhereInput
 }
 
 /**

@@ -1,4 +1,5 @@
 /** What others stand on: schemas, extensions, languages, collations, access methods. */
+import { notSystem } from '../catalog/sql.ts';
 import type { Kind } from './kind.ts';
 import { ranks } from './object.ts';
 import { functionOrNull, schemaOf, setting } from './sql.ts';
@@ -16,7 +17,7 @@ export const foundations: readonly Kind[] = [
         when obj_description(o.oid, 'pg_namespace') = '${publicComment}' then ''
         else format('COMMENT ON SCHEMA public IS %L;', obj_description(o.oid, 'pg_namespace')) end
       from pg_namespace o
-      where (${asked} or o.nspname = 'public') and o.nspname !~ '^pg_' and o.nspname <> 'information_schema'`,
+      where (${asked} or o.nspname = 'public') and ${notSystem('o')}`,
   },
   {
     catalog: 'pg_extension',

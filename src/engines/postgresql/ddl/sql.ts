@@ -1,7 +1,8 @@
 /** Pieces of SQL that print pieces of SQL. Names and literals are quoted by PostgreSQL itself. */
+import { notSystem } from '../catalog/sql.ts';
 
 export const schemaOf = (o: string, column: string): string =>
-  `join pg_namespace n on n.oid = ${o}.${column} and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'`;
+  `join pg_namespace n on n.oid = ${o}.${column} and ${notSystem('n')}`;
 
 /** ` KEYWORD (name 'value', …)` of an options array of foreign data; null where there are none. */
 export const foreignOptions = (options: string): string => `(

@@ -23,7 +23,7 @@ export interface BlobStore {
    * finish(). One writer a key at a time is the caller's care: the newest one counts, and who was before him and comes back
    * fails, before his bytes are visible. The signal ends what waits in it, for as long as it lives.
    */
-  upload(key: string, signal: AbortSignal): Promise<BlobUpload>;
+  upload(key: string, signal: AbortSignal, options?: UploadOptions): Promise<BlobUpload>;
   /** Where upload() would go on; null when no unfinished upload is there. */
   uploadOffset(key: string): Promise<number | null>;
   /**
@@ -34,6 +34,11 @@ export interface BlobStore {
   deletePrefix(prefix: string, signal: AbortSignal): Promise<void>;
   /** @throws the store's own error when nothing can be written there now */
   check(): Promise<void>;
+}
+
+export interface UploadOptions {
+  /** Begins at 0, and nothing is left of an unfinished upload of the key. */
+  anew?: boolean;
 }
 
 /** In bytes, both inclusive, as in an HTTP range; left out: from the beginning, to the end. */

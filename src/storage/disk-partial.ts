@@ -5,18 +5,21 @@
  */
 import { constants, type Stats } from 'node:fs';
 import { copyFile, mkdir, readdir, rename, rm, rmdir, stat, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
+import { AppError } from '../lib/errors.ts';
+import { holderName, isDead } from './disk-holder.ts';
 
 /** Of the folder beside the blob. */
 export const uploadEnding = '.upload';
-/** Of the file, while somebody writes: found later, nobody knows whether he still does. */
+/** Of the file while somebody writes, who is named before it: found later, he may still write. */
 const heldEnding = '.held';
 /** Of a copy that is not whole yet. */
 const copyEnding = '.copy';
 
 interface Found {
   number: number;
-  held: boolean;
+  /** Who wrote it when it was last seen (disk-holder.ts); null when he had left it. */
+  holder: string | null;
   path: string;
 }
 
@@ -27,10 +30,9 @@ async function newestIn(folder: string): Promise<Found | null> {
     throw error;
   });
   const found = names.flatMap((name): Found[] => {
-    const [, number, ending] = /^(\d{1,15})(\.held)?$/.exec(name) ?? [];
-    return number === undefined
-      ? []
-      : [{ number: Number(number), held: ending !== undefined, path: join(folder, name) }];
+    const [, number, held, holder = ''] = /^(\d{1,15})(\.(?:([a-z0-9-]+)\.)?held)?$/.exec(name) ?? [];
+    if (number === undefined) return [];
+    return [{ number: Number(number), holder: held === undefined ? null : holder, path: join(folder, name) }];
   });
   return found.sort((a, b) => b.number - a.number)[0] ?? null;
 }
@@ -55,36 +57,53 @@ export async function statPartial(folder: string): Promise<Stats | null> {
 }
 
 /**
- * Takes the upload in this folder over, or begins it. What another one was writing when he was last seen is copied: he may
- * still be there, with the file open.
+ * Takes the upload in this folder over, or begins it. What another one was writing when he was last seen is copied, unless
+ * he is surely dead: he may still be there, with the file open.
+ * @param options.anew nothing of what is there is wanted
  * @returns the path of the file, which is this caller's until he leaves it or somebody takes it over
+ * @throws AppError CONFLICT when somebody took it over meanwhile
  */
-export async function takePartial(folder: string): Promise<string> {
+export async function takePartial(folder: string, { anew }: { anew: boolean }): Promise<string> {
   await mkdir(folder, { mode: 0o700 }).catch((error: unknown) => {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
   });
+  // Of those who died in the middle of it: there may be no room for one more.
+  await removeFrom(folder, (name) => name.endsWith(copyEnding));
   const newest = await newestIn(folder);
-  const own = `${(newest?.number ?? 0) + 1}${heldEnding}`;
+  const holder = await holderName();
+  const own = `${(newest?.number ?? 0) + 1}.${holder}${heldEnding}`;
   const path = join(folder, own);
-  if (!newest) await writeFile(path, '', { flag: 'wx', mode: 0o600 });
-  else if (newest.held) await copyTo(newest.path, path);
-  else await rename(newest.path, path);
-  for (const name of await readdir(folder)) {
-    if (name !== own) await rm(join(folder, name), { force: true });
-  }
+  if (!newest || anew) await writeFile(path, '', { flag: 'wx', mode: 0o600 });
+  else if (newest.holder === null || (await isDead(newest.holder))) await rename(newest.path, path);
+  else await copyTo(newest.path, path);
+  await removeFrom(folder, (name) => name !== own);
   return path;
 }
 
-/** Half a copy never has the name of a whole one. */
+async function removeFrom(folder: string, isLeft: (name: string) => boolean): Promise<void> {
+  for (const name of await readdir(folder)) {
+    if (isLeft(name)) await rm(join(folder, name), { force: true });
+  }
+}
+
+/** Half a copy never has the name of a whole one, and takes no room that others need. */
 async function copyTo(from: string, to: string): Promise<void> {
   const copy = `${to}${copyEnding}`;
-  await copyFile(from, copy, constants.COPYFILE_FICLONE);
-  await rename(copy, to);
+  try {
+    await copyFile(from, copy, constants.COPYFILE_FICLONE);
+  } catch (error) {
+    await rm(copy, { force: true });
+    throw error;
+  }
+  await rename(copy, to).catch((cause: unknown) => {
+    throw isMissing(cause) ? new AppError('CONFLICT', 'The upload was taken over', { cause }) : cause;
+  });
 }
 
 /** Its writer has closed it: the next one goes on with it as it is. Nothing where somebody took it over. */
 export async function leavePartial(path: string): Promise<void> {
-  await rename(path, path.slice(0, -heldEnding.length)).catch(unlessMissing);
+  const [number = ''] = basename(path).split('.');
+  await rename(path, join(dirname(path), number)).catch(unlessMissing);
 }
 
 /** Only what is this writer's own: the folder stays where there is another's in it. */

@@ -23,12 +23,14 @@ export interface DiskUploadDeps {
   partialFolder: string;
   hasher: FileHasher;
   signal: AbortSignal;
+  /** Of what is there of an unfinished upload nothing is wanted. */
+  anew: boolean;
 }
 
 export async function openDiskUpload(deps: DiskUploadDeps): Promise<BlobUpload> {
-  const { directory, path, partialFolder, hasher, signal } = deps;
+  const { directory, path, partialFolder, hasher, signal, anew } = deps;
   signal.throwIfAborted();
-  const partialPath = await takePartial(partialFolder);
+  const partialPath = await takePartial(partialFolder, { anew });
   const file = await open(partialPath, 'r+');
   let offset: number;
   try {

@@ -103,10 +103,10 @@ export function createDiskStore({ directory }: { directory: string }): BlobStore
       yield* entriesNamed(prefix, endings);
       yield* entriesBelow(prefix, signal);
     },
-    async upload(key, signal) {
+    async upload(key, signal, { anew = false } = {}) {
       const path = pathOf(key);
       return inFolder(dirname(path), () =>
-        openDiskUpload({ directory, path, partialFolder: `${path}${uploadEnding}`, hasher, signal }),
+        openDiskUpload({ directory, path, partialFolder: `${path}${uploadEnding}`, hasher, signal, anew }),
       );
     },
     async uploadOffset(key) {

@@ -8,7 +8,7 @@ import {
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
 import { AppError } from '../lib/errors.ts';
-import type { BlobUpload, FinishedBlob } from './blob-store.ts';
+import type { BlobUpload, FinishedBlob, UploadOptions } from './blob-store.ts';
 import type { Bucket } from './s3-client.ts';
 import { readObject } from './s3-read.ts';
 import { deleteTail, readTail, writeTail } from './s3-tail.ts';
@@ -17,16 +17,23 @@ import { abortUnfinished, isNoSuchUpload, partBytes, unfinishedOf, wholeParts } 
 /** S3's own limit: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html */
 const maxParts = 10_000;
 
-export async function openS3Upload(bucket: Bucket, key: string, signal: AbortSignal): Promise<BlobUpload> {
+export async function openS3Upload(
+  bucket: Bucket,
+  key: string,
+  signal: AbortSignal,
+  { anew = false }: UploadOptions,
+): Promise<BlobUpload> {
   const { client, name, ask } = bucket;
   const object = { Bucket: name, Key: key };
-  const [found, ...older] = await unfinishedOf(bucket, key, signal);
-  for (const one of older) await abortUnfinished(bucket, one);
+  const unfinished = await unfinishedOf(bucket, key, signal);
+  const found = anew ? undefined : unfinished[0];
+  for (const one of unfinished) if (one !== found) await abortUnfinished(bucket, one);
+  if (anew) await deleteTail(bucket, key);
   const parts = found ? await wholeParts(bucket, found, signal) : [];
   let uploadId = found?.uploadId ?? null;
   /** Where the part that is being filled begins. */
   let start = parts.length * partBytes;
-  const tail = await readTail(bucket, key, signal);
+  const tail = anew ? null : await readTail(bucket, key, signal);
   let hasTail = tail !== null;
 
   /** Made with the first byte, and used for every part. */

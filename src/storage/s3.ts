@@ -75,9 +75,9 @@ export function createS3Store(place: S3Place): BlobStore {
       const unfinished = merged(entriesOf(unfinishedBelow(bucket, below, signal)), tailsBelow(bucket, below, signal));
       yield* merged(finishedBelow(bucket, below, signal), unfinished);
     },
-    async upload(key, signal) {
+    async upload(key, signal, options = {}) {
       checkKey(key);
-      return openS3Upload(bucket, key, signal);
+      return openS3Upload(bucket, key, signal, options);
     },
     async uploadOffset(key) {
       checkKey(key);

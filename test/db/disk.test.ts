@@ -1,33 +1,19 @@
-import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { chmod, mkdtemp, rm, statfs, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { expect, onTestFinished, test } from 'vitest';
 import { clusterLimits, startCluster } from '../../src/db/cluster.ts';
 import { findPlace } from '../../src/db/place.ts';
-import { ask, isRoot, log } from './support.ts';
+import { mountSmallDisk, noSmallDisk } from '../support/small-disk.ts';
+import { ask, log } from './support.ts';
 
-const run = promisify(execFile);
-
-/** A disk of its own, small enough to fill; false where this machine lets nobody mount one. */
-async function mountSmallDisk(): Promise<string | false> {
-  const directory = await mkdtemp(join(tmpdir(), 'quarry-disk-'));
-  const mounted = await run('mount', ['-t', 'tmpfs', '-o', 'size=200m,mode=0711', 'tmpfs', directory]).then(
-    () => true,
-    () => false,
-  );
-  onTestFinished(async () => {
-    if (mounted) await run('umount', ['-l', directory]);
-    await rm(directory, { recursive: true });
-  });
-  return mounted && directory;
-}
-
-test.runIf(isRoot)('a server that a full disk ended comes back by itself when there is room again', async (context) => {
-  const dataDir = await mountSmallDisk();
-  if (!dataDir) return context.skip('this machine mounts no tmpfs');
+test('a server that a full disk ended comes back by itself when there is room again', async (context) => {
+  const dataDir = await mkdtemp(join(tmpdir(), 'quarry-disk-'));
+  onTestFinished(() => rm(dataDir, { recursive: true }));
+  const disk = await mountSmallDisk(dataDir, '200m');
+  if (!disk) return context.skip(noSmallDisk);
+  onTestFinished(() => disk[Symbol.asyncDispose]());
   await chmod(dataDir, 0o711);
   const cluster = await startCluster({
     name: 'meta',

@@ -1,9 +1,7 @@
 /** Exports as jobs: from the query straight into files that are there whole, or not at all. */
-import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { readdir, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { gunzipSync, zstdDecompressSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createDestinations, type ExportInput } from '../../src/exports/destination.ts';
@@ -12,6 +10,7 @@ import type { Job, NewJob } from '../../src/jobs/job.ts';
 import { uuidv7 } from '../../src/lib/ids.ts';
 import type { StoredFile } from '../../src/storage/files/store.ts';
 import { createTestQueue, type TestQueue } from '../support/jobs.ts';
+import { mountSmallDisk, noSmallDisk } from '../support/small-disk.ts';
 
 /** Of all that one user has here. */
 const userBytes = 64 * 2 ** 20;
@@ -543,20 +542,11 @@ test('a worker that dies when its files are visible and its job is not over has 
 });
 
 test('a full disk fails an export with STORAGE_FAILED, leaves nothing to see, and takes the next one', async (context) => {
-  const mount = (...args: string[]) =>
-    promisify(execFile)('mount', args).then(
-      () => true,
-      () => false,
-    );
-  if (!(await mount('-t', 'tmpfs', '-o', 'size=4m', 'tmpfs', queue.folder)))
-    return context.skip('this machine mounts no tmpfs');
-  try {
-    const sql = `SELECT repeat('x', 1000) AS t FROM generate_series(1, 20000)`;
-    const full = await run(sql, { path: 'full.csv' });
-    expect(full).toMatchObject({ status: 'failed', error: { code: 'STORAGE_FAILED' } });
-    expect([await filesOf(full), await pendingFiles(), await leftovers()]).toEqual([[], 0, []]);
-    expect(await textsOf(await run('SELECT 1 AS n', { path: 'full.csv' }))).toEqual(['n\n1\n']);
-  } finally {
-    await promisify(execFile)('umount', ['-l', queue.folder]);
-  }
+  await using disk = await mountSmallDisk(queue.folder, '4m');
+  if (!disk) return context.skip(noSmallDisk);
+  const sql = `SELECT repeat('x', 1000) AS t FROM generate_series(1, 20000)`;
+  const full = await run(sql, { path: 'full.csv' });
+  expect(full).toMatchObject({ status: 'failed', error: { code: 'STORAGE_FAILED' } });
+  expect([await filesOf(full), await pendingFiles(), await leftovers()]).toEqual([[], 0, []]);
+  expect(await textsOf(await run('SELECT 1 AS n', { path: 'full.csv' }))).toEqual(['n\n1\n']);
 });

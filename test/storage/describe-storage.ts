@@ -158,6 +158,21 @@ export function describeStorage(name: string, open: () => Promise<OpenedStorage>
       expect(await store.uploadOffset(key)).toBeNull();
     });
 
+    test('an upload that begins anew has nothing of the one that was left, and nothing stays of that', async () => {
+      const key = `${folder()}/a`;
+      for (const left of [9 * MiB, 5]) {
+        await using writing = await store.upload(key, signal, { anew: true });
+        expect(writing.offset).toBe(0);
+        await writing.write(filled(left));
+      }
+      expect(await other.uploadOffset(key)).toBe(5);
+      await using anew = await other.upload(key, signal, { anew: true });
+      await anew.write(text('some rows'));
+      expect(await anew.finish()).toEqual({ bytes: 9, sha256: sha256(text('some rows')) });
+      expect(await listed(key)).toMatchObject([{ key }]);
+      expect(await store.uploadOffset(key)).toBeNull();
+    });
+
     test('an upload goes on where its process was killed', async () => {
       const key = `${folder()}/a`;
       const bytes = filled(20 * MiB);

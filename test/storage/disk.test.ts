@@ -1,4 +1,3 @@
-import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
   appendFileSync,
@@ -13,17 +12,16 @@ import {
   truncateSync,
   writeFileSync,
 } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { BlobStore } from '../../src/storage/blob-store.ts';
 import { createDiskStore } from '../../src/storage/disk.ts';
+import { mountSmallDisk, noSmallDisk } from '../support/small-disk.ts';
 import { describeStorage } from './describe-storage.ts';
 import { filled } from './filled.ts';
 import { uploadInProcess } from './upload-in-process.ts';
-
-const run = promisify(execFile);
 
 let directory: string;
 let store: BlobStore;
@@ -156,42 +154,93 @@ test('a file that is not as it was written is not shown', async () => {
   await using writing = await store.upload('files/a', signal);
   await writing.write(filled(3 * 2 ** 20));
   await expect.poll(() => writing.offset).toBe(3 * 2 ** 20);
-  appendFileSync(join(directory, 'files/a.upload/1.held'), 'more');
+  const [held = ''] = readdirSync(join(directory, 'files/a.upload'));
+  appendFileSync(join(directory, 'files/a.upload', held), 'more');
   await expect(writing.finish()).rejects.toThrow('3145732 bytes where 3145728 were written');
-  truncateSync(join(directory, 'files/a.upload/1.held'), 5);
+  truncateSync(join(directory, 'files/a.upload', held), 5);
   await expect(writing.finish()).rejects.toThrow('5 bytes where 3145728 were written');
   expect(await store.get('files/a')).toBeNull();
 });
 
 test('an upload keeps what a disk took before it was full, and goes on when it has room', async (context) => {
-  const mount = (options: string) => run('mount', ['-t', 'tmpfs', '-o', options, 'tmpfs', directory]);
-  const mounted = await mount('size=5m').then(
-    () => true,
-    () => false,
-  );
-  if (!mounted) return context.skip('this machine mounts no tmpfs');
-  try {
-    const whole = filled(9 * 2 ** 20);
-    {
-      await using writing = await store.upload('files/a', signal);
-      await expect(writing.write(whole)).rejects.toMatchObject({ code: 'ENOSPC' });
-      expect(writing.offset).toBeGreaterThan(4 * 2 ** 20);
-      expect(await store.uploadOffset('files/a')).toBe(writing.offset);
-      await expect(store.put('files/b', whole)).rejects.toMatchObject({ code: 'ENOSPC' });
-      await mount('remount,size=7m');
-      await expect(writing.finish()).rejects.toMatchObject({ code: 'ENOSPC' });
-      await expect(writing.write(whole.subarray(writing.offset))).rejects.toMatchObject({ code: 'ENOSPC' });
-    }
-    await mount('remount,size=12m');
-    await using next = await store.upload('files/a', signal);
-    expect(next.offset).toBeGreaterThan(6 * 2 ** 20);
-    await next.write(whole.subarray(next.offset));
-    const sha256 = createHash('sha256').update(whole).digest('hex');
-    expect(await next.finish()).toEqual({ bytes: whole.length, sha256 });
-    expect(readdirSync(join(directory, 'files'))).toEqual(['a']);
-  } finally {
-    await run('umount', [directory]);
+  await using disk = await mountSmallDisk(directory, '5m');
+  if (!disk) return context.skip(noSmallDisk);
+  const whole = filled(9 * 2 ** 20);
+  {
+    await using writing = await store.upload('files/a', signal);
+    await expect(writing.write(whole)).rejects.toMatchObject({ code: 'ENOSPC' });
+    expect(writing.offset).toBeGreaterThan(4 * 2 ** 20);
+    expect(await store.uploadOffset('files/a')).toBe(writing.offset);
+    await expect(store.put('files/b', whole)).rejects.toMatchObject({ code: 'ENOSPC' });
+    await disk.resize('7m');
+    await expect(writing.finish()).rejects.toMatchObject({ code: 'ENOSPC' });
+    await expect(writing.write(whole.subarray(writing.offset))).rejects.toMatchObject({ code: 'ENOSPC' });
   }
+  await disk.resize('12m');
+  await using next = await store.upload('files/a', signal);
+  expect(next.offset).toBeGreaterThan(6 * 2 ** 20);
+  await next.write(whole.subarray(next.offset));
+  const sha256 = createHash('sha256').update(whole).digest('hex');
+  expect(await next.finish()).toEqual({ bytes: whole.length, sha256 });
+  expect(readdirSync(join(directory, 'files'))).toEqual(['a']);
+});
+
+test('an upload whose process was killed goes on, begins anew and is swept on a disk that has no room for a copy', async (context) => {
+  await using disk = await mountSmallDisk(directory, '24m');
+  if (!disk) return context.skip(noSmallDisk);
+  const MiB = 2 ** 20;
+  const folder = join(directory, 'files/a.upload');
+  const place = { kind: 'file', directory };
+  {
+    await using uploading = uploadInProcess(place, 'files/a', 16 * MiB, 'hold');
+    await uploading.line(({ written }) => written === 16 * MiB);
+    await expect.poll(() => store.uploadOffset('files/a')).toBe(16 * MiB);
+  }
+  // What the ones before him left when they died in the middle of a copy.
+  writeFileSync(join(folder, '2.held.copy'), filled(6 * MiB));
+  const [held = ''] = readdirSync(folder).filter((name) => name.endsWith('.held'));
+  const { ino } = statSync(join(folder, held));
+  const whole = filled(20 * MiB);
+  {
+    await using next = await store.upload('files/a', signal);
+    expect(next.offset).toBe(16 * MiB);
+    expect(readdirSync(folder).map((name) => statSync(join(folder, name)).ino)).toEqual([ino]);
+    await next.write(whole.subarray(next.offset));
+  }
+  // Nobody knows of this one whether he lives.
+  renameSync(join(folder, '2'), join(folder, '2.held'));
+  await expect(store.upload('files/a', signal)).rejects.toMatchObject({ code: 'ENOSPC' });
+  expect(readdirSync(folder)).toEqual(['2.held']);
+  await using anew = await store.upload('files/a', signal, { anew: true });
+  expect(anew.offset).toBe(0);
+  await anew.write(whole);
+  expect(await anew.finish()).toMatchObject({ bytes: whole.length });
+  expect(whole.equals(await readFile(join(directory, 'files/a')))).toBe(true);
+});
+
+test('of whom it is not sure that he is dead, what he writes is copied: he lives, or is another machine’s', async () => {
+  const folder = join(directory, 'files/a.upload');
+  await using alive = await store.upload('files/a', signal);
+  await alive.write(bytes);
+  const [own = ''] = readdirSync(folder);
+  const [, boot, space, pid, start] = /^1\.([0-9a-f]+)-(\d+)-(\d+)-(\d+)\.held$/.exec(own) ?? [];
+  expect(Number(pid)).toBe(process.pid);
+  const isTaken = async (holder: string) => {
+    for (const name of readdirSync(folder)) rmSync(join(folder, name));
+    writeFileSync(join(folder, `1.${holder}.held`), bytes);
+    const { ino } = statSync(join(folder, `1.${holder}.held`));
+    await using next = await store.upload('files/a', signal);
+    expect(next.offset).toBe(bytes.length);
+    return readdirSync(folder).some((name) => statSync(join(folder, name)).ino === ino);
+  };
+  const dead = 2 ** 22 + 1; // more than any pid
+  expect(await isTaken(`${boot}-${space}-${pid}-${start}`)).toBe(false);
+  expect(await isTaken(`0123456789ab-${space}-${dead}-${start}`)).toBe(false);
+  expect(await isTaken(`${boot}-1-${dead}-${start}`)).toBe(false);
+  expect(await isTaken('unknown')).toBe(false);
+  expect(await isTaken(`${boot}-${space}-${dead}-${start}`)).toBe(true);
+  // His number is another's by now.
+  expect(await isTaken(`${boot}-${space}-${pid}-1`)).toBe(true);
 });
 
 test('an upload whose folder was deleted fails, and leaves nothing', async () => {

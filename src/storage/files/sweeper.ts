@@ -37,7 +37,7 @@ export function createSweeper({ store, blobs, log, clock = Date.now }: SweeperDe
     const trashed = await store.trashStray(found.map(({ key }) => key));
     // Beside the bytes of a file that is ready nobody uploads any more.
     const left = await store.readyAmong(found.flatMap(({ key, partial }) => (partial ? [key] : [])));
-    for (const key of left) await (await blobs.upload(key, signal)).abandon();
+    for (const key of left) await (await blobs.upload(key, signal, { anew: true })).abandon();
     return trashed + left.length;
   }
 

@@ -178,18 +178,13 @@ export function createUploads({
   }
 
   async function begin(blob: string, { start }: Piece, signal: AbortSignal): Promise<BlobUpload> {
-    if (start !== null) {
-      // First: to take an upload up costs more than to look.
-      const offset = (await blobs.uploadOffset(blob)) ?? 0;
-      if (offset !== start) throw wrongOffset(`The upload goes on at ${offset}`, offset);
-    }
+    if (start === null) return await blobs.upload(blob, signal, { anew: true });
+    // First: to take an upload up costs more than to look.
+    const known = (await blobs.uploadOffset(blob)) ?? 0;
+    if (known !== start) throw wrongOffset(`The upload goes on at ${known}`, known);
     const upload = await blobs.upload(blob, signal);
     const { offset } = upload;
-    if (offset === (start ?? 0)) return upload;
-    if (start === null) {
-      await upload.abandon();
-      return await blobs.upload(blob, signal);
-    }
+    if (offset === start) return upload;
     await upload[Symbol.asyncDispose]();
     throw wrongOffset(`The upload goes on at ${offset}`, offset);
   }

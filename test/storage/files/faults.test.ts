@@ -1,17 +1,15 @@
 /** Stores that fail in the middle of an upload: what the client is told, what is safe, and that it goes on. */
-import { execFile } from 'node:child_process';
 import { Readable } from 'node:stream';
-import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
 import { Secret } from '../../../src/lib/secret.ts';
 import { createS3Store } from '../../../src/storage/s3.ts';
 import { startS3 } from '../../support/s3.ts';
+import { mountSmallDisk, noSmallDisk } from '../../support/small-disk.ts';
 import { filled } from '../filled.ts';
 import { offsetOf, put } from './client.ts';
 import { serveFiles } from './serve.ts';
 import { createFileWorld, type FileWorld } from './world.ts';
 
-const run = promisify(execFile);
 const MiB = 2 ** 20;
 
 async function begin(world: FileWorld, sizeBytes: number) {
@@ -36,36 +34,27 @@ async function goOn(url: string, bytes: Buffer) {
 
 test('a disk that is full is told, keeps what it took, and takes the rest when it has room', async (context) => {
   await using world = await createFileWorld();
-  const { directory } = world;
-  const mount = (options: string) => run('mount', ['-t', 'tmpfs', '-o', options, 'tmpfs', directory]);
-  const mounted = await mount('size=6m').then(
-    () => true,
-    () => false,
-  );
-  if (!mounted) return context.skip('this machine mounts no tmpfs');
-  try {
-    const bytes = filled(12 * MiB);
-    const { served, ann, bucketId, url } = await begin(world, bytes.length);
-    using _served = served;
-    for (const room of [6, 9]) {
-      await mount(`remount,size=${room}m`);
-      const { response } = await goOn(url, bytes);
-      expect([response.status, (await response.json()).code]).toEqual([507, 'LIMIT_EXCEEDED']);
-      expect(Number(response.headers.get('retry-after'))).toBeGreaterThan(0);
-      expect(await offsetOf(url)).toBeGreaterThan((room - 2) * MiB);
-    }
-    const inline = { bucketId, path: 'b', overwrite: false, file: new File([new Uint8Array(MiB)], 'b') };
-    const asked = { caller: { ipAddress: null, userAgent: null }, signal: new AbortController().signal };
-    await expect(served.uploads.uploadInline(ann, inline, asked)).rejects.toMatchObject({ code: 'LIMIT_EXCEEDED' });
-    expect(await world.store.countFiles(bucketId, '')).toBe(0);
-    await mount('remount,size=30m');
-    expect((await goOn(url, bytes)).response.status).toBe(201);
-    const file = await world.store.fileAt(null, bucketId, 'a');
-    const got = await fetch(served.linkTo(ann, file!));
-    expect(bytes.equals(Buffer.from(await got.arrayBuffer()))).toBe(true);
-  } finally {
-    await run('umount', [directory]);
+  await using disk = await mountSmallDisk(world.directory, '6m');
+  if (!disk) return context.skip(noSmallDisk);
+  const bytes = filled(12 * MiB);
+  const { served, ann, bucketId, url } = await begin(world, bytes.length);
+  using _served = served;
+  for (const room of [6, 9]) {
+    await disk.resize(`${room}m`);
+    const { response } = await goOn(url, bytes);
+    expect([response.status, (await response.json()).code]).toEqual([507, 'LIMIT_EXCEEDED']);
+    expect(Number(response.headers.get('retry-after'))).toBeGreaterThan(0);
+    expect(await offsetOf(url)).toBeGreaterThan((room - 2) * MiB);
   }
+  const inline = { bucketId, path: 'b', overwrite: false, file: new File([new Uint8Array(MiB)], 'b') };
+  const asked = { caller: { ipAddress: null, userAgent: null }, signal: new AbortController().signal };
+  await expect(served.uploads.uploadInline(ann, inline, asked)).rejects.toMatchObject({ code: 'LIMIT_EXCEEDED' });
+  expect(await world.store.countFiles(bucketId, '')).toBe(0);
+  await disk.resize('30m');
+  expect((await goOn(url, bytes)).response.status).toBe(201);
+  const file = await world.store.fileAt(null, bucketId, 'a');
+  const got = await fetch(served.linkTo(ann, file!));
+  expect(bytes.equals(Buffer.from(await got.arrayBuffer()))).toBe(true);
 });
 
 /** Sends 100 bytes, and 50 more when they are being taken. */

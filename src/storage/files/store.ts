@@ -235,6 +235,20 @@ export function createFileStore({ db, prisma }: { db: Executor; prisma: Prisma }
       return rowCount === 1;
     },
 
+    /** A running export that overwrites nothing has the path, and this file is not of an export itself. */
+    async isKeptByExport(
+      client: Executor,
+      { id, bucketId, path }: Pick<StoredFile, 'id' | 'bucketId' | 'path'>,
+    ): Promise<boolean> {
+      const { rowCount } = await client.query(
+        `SELECT FROM files WHERE bucket_id = $2 AND path = $3 AND status = 'pending' AND NOT overwrite AND ${exported}
+           AND NOT EXISTS (SELECT FROM jobs WHERE jobs.status = 'running' AND jobs.exported->'files' ? $1::text)
+         LIMIT 1`,
+        [id, bucketId, path],
+      );
+      return rowCount === 1;
+    },
+
     /** A ready one of a public bucket. */
     async publicFile(publicKey: string): Promise<StoredFile | null> {
       const { rows } = await db.query<StoredFile>(
@@ -432,16 +446,19 @@ export function createFileStore({ db, prisma }: { db: Executor; prisma: Prisma }
       return rows.map(({ blob }) => blob);
     },
 
-    /** Ready ones that were not looked for within a day, the longest first; they count as looked for from now on. */
+    /** Ready ones that were not looked for within a day, the longest first. */
     async dueForCheck(limit: number): Promise<Pick<StoredFile, 'id' | 'blob' | 'sizeBytes' | 'missingAt'>[]> {
       const { rows } = await db.query<Pick<StoredFile, 'id' | 'blob' | 'sizeBytes' | 'missingAt'>>(
-        `UPDATE files SET checked_at = now() WHERE id IN (
-           SELECT id FROM files WHERE status = 'ready' AND checked_at < now() - interval '1 day'
-           ORDER BY checked_at LIMIT $1 FOR UPDATE SKIP LOCKED)
-         RETURNING id, blob, size_bytes::float8 AS "sizeBytes", missing_at AS "missingAt"`,
+        `SELECT id, blob, size_bytes::float8 AS "sizeBytes", missing_at AS "missingAt" FROM files
+         WHERE status = 'ready' AND checked_at < now() - interval '1 day' ORDER BY checked_at LIMIT $1`,
         [limit],
       );
       return rows;
+    },
+
+    /** Ready ones whose bytes are where they should be. */
+    async markSound(ids: readonly string[]): Promise<void> {
+      await db.query('UPDATE files SET missing_at = NULL, checked_at = now() WHERE id = ANY($1::uuid[])', [ids]);
     },
 
     /** Ready ones whose bytes are not where they were. They are looked for again in an hour. */
@@ -451,11 +468,6 @@ export function createFileStore({ db, prisma }: { db: Executor; prisma: Prisma }
          WHERE id = ANY($1::uuid[])`,
         [ids],
       );
-    },
-
-    /** Ready ones whose bytes are back. */
-    async markFound(ids: readonly string[]): Promise<void> {
-      await db.query('UPDATE files SET missing_at = NULL WHERE id = ANY($1::uuid[])', [ids]);
     },
 
     /** Prisma's way, for what Pothos asks of these types; null when it is gone. */

@@ -9,7 +9,7 @@ import type { FileStore } from './store.ts';
 export interface SweeperDeps {
   readonly store: Pick<
     FileStore,
-    'deleteExpired' | 'trashStray' | 'readyAmong' | 'dueForCheck' | 'markMissing' | 'markFound'
+    'deleteExpired' | 'trashStray' | 'readyAmong' | 'dueForCheck' | 'markMissing' | 'markSound'
   >;
   readonly blobs: Pick<BlobStore, 'list' | 'size' | 'upload'>;
   readonly log: Log;
@@ -69,21 +69,24 @@ export function createSweeper({ store, blobs, log, clock = Date.now }: SweeperDe
 
     async lostBlobs(signal) {
       const missing: string[] = [];
-      const found: string[] = [];
-      for (const { id, blob, sizeBytes, missingAt } of await store.dueForCheck(checksARound)) {
-        if (signal.aborted) break;
-        const size = await blobs.size(blob);
-        if (size === sizeBytes) {
-          if (missingAt === null) continue;
-          found.push(id);
-          log.info({ fileId: id, blob, sizeBytes }, 'file.blob_found');
-          continue;
+      const sound: string[] = [];
+      try {
+        for (const { id, blob, sizeBytes, missingAt } of await store.dueForCheck(checksARound)) {
+          if (signal.aborted) break;
+          const size = await blobs.size(blob);
+          if (size === sizeBytes) {
+            sound.push(id);
+            if (missingAt !== null) log.info({ fileId: id, blob, sizeBytes }, 'file.blob_found');
+            continue;
+          }
+          missing.push(id);
+          log.error({ fileId: id, blob, sizeBytes, found: size }, 'file.blob_missing');
         }
-        missing.push(id);
-        log.error({ fileId: id, blob, sizeBytes, found: size }, 'file.blob_missing');
+      } finally {
+        // Of a round that a failing store cut short what was looked at counts, and nothing else: that is due as before.
+        await store.markMissing(missing);
+        await store.markSound(sound);
       }
-      await store.markMissing(missing);
-      await store.markFound(found);
       return missing.length;
     },
   };

@@ -3,10 +3,14 @@ import { utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { Viewer } from '../../../src/accounts/viewer.ts';
+import { Secret } from '../../../src/lib/secret.ts';
 import { sweep } from '../../../src/queries/janitor.ts';
 import { createLeftovers } from '../../../src/queries/leftovers.ts';
+import type { StoredFile } from '../../../src/storage/files/store.ts';
 import { createSweeper } from '../../../src/storage/files/sweeper.ts';
+import { createS3Store } from '../../../src/storage/s3.ts';
 import { silent } from '../../support/metadata.ts';
+import { startS3 } from '../../support/s3.ts';
 import { createFileWorld, type FileWorld, signal } from './world.ts';
 
 let world: FileWorld;
@@ -88,6 +92,33 @@ test('a row without its bytes, or with too few, is marked and stays', async () =
   );
   // Looked for once a day.
   expect(await sweeper().lostBlobs!(signal)).toBe(0);
+});
+
+test('of a round that a failing store cut short what was looked at counts, and the rest is due as before', async () => {
+  const s3 = await startS3();
+  const { endpoint, bucket, accessKeyId, secretAccessKey } = s3;
+  const credentials = { accessKeyId, secretAccessKey: new Secret(secretAccessKey), sessionToken: null };
+  const blobs = createS3Store({ kind: 's3', bucket, endpoint, region: 'us-east-1', credentials });
+  await using own = await createFileWorld({ blobs });
+  const cleo = await own.person();
+  const into = await own.bucket({ owner: cleo });
+  const files: StoredFile[] = [];
+  for (const path of ['sound', 'lost', 'unknown', 'lost too']) files.push(await own.file(cleo, into, path));
+  const [, lost, unknown, lostToo] = files;
+  for (const { blob } of [lost!, lostToo!]) await blobs.deletePrefix(blob, signal);
+  for (const [days, { id }] of [9, 8, 7, 6].map((days, i) => [days, files[i]!] as const)) {
+    await own.pool.query(`UPDATE files SET checked_at = now() - $2 * interval '1 day' WHERE id = $1`, [id, days]);
+  }
+  const look = () => createSweeper({ store: own.store, blobs, log: silent }).lostBlobs!(signal);
+  const due = async () => (await own.store.dueForCheck(10)).map(({ id }) => id);
+  s3.failWith((asked) => (asked.includes(unknown!.blob) ? { status: 403, code: 'AccessDenied' } : null));
+  await expect(look()).rejects.toThrow();
+  expect(await due()).toEqual([unknown!.id, lostToo!.id]);
+  expect((await own.store.findFiles([lost!.id]))[0]!.missingAt).not.toBeNull();
+  s3.failWith(null);
+  expect(await look()).toBe(1);
+  expect(await due()).toEqual([]);
+  await s3.stop();
 });
 
 test('bytes that are back are a file again, and are looked for in an hour', async () => {

@@ -244,7 +244,7 @@ test('a bucket into which an export writes is deleted with force alone, which en
   expect(rows).toHaveLength(1);
 });
 
-test('the path of an export is its own while it runs: others are told at once, and may write over it when they say so', async () => {
+test('the path of an export is its own while it runs: others are told at once, and another export may write over it when it says so', async () => {
   const bucketId = await bucketOf(ann, { name: 'held' });
   const to = { bucketId, path: 'a/held.csv' };
   const first = await begin(ann, `SELECT 1 AS a, pg_sleep(100), 'held'`, to);
@@ -258,7 +258,7 @@ test('the path of an export is its own while it runs: others are told at once, a
   const upload = (overwrite: boolean) =>
     world.quarry.execute(PlaceUploadDocument, { input: { ...to, sizeBytes: 1, overwrite } }, ann);
   expect(seen(await upload(false))).toEqual(conflict);
-  expect((await upload(true)).errors).toBeUndefined();
+  expect(seen(await upload(true))).toEqual(conflict);
   await ended(await begin(ann, 'SELECT 1', { bucketId, path: 'b.csv' }), ann);
   const { rows } = await world.metadata.query(`SELECT id FROM files WHERE path = 'b.csv' AND status = 'ready'`);
   const fileId = Buffer.from(JSON.stringify(['StoredFile', rows[0].id])).toString('base64url');
@@ -267,6 +267,29 @@ test('the path of an export is its own while it runs: others are told at once, a
   expect(await ended(over, ann)).toMatchObject({ status: 'SUCCEEDED' });
   await world.quarry.ask(CancelDocument, { input: { id: first } }, ann);
   expect(await ended(first, ann)).toMatchObject({ status: 'CANCELLED' });
+});
+
+test('an upload that was created before takes no path from an export that runs, and may from one that overwrites', async () => {
+  const bucketId = await bucketOf(ann, { name: 'kept' });
+  const path = 'kept.csv';
+  const uploadTo = async (overwrite: boolean) => {
+    const input = { bucketId, path, sizeBytes: 1, overwrite };
+    return (await world.quarry.ask(PlaceUploadDocument, { input }, ann)).createUpload.upload.url;
+  };
+  const put = async (url: string) => (await fetch(url, { method: 'PUT', body: 'x' })).status;
+  const [plain, over] = [await uploadTo(false), await uploadTo(true)];
+  const [late, last] = [await uploadTo(false), await uploadTo(true)];
+  const sql = (what: string) => `SELECT 1 AS a, pg_sleep(100), '${what}'`;
+  const first = await begin(ann, sql('kept'), { bucketId, path });
+  await started('kept');
+  expect([await put(plain), await put(over), await filesIn(bucketId)]).toEqual([409, 409, []]);
+  await world.quarry.ask(CancelDocument, { input: { id: first } }, ann);
+  await ended(first, ann);
+  const second = await begin(ann, sql('kept over'), { bucketId, path, overwrite: true });
+  await started('kept over');
+  expect([await put(late), await put(last)]).toEqual([201, 201]);
+  await world.quarry.ask(CancelDocument, { input: { id: second } }, ann);
+  await ended(second, ann);
 });
 
 test('what a bucket does not take is said at a field that is there', async () => {

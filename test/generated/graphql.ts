@@ -108,7 +108,7 @@ export type CreateUploadInput = {
   bucketId: string;
   /** application/octet-stream when absent. */
   mimeType?: string | null | undefined;
-  /** Take the place of the file at this path, once all of this one is there; else that is a CONFLICT. */
+  /** Take the place of the file at this path, once all of this one is there; else that is a CONFLICT, as is the path of an export that runs without it. */
   overwrite?: boolean | null | undefined;
   /** Names with / between them, at most 1024 bytes of UTF-8; kept in NFC. */
   path: string;
@@ -362,7 +362,7 @@ export type UpdateSettingsInput = {
 export type UploadFileInput = {
   bucketId: string;
   file: unknown;
-  /** Take the place of the file at this path, once all of this one is there; else that is a CONFLICT. */
+  /** Take the place of the file at this path, once all of this one is there; else that is a CONFLICT, as is the path of an export that runs without it. */
   overwrite?: boolean | null | undefined;
   /** Names with / between them, at most 1024 bytes of UTF-8; kept in NFC. */
   path: string;

@@ -168,7 +168,8 @@ const nowhere = '00000000-0000-0000-0000-000000000000';
 const rowOf = (kind: string, id: string) => uuidOf(kind, id) ?? nowhere;
 
 const pathRules = `Names with / between them, at most ${storageLimits.pathBytes} bytes of UTF-8; kept in NFC.`;
-const overwriting = 'Take the place of the file at this path, once all of this one is there; else that is a CONFLICT.';
+const overwriting =
+  'Take the place of the file at this path, once all of this one is there; else that is a CONFLICT, as is the path of an export that runs without it.';
 
 const UploadFileInput = builder.inputType('UploadFileInput', {
   fields: (t) => ({

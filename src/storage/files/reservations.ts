@@ -71,12 +71,12 @@ export interface Reservations {
   /**
    * Room for one file of the viewer's, for 24 hours, and for as long as a job runs that has it among its `exported`.
    * @throws AppError BAD_USER_INPUT, NOT_FOUND, FORBIDDEN, LIMIT_EXCEEDED, CONFLICT where a file is at the path already, or
-   * a running export has reserved it
+   * a running export has reserved it, which holds for an upload that overwrites, too, unless the export does
    */
   reserve(viewer: Viewer | null, reservation: NewReservation): Promise<Reservation>;
   /**
    * Makes it visible, once its blob is whole. CONFLICT also where the lease is another's by now.
-   * @throws AppError NOT_FOUND when it was swept or deleted, CONFLICT when another file came to the path, LIMIT_EXCEEDED,
+   * @throws AppError NOT_FOUND when it was swept or deleted, CONFLICT when another file or an export came to the path, LIMIT_EXCEEDED,
    * BAD_USER_INPUT for a type that the bucket does not take; the reservation is left to be released
    */
   commit(fileId: string, committed: CommittedFile, caller?: Caller): Promise<StoredFile>;
@@ -134,24 +134,35 @@ export async function requireFree(
   { bucketId, path }: Pick<StoredFile, 'bucketId' | 'path'>,
 ): Promise<void> {
   if (await store.fileAt(client, bucketId, path)) throw pathTaken();
-  if (await store.isExportedTo(client, bucketId, path))
-    throw new AppError('CONFLICT', 'An export is being written to this path');
+  if (await store.isExportedTo(client, bucketId, path)) throw pathExported();
 }
 
 const thereAlready = () => new AppError('CONFLICT', 'The file is there already');
+const pathExported = () => new AppError('CONFLICT', 'An export is being written to this path');
 const pathTaken = () => new AppError('CONFLICT', 'There is a file at this path already');
 
+/** Of what is replaced, that counts for the same user. */
+const ownBytes = (before: StoredFile | null, ownerId: string | null) =>
+  before?.ownerId === ownerId ? before.sizeBytes : 0;
+
 export function createReservations({ pool, store, access, limits = storageLimits }: ReservationDeps): Reservations {
-  /** In the transaction that holds its user, its bucket and itself. */
+  /**
+   * In the transaction that holds its user, its bucket and itself.
+   * @param usedBytes of its owner, with what is kept free for this one; null where it has none
+   * @returns it, and how many are used then
+   */
   async function publish(
     client: pg.PoolClient,
-    { bucket, file, caller }: { bucket: Bucket; file: StoredFile; caller: Caller },
+    { bucket, file, caller, usedBytes }: { bucket: Bucket; file: StoredFile; caller: Caller; usedBytes: number | null },
     { bytes, sha256, mimeType: ended, writerId }: CommittedFile,
-  ): Promise<StoredFile> {
+  ): Promise<{ published: StoredFile; usedBytes: number }> {
     const mimeType = ended === undefined ? file.mimeType : parseMediaType(ended);
     requireFit(bucket, { sizeBytes: bytes, mimeType }, null);
     const before = await store.fileAt(client, file.bucketId, file.path);
     if (before && !file.overwrite) throw pathTaken();
+    if (await store.isKeptByExport(client, file)) throw pathExported();
+    const others = (usedBytes ?? 0) - file.sizeBytes - ownBytes(before, file.ownerId);
+    if (usedBytes !== null) requireRoom(limits, others, bytes);
     if (before) await store.deleteFile(client, before.id);
     const publicKey = before?.publicKey ?? file.publicKey;
     const row = { id: file.id, sizeBytes: bytes, sha256, mimeType, publicKey, writerId: writerId ?? null };
@@ -165,12 +176,13 @@ export function createReservations({ pool, store, access, limits = storageLimits
       caller,
       details: { bucket: encodeId('Bucket', file.bucketId), path: file.path, bytes, replaced: before !== null },
     });
-    return published;
+    return { published, usedBytes: others + bytes };
   }
 
   return {
     async reserve(viewer, reservation) {
-      const { id, besideBytes = 0, bucketId, overwrite, sizeBytes = 0, ...given } = reservation;
+      const { besideBytes = 0, bucketId, overwrite, sizeBytes = 0, ...given } = reservation;
+      const id = given.id ?? uuidv7();
       const { typeField = 'input.mimeType', byLink = false } = reservation;
       const seen = await access.requireBucket(viewer, 'bucket:write', bucketId);
       const ownerId = viewer!.userId;
@@ -181,19 +193,23 @@ export function createReservations({ pool, store, access, limits = storageLimits
       if (given.mimeType !== undefined) requireFit(seen, { sizeBytes, mimeType }, typeField);
       return await transaction(pool, async (client) => {
         const used = await store.usageOf(client, ownerId);
-        if (id !== undefined) await store.deletePending(client, id, null);
+        if (given.id !== undefined) await store.deletePending(client, id, null);
         const bucket = await store.lockBucket(client, bucketId);
         if (!bucket) throw notFound('Bucket');
         if (!overwrite) await requireFree(store, client, { bucketId, path });
+        // Told now and not when all its bytes have come; one export may say that it overwrites another.
+        else if (given.mimeType !== undefined && (await store.isKeptByExport(client, { id, bucketId, path })))
+          throw pathExported();
+        const before = overwrite ? await store.fileAt(client, bucketId, path) : null;
         if (used.files >= limits.filesOfUser)
           throw exceeded(
             `The user may have ${limits.filesOfUser} files, uploads included, and has as many`,
             limits.filesOfUser,
             used.files,
           );
-        const left = requireRoom(limits, used.bytes + besideBytes, sizeBytes);
+        const left = requireRoom(limits, used.bytes + besideBytes - ownBytes(before, ownerId), sizeBytes);
         const row = {
-          id: id ?? uuidv7(),
+          id,
           bucketId,
           path,
           sizeBytes,
@@ -221,8 +237,8 @@ export function createReservations({ pool, store, access, limits = storageLimits
         const file = bucket && (await store.lockFile(client, fileId));
         if (!file) throw notFound('File');
         if (file.status === 'ready') throw thereAlready();
-        if (used) requireRoom(limits, used.bytes - file.sizeBytes, committed.bytes);
-        return await publish(client, { bucket, file, caller }, committed);
+        const usedBytes = used?.bytes ?? null;
+        return (await publish(client, { bucket, file, caller, usedBytes }, committed)).published;
       });
     },
 
@@ -230,7 +246,7 @@ export function createReservations({ pool, store, access, limits = storageLimits
       if (files.length === 0) return;
       await access.requireBucket(viewer, 'bucket:write', bucketId);
       await transaction(pool, async (client) => {
-        let { bytes: used } = await store.usageOf(client, viewer!.userId);
+        let { bytes: usedBytes } = await store.usageOf(client, viewer!.userId);
         const bucket = await store.lockBucket(client, bucketId);
         if (!bucket) throw notFound('Bucket');
         for (const { fileId, ...committed } of files) {
@@ -238,9 +254,7 @@ export function createReservations({ pool, store, access, limits = storageLimits
           if (!file) throw notFound('File');
           if (file.status === 'ready' && file.sha256 === committed.sha256) continue;
           if (file.status === 'ready') throw thereAlready();
-          requireRoom(limits, used - file.sizeBytes, committed.bytes);
-          used += committed.bytes - file.sizeBytes;
-          await publish(client, { bucket, file, caller: nobody }, committed);
+          ({ usedBytes } = await publish(client, { bucket, file, caller: nobody, usedBytes }, committed));
         }
       });
     },

@@ -61,6 +61,37 @@ test('a file that takes the place of another has its public address, and the byt
   expect(await world.trash()).toContain(old.blob);
 });
 
+test('what takes the place of a file of the same user needs no room beside it, as often as it comes', async () => {
+  await world.file(ann, bucketId, 'a/b.csv', { text: 'x'.repeat(700) });
+  for (let night = 1; night <= 3; night += 1) {
+    const unknown = await reserve(ann, { overwrite: true });
+    expect(unknown.maxBytes).toBe(1_000);
+    await world.reservations.commitAll(ann, bucketId, [{ fileId: unknown.fileId, ...done(700 + night) }]);
+    const known = await reserve(ann, { overwrite: true, sizeBytes: 700 });
+    await world.reservations.commit(known.fileId, done(700));
+  }
+  // Elsewhere it does, and what is under way is counted as ever.
+  await expect(reserve(ann, { path: 'other', overwrite: true, sizeBytes: 301 })).rejects.toMatchObject({
+    code: 'LIMIT_EXCEEDED',
+    details: { limit: 1_000, actual: 1_001 },
+  });
+  const last = await reserve(ann, { overwrite: true, sizeBytes: 900 });
+  await expect(reserve(ann, { overwrite: true, sizeBytes: 101 })).rejects.toMatchObject({ code: 'LIMIT_EXCEEDED' });
+  await expect(world.reservations.commit(last.fileId, done(1_001))).rejects.toMatchObject({ code: 'LIMIT_EXCEEDED' });
+});
+
+test('the file of another user that is replaced gives its room to him', async () => {
+  const projectId = await world.project([
+    [ann, 'editor'],
+    [bob, 'owner'],
+  ]);
+  bucketId = await world.bucket({ owner: bob, projectId });
+  await world.file(bob, bucketId, 'a/b.csv', { text: 'x'.repeat(700) });
+  await world.file(ann, bucketId, 'own', { text: 'x'.repeat(500) });
+  expect((await reserve(ann, { overwrite: true })).maxBytes).toBe(500);
+  await expect(reserve(ann, { overwrite: true, sizeBytes: 501 })).rejects.toMatchObject({ code: 'LIMIT_EXCEEDED' });
+});
+
 test('of two that overwrite at the same moment one takes the place of the other', async () => {
   const both = await Promise.all([1, 2, 3, 4].map(() => reserve(ann, { overwrite: true })));
   await Promise.all(both.map(({ fileId }) => world.reservations.commit(fileId, done(10))));

@@ -217,7 +217,7 @@ function buildFiles({ config, core, publicUrl }: Pick<BuildServices, 'config' | 
   const uploads = createUploads({ store, access, reservations, blobs, addresses });
   return {
     buckets: createBuckets({ pool, store, access, projects: core.projectAccess }),
-    files: createFiles({ pool, store, access, addresses }),
+    files: createFiles({ pool, store, access, addresses, limits: core.storageLimits }),
     uploads,
     fileRoutes: createFileRoutes({
       store,

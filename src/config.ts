@@ -21,6 +21,8 @@ export interface Config {
   readonly masterKeys: readonly [MasterKey, ...MasterKey[]] | null;
   /** Where results and files are. */
   readonly storage: StoragePlace;
+  /** Of one user's files, with what is kept free for his uploads. */
+  readonly storageOfUserBytes: number;
   readonly registration: 'open' | 'closed';
   readonly corsOrigins: readonly string[];
   /** Whose X-Forwarded-* are believed. */
@@ -140,6 +142,7 @@ const variables = {
   AWS_SESSION_TOKEN: z.string().optional(),
   AWS_REGION: z.string().optional(),
   AWS_DEFAULT_REGION: z.string().optional(),
+  STORAGE_PER_USER_GIB: integer(1, 1_000_000).default(10),
   MASTER_KEYS: masterKeys.optional(),
   REGISTRATION: oneOf('open', 'closed').default('open'),
   CORS_ORIGINS: origins.default([]),
@@ -256,6 +259,7 @@ export function readConfig({ env, terminal }: ReadConfigOptions): Config {
     playground: values.PLAYGROUND_URL ?? 'embedded',
     masterKeys: values.MASTER_KEYS ?? null,
     storage,
+    storageOfUserBytes: values.STORAGE_PER_USER_GIB * 2 ** 30,
     registration: values.REGISTRATION,
     corsOrigins: values.CORS_ORIGINS,
     trustProxy,

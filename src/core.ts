@@ -30,6 +30,7 @@ import { letGoOf } from './queries/saved/store.ts';
 import { createResultStore, type ResultStore } from './queries/store.ts';
 import type { BlobStore } from './storage/blob-store.ts';
 import { type BucketAccess, createBucketAccess } from './storage/files/access.ts';
+import { type StorageLimits, storageLimits } from './storage/files/limits.ts';
 import { createReservations, type Reservations } from './storage/files/reservations.ts';
 import { createFileStore, type FileStore } from './storage/files/store.ts';
 import { addressesOf } from './storage/place.ts';
@@ -60,6 +61,7 @@ export interface Core {
   readonly trackingStore: TrackingStore;
   readonly resultStore: ResultStore;
   readonly blobs: BlobStore;
+  readonly storageLimits: StorageLimits;
   readonly fileStore: FileStore;
   readonly bucketAccess: BucketAccess;
   readonly reservations: Reservations;
@@ -114,6 +116,8 @@ export async function buildCore({ config, log, metadata, playground, masterKeys,
   running.push(databases);
   const fileStore = createFileStore({ db: pool, prisma });
   const bucketAccess = createBucketAccess({ store: fileStore });
+  const blobs = await openStorage(config.storage);
+  const limits = { ...storageLimits, bytesOfUser: config.storageOfUserBytes };
   return {
     log,
     pool,
@@ -128,10 +132,11 @@ export async function buildCore({ config, log, metadata, playground, masterKeys,
     snapshotStore,
     trackingStore,
     resultStore: createResultStore(pool),
-    blobs: await openStorage(config.storage),
+    blobs,
+    storageLimits: limits,
     fileStore,
     bucketAccess,
-    reservations: createReservations({ pool, store: fileStore, access: bucketAccess }),
+    reservations: createReservations({ pool, store: fileStore, access: bucketAccess, blobs, limits }),
     exportFolder: join(config.dataDir, 'tmp', 'exports'),
     running,
   };

@@ -27,6 +27,7 @@ test('everything has a default that works on a laptop', () => {
     graphiql: true,
     resultsRetentionMs: 7 * 24 * 3_600_000,
     catalogTtlMs: 60_000,
+    storageOfUserBytes: 10 * 2 ** 30,
   });
   expect(config.publicUrl.href).toBe('http://127.0.0.1:4000/');
 });
@@ -47,6 +48,12 @@ test('rows are kept for an hour at least and a year at most', () => {
   expect(read({ RESULTS_RETENTION_HOURS: '1' }).resultsRetentionMs).toBe(3_600_000);
   expect(faultsOf({ RESULTS_RETENTION_HOURS: '0' }).RESULTS_RETENTION_HOURS).toContain('1 to 8760');
   expect(faultsOf({ RESULTS_RETENTION_HOURS: '8761' })).toHaveProperty('RESULTS_RETENTION_HOURS');
+});
+
+test('the files of a user may have as much as is said, in whole GiB', () => {
+  expect(read({ STORAGE_PER_USER_GIB: '250' }).storageOfUserBytes).toBe(250 * 2 ** 30);
+  for (const wrong of ['0', '1.5', '1000001', 'all'])
+    expect(faultsOf({ STORAGE_PER_USER_GIB: wrong }).STORAGE_PER_USER_GIB).toContain('1 to 1000000');
 });
 
 test('a name within two letters of a variable stops the start', () => {

@@ -2,6 +2,8 @@
 
 /** What a store throws is its own error, with a `code` (ENOSPC, AccessDenied); a key or range that is wrong is a bug. */
 export interface BlobStore {
+  /** Of one blob; infinite where its room alone ends it. More is refused with LIMIT_EXCEEDED by write(). */
+  readonly maxBytes: number;
   /** Small things, at once. Visible only when all of it is there. @throws the store's own error, e.g. ENOSPC */
   put(key: string, bytes: Uint8Array): Promise<void>;
   /** Small things, whole. Null when it is not there. */

@@ -66,6 +66,7 @@ export function createDiskStore({ directory }: { directory: string }): BlobStore
   }
 
   return {
+    maxBytes: Number.POSITIVE_INFINITY,
     async put(key, bytes) {
       const path = pathOf(key);
       const partial = `${path}${putEnding}`;

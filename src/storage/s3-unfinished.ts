@@ -12,6 +12,9 @@ import { type Bucket, pages, S3Failure } from './s3-client.ts';
 /** Of every part but the last: S3 wants 5 MiB at least, and some who speak its protocol all of one size. */
 export const partBytes = 8 * 2 ** 20;
 
+/** S3's own limit: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html */
+export const maxParts = 10_000;
+
 export interface Unfinished {
   key: string;
   uploadId: string;

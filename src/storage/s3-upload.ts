@@ -12,10 +12,7 @@ import type { BlobUpload, FinishedBlob, UploadOptions } from './blob-store.ts';
 import type { Bucket } from './s3-client.ts';
 import { readObject } from './s3-read.ts';
 import { deleteTail, readTail, writeTail } from './s3-tail.ts';
-import { abortUnfinished, isNoSuchUpload, partBytes, unfinishedOf, wholeParts } from './s3-unfinished.ts';
-
-/** S3's own limit: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html */
-const maxParts = 10_000;
+import { abortUnfinished, isNoSuchUpload, maxParts, partBytes, unfinishedOf, wholeParts } from './s3-unfinished.ts';
 
 export async function openS3Upload(
   bucket: Bucket,

@@ -17,6 +17,7 @@ import { readObject } from './s3-read.ts';
 import { tailBytes, tails } from './s3-tail.ts';
 import {
   abortUnfinished,
+  maxParts,
   partBytes,
   type Unfinished,
   unfinishedBelow,
@@ -43,6 +44,7 @@ export function createS3Store(place: S3Place): BlobStore {
   }
 
   return {
+    maxBytes: maxParts * partBytes,
     async put(key, bytes) {
       checkKey(key);
       const command = new PutObjectCommand({ Bucket: name, Key: key, Body: bytes });

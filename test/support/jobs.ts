@@ -47,7 +47,13 @@ export async function createTestQueue({ storage = {} }: { storage?: Partial<Stor
   const blobs = createDiskStore({ directory: folder });
   const files = createFileStore({ db: pool, prisma: createPrisma(pool) });
   const access = createBucketAccess({ store: files });
-  const reservations = createReservations({ pool, store: files, access, limits: { ...storageLimits, ...storage } });
+  const reservations = createReservations({
+    pool,
+    store: files,
+    access,
+    blobs,
+    limits: { ...storageLimits, ...storage },
+  });
   const engines = createEngines({ dial: createEgress({ allowPrivateHosts: true, denied: () => [] }) });
   const target: Target = { ...targetDatabase, ssl: 'DISABLE', allowInsecureAuthentication: false, hosted: true };
   const databaseId = uuidv7();

@@ -1,6 +1,6 @@
 /** What of the file store can grow, and how far. */
 export const storageLimits = {
-  /** Of one user's files, with what is kept free for his uploads. */
+  /** Of one user's files, with what is kept free for his uploads; where nothing says otherwise. */
   bytesOfUser: 10 * 2 ** 30,
   /** Files and uploads of one user. */
   filesOfUser: 100_000,

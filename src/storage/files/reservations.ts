@@ -10,6 +10,7 @@ import { record } from '../../audit/audit.ts';
 import { type Executor, transaction } from '../../db/metadata.ts';
 import { AppError, badInput, notFound } from '../../lib/errors.ts';
 import { encodeId, uuidv7 } from '../../lib/ids.ts';
+import type { BlobStore } from '../blob-store.ts';
 import type { BucketAccess } from './access.ts';
 import { type StorageLimits, storageLimits, uploadTtlMs } from './limits.ts';
 import { isAllowed, parseMediaType } from './media-types.ts';
@@ -20,6 +21,7 @@ export interface ReservationDeps {
   readonly pool: pg.Pool;
   readonly store: FileStore;
   readonly access: Pick<BucketAccess, 'requireBucket'>;
+  readonly blobs: Pick<BlobStore, 'maxBytes'>;
   readonly limits?: StorageLimits;
 }
 
@@ -47,10 +49,10 @@ export interface Reservation {
   readonly fileId: string;
   /** Under which its bytes go into the blob store. */
   readonly blobKey: string;
-  /** More is refused when it is committed: by the bucket, or by what the user has left now. */
+  /** More is refused: by the bucket or by what the user has left now when it is committed, by the store when it is written. */
   readonly maxBytes: number;
   /** Whose limit that is. */
-  readonly limitedBy: 'bucket' | 'user';
+  readonly limitedBy: 'bucket' | 'store' | 'user';
 }
 
 export interface CommittedFile {
@@ -145,7 +147,13 @@ const pathTaken = () => new AppError('CONFLICT', 'There is a file at this path a
 const ownBytes = (before: StoredFile | null, ownerId: string | null) =>
   before?.ownerId === ownerId ? before.sizeBytes : 0;
 
-export function createReservations({ pool, store, access, limits = storageLimits }: ReservationDeps): Reservations {
+export function createReservations({
+  pool,
+  store,
+  access,
+  blobs,
+  limits = storageLimits,
+}: ReservationDeps): Reservations {
   /**
    * In the transaction that holds its user, its bucket and itself.
    * @param usedBytes of its owner, with what is kept free for this one; null where it has none
@@ -189,6 +197,8 @@ export function createReservations({ pool, store, access, limits = storageLimits
       const path = parsePath(given.path);
       const mimeType = parseMediaType(given.mimeType, typeField);
       if (sizeBytes < 0) throw badInput({ path: 'input.sizeBytes', message: '0 or more' });
+      if (sizeBytes > blobs.maxBytes)
+        throw exceeded(`Where files are kept one has at most ${blobs.maxBytes} bytes`, blobs.maxBytes, sizeBytes);
       // An export names its type when it is done.
       if (given.mimeType !== undefined) requireFit(seen, { sizeBytes, mimeType }, typeField);
       return await transaction(pool, async (client) => {
@@ -221,9 +231,14 @@ export function createReservations({ pool, store, access, limits = storageLimits
           byLink,
         };
         const file = await store.insertFile(client, row, uploadTtlMs);
-        const ofBucket = bucket.maxFileSizeBytes ?? Number.POSITIVE_INFINITY;
-        const limitedBy = ofBucket < left ? 'bucket' : 'user';
-        return { file, fileId: file.id, blobKey: file.blob, maxBytes: Math.min(left, ofBucket), limitedBy };
+        const limited = {
+          bucket: bucket.maxFileSizeBytes ?? Number.POSITIVE_INFINITY,
+          store: blobs.maxBytes,
+          user: left,
+        };
+        const maxBytes = Math.min(...Object.values(limited));
+        const limitedBy = maxBytes === left ? 'user' : maxBytes === limited.bucket ? 'bucket' : 'store';
+        return { file, fileId: file.id, blobKey: file.blob, maxBytes, limitedBy };
       });
     },
 

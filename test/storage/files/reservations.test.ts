@@ -9,6 +9,8 @@ import { createAddresses } from '../../../src/storage/files/addresses.ts';
 import { createFiles } from '../../../src/storage/files/files.ts';
 import { storageLimits } from '../../../src/storage/files/limits.ts';
 import { createLinks } from '../../../src/storage/files/links.ts';
+import { createReservations } from '../../../src/storage/files/reservations.ts';
+import { createS3Store } from '../../../src/storage/s3.ts';
 import { createFileWorld, type FileWorld } from './world.ts';
 
 let world: FileWorld;
@@ -178,6 +180,21 @@ test('the quota of a user is exact, however many commit more than they reserved 
 test('a user has so many files and uploads at the most', async () => {
   for (let i = 0; i < 40; i += 1) await reserve(ann, { path: `f${i}` });
   await expect(reserve(ann, { path: 'more' })).rejects.toMatchObject({ code: 'LIMIT_EXCEEDED' });
+});
+
+test('what is larger than the store takes of one file is refused before anything comes', async () => {
+  const limits = { ...storageLimits, bytesOfUser: 2 ** 50 };
+  const blobs = createS3Store({ kind: 's3', bucket: 'files', endpoint: null, region: 'us-east-1', credentials: null });
+  const { reserve: on } = createReservations({ ...world, blobs, limits });
+  const most = 10_000 * 8 * 2 ** 20;
+  const into = { bucketId, path: 'large', overwrite: false };
+  await expect(on(ann, { ...into, sizeBytes: most + 1 })).rejects.toMatchObject({
+    code: 'LIMIT_EXCEEDED',
+    message: `Where files are kept one has at most ${most} bytes`,
+    details: { limit: most, actual: most + 1 },
+  });
+  expect(await on(ann, into)).toMatchObject({ maxBytes: most, limitedBy: 'store' });
+  expect(await reserve(ann)).toMatchObject({ maxBytes: 1_000, limitedBy: 'user' });
 });
 
 test('a bucket takes what it says: sizes to the byte, and types as they are declared', async () => {

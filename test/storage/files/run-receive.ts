@@ -29,12 +29,13 @@ const task = JSON.parse(process.argv[2] ?? '') as ReceiveTask;
 const pool = createPool({ connection: task.connection, log: silent, max: 2 });
 const store = createFileStore({ db: pool, prisma: createPrisma(pool) });
 const access = createBucketAccess({ store });
+const blobs = createDiskStore(task);
 const links = createLinks({ keyring: createKeyring([{ id: 'k', key: new Secret(randomBytes(32)) }]) });
 const uploads = createUploads({
   store,
   access,
-  reservations: createReservations({ pool, store, access }),
-  blobs: createDiskStore(task),
+  reservations: createReservations({ pool, store, access, blobs }),
+  blobs,
   addresses: createAddresses({ links, publicUrl: new URL('http://127.0.0.1') }),
   leaseMs: task.leaseMs,
 });

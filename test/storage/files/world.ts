@@ -31,7 +31,7 @@ export async function createFileWorld({ limits = {}, blobs: given }: FileWorldOp
   const blobs = given ?? createDiskStore({ directory });
   const store = createFileStore({ db: pool, prisma });
   const access = createBucketAccess({ store });
-  const reservations = createReservations({ pool, store, access, limits: { ...storageLimits, ...limits } });
+  const reservations = createReservations({ pool, store, access, blobs, limits: { ...storageLimits, ...limits } });
 
   return {
     ...metadata,

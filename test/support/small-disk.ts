@@ -14,14 +14,13 @@ export interface SmallDisk extends AsyncDisposable {
 
 /**
  * @param size as mount(8) takes it, e.g. `5m`
- * @returns null where nobody may mount. @throws Error instead where servers are required
+ * @returns null where nobody may mount
  */
 export async function mountSmallDisk(directory: string, size: string): Promise<SmallDisk | null> {
   const mount = (options: string) => run('mount', ['-t', 'tmpfs', '-o', options, 'tmpfs', directory]);
   try {
     await mount(`size=${size},mode=0711`);
-  } catch (cause) {
-    if (process.env.REQUIRE_SERVERS === '1') throw new Error(noSmallDisk, { cause });
+  } catch {
     return null;
   }
   return {

@@ -9,6 +9,7 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 120_000,
     pool: 'forks',
-    maxWorkers: 2,
+    // One more than two cores have: some tests wait, for a lease or for a process that is being ended.
+    maxWorkers: 3,
   },
 });

@@ -33,6 +33,8 @@ import { createDueStore } from './queries/saved/due.ts';
 import { createSavedQueries } from './queries/saved/saved-queries.ts';
 import { startScheduler } from './queries/saved/scheduler.ts';
 import { createSavedQueryStore } from './queries/saved/store.ts';
+import { createChannels } from './realtime/channels/channels.ts';
+import { createMessageStore } from './realtime/channels/store.ts';
 import { type RunningServer, startServer } from './server.ts';
 import type { Services } from './services.ts';
 import { createAddresses } from './storage/files/addresses.ts';
@@ -190,6 +192,7 @@ function buildServices({ config, core, startedAt, diskLow, running, publicUrl }:
       jobs,
     }),
     explain: createExplain({ databases, connections, settingsOf }),
+    channels: createChannels({ store: createMessageStore({ pool }), access, bus }),
     ...buildFiles({ config, core, publicUrl }),
   };
 }

@@ -16,6 +16,7 @@ import type { Explain } from './queries/explain.ts';
 import type { JobRows } from './queries/job-rows.ts';
 import type { Queries } from './queries/queries.ts';
 import type { SavedQueries } from './queries/saved/saved-queries.ts';
+import type { Channels } from './realtime/channels/channels.ts';
 import type { Buckets } from './storage/files/buckets.ts';
 import type { Files } from './storage/files/files.ts';
 import type { FileRoutes } from './storage/files/routes.ts';
@@ -52,4 +53,5 @@ export interface Services {
   readonly files: Files;
   readonly uploads: Uploads;
   readonly fileRoutes: FileRoutes;
+  readonly channels: Channels;
 }

@@ -55,6 +55,8 @@ const table = {
   'project:edit': ['owner', 'editor'],
   'project:manage': ['owner'],
   'project:leave': members,
+  /** On its channels; who sees it hears. */
+  'project:broadcast': ['owner', 'editor'],
 
   'database:see': [...members, 'guest'],
   'database:query': [...members, 'guest'],

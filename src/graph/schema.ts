@@ -27,6 +27,7 @@ import '../queries/saved/saved-queries.graph.ts';
 import '../queries/job-rows.graph.ts';
 import '../storage/files/buckets.graph.ts';
 import '../storage/files/files.graph.ts';
+import '../realtime/channels.graph.ts';
 import type { GraphQLSchema } from 'graphql';
 import { builder } from './builder.ts';
 import { assertRights } from './rights.ts';

@@ -112,6 +112,8 @@ type Documents = {
     "\n  subscription CatalogChanged($databaseId: ID!, $after: String) {\n    catalogChanged(databaseId: $databaseId, after: $after) {\n      position\n      kind\n      object\n      path\n    }\n  }\n": typeof types.CatalogChangedDocument,
     "\n  mutation EnableChangeTracking($input: EnableChangeTrackingInput!) {\n    enableChangeTracking(input: $input) {\n      database {\n        id\n        changeTracking\n      }\n    }\n  }\n": typeof types.EnableChangeTrackingDocument,
     "\n  mutation DisableChangeTracking($input: DisableChangeTrackingInput!) {\n    disableChangeTracking(input: $input) {\n      database {\n        id\n        changeTracking\n      }\n    }\n  }\n": typeof types.DisableChangeTrackingDocument,
+    "\n  mutation Broadcast($input: BroadcastInput!) {\n    broadcast(input: $input) {\n      ok\n    }\n  }\n": typeof types.BroadcastDocument,
+    "\n  subscription Messages($projectId: ID!, $channel: String!, $after: String) {\n    messages(projectId: $projectId, channel: $channel, after: $after) {\n      position\n      channel\n      payload\n      sender {\n        id\n      }\n      sentAt\n    }\n  }\n": typeof types.MessagesDocument,
 };
 const documents: Documents = {
     "\n  mutation Probe($input: TestConnectionInput!) {\n    testConnection(input: $input) {\n      report {\n        ok\n        problems {\n          code\n          message\n          hint\n        }\n      }\n    }\n  }\n": types.ProbeDocument,
@@ -212,6 +214,8 @@ const documents: Documents = {
     "\n  subscription CatalogChanged($databaseId: ID!, $after: String) {\n    catalogChanged(databaseId: $databaseId, after: $after) {\n      position\n      kind\n      object\n      path\n    }\n  }\n": types.CatalogChangedDocument,
     "\n  mutation EnableChangeTracking($input: EnableChangeTrackingInput!) {\n    enableChangeTracking(input: $input) {\n      database {\n        id\n        changeTracking\n      }\n    }\n  }\n": types.EnableChangeTrackingDocument,
     "\n  mutation DisableChangeTracking($input: DisableChangeTrackingInput!) {\n    disableChangeTracking(input: $input) {\n      database {\n        id\n        changeTracking\n      }\n    }\n  }\n": types.DisableChangeTrackingDocument,
+    "\n  mutation Broadcast($input: BroadcastInput!) {\n    broadcast(input: $input) {\n      ok\n    }\n  }\n": types.BroadcastDocument,
+    "\n  subscription Messages($projectId: ID!, $channel: String!, $after: String) {\n    messages(projectId: $projectId, channel: $channel, after: $after) {\n      position\n      channel\n      payload\n      sender {\n        id\n      }\n      sentAt\n    }\n  }\n": types.MessagesDocument,
 };
 
 /**
@@ -620,6 +624,14 @@ export function graphql(source: "\n  mutation EnableChangeTracking($input: Enabl
  * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
  */
 export function graphql(source: "\n  mutation DisableChangeTracking($input: DisableChangeTrackingInput!) {\n    disableChangeTracking(input: $input) {\n      database {\n        id\n        changeTracking\n      }\n    }\n  }\n"): (typeof documents)["\n  mutation DisableChangeTracking($input: DisableChangeTrackingInput!) {\n    disableChangeTracking(input: $input) {\n      database {\n        id\n        changeTracking\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  mutation Broadcast($input: BroadcastInput!) {\n    broadcast(input: $input) {\n      ok\n    }\n  }\n"): (typeof documents)["\n  mutation Broadcast($input: BroadcastInput!) {\n    broadcast(input: $input) {\n      ok\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  subscription Messages($projectId: ID!, $channel: String!, $after: String) {\n    messages(projectId: $projectId, channel: $channel, after: $after) {\n      position\n      channel\n      payload\n      sender {\n        id\n      }\n      sentAt\n    }\n  }\n"): (typeof documents)["\n  subscription Messages($projectId: ID!, $channel: String!, $after: String) {\n    messages(projectId: $projectId, channel: $channel, after: $after) {\n      position\n      channel\n      payload\n      sender {\n        id\n      }\n      sentAt\n    }\n  }\n"];
 
 export function graphql(source: string) {
   return (documents as any)[source] ?? {};

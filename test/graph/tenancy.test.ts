@@ -383,6 +383,12 @@ const calls: Call[] = [
     answers: edited,
   },
   {
+    field: 'Mutation.broadcast',
+    variables: input(({ Project: projectId }) => ({ projectId, channel: mark, payload: mark })),
+    selection: '{ ok }',
+    answers: shared('NOT_FOUND', 'FORBIDDEN', 'own', 'UNAUTHENTICATED'),
+  },
+  {
     field: 'Mutation.deleteProject',
     variables: input(({ Project: id }) => ({ id })),
     selection: '{ deletedProjectId }',
@@ -652,6 +658,12 @@ const calls: Call[] = [
     field: 'Subscription.catalogChanged',
     variables: ({ Database: databaseId }) => ({ databaseId }),
     selection: '{ position path before after node { id } }',
+    answers: shared('NOT_FOUND', 'silent', 'silent', 'UNAUTHENTICATED'),
+  },
+  {
+    field: 'Subscription.messages',
+    variables: ({ Project: projectId }) => ({ projectId, channel: mark }),
+    selection: '{ position channel payload sender { id } }',
     answers: shared('NOT_FOUND', 'silent', 'silent', 'UNAUTHENTICATED'),
   },
 ];

@@ -576,3 +576,25 @@ export const DisableChangeTrackingDocument = graphql(`
     }
   }
 `);
+
+export const BroadcastDocument = graphql(`
+  mutation Broadcast($input: BroadcastInput!) {
+    broadcast(input: $input) {
+      ok
+    }
+  }
+`);
+
+export const MessagesDocument = graphql(`
+  subscription Messages($projectId: ID!, $channel: String!, $after: String) {
+    messages(projectId: $projectId, channel: $channel, after: $after) {
+      position
+      channel
+      payload
+      sender {
+        id
+      }
+      sentAt
+    }
+  }
+`);

@@ -147,6 +147,16 @@ export type Bucket = Prisma.BucketModel
  */
 export type StoredFile = Prisma.StoredFileModel
 /**
+ * Model ChannelLog
+ * All that is said on a project's channels has one order; whoever adds to it holds this row.
+ */
+export type ChannelLog = Prisma.ChannelLogModel
+/**
+ * Model ChannelMessage
+ * 
+ */
+export type ChannelMessage = Prisma.ChannelMessageModel
+/**
  * Model AuditEntry
  * Who did what to what; written in the transaction that did it.
  */

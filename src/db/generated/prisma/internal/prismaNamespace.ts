@@ -418,6 +418,8 @@ export const ModelName = {
   ResultChunk: 'ResultChunk',
   Bucket: 'Bucket',
   StoredFile: 'StoredFile',
+  ChannelLog: 'ChannelLog',
+  ChannelMessage: 'ChannelMessage',
   AuditEntry: 'AuditEntry',
   KeyCheck: 'KeyCheck'
 } as const
@@ -435,7 +437,7 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
     omit: GlobalOmitOptions
   }
   meta: {
-    modelProps: "user" | "session" | "refreshToken" | "project" | "projectMember" | "database" | "catalogSnapshot" | "catalogChange" | "catalogChangeHorizon" | "catalogTracking" | "databaseRole" | "job" | "jobDeletion" | "jobDeletionHorizon" | "blobTrash" | "savedQuery" | "jobNotice" | "resultSet" | "resultChunk" | "bucket" | "storedFile" | "auditEntry" | "keyCheck"
+    modelProps: "user" | "session" | "refreshToken" | "project" | "projectMember" | "database" | "catalogSnapshot" | "catalogChange" | "catalogChangeHorizon" | "catalogTracking" | "databaseRole" | "job" | "jobDeletion" | "jobDeletionHorizon" | "blobTrash" | "savedQuery" | "jobNotice" | "resultSet" | "resultChunk" | "bucket" | "storedFile" | "channelLog" | "channelMessage" | "auditEntry" | "keyCheck"
     txIsolationLevel: TransactionIsolationLevel
   }
   model: {
@@ -1993,6 +1995,154 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
         }
       }
     }
+    ChannelLog: {
+      payload: Prisma.$ChannelLogPayload<ExtArgs>
+      fields: Prisma.ChannelLogFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.ChannelLogFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ChannelLogPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.ChannelLogFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ChannelLogPayload>
+        }
+        findFirst: {
+          args: Prisma.ChannelLogFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ChannelLogPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.ChannelLogFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ChannelLogPayload>
+        }
+        findMany: {
+          args: Prisma.ChannelLogFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ChannelLogPayload>[]
+        }
+        create: {
+          args: Prisma.ChannelLogCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ChannelLogPayload>
+        }
+        createMany: {
+          args: Prisma.ChannelLogCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.ChannelLogCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ChannelLogPayload>[]
+        }
+        delete: {
+          args: Prisma.ChannelLogDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ChannelLogPayload>
+        }
+        update: {
+          args: Prisma.ChannelLogUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ChannelLogPayload>
+        }
+        deleteMany: {
+          args: Prisma.ChannelLogDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.ChannelLogUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.ChannelLogUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ChannelLogPayload>[]
+        }
+        upsert: {
+          args: Prisma.ChannelLogUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ChannelLogPayload>
+        }
+        aggregate: {
+          args: Prisma.ChannelLogAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateChannelLog>
+        }
+        groupBy: {
+          args: Prisma.ChannelLogGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ChannelLogGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.ChannelLogCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ChannelLogCountAggregateOutputType> | number
+        }
+      }
+    }
+    ChannelMessage: {
+      payload: Prisma.$ChannelMessagePayload<ExtArgs>
+      fields: Prisma.ChannelMessageFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.ChannelMessageFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ChannelMessagePayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.ChannelMessageFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ChannelMessagePayload>
+        }
+        findFirst: {
+          args: Prisma.ChannelMessageFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ChannelMessagePayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.ChannelMessageFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ChannelMessagePayload>
+        }
+        findMany: {
+          args: Prisma.ChannelMessageFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ChannelMessagePayload>[]
+        }
+        create: {
+          args: Prisma.ChannelMessageCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ChannelMessagePayload>
+        }
+        createMany: {
+          args: Prisma.ChannelMessageCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.ChannelMessageCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ChannelMessagePayload>[]
+        }
+        delete: {
+          args: Prisma.ChannelMessageDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ChannelMessagePayload>
+        }
+        update: {
+          args: Prisma.ChannelMessageUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ChannelMessagePayload>
+        }
+        deleteMany: {
+          args: Prisma.ChannelMessageDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.ChannelMessageUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.ChannelMessageUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ChannelMessagePayload>[]
+        }
+        upsert: {
+          args: Prisma.ChannelMessageUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ChannelMessagePayload>
+        }
+        aggregate: {
+          args: Prisma.ChannelMessageAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateChannelMessage>
+        }
+        groupBy: {
+          args: Prisma.ChannelMessageGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ChannelMessageGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.ChannelMessageCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ChannelMessageCountAggregateOutputType> | number
+        }
+      }
+    }
     AuditEntry: {
       payload: Prisma.$AuditEntryPayload<ExtArgs>
       fields: Prisma.AuditEntryFieldRefs
@@ -2517,6 +2667,31 @@ export const StoredFileScalarFieldEnum = {
 export type StoredFileScalarFieldEnum = (typeof StoredFileScalarFieldEnum)[keyof typeof StoredFileScalarFieldEnum]
 
 
+export const ChannelLogScalarFieldEnum = {
+  projectId: 'projectId',
+  newest: 'newest',
+  lost: 'lost',
+  bytes: 'bytes'
+} as const
+
+export type ChannelLogScalarFieldEnum = (typeof ChannelLogScalarFieldEnum)[keyof typeof ChannelLogScalarFieldEnum]
+
+
+export const ChannelMessageScalarFieldEnum = {
+  projectId: 'projectId',
+  position: 'position',
+  channel: 'channel',
+  place: 'place',
+  previous: 'previous',
+  payload: 'payload',
+  bytes: 'bytes',
+  senderId: 'senderId',
+  sentAt: 'sentAt'
+} as const
+
+export type ChannelMessageScalarFieldEnum = (typeof ChannelMessageScalarFieldEnum)[keyof typeof ChannelMessageScalarFieldEnum]
+
+
 export const AuditEntryScalarFieldEnum = {
   id: 'id',
   createdAt: 'createdAt',
@@ -2869,6 +3044,8 @@ export type GlobalOmitConfig = {
   resultChunk?: Prisma.ResultChunkOmit
   bucket?: Prisma.BucketOmit
   storedFile?: Prisma.StoredFileOmit
+  channelLog?: Prisma.ChannelLogOmit
+  channelMessage?: Prisma.ChannelMessageOmit
   auditEntry?: Prisma.AuditEntryOmit
   keyCheck?: Prisma.KeyCheckOmit
 }

@@ -72,6 +72,8 @@ export const ModelName = {
   ResultChunk: 'ResultChunk',
   Bucket: 'Bucket',
   StoredFile: 'StoredFile',
+  ChannelLog: 'ChannelLog',
+  ChannelMessage: 'ChannelMessage',
   AuditEntry: 'AuditEntry',
   KeyCheck: 'KeyCheck'
 } as const
@@ -427,6 +429,31 @@ export const StoredFileScalarFieldEnum = {
 } as const
 
 export type StoredFileScalarFieldEnum = (typeof StoredFileScalarFieldEnum)[keyof typeof StoredFileScalarFieldEnum]
+
+
+export const ChannelLogScalarFieldEnum = {
+  projectId: 'projectId',
+  newest: 'newest',
+  lost: 'lost',
+  bytes: 'bytes'
+} as const
+
+export type ChannelLogScalarFieldEnum = (typeof ChannelLogScalarFieldEnum)[keyof typeof ChannelLogScalarFieldEnum]
+
+
+export const ChannelMessageScalarFieldEnum = {
+  projectId: 'projectId',
+  position: 'position',
+  channel: 'channel',
+  place: 'place',
+  previous: 'previous',
+  payload: 'payload',
+  bytes: 'bytes',
+  senderId: 'senderId',
+  sentAt: 'sentAt'
+} as const
+
+export type ChannelMessageScalarFieldEnum = (typeof ChannelMessageScalarFieldEnum)[keyof typeof ChannelMessageScalarFieldEnum]
 
 
 export const AuditEntryScalarFieldEnum = {

@@ -186,6 +186,7 @@ export type ProjectWhereInput = {
   databases?: Prisma.DatabaseListRelationFilter
   savedQueries?: Prisma.SavedQueryListRelationFilter
   buckets?: Prisma.BucketListRelationFilter
+  channelLog?: Prisma.XOR<Prisma.ChannelLogNullableScalarRelationFilter, Prisma.ChannelLogWhereInput> | null
 }
 
 export type ProjectOrderByWithRelationInput = {
@@ -198,6 +199,7 @@ export type ProjectOrderByWithRelationInput = {
   databases?: Prisma.DatabaseOrderByRelationAggregateInput
   savedQueries?: Prisma.SavedQueryOrderByRelationAggregateInput
   buckets?: Prisma.BucketOrderByRelationAggregateInput
+  channelLog?: Prisma.ChannelLogOrderByWithRelationInput
 }
 
 export type ProjectWhereUniqueInput = Prisma.AtLeast<{
@@ -213,6 +215,7 @@ export type ProjectWhereUniqueInput = Prisma.AtLeast<{
   databases?: Prisma.DatabaseListRelationFilter
   savedQueries?: Prisma.SavedQueryListRelationFilter
   buckets?: Prisma.BucketListRelationFilter
+  channelLog?: Prisma.XOR<Prisma.ChannelLogNullableScalarRelationFilter, Prisma.ChannelLogWhereInput> | null
 }, "id">
 
 export type ProjectOrderByWithAggregationInput = {
@@ -247,6 +250,7 @@ export type ProjectCreateInput = {
   databases?: Prisma.DatabaseCreateNestedManyWithoutProjectInput
   savedQueries?: Prisma.SavedQueryCreateNestedManyWithoutProjectInput
   buckets?: Prisma.BucketCreateNestedManyWithoutProjectInput
+  channelLog?: Prisma.ChannelLogCreateNestedOneWithoutProjectInput
 }
 
 export type ProjectUncheckedCreateInput = {
@@ -259,6 +263,7 @@ export type ProjectUncheckedCreateInput = {
   databases?: Prisma.DatabaseUncheckedCreateNestedManyWithoutProjectInput
   savedQueries?: Prisma.SavedQueryUncheckedCreateNestedManyWithoutProjectInput
   buckets?: Prisma.BucketUncheckedCreateNestedManyWithoutProjectInput
+  channelLog?: Prisma.ChannelLogUncheckedCreateNestedOneWithoutProjectInput
 }
 
 export type ProjectUpdateInput = {
@@ -271,6 +276,7 @@ export type ProjectUpdateInput = {
   databases?: Prisma.DatabaseUpdateManyWithoutProjectNestedInput
   savedQueries?: Prisma.SavedQueryUpdateManyWithoutProjectNestedInput
   buckets?: Prisma.BucketUpdateManyWithoutProjectNestedInput
+  channelLog?: Prisma.ChannelLogUpdateOneWithoutProjectNestedInput
 }
 
 export type ProjectUncheckedUpdateInput = {
@@ -283,6 +289,7 @@ export type ProjectUncheckedUpdateInput = {
   databases?: Prisma.DatabaseUncheckedUpdateManyWithoutProjectNestedInput
   savedQueries?: Prisma.SavedQueryUncheckedUpdateManyWithoutProjectNestedInput
   buckets?: Prisma.BucketUncheckedUpdateManyWithoutProjectNestedInput
+  channelLog?: Prisma.ChannelLogUncheckedUpdateOneWithoutProjectNestedInput
 }
 
 export type ProjectCreateManyInput = {
@@ -405,6 +412,20 @@ export type ProjectUpdateOneWithoutBucketsNestedInput = {
   update?: Prisma.XOR<Prisma.XOR<Prisma.ProjectUpdateToOneWithWhereWithoutBucketsInput, Prisma.ProjectUpdateWithoutBucketsInput>, Prisma.ProjectUncheckedUpdateWithoutBucketsInput>
 }
 
+export type ProjectCreateNestedOneWithoutChannelLogInput = {
+  create?: Prisma.XOR<Prisma.ProjectCreateWithoutChannelLogInput, Prisma.ProjectUncheckedCreateWithoutChannelLogInput>
+  connectOrCreate?: Prisma.ProjectCreateOrConnectWithoutChannelLogInput
+  connect?: Prisma.ProjectWhereUniqueInput
+}
+
+export type ProjectUpdateOneRequiredWithoutChannelLogNestedInput = {
+  create?: Prisma.XOR<Prisma.ProjectCreateWithoutChannelLogInput, Prisma.ProjectUncheckedCreateWithoutChannelLogInput>
+  connectOrCreate?: Prisma.ProjectCreateOrConnectWithoutChannelLogInput
+  upsert?: Prisma.ProjectUpsertWithoutChannelLogInput
+  connect?: Prisma.ProjectWhereUniqueInput
+  update?: Prisma.XOR<Prisma.XOR<Prisma.ProjectUpdateToOneWithWhereWithoutChannelLogInput, Prisma.ProjectUpdateWithoutChannelLogInput>, Prisma.ProjectUncheckedUpdateWithoutChannelLogInput>
+}
+
 export type ProjectCreateWithoutMembersInput = {
   id: string
   name: string
@@ -414,6 +435,7 @@ export type ProjectCreateWithoutMembersInput = {
   databases?: Prisma.DatabaseCreateNestedManyWithoutProjectInput
   savedQueries?: Prisma.SavedQueryCreateNestedManyWithoutProjectInput
   buckets?: Prisma.BucketCreateNestedManyWithoutProjectInput
+  channelLog?: Prisma.ChannelLogCreateNestedOneWithoutProjectInput
 }
 
 export type ProjectUncheckedCreateWithoutMembersInput = {
@@ -425,6 +447,7 @@ export type ProjectUncheckedCreateWithoutMembersInput = {
   databases?: Prisma.DatabaseUncheckedCreateNestedManyWithoutProjectInput
   savedQueries?: Prisma.SavedQueryUncheckedCreateNestedManyWithoutProjectInput
   buckets?: Prisma.BucketUncheckedCreateNestedManyWithoutProjectInput
+  channelLog?: Prisma.ChannelLogUncheckedCreateNestedOneWithoutProjectInput
 }
 
 export type ProjectCreateOrConnectWithoutMembersInput = {
@@ -452,6 +475,7 @@ export type ProjectUpdateWithoutMembersInput = {
   databases?: Prisma.DatabaseUpdateManyWithoutProjectNestedInput
   savedQueries?: Prisma.SavedQueryUpdateManyWithoutProjectNestedInput
   buckets?: Prisma.BucketUpdateManyWithoutProjectNestedInput
+  channelLog?: Prisma.ChannelLogUpdateOneWithoutProjectNestedInput
 }
 
 export type ProjectUncheckedUpdateWithoutMembersInput = {
@@ -463,6 +487,7 @@ export type ProjectUncheckedUpdateWithoutMembersInput = {
   databases?: Prisma.DatabaseUncheckedUpdateManyWithoutProjectNestedInput
   savedQueries?: Prisma.SavedQueryUncheckedUpdateManyWithoutProjectNestedInput
   buckets?: Prisma.BucketUncheckedUpdateManyWithoutProjectNestedInput
+  channelLog?: Prisma.ChannelLogUncheckedUpdateOneWithoutProjectNestedInput
 }
 
 export type ProjectCreateWithoutDatabasesInput = {
@@ -474,6 +499,7 @@ export type ProjectCreateWithoutDatabasesInput = {
   members?: Prisma.ProjectMemberCreateNestedManyWithoutProjectInput
   savedQueries?: Prisma.SavedQueryCreateNestedManyWithoutProjectInput
   buckets?: Prisma.BucketCreateNestedManyWithoutProjectInput
+  channelLog?: Prisma.ChannelLogCreateNestedOneWithoutProjectInput
 }
 
 export type ProjectUncheckedCreateWithoutDatabasesInput = {
@@ -485,6 +511,7 @@ export type ProjectUncheckedCreateWithoutDatabasesInput = {
   members?: Prisma.ProjectMemberUncheckedCreateNestedManyWithoutProjectInput
   savedQueries?: Prisma.SavedQueryUncheckedCreateNestedManyWithoutProjectInput
   buckets?: Prisma.BucketUncheckedCreateNestedManyWithoutProjectInput
+  channelLog?: Prisma.ChannelLogUncheckedCreateNestedOneWithoutProjectInput
 }
 
 export type ProjectCreateOrConnectWithoutDatabasesInput = {
@@ -512,6 +539,7 @@ export type ProjectUpdateWithoutDatabasesInput = {
   members?: Prisma.ProjectMemberUpdateManyWithoutProjectNestedInput
   savedQueries?: Prisma.SavedQueryUpdateManyWithoutProjectNestedInput
   buckets?: Prisma.BucketUpdateManyWithoutProjectNestedInput
+  channelLog?: Prisma.ChannelLogUpdateOneWithoutProjectNestedInput
 }
 
 export type ProjectUncheckedUpdateWithoutDatabasesInput = {
@@ -523,6 +551,7 @@ export type ProjectUncheckedUpdateWithoutDatabasesInput = {
   members?: Prisma.ProjectMemberUncheckedUpdateManyWithoutProjectNestedInput
   savedQueries?: Prisma.SavedQueryUncheckedUpdateManyWithoutProjectNestedInput
   buckets?: Prisma.BucketUncheckedUpdateManyWithoutProjectNestedInput
+  channelLog?: Prisma.ChannelLogUncheckedUpdateOneWithoutProjectNestedInput
 }
 
 export type ProjectCreateWithoutSavedQueriesInput = {
@@ -534,6 +563,7 @@ export type ProjectCreateWithoutSavedQueriesInput = {
   members?: Prisma.ProjectMemberCreateNestedManyWithoutProjectInput
   databases?: Prisma.DatabaseCreateNestedManyWithoutProjectInput
   buckets?: Prisma.BucketCreateNestedManyWithoutProjectInput
+  channelLog?: Prisma.ChannelLogCreateNestedOneWithoutProjectInput
 }
 
 export type ProjectUncheckedCreateWithoutSavedQueriesInput = {
@@ -545,6 +575,7 @@ export type ProjectUncheckedCreateWithoutSavedQueriesInput = {
   members?: Prisma.ProjectMemberUncheckedCreateNestedManyWithoutProjectInput
   databases?: Prisma.DatabaseUncheckedCreateNestedManyWithoutProjectInput
   buckets?: Prisma.BucketUncheckedCreateNestedManyWithoutProjectInput
+  channelLog?: Prisma.ChannelLogUncheckedCreateNestedOneWithoutProjectInput
 }
 
 export type ProjectCreateOrConnectWithoutSavedQueriesInput = {
@@ -572,6 +603,7 @@ export type ProjectUpdateWithoutSavedQueriesInput = {
   members?: Prisma.ProjectMemberUpdateManyWithoutProjectNestedInput
   databases?: Prisma.DatabaseUpdateManyWithoutProjectNestedInput
   buckets?: Prisma.BucketUpdateManyWithoutProjectNestedInput
+  channelLog?: Prisma.ChannelLogUpdateOneWithoutProjectNestedInput
 }
 
 export type ProjectUncheckedUpdateWithoutSavedQueriesInput = {
@@ -583,6 +615,7 @@ export type ProjectUncheckedUpdateWithoutSavedQueriesInput = {
   members?: Prisma.ProjectMemberUncheckedUpdateManyWithoutProjectNestedInput
   databases?: Prisma.DatabaseUncheckedUpdateManyWithoutProjectNestedInput
   buckets?: Prisma.BucketUncheckedUpdateManyWithoutProjectNestedInput
+  channelLog?: Prisma.ChannelLogUncheckedUpdateOneWithoutProjectNestedInput
 }
 
 export type ProjectCreateWithoutBucketsInput = {
@@ -594,6 +627,7 @@ export type ProjectCreateWithoutBucketsInput = {
   members?: Prisma.ProjectMemberCreateNestedManyWithoutProjectInput
   databases?: Prisma.DatabaseCreateNestedManyWithoutProjectInput
   savedQueries?: Prisma.SavedQueryCreateNestedManyWithoutProjectInput
+  channelLog?: Prisma.ChannelLogCreateNestedOneWithoutProjectInput
 }
 
 export type ProjectUncheckedCreateWithoutBucketsInput = {
@@ -605,6 +639,7 @@ export type ProjectUncheckedCreateWithoutBucketsInput = {
   members?: Prisma.ProjectMemberUncheckedCreateNestedManyWithoutProjectInput
   databases?: Prisma.DatabaseUncheckedCreateNestedManyWithoutProjectInput
   savedQueries?: Prisma.SavedQueryUncheckedCreateNestedManyWithoutProjectInput
+  channelLog?: Prisma.ChannelLogUncheckedCreateNestedOneWithoutProjectInput
 }
 
 export type ProjectCreateOrConnectWithoutBucketsInput = {
@@ -632,6 +667,7 @@ export type ProjectUpdateWithoutBucketsInput = {
   members?: Prisma.ProjectMemberUpdateManyWithoutProjectNestedInput
   databases?: Prisma.DatabaseUpdateManyWithoutProjectNestedInput
   savedQueries?: Prisma.SavedQueryUpdateManyWithoutProjectNestedInput
+  channelLog?: Prisma.ChannelLogUpdateOneWithoutProjectNestedInput
 }
 
 export type ProjectUncheckedUpdateWithoutBucketsInput = {
@@ -643,6 +679,71 @@ export type ProjectUncheckedUpdateWithoutBucketsInput = {
   members?: Prisma.ProjectMemberUncheckedUpdateManyWithoutProjectNestedInput
   databases?: Prisma.DatabaseUncheckedUpdateManyWithoutProjectNestedInput
   savedQueries?: Prisma.SavedQueryUncheckedUpdateManyWithoutProjectNestedInput
+  channelLog?: Prisma.ChannelLogUncheckedUpdateOneWithoutProjectNestedInput
+}
+
+export type ProjectCreateWithoutChannelLogInput = {
+  id: string
+  name: string
+  description?: string | null
+  createdAt?: Date | string
+  updatedAt?: Date | string
+  members?: Prisma.ProjectMemberCreateNestedManyWithoutProjectInput
+  databases?: Prisma.DatabaseCreateNestedManyWithoutProjectInput
+  savedQueries?: Prisma.SavedQueryCreateNestedManyWithoutProjectInput
+  buckets?: Prisma.BucketCreateNestedManyWithoutProjectInput
+}
+
+export type ProjectUncheckedCreateWithoutChannelLogInput = {
+  id: string
+  name: string
+  description?: string | null
+  createdAt?: Date | string
+  updatedAt?: Date | string
+  members?: Prisma.ProjectMemberUncheckedCreateNestedManyWithoutProjectInput
+  databases?: Prisma.DatabaseUncheckedCreateNestedManyWithoutProjectInput
+  savedQueries?: Prisma.SavedQueryUncheckedCreateNestedManyWithoutProjectInput
+  buckets?: Prisma.BucketUncheckedCreateNestedManyWithoutProjectInput
+}
+
+export type ProjectCreateOrConnectWithoutChannelLogInput = {
+  where: Prisma.ProjectWhereUniqueInput
+  create: Prisma.XOR<Prisma.ProjectCreateWithoutChannelLogInput, Prisma.ProjectUncheckedCreateWithoutChannelLogInput>
+}
+
+export type ProjectUpsertWithoutChannelLogInput = {
+  update: Prisma.XOR<Prisma.ProjectUpdateWithoutChannelLogInput, Prisma.ProjectUncheckedUpdateWithoutChannelLogInput>
+  create: Prisma.XOR<Prisma.ProjectCreateWithoutChannelLogInput, Prisma.ProjectUncheckedCreateWithoutChannelLogInput>
+  where?: Prisma.ProjectWhereInput
+}
+
+export type ProjectUpdateToOneWithWhereWithoutChannelLogInput = {
+  where?: Prisma.ProjectWhereInput
+  data: Prisma.XOR<Prisma.ProjectUpdateWithoutChannelLogInput, Prisma.ProjectUncheckedUpdateWithoutChannelLogInput>
+}
+
+export type ProjectUpdateWithoutChannelLogInput = {
+  id?: Prisma.StringFieldUpdateOperationsInput | string
+  name?: Prisma.StringFieldUpdateOperationsInput | string
+  description?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  members?: Prisma.ProjectMemberUpdateManyWithoutProjectNestedInput
+  databases?: Prisma.DatabaseUpdateManyWithoutProjectNestedInput
+  savedQueries?: Prisma.SavedQueryUpdateManyWithoutProjectNestedInput
+  buckets?: Prisma.BucketUpdateManyWithoutProjectNestedInput
+}
+
+export type ProjectUncheckedUpdateWithoutChannelLogInput = {
+  id?: Prisma.StringFieldUpdateOperationsInput | string
+  name?: Prisma.StringFieldUpdateOperationsInput | string
+  description?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  members?: Prisma.ProjectMemberUncheckedUpdateManyWithoutProjectNestedInput
+  databases?: Prisma.DatabaseUncheckedUpdateManyWithoutProjectNestedInput
+  savedQueries?: Prisma.SavedQueryUncheckedUpdateManyWithoutProjectNestedInput
+  buckets?: Prisma.BucketUncheckedUpdateManyWithoutProjectNestedInput
 }
 
 
@@ -713,6 +814,7 @@ export type ProjectSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs 
   databases?: boolean | Prisma.Project$databasesArgs<ExtArgs>
   savedQueries?: boolean | Prisma.Project$savedQueriesArgs<ExtArgs>
   buckets?: boolean | Prisma.Project$bucketsArgs<ExtArgs>
+  channelLog?: boolean | Prisma.Project$channelLogArgs<ExtArgs>
   _count?: boolean | Prisma.ProjectCountOutputTypeDefaultArgs<ExtArgs>
 }, ExtArgs["result"]["project"]>
 
@@ -746,6 +848,7 @@ export type ProjectInclude<ExtArgs extends runtime.Types.Extensions.InternalArgs
   databases?: boolean | Prisma.Project$databasesArgs<ExtArgs>
   savedQueries?: boolean | Prisma.Project$savedQueriesArgs<ExtArgs>
   buckets?: boolean | Prisma.Project$bucketsArgs<ExtArgs>
+  channelLog?: boolean | Prisma.Project$channelLogArgs<ExtArgs>
   _count?: boolean | Prisma.ProjectCountOutputTypeDefaultArgs<ExtArgs>
 }
 export type ProjectIncludeCreateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {}
@@ -758,6 +861,7 @@ export type $ProjectPayload<ExtArgs extends runtime.Types.Extensions.InternalArg
     databases: Prisma.$DatabasePayload<ExtArgs>[]
     savedQueries: Prisma.$SavedQueryPayload<ExtArgs>[]
     buckets: Prisma.$BucketPayload<ExtArgs>[]
+    channelLog: Prisma.$ChannelLogPayload<ExtArgs> | null
   }
   scalars: runtime.Types.Extensions.GetPayloadResult<{
     id: string
@@ -1163,6 +1267,7 @@ export interface Prisma__ProjectClient<T, Null = never, ExtArgs extends runtime.
   databases<T extends Prisma.Project$databasesArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.Project$databasesArgs<ExtArgs>>): Prisma.PrismaPromise<runtime.Types.Result.GetResult<Prisma.$DatabasePayload<ExtArgs>, T, "findMany", GlobalOmitOptions> | Null>
   savedQueries<T extends Prisma.Project$savedQueriesArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.Project$savedQueriesArgs<ExtArgs>>): Prisma.PrismaPromise<runtime.Types.Result.GetResult<Prisma.$SavedQueryPayload<ExtArgs>, T, "findMany", GlobalOmitOptions> | Null>
   buckets<T extends Prisma.Project$bucketsArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.Project$bucketsArgs<ExtArgs>>): Prisma.PrismaPromise<runtime.Types.Result.GetResult<Prisma.$BucketPayload<ExtArgs>, T, "findMany", GlobalOmitOptions> | Null>
+  channelLog<T extends Prisma.Project$channelLogArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.Project$channelLogArgs<ExtArgs>>): Prisma.Prisma__ChannelLogClient<runtime.Types.Result.GetResult<Prisma.$ChannelLogPayload<ExtArgs>, T, "findUniqueOrThrow", GlobalOmitOptions> | null, null, ExtArgs, GlobalOmitOptions>
   /**
    * Attaches callbacks for the resolution and/or rejection of the Promise.
    * @param onfulfilled The callback to execute when the Promise is resolved.
@@ -1683,6 +1788,25 @@ export type Project$bucketsArgs<ExtArgs extends runtime.Types.Extensions.Interna
   take?: number
   skip?: number
   distinct?: Prisma.BucketScalarFieldEnum | Prisma.BucketScalarFieldEnum[]
+}
+
+/**
+ * Project.channelLog
+ */
+export type Project$channelLogArgs<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
+  /**
+   * Select specific fields to fetch from the ChannelLog
+   */
+  select?: Prisma.ChannelLogSelect<ExtArgs> | null
+  /**
+   * Omit specific fields from the ChannelLog
+   */
+  omit?: Prisma.ChannelLogOmit<ExtArgs> | null
+  /**
+   * Choose, which related nodes to fetch as well
+   */
+  include?: Prisma.ChannelLogInclude<ExtArgs> | null
+  where?: Prisma.ChannelLogWhereInput
 }
 
 /**

@@ -346,6 +346,7 @@ export type UserWhereInput = {
   savedQueries?: Prisma.SavedQueryListRelationFilter
   buckets?: Prisma.BucketListRelationFilter
   files?: Prisma.StoredFileListRelationFilter
+  messages?: Prisma.ChannelMessageListRelationFilter
 }
 
 export type UserOrderByWithRelationInput = {
@@ -377,6 +378,7 @@ export type UserOrderByWithRelationInput = {
   savedQueries?: Prisma.SavedQueryOrderByRelationAggregateInput
   buckets?: Prisma.BucketOrderByRelationAggregateInput
   files?: Prisma.StoredFileOrderByRelationAggregateInput
+  messages?: Prisma.ChannelMessageOrderByRelationAggregateInput
 }
 
 export type UserWhereUniqueInput = Prisma.AtLeast<{
@@ -411,6 +413,7 @@ export type UserWhereUniqueInput = Prisma.AtLeast<{
   savedQueries?: Prisma.SavedQueryListRelationFilter
   buckets?: Prisma.BucketListRelationFilter
   files?: Prisma.StoredFileListRelationFilter
+  messages?: Prisma.ChannelMessageListRelationFilter
 }, "id" | "emailKey">
 
 export type UserOrderByWithAggregationInput = {
@@ -491,6 +494,7 @@ export type UserCreateInput = {
   savedQueries?: Prisma.SavedQueryCreateNestedManyWithoutOwnerInput
   buckets?: Prisma.BucketCreateNestedManyWithoutOwnerInput
   files?: Prisma.StoredFileCreateNestedManyWithoutOwnerInput
+  messages?: Prisma.ChannelMessageCreateNestedManyWithoutSenderInput
 }
 
 export type UserUncheckedCreateInput = {
@@ -521,6 +525,7 @@ export type UserUncheckedCreateInput = {
   savedQueries?: Prisma.SavedQueryUncheckedCreateNestedManyWithoutOwnerInput
   buckets?: Prisma.BucketUncheckedCreateNestedManyWithoutOwnerInput
   files?: Prisma.StoredFileUncheckedCreateNestedManyWithoutOwnerInput
+  messages?: Prisma.ChannelMessageUncheckedCreateNestedManyWithoutSenderInput
 }
 
 export type UserUpdateInput = {
@@ -551,6 +556,7 @@ export type UserUpdateInput = {
   savedQueries?: Prisma.SavedQueryUpdateManyWithoutOwnerNestedInput
   buckets?: Prisma.BucketUpdateManyWithoutOwnerNestedInput
   files?: Prisma.StoredFileUpdateManyWithoutOwnerNestedInput
+  messages?: Prisma.ChannelMessageUpdateManyWithoutSenderNestedInput
 }
 
 export type UserUncheckedUpdateInput = {
@@ -581,6 +587,7 @@ export type UserUncheckedUpdateInput = {
   savedQueries?: Prisma.SavedQueryUncheckedUpdateManyWithoutOwnerNestedInput
   buckets?: Prisma.BucketUncheckedUpdateManyWithoutOwnerNestedInput
   files?: Prisma.StoredFileUncheckedUpdateManyWithoutOwnerNestedInput
+  messages?: Prisma.ChannelMessageUncheckedUpdateManyWithoutSenderNestedInput
 }
 
 export type UserCreateManyInput = {
@@ -930,6 +937,22 @@ export type UserUpdateOneWithoutFilesNestedInput = {
   update?: Prisma.XOR<Prisma.XOR<Prisma.UserUpdateToOneWithWhereWithoutFilesInput, Prisma.UserUpdateWithoutFilesInput>, Prisma.UserUncheckedUpdateWithoutFilesInput>
 }
 
+export type UserCreateNestedOneWithoutMessagesInput = {
+  create?: Prisma.XOR<Prisma.UserCreateWithoutMessagesInput, Prisma.UserUncheckedCreateWithoutMessagesInput>
+  connectOrCreate?: Prisma.UserCreateOrConnectWithoutMessagesInput
+  connect?: Prisma.UserWhereUniqueInput
+}
+
+export type UserUpdateOneWithoutMessagesNestedInput = {
+  create?: Prisma.XOR<Prisma.UserCreateWithoutMessagesInput, Prisma.UserUncheckedCreateWithoutMessagesInput>
+  connectOrCreate?: Prisma.UserCreateOrConnectWithoutMessagesInput
+  upsert?: Prisma.UserUpsertWithoutMessagesInput
+  disconnect?: Prisma.UserWhereInput | boolean
+  delete?: Prisma.UserWhereInput | boolean
+  connect?: Prisma.UserWhereUniqueInput
+  update?: Prisma.XOR<Prisma.XOR<Prisma.UserUpdateToOneWithWhereWithoutMessagesInput, Prisma.UserUpdateWithoutMessagesInput>, Prisma.UserUncheckedUpdateWithoutMessagesInput>
+}
+
 export type UserCreateNestedOneWithoutAuditEntriesInput = {
   create?: Prisma.XOR<Prisma.UserCreateWithoutAuditEntriesInput, Prisma.UserUncheckedCreateWithoutAuditEntriesInput>
   connectOrCreate?: Prisma.UserCreateOrConnectWithoutAuditEntriesInput
@@ -973,6 +996,7 @@ export type UserCreateWithoutSessionsInput = {
   savedQueries?: Prisma.SavedQueryCreateNestedManyWithoutOwnerInput
   buckets?: Prisma.BucketCreateNestedManyWithoutOwnerInput
   files?: Prisma.StoredFileCreateNestedManyWithoutOwnerInput
+  messages?: Prisma.ChannelMessageCreateNestedManyWithoutSenderInput
 }
 
 export type UserUncheckedCreateWithoutSessionsInput = {
@@ -1002,6 +1026,7 @@ export type UserUncheckedCreateWithoutSessionsInput = {
   savedQueries?: Prisma.SavedQueryUncheckedCreateNestedManyWithoutOwnerInput
   buckets?: Prisma.BucketUncheckedCreateNestedManyWithoutOwnerInput
   files?: Prisma.StoredFileUncheckedCreateNestedManyWithoutOwnerInput
+  messages?: Prisma.ChannelMessageUncheckedCreateNestedManyWithoutSenderInput
 }
 
 export type UserCreateOrConnectWithoutSessionsInput = {
@@ -1047,6 +1072,7 @@ export type UserUpdateWithoutSessionsInput = {
   savedQueries?: Prisma.SavedQueryUpdateManyWithoutOwnerNestedInput
   buckets?: Prisma.BucketUpdateManyWithoutOwnerNestedInput
   files?: Prisma.StoredFileUpdateManyWithoutOwnerNestedInput
+  messages?: Prisma.ChannelMessageUpdateManyWithoutSenderNestedInput
 }
 
 export type UserUncheckedUpdateWithoutSessionsInput = {
@@ -1076,6 +1102,7 @@ export type UserUncheckedUpdateWithoutSessionsInput = {
   savedQueries?: Prisma.SavedQueryUncheckedUpdateManyWithoutOwnerNestedInput
   buckets?: Prisma.BucketUncheckedUpdateManyWithoutOwnerNestedInput
   files?: Prisma.StoredFileUncheckedUpdateManyWithoutOwnerNestedInput
+  messages?: Prisma.ChannelMessageUncheckedUpdateManyWithoutSenderNestedInput
 }
 
 export type UserCreateWithoutMembershipsInput = {
@@ -1105,6 +1132,7 @@ export type UserCreateWithoutMembershipsInput = {
   savedQueries?: Prisma.SavedQueryCreateNestedManyWithoutOwnerInput
   buckets?: Prisma.BucketCreateNestedManyWithoutOwnerInput
   files?: Prisma.StoredFileCreateNestedManyWithoutOwnerInput
+  messages?: Prisma.ChannelMessageCreateNestedManyWithoutSenderInput
 }
 
 export type UserUncheckedCreateWithoutMembershipsInput = {
@@ -1134,6 +1162,7 @@ export type UserUncheckedCreateWithoutMembershipsInput = {
   savedQueries?: Prisma.SavedQueryUncheckedCreateNestedManyWithoutOwnerInput
   buckets?: Prisma.BucketUncheckedCreateNestedManyWithoutOwnerInput
   files?: Prisma.StoredFileUncheckedCreateNestedManyWithoutOwnerInput
+  messages?: Prisma.ChannelMessageUncheckedCreateNestedManyWithoutSenderInput
 }
 
 export type UserCreateOrConnectWithoutMembershipsInput = {
@@ -1179,6 +1208,7 @@ export type UserUpdateWithoutMembershipsInput = {
   savedQueries?: Prisma.SavedQueryUpdateManyWithoutOwnerNestedInput
   buckets?: Prisma.BucketUpdateManyWithoutOwnerNestedInput
   files?: Prisma.StoredFileUpdateManyWithoutOwnerNestedInput
+  messages?: Prisma.ChannelMessageUpdateManyWithoutSenderNestedInput
 }
 
 export type UserUncheckedUpdateWithoutMembershipsInput = {
@@ -1208,6 +1238,7 @@ export type UserUncheckedUpdateWithoutMembershipsInput = {
   savedQueries?: Prisma.SavedQueryUncheckedUpdateManyWithoutOwnerNestedInput
   buckets?: Prisma.BucketUncheckedUpdateManyWithoutOwnerNestedInput
   files?: Prisma.StoredFileUncheckedUpdateManyWithoutOwnerNestedInput
+  messages?: Prisma.ChannelMessageUncheckedUpdateManyWithoutSenderNestedInput
 }
 
 export type UserCreateWithoutDatabasesInput = {
@@ -1237,6 +1268,7 @@ export type UserCreateWithoutDatabasesInput = {
   savedQueries?: Prisma.SavedQueryCreateNestedManyWithoutOwnerInput
   buckets?: Prisma.BucketCreateNestedManyWithoutOwnerInput
   files?: Prisma.StoredFileCreateNestedManyWithoutOwnerInput
+  messages?: Prisma.ChannelMessageCreateNestedManyWithoutSenderInput
 }
 
 export type UserUncheckedCreateWithoutDatabasesInput = {
@@ -1266,6 +1298,7 @@ export type UserUncheckedCreateWithoutDatabasesInput = {
   savedQueries?: Prisma.SavedQueryUncheckedCreateNestedManyWithoutOwnerInput
   buckets?: Prisma.BucketUncheckedCreateNestedManyWithoutOwnerInput
   files?: Prisma.StoredFileUncheckedCreateNestedManyWithoutOwnerInput
+  messages?: Prisma.ChannelMessageUncheckedCreateNestedManyWithoutSenderInput
 }
 
 export type UserCreateOrConnectWithoutDatabasesInput = {
@@ -1311,6 +1344,7 @@ export type UserUpdateWithoutDatabasesInput = {
   savedQueries?: Prisma.SavedQueryUpdateManyWithoutOwnerNestedInput
   buckets?: Prisma.BucketUpdateManyWithoutOwnerNestedInput
   files?: Prisma.StoredFileUpdateManyWithoutOwnerNestedInput
+  messages?: Prisma.ChannelMessageUpdateManyWithoutSenderNestedInput
 }
 
 export type UserUncheckedUpdateWithoutDatabasesInput = {
@@ -1340,6 +1374,7 @@ export type UserUncheckedUpdateWithoutDatabasesInput = {
   savedQueries?: Prisma.SavedQueryUncheckedUpdateManyWithoutOwnerNestedInput
   buckets?: Prisma.BucketUncheckedUpdateManyWithoutOwnerNestedInput
   files?: Prisma.StoredFileUncheckedUpdateManyWithoutOwnerNestedInput
+  messages?: Prisma.ChannelMessageUncheckedUpdateManyWithoutSenderNestedInput
 }
 
 export type UserCreateWithoutDatabaseRolesInput = {
@@ -1369,6 +1404,7 @@ export type UserCreateWithoutDatabaseRolesInput = {
   savedQueries?: Prisma.SavedQueryCreateNestedManyWithoutOwnerInput
   buckets?: Prisma.BucketCreateNestedManyWithoutOwnerInput
   files?: Prisma.StoredFileCreateNestedManyWithoutOwnerInput
+  messages?: Prisma.ChannelMessageCreateNestedManyWithoutSenderInput
 }
 
 export type UserUncheckedCreateWithoutDatabaseRolesInput = {
@@ -1398,6 +1434,7 @@ export type UserUncheckedCreateWithoutDatabaseRolesInput = {
   savedQueries?: Prisma.SavedQueryUncheckedCreateNestedManyWithoutOwnerInput
   buckets?: Prisma.BucketUncheckedCreateNestedManyWithoutOwnerInput
   files?: Prisma.StoredFileUncheckedCreateNestedManyWithoutOwnerInput
+  messages?: Prisma.ChannelMessageUncheckedCreateNestedManyWithoutSenderInput
 }
 
 export type UserCreateOrConnectWithoutDatabaseRolesInput = {
@@ -1443,6 +1480,7 @@ export type UserUpdateWithoutDatabaseRolesInput = {
   savedQueries?: Prisma.SavedQueryUpdateManyWithoutOwnerNestedInput
   buckets?: Prisma.BucketUpdateManyWithoutOwnerNestedInput
   files?: Prisma.StoredFileUpdateManyWithoutOwnerNestedInput
+  messages?: Prisma.ChannelMessageUpdateManyWithoutSenderNestedInput
 }
 
 export type UserUncheckedUpdateWithoutDatabaseRolesInput = {
@@ -1472,6 +1510,7 @@ export type UserUncheckedUpdateWithoutDatabaseRolesInput = {
   savedQueries?: Prisma.SavedQueryUncheckedUpdateManyWithoutOwnerNestedInput
   buckets?: Prisma.BucketUncheckedUpdateManyWithoutOwnerNestedInput
   files?: Prisma.StoredFileUncheckedUpdateManyWithoutOwnerNestedInput
+  messages?: Prisma.ChannelMessageUncheckedUpdateManyWithoutSenderNestedInput
 }
 
 export type UserCreateWithoutJobsInput = {
@@ -1501,6 +1540,7 @@ export type UserCreateWithoutJobsInput = {
   savedQueries?: Prisma.SavedQueryCreateNestedManyWithoutOwnerInput
   buckets?: Prisma.BucketCreateNestedManyWithoutOwnerInput
   files?: Prisma.StoredFileCreateNestedManyWithoutOwnerInput
+  messages?: Prisma.ChannelMessageCreateNestedManyWithoutSenderInput
 }
 
 export type UserUncheckedCreateWithoutJobsInput = {
@@ -1530,6 +1570,7 @@ export type UserUncheckedCreateWithoutJobsInput = {
   savedQueries?: Prisma.SavedQueryUncheckedCreateNestedManyWithoutOwnerInput
   buckets?: Prisma.BucketUncheckedCreateNestedManyWithoutOwnerInput
   files?: Prisma.StoredFileUncheckedCreateNestedManyWithoutOwnerInput
+  messages?: Prisma.ChannelMessageUncheckedCreateNestedManyWithoutSenderInput
 }
 
 export type UserCreateOrConnectWithoutJobsInput = {
@@ -1575,6 +1616,7 @@ export type UserUpdateWithoutJobsInput = {
   savedQueries?: Prisma.SavedQueryUpdateManyWithoutOwnerNestedInput
   buckets?: Prisma.BucketUpdateManyWithoutOwnerNestedInput
   files?: Prisma.StoredFileUpdateManyWithoutOwnerNestedInput
+  messages?: Prisma.ChannelMessageUpdateManyWithoutSenderNestedInput
 }
 
 export type UserUncheckedUpdateWithoutJobsInput = {
@@ -1604,6 +1646,7 @@ export type UserUncheckedUpdateWithoutJobsInput = {
   savedQueries?: Prisma.SavedQueryUncheckedUpdateManyWithoutOwnerNestedInput
   buckets?: Prisma.BucketUncheckedUpdateManyWithoutOwnerNestedInput
   files?: Prisma.StoredFileUncheckedUpdateManyWithoutOwnerNestedInput
+  messages?: Prisma.ChannelMessageUncheckedUpdateManyWithoutSenderNestedInput
 }
 
 export type UserCreateWithoutSavedQueriesInput = {
@@ -1633,6 +1676,7 @@ export type UserCreateWithoutSavedQueriesInput = {
   databaseRoles?: Prisma.DatabaseRoleCreateNestedManyWithoutUserInput
   buckets?: Prisma.BucketCreateNestedManyWithoutOwnerInput
   files?: Prisma.StoredFileCreateNestedManyWithoutOwnerInput
+  messages?: Prisma.ChannelMessageCreateNestedManyWithoutSenderInput
 }
 
 export type UserUncheckedCreateWithoutSavedQueriesInput = {
@@ -1662,6 +1706,7 @@ export type UserUncheckedCreateWithoutSavedQueriesInput = {
   databaseRoles?: Prisma.DatabaseRoleUncheckedCreateNestedManyWithoutUserInput
   buckets?: Prisma.BucketUncheckedCreateNestedManyWithoutOwnerInput
   files?: Prisma.StoredFileUncheckedCreateNestedManyWithoutOwnerInput
+  messages?: Prisma.ChannelMessageUncheckedCreateNestedManyWithoutSenderInput
 }
 
 export type UserCreateOrConnectWithoutSavedQueriesInput = {
@@ -1707,6 +1752,7 @@ export type UserUpdateWithoutSavedQueriesInput = {
   databaseRoles?: Prisma.DatabaseRoleUpdateManyWithoutUserNestedInput
   buckets?: Prisma.BucketUpdateManyWithoutOwnerNestedInput
   files?: Prisma.StoredFileUpdateManyWithoutOwnerNestedInput
+  messages?: Prisma.ChannelMessageUpdateManyWithoutSenderNestedInput
 }
 
 export type UserUncheckedUpdateWithoutSavedQueriesInput = {
@@ -1736,6 +1782,7 @@ export type UserUncheckedUpdateWithoutSavedQueriesInput = {
   databaseRoles?: Prisma.DatabaseRoleUncheckedUpdateManyWithoutUserNestedInput
   buckets?: Prisma.BucketUncheckedUpdateManyWithoutOwnerNestedInput
   files?: Prisma.StoredFileUncheckedUpdateManyWithoutOwnerNestedInput
+  messages?: Prisma.ChannelMessageUncheckedUpdateManyWithoutSenderNestedInput
 }
 
 export type UserCreateWithoutBucketsInput = {
@@ -1765,6 +1812,7 @@ export type UserCreateWithoutBucketsInput = {
   databaseRoles?: Prisma.DatabaseRoleCreateNestedManyWithoutUserInput
   savedQueries?: Prisma.SavedQueryCreateNestedManyWithoutOwnerInput
   files?: Prisma.StoredFileCreateNestedManyWithoutOwnerInput
+  messages?: Prisma.ChannelMessageCreateNestedManyWithoutSenderInput
 }
 
 export type UserUncheckedCreateWithoutBucketsInput = {
@@ -1794,6 +1842,7 @@ export type UserUncheckedCreateWithoutBucketsInput = {
   databaseRoles?: Prisma.DatabaseRoleUncheckedCreateNestedManyWithoutUserInput
   savedQueries?: Prisma.SavedQueryUncheckedCreateNestedManyWithoutOwnerInput
   files?: Prisma.StoredFileUncheckedCreateNestedManyWithoutOwnerInput
+  messages?: Prisma.ChannelMessageUncheckedCreateNestedManyWithoutSenderInput
 }
 
 export type UserCreateOrConnectWithoutBucketsInput = {
@@ -1828,6 +1877,7 @@ export type UserCreateWithoutDefaultExportBucketInput = {
   savedQueries?: Prisma.SavedQueryCreateNestedManyWithoutOwnerInput
   buckets?: Prisma.BucketCreateNestedManyWithoutOwnerInput
   files?: Prisma.StoredFileCreateNestedManyWithoutOwnerInput
+  messages?: Prisma.ChannelMessageCreateNestedManyWithoutSenderInput
 }
 
 export type UserUncheckedCreateWithoutDefaultExportBucketInput = {
@@ -1857,6 +1907,7 @@ export type UserUncheckedCreateWithoutDefaultExportBucketInput = {
   savedQueries?: Prisma.SavedQueryUncheckedCreateNestedManyWithoutOwnerInput
   buckets?: Prisma.BucketUncheckedCreateNestedManyWithoutOwnerInput
   files?: Prisma.StoredFileUncheckedCreateNestedManyWithoutOwnerInput
+  messages?: Prisma.ChannelMessageUncheckedCreateNestedManyWithoutSenderInput
 }
 
 export type UserCreateOrConnectWithoutDefaultExportBucketInput = {
@@ -1907,6 +1958,7 @@ export type UserUpdateWithoutBucketsInput = {
   databaseRoles?: Prisma.DatabaseRoleUpdateManyWithoutUserNestedInput
   savedQueries?: Prisma.SavedQueryUpdateManyWithoutOwnerNestedInput
   files?: Prisma.StoredFileUpdateManyWithoutOwnerNestedInput
+  messages?: Prisma.ChannelMessageUpdateManyWithoutSenderNestedInput
 }
 
 export type UserUncheckedUpdateWithoutBucketsInput = {
@@ -1936,6 +1988,7 @@ export type UserUncheckedUpdateWithoutBucketsInput = {
   databaseRoles?: Prisma.DatabaseRoleUncheckedUpdateManyWithoutUserNestedInput
   savedQueries?: Prisma.SavedQueryUncheckedUpdateManyWithoutOwnerNestedInput
   files?: Prisma.StoredFileUncheckedUpdateManyWithoutOwnerNestedInput
+  messages?: Prisma.ChannelMessageUncheckedUpdateManyWithoutSenderNestedInput
 }
 
 export type UserUpsertWithWhereUniqueWithoutDefaultExportBucketInput = {
@@ -2005,6 +2058,7 @@ export type UserCreateWithoutFilesInput = {
   databaseRoles?: Prisma.DatabaseRoleCreateNestedManyWithoutUserInput
   savedQueries?: Prisma.SavedQueryCreateNestedManyWithoutOwnerInput
   buckets?: Prisma.BucketCreateNestedManyWithoutOwnerInput
+  messages?: Prisma.ChannelMessageCreateNestedManyWithoutSenderInput
 }
 
 export type UserUncheckedCreateWithoutFilesInput = {
@@ -2034,6 +2088,7 @@ export type UserUncheckedCreateWithoutFilesInput = {
   databaseRoles?: Prisma.DatabaseRoleUncheckedCreateNestedManyWithoutUserInput
   savedQueries?: Prisma.SavedQueryUncheckedCreateNestedManyWithoutOwnerInput
   buckets?: Prisma.BucketUncheckedCreateNestedManyWithoutOwnerInput
+  messages?: Prisma.ChannelMessageUncheckedCreateNestedManyWithoutSenderInput
 }
 
 export type UserCreateOrConnectWithoutFilesInput = {
@@ -2079,6 +2134,7 @@ export type UserUpdateWithoutFilesInput = {
   databaseRoles?: Prisma.DatabaseRoleUpdateManyWithoutUserNestedInput
   savedQueries?: Prisma.SavedQueryUpdateManyWithoutOwnerNestedInput
   buckets?: Prisma.BucketUpdateManyWithoutOwnerNestedInput
+  messages?: Prisma.ChannelMessageUpdateManyWithoutSenderNestedInput
 }
 
 export type UserUncheckedUpdateWithoutFilesInput = {
@@ -2108,6 +2164,143 @@ export type UserUncheckedUpdateWithoutFilesInput = {
   databaseRoles?: Prisma.DatabaseRoleUncheckedUpdateManyWithoutUserNestedInput
   savedQueries?: Prisma.SavedQueryUncheckedUpdateManyWithoutOwnerNestedInput
   buckets?: Prisma.BucketUncheckedUpdateManyWithoutOwnerNestedInput
+  messages?: Prisma.ChannelMessageUncheckedUpdateManyWithoutSenderNestedInput
+}
+
+export type UserCreateWithoutMessagesInput = {
+  id: string
+  email: string
+  emailKey: string
+  name?: string | null
+  role: string
+  passwordHash: string
+  emailVerifiedAt?: Date | string | null
+  disabledAt?: Date | string | null
+  createdAt?: Date | string
+  lastLoginAt?: Date | string | null
+  maxParallelJobs?: number | null
+  maxParallelJobsLimit?: number | null
+  statementTimeoutMs?: number | null
+  maxRows?: number | null
+  queuePriority?: number | null
+  defaultExportFormat?: string | null
+  defaultExportPrefix?: string | null
+  defaultExportBucket?: Prisma.BucketCreateNestedOneWithoutDefaultOfInput
+  sessions?: Prisma.SessionCreateNestedManyWithoutUserInput
+  databases?: Prisma.DatabaseCreateNestedManyWithoutOwnerInput
+  memberships?: Prisma.ProjectMemberCreateNestedManyWithoutUserInput
+  jobs?: Prisma.JobCreateNestedManyWithoutOwnerInput
+  auditEntries?: Prisma.AuditEntryCreateNestedManyWithoutActorInput
+  databaseRoles?: Prisma.DatabaseRoleCreateNestedManyWithoutUserInput
+  savedQueries?: Prisma.SavedQueryCreateNestedManyWithoutOwnerInput
+  buckets?: Prisma.BucketCreateNestedManyWithoutOwnerInput
+  files?: Prisma.StoredFileCreateNestedManyWithoutOwnerInput
+}
+
+export type UserUncheckedCreateWithoutMessagesInput = {
+  id: string
+  email: string
+  emailKey: string
+  name?: string | null
+  role: string
+  passwordHash: string
+  emailVerifiedAt?: Date | string | null
+  disabledAt?: Date | string | null
+  createdAt?: Date | string
+  lastLoginAt?: Date | string | null
+  maxParallelJobs?: number | null
+  maxParallelJobsLimit?: number | null
+  statementTimeoutMs?: number | null
+  maxRows?: number | null
+  queuePriority?: number | null
+  defaultExportFormat?: string | null
+  defaultExportBucketId?: string | null
+  defaultExportPrefix?: string | null
+  sessions?: Prisma.SessionUncheckedCreateNestedManyWithoutUserInput
+  databases?: Prisma.DatabaseUncheckedCreateNestedManyWithoutOwnerInput
+  memberships?: Prisma.ProjectMemberUncheckedCreateNestedManyWithoutUserInput
+  jobs?: Prisma.JobUncheckedCreateNestedManyWithoutOwnerInput
+  auditEntries?: Prisma.AuditEntryUncheckedCreateNestedManyWithoutActorInput
+  databaseRoles?: Prisma.DatabaseRoleUncheckedCreateNestedManyWithoutUserInput
+  savedQueries?: Prisma.SavedQueryUncheckedCreateNestedManyWithoutOwnerInput
+  buckets?: Prisma.BucketUncheckedCreateNestedManyWithoutOwnerInput
+  files?: Prisma.StoredFileUncheckedCreateNestedManyWithoutOwnerInput
+}
+
+export type UserCreateOrConnectWithoutMessagesInput = {
+  where: Prisma.UserWhereUniqueInput
+  create: Prisma.XOR<Prisma.UserCreateWithoutMessagesInput, Prisma.UserUncheckedCreateWithoutMessagesInput>
+}
+
+export type UserUpsertWithoutMessagesInput = {
+  update: Prisma.XOR<Prisma.UserUpdateWithoutMessagesInput, Prisma.UserUncheckedUpdateWithoutMessagesInput>
+  create: Prisma.XOR<Prisma.UserCreateWithoutMessagesInput, Prisma.UserUncheckedCreateWithoutMessagesInput>
+  where?: Prisma.UserWhereInput
+}
+
+export type UserUpdateToOneWithWhereWithoutMessagesInput = {
+  where?: Prisma.UserWhereInput
+  data: Prisma.XOR<Prisma.UserUpdateWithoutMessagesInput, Prisma.UserUncheckedUpdateWithoutMessagesInput>
+}
+
+export type UserUpdateWithoutMessagesInput = {
+  id?: Prisma.StringFieldUpdateOperationsInput | string
+  email?: Prisma.StringFieldUpdateOperationsInput | string
+  emailKey?: Prisma.StringFieldUpdateOperationsInput | string
+  name?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  role?: Prisma.StringFieldUpdateOperationsInput | string
+  passwordHash?: Prisma.StringFieldUpdateOperationsInput | string
+  emailVerifiedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  lastLoginAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  maxParallelJobs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  maxParallelJobsLimit?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  statementTimeoutMs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  maxRows?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  queuePriority?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  defaultExportFormat?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  defaultExportPrefix?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  defaultExportBucket?: Prisma.BucketUpdateOneWithoutDefaultOfNestedInput
+  sessions?: Prisma.SessionUpdateManyWithoutUserNestedInput
+  databases?: Prisma.DatabaseUpdateManyWithoutOwnerNestedInput
+  memberships?: Prisma.ProjectMemberUpdateManyWithoutUserNestedInput
+  jobs?: Prisma.JobUpdateManyWithoutOwnerNestedInput
+  auditEntries?: Prisma.AuditEntryUpdateManyWithoutActorNestedInput
+  databaseRoles?: Prisma.DatabaseRoleUpdateManyWithoutUserNestedInput
+  savedQueries?: Prisma.SavedQueryUpdateManyWithoutOwnerNestedInput
+  buckets?: Prisma.BucketUpdateManyWithoutOwnerNestedInput
+  files?: Prisma.StoredFileUpdateManyWithoutOwnerNestedInput
+}
+
+export type UserUncheckedUpdateWithoutMessagesInput = {
+  id?: Prisma.StringFieldUpdateOperationsInput | string
+  email?: Prisma.StringFieldUpdateOperationsInput | string
+  emailKey?: Prisma.StringFieldUpdateOperationsInput | string
+  name?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  role?: Prisma.StringFieldUpdateOperationsInput | string
+  passwordHash?: Prisma.StringFieldUpdateOperationsInput | string
+  emailVerifiedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  lastLoginAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  maxParallelJobs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  maxParallelJobsLimit?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  statementTimeoutMs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  maxRows?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  queuePriority?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  defaultExportFormat?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  defaultExportBucketId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  defaultExportPrefix?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  sessions?: Prisma.SessionUncheckedUpdateManyWithoutUserNestedInput
+  databases?: Prisma.DatabaseUncheckedUpdateManyWithoutOwnerNestedInput
+  memberships?: Prisma.ProjectMemberUncheckedUpdateManyWithoutUserNestedInput
+  jobs?: Prisma.JobUncheckedUpdateManyWithoutOwnerNestedInput
+  auditEntries?: Prisma.AuditEntryUncheckedUpdateManyWithoutActorNestedInput
+  databaseRoles?: Prisma.DatabaseRoleUncheckedUpdateManyWithoutUserNestedInput
+  savedQueries?: Prisma.SavedQueryUncheckedUpdateManyWithoutOwnerNestedInput
+  buckets?: Prisma.BucketUncheckedUpdateManyWithoutOwnerNestedInput
+  files?: Prisma.StoredFileUncheckedUpdateManyWithoutOwnerNestedInput
 }
 
 export type UserCreateWithoutAuditEntriesInput = {
@@ -2137,6 +2330,7 @@ export type UserCreateWithoutAuditEntriesInput = {
   savedQueries?: Prisma.SavedQueryCreateNestedManyWithoutOwnerInput
   buckets?: Prisma.BucketCreateNestedManyWithoutOwnerInput
   files?: Prisma.StoredFileCreateNestedManyWithoutOwnerInput
+  messages?: Prisma.ChannelMessageCreateNestedManyWithoutSenderInput
 }
 
 export type UserUncheckedCreateWithoutAuditEntriesInput = {
@@ -2166,6 +2360,7 @@ export type UserUncheckedCreateWithoutAuditEntriesInput = {
   savedQueries?: Prisma.SavedQueryUncheckedCreateNestedManyWithoutOwnerInput
   buckets?: Prisma.BucketUncheckedCreateNestedManyWithoutOwnerInput
   files?: Prisma.StoredFileUncheckedCreateNestedManyWithoutOwnerInput
+  messages?: Prisma.ChannelMessageUncheckedCreateNestedManyWithoutSenderInput
 }
 
 export type UserCreateOrConnectWithoutAuditEntriesInput = {
@@ -2211,6 +2406,7 @@ export type UserUpdateWithoutAuditEntriesInput = {
   savedQueries?: Prisma.SavedQueryUpdateManyWithoutOwnerNestedInput
   buckets?: Prisma.BucketUpdateManyWithoutOwnerNestedInput
   files?: Prisma.StoredFileUpdateManyWithoutOwnerNestedInput
+  messages?: Prisma.ChannelMessageUpdateManyWithoutSenderNestedInput
 }
 
 export type UserUncheckedUpdateWithoutAuditEntriesInput = {
@@ -2240,6 +2436,7 @@ export type UserUncheckedUpdateWithoutAuditEntriesInput = {
   savedQueries?: Prisma.SavedQueryUncheckedUpdateManyWithoutOwnerNestedInput
   buckets?: Prisma.BucketUncheckedUpdateManyWithoutOwnerNestedInput
   files?: Prisma.StoredFileUncheckedUpdateManyWithoutOwnerNestedInput
+  messages?: Prisma.ChannelMessageUncheckedUpdateManyWithoutSenderNestedInput
 }
 
 export type UserCreateManyDefaultExportBucketInput = {
@@ -2289,6 +2486,7 @@ export type UserUpdateWithoutDefaultExportBucketInput = {
   savedQueries?: Prisma.SavedQueryUpdateManyWithoutOwnerNestedInput
   buckets?: Prisma.BucketUpdateManyWithoutOwnerNestedInput
   files?: Prisma.StoredFileUpdateManyWithoutOwnerNestedInput
+  messages?: Prisma.ChannelMessageUpdateManyWithoutSenderNestedInput
 }
 
 export type UserUncheckedUpdateWithoutDefaultExportBucketInput = {
@@ -2318,6 +2516,7 @@ export type UserUncheckedUpdateWithoutDefaultExportBucketInput = {
   savedQueries?: Prisma.SavedQueryUncheckedUpdateManyWithoutOwnerNestedInput
   buckets?: Prisma.BucketUncheckedUpdateManyWithoutOwnerNestedInput
   files?: Prisma.StoredFileUncheckedUpdateManyWithoutOwnerNestedInput
+  messages?: Prisma.ChannelMessageUncheckedUpdateManyWithoutSenderNestedInput
 }
 
 export type UserUncheckedUpdateManyWithoutDefaultExportBucketInput = {
@@ -2355,6 +2554,7 @@ export type UserCountOutputType = {
   savedQueries: number
   buckets: number
   files: number
+  messages: number
 }
 
 export type UserCountOutputTypeSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
@@ -2367,6 +2567,7 @@ export type UserCountOutputTypeSelect<ExtArgs extends runtime.Types.Extensions.I
   savedQueries?: boolean | UserCountOutputTypeCountSavedQueriesArgs
   buckets?: boolean | UserCountOutputTypeCountBucketsArgs
   files?: boolean | UserCountOutputTypeCountFilesArgs
+  messages?: boolean | UserCountOutputTypeCountMessagesArgs
 }
 
 /**
@@ -2442,6 +2643,13 @@ export type UserCountOutputTypeCountFilesArgs<ExtArgs extends runtime.Types.Exte
   where?: Prisma.StoredFileWhereInput
 }
 
+/**
+ * UserCountOutputType without action
+ */
+export type UserCountOutputTypeCountMessagesArgs<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
+  where?: Prisma.ChannelMessageWhereInput
+}
+
 
 export type UserSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
   id?: boolean
@@ -2472,6 +2680,7 @@ export type UserSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs = r
   savedQueries?: boolean | Prisma.User$savedQueriesArgs<ExtArgs>
   buckets?: boolean | Prisma.User$bucketsArgs<ExtArgs>
   files?: boolean | Prisma.User$filesArgs<ExtArgs>
+  messages?: boolean | Prisma.User$messagesArgs<ExtArgs>
   _count?: boolean | Prisma.UserCountOutputTypeDefaultArgs<ExtArgs>
 }, ExtArgs["result"]["user"]>
 
@@ -2552,6 +2761,7 @@ export type UserInclude<ExtArgs extends runtime.Types.Extensions.InternalArgs = 
   savedQueries?: boolean | Prisma.User$savedQueriesArgs<ExtArgs>
   buckets?: boolean | Prisma.User$bucketsArgs<ExtArgs>
   files?: boolean | Prisma.User$filesArgs<ExtArgs>
+  messages?: boolean | Prisma.User$messagesArgs<ExtArgs>
   _count?: boolean | Prisma.UserCountOutputTypeDefaultArgs<ExtArgs>
 }
 export type UserIncludeCreateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
@@ -2574,6 +2784,7 @@ export type $UserPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs =
     savedQueries: Prisma.$SavedQueryPayload<ExtArgs>[]
     buckets: Prisma.$BucketPayload<ExtArgs>[]
     files: Prisma.$StoredFilePayload<ExtArgs>[]
+    messages: Prisma.$ChannelMessagePayload<ExtArgs>[]
   }
   scalars: runtime.Types.Extensions.GetPayloadResult<{
     id: string
@@ -3010,6 +3221,7 @@ export interface Prisma__UserClient<T, Null = never, ExtArgs extends runtime.Typ
   savedQueries<T extends Prisma.User$savedQueriesArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.User$savedQueriesArgs<ExtArgs>>): Prisma.PrismaPromise<runtime.Types.Result.GetResult<Prisma.$SavedQueryPayload<ExtArgs>, T, "findMany", GlobalOmitOptions> | Null>
   buckets<T extends Prisma.User$bucketsArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.User$bucketsArgs<ExtArgs>>): Prisma.PrismaPromise<runtime.Types.Result.GetResult<Prisma.$BucketPayload<ExtArgs>, T, "findMany", GlobalOmitOptions> | Null>
   files<T extends Prisma.User$filesArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.User$filesArgs<ExtArgs>>): Prisma.PrismaPromise<runtime.Types.Result.GetResult<Prisma.$StoredFilePayload<ExtArgs>, T, "findMany", GlobalOmitOptions> | Null>
+  messages<T extends Prisma.User$messagesArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.User$messagesArgs<ExtArgs>>): Prisma.PrismaPromise<runtime.Types.Result.GetResult<Prisma.$ChannelMessagePayload<ExtArgs>, T, "findMany", GlobalOmitOptions> | Null>
   /**
    * Attaches callbacks for the resolution and/or rejection of the Promise.
    * @param onfulfilled The callback to execute when the Promise is resolved.
@@ -3690,6 +3902,30 @@ export type User$filesArgs<ExtArgs extends runtime.Types.Extensions.InternalArgs
   take?: number
   skip?: number
   distinct?: Prisma.StoredFileScalarFieldEnum | Prisma.StoredFileScalarFieldEnum[]
+}
+
+/**
+ * User.messages
+ */
+export type User$messagesArgs<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
+  /**
+   * Select specific fields to fetch from the ChannelMessage
+   */
+  select?: Prisma.ChannelMessageSelect<ExtArgs> | null
+  /**
+   * Omit specific fields from the ChannelMessage
+   */
+  omit?: Prisma.ChannelMessageOmit<ExtArgs> | null
+  /**
+   * Choose, which related nodes to fetch as well
+   */
+  include?: Prisma.ChannelMessageInclude<ExtArgs> | null
+  where?: Prisma.ChannelMessageWhereInput
+  orderBy?: Prisma.ChannelMessageOrderByWithRelationInput | Prisma.ChannelMessageOrderByWithRelationInput[]
+  cursor?: Prisma.ChannelMessageWhereUniqueInput
+  take?: number
+  skip?: number
+  distinct?: Prisma.ChannelMessageScalarFieldEnum | Prisma.ChannelMessageScalarFieldEnum[]
 }
 
 /**

@@ -27,6 +27,7 @@ import { type Connection, connectionOf, type PageArguments, pageOf } from '../li
 import { type DiagramFormat, diagramFormats } from './diagrams/formats.ts';
 import { readDiagram } from './diagrams/read.ts';
 import { type PartOfTable, readQualifiedId } from './ids.ts';
+import { createJoinedReads, joinedCatalog } from './joined-reads.ts';
 import { type CatalogLoaders, createLoaders, type Reading } from './loaders.ts';
 import {
   type ColumnNode,
@@ -103,6 +104,7 @@ export function createCatalogService<Database extends CatalogDatabase>({
   const opened = new WeakMap<CatalogRequest, Map<string, Promise<Opened>>>();
   const states = new WeakMap<CatalogRequest, Map<string, Promise<SnapshotState | null>>>();
   const versions = new WeakMap<CatalogRequest, Map<string, string>>();
+  const joined = createJoinedReads();
   /** Requests with an answer that is not of a snapshot alone. */
   const lively = new WeakSet<CatalogRequest>();
   const findState = createGathered<SnapshotState>({
@@ -135,12 +137,17 @@ export function createCatalogService<Database extends CatalogDatabase>({
     if (!database) throw notFound('Database');
     const index = snapshots && (await snapshots.open(database, state));
     if (index && state) versions.set(request, (versions.get(request) ?? new Map()).set(databaseId, state.version));
+    const target = joinedCatalog({
+      source: `${databaseId} ${database.sealedPassword}`,
+      read: (work, options) => databases.readCatalog(database, work, options),
+      joined,
+    });
     const live: Reading = async (work) => {
       lively.add(request);
       const deadline = AbortSignal.timeout(readTimeoutMs);
       const options = { signal: AbortSignal.any([signal, deadline]) };
       try {
-        return await databases.readCatalog(database, (catalog) => work(catalog, options), options);
+        return await work(target, options);
       } catch (error) {
         if (!deadline.aborted || signal.aborted) throw error;
         throw new AppError('TIMEOUT', 'The catalogue did not answer in time; another session there may hold a lock', {

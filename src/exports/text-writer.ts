@@ -1,8 +1,11 @@
 /** What formats made of lines share: the text of many rows is gathered into one string, and leaves as one buffer. */
+import { collectGrown } from '../lib/collect.ts';
 import type { CopyLines, ExportRow, FormatOptions, FormatWriter, ResultSet, Sink } from './format.ts';
 
 /** Of one write, in UTF-16 units: 64 KiB where all is ASCII, and at most three times as much. A longer row is one write. */
 const writeUnits = 65_536;
+/** Between two looks at the heap, of text that was written. */
+const lookBytes = 2 ** 20;
 
 /** A result set as text. */
 export interface TextSet {
@@ -23,12 +26,17 @@ export function createTextWriter(
   let text = '';
   let set: TextSet | null = null;
   let begun = false;
+  let unlooked = 0;
 
   async function flush(): Promise<void> {
     signal.throwIfAborted();
     const bytes = Buffer.from(text);
     text = '';
     if (bytes.length > 0) await sink.write(bytes);
+    unlooked += bytes.length;
+    if (unlooked < lookBytes) return;
+    unlooked = 0;
+    collectGrown();
   }
 
   async function writeLines(lines: Uint8Array): Promise<void> {

@@ -117,23 +117,22 @@ export function createExportWriter(deps: ExportWriterDeps, { job, signal, stop }
     const { bucketId, overwrite } = request;
     const path = numbered(request.path, exported.files.length);
     const reservation = await asked(() =>
-      patience(async () => {
-        const besideBytes = finishedBytes();
-        return await reservations.reserve(await ownerOf(jobStore, job), {
-          id: fileId,
-          bucketId,
-          path,
-          overwrite,
-          mimeType,
-          besideBytes,
-        });
-      }),
+      patience(async () =>
+        reservations.reserve(await ownerOf(jobStore, job), { id: fileId, bucketId, path, overwrite, mimeType }),
+      ),
     );
     standing.push(fileId);
     return reservation;
   }
 
+  /** @returns what the file may have now, at least so many bytes, and so many more where there is room */
+  const claim = (fileId: string, bytes: number, aheadBytes: number): Promise<number> =>
+    asked(() => patience(() => reservations.claim({ fileId, bytes, aheadBytes, together: standing })));
+
   async function open(): Promise<OpenFile> {
+    const last = finished.at(-1);
+    // What it has claimed and not used is the next one's.
+    if (last) await claim(last.fileId, last.bytes, 0);
     const reservation = unused ?? (await reserve());
     const { fileId, blobKey } = reservation;
     unused = null;
@@ -147,7 +146,7 @@ export function createExportWriter(deps: ExportWriterDeps, { job, signal, stop }
           written += chunk.length;
         },
       };
-      const sink = sinkInto(counted, reservation, asked);
+      const sink = sinkInto(counted, reservation, { asked, claim: (...more) => claim(fileId, ...more) });
       compressed = compression === 'none' ? null : compressTo(sink, compression, { signal });
       const writer = format.open(compressed ?? sink, { safe: request.safe, temporaryFolder, signal });
       return { fileId, upload, compressed, writer };
@@ -251,23 +250,39 @@ const tooManyFiles = (limit: number) =>
 /** What stays behind has no row that shows it: the sweepers take it away. */
 const ignored = () => undefined;
 
+/** Claimed ahead, as much as there is already and within these: a small file keeps little from others, a large one asks seldom. */
+const aheadBytes = { min: 2 ** 20, max: 64 * 2 ** 20 } as const;
+
+const takesAtMost = {
+  bucket: 'The bucket takes files of',
+  store: 'Where files are kept one has',
+} as const;
+
 /** More than the reservation allows would be refused in the end: better now. */
 function sinkInto(
   upload: Pick<BlobUpload, 'write'>,
   { maxBytes, limitedBy }: Pick<Reservation, 'maxBytes' | 'limitedBy'>,
-  asked: <T>(work: () => Promise<T>) => Promise<T>,
+  {
+    asked,
+    claim,
+  }: {
+    asked: <T>(work: () => Promise<T>) => Promise<T>;
+    claim: (bytes: number, aheadBytes: number) => Promise<number>;
+  },
 ): Sink {
   let bytes = 0;
+  let claimed = 0;
   return {
     async write(data) {
       const chunk = typeof data === 'string' ? Buffer.from(data) : data;
       bytes += chunk.length;
       if (bytes > maxBytes) {
-        const message =
-          limitedBy === 'bucket'
-            ? `The bucket takes files of at most ${maxBytes} bytes`
-            : `The file would be larger than the ${maxBytes} bytes that are left of what its user may have`;
+        const message = `${takesAtMost[limitedBy]} at most ${maxBytes} bytes`;
         throw new ExportFailed({ code: 'LIMIT_EXCEEDED', message });
+      }
+      if (bytes > claimed) {
+        const ahead = Math.min(Math.max(bytes, aheadBytes.min), aheadBytes.max, maxBytes - bytes);
+        claimed = await claim(bytes, ahead);
       }
       await asked(() => upload.write(chunk));
     },

@@ -371,27 +371,48 @@ describe('an export of many files', () => {
   });
 
   test('shows none of them where one finds no room', async () => {
-    const wide = `SELECT repeat('x', 1000) AS t FROM generate_series(1, 40000)`;
     const job = await run(`${wide}; ${wide}`, { path: 'room.csv' });
     expect(job).toMatchObject({ status: 'failed', error: { code: 'LIMIT_EXCEEDED' } });
     expect([await filesOf(job), await pendingFiles(), await leftovers()]).toEqual([[], 0, []]);
   });
 
-  test('finds no room that another one has taken meanwhile', async () => {
-    const wide = `SELECT repeat('x', 1000) AS t FROM generate_series(1, 40000)`;
-    const both = [await standingStill(wide, 1, { path: 'a.csv' }), await standingStill(wide, 1, { path: 'b.csv' })];
-    for (const { release } of both) await release();
-    const ended = await Promise.all(both.map(({ job }) => queue.until(job)));
-    expect(ended.map(({ status }) => status).toSorted()).toEqual(['failed', 'succeeded']);
-    const lost = ended.find(({ status }) => status === 'failed')!;
-    expect([lost.error?.code, await filesOf(lost), await pendingFiles(), await leftovers()]).toEqual([
-      'LIMIT_EXCEEDED',
-      [],
-      0,
-      [],
-    ]);
-    const won = ended.find(({ status }) => status === 'succeeded')!;
-    for (const { id } of await filesOf(won)) await queue.files.deleteFile(null, id);
+  const wide = `SELECT repeat('x', 1000) AS t FROM generate_series(1, 40000)`;
+  const dropAll = async (job: Job) => {
+    for (const { id } of await filesOf(job)) await queue.files.deleteFile(null, id);
+  };
+
+  test('ends at once where another one that still runs has taken the room', async () => {
+    const first = await standingStill(wide, 1, { path: 'a.csv' });
+    const taken = async () =>
+      (await queue.pool.query(`SELECT sum(size_bytes)::int AS n FROM files WHERE status = 'pending'`)).rows[0].n;
+    await expect.poll(taken, { timeout: 20_000 }).toBeGreaterThan(40_000_000);
+    // It would wait for the same lock.
+    const second = await run(`${wide}; SELECT pg_advisory_xact_lock_shared(7)`, { path: 'b.csv' });
+    expect(second).toMatchObject({ status: 'failed', error: { code: 'LIMIT_EXCEEDED' } });
+    expect([await filesOf(second), await pendingFiles(), await leftovers()]).toEqual([[], 1, []]);
+    await first.release();
+    const ended = await queue.until(first.job);
+    expect(ended).toMatchObject({ status: 'succeeded' });
+    await dropAll(ended);
+  });
+
+  test('leaves its room to others that run at the same time, where there is none for all', async () => {
+    const jobs = await Promise.all(['a', 'b', 'c'].map((name) => submit(wide, { path: `${name}.csv` })));
+    const ended = await Promise.all(jobs.map((job) => queue.until(job)));
+    expect(ended.map(({ status }) => status).toSorted()).toEqual(['failed', 'failed', 'succeeded']);
+    for (const { error } of ended) expect([undefined, 'LIMIT_EXCEEDED']).toContain(error?.code);
+    expect([await pendingFiles(), await leftovers()]).toEqual([0, []]);
+    for (const job of ended) await dropAll(job);
+  });
+
+  test('needs no room beside the files that it writes over', async () => {
+    const two = (n: number) => `SELECT repeat('${n}', 1000) AS t FROM generate_series(1, 25000)`;
+    const to = { path: 'nightly.csv', overwrite: true };
+    for (let night = 1; night <= 3; night += 1) {
+      const job = await run(`${two(night)}; ${two(night)}`, to);
+      expect(job).toMatchObject({ status: 'succeeded', exported: { rows: 50_000 } });
+      if (night === 3) await dropAll(job);
+    }
   });
 
   test('shows none of them to a bucket that its owner may no longer write to', async () => {

@@ -11,7 +11,8 @@ import { type BucketAccess, resourceOf } from './access.ts';
 import type { Addresses } from './addresses.ts';
 import { linkTtlMs, type StorageLimits, storageLimits } from './limits.ts';
 import { parsePath, parsePrefix } from './names.ts';
-import { requireFit, requireFree, requireRoom } from './reservations.ts';
+import { requireFit, requireFree } from './reservations.ts';
+import { requireRoom } from './room.ts';
 import type { Bucket, FileStore, StoredFile, Usage, VisibleBucket } from './store.ts';
 
 export type { StoredFile };
@@ -131,7 +132,8 @@ export function createFiles({ pool, store, access, addresses, limits = storageLi
       const ownerId = seenTarget ? ownerIn(viewer, seenTarget) : seen.ownerId;
       return await transaction(pool, async (client) => {
         // Always in this order: the user, the buckets, the file.
-        const used = ownerId === null || ownerId === seen.ownerId ? null : await store.usageOf(client, ownerId);
+        const takesRoom = ownerId !== null && ownerId !== seen.ownerId;
+        if (takesRoom) await store.holdUser(client, ownerId);
         // Always in the order of their ids, so that two moves across do not wait for each other.
         const locked = new Map<string, Bucket | null>();
         for (const each of [...new Set([bucket.id, into])].sort())
@@ -142,9 +144,9 @@ export function createFiles({ pool, store, access, addresses, limits = storageLi
         if (!file || file.bucketId !== seen.bucketId || file.ownerId !== seen.ownerId) throw notFound('File'); // Moved or deleted by somebody faster.
         if (file.status !== 'ready') throw new AppError('CONFLICT', 'The file is not uploaded yet');
         if (into !== bucket.id) requireFit(target, file, 'input.bucketId');
-        if (used) requireRoom(limits, used.bytes, file.sizeBytes);
         if (into !== file.bucketId || path !== file.path) await requireFree(store, client, { bucketId: into, path });
         const moved = await store.moveFile(client, id, { bucketId: into, path, ownerId });
+        if (takesRoom) requireRoom(limits, (await store.usageOf(client, ownerId)).bytes, file.sizeBytes);
         const details = { from: [encodeId('Bucket', bucket.id), file.path], to: [encodeId('Bucket', into), path] };
         await note(client, viewer, caller, 'file.moved', file, details);
         return moved;

@@ -15,6 +15,7 @@ import type { BucketAccess } from './access.ts';
 import { type StorageLimits, storageLimits, uploadTtlMs } from './limits.ts';
 import { isAllowed, parseMediaType } from './media-types.ts';
 import { parsePath } from './names.ts';
+import { createRoom, exceeded, type Room, requireRoom } from './room.ts';
 import type { Bucket, FileStore, StoredFile } from './store.ts';
 
 export interface ReservationDeps {
@@ -33,9 +34,7 @@ export interface NewReservation {
   readonly overwrite: boolean;
   /** A UUID, of who may have to ask again: what was reserved under it, and not committed, this one takes the place of. */
   readonly id?: string;
-  /** Bytes that are to be committed together with it, and that no row counts yet. */
-  readonly besideBytes?: number;
-  /** What is known of it; absent: as much as turns out, asked when it is committed. */
+  /** What is known of it; absent: it claims its room as it grows. */
   readonly sizeBytes?: number;
   readonly mimeType?: string | null | undefined;
   /** What of the input says the type; absent: `input.mimeType`. */
@@ -49,10 +48,10 @@ export interface Reservation {
   readonly fileId: string;
   /** Under which its bytes go into the blob store. */
   readonly blobKey: string;
-  /** More is refused: by the bucket or by what the user has left now when it is committed, by the store when it is written. */
+  /** Of one file: more the bucket refuses when it is committed, the store when it is written. */
   readonly maxBytes: number;
   /** Whose limit that is. */
-  readonly limitedBy: 'bucket' | 'store' | 'user';
+  readonly limitedBy: 'bucket' | 'store';
 }
 
 export interface CommittedFile {
@@ -69,7 +68,7 @@ export interface ReservedFile extends CommittedFile {
   readonly fileId: string;
 }
 
-export interface Reservations {
+export interface Reservations extends Room {
   /**
    * Room for one file of the viewer's, for 24 hours, and for as long as a job runs that has it among its `exported`.
    * @throws AppError BAD_USER_INPUT, NOT_FOUND, FORBIDDEN, LIMIT_EXCEEDED, CONFLICT where a file is at the path already, or
@@ -88,7 +87,10 @@ export interface Reservations {
    * @throws AppError as commit(), and FORBIDDEN
    */
   commitAll(viewer: Viewer | null, bucketId: string, files: readonly ReservedFile[]): Promise<void>;
-  /** Of files that were committed together: they were. What was never committed, released or deleted is not. */
+  /**
+   * Of files that were committed together, or not at all: they were. One that is there tells it, as the others may have been
+   * deleted since; of those that are all deleted nobody knows.
+   */
   areCommitted(fileIds: readonly string[]): Promise<boolean>;
   /**
    * That files which were reserved may still be written: the bucket and they are there, and the viewer may.
@@ -100,9 +102,6 @@ export interface Reservations {
 }
 
 const nobody: Caller = { ipAddress: null, userAgent: null };
-
-const exceeded = (what: string, limit: number, actual: number) =>
-  new AppError('LIMIT_EXCEEDED', what, { details: { limit, actual } });
 
 /** @throws AppError LIMIT_EXCEEDED, BAD_USER_INPUT for what the bucket does not take */
 export function requireFit(
@@ -116,17 +115,6 @@ export function requireFit(
   if (isAllowed(mimeType, allowedMimeTypes)) return;
   const message = `the bucket takes ${allowedMimeTypes?.join(', ')}, and this is ${mimeType}`;
   throw field === null ? new AppError('BAD_USER_INPUT', message) : badInput({ path: field, message });
-}
-
-/** @returns what is left. @throws AppError LIMIT_EXCEEDED */
-export function requireRoom({ bytesOfUser: limit }: StorageLimits, used: number, sizeBytes: number): number {
-  if (used + sizeBytes > limit)
-    throw exceeded(
-      `The user’s files may have ${limit} bytes: ${used} are used, or reserved for what is under way, and ${sizeBytes} do not fit`,
-      limit,
-      used + sizeBytes,
-    );
-  return limit - used;
 }
 
 /** @throws AppError CONFLICT for a path where a file is, or will be when an export that runs has ended */
@@ -143,10 +131,6 @@ const thereAlready = () => new AppError('CONFLICT', 'The file is there already')
 const pathExported = () => new AppError('CONFLICT', 'An export is being written to this path');
 const pathTaken = () => new AppError('CONFLICT', 'There is a file at this path already');
 
-/** Of what is replaced, that counts for the same user. */
-const ownBytes = (before: StoredFile | null, ownerId: string | null) =>
-  before?.ownerId === ownerId ? before.sizeBytes : 0;
-
 export function createReservations({
   pool,
   store,
@@ -154,23 +138,17 @@ export function createReservations({
   blobs,
   limits = storageLimits,
 }: ReservationDeps): Reservations {
-  /**
-   * In the transaction that holds its user, its bucket and itself.
-   * @param usedBytes of its owner, with what is kept free for this one; null where it has none
-   * @returns it, and how many are used then
-   */
+  /** In the transaction that holds its user, its bucket and itself; whether there is room is asked behind it. */
   async function publish(
     client: pg.PoolClient,
-    { bucket, file, caller, usedBytes }: { bucket: Bucket; file: StoredFile; caller: Caller; usedBytes: number | null },
+    { bucket, file, caller }: { bucket: Bucket; file: StoredFile; caller: Caller },
     { bytes, sha256, mimeType: ended, writerId }: CommittedFile,
-  ): Promise<{ published: StoredFile; usedBytes: number }> {
+  ): Promise<StoredFile> {
     const mimeType = ended === undefined ? file.mimeType : parseMediaType(ended);
     requireFit(bucket, { sizeBytes: bytes, mimeType }, null);
     const before = await store.fileAt(client, file.bucketId, file.path);
     if (before && !file.overwrite) throw pathTaken();
     if (await store.isKeptByExport(client, file)) throw pathExported();
-    const others = (usedBytes ?? 0) - file.sizeBytes - ownBytes(before, file.ownerId);
-    if (usedBytes !== null) requireRoom(limits, others, bytes);
     if (before) await store.deleteFile(client, before.id);
     const publicKey = before?.publicKey ?? file.publicKey;
     const row = { id: file.id, sizeBytes: bytes, sha256, mimeType, publicKey, writerId: writerId ?? null };
@@ -184,12 +162,18 @@ export function createReservations({
       caller,
       details: { bucket: encodeId('Bucket', file.bucketId), path: file.path, bytes, replaced: before !== null },
     });
-    return { published, usedBytes: others + bytes };
+    return published;
+  }
+
+  async function requireRoomOf(client: pg.PoolClient, ownerId: string | null, sizeBytes: number): Promise<void> {
+    if (ownerId !== null) requireRoom(limits, (await store.usageOf(client, ownerId)).bytes, sizeBytes);
   }
 
   return {
+    ...createRoom({ pool, store, limits }),
+
     async reserve(viewer, reservation) {
-      const { besideBytes = 0, bucketId, overwrite, sizeBytes = 0, ...given } = reservation;
+      const { bucketId, overwrite, sizeBytes = 0, ...given } = reservation;
       const id = given.id ?? uuidv7();
       const { typeField = 'input.mimeType', byLink = false } = reservation;
       const seen = await access.requireBucket(viewer, 'bucket:write', bucketId);
@@ -202,7 +186,7 @@ export function createReservations({
       // An export names its type when it is done.
       if (given.mimeType !== undefined) requireFit(seen, { sizeBytes, mimeType }, typeField);
       return await transaction(pool, async (client) => {
-        const used = await store.usageOf(client, ownerId);
+        await store.holdUser(client, ownerId);
         if (given.id !== undefined) await store.deletePending(client, id, null);
         const bucket = await store.lockBucket(client, bucketId);
         if (!bucket) throw notFound('Bucket');
@@ -210,14 +194,6 @@ export function createReservations({
         // Told now and not when all its bytes have come; one export may say that it overwrites another.
         else if (given.mimeType !== undefined && (await store.isKeptByExport(client, { id, bucketId, path })))
           throw pathExported();
-        const before = overwrite ? await store.fileAt(client, bucketId, path) : null;
-        if (used.files >= limits.filesOfUser)
-          throw exceeded(
-            `The user may have ${limits.filesOfUser} files, uploads included, and has as many`,
-            limits.filesOfUser,
-            used.files,
-          );
-        const left = requireRoom(limits, used.bytes + besideBytes - ownBytes(before, ownerId), sizeBytes);
         const row = {
           id,
           bucketId,
@@ -231,13 +207,17 @@ export function createReservations({
           byLink,
         };
         const file = await store.insertFile(client, row, uploadTtlMs);
-        const limited = {
-          bucket: bucket.maxFileSizeBytes ?? Number.POSITIVE_INFINITY,
-          store: blobs.maxBytes,
-          user: left,
-        };
-        const maxBytes = Math.min(...Object.values(limited));
-        const limitedBy = maxBytes === left ? 'user' : maxBytes === limited.bucket ? 'bucket' : 'store';
+        const used = await store.usageOf(client, ownerId);
+        if (used.files > limits.filesOfUser)
+          throw exceeded(
+            `The user may have ${limits.filesOfUser} files, uploads included, and has as many`,
+            limits.filesOfUser,
+            used.files - 1,
+          );
+        requireRoom(limits, used.bytes, sizeBytes);
+        const ofBucket = bucket.maxFileSizeBytes ?? Number.POSITIVE_INFINITY;
+        const maxBytes = Math.min(ofBucket, blobs.maxBytes);
+        const limitedBy = ofBucket <= blobs.maxBytes ? 'bucket' : 'store';
         return { file, fileId: file.id, blobKey: file.blob, maxBytes, limitedBy };
       });
     },
@@ -247,13 +227,14 @@ export function createReservations({
       if (!seen) throw notFound('File');
       return await transaction(pool, async (client) => {
         // Always in this order: the user, the bucket, the file.
-        const used = seen.ownerId === null ? null : await store.usageOf(client, seen.ownerId);
+        if (seen.ownerId !== null) await store.holdUser(client, seen.ownerId);
         const bucket = await store.lockBucket(client, seen.bucketId);
         const file = bucket && (await store.lockFile(client, fileId));
         if (!file) throw notFound('File');
         if (file.status === 'ready') throw thereAlready();
-        const usedBytes = used?.bytes ?? null;
-        return (await publish(client, { bucket, file, caller, usedBytes }, committed)).published;
+        const published = await publish(client, { bucket, file, caller }, committed);
+        await requireRoomOf(client, seen.ownerId, committed.bytes);
+        return published;
       });
     },
 
@@ -261,16 +242,20 @@ export function createReservations({
       if (files.length === 0) return;
       await access.requireBucket(viewer, 'bucket:write', bucketId);
       await transaction(pool, async (client) => {
-        let { bytes: usedBytes } = await store.usageOf(client, viewer!.userId);
+        await store.holdUser(client, viewer!.userId);
         const bucket = await store.lockBucket(client, bucketId);
         if (!bucket) throw notFound('Bucket');
+        let bytes = 0;
         for (const { fileId, ...committed } of files) {
           const file = await store.lockFile(client, fileId);
           if (!file) throw notFound('File');
           if (file.status === 'ready' && file.sha256 === committed.sha256) continue;
           if (file.status === 'ready') throw thereAlready();
-          ({ usedBytes } = await publish(client, { bucket, file, caller: nobody, usedBytes }, committed));
+          await publish(client, { bucket, file, caller: nobody }, committed);
+          bytes += committed.bytes;
         }
+        // Once for all: the second may take the place of what leaves room for the first.
+        if (bytes > 0) await requireRoomOf(client, viewer!.userId, bytes);
       });
     },
 

@@ -281,14 +281,33 @@ export function createFileStore({ db, prisma }: { db: Executor; prisma: Prisma }
       return rows[0]!.count;
     },
 
-    /** What a user has, with what is kept free for him. Holds his row, so that nobody counts past another. */
+    /** Until the transaction ends nobody else counts what this user has. Before any bucket's row. */
+    holdUser: async (client: Executor, ownerId: string): Promise<void> => void (await lockUser(client, ownerId)),
+
+    /**
+     * What a user has, with what is kept free for him; for whoever holds his row. Of a file that is to be replaced by
+     * another one of his, and of that one, the larger counts; of several that are to take its place, a single one so.
+     */
     async usageOf(client: Executor, ownerId: string): Promise<{ bytes: number; files: number }> {
-      await lockUser(client, ownerId);
       const { rows } = await client.query<{ bytes: number; files: number }>(
-        `SELECT coalesce(sum(size_bytes), 0)::float8 AS bytes, count(*)::int AS files FROM files WHERE owner_id = $1`,
+        `SELECT (coalesce(sum(size_bytes), 0) - (
+             SELECT coalesce(sum(least(old.size_bytes, coming.size_bytes)), 0) FROM files old JOIN (
+               SELECT bucket_id, path, max(size_bytes) AS size_bytes FROM files
+               WHERE owner_id = $1 AND status = 'pending' AND overwrite GROUP BY bucket_id, path) coming USING (bucket_id, path)
+             WHERE old.owner_id = $1 AND old.status = 'ready'))::float8 AS bytes, count(*)::int AS files
+         FROM files WHERE owner_id = $1`,
         [ownerId],
       );
       return rows[0]!;
+    },
+
+    /** What is kept free for a pending one; false where there is none. */
+    async setReserved(client: Executor, id: string, sizeBytes: number): Promise<boolean> {
+      const { rowCount } = await client.query(`UPDATE files SET size_bytes = $2 WHERE id = $1 AND status = 'pending'`, [
+        id,
+        sizeBytes,
+      ]);
+      return rowCount === 1;
     },
 
     /** A pending one, without bytes. */

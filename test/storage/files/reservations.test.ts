@@ -30,6 +30,9 @@ afterAll(() => world[Symbol.asyncDispose]());
 
 const reserve = (viewer: Viewer | null, changes: object = {}) =>
   world.reservations.reserve(viewer, { bucketId, path: 'a/b.csv', overwrite: false, sizeBytes: 0, ...changes });
+/** @returns what it may have then */
+const claim = (fileId: string, bytes: number, aheadBytes = 0, together = [fileId]) =>
+  world.reservations.claim({ fileId, bytes, aheadBytes, together });
 const done = (bytes: number, changes: object = {}) => ({ bytes, sha256: 'ab'.repeat(32), ...changes });
 
 test('a file is visible once it is committed, whole, and not before', async () => {
@@ -67,7 +70,7 @@ test('what takes the place of a file of the same user needs no room beside it, a
   await world.file(ann, bucketId, 'a/b.csv', { text: 'x'.repeat(700) });
   for (let night = 1; night <= 3; night += 1) {
     const unknown = await reserve(ann, { overwrite: true });
-    expect(unknown.maxBytes).toBe(1_000);
+    expect(await claim(unknown.fileId, 0, 5_000)).toBe(1_000);
     await world.reservations.commitAll(ann, bucketId, [{ fileId: unknown.fileId, ...done(700 + night) }]);
     const known = await reserve(ann, { overwrite: true, sizeBytes: 700 });
     await world.reservations.commit(known.fileId, done(700));
@@ -90,7 +93,9 @@ test('the file of another user that is replaced gives its room to him', async ()
   bucketId = await world.bucket({ owner: bob, projectId });
   await world.file(bob, bucketId, 'a/b.csv', { text: 'x'.repeat(700) });
   await world.file(ann, bucketId, 'own', { text: 'x'.repeat(500) });
-  expect((await reserve(ann, { overwrite: true })).maxBytes).toBe(500);
+  const unknown = await reserve(ann, { overwrite: true });
+  expect(await claim(unknown.fileId, 500, 1)).toBe(500);
+  await world.reservations.release(unknown.fileId);
   await expect(reserve(ann, { overwrite: true, sizeBytes: 501 })).rejects.toMatchObject({ code: 'LIMIT_EXCEEDED' });
 });
 
@@ -141,8 +146,9 @@ test('files that are committed together while others are wait for them, and coun
 test('who reserves under an id asks again without leaving anything of the first time', async () => {
   const id = uuidv7();
   const first = await reserve(ann, { id });
-  const second = await reserve(ann, { id, besideBytes: 400 });
-  expect([first.fileId, second.fileId, second.maxBytes]).toEqual([id, id, 600]);
+  await claim(id, 700);
+  const second = await reserve(ann, { id });
+  expect([first.fileId, second.fileId, await claim(id, 1_000)]).toEqual([id, id, 1_000]);
   expect(second.blobKey).not.toBe(first.blobKey);
   expect(await world.trash()).toContain(first.blobKey);
   await world.reservations.commit(id, done(1));
@@ -171,10 +177,81 @@ test('the quota of a user is exact, however many reserve at once', async () => {
 
 test('the quota of a user is exact, however many commit more than they reserved at once', async () => {
   const all = await Promise.all(Array.from({ length: 30 }, (_, i) => reserve(ann, { path: `f${i}` })));
-  expect(all[0]!.maxBytes).toBe(1_000);
   const ended = await Promise.allSettled(all.map(({ fileId }) => world.reservations.commit(fileId, done(50))));
   expect(ended.filter(({ status }) => status === 'fulfilled')).toHaveLength(20);
   expect((await world.store.usedBytes([bucketId])).get(bucketId)).toBe(1_000);
+});
+
+test('files whose sizes nobody knows take room as they grow: all at once never more than there is, and some come to their end', async () => {
+  const all = await Promise.all(Array.from({ length: 8 }, (_, i) => reserve(ann, { path: `f${i}` })));
+  const taken: number[] = [];
+  async function grow(fileId: string): Promise<void> {
+    for (let bytes = 100; bytes <= 400; bytes += 100) {
+      await claim(fileId, bytes);
+      taken.push((await world.store.usageOf(world.pool, ann.userId)).bytes);
+    }
+    await world.reservations.commit(fileId, done(400));
+  }
+  const ended = await Promise.allSettled(all.map(({ fileId }) => grow(fileId)));
+  expect(Math.max(...taken)).toBeLessThanOrEqual(1_000);
+  expect(ended.filter(({ status }) => status === 'fulfilled')).toHaveLength(2);
+  for (const one of ended) if (one.status === 'rejected') expect(one.reason).toMatchObject({ code: 'LIMIT_EXCEEDED' });
+  expect((await world.store.usedBytes([bucketId])).get(bucketId)).toBe(800);
+});
+
+test('a file that grows takes what is ahead where there is room, to the byte, and gives back what it has too much', async () => {
+  const [one, two] = [await reserve(ann, { path: 'one' }), await reserve(ann, { path: 'two' })];
+  expect(await claim(one.fileId, 100, 300)).toBe(400);
+  expect(await claim(two.fileId, 200, 5_000)).toBe(600);
+  await expect(reserve(ann, { path: 'three', sizeBytes: 1 })).rejects.toMatchObject({ code: 'LIMIT_EXCEEDED' });
+  expect(await claim(one.fileId, 150)).toBe(150);
+  await reserve(ann, { path: 'three', sizeBytes: 250 });
+  // Refused, it has nothing any more, nor have those that come with it.
+  await expect(claim(two.fileId, 601, 0, [one.fileId, two.fileId])).rejects.toMatchObject({
+    code: 'LIMIT_EXCEEDED',
+    details: { limit: 1_000, actual: 1_001 },
+  });
+  expect((await world.store.usageOf(world.pool, ann.userId)).bytes).toBe(250);
+  await world.reservations.release(one.fileId);
+  await expect(claim(one.fileId, 1)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  await world.reservations.commit(two.fileId, done(750));
+  await expect(claim(two.fileId, 1)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+});
+
+test('files that come together need no room beside any of those whose places they take', async () => {
+  for (const path of ['one', 'two']) await world.file(ann, bucketId, path, { text: 'x'.repeat(500) });
+  const ids: string[] = [];
+  for (const path of ['one', 'two']) {
+    const { fileId } = await reserve(ann, { path, overwrite: true });
+    ids.push(fileId);
+    expect(await claim(fileId, 500)).toBe(500);
+  }
+  const all = (bytes: number) => ids.map((fileId) => ({ fileId, ...done(bytes) }));
+  await expect(world.reservations.commitAll(ann, bucketId, all(501))).rejects.toMatchObject({
+    code: 'LIMIT_EXCEEDED',
+    details: { limit: 1_000, actual: 1_002 },
+  });
+  await world.reservations.commitAll(ann, bucketId, all(500));
+  expect((await world.store.usedBytes([bucketId])).get(bucketId)).toBe(1_000);
+});
+
+test('of many that are to take one place a single one needs no room', async () => {
+  await world.file(ann, bucketId, 'a/b.csv', { text: 'x'.repeat(800) });
+  const both = [await reserve(ann, { overwrite: true }), await reserve(ann, { overwrite: true })];
+  expect(await claim(both[0]!.fileId, 800)).toBe(800);
+  expect(await claim(both[1]!.fileId, 200)).toBe(200);
+  await expect(claim(both[1]!.fileId, 201)).rejects.toMatchObject({ code: 'LIMIT_EXCEEDED' });
+});
+
+test('files that came together did, also when one of them has been deleted since', async () => {
+  const ids = [(await reserve(ann, { path: 'one' })).fileId, (await reserve(ann, { path: 'two' })).fileId];
+  await world.reservations.commitAll(
+    ann,
+    bucketId,
+    ids.map((fileId) => ({ fileId, ...done(1) })),
+  );
+  await world.store.deleteFile(null, ids[0]!);
+  expect(await world.reservations.areCommitted(ids)).toBe(true);
 });
 
 test('a user has so many files and uploads at the most', async () => {
@@ -194,7 +271,7 @@ test('what is larger than the store takes of one file is refused before anything
     details: { limit: most, actual: most + 1 },
   });
   expect(await on(ann, into)).toMatchObject({ maxBytes: most, limitedBy: 'store' });
-  expect(await reserve(ann)).toMatchObject({ maxBytes: 1_000, limitedBy: 'user' });
+  expect(await reserve(ann)).toMatchObject({ maxBytes: Number.POSITIVE_INFINITY });
 });
 
 test('a bucket takes what it says: sizes to the byte, and types as they are declared', async () => {
@@ -206,8 +283,8 @@ test('a bucket takes what it says: sizes to the byte, and types as they are decl
   });
   await expect(reserve(ann, { mimeType: 'text/html' })).rejects.toMatchObject({ code: 'BAD_USER_INPUT' });
   await expect(reserve(ann, { mimeType: null })).rejects.toMatchObject({ code: 'BAD_USER_INPUT' });
-  const { fileId, maxBytes } = await reserve(ann, { ...csv, sizeBytes: 100 });
-  expect(maxBytes).toBe(100);
+  const { fileId, maxBytes, limitedBy } = await reserve(ann, { ...csv, sizeBytes: 100 });
+  expect([maxBytes, limitedBy]).toEqual([100, 'bucket']);
   await expect(world.reservations.commit(fileId, done(101))).rejects.toMatchObject({ code: 'LIMIT_EXCEEDED' });
   await expect(world.reservations.commit(fileId, done(100, { mimeType: 'text/html' }))).rejects.toMatchObject({
     code: 'BAD_USER_INPUT',

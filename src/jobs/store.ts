@@ -261,11 +261,15 @@ function createMoves({ pool, bus }: JobStoreDeps) {
       return rows[0]?.id ?? null;
     },
 
-    /** Ends all jobs on a database that is about to go, in the caller's transaction. */
+    /**
+     * Ends all jobs on a database that is about to go, in the caller's transaction; not those that only read what another
+     * has kept of it, as that stays.
+     */
     async cancelAllOf(client: Executor, databaseId: string): Promise<void> {
       const { rows } = await client.query<Pick<JobRow, 'id' | 'owner_id'>>(
         `UPDATE jobs SET ${cancelled}
-         WHERE id IN (SELECT id FROM jobs WHERE database_id = $1 AND status IN ('queued', 'running') ORDER BY id FOR UPDATE)
+         WHERE id IN (SELECT id FROM jobs WHERE database_id = $1 AND kind <> 'export' AND status IN ('queued', 'running')
+           ORDER BY id FOR UPDATE)
          RETURNING id, owner_id`,
         [databaseId],
       );
@@ -277,12 +281,13 @@ function createMoves({ pool, bus }: JobStoreDeps) {
 
     /**
      * Ends the jobs on these databases whose owners may not run them any more, in the transaction that took the right:
-     * database:query of policy.ts, and database:write where a job runs that was started to write.
+     * database:query of policy.ts, and database:write where a job runs that was started to write. What was kept stays its
+     * owner's, and so does an export of it.
      */
     async cancelWithoutRight(client: Executor, databaseIds: readonly string[]): Promise<void> {
       const { rows } = await client.query<Pick<JobRow, 'id' | 'owner_id'>>(
         `UPDATE jobs SET ${cancelled}
-         WHERE database_id = ANY($1::uuid[]) AND status IN ('queued', 'running') AND NOT EXISTS (
+         WHERE database_id = ANY($1::uuid[]) AND kind <> 'export' AND status IN ('queued', 'running') AND NOT EXISTS (
            SELECT FROM databases d LEFT JOIN project_members m ON m.project_id = d.project_id AND m.user_id = jobs.owner_id
            WHERE d.id = jobs.database_id AND (d.owner_id = jobs.owner_id OR d.system OR m.role IN ('owner', 'editor')
              OR m.role = 'viewer' AND (jobs.read_only OR jobs.status = 'queued')))

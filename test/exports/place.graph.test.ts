@@ -138,6 +138,28 @@ const PlaceExportJobDocument = graphql(`
   }
 `);
 
+const PlaceDisconnectDocument = graphql(`
+  mutation PlaceDisconnect($id: ID!) {
+    disconnectDatabase(input: { id: $id }) {
+      deletedDatabaseId
+    }
+  }
+`);
+const PlaceKindDocument = graphql(`
+  query PlaceKind($id: ID!) {
+    job(id: $id) {
+      kind
+      status
+      database {
+        id
+      }
+      export {
+        rows
+      }
+    }
+  }
+`);
+
 let world: Submission;
 let ann: Account;
 let bob: Account;
@@ -333,4 +355,40 @@ test('an export of what was kept says how much of it is done', async () => {
     expect(jobUpdated.progress).toEqual({ rows: 3_000, percent: 100, estimatedRows: 3_000 });
     break;
   }
+});
+
+/** An export of what a job of this database has kept, which waits before its first row until `goOn`. */
+async function exportKept(databaseId: string, path: string, rows = 5_000) {
+  const input = { target: { databaseId }, sql: `SELECT n FROM generate_series(1, ${rows}) AS n`, maxRows: rows };
+  const source = (await world.quarry.ask(PlaceSubmitDocument, { input }, ann)).submitQuery.job.id;
+  await ended(source, ann);
+  await world.metadata.query('BEGIN; LOCK TABLE result_chunks IN ACCESS EXCLUSIVE MODE');
+  const asked = { input: { id: source, export: { path } } };
+  const { id } = (await world.quarry.ask(PlaceExportJobDocument, asked, ann)).exportJob.job;
+  const waits = async () =>
+    (await world.metadata.query(`SELECT FROM pg_locks WHERE relation = 'result_chunks'::regclass AND NOT granted`))
+      .rowCount;
+  await expect.poll(waits, { timeout: 20_000 }).toBe(1);
+  return { id, goOn: () => world.metadata.query('COMMIT') };
+}
+
+test('an export of what was kept needs no database: it goes on when that is disconnected', async () => {
+  const input = { name: 'leaving', connection: world.connection };
+  const { id: databaseId } = (await world.quarry.ask(ConnectDocument, { input }, ann)).connectDatabase.database;
+  const { id, goOn } = await exportKept(databaseId, 'stays.csv');
+  await world.quarry.ask(PlaceDisconnectDocument, { id: databaseId }, ann);
+  await goOn();
+  await ended(id, ann);
+  const { job } = await world.quarry.ask(PlaceKindDocument, { id }, ann);
+  expect(job).toEqual({ kind: 'EXPORT', status: 'SUCCEEDED', database: null, export: { rows: 5_000 } });
+});
+
+test('an export of what was kept is cancelled in the middle, and leaves nothing', async () => {
+  // So many that its worker hears of it before the last one.
+  const { id, goOn } = await exportKept(databases.get(ann) ?? '', 'cancelled.csv', 400_000);
+  await world.quarry.ask(CancelDocument, { input: { id } }, ann);
+  await goOn();
+  expect(await ended(id, ann)).toEqual({ status: 'CANCELLED', error: null });
+  const { rows } = await world.metadata.query(`SELECT status FROM files WHERE path = 'cancelled.csv'`);
+  expect(rows).toEqual([]);
 });

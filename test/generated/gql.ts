@@ -49,6 +49,8 @@ type Documents = {
     "\n  query PlaceError($id: ID!) {\n    job(id: $id) {\n      status\n      error {\n        code\n        message\n      }\n    }\n  }\n": typeof types.PlaceErrorDocument,
     "\n  subscription PlaceProgress($id: ID!) {\n    jobUpdated(id: $id) {\n      status\n      progress {\n        rows\n        percent\n        estimatedRows\n      }\n      export {\n        rows\n        sizeBytes\n      }\n    }\n  }\n": typeof types.PlaceProgressDocument,
     "\n  mutation PlaceExportJob($input: ExportJobInput!) {\n    exportJob(input: $input) {\n      job {\n        id\n      }\n    }\n  }\n": typeof types.PlaceExportJobDocument,
+    "\n  mutation PlaceDisconnect($id: ID!) {\n    disconnectDatabase(input: { id: $id }) {\n      deletedDatabaseId\n    }\n  }\n": typeof types.PlaceDisconnectDocument,
+    "\n  query PlaceKind($id: ID!) {\n    job(id: $id) {\n      kind\n      status\n      database {\n        id\n      }\n      export {\n        rows\n      }\n    }\n  }\n": typeof types.PlaceKindDocument,
     "\n  query Tables($id: ID!) {\n    database(id: $id) {\n      tables(first: 5, kinds: [TABLE]) {\n        totalCount\n        nodes {\n          name\n          comment\n          columns {\n            name\n            dataType\n            nullable\n          }\n          foreignKeys {\n            referencedTableName\n          }\n        }\n      }\n    }\n  }\n": typeof types.TablesDocument,
     "\n  mutation TestConnection($input: TestConnectionInput!) {\n    testConnection(input: $input) {\n      report {\n        ok\n        serverVersion\n        problems {\n          code\n          message\n          hint\n        }\n      }\n    }\n  }\n": typeof types.TestConnectionDocument,
     "\n  query Expired($id: ID!) {\n    job(id: $id) {\n      status\n      result(index: 0) {\n        rowCount\n        expiresAt\n        columns {\n          name\n        }\n        rows {\n          rows\n        }\n      }\n    }\n  }\n": typeof types.ExpiredDocument,
@@ -151,6 +153,8 @@ const documents: Documents = {
     "\n  query PlaceError($id: ID!) {\n    job(id: $id) {\n      status\n      error {\n        code\n        message\n      }\n    }\n  }\n": types.PlaceErrorDocument,
     "\n  subscription PlaceProgress($id: ID!) {\n    jobUpdated(id: $id) {\n      status\n      progress {\n        rows\n        percent\n        estimatedRows\n      }\n      export {\n        rows\n        sizeBytes\n      }\n    }\n  }\n": types.PlaceProgressDocument,
     "\n  mutation PlaceExportJob($input: ExportJobInput!) {\n    exportJob(input: $input) {\n      job {\n        id\n      }\n    }\n  }\n": types.PlaceExportJobDocument,
+    "\n  mutation PlaceDisconnect($id: ID!) {\n    disconnectDatabase(input: { id: $id }) {\n      deletedDatabaseId\n    }\n  }\n": types.PlaceDisconnectDocument,
+    "\n  query PlaceKind($id: ID!) {\n    job(id: $id) {\n      kind\n      status\n      database {\n        id\n      }\n      export {\n        rows\n      }\n    }\n  }\n": types.PlaceKindDocument,
     "\n  query Tables($id: ID!) {\n    database(id: $id) {\n      tables(first: 5, kinds: [TABLE]) {\n        totalCount\n        nodes {\n          name\n          comment\n          columns {\n            name\n            dataType\n            nullable\n          }\n          foreignKeys {\n            referencedTableName\n          }\n        }\n      }\n    }\n  }\n": types.TablesDocument,
     "\n  mutation TestConnection($input: TestConnectionInput!) {\n    testConnection(input: $input) {\n      report {\n        ok\n        serverVersion\n        problems {\n          code\n          message\n          hint\n        }\n      }\n    }\n  }\n": types.TestConnectionDocument,
     "\n  query Expired($id: ID!) {\n    job(id: $id) {\n      status\n      result(index: 0) {\n        rowCount\n        expiresAt\n        columns {\n          name\n        }\n        rows {\n          rows\n        }\n      }\n    }\n  }\n": types.ExpiredDocument,
@@ -372,6 +376,14 @@ export function graphql(source: "\n  subscription PlaceProgress($id: ID!) {\n   
  * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
  */
 export function graphql(source: "\n  mutation PlaceExportJob($input: ExportJobInput!) {\n    exportJob(input: $input) {\n      job {\n        id\n      }\n    }\n  }\n"): (typeof documents)["\n  mutation PlaceExportJob($input: ExportJobInput!) {\n    exportJob(input: $input) {\n      job {\n        id\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  mutation PlaceDisconnect($id: ID!) {\n    disconnectDatabase(input: { id: $id }) {\n      deletedDatabaseId\n    }\n  }\n"): (typeof documents)["\n  mutation PlaceDisconnect($id: ID!) {\n    disconnectDatabase(input: { id: $id }) {\n      deletedDatabaseId\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  query PlaceKind($id: ID!) {\n    job(id: $id) {\n      kind\n      status\n      database {\n        id\n      }\n      export {\n        rows\n      }\n    }\n  }\n"): (typeof documents)["\n  query PlaceKind($id: ID!) {\n    job(id: $id) {\n      kind\n      status\n      database {\n        id\n      }\n      export {\n        rows\n      }\n    }\n  }\n"];
 /**
  * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
  */

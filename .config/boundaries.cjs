@@ -56,7 +56,7 @@ module.exports = {
       "Only the registry knows an engine's files.",
       { path: '^src/', pathNot: '^src/engines/' },
       {
-        path: '^src/engines/(?!registry\\.ts|engine\\.ts|catalog\\.ts|snapshot\\.ts|sessions\\.ts|export-type\\.ts|raw-text\\.ts|copy-text\\.ts)',
+        path: '^src/engines/(?!registry\\.ts|engine\\.ts|catalog\\.ts|changes\\.ts|snapshot\\.ts|sessions\\.ts|export-type\\.ts|raw-text\\.ts|copy-text\\.ts)',
       },
     ),
     rule(

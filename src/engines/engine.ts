@@ -5,6 +5,7 @@
 import type { EgressTarget } from '../lib/egress.ts';
 import type { ErrorCode } from '../lib/errors.ts';
 import type { Catalog } from './catalog.ts';
+import type { ChangeSource } from './changes.ts';
 import type { ExportType } from './export-type.ts';
 
 export type { Dial } from '../lib/egress.ts';
@@ -280,6 +281,8 @@ export interface Engine {
   activity(target: Target, options: ActivityOptions): Promise<ActiveSession[]>;
   /** Tells of DDL as it happens; null where the engine cannot. */
   readonly tracking: SchemaTracking | null;
+  /** Tells of changed rows; null where the engine cannot. */
+  readonly changes: ChangeSource | null;
   /** The catalogue of a target; each read is one statement a kind, for as many objects as asked. */
   catalog(target: Target): Catalog;
 }

@@ -7,7 +7,7 @@ import type { ValueType } from './types.ts';
 /** Asks the session itself, between two messages about a portal. */
 export type Query = (text: string, values: readonly unknown[]) => Promise<(string | null)[][]>;
 
-interface NamedType extends ValueType {
+export interface NamedType extends ValueType {
   /** As the server prints it. */
   readonly name: string;
 }
@@ -16,6 +16,8 @@ export interface Columns {
   /** One query for the types that are new to this session, one for the origins of those that have any. */
   describe(fields: readonly pg.FieldDef[]): Promise<{ columns: ResultColumn[]; types: ValueType[] }>;
   types(oids: readonly number[]): Promise<ValueType[]>;
+  /** One query for those that are new to this session. */
+  named(types: readonly { readonly oid: number; readonly modifier: number }[]): Promise<NamedType[]>;
 }
 
 /** Types are kept for the session: an oid does not change its meaning while somebody uses it. */
@@ -62,6 +64,7 @@ export function createColumns({ query }: { query: Query }): Columns {
       }));
       return { columns, types };
     },
+    named: namedTypes,
     types: (oids) => namedTypes(oids.map((oid) => ({ oid, modifier: -1 }))),
   };
 }

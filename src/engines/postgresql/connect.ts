@@ -26,6 +26,11 @@ const maxStartMessageBytes = 2 ** 20;
 /** How long a goodbye may take before the socket is simply closed. */
 const endTimeoutMs = 1_000;
 
+export interface ConnectOptions extends OpenOptions {
+  /** A session that can also send the log of its database; it takes no extended queries. */
+  readonly replication?: boolean | undefined;
+}
+
 /** The messages of the extended query protocol, as `pg` writes them. */
 export interface Wire extends EventEmitter {
   readonly stream: GuardedStream;
@@ -39,6 +44,8 @@ export interface Wire extends EventEmitter {
   /** The server sends what it has answered so far, and does not wait for more to send. */
   flush(): void;
   sync(): void;
+  /** Of a COPY, or of a replication. */
+  sendCopyFromChunk(data: Uint8Array): void;
 }
 
 /** One physical connection, ready for queries. Disposing it says goodbye; `destroy` does not. */
@@ -86,7 +93,11 @@ const identity = `
   SELECT pid::text, backend_start::text FROM pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid())`;
 
 /** @throws AppError CONNECTION_FAILED, details `{ host, port, reason, hint, sqlState? }`; the signal's reason when it aborts */
-export async function connect(deps: ConnectDeps, target: Target, { signal, label }: OpenOptions): Promise<Connection> {
+export async function connect(
+  deps: ConnectDeps,
+  target: Target,
+  { signal, label, replication = false }: ConnectOptions,
+): Promise<Connection> {
   const { connectTimeoutMs, maxMessageBytes } = { ...defaultLimits, ...deps.limits };
   signal.throwIfAborted();
   checkNames(target);
@@ -99,7 +110,7 @@ export async function connect(deps: ConnectDeps, target: Target, { signal, label
     const { socket, encrypted } = await openTransport(deps, target, { signal: deadline });
     stream = guard(socket, { maxMessageBytes: maxStartMessageBytes });
     if (deadline.aborted) onAbort();
-    const { client, wire } = createClient(target, stream, label);
+    const { client, wire } = createClient(target, stream, { label, replication });
     // A server that answered the request for TLS is one; of the others nothing is known before their first message.
     if (target.ssl !== 'DISABLE') stage = 'AUTHENTICATION';
     for (const event of authenticationRequests) wire.on(event, () => (stage = 'AUTHENTICATION'));
@@ -148,7 +159,11 @@ function checkNames({ host, port, user, database, password }: Target): void {
   });
 }
 
-function createClient(target: Target, stream: GuardedStream, label: string): { client: pg.Client; wire: Wire } {
+function createClient(
+  target: Target,
+  stream: GuardedStream,
+  { label, replication }: { label: string; replication: boolean },
+): { client: pg.Client; wire: Wire } {
   const { host, port, user, database } = target;
   const client = new pg.Client({
     host,
@@ -163,7 +178,12 @@ function createClient(target: Target, stream: GuardedStream, label: string): { c
   });
   // All that the server is told at the start, whatever PG* variables this process has.
   const internals = client as unknown as { connection: Wire; getStartupConf: () => Record<string, string> };
-  internals.getStartupConf = () => ({ user, database, application_name: label.replaceAll('\0', '') });
+  internals.getStartupConf = () => ({
+    user,
+    database,
+    application_name: label.replaceAll('\0', ''),
+    ...(replication ? { replication: 'database' } : {}),
+  });
   // Errors reach whoever runs a query; those of an idle client end in `closed`, and must not end the process.
   client.on('error', () => {});
   return { client, wire: internals.connection };

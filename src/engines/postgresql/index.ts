@@ -5,6 +5,7 @@ import { terminate } from './cancel.ts';
 import { createPostgresqlCatalog } from './catalog.ts';
 import type { ConnectDeps } from './connect.ts';
 import { explain } from './explain.ts';
+import { createChanges } from './feed/index.ts';
 import { createParser } from './parser.ts';
 import { postgresqlCapabilities, probe } from './probe.ts';
 import { createReader } from './reader.ts';
@@ -28,6 +29,7 @@ export function createPostgresql(deps: ConnectDeps): Engine {
     explain: (target, sql, options) => explain({ ...deps, parser }, target, sql, options),
     activity: (target, options) => readActivity(deps, target, options),
     tracking: createTracking(deps),
+    changes: createChanges(deps),
     catalog: (target) => createPostgresqlCatalog(createReader(deps, target)),
   };
 }

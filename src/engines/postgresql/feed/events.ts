@@ -1,0 +1,196 @@
+/** Makes events of the frames of the log: which changes are told, with which shapes, and how far all has been told. */
+import type { ChangedRow, ChangedTable, CommitPosition, Coverage, FeedEvent } from '../../changes.ts';
+import { before, firstPosition, later } from './lsn.ts';
+import type { Relation, Tuple } from './pgoutput.ts';
+import { createPgoutput, MalformedChange, type OldKind, type Pgoutput, type PgoutputHandler } from './pgoutput.ts';
+import type { Shapes } from './shapes.ts';
+
+export interface FollowedTable {
+  /** Told of from the transaction behind it on; null: the place is not known yet, and nothing is told. */
+  after: CommitPosition | null;
+  coverage: Coverage;
+}
+
+export interface EventsDeps {
+  readonly shapes: Shapes;
+  /** By oid; changes while the log is read. */
+  readonly followed: ReadonlyMap<number, FollowedTable>;
+  readonly start: CommitPosition;
+  /** The server wants to hear from us at once. */
+  readonly replyRequested: () => void;
+}
+
+const dataTag = 0x77; // w
+const keepaliveTag = 0x6b; // k
+/** Before the message: its kind, where it begins, how far the log goes, the time. */
+const dataHeaderBytes = 25;
+const keepaliveBytes = 18;
+
+/** Pushed into by frames, pulled from by whoever reads the feed. */
+export class Events implements PgoutputHandler {
+  /** Up to here all has been told, or has nothing to tell. */
+  position: CommitPosition;
+  /** The last transaction of which something was told. */
+  told: CommitPosition = firstPosition;
+  /** The last transaction that has begun, told of or not. */
+  begun: CommitPosition = firstPosition;
+  readonly #deps: EventsDeps;
+  readonly #pgoutput: Pgoutput;
+  readonly #relations = new Map<number, Relation>();
+  readonly #tables = new Map<number, ChangedTable>();
+  #batch: FeedEvent[] = [];
+  #news: FeedEvent[] = [];
+  #inside = false;
+  /** Of the transaction under way, until something of it is told. */
+  #silent: (FeedEvent & { type: 'begin' }) | null = null;
+  #reached: CommitPosition;
+  #waits: Promise<void> | undefined;
+
+  constructor(deps: EventsDeps) {
+    this.#deps = deps;
+    this.#pgoutput = createPgoutput(this);
+    this.position = deps.start;
+    this.#reached = deps.start;
+  }
+
+  /** Those that have come since the last call. */
+  take(): FeedEvent[] {
+    const batch = this.#batch;
+    this.#batch = [];
+    if (this.#inside) return batch;
+    batch.push(...this.#news);
+    this.#news = [];
+    if (this.#reached > this.position) {
+      this.position = this.#reached;
+      batch.push({ type: 'alive', position: this.position });
+    }
+    return batch;
+  }
+
+  /** @throws MalformedChange */
+  readonly frame = (bytes: Buffer, start: number, end: number): Promise<void> | undefined => {
+    const kind = bytes[start];
+    if (kind === dataTag && end - start > dataHeaderBytes) {
+      this.#waits = undefined;
+      this.#pgoutput.decode(bytes, start + dataHeaderBytes, end);
+      return this.#waits;
+    }
+    if (kind !== keepaliveTag || end - start !== keepaliveBytes) throw new MalformedChange('a frame that is none');
+    this.#reach(bytes.toString('hex', start + 1, start + 9));
+    if (bytes[end - 1] === 1) this.#deps.replyRequested();
+    return undefined;
+  };
+
+  begin(position: CommitPosition, committedAtMs: number, xid: number): void {
+    this.#inside = true;
+    this.begun = position;
+    this.#silent = { type: 'begin', transactionId: String(xid), committedAt: new Date(committedAtMs), position };
+  }
+
+  commit(position: CommitPosition): void {
+    if (!this.#inside || position !== this.begun) throw new MalformedChange('a commit of no transaction');
+    this.#inside = false;
+    this.#reached = later(this.#reached, position);
+    if (this.#silent === null) {
+      this.#batch.push({ type: 'commit', position });
+      this.position = later(this.position, position);
+    }
+  }
+
+  message(_prefix: string, transactional: boolean, position: CommitPosition): void {
+    if (!transactional) this.#reach(position);
+  }
+
+  relation(relation: Relation): void {
+    this.#relations.set(relation.oid, relation);
+    this.#tables.delete(relation.oid);
+  }
+
+  insert(oid: number, row: Tuple): void {
+    if (!this.#isTold(oid)) return;
+    const table = this.#tables.get(oid);
+    if (table === undefined) return void this.#await(oid, () => this.insert(oid, row));
+    this.#push({ type: 'insert', table, new: fitting(table, row) });
+  }
+
+  update(oid: number, kind: OldKind | null, oldRow: Tuple | null, row: Tuple): void {
+    if (!this.#isTold(oid)) return;
+    const table = this.#tables.get(oid);
+    if (table === undefined) return void this.#await(oid, () => this.update(oid, kind, oldRow, row));
+    const old = kind === null || oldRow === null ? null : this.#oldRow(oid, table, kind, oldRow);
+    fitting(table, row);
+    // A large value that did not change is in the old row, where that is whole.
+    if (kind === 'WHOLE' && old !== null)
+      for (let place = 0; place < row.length; place++) if (row[place] === undefined) row[place] = old[place];
+    this.#push({ type: 'update', table, old, new: row });
+  }
+
+  delete(oid: number, kind: OldKind, oldRow: Tuple): void {
+    if (!this.#isTold(oid)) return;
+    const table = this.#tables.get(oid);
+    if (table === undefined) return void this.#await(oid, () => this.delete(oid, kind, oldRow));
+    this.#push({ type: 'delete', table, old: this.#oldRow(oid, table, kind, oldRow) });
+  }
+
+  truncate(oids: readonly number[]): void {
+    const told = oids.filter((oid) => this.#isTold(oid));
+    if (told.length === 0) return;
+    const missing = told.find((oid) => !this.#tables.has(oid));
+    if (missing !== undefined) return void this.#await(missing, () => this.truncate(told));
+    this.#push({ type: 'truncate', tables: told.map((oid) => this.#tables.get(oid)!) });
+  }
+
+  /** What is known from elsewhere than the log: told behind the transaction under way. */
+  add(event: FeedEvent & { type: 'coverage' | 'schema' }): void {
+    if (event.type === 'schema' && this.#news.some(({ type }) => type === 'schema')) return;
+    this.#news.push(event);
+  }
+
+  #isTold(oid: number): boolean {
+    const followed = this.#deps.followed.get(oid);
+    return followed !== undefined && followed.after !== null && this.begun > followed.after;
+  }
+
+  /** Its frame is done only when its shape is known: the next one waits. */
+  #await(oid: number, again: () => void): void {
+    const relation = this.#relations.get(oid);
+    if (relation === undefined || !this.#inside) throw new MalformedChange('a row of an unknown relation');
+    this.#waits = this.#deps.shapes.of(relation).then((table) => {
+      this.#tables.set(oid, table);
+      // Which may itself wait for the next one.
+      this.#waits = undefined;
+      again();
+      return this.#waits;
+    });
+  }
+
+  #oldRow(oid: number, table: ChangedTable, kind: OldKind, row: Tuple): ChangedRow {
+    fitting(table, row);
+    if (kind === 'WHOLE') return row;
+    const columns = this.#relations.get(oid)?.columns ?? [];
+    // What is no part of the identity is not told, and comes as null.
+    for (let place = 0; place < row.length; place++) if (!columns[place]?.identity) row[place] = undefined;
+    return row;
+  }
+
+  #push(event: FeedEvent): void {
+    if (!this.#inside) throw new MalformedChange('a row of no transaction');
+    if (this.#silent !== null) {
+      this.told = this.#silent.position;
+      this.#batch.push(this.#silent);
+      this.#silent = null;
+    }
+    this.#batch.push(event);
+  }
+
+  /** All that was committed before `lsn` has come. */
+  #reach(lsn: CommitPosition): void {
+    // Inside of a transaction the server says how far it has read, not what it has sent.
+    if (!this.#inside) this.#reached = later(this.#reached, before(lsn));
+  }
+}
+
+function fitting(table: ChangedTable, row: Tuple): Tuple {
+  if (row.length === table.columns.length) return row;
+  throw new MalformedChange(`a row of ${row.length} columns for a relation of ${table.columns.length}`);
+}

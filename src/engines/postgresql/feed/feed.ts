@@ -1,0 +1,155 @@
+/** The change feed of a PostgreSQL database by logical replication: puts its parts behind the contract. */
+import { AppError } from '../../../lib/errors.ts';
+import type { ChangeFeed, FeedEvent, FeedLimits, FeedOptions } from '../../changes.ts';
+import type { Target } from '../../engine.ts';
+import type { ConnectDeps } from '../connect.ts';
+import { MessageTooLong } from '../errors.ts';
+import { Events } from './events.ts';
+import { createFeedback } from './feedback.ts';
+import { createFollowing } from './following.ts';
+import { namesOf } from './names.ts';
+import { openLog } from './open.ts';
+import { streamFailure } from './requirements.ts';
+import { createShapes } from './shapes.ts';
+import { dropSlots, takeOver } from './slot.ts';
+import { lookAfter, type Retained } from './watch.ts';
+
+const defaultLimits: FeedLimits = {
+  checkMs: 2_000,
+  silentMs: 30_000,
+  patienceMs: 30_000,
+  maxRetainedBytes: 2 ** 30,
+};
+/** What is left behind in a target that does not answer is swept another time. */
+const cleanUpMs = 5_000;
+
+/** @throws as ChangeSource.open does */
+export async function openFeed(deps: ConnectDeps, target: Target, options: FeedOptions): Promise<ChangeFeed> {
+  const limits = { ...defaultLimits, ...options.limits };
+  const { patienceMs, checkMs, silentMs } = limits;
+  const names = namesOf(options.feedId);
+  const log = await openLog(deps, target, options, limits);
+  const { side, replication, publication, stream, slot, start, resumed, followed } = log;
+  const closed = new AbortController();
+  let disposed = false;
+  let reading = false;
+  let cleaned: Promise<void> | undefined;
+  let retained: Retained = { retainedBytes: null, safeBytes: null };
+  let lookNow = () => {};
+
+  const shapes = createShapes({ query: (text, values) => side.query(text, values, { signal: closed.signal }) });
+  const events = new Events({ shapes, followed, start, replyRequested: () => feedback.send() });
+  const feedback = createFeedback({ stream, events, start });
+  const news = (event: FeedEvent & { type: 'coverage' | 'schema' }) => {
+    events.add(event);
+    stream.wake();
+  };
+  const following = createFollowing({ publication, followed, events, patienceMs, news });
+
+  side.connection.closed.addEventListener('abort', () => lose(failureOf(side.connection.closed.reason)));
+  replication.closed.addEventListener('abort', () => {
+    // A reader has all that came before from the log itself, and then its end.
+    if (!reading) lose(failureOf(replication.closed.reason));
+  });
+  side.connection.client.on('notification', () => {
+    news({ type: 'schema' });
+    lookNow();
+  });
+  // Also while nobody reads: the server ends whoever says nothing.
+  const talking = setInterval(() => feedback.send(), checkMs).unref();
+  const watching = keepWatch();
+
+  async function keepWatch(): Promise<void> {
+    const keep = (found: Retained) => {
+      retained = found;
+    };
+    const watched = { side, stream, following, slot, limits, retained: keep };
+    try {
+      while (!closed.signal.aborted) {
+        const deadline = AbortSignal.any([closed.signal, AbortSignal.timeout(silentMs + patienceMs)]);
+        await lookAfter(watched, { signal: deadline });
+        await new Promise<void>((resolve) => {
+          lookNow = resolve;
+          setTimeout(resolve, checkMs).unref();
+          closed.signal.addEventListener('abort', () => resolve(), { once: true });
+        });
+      }
+    } catch (error) {
+      lose(failureOf(error));
+    }
+  }
+
+  function lose(reason: unknown): void {
+    if (closed.signal.aborted) return;
+    closed.abort(reason);
+    clearInterval(talking);
+    feedback[Symbol.dispose]();
+    replication.destroy(new Error('The feed has ended'));
+    stream.wake();
+    cleaned = cleanUp(reason).catch(() => undefined); // The target is away: the next one, or a sweep, finds what is left.
+  }
+
+  /** A slot that is read on, by a session that has not noticed, or that nobody will read again, would keep the log. */
+  async function cleanUp(reason: unknown): Promise<void> {
+    const signal = AbortSignal.timeout(cleanUpMs);
+    await takeOver(side, names, { signal });
+    if (!options.kept || (reason instanceof AppError && reason.code === 'POSITION_LOST'))
+      await dropSlots(side, [slot], { signal });
+    if (!options.kept) await publication.drop({ signal });
+  }
+
+  async function* read(): AsyncGenerator<readonly FeedEvent[]> {
+    if (reading) throw new TypeError('A feed has one reader');
+    reading = true;
+    try {
+      for (;;) {
+        const batch = events.take();
+        feedback.advance();
+        if (batch.length > 0) yield batch;
+        else if (closed.signal.aborted) break;
+        else await stream.read(events.frame).catch((error: unknown) => lose(failureOf(error)));
+      }
+    } finally {
+      reading = false;
+    }
+    if (!disposed) throw closed.signal.reason;
+  }
+
+  return {
+    start,
+    resumed,
+    follow: (tables, { signal }) => following.follow(tables, { signal: AbortSignal.any([signal, closed.signal]) }),
+    unfollow: (ids, { signal }) => following.unfollow(ids, { signal: AbortSignal.any([signal, closed.signal]) }),
+    [Symbol.asyncIterator]: read,
+    confirm: (position) => feedback.confirm(position),
+    status: () => ({
+      ...retained,
+      position: events.position,
+      confirmed: feedback.confirmed,
+      heardAt: new Date(performance.timeOrigin + stream.heardAtMs),
+    }),
+    closed: closed.signal,
+    async [Symbol.asyncDispose]() {
+      disposed = true;
+      lose(new AppError('CONNECTION_FAILED', 'The feed was closed'));
+      await cleaned;
+      await watching;
+      await log[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** What ended a feed, as its reader is told. */
+function failureOf(error: unknown): unknown {
+  const failure = streamFailure(error);
+  if (failure instanceof AppError) return failure;
+  if (failure instanceof MessageTooLong)
+    return new AppError('LIMIT_EXCEEDED', `A changed row is too long: ${failure.message}`, {
+      cause: failure,
+      details: { maxBytes: failure.maxBytes },
+    });
+  return new AppError('CONNECTION_FAILED', 'The server no longer tells of changes', {
+    cause: failure,
+    details: { reason: 'TCP' },
+  });
+}

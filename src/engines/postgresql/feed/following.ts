@@ -1,0 +1,148 @@
+/** What a feed follows: adds tables and lets them go, and looks whether what is told of them is still what it was. */
+import pg from 'pg';
+import { createGate } from '../../../lib/gate.ts';
+import type { QualifiedName } from '../../catalog.ts';
+import type { CommitPosition, Coverage, FeedEvent, FollowOutcome } from '../../changes.ts';
+import type { Events, FollowedTable } from './events.ts';
+import type { TableFacts } from './followable.ts';
+import { later } from './lsn.ts';
+import { isLockTimeout, type Publication } from './publication.ts';
+import { refusalOf } from './side.ts';
+import { positionLost } from './slot.ts';
+
+export interface Following {
+  follow(tables: readonly QualifiedName[], options: { signal: AbortSignal }): Promise<FollowOutcome[]>;
+  unfollow(ids: readonly string[], options: { signal: AbortSignal }): Promise<void>;
+  /** @throws AppError POSITION_LOST where somebody took the publications away */
+  check(options: { signal: AbortSignal }): Promise<void>;
+}
+
+export interface FollowingDeps {
+  readonly publication: Publication;
+  readonly followed: Map<number, FollowedTable>;
+  readonly events: Events;
+  readonly patienceMs: number;
+  /** Told when there is something for the reader that is not in the log. */
+  readonly news: (event: FeedEvent & { type: 'coverage' }) => void;
+}
+
+export function createFollowing({ publication, followed, events, patienceMs, news }: FollowingDeps): Following {
+  const gate = createGate({ max: 1 });
+
+  /** Nothing of the tables is told up to the place, and all behind it. @returns those for which it took too long */
+  async function settle(facts: readonly TableFacts[], signal: AbortSignal): Promise<ReadonlySet<string>> {
+    const { after, busy } = await publication.settle(
+      facts.map(({ oid }) => oid),
+      { signal, patienceMs },
+    );
+    // The log may have come here before the answer: what has begun in it was left out.
+    const place = later(after, events.begun);
+    for (const { oid, coverage } of facts)
+      if (!busy.includes(oid)) followed.set(Number(oid), { after: place, coverage });
+    return new Set(busy);
+  }
+
+  async function add(tables: readonly QualifiedName[], signal: AbortSignal): Promise<FollowOutcome[]> {
+    const found: (TableFacts | string)[] = [];
+    for (const table of tables) found.push(await publishOne(publication, table, signal));
+    const added = new Map(
+      found.flatMap((one) => (typeof one !== 'string' && !isFollowed(followed, one) ? [[one.oid, one]] : [])),
+    );
+    let busy: ReadonlySet<string> = new Set();
+    try {
+      if (added.size > 0) busy = await settle([...added.values()], signal);
+    } catch (error) {
+      // Published and never told: the owner would pay for nothing.
+      await publication.withdraw([...added.keys()], { signal: AbortSignal.timeout(patienceMs) }).catch(() => undefined);
+      throw error;
+    }
+    if (busy.size > 0) await publication.withdraw([...busy], { signal });
+    return found.map((one, index) => outcomeOf(tables[index]!, busy, one));
+  }
+
+  function outcomeOf(table: QualifiedName, busy: ReadonlySet<string>, found: TableFacts | string): FollowOutcome {
+    if (typeof found === 'string') return { table, id: null, reason: found };
+    const { oid, coverage, reason } = found;
+    if (coverage === 'NOTHING') return { table, id: null, reason: reason ?? '' };
+    const after = followed.get(Number(oid))?.after;
+    if (busy.has(oid) || after == null)
+      return {
+        table,
+        id: null,
+        reason: `A transaction that writes to it has not ended within ${patienceMs} ms: try again`,
+      };
+    return { table, id: oid, after, coverage, reason };
+  }
+
+  function tell(oid: string, coverage: Coverage, reason: string | null): void {
+    const table = followed.get(Number(oid));
+    if (coverage === 'NOTHING') followed.delete(Number(oid));
+    else if (table !== undefined) table.coverage = coverage;
+    news({ type: 'coverage', tableId: oid, coverage, reason });
+  }
+
+  async function checkOne(oid: string, facts: TableFacts | undefined, signal: AbortSignal): Promise<void> {
+    const before = followed.get(Number(oid))?.coverage;
+    if (before === undefined) return;
+    if (facts === undefined) return tell(oid, 'NOTHING', 'The table is gone');
+    if (facts.published === null) return tell(oid, 'NOTHING', 'Somebody took the table out of the publication');
+    if (facts.coverage === facts.published && facts.coverage === before) return;
+    const now = await publication.publishById(oid, { signal });
+    if (now === null) return tell(oid, 'NOTHING', 'The table is gone');
+    // Of transactions under way the log tells their INSERTs alone, until they have ended.
+    if (now.coverage === 'ALL' && (await settleAgain(oid, signal))) return;
+    if (now.coverage !== before) tell(oid, now.coverage, now.reason);
+  }
+
+  /** @returns whether it is to be tried again later */
+  async function settleAgain(oid: string, signal: AbortSignal): Promise<boolean> {
+    const { busy } = await publication.settle([oid], { signal, patienceMs });
+    return busy.length > 0;
+  }
+
+  return {
+    follow: (tables, { signal }) => gate.run(() => add(tables, signal).catch(rethrow), signal),
+
+    unfollow: (ids, { signal }) =>
+      gate.run(async () => {
+        const known = ids.filter((id) => followed.delete(Number(id)));
+        if (known.length > 0) await publication.withdraw(known, { signal }).catch(rethrow);
+      }, signal),
+
+    check: ({ signal }) =>
+      gate.run(async () => {
+        const oids = [...followed.keys()].map(String);
+        const facts = await publication.look(oids, { signal });
+        if (facts === null) throw positionLost();
+        const byOid = new Map(facts.map((one) => [one.oid, one]));
+        for (const oid of oids) await checkOne(oid, byOid.get(oid), signal);
+      }, signal),
+  };
+}
+
+const isFollowed = (followed: ReadonlyMap<number, FollowedTable>, { oid, coverage }: TableFacts): boolean =>
+  coverage === 'NOTHING' || followed.get(Number(oid))?.coverage === coverage;
+
+/** @returns what is known of it, or why it cannot be published */
+async function publishOne(
+  publication: Publication,
+  table: QualifiedName,
+  signal: AbortSignal,
+): Promise<TableFacts | string> {
+  try {
+    return (await publication.publish(table, { signal })) ?? 'There is no such table';
+  } catch (error) {
+    if (isLockTimeout(error)) return 'Somebody holds a lock on it, e.g. to alter it or to vacuum it: try again';
+    if (error instanceof pg.DatabaseError && error.code === '42501') return `It cannot be published: ${error.message}`;
+    throw error;
+  }
+}
+
+function rethrow(error: unknown): never {
+  throw refusalOf(error);
+}
+
+export const coverageOf = (facts: readonly TableFacts[], after: CommitPosition): Map<number, FollowedTable> =>
+  new Map(
+    facts.flatMap(({ oid, published }) => (published === null ? [] : [[Number(oid), { after, coverage: published }]])),
+  );

@@ -1,0 +1,41 @@
+/** What a feed's things in a target are called. Whose they are is read from their names alone. */
+import { AppError } from '../../../lib/errors.ts';
+import { trackingSchema } from '../catalog/sql.ts';
+
+export interface FeedNames {
+  /** Goes with the connection. */
+  readonly temporarySlot: string;
+  readonly keptSlot: string;
+  /** Tells of all that happens to its tables. */
+  readonly publication: string;
+  /** Tells of INSERT and TRUNCATE, of tables whose old rows nothing identifies. */
+  readonly insertPublication: string;
+  /** `application_name`, by which a feed of ours that was left behind is known. */
+  readonly label: string;
+  /** On which DDL is told, where that is tracked. */
+  readonly ddlChannel: string;
+}
+
+/** @param feedId a UUID */
+export function namesOf(feedId: string): FeedNames {
+  const id = feedId.replaceAll('-', '').toLowerCase();
+  if (!/^[0-9a-f]{32}$/.test(id)) throw new Error('A feed is named by a UUID');
+  return {
+    temporarySlot: `quarry_${id}`,
+    keptSlot: `quarry_kept_${id}`,
+    publication: `quarry_${id}`,
+    insertPublication: `quarry_${id}_inserts`,
+    label: `quarry feed ${id}`,
+    ddlChannel: `${trackingSchema}_${id}`,
+  };
+}
+
+/** Matches the names of all feeds, in SQL; its first group is the id without dashes. */
+export const slotPattern = '^quarry_(?:kept_)?([0-9a-f]{32})$';
+export const publicationPattern = '^quarry_([0-9a-f]{32})(?:_inserts)?$';
+
+/** A UUID again, as names have it without dashes. */
+export const feedIdOf = (id: string): string => id.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
+
+export const unsupported = (message: string, cause?: unknown): AppError =>
+  new AppError('UNSUPPORTED', message, { cause, details: { engine: 'POSTGRESQL', capability: 'ROW_CHANGES' } });

@@ -7,9 +7,10 @@ import { type GraphQLField, type GraphQLObjectType, getNamedType, isLeafType, is
 /**
  * - `kept`: the same for as long as the databases that were read, what the viewer is to them, and their snapshots are.
  * - `live`: read anew each time.
+ * - `told`: in the event of a stream; the same for everybody to whom the event is sent. It has no arguments.
  * Either way a resolver needs of the execution its source, its arguments and the context. What says nothing is neither.
  */
-export type Answers = 'kept' | 'live';
+export type Answers = 'kept' | 'live' | 'told';
 
 interface PothosOptions {
   pothosOptions?: { answers?: Answers };

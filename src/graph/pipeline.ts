@@ -162,7 +162,7 @@ export function createPipeline({
   callerOf,
 }: PipelineDeps): Pipeline {
   const plans = createPlans(schema);
-  const subscribe = createSubscribe({ bus, check: (authorization) => authenticate(services, authorization) });
+  const subscribe = createSubscribe({ bus, plans, check: (authorization) => authenticate(services, authorization) });
   const handed: Handed = new WeakMap();
   const yoga = createYoga<ServerContext, Context>({
     schema,

@@ -1,6 +1,6 @@
 /**
- * A query whose every field is declared in answers.ts, made into a plan once and run for each request: straight to JSON,
- * with no path, no info and no promise a cell. It knows the way without a fault only: whatever else happens makes it give
+ * A query whose every field is declared in answers.ts, or a subscription whose every field is `told`, made into a plan
+ * once and run for each request, or event: straight to JSON, with no path, no info and no promise a cell. It knows the way without a fault only: whatever else happens makes it give
  * up, and the executor answers instead, in the same context, where what was read is still there.
  */
 import {
@@ -30,6 +30,7 @@ import {
   typeFromAST,
 } from 'graphql';
 import { answersOf } from './answers.ts';
+import { createTelling, type Telling } from './telling.ts';
 
 export interface PlanArguments {
   readonly contextValue: unknown;
@@ -41,6 +42,8 @@ export interface Plan {
   readonly kept: boolean;
   /** The data as JSON; null where the executor has to answer. Never throws, never rejects. */
   run(args: PlanArguments): Promise<string | null>;
+  /** Of a subscription; null where the executor has to answer. The same for all whose variables come to the same. */
+  telling(variableValues: PlanArguments['variableValues']): Telling | null;
 }
 
 export interface PlanSource {
@@ -79,10 +82,10 @@ const giveUp = (why: string): never => {
   throw new GivenUp(why);
 };
 
-/** Null for a document that is no plan's. */
+/** Null for a document that is no plan's. A subscription's is never run. */
 export function planOf({ schema, document, operation }: PlanSource): Plan | null {
-  const type = schema.getQueryType();
-  if (operation.operation !== OperationTypeNode.QUERY || !type) return null;
+  const type = schema.getRootType(operation.operation);
+  if (operation.operation === OperationTypeNode.MUTATION || !type) return null;
   const fragments = new Map<string, FragmentDefinitionNode>();
   for (const one of document.definitions) {
     if (one.kind === Kind.FRAGMENT_DEFINITION) fragments.set(one.name.value, one);
@@ -90,6 +93,7 @@ export function planOf({ schema, document, operation }: PlanSource): Plan | null
   const found = surveyed(schema, type, operation, fragments);
   if (!found) return null;
   const shapes = new Map<string, Complete>();
+  const tellings = new Map<Complete, Telling>();
   let hopeless = false;
 
   function shapeOf(variables: Variables): Complete | null {
@@ -116,19 +120,30 @@ export function planOf({ schema, document, operation }: PlanSource): Plan | null
         return null;
       }
     },
+    telling(variableValues) {
+      const { coerced } = getVariableValues(schema, operation.variableDefinitions ?? [], variableValues ?? {});
+      const shape = coerced ? shapeOf(coerced) : null;
+      if (!shape) return null;
+      // No field has an argument, and what conditions say is in the shape.
+      const telling =
+        tellings.get(shape) ?? createTelling((event, context) => shape(event, { context, variables: {} }));
+      tellings.set(shape, telling);
+      return telling;
+    },
   };
 }
 
 /** What the document leads to, whatever its conditions are; null where that is something else than plans may have. */
 function surveyed(
   schema: GraphQLSchema,
-  query: GraphQLObjectType,
+  root: GraphQLObjectType,
   operation: OperationDefinitionNode,
   fragments: ReadonlyMap<string, FragmentDefinitionNode>,
 ): { kept: boolean; conditions: string[] } | null {
   const conditions = new Set<string>();
   const seen = new Set<string>();
   let kept = true;
+  const told = operation.operation === OperationTypeNode.SUBSCRIPTION;
 
   function isPlain(set: SelectionSetNode, type: GraphQLObjectType): boolean {
     return set.selections.every((node) => {
@@ -159,12 +174,13 @@ function surveyed(
     const field = type.getFields()[node.name.value];
     const answers = field && answersOf(type, field);
     if (!field || !answers) return false;
+    if (told && (answers !== 'told' || (type !== root && field.args.length > 0))) return false;
     kept &&= answers === 'kept';
     const inner = innermost(field.type);
     return !node.selectionSet || (isObjectType(inner) && isPlain(node.selectionSet, inner));
   }
 
-  const plain = (operation.directives ?? []).length === 0 && isPlain(operation.selectionSet, query);
+  const plain = (operation.directives ?? []).length === 0 && isPlain(operation.selectionSet, root);
   return plain ? { kept, conditions: [...conditions] } : null;
 }
 
@@ -177,6 +193,8 @@ interface CompileDeps {
 }
 
 function compiled({ schema, operation, fragments, variables }: CompileDeps): Complete {
+  const root = schema.getRootType(operation.operation)!;
+
   /** As the specification collects fields (CollectFields): in the order of their first mention. */
   function collect(
     sets: readonly SelectionSetNode[],
@@ -213,11 +231,15 @@ function compiled({ schema, operation, fragments, variables }: CompileDeps): Com
     const { complete, fixed } = completerOf(field.type, sets);
     return {
       key,
-      read: readerOf(field, node!, type === schema.getQueryType() ? rootInfo(key, field, nodes, type) : noInfo),
+      read: isEvent(type)
+        ? eventReader(field, rootInfo(key, field, nodes, type))
+        : readerOf(field, node!, type === root ? rootInfo(key, field, nodes, type) : noInfo),
       complete,
       fixed: fixed && answersOf(type, field) === 'kept' && field.args.length === 0 && (field.resolve?.length ?? 0) <= 1,
     };
   }
+
+  const isEvent = (type: GraphQLObjectType) => operation.operation === OperationTypeNode.SUBSCRIPTION && type === root;
 
   function rootInfo(
     key: string,
@@ -270,8 +292,7 @@ function compiled({ schema, operation, fragments, variables }: CompileDeps): Com
     return { complete: objectOf(steps), fixed: steps.every(({ fixed }) => fixed) };
   }
 
-  const query = schema.getQueryType()!;
-  const steps = [...collect([operation.selectionSet], query)].map(([key, nodes]) => stepOf(key, nodes, query));
+  const steps = [...collect([operation.selectionSet], root)].map(([key, nodes]) => stepOf(key, nodes, root));
   return objectOf(steps);
 }
 
@@ -320,6 +341,12 @@ function readerOf(
       info(variables) as never,
     );
 }
+
+/** What somebody subscribed to is in the event; how he asked for it is not. */
+const eventReader =
+  ({ resolve }: GraphQLField<unknown, unknown>, info: (variables: Variables) => object): Step['read'] =>
+  (event, { context, variables }) =>
+    resolve ? resolve(event, {}, context, info(variables) as never) : giveUp('nothing says what of the event it is');
 
 /** Lists and objects may have variables in them: they are read anew. */
 const isConstant = ({ kind }: { kind: Kind }): boolean => kind !== Kind.LIST && kind !== Kind.OBJECT;

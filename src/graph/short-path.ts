@@ -7,9 +7,9 @@ import { type DocumentNode, type ExecutionResult, getOperationAST } from 'graphq
 import type { GraphQLParams, Plugin } from 'graphql-yoga';
 import type { Viewer } from '../accounts/viewer.ts';
 import type { Context } from './context.ts';
+import { JsonData } from './json-data.ts';
 import type { Basis, KeptAnswers } from './kept-answers.ts';
 import type { Pipeline, ServerContext } from './pipeline.ts';
-import { JsonData } from './use-plans.ts';
 
 export interface ShortPathDeps {
   readonly getEnveloped: Pipeline['getEnveloped'];
@@ -79,7 +79,7 @@ export function createShortPath({ getEnveloped, authenticate, answers, basisOf, 
         return false;
       }
       const { data } = result;
-      const answer = Buffer.from(data instanceof JsonData ? `{"data":${data.text}}` : JSON.stringify(result));
+      const answer = data instanceof JsonData ? data.result : Buffer.from(JSON.stringify(result));
       send(response, mediaType, answer);
       const basis = viewer && basisOf(context, { document, operationName: params.operationName });
       if (basis) answers.keep(viewer, question, answer, basis);

@@ -6,7 +6,7 @@ import type { IncomingMessage, Server } from 'node:http';
 import type { ExecutionArgs, execute, GraphQLError, subscribe } from 'graphql';
 import { CloseCode, type Context as SocketContext, type SubscribePayload } from 'graphql-ws';
 import { useServer } from 'graphql-ws/use/ws';
-import { type WebSocket, WebSocketServer } from 'ws';
+import { WebSocketServer } from 'ws';
 import type { Viewer } from '../accounts/viewer.ts';
 import type { Bus } from '../lib/bus.ts';
 import { AppError } from '../lib/errors.ts';
@@ -16,8 +16,10 @@ import type { Log } from '../lib/log.ts';
 import type { Topic } from '../lib/topics.ts';
 import type { Services } from '../services.ts';
 import { publicError } from './errors.ts';
+import { JsonData } from './json-data.ts';
 import { createLifetime, type Lifetime } from './lifetime.ts';
 import { authenticate, type Pipeline } from './pipeline.ts';
+import { TellingSocket } from './telling-socket.ts';
 
 export interface SocketDeps {
   server: Server;
@@ -37,7 +39,7 @@ const maxOperations = 500;
 const closeMs = 3_000;
 
 type Extra = {
-  socket: WebSocket;
+  socket: TellingSocket;
   request: IncomingMessage;
 };
 
@@ -64,8 +66,8 @@ function authorizationOf(value: unknown): string | null {
 }
 
 export function startSocket({ server, pipeline, services, bus, log, corsOrigins }: SocketDeps): Service {
-  const sockets = new WebSocketServer({ noServer: true, maxPayload: maxMessageBytes });
-  const held = new WeakMap<WebSocket, Held>();
+  const sockets = new WebSocketServer({ noServer: true, maxPayload: maxMessageBytes, WebSocket: TellingSocket });
+  const held = new WeakMap<TellingSocket, Held>();
   const check = (authorization: string) => authenticate(services, authorization);
   // 4403: 4401 would stop clients from connecting again with a new token.
   const forbid = ({ extra }: Connection) => extra.socket.close(CloseCode.Forbidden, 'Forbidden');
@@ -175,6 +177,8 @@ export function startSocket({ server, pipeline, services, bus, log, corsOrigins 
         return authorization === null ? undefined : renew(connection, authorization);
       },
       onSubscribe: prepare,
+      onNext: ({ extra }, id, _payload, _args, { data }) =>
+        data instanceof JsonData ? (extra.socket.tell(id, data.result) as never) : undefined,
       onComplete: finish,
       onClose: close,
     },

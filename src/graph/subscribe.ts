@@ -1,8 +1,9 @@
-/** Streams: every event is executed anew, and a stream ends when the right to it does. */
+/** Streams: every event is executed anew, or once for all who are told of it, and a stream ends when the right to it does. */
 import { createSourceEventStream, type ExecutionArgs, type ExecutionResult, execute } from 'graphql';
 import { AppError } from '../lib/errors.ts';
 import { type Context, renewed } from './context.ts';
 import { createLifetime, type Lifetime, type LifetimeDeps } from './lifetime.ts';
+import type { Plans } from './use-plans.ts';
 
 type Stream = AsyncIterableIterator<ExecutionResult>;
 
@@ -19,7 +20,14 @@ function lifetimeOf(context: Context, deps: LifetimeDeps): Lifetime | null {
   return lifetime;
 }
 
-export function createSubscribe(deps: LifetimeDeps): (args: ExecutionArgs) => Promise<Stream | ExecutionResult> {
+export interface SubscribeDeps extends LifetimeDeps {
+  plans: Pick<Plans, 'telling'>;
+}
+
+export function createSubscribe({
+  plans,
+  ...deps
+}: SubscribeDeps): (args: ExecutionArgs) => Promise<Stream | ExecutionResult> {
   return async (args) => {
     const closing = new AbortController();
     const given = args.contextValue as Context;
@@ -29,6 +37,7 @@ export function createSubscribe(deps: LifetimeDeps): (args: ExecutionArgs) => Pr
     if (!(Symbol.asyncIterator in source)) return source;
     const events = source[Symbol.asyncIterator]();
     const own = lifetimeOf(context, deps);
+    const telling = plans.telling(args);
     const signal = (context.lifetime ?? own)?.ended;
     let closed = false;
     let wake: ((value: null) => void) | null = null;
@@ -68,9 +77,13 @@ export function createSubscribe(deps: LifetimeDeps): (args: ExecutionArgs) => Pr
           await close();
           return { done: true, value: undefined };
         }
+        const { value } = event;
+        const data = telling && typeof value === 'object' && value !== null && (await telling.dataOf(value, context));
         return {
           done: false,
-          value: await execute({ ...args, rootValue: event.value, contextValue: renewed(context) }),
+          value: data
+            ? ({ data } as unknown as ExecutionResult)
+            : await execute({ ...args, rootValue: value, contextValue: renewed(context) }),
         };
       },
       async return() {

@@ -1,8 +1,10 @@
 /** Runs documents by their plan where they have one. A document is planned when it comes again. */
-import { type DocumentNode, type GraphQLSchema, getOperationAST } from 'graphql';
+import { type DocumentNode, type ExecutionArgs, type GraphQLSchema, getOperationAST, OperationTypeNode } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
 import type { Context } from './context.ts';
-import { type Plan, planOf } from './plan.ts';
+import { JsonData } from './json-data.ts';
+import { type Plan, type PlanArguments, planOf } from './plan.ts';
+import type { Telling } from './telling.ts';
 
 /** Undefined while it came but once. */
 type Planned = Map<string, Plan | null | undefined>;
@@ -12,7 +14,11 @@ export interface Plans {
   of(document: DocumentNode, operationName: string | null | undefined): Plan | null;
   /** The one that was made before, if any. */
   made(document: DocumentNode, operationName: string | null | undefined): Plan | null;
+  /** Of a subscription, planned when it comes first; null where the executor has to answer. */
+  telling(args: Subscribing): Telling | null;
 }
+
+type Subscribing = Pick<ExecutionArgs, 'document' | 'operationName'> & Pick<PlanArguments, 'variableValues'>;
 
 export function createPlans(schema: GraphQLSchema): Plans {
   // Documents are kept by the cache of parsed ones, and plans as long as they.
@@ -34,6 +40,16 @@ export function createPlans(schema: GraphQLSchema): Plans {
     },
     made: (document, operationName) =>
       plans.get(document)?.get(getOperationAST(document, operationName)?.name?.value ?? '') ?? null,
+    telling({ document, operationName, variableValues }) {
+      const ofDocument: Planned = plans.get(document) ?? new Map();
+      plans.set(document, ofDocument);
+      const operation = getOperationAST(document, operationName);
+      if (operation?.operation !== OperationTypeNode.SUBSCRIPTION) return null;
+      const name = operation.name?.value ?? '';
+      const plan = ofDocument.get(name) ?? planOf({ schema, document, operation });
+      ofDocument.set(name, plan);
+      return plan?.telling(variableValues) ?? null;
+    },
   };
 }
 
@@ -50,17 +66,4 @@ export function usePlans(plans: Plans): Plugin {
       });
     },
   };
-}
-
-/** The data of an answer that is JSON already. Whoever prints it gets the same as of the objects. */
-export class JsonData {
-  readonly text: string;
-
-  constructor(text: string) {
-    this.text = text;
-  }
-
-  toJSON(): unknown {
-    return JSON.parse(this.text);
-  }
 }

@@ -9,6 +9,7 @@ import type { ChannelMessage } from './channels/store.ts';
 
 const MessageType = builder.objectRef<ChannelMessage>('Message').implement({
   rights: 'parent',
+  answers: 'told',
   fields: (t) => ({
     position: t.string({
       description: 'Give it as `after` to resume.',
@@ -19,6 +20,7 @@ const MessageType = builder.objectRef<ChannelMessage>('Message').implement({
     sender: t.field({
       type: UserType,
       nullable: true,
+      answers: 'live',
       description: 'Null when the account is gone.',
       resolve: ({ senderId }, _args, { services }) => (senderId === null ? null : services.accounts.account(senderId)),
     }),
@@ -67,6 +69,7 @@ builder.mutationField('broadcast', (t) =>
 builder.subscriptionField('messages', (t) =>
   t.field({
     type: MessageType,
+    answers: 'told',
     description:
       'What is broadcast on a channel of the project from now on, or behind `after`, for its members. Kept are the newest 1,000 messages of a channel, for a day, and 64 MiB of a project: POSITION_LOST behind that. A reader who falls far behind is ended with SLOW_CONSUMER and goes on from its position.',
     authScopes: { signedIn: true },

@@ -7,6 +7,7 @@ import type { ErrorCode } from '../lib/errors.ts';
 import type { Catalog } from './catalog.ts';
 import type { ChangeSource } from './changes.ts';
 import type { ExportType } from './export-type.ts';
+import type { LiveSource } from './live.ts';
 
 export type { Dial } from '../lib/egress.ts';
 
@@ -283,6 +284,8 @@ export interface Engine {
   readonly tracking: SchemaTracking | null;
   /** Tells of changed rows; null where the engine cannot. */
   readonly changes: ChangeSource | null;
+  /** Keeps answers live; null where the engine cannot. */
+  readonly live: LiveSource | null;
   /** The catalogue of a target; each read is one statement a kind, for as many objects as asked. */
   catalog(target: Target): Catalog;
 }

@@ -6,6 +6,7 @@ import { createPostgresqlCatalog } from './catalog.ts';
 import type { ConnectDeps } from './connect.ts';
 import { explain } from './explain.ts';
 import { createChanges } from './feed/index.ts';
+import { openLiveSession } from './live/session.ts';
 import { createParser } from './parser.ts';
 import { postgresqlCapabilities, probe } from './probe.ts';
 import { createReader } from './reader.ts';
@@ -30,6 +31,7 @@ export function createPostgresql(deps: ConnectDeps): Engine {
     activity: (target, options) => readActivity(deps, target, options),
     tracking: createTracking(deps),
     changes: createChanges(deps),
+    live: { open: (target, options) => openLiveSession({ ...deps, parser }, target, options) },
     catalog: (target) => createPostgresqlCatalog(createReader(deps, target)),
   };
 }

@@ -1,0 +1,74 @@
+/** What a query, a view, a policy or a function mentions: by its analysed tree, or by name where there is only its text. */
+import type { Tree } from '../parser.ts';
+import type { FunctionName } from '../plan.ts';
+import { type RelationName, referencesOf } from '../references.ts';
+import { membersOf } from '../walk.ts';
+import { currentTime, isTimeOp } from './functions.ts';
+import { isNode, nodesOf, type TreeValue } from './node-tree.ts';
+
+/** Oids, and what they do not say. */
+export interface Mentions {
+  readonly relations: ReadonlySet<string>;
+  readonly functions: ReadonlySet<string>;
+  readonly operators: ReadonlySet<string>;
+  /** Why the answer may change by itself. */
+  readonly unrest: readonly string[];
+}
+
+export interface NamedMentions {
+  readonly relations: readonly RelationName[];
+  readonly functions: readonly FunctionName[];
+  readonly operators: readonly FunctionName[];
+  readonly unrest: readonly string[];
+}
+
+const sampled = 'TABLESAMPLE takes other rows each time';
+
+const functionFields = ['funcid', 'aggfnoid', 'winfnoid', 'opfuncid'] as const;
+
+export function mentionsIn(trees: readonly TreeValue[]): Mentions {
+  const [relations, functions, operators] = [new Set<string>(), new Set<string>(), new Set<string>()];
+  const unrest = new Set<string>();
+  const put = (set: Set<string>, value: TreeValue | undefined) => {
+    if (typeof value === 'string' && value !== '0') set.add(value);
+  };
+  for (const node of nodesOf(trees)) {
+    // A subquery, a join and the like are entries without one; of a view it says 0 or its own, of which both are right.
+    if (node.type === 'RANGETBLENTRY' || node.type === 'RTE') put(relations, node.fields.get('relid'));
+    for (const field of functionFields) put(functions, node.fields.get(field));
+    put(operators, node.fields.get('opno'));
+    if (node.type === 'SQLVALUEFUNCTION' && isTimeOp(String(node.fields.get('op')))) unrest.add(currentTime);
+    if (node.type === 'TABLESAMPLECLAUSE') unrest.add(sampled);
+    if (node.type === 'NEXTVALUEEXPR') unrest.add('nextval() may give something else each time');
+  }
+  return { relations, functions, operators, unrest: [...unrest] };
+}
+
+/** Read as a time, these are another one each day, or each moment. */
+const words: ReadonlySet<string> = new Set(['now', 'today', 'tomorrow', 'yesterday']);
+
+/** Of a text that the server takes anew each time. */
+export function unrestInText(trees: readonly Tree[]): string[] {
+  const unrest = new Set<string>();
+  for (const tree of trees) {
+    for (const [name, value] of membersOf(tree)) {
+      if (name === 'SQLValueFunction' && isTimeOp(String((value as Tree).op))) unrest.add(currentTime);
+      if (name === 'RangeTableSample') unrest.add(sampled);
+      if (name === 'sval' && typeof value === 'string' && words.has(value.trim().toLowerCase())) {
+        unrest.add(`'${value.trim()}' may be a time that changes`);
+      }
+    }
+  }
+  return [...unrest];
+}
+
+export function namesIn(trees: readonly Tree[]): NamedMentions {
+  const { reads, functions, operators } = referencesOf(trees);
+  return { relations: reads, functions, operators, unrest: unrestInText(trees) };
+}
+
+/** The query that a view shows, or that stands in another one's place. */
+export const queryOf = (tree: TreeValue) => {
+  const first = Array.isArray(tree) ? tree[0] : tree;
+  return isNode(first) && first.type === 'QUERY' ? first : null;
+};

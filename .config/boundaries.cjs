@@ -34,6 +34,12 @@ module.exports = {
       { path: `^src/(${features}|graph)/`, pathNot: '^src/accounts/(viewer|policy)\\.ts$' },
     ),
     rule(
+      'exports-below-queries',
+      'How rows become files knows nothing of what runs SQL, or keeps its rows.',
+      { path: '^src/exports/' },
+      { path: '^src/queries/' },
+    ),
+    rule(
       'features-below-graph',
       'A feature never imports its GraphQL.',
       { path: `^src/(${features}|jobs)/`, pathNot: '\\.graph\\.ts$' },

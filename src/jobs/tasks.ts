@@ -1,5 +1,5 @@
 /** Every kind of background task, one line each. */
-import { createExportTask, type ExportTaskDeps } from '../exports/export.task.ts';
+import { createExportTask, type ExportTaskDeps } from '../queries/export.task.ts';
 import { createRunQueryTask, type RunQueryDeps } from '../queries/run-query.task.ts';
 import type { JobKind } from './states.ts';
 import type { Task } from './task.ts';

@@ -4,22 +4,15 @@
  */
 import type { Patience } from '../db/patience.ts';
 import type { Cell, ResultColumn, RunEvent } from '../engines/engine.ts';
+import { LostHold } from '../jobs/lost-hold.ts';
 import type { Hold } from '../jobs/store.ts';
 import type { Bus } from '../lib/bus.ts';
 import { collectAll } from '../lib/collect.ts';
 import type { Topic } from '../lib/topics.ts';
 import type { BlobStore } from '../storage/blob-store.ts';
+import { StorageFailed } from '../storage/storage-failed.ts';
 import { attemptFolder, encodeChunk, maxChunkBytes } from './results.ts';
 import { maxChunkRows, type ResultStore } from './store.ts';
-
-export class LostHold extends Error {
-  override readonly name = 'LostHold';
-}
-
-/** The blob store failed: no place left, no answer. */
-export class StorageFailed extends Error {
-  override readonly name = 'StorageFailed';
-}
 
 export interface ResultWriterDeps {
   store: Pick<ResultStore, 'begin' | 'append' | 'end'>;

@@ -2,10 +2,12 @@ import { mkdirSync, readdirSync, symlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import type { Job } from '../../src/jobs/job.ts';
+import { LostHold } from '../../src/jobs/lost-hold.ts';
 import type { Hold } from '../../src/jobs/store.ts';
 import { createDoorbell } from '../../src/lib/bus.ts';
-import { createResultWriter, type EarlyTiming, LostHold, StorageFailed } from '../../src/queries/result-writer.ts';
+import { createResultWriter, type EarlyTiming } from '../../src/queries/result-writer.ts';
 import { readRows } from '../../src/queries/results.ts';
+import { StorageFailed } from '../../src/storage/storage-failed.ts';
 import { createTestQueue, type TestQueue } from '../support/jobs.ts';
 
 let queue: TestQueue;

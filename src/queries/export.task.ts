@@ -2,18 +2,20 @@
 import { can } from '../accounts/policy.ts';
 import type { Cell, ResultColumn } from '../engines/engine.ts';
 import { rawTextOf } from '../engines/raw-text.ts';
-import type { Exported, Job } from '../jobs/job.ts';
+import { ExportFailed } from '../exports/export-failed.ts';
+import { createExportWriter, type ExportWriter } from '../exports/export-writer.ts';
+import { rescueExport } from '../exports/rescue.ts';
+import type { Job } from '../jobs/job.ts';
+import { LostHold } from '../jobs/lost-hold.ts';
 import { ownerOf } from '../jobs/owner.ts';
 import type { JobError } from '../jobs/states.ts';
 import type { JobStore } from '../jobs/store.ts';
 import type { Outcome, StopReason, Task, TaskContext } from '../jobs/task.ts';
-import { linesFrom } from '../queries/chunk-readers.ts';
-import { LostHold, StorageFailed } from '../queries/result-writer.ts';
-import type { ResultSet, ResultStore } from '../queries/store.ts';
 import type { BlobStore } from '../storage/blob-store.ts';
 import type { Reservations } from '../storage/files/reservations.ts';
-import { ExportFailed } from './export-failed.ts';
-import { createExportWriter, type ExportWriter } from './export-writer.ts';
+import { StorageFailed } from '../storage/storage-failed.ts';
+import { linesFrom } from './chunk-readers.ts';
+import type { ResultSet, ResultStore } from './store.ts';
 
 export interface ExportTaskDeps {
   jobStore: JobStore;
@@ -39,17 +41,6 @@ export function createExportTask(deps: ExportTaskDeps): Task {
     // What a lost worker had begun was released by the rescue.
     discard: async () => undefined,
   };
-}
-
-/** Takes away what a lost worker had begun. @returns what it wrote, where it had made that visible; else null */
-export async function rescueExport(
-  { reservations }: Pick<ExportTaskDeps, 'reservations'>,
-  { exported }: Job,
-): Promise<Exported | null> {
-  if (exported === null) return null;
-  // First: what is gone it cannot make visible any more, also where it is not dead but late.
-  for (const fileId of exported.files) await reservations.release(fileId);
-  return (await reservations.areCommitted(exported.files)) ? exported : null;
 }
 
 async function run(deps: ExportTaskDeps, { job, signal, patience, progress }: TaskContext): Promise<Outcome> {

@@ -1,16 +1,16 @@
 /** What jobs write into files, as people ask for it: the results of a job that has ended, in another format. */
 import { requireCan } from '../accounts/policy.ts';
 import type { Viewer } from '../accounts/viewer.ts';
+import type { Destinations, ExportInput, ExportSettings } from '../exports/destination.ts';
 import type { Exported, Job } from '../jobs/job.ts';
 import { isFinal } from '../jobs/states.ts';
 import type { JobStore } from '../jobs/store.ts';
 import { AppError, notFound } from '../lib/errors.ts';
 import { uuidv7 } from '../lib/ids.ts';
-import { type Queries, queryLimits } from '../queries/queries.ts';
-import type { ResultStore } from '../queries/store.ts';
 import type { BucketAccess } from '../storage/files/access.ts';
 import type { StoredFile } from '../storage/files/store.ts';
-import type { Destinations, ExportInput, ExportSettings } from './destination.ts';
+import { type Queries, queryLimits } from './queries.ts';
+import type { ResultStore } from './store.ts';
 
 export interface Exports {
   /**

@@ -1,8 +1,9 @@
 /** A run that writes straight into files: no row of it is kept anywhere else. */
+
+import type { ExportWriter } from '../exports/export-writer.ts';
+import type { FormatName } from '../exports/registry.ts';
 import type { JobExport } from '../jobs/job.ts';
-import type { RunOutput } from '../queries/run-output.ts';
-import type { ExportWriter } from './export-writer.ts';
-import type { FormatName } from './registry.ts';
+import type { RunOutput } from './run-output.ts';
 
 /** The lines that an engine may make by itself, cells as they are; such a format's writer has a `copy` of the same name. */
 const lines: Readonly<Partial<Record<FormatName, 'CSV' | 'TSV'>>> = { csv: 'CSV', tsv: 'TSV', parquet: 'TSV' };

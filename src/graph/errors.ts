@@ -34,7 +34,7 @@ export function publicError(error: unknown, { log, requestId }: MaskDeps): Graph
     return inContract(located.extensions.code) ? located : refusedRequest(located);
   }
   const code: ErrorCode = 'INTERNAL_SERVER_ERROR';
-  if (located && isCoerced(located)) return withCode(located, 'BAD_USER_INPUT');
+  if (located && (isCoerced(located) || isArgument(located))) return withCode(located, 'BAD_USER_INPUT');
   log.error({ requestId, err: located?.originalError ?? error, path: located?.path }, 'request.failed');
   return new GraphQLError('Something went wrong here; the log has more under this request id', {
     ...place,
@@ -73,6 +73,10 @@ function refusedRequest(error: GraphQLError): GraphQLError {
 
 /** A scalar's own refusal comes wrapped in the coercion's error. */
 const isCoerced = (error: GraphQLError): boolean => error.originalError instanceof GraphQLError && !error.path;
+
+/** A variable that may be null where it stands, as it has a default, and is: the executor finds it when it comes there. */
+const isArgument = ({ originalError, message }: GraphQLError): boolean =>
+  originalError instanceof GraphQLError && message.startsWith('Argument "');
 
 function withCode(error: GraphQLError, code: ErrorCode): GraphQLError {
   return new GraphQLError(error.message, {

@@ -46,8 +46,10 @@ interface Entry {
   readonly bytes: number;
 }
 
-/** Nothing of a question can be taken for a part of the viewer: ids and roles have no spaces. */
-const keyOf = ({ userId, role }: Viewer, question: string): string => `${userId} ${role} ${question}`;
+/** All that he is and may, whatever that will be; of his sessions each gets what another one was given. */
+function keyOf({ sessionId: _session, expiresAt: _end, ...who }: Viewer, question: string): string {
+  return `${JSON.stringify(who)} ${question}`;
+}
 
 export function createKeptAnswers({ stands, ...deps }: KeptAnswersDeps): KeptAnswers {
   const limits = { ...defaultLimits, ...deps.limits };

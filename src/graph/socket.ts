@@ -3,7 +3,15 @@
  * `subscribe` (`extensions.headers.authorization`, as GraphiQL sends it) or of a `ping` that renews it.
  */
 import type { IncomingMessage, Server } from 'node:http';
-import type { ExecutionArgs, execute, GraphQLError, subscribe } from 'graphql';
+import {
+  type ExecutionArgs,
+  type execute,
+  type FormattedExecutionResult,
+  GraphQLError,
+  type GraphQLFormattedError,
+  getOperationAST,
+  type subscribe,
+} from 'graphql';
 import { CloseCode, type Context as SocketContext, type SubscribePayload } from 'graphql-ws';
 import { useServer } from 'graphql-ws/use/ws';
 import { WebSocketServer } from 'ws';
@@ -140,6 +148,10 @@ export function startSocket({ server, pipeline, services, bus, log, corsOrigins 
         finish(connection, id);
         return errors as GraphQLError[];
       }
+      if (!getOperationAST(document, params.operationName)) {
+        finish(connection, id);
+        return [noOperation()];
+      }
       return {
         schema: enveloped.schema,
         document,
@@ -177,8 +189,11 @@ export function startSocket({ server, pipeline, services, bus, log, corsOrigins 
         return authorization === null ? undefined : renew(connection, authorization);
       },
       onSubscribe: prepare,
-      onNext: ({ extra }, id, _payload, _args, { data }) =>
-        data instanceof JsonData ? (extra.socket.tell(id, data.result) as never) : undefined,
+      onError: (_connection, _id, _payload, errors) => errors.map(told),
+      onNext: ({ extra }, id, _payload, _args, { errors, data, ...result }) => {
+        if (errors) return { errors: errors.map(told), data, ...result } as FormattedExecutionResult;
+        return data instanceof JsonData ? (extra.socket.tell(id, data.result) as never) : undefined;
+      },
       onComplete: finish,
       onClose: close,
     },
@@ -196,6 +211,17 @@ export function startSocket({ server, pipeline, services, bus, log, corsOrigins 
       clearTimeout(force);
     },
   };
+}
+
+/** In the words of HTTP. */
+const noOperation = (): GraphQLError =>
+  new GraphQLError('Could not determine what operation to execute.', { extensions: { code: 'BAD_USER_INPUT' } });
+
+/** As over HTTP, where the status that an error asks for is the response's, and no part of what is told. */
+function told(error: GraphQLError): GraphQLFormattedError {
+  const { extensions, ...formatted } = error.toJSON();
+  const { http: _status, ...kept } = extensions ?? {};
+  return Object.keys(kept).length === 0 ? formatted : { ...formatted, extensions: kept };
 }
 
 interface EnvelopedArgs {

@@ -30,6 +30,7 @@ describe('a store of answers', () => {
   test.each([
     ['to somebody else', { ...viewer, userId: 'u2' }, '{ a }'],
     ['to the same one in another role', { ...viewer, role: 'admin' as const }, '{ a }'],
+    ['to the same one who may do less', { ...viewer, scopes: ['read'] }, '{ a }'],
     ['to another question', viewer, '{ b }'],
   ])('gives none %s', async (_what, asker, question) => {
     const answers = store();

@@ -83,7 +83,7 @@ export async function differenceOf(before: CatalogSnapshot, after: CatalogSnapsh
   const removed = (object: CatalogKind, names: readonly string[], fields: Fields, identity?: string) =>
     found.push({ kind: 'REMOVED', object, names, identity: identity ?? null, before: wholeOf(fields), after: null });
 
-  altered('DATABASE', [], changedLists(databaseLists, before, after, same));
+  altered('DATABASE', [], changedLists(databaseLists, before, after, { byId: same.byId, renames: renames.everywhere }));
 
   for (const item of same.extensions.removed) removed('EXTENSION', [item.name], extensionFields(item));
   for (const item of same.extensions.added) added('EXTENSION', [item.name], extensionFields(item));
@@ -136,7 +136,7 @@ export async function differenceOf(before: CatalogSnapshot, after: CatalogSnapsh
   for (const item of same.relations.added) added('TABLE', namesOf(item), wholeRelation(item));
   for (const [place, pair] of same.relationPairs.entries()) {
     const { before: old, after: now } = pair;
-    const changes = changedFields(moved(relationFields(old)), relationFields(now), renames);
+    const changes = changedFields(moved(relationFields(old)), relationFields(now), renames.within(pair));
     const more = parts.ofRelation(pair);
     altered('TABLE', namesOf(now), merged(toldAsItWas(changes, old.schema), more.relation));
     for (const part of more.parts) found.push(differenceOfPart(part, pair));
@@ -151,7 +151,8 @@ export async function differenceOf(before: CatalogSnapshot, after: CatalogSnapsh
     if (!owners.comesWith(item)) added('SEQUENCE', namesOf(item), sequenceFields(item));
   }
   for (const [old, now] of same.sequences.pairs) {
-    const changes = changedFields(moved(sequenceFields(old)), sequenceFields(now), renames);
+    const same = renames.within(owners.pairOf(now));
+    const changes = changedFields(moved(sequenceFields(old)), sequenceFields(now), same);
     altered('SEQUENCE', namesOf(now), toldAsItWas(owners.without(changes, now, old), old.schema));
   }
   return found.sort(inOrder);
@@ -210,7 +211,7 @@ function matchAll(before: CatalogSnapshot, after: CatalogSnapshot): Same {
     });
     for (const [one, other] of same.pairs) {
       renames.add(one.name, other.name);
-      renames.add(one.schema, other.schema);
+      renames.addMove(one, other);
     }
     return same;
   };
@@ -248,26 +249,45 @@ function addValues(old: SnapshotEnum, now: SnapshotEnum, renames: Renames): void
   }
 }
 
-/** So many objects may have been made again before their ids are taken for those of another server. */
-const maxMadeAgain = 3;
+/** So many objects may have taken names of others before their ids are taken for those of another server. */
+const maxTaken = 3;
 
-/** Whether a database was restored from elsewhere: then an id may be that of anything. */
+/**
+ * Whether a database was restored from elsewhere: then an id may be that of anything. An object that has the id of one
+ * and the name of another is either renamed, and then what it is made of came along with the id, or a copy.
+ */
 function isCopy(before: CatalogSnapshot, after: CatalogSnapshot): boolean {
-  const keyed = ({ relations, routines, sequences, enums }: CatalogSnapshot) =>
-    [relations, routines, sequences, enums].flatMap((list, section) =>
-      list.map((item): [string, string] => [
-        JSON.stringify([section, item.schema, item.name, 'identity' in item ? item.identity : '']),
-        item.id,
-      ]),
-    );
-  const old = new Map(keyed(before));
-  let [kept, others] = [0, 0];
-  for (const [key, id] of keyed(after)) {
-    const known = old.get(key);
-    if (known === id) kept += 1;
-    else if (known !== undefined) others += 1;
+  let [byId, byName] = [0, 0];
+  for (const section of sections) {
+    const contents = before[section].map((item): readonly [typeof item, string] => [item, contentOf(item)]);
+    const ofId = new Map(contents.map(([{ id }, content]) => [id, content]));
+    const ofName = new Map(contents.map(([item, content]) => [keyOfItem(item), { id: item.id, content }]));
+    for (const item of after[section]) {
+      const named = ofName.get(keyOfItem(item));
+      if (named?.id === item.id) {
+        byId += 1;
+        continue;
+      }
+      const content = contentOf(item);
+      const [likeId, likeName] = [ofId.get(item.id) === content, named?.content === content];
+      if (likeId && !likeName) byId += 1;
+      if (likeName && !likeId && ofId.has(item.id)) byName += 1;
+    }
   }
-  return others > maxMadeAgain && others > kept;
+  return byName > maxTaken && byName > byId;
+}
+
+const sections = ['relations', 'routines', 'sequences', 'enums'] as const;
+type Section = CatalogSnapshot[(typeof sections)[number]][number];
+
+const keyOfItem = (item: Section): string =>
+  JSON.stringify([item.schema, item.name, 'identity' in item ? item.identity : '']);
+
+/** What an object keeps when it is called otherwise, as far as it tells it from others. */
+function contentOf(item: Section): string {
+  if ('columns' in item) return JSON.stringify([item.kind, item.columns.map(({ name, dataType }) => [name, dataType])]);
+  if ('arguments' in item) return JSON.stringify([item.kind, item.arguments, item.returns, item.language]);
+  return JSON.stringify('values' in item ? item.values : [item.dataType, item.start, item.increment, item.maximum]);
 }
 
 /** Sequences that come, go and move with the column that they belong to. */
@@ -280,7 +300,11 @@ function ownersOf({ relations, relationPairs, renames }: Same) {
   const hasColumn = (relation: SnapshotRelation, name: string) =>
     relation.columns.some((column) => column.name === name);
 
+  const ownerOf = ({ ownedBy }: SnapshotSequence) => ownedBy && pairOf.get(keyOfTable(ownedBy.table));
+
   return {
+    /** Of what it belongs to. */
+    pairOf: ownerOf,
     comesWith({ ownedBy, identity }: SnapshotSequence): boolean {
       if (!ownedBy || identity) return identity;
       const pair = pairOf.get(keyOfTable(ownedBy.table));
@@ -293,7 +317,7 @@ function ownersOf({ relations, relationPairs, renames }: Same) {
     },
     /** What the table's or the column's own change brings about is left out. */
     without(changes: FieldChanges | null, now: SnapshotSequence, old: SnapshotSequence): FieldChanges | null {
-      const pair = now.ownedBy && pairOf.get(keyOfTable(now.ownedBy.table));
+      const pair = ownerOf(now);
       if (!changes || !pair) return changes;
       const follows = new Set<string>();
       if (pair.before.schema === old.schema && pair.after.schema === now.schema) follows.add('schema');

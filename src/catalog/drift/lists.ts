@@ -3,7 +3,7 @@ import type { CatalogSnapshot, Identified } from '../../engines/snapshot.ts';
 import { changedFields, type FieldChanges, wholeOf } from './compare.ts';
 import type { Fields } from './fields.ts';
 import { matchedByName } from './members.ts';
-import type { Renames } from './renames.ts';
+import type { Same } from './renames.ts';
 
 type Member = Identified & { readonly name: string };
 type Lists<Key extends string> = Readonly<Record<Key, readonly Member[]>>;
@@ -29,7 +29,7 @@ export function changedLists<Key extends string>(
   keys: readonly Key[],
   before: Lists<Key>,
   after: Lists<Key>,
-  { byId, renames }: { readonly byId: boolean; readonly renames: Renames },
+  { byId, renames }: { readonly byId: boolean; readonly renames: Same },
 ): FieldChanges | null {
   const changes: { before: Record<string, unknown>; after: Record<string, unknown> } = { before: {}, after: {} };
   for (const key of keys) {

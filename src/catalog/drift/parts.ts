@@ -87,35 +87,44 @@ export async function matchParts(pairs: readonly RelationPair[], renames: Rename
     const parts = matchedParts(pair);
     partsOf.set(pair, parts);
     byName.set(keyOf(pair.after), pair);
-    for (const { pairs } of Object.values(parts) as Matched<Identified & { name: string | null }>[]) {
-      for (const [old, now] of pairs) renames.add(old.name ?? '', now.name ?? '');
+    const { indexes, ...ofItsOwn } = parts;
+    for (const { pairs } of Object.values(ofItsOwn) as Matched<Identified & { name: string | null }>[]) {
+      for (const [old, now] of pairs) renames.add(old.name ?? '', now.name ?? '', pair);
+    }
+    for (const [old, now] of indexes.pairs) {
+      renames.add(old.name, now.name);
+      renames.addMove({ ...old, schema: pair.before.schema }, { ...now, schema: pair.after.schema });
     }
     if (place % relationsAtOnce === 0) await setImmediate();
   }
 
-  const columnChanges = ([old, now]: readonly [SnapshotColumn, SnapshotColumn]) =>
-    changedFields(columnFields(old), columnFields(now), renames);
-  const constraintChanges = ([old, now]: readonly [SnapshotConstraint, SnapshotConstraint]) =>
-    changedFields(constraintFields(old), constraintFields(now), renames);
-  const keyChanges = ([old, now]: readonly [Key, Key]) =>
-    changedFields(foreignKeyFields(old, old.constraint), foreignKeyFields(now, now.constraint), renames);
-  const triggerChanges = ([old, now]: readonly [SnapshotTrigger, SnapshotTrigger]) =>
-    changedFields(triggerFields(old), triggerFields(now), renames);
+  const columnChanges = ([old, now]: readonly [SnapshotColumn, SnapshotColumn], pair: RelationPair) =>
+    changedFields(columnFields(old), columnFields(now), renames.within(pair));
+  const constraintChanges = ([old, now]: readonly [SnapshotConstraint, SnapshotConstraint], pair: RelationPair) =>
+    changedFields(constraintFields(old), constraintFields(now), renames.within(pair));
+  const keyChanges = ([old, now]: readonly [Key, Key], pair: RelationPair) => {
+    const same = renames.within(pair, byName.get(keyOf(now.referenced)));
+    const changes = changedFields(foreignKeyFields(old, old.constraint), foreignKeyFields(now, now.constraint), same);
+    if (!changes || !same.sameObject(old.referenced, now.referenced)) return changes;
+    return withoutFields(changes, new Set(['referencedSchema', 'referencedTableName']));
+  };
+  const triggerChanges = ([old, now]: readonly [SnapshotTrigger, SnapshotTrigger], pair: RelationPair) =>
+    changedFields(triggerFields(old), triggerFields(now), renames.within(pair));
 
   /** Without what a parent's change of the same part has brought about. */
   function own<Item extends { name: string | null; inherited: boolean }>(
     pair: RelationPair,
     [old, now]: readonly [Item, Item],
     listOf: (parts: MatchedParts) => Matched<Item>,
-    changesOf: (items: readonly [Item, Item]) => FieldChanges | null,
+    changesOf: (items: readonly [Item, Item], pair: RelationPair) => FieldChanges | null,
   ): FieldChanges | null {
-    const changes = changesOf([old, now]);
+    const changes = changesOf([old, now], pair);
     if (!changes || !now.inherited || !old.inherited) return changes;
     const follows = new Set<string>();
     for (const parent of pair.after.parents) {
       const above = byName.get(keyOf(parent));
       const same = above && listOf(partsOf.get(above)!).pairs.find(([one]) => one.name === old.name);
-      const theirs = same && changesOf(same);
+      const theirs = same && changesOf(same, above);
       if (!theirs) continue;
       for (const [field, value] of Object.entries(theirs.after)) {
         if (JSON.stringify(value) === JSON.stringify(changes.after[field])) follows.add(field);
@@ -173,7 +182,7 @@ export async function matchParts(pairs: readonly RelationPair[], renames: Rename
       changes.added('INDEX', indexes.added.filter(isOwnIndex), indexFields);
       const attached = (pair.before.partitionBound === null) !== (pair.after.partitionBound === null);
       for (const [old, now] of indexes.pairs) {
-        const found = changedFields(indexFields(old), indexFields(now), renames);
+        const found = changedFields(indexFields(old), indexFields(now), renames.within(pair));
         const follows = new Set<string>(attached ? ['parent'] : []);
         if (now.constraint !== null) follows.add('name');
         if (now.constraint !== old.constraint || alteredConstraints.has(now.constraint)) {
@@ -195,10 +204,13 @@ export async function matchParts(pairs: readonly RelationPair[], renames: Rename
       changes.removed('POLICY', policies.removed, policyFields);
       changes.added('POLICY', policies.added, policyFields);
       for (const [old, now] of policies.pairs) {
-        changes.altered('POLICY', now.name, changedFields(policyFields(old), policyFields(now), renames));
+        changes.altered('POLICY', now.name, changedFields(policyFields(old), policyFields(now), renames.within(pair)));
       }
 
-      const lists = changedLists(relationLists, pair.before, pair.after, { byId: pair.byId, renames });
+      const lists = changedLists(relationLists, pair.before, pair.after, {
+        byId: pair.byId,
+        renames: renames.within(pair),
+      });
       const order = columnOrder(columns);
       const relation =
         lists || order

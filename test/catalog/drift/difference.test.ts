@@ -534,6 +534,85 @@ describe('several changes at once', () => {
     expect(changes.map(({ before }) => before)).toEqual([{ name: 'b' }, { name: 'a' }]);
   });
 
+  test('that give two objects each other’s name are two renames, whatever follows from them', async () => {
+    const swapped = (kind: string, one: string, other: string) =>
+      `alter ${kind} ${one} rename to between; alter ${kind} ${other} rename to ${one}; alter ${kind} between rename to ${other}`;
+    const tables = `create table a (id int primary key, x text); create table b (id int primary key, y int references a);
+      create view v as select a.x, b.y from a join b on a.id = b.y`;
+    expect(await told(tables, swapped('table', 'a', 'b'))).toEqual([
+      'ALTERED TABLE public.a',
+      'ALTERED TABLE public.b',
+    ]);
+    const schemas = `create schema r; create schema s; create table s.t (id serial primary key);
+      create table r.t (id serial primary key, x text); create view s.v as select * from r.t`;
+    expect(await told(schemas, swapped('schema', 'r', 's'))).toEqual(['ALTERED SCHEMA r', 'ALTERED SCHEMA s']);
+    const enums = `create type x as enum ('a', 'b'); create type y as enum ('c'); create table t (p x default 'a', q y, r x[])`;
+    expect(await told(enums, swapped('type', 'x', 'y'))).toEqual(['ALTERED ENUM public.x', 'ALTERED ENUM public.y']);
+  });
+
+  test('that give two values of an enum each other’s name are one change, in lists of them as well', async () => {
+    const first = `create type e as enum ('a', 'b c'); create table t (x e default 'a', y e[] default '{a,"b c"}')`;
+    const ddl = `alter type e rename value 'a' to 'z'; alter type e rename value 'b c' to 'a'; alter type e rename value 'z' to 'b c'`;
+    expect(await told(first, ddl)).toEqual(['ALTERED ENUM public.e']);
+  });
+
+  test.each([
+    [
+      'a view',
+      'create view v as select a as n from u',
+      'create or replace view v as select b as n from u',
+      'TABLE public.v',
+    ],
+    [
+      'a check',
+      'alter table u add constraint c check (a > 0)',
+      'alter table u drop constraint c; alter table u add constraint c check (b > 0)',
+      'CONSTRAINT public.u.c',
+    ],
+    ['an index', 'create index i on u (a)', 'drop index i; create index i on u (b)', 'INDEX public.u.i'],
+    [
+      'a function',
+      `create function f(a int) returns int language sql as 'select 1'`,
+      `drop function f(int); create function f(b int) returns int language sql as 'select 1'`,
+      'FUNCTION public.f(integer)',
+    ],
+  ])(
+    'tell that %s has another name in it, though a column elsewhere was renamed so',
+    async (_what, made, ddl, object) => {
+      const first = `create table t (a int); create table u (a int, b int); ${made}`;
+      const changes = await told(first, `alter table t rename a to b; ${ddl}`);
+      expect(changes.toSorted()).toEqual(['ALTERED COLUMN public.t.b', `ALTERED ${object}`]);
+    },
+  );
+
+  test('tell that something else is used, though an object of the same schema was moved', async () => {
+    const first = `create schema s; create function f() returns int language sql as 'select 1';
+      create function s.f() returns int language sql as 'select 2'; create table t (a int default f()); create table moved (id int)`;
+    const ddl = 'alter table moved set schema s; alter table t alter a set default s.f()';
+    expect(await told(first, ddl)).toEqual(['ALTERED TABLE s.moved', 'ALTERED COLUMN public.t.a']);
+  });
+
+  test('tell a moved object once, whatever names it', async () => {
+    const first = `create schema s; create type e as enum ('a'); create function f() returns int language sql as 'select 1';
+      create table p (id int primary key, e e default 'a') partition by range (id); create index on p (e);
+      create table p1 partition of p for values from (1) to (9); create table c (p int references p, n int default f())`;
+    const ddl = `alter type e set schema s; alter function f() set schema s; alter table p set schema s`;
+    expect(await told(first, ddl)).toEqual(['ALTERED ENUM s.e', 'ALTERED FUNCTION s.f()', 'ALTERED TABLE s.p']);
+  });
+
+  test('tell a renamed part of a composite type', async () => {
+    const [alone, ...others] = await changesOf(
+      'create type c as (a int, b text); create table t (x c); create view v as select (x).a from t',
+      'alter type c rename attribute a to z',
+    );
+    expect(others).toEqual([]);
+    expect(alone).toMatchObject({
+      object: 'SCHEMA',
+      before: { compositeTypes: [{ name: 'c', attributes: [{ name: 'a' }, { name: 'b' }] }] },
+      after: { compositeTypes: [{ name: 'c', attributes: [{ name: 'z' }, { name: 'b' }] }] },
+    });
+  });
+
   test('tell a table that took a renamed one’s name as a new one', async () => {
     const ddl = 'alter table t rename to t_old; create table t (a integer, b text)';
     expect(await told('create table t (a integer)', ddl)).toEqual([

@@ -19,6 +19,8 @@ export interface Config {
   readonly playground: 'embedded' | 'off' | Secret<URL>;
   /** Null: made and kept in DATA_DIR. */
   readonly masterKeys: readonly [MasterKey, ...MasterKey[]] | null;
+  /** Null: rings between processes go by the metadata database. */
+  readonly redisUrl: Secret<URL> | null;
   /** Where results and files are. */
   readonly storage: StoragePlace;
   /** Of one user's files, with what is kept free for his uploads. */
@@ -136,6 +138,7 @@ const variables = {
   PUBLIC_URL: url('http:', 'https:').optional(),
   DATABASE_URL: postgresUrl.optional(),
   PLAYGROUND_URL: z.literal('off').or(postgresUrl).optional(),
+  REDIS_URL: url('redis:', 'rediss:').optional(),
   STORAGE_URL: z.string().optional(),
   AWS_ACCESS_KEY_ID: z.string().optional(),
   AWS_SECRET_ACCESS_KEY: z.string().optional(),
@@ -169,7 +172,6 @@ export const variableNames: readonly string[] = Object.keys(variables);
 
 /** Their parts are not built yet: to take a value and ignore it would be a lie. */
 const laterNames = [
-  'REDIS_URL',
   'SMTP_URL',
   'MAIL_FROM',
   'LLM_BASE_URL',
@@ -258,6 +260,7 @@ export function readConfig({ env, terminal }: ReadConfigOptions): Config {
     databaseUrl: values.DATABASE_URL ?? null,
     playground: values.PLAYGROUND_URL ?? 'embedded',
     masterKeys: values.MASTER_KEYS ?? null,
+    redisUrl: values.REDIS_URL ? new Secret(values.REDIS_URL) : null,
     storage,
     storageOfUserBytes: values.STORAGE_PER_USER_GIB * 2 ** 30,
     registration: values.REGISTRATION,

@@ -12,6 +12,7 @@ import type { Config } from './config.ts';
 import { createDatabases, type Databases } from './databases/databases.ts';
 import { createTypedConnections, type TypedConnections } from './databases/typed-connections.ts';
 import type { ConnectionConfig } from './db/connection.ts';
+import { installationId } from './db/installation.ts';
 import { verifyKeyring } from './db/master-keys.ts';
 import { createPool, createPrisma, type Prisma } from './db/metadata.ts';
 import { startNotify } from './db/notify.ts';
@@ -24,6 +25,7 @@ import { createEgress } from './lib/egress.ts';
 import type { Keyring, MasterKey } from './lib/keyring.ts';
 import type { Service } from './lib/lifecycle.ts';
 import type { Log } from './lib/log.ts';
+import { redisAddress, startRedisBus } from './lib/redis-bus.ts';
 import type { Topic } from './lib/topics.ts';
 import { type Access, createAccess } from './projects/access.ts';
 import { letGoOf } from './queries/saved/store.ts';
@@ -76,12 +78,24 @@ export async function buildCore({ config, log, metadata, playground, masterKeys,
   const pool = createPool({ connection: metadata, log, max: poolSize });
   const running: Service[] = [{ stop: () => pool.end() }];
   const keyring = await verifyKeyring(pool, masterKeys);
-  running.push(await startNotify({ connection: metadata, pool, bus, log }));
+  const notify = await startNotify({ connection: metadata, pool, bus, log });
+  running.push(notify);
+  const { redisUrl } = config;
+  if (redisUrl) {
+    const channel = `quarry:${await installationId(pool)}:bus`;
+    running.push(await startRedisBus({ url: redisUrl, channel, bus, otherwise: notify.transport, log }));
+  }
   const prisma = createPrisma(pool);
+  const redisAddresses = redisUrl ? [redisAddress(redisUrl.reveal())] : [];
   const dial = createEgress({
     allowPrivateHosts: config.allowPrivateHosts,
     // Quarry's own servers are nobody's target, whatever the operator allows.
-    denied: () => [metadata, ...(playground ? [playground.admin] : []), ...addressesOf(config.storage)],
+    denied: () => [
+      metadata,
+      ...(playground ? [playground.admin] : []),
+      ...addressesOf(config.storage),
+      ...redisAddresses,
+    ],
   });
   const engines = createEngines({ dial });
   const jobStore = createJobStore({

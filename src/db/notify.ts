@@ -4,6 +4,7 @@ import pg from 'pg';
 import type { Bus, BusTransport } from '../lib/bus.ts';
 import type { Service } from '../lib/lifecycle.ts';
 import type { Log } from '../lib/log.ts';
+import { printRings, type Ring, readRings } from '../lib/rings.ts';
 import { type ConnectionConfig, explicit } from './connection.ts';
 import type { Executor } from './metadata.ts';
 
@@ -14,35 +15,19 @@ const silenceMs = 2_000;
 /** A notification must stay under 8,000 bytes. */
 const maxPayloadBytes = 7_900;
 
-type Ring = readonly [topic: string, key: string];
-
 /** In SQL: rings when the transaction commits, and not at all when it does not. */
 export async function ringInTransaction(client: Executor, rings: readonly Ring[]): Promise<void> {
-  if (rings.length > 0) await send(client, payloads(rings, ''));
+  if (rings.length > 0) await send(client, printRings(rings, '', maxPayloadBytes));
 }
 
 /** What a statement of SQL gives to pg_notify() besides, to ring when it is committed. */
 export const notification = (...ring: Ring): { channel: string; payload: string } => ({
   channel,
-  payload: payloads([ring], '')[0]!,
+  payload: printRings([ring], '', maxPayloadBytes)[0]!,
 });
 
 const send = (client: Executor, batches: readonly string[]): Promise<unknown> =>
   client.query('SELECT pg_notify($1, payload) FROM unnest($2::text[]) payload', [channel, batches]);
-
-/** Lines: who rang, empty where he did not hear it himself; then a ring each. */
-function payloads(rings: readonly Ring[], sender: string): string[] {
-  const batches: string[] = [];
-  let batch = sender;
-  for (const ring of new Set(rings.map(([topic, key]) => `${topic}\t${key}`))) {
-    if (batch.length + ring.length + 1 > maxPayloadBytes) {
-      batches.push(batch);
-      batch = sender;
-    }
-    batch += `\n${ring}`;
-  }
-  return [...batches, batch];
-}
 
 export interface NotifyDeps {
   connection: ConnectionConfig;
@@ -53,7 +38,12 @@ export interface NotifyDeps {
 }
 
 /** Listens until it is stopped; a broken connection is made anew, and what was rung meanwhile is found by polling. */
-export async function startNotify({ connection, pool, bus, log }: NotifyDeps): Promise<Service> {
+export async function startNotify({
+  connection,
+  pool,
+  bus,
+  log,
+}: NotifyDeps): Promise<Service & { readonly transport: BusTransport }> {
   const sender = randomUUID();
   let client: pg.Client | null = null;
   let stopped = false;
@@ -64,12 +54,7 @@ export async function startNotify({ connection, pool, bus, log }: NotifyDeps): P
   async function listen(): Promise<void> {
     const next = new pg.Client({ ...explicit(connection, 'quarry-bus'), keepAlive: true, query_timeout: silenceMs });
     next.on('notification', ({ payload = '' }) => {
-      const [from, ...lines] = payload.split('\n');
-      if (from === sender) return;
-      for (const line of lines) {
-        const [topic = '', key = ''] = line.split('\t');
-        bus.ringHere(topic, key);
-      }
+      for (const [topic, key] of readRings(payload, sender)) bus.ringHere(topic, key);
     });
     next.on('error', (error) => lose(next, error));
     next.on('end', () => lose(next));
@@ -98,7 +83,7 @@ export async function startNotify({ connection, pool, bus, log }: NotifyDeps): P
       pending = [];
       const from = client;
       try {
-        await send(from ?? pool, payloads(rings, sender));
+        await send(from ?? pool, printRings(rings, sender, maxPayloadBytes));
       } catch (error) {
         if (from && !stopped) {
           // Who takes no ring brings none: they go by the pool, once.
@@ -124,6 +109,7 @@ export async function startNotify({ connection, pool, bus, log }: NotifyDeps): P
   bus.connect(transport);
 
   return {
+    transport,
     async stop() {
       stopped = true;
       clearTimeout(retry);

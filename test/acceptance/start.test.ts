@@ -53,7 +53,7 @@ describe('a configuration that cannot be', () => {
     ['LOG_FORMAT', { LOG_FORMAT: canary }],
     ['MASTER_KEY', { MASTER_KEY: canary }],
     ['DATABASE_ULR', { DATABASE_ULR: canary }],
-    ['REDIS_URL', { REDIS_URL: `redis://:${canary}@127.0.0.1` }],
+    ['REDIS_URL', { REDIS_URL: `http://:${canary}@127.0.0.1` }],
   ];
 
   test('ends the start with the name, without the value, before anything is opened or made', async () => {

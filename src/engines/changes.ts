@@ -24,7 +24,7 @@ export interface ChangedTable {
 
 export interface ChangedColumn {
   readonly name: string;
-  /** As the engine prints it. */
+  /** As the engine prints it, qualified unless built in. */
   readonly dataType: string;
   /** A text of it that is not null, as a cell of a result. Null: the text itself is the cell. */
   readonly decode: ((text: string) => Cell) | null;

@@ -18,6 +18,9 @@ export const contains = (name: string, search: string, bind: Bind): string =>
     ? 'false'
     : `position(lower(${bind(search)}::text) in lower(${name}::text collate "default")) > 0`;
 
+/** The names of Quarry's publications; the first group is the id of the feed. */
+export const feedPublications = '^quarry_([0-9a-f]{32})(?:_inserts)?$';
+
 /** Where Quarry puts what tells of DDL, and nothing else. */
 export const trackingSchema = 'quarry_tracking';
 
@@ -29,6 +32,9 @@ export const notSystem = (n: string): string =>
 export const notTracking = (e: string): string => `not exists (
     select from pg_catalog.pg_proc f join pg_catalog.pg_namespace fn on fn.oid = f.pronamespace
     where f.oid = ${e}.evtfoid and fn.nspname = '${trackingSchema}')`;
+
+/** Of the pg_publication row `p`: it is none of those that tell Quarry of changed rows. */
+export const notFeed = (p: string): string => `${p}.pubname !~ '${feedPublications}'`;
 
 /** Schemas of temporary tables are their session's alone. */
 export const notTemporary = (n: string): string => `${n}.nspname !~ '^pg_(toast_)?temp_'`;

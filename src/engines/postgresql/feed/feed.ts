@@ -7,11 +7,10 @@ import { MessageTooLong } from '../errors.ts';
 import { Events } from './events.ts';
 import { createFeedback } from './feedback.ts';
 import { createFollowing } from './following.ts';
-import { namesOf } from './names.ts';
 import { openLog } from './open.ts';
 import { streamFailure } from './requirements.ts';
 import { createShapes } from './shapes.ts';
-import { dropSlots, takeOver } from './slot.ts';
+import { dropSlots, endReader } from './slot.ts';
 import { lookAfter, type Retained } from './watch.ts';
 
 const defaultLimits: FeedLimits = {
@@ -27,7 +26,6 @@ const cleanUpMs = 5_000;
 export async function openFeed(deps: ConnectDeps, target: Target, options: FeedOptions): Promise<ChangeFeed> {
   const limits = { ...defaultLimits, ...options.limits };
   const { patienceMs, checkMs, silentMs } = limits;
-  const names = namesOf(options.feedId);
   const log = await openLog(deps, target, options, limits);
   const { side, replication, publication, stream, slot, start, resumed, followed } = log;
   const closed = new AbortController();
@@ -92,8 +90,8 @@ export async function openFeed(deps: ConnectDeps, target: Target, options: FeedO
   /** A slot that is read on, by a session that has not noticed, or that nobody will read again, would keep the log. */
   async function cleanUp(reason: unknown): Promise<void> {
     const signal = AbortSignal.timeout(cleanUpMs);
-    await takeOver(side, names, { signal });
-    if (!options.kept || (reason instanceof AppError && reason.code === 'POSITION_LOST'))
+    await endReader(side, replication.identity, { signal });
+    if (options.kept && reason instanceof AppError && reason.code === 'POSITION_LOST')
       await dropSlots(side, [slot], { signal });
     if (!options.kept) await publication.drop({ signal });
   }

@@ -1,6 +1,6 @@
 /** What a feed's things in a target are called. Whose they are is read from their names alone. */
 import { AppError } from '../../../lib/errors.ts';
-import { trackingSchema } from '../catalog/sql.ts';
+import { feedPublications, trackingSchema } from '../catalog/sql.ts';
 
 export interface FeedNames {
   /** Goes with the connection. */
@@ -32,7 +32,7 @@ export function namesOf(feedId: string): FeedNames {
 
 /** Matches the names of all feeds, in SQL; its first group is the id without dashes. */
 export const slotPattern = '^quarry_(?:kept_)?([0-9a-f]{32})$';
-export const publicationPattern = '^quarry_([0-9a-f]{32})(?:_inserts)?$';
+export const publicationPattern = feedPublications;
 
 /** A UUID again, as names have it without dashes. */
 export const feedIdOf = (id: string): string => id.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');

@@ -3,8 +3,8 @@
  * rows nothing identifies would make that UPDATE fail: such a table goes into the other, which tells of INSERT and
  * TRUNCATE alone. Never FOR ALL TABLES, never WHERE or a list of columns, each of which can break the owner's writes, too.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
+import { pause } from '../../../lib/until-aborted.ts';
 import type { QualifiedName } from '../../catalog.ts';
 import type { CommitPosition } from '../../changes.ts';
 import { factsOf, factsSql, type TableFacts } from './followable.ts';
@@ -29,6 +29,7 @@ export interface Publication {
   withdraw(oids: readonly string[], options: PublicationOptions): Promise<void>;
   /** What the catalogue says of the tables now; of one that is gone nothing. Null: a publication is gone. */
   look(oids: readonly string[], options: PublicationOptions): Promise<TableFacts[] | null>;
+  /** Those that this one has made: another feed of the same name has its own. */
   drop(options: PublicationOptions): Promise<void>;
 }
 
@@ -57,6 +58,7 @@ export function createPublication({
 }): Publication {
   const { publication, insertPublication } = names;
   const both = [publication, insertPublication];
+  let made: (string | null)[] = [];
   const generated = major >= generatedColumnsSince ? ', publish_generated_columns = stored' : '';
   const options = (publish: string) => `publish = '${publish}', publish_via_partition_root = true${generated}`;
   const published = { [publication]: 'insert, update, delete, truncate', [insertPublication]: 'insert, truncate' };
@@ -115,8 +117,10 @@ export function createPublication({
     make: ({ signal }) =>
       side.transaction(
         async (query) => {
+          await query(lockSql, [publication]);
           await query(`DROP PUBLICATION IF EXISTS ${both.join(', ')}`);
           for (const name of both) await query(`CREATE PUBLICATION ${name} WITH (${options(published[name]!)})`);
+          made = (await query('SELECT oid::text FROM pg_publication WHERE pubname = ANY ($1)', [both])).flat();
         },
         { signal },
       ),
@@ -159,7 +163,7 @@ export function createPublication({
       const deadline = performance.now() + patienceMs;
       let writers = await side.query(writersSql, [oids], { signal });
       for (let pollAfterMs = firstPollMs; writers.length > 0 && performance.now() < deadline; ) {
-        await sleep(Math.min(pollAfterMs, Math.max(0, deadline - performance.now())), undefined, { signal });
+        await pause(Math.min(pollAfterMs, Math.max(0, deadline - performance.now())), signal);
         pollAfterMs = Math.min(pollAfterMs * 2, lastPollMs);
         const before = new Set(writers.map((writer) => writer.join()));
         // Those that began since have written nothing that is not told.
@@ -197,11 +201,20 @@ export function createPublication({
         { signal },
       ),
 
-    async drop({ signal }) {
-      await side.query(`DROP PUBLICATION IF EXISTS ${both.join(', ')}`, [], { signal });
-    },
+    drop: ({ signal }) =>
+      side.transaction(
+        async (query) => {
+          await query(lockSql, [publication]);
+          const own = await query('SELECT pubname FROM pg_publication WHERE oid = ANY ($1::oid[])', [made]);
+          if (own.length > 0) await query(`DROP PUBLICATION ${own.join(', ')}`);
+        },
+        { signal },
+      ),
   };
 }
+
+/** Nobody else makes or drops them meanwhile. */
+const lockSql = 'SELECT pg_advisory_xact_lock(hashtextextended($1, 0))';
 
 /** Whoever has written to a table, or to a part of it, holds this lock to the end of his transaction, a prepared one too. */
 const writersSql = `

@@ -2,10 +2,10 @@
  * The replication slot of a feed: made, gone on with, or taken over from one of our own that was left behind. A temporary
  * one goes with the connection that made it.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
 import { AppError } from '../../../lib/errors.ts';
-import { untilAborted } from '../../../lib/until-aborted.ts';
+import { pause, untilAborted } from '../../../lib/until-aborted.ts';
 import type { CommitPosition } from '../../changes.ts';
+import type { SessionIdentity } from '../../engine.ts';
 import type { Connection } from '../connect.ts';
 import { before, positionOf } from './lsn.ts';
 import { type FeedNames, unsupported } from './names.ts';
@@ -36,7 +36,7 @@ export async function takeOver(side: Side, names: FeedNames, { signal }: Waiting
     // Null: it has just ended.
     if (ended === 'f' && label !== null)
       throw unsupported(`Somebody else reads the replication slot ${slot}: ${label}`);
-    await sleep(pollMs, undefined, { signal });
+    await pause(pollMs, signal);
   }
 }
 
@@ -46,6 +46,21 @@ const holderSql = `
     FROM pg_replication_slots s LEFT JOIN pg_stat_activity a ON a.pid = s.active_pid
    WHERE s.slot_name = ANY ($1) AND s.active_pid IS NOT NULL
    LIMIT 1`;
+
+/**
+ * Ends the session that reads a slot, where it goes on without us, and waits for it to be gone: also another feed of the
+ * same name may have one by now, which is left alone.
+ */
+export async function endReader(
+  side: Side,
+  { sessionId, startedAt }: SessionIdentity,
+  { signal }: Waiting,
+): Promise<void> {
+  while ((await side.query(endSql, [sessionId, startedAt], { signal })).length > 0) await pause(pollMs, signal);
+}
+
+const endSql = `
+  SELECT pg_terminate_backend(pid) FROM pg_stat_get_activity($1::integer) WHERE backend_start = $2::timestamptz`;
 
 /** A kept slot that is there. @throws AppError POSITION_LOST where its log is gone; then the slot is, too */
 export async function findKeptSlot(

@@ -9,7 +9,7 @@ import type {
 } from '../../snapshot.ts';
 import { boolean, byName, strings } from '../catalog/rows.ts';
 import { firesOf } from '../catalog/rules.ts';
-import { notTracking } from '../catalog/sql.ts';
+import { notFeed, notTracking } from '../catalog/sql.ts';
 import { readRoutineNames } from './rules.ts';
 import { groupedBy, type Source } from './source.ts';
 
@@ -66,7 +66,7 @@ export async function readPublications(
   const rows = await ask(
     `select p.oid, p.pubname, pg_get_userbyid(p.pubowner), p.puballtables, p.pubinsert, p.pubupdate, p.pubdelete, p.pubtruncate, p.pubviaroot,
       ${version >= 180000 ? 'p.pubgencols' : `'n'`}
-     from pg_catalog.pg_publication p`,
+     from pg_catalog.pg_publication p where ${notFeed('p')}`,
   );
   if (rows.length === 0) return [];
   const filters =

@@ -1,0 +1,364 @@
+/** What ends a feed, what its reader is told then, and what is left in the target. */
+import { randomUUID } from 'node:crypto';
+import pg from 'pg';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import type { ChangeFeed } from '../../../../src/engines/changes.ts';
+import type { Target } from '../../../../src/engines/engine.ts';
+import { AppError } from '../../../../src/lib/errors.ts';
+import { createTestDatabase, type TestDatabase } from '../../../support/databases.ts';
+import { openProxy } from '../../../support/proxy.ts';
+import { postgresql, targetOf } from '../support.ts';
+import { follow, never, openFeed, source, told, transactions } from './support.ts';
+
+let database: TestDatabase;
+let target: Target;
+
+beforeAll(async () => {
+  database = await createTestDatabase('CREATE TABLE item (id int PRIMARY KEY, body text)');
+  target = targetOf(database);
+});
+afterAll(() => database?.[Symbol.asyncDispose]());
+
+const sql = (text: string, values: unknown[] = []) => database.client.query(text, values);
+const idOf = (feedId: string) => feedId.replaceAll('-', '');
+
+/** Slots and publications of a feed that are in the target. */
+async function leftOf(feedId: string): Promise<string[]> {
+  const { rows } = await sql(
+    `SELECT slot_name::text AS name FROM pg_replication_slots WHERE slot_name LIKE '%' || $1 || '%'
+     UNION ALL SELECT pubname FROM pg_publication WHERE pubname LIKE '%' || $1 || '%' ORDER BY 1`,
+    [idOf(feedId)],
+  );
+  return rows.map(({ name }) => name);
+}
+
+async function failureOf(work: Promise<unknown>): Promise<AppError> {
+  const error = await work.then(
+    () => undefined,
+    (thrown: unknown) => thrown,
+  );
+  if (!(error instanceof AppError)) throw new Error(`not refused: ${String(error)}`);
+  return error;
+}
+
+/** Reads until the feed ends. */
+const endOf = (feed: ChangeFeed): Promise<AppError> =>
+  failureOf(
+    (async () => {
+      for await (const _ of feed);
+    })(),
+  );
+
+describe('a feed that is lost', () => {
+  async function behindProxy(
+    limits = {},
+  ): Promise<{ feed: ChangeFeed; proxy: Awaited<ReturnType<typeof openProxy>>; feedId: string }> {
+    const proxy = await openProxy(database);
+    onTestFinished(() => proxy[Symbol.asyncDispose]());
+    const feedId = randomUUID();
+    const feed = await openFeed({ ...target, port: proxy.port }, { feedId, limits });
+    await follow(feed, 'item');
+    return { feed, proxy, feedId };
+  }
+
+  test('by a line that is cut ends with CONNECTION_FAILED, for its reader and for who follows', async () => {
+    const { feed, proxy } = await behindProxy();
+    const end = endOf(feed);
+    proxy.cut();
+    expect(await end).toMatchObject({ code: 'CONNECTION_FAILED' });
+    expect(feed.closed.aborted).toBe(true);
+    expect(await failureOf(feed.follow([{ schema: 'public', name: 'item' }], { signal: never }))).toMatchObject({
+      code: 'CONNECTION_FAILED',
+    });
+    expect(await endOf(feed)).toMatchObject({ code: 'CONNECTION_FAILED' });
+  });
+
+  test('by a line that is silent ends as well, though nobody says so', async () => {
+    const { feed, proxy } = await behindProxy({ checkMs: 50, silentMs: 500, patienceMs: 500 });
+    const end = endOf(feed);
+    proxy.blackhole();
+    expect(await end).toMatchObject({ code: 'CONNECTION_FAILED' });
+  });
+
+  test('while nobody reads is known by its signal', async () => {
+    const { feed, proxy } = await behindProxy();
+    const closed = new Promise((resolve) => feed.closed.addEventListener('abort', resolve));
+    proxy.cut();
+    await closed;
+    expect(feed.closed.reason).toMatchObject({ code: 'CONNECTION_FAILED' });
+  });
+
+  test('by an administrator who ends its session ends with CONNECTION_FAILED', async () => {
+    const feedId = randomUUID();
+    const feed = await openFeed(target, { feedId });
+    const end = endOf(feed);
+    await sql('SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE slot_name = $1', [
+      `quarry_${idOf(feedId)}`,
+    ]);
+    expect(await end).toMatchObject({ code: 'CONNECTION_FAILED' });
+  });
+
+  test('by somebody who drops its publication, of which the log says nothing, ends with POSITION_LOST', async () => {
+    const feedId = randomUUID();
+    const feed = await openFeed(target, { feedId, kept: true, limits: { checkMs: 50 } });
+    await follow(feed, 'item');
+    const end = endOf(feed);
+    await sql(`DROP PUBLICATION quarry_${idOf(feedId)}`);
+    expect(await end).toMatchObject({ code: 'POSITION_LOST' });
+    await feed[Symbol.asyncDispose]();
+    // Its slot would keep the log of a feed that cannot go on.
+    expect(await leftOf(feedId)).toEqual([`quarry_${idOf(feedId)}_inserts`]);
+    await source.remove(target, { feedId, signal: never });
+  });
+
+  test('by a row that is too long ends with LIMIT_EXCEEDED', async () => {
+    const small = postgresql({ limits: { maxMessageBytes: 100_000 } }).changes!;
+    await using feed = await small.open(target, { feedId: randomUUID(), kept: false, signal: never });
+    await follow(feed, 'item');
+    const end = endOf(feed);
+    await sql(`INSERT INTO item VALUES (1, 'short'); INSERT INTO item VALUES (2, repeat('x', 200000))`);
+    expect(await end).toMatchObject({ code: 'LIMIT_EXCEEDED', details: { maxBytes: 100_000 } });
+  });
+
+  test('by a reader who is too slow ends with POSITION_LOST, and the server keeps nothing for it', async () => {
+    const feedId = randomUUID();
+    const limits = { checkMs: 50, maxRetainedBytes: 4 * 2 ** 20 };
+    const feed = await openFeed(target, { feedId, kept: true, limits });
+    await follow(feed, 'item');
+    const closed = new Promise((resolve) => feed.closed.addEventListener('abort', resolve));
+    for (let id = 100; id < 200; id++)
+      await sql(`INSERT INTO item SELECT $1, string_agg(md5(random()::text), '') FROM generate_series(1, 4000)`, [id]);
+    await closed;
+    expect(feed.closed.reason).toMatchObject({ code: 'POSITION_LOST' });
+    await feed[Symbol.asyncDispose]();
+    expect((await leftOf(feedId)).filter((name) => name.startsWith('quarry_kept'))).toEqual([]);
+    await source.remove(target, { feedId, signal: never });
+    expect(await leftOf(feedId)).toEqual([]);
+  });
+});
+
+describe('a temporary feed', () => {
+  test('leaves nothing behind', async () => {
+    const feedId = randomUUID();
+    const feed = await openFeed(target, { feedId });
+    await follow(feed, 'item');
+    expect(await leftOf(feedId)).toHaveLength(3);
+    await feed[Symbol.asyncDispose]();
+    expect(await leftOf(feedId)).toEqual([]);
+  });
+
+  test('takes the place of one of the same name that was left behind', async () => {
+    const feedId = randomUUID();
+    const first = await openFeed(target, { feedId });
+    const end = endOf(first);
+    const second = await openFeed(target, { feedId });
+    expect(await end).toMatchObject({ code: 'CONNECTION_FAILED' });
+    await follow(second, 'item');
+    await sql('INSERT INTO item VALUES (10)');
+    expect(await transactions(told(second), 1)).toEqual(['[+item(10,null)]']);
+  });
+
+  test('that was left behind is not missed by the end of the one that took its place', async () => {
+    const feedId = randomUUID();
+    const first = await openFeed(target, { feedId });
+    const second = await openFeed(target, { feedId });
+    await follow(second, 'item');
+    await first[Symbol.asyncDispose]();
+    await sql('INSERT INTO item VALUES (11)');
+    expect(await transactions(told(second), 1)).toEqual(['[+item(11,null)]']);
+  });
+
+  test('waits for a transaction that writes, and no longer than it is patient', async () => {
+    const writer = new pg.Client({ ...database, database: database.database });
+    await writer.connect();
+    onTestFinished(() => writer.end());
+    await writer.query('BEGIN; INSERT INTO item VALUES (20)');
+    const feedId = randomUUID();
+    expect(await failureOf(openFeed(target, { feedId, limits: { patienceMs: 100 } }))).toMatchObject({
+      code: 'TIMEOUT',
+    });
+    const opened = openFeed(target, { feedId });
+    await writer.query('COMMIT');
+    expect((await opened).closed.aborted).toBe(false);
+  });
+
+  test('can be given up while it waits', async () => {
+    const writer = new pg.Client({ ...database, database: database.database });
+    await writer.connect();
+    onTestFinished(() => writer.end());
+    await writer.query('BEGIN; INSERT INTO item VALUES (21)');
+    const controller = new AbortController();
+    const opened = openFeed(target, { signal: controller.signal });
+    controller.abort(new Error('enough'));
+    await expect(opened).rejects.toThrow('enough');
+  });
+});
+
+describe('a kept feed', () => {
+  test('goes on behind what was confirmed, with all that was committed meanwhile', async () => {
+    const feedId = randomUUID();
+    onTestFinished(() => source.remove(target, { feedId, signal: never }));
+    await sql('CREATE TABLE kept (id int PRIMARY KEY)');
+    const first = await openFeed(target, { feedId, kept: true });
+    expect(first.resumed).toBe(false);
+    await follow(first, 'kept');
+    for (const id of [1, 2, 3, 4]) await sql(`INSERT INTO kept VALUES (${id})`);
+    expect(await transactions(told(first), 3)).toHaveLength(3);
+    // Its reader has seen three, and was ended before he confirmed the third.
+    const { confirmed } = first.status();
+    await first[Symbol.asyncDispose]();
+    await sql('INSERT INTO kept VALUES (5)');
+    expect(await leftOf(feedId)).toHaveLength(3);
+    const second = await openFeed(target, { feedId, kept: true, after: confirmed });
+    expect(second.resumed).toBe(true);
+    const [outcome] = await second.follow([{ schema: 'public', name: 'kept' }], { signal: never });
+    expect(outcome).toMatchObject({ after: second.start, coverage: 'ALL' });
+    expect(await transactions(told(second), 3)).toEqual(['[+kept(3)]', '[+kept(4)]', '[+kept(5)]']);
+  });
+
+  test('goes on behind a later place when it is told to', async () => {
+    const feedId = randomUUID();
+    onTestFinished(() => source.remove(target, { feedId, signal: never }));
+    await sql('CREATE TABLE again (id int PRIMARY KEY)');
+    const first = await openFeed(target, { feedId, kept: true });
+    await follow(first, 'again');
+    for (const id of [1, 2, 3]) await sql(`INSERT INTO again VALUES (${id})`);
+    let after = '';
+    for await (const event of told(first, { confirms: false })) {
+      if (event.type === 'commit') {
+        if (after !== '') break;
+        after = event.position;
+      }
+    }
+    await first[Symbol.asyncDispose]();
+    const second = await openFeed(target, { feedId, kept: true, after });
+    expect(await transactions(told(second), 2)).toEqual(['[+again(2)]', '[+again(3)]']);
+  });
+
+  test('whose slot is gone begins anew; whose place is gone says POSITION_LOST', async () => {
+    const feedId = randomUUID();
+    onTestFinished(() => source.remove(target, { feedId, signal: never }));
+    const first = await openFeed(target, { feedId, kept: true });
+    await follow(first, 'item');
+    await sql('INSERT INTO item VALUES (30)');
+    await transactions(told(first), 1);
+    await first[Symbol.asyncDispose]();
+    const lost = await failureOf(openFeed(target, { feedId, kept: true, after: '0000000000000001' }));
+    expect(lost).toMatchObject({ code: 'POSITION_LOST' });
+    await sql('SELECT pg_drop_replication_slot($1)', [`quarry_kept_${idOf(feedId)}`]);
+    const second = await openFeed(target, { feedId, kept: true });
+    expect(second.resumed).toBe(false);
+    await sql('INSERT INTO item VALUES (31)');
+    await follow(second, 'item');
+    await sql('INSERT INTO item VALUES (32)');
+    expect(await transactions(told(second), 1)).toEqual(['[+item(32,null)]']);
+  });
+
+  test('of a process that died while it added a table does not take that table for followed', async () => {
+    const feedId = randomUUID();
+    onTestFinished(() => source.remove(target, { feedId, signal: never }));
+    const first = await openFeed(target, { feedId, kept: true });
+    await follow(first, 'item');
+    const writer = new pg.Client({ ...database, database: database.database });
+    await writer.connect();
+    onTestFinished(() => writer.end());
+    await sql('CREATE TABLE half (id int PRIMARY KEY)');
+    await writer.query('BEGIN; INSERT INTO half VALUES (1)');
+    const adding = first.follow([{ schema: 'public', name: 'half' }], { signal: never });
+    const gone = failureOf(adding);
+    while ((await sql(`SELECT FROM pg_publication_tables WHERE tablename = 'half'`)).rowCount === 0);
+    await sql(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE $1`, [
+      `quarry feed ${idOf(feedId)}%`,
+    ]);
+    await gone;
+    await first[Symbol.asyncDispose]();
+    const second = await openFeed(target, { feedId, kept: true });
+    expect((await sql(`SELECT FROM pg_publication_tables WHERE tablename = 'half'`)).rowCount).toBe(0);
+    expect(
+      (
+        await sql(`SELECT FROM pg_publication_tables WHERE tablename = 'item' AND pubname LIKE $1`, [
+          `%${idOf(feedId)}%`,
+        ])
+      ).rowCount,
+    ).toBe(1);
+    await writer.query('INSERT INTO half VALUES (2); COMMIT');
+    await follow(second, 'half');
+    await sql('INSERT INTO half VALUES (3)');
+    expect(await transactions(told(second), 1)).toEqual(['[+half(3)]']);
+  });
+});
+
+describe('what is left behind', () => {
+  test('is removed on request, also while it is read, and where there is nothing that is no error', async () => {
+    const feedId = randomUUID();
+    const feed = await openFeed(target, { feedId, kept: true });
+    const end = endOf(feed);
+    await source.remove(target, { feedId, signal: never });
+    expect(await end).toBeInstanceOf(AppError);
+    expect(await leftOf(feedId)).toEqual([]);
+    await source.remove(target, { feedId, signal: never });
+  });
+
+  test('is swept where nobody reads it and nobody knows it', async () => {
+    const [unknown, known, read] = [randomUUID(), randomUUID(), randomUUID()];
+    for (const feedId of [unknown, known]) {
+      const feed = await openFeed(target, { feedId, kept: true });
+      await feed[Symbol.asyncDispose]();
+      onTestFinished(() => source.remove(target, { feedId, signal: never }));
+    }
+    await openFeed(target, { feedId: read });
+    const foreign = randomUUID();
+    await sql(`CREATE PUBLICATION not_quarry_${idOf(foreign)}; CREATE PUBLICATION quarry_of_the_owner`);
+    const gone = await source.sweep(target, { keep: new Set([known]), signal: never });
+    expect(gone).toContain(unknown);
+    expect(gone).not.toContain(known);
+    expect(gone).not.toContain(read);
+    expect(await leftOf(unknown)).toEqual([]);
+    expect(await leftOf(known)).toHaveLength(3);
+    expect(await leftOf(read)).toHaveLength(3);
+    expect(await leftOf(foreign)).toHaveLength(1);
+  });
+});
+
+test('what a feed makes is no part of the catalogue', async () => {
+  await openFeed(target);
+  await sql('CREATE PUBLICATION of_the_owner');
+  await using catalog = postgresql().catalog(target);
+  const { publications } = await catalog.snapshot({ signal: never, reach: 'SERVER' });
+  const names = publications.map(({ name }) => name);
+  expect(names).toContain('of_the_owner');
+  expect(names.filter((name) => /quarry_[0-9a-f]{32}/.test(name) && !name.startsWith('not_'))).toEqual([]);
+});
+
+describe('a server or a user that cannot be followed', () => {
+  const role = `plain_${randomUUID().slice(0, 8)}`;
+  const as = (user: string): Target => ({ ...target, user, password: 'secret' });
+  beforeAll(() =>
+    sql(`CREATE ROLE ${role} LOGIN PASSWORD 'secret'; CREATE ROLE ${role}_r LOGIN REPLICATION PASSWORD 'secret'`),
+  );
+  afterAll(async () => {
+    await sql(`REVOKE ALL ON DATABASE ${database.database} FROM ${role}_r; DROP ROLE ${role}; DROP ROLE ${role}_r`);
+  });
+
+  test('is told what to set: the right to replicate, that to make a publication', async () => {
+    expect(await failureOf(openFeed(as(role)))).toMatchObject({
+      code: 'UNSUPPORTED',
+      message: expect.stringContaining('REPLICATION'),
+    });
+    expect(await failureOf(openFeed(as(`${role}_r`)))).toMatchObject({
+      code: 'UNSUPPORTED',
+      message: expect.stringContaining('CREATE'),
+    });
+  });
+
+  test('is told whose table it is', async () => {
+    await sql(`GRANT CREATE ON DATABASE ${database.database} TO ${role}_r`);
+    const feed = await openFeed(as(`${role}_r`));
+    const [outcome] = await feed.follow([{ schema: 'public', name: 'item' }], { signal: never });
+    expect(outcome).toMatchObject({ id: null, reason: expect.stringContaining('do not own it') });
+  });
+
+  test('is told when a feed is named by no UUID', async () => {
+    await expect(openFeed(target, { feedId: `x'; DROP TABLE item; --` })).rejects.toThrow('named by a UUID');
+  });
+});

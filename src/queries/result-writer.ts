@@ -1,6 +1,7 @@
 /**
- * Puts a job's rows away while its query runs, in chunks (results.ts has their form). The query waits only for the store;
- * rows that come slowly are written before their chunk is full, so that readers see them.
+ * Puts a job's rows away while its query runs, in chunks (results.ts has their form, chunk-queue.ts brings them to the
+ * store). The query waits only for the store; rows that come slowly are written before their chunk is full, so that readers
+ * see them.
  */
 import type { Patience } from '../db/patience.ts';
 import type { Cell, ResultColumn, RunEvent } from '../engines/engine.ts';
@@ -10,8 +11,8 @@ import type { Bus } from '../lib/bus.ts';
 import { collectAll } from '../lib/collect.ts';
 import type { Topic } from '../lib/topics.ts';
 import type { BlobStore } from '../storage/blob-store.ts';
-import { StorageFailed } from '../storage/storage-failed.ts';
-import { attemptFolder, encodeChunk, maxChunkBytes } from './results.ts';
+import { createChunkQueue } from './chunk-queue.ts';
+import { attemptFolder, maxChunkBytes } from './results.ts';
 import { maxChunkRows, type ResultStore } from './store.ts';
 
 export interface ResultWriterDeps {
@@ -67,54 +68,41 @@ export function createResultWriter({
   let bytes = 0;
   let earlyChunks = 0;
   let timer: NodeJS.Timeout | undefined;
-  /** The chunks being written, in their order; fails for good with the first that fails. The next one is gathered meanwhile. */
-  let writing: Promise<void> = Promise.resolve();
-  let fault: unknown = null;
   const ring = () => bus.ring('job.rows', hold.id);
+  const chunks = createChunkQueue({ store, blobs, hold, patience, onStored: ring });
 
-  async function write(set: OpenSet, chunk: number, firstRow: number, text: readonly string[]): Promise<void> {
-    const blob = `${attemptFolder(hold)}/${set.index}-${chunk}`;
-    try {
-      await blobs.put(blob, await encodeChunk(text));
-    } catch (cause) {
-      throw new StorageFailed('the rows could not be stored', { cause });
-    }
-    const stored = { index: chunk, firstRow, rows: text.length, blob };
-    if (!(await patience(() => store.append(hold, set.id, stored)))) throw new LostHold();
-    ring();
-  }
-
-  /** Hands what was gathered to the store. @returns when all before it is stored; and itself, where it is a single long row */
-  function cut(): Promise<void> {
+  /** Hands on what was gathered. @returns when more may come: behind a single long row, when that is stored */
+  async function cut(): Promise<void> {
     clearTimeout(timer);
     timer = undefined;
-    const before = writing;
-    if (!current || lines.length === 0) return before;
+    if (!current || lines.length === 0) return;
     const set = current;
     const text = lines;
     const long = bytes > longChunkBytes;
-    const { chunks, rows } = set;
+    const blob = `${attemptFolder(hold)}/${set.index}-${set.chunks}`;
+    const chunk = { index: set.chunks, firstRow: set.rows, rows: text.length, blob };
     lines = [];
     bytes = 0;
     set.chunks += 1;
     set.rows += text.length;
-    writing = before.then(() => write(set, chunks, rows, text));
-    // Thrown by whatever is called next.
-    writing.catch((error: unknown) => {
-      fault = error;
-    });
-    return long ? writing.then(collectAll) : before;
+    await chunks.push(set.id, chunk, text);
+    if (!long) return;
+    await chunks.drained();
+    collectAll();
   }
 
   function cutSoon(): void {
     timer ??= setTimeout(
       () => {
         // While the store is slow, more is gathered instead of more being handed over.
-        void writing.then(() => {
-          if (timer === undefined) return;
-          earlyChunks += 1;
-          void cut();
-        }, ignored);
+        chunks
+          .drained()
+          .then(async () => {
+            if (timer === undefined) return;
+            earlyChunks += 1;
+            await cut();
+          })
+          .catch(ignored);
       },
       timing.firstWaitMs + earlyChunks * timing.growthMs,
     );
@@ -127,7 +115,7 @@ export function createResultWriter({
       current = { id, index, chunks: 0, rows: 0 };
     },
     async rows(rows) {
-      if (fault !== null) throw fault;
+      chunks.check();
       for (const row of rows) {
         const line = JSON.stringify(row);
         lines.push(line);
@@ -138,7 +126,7 @@ export function createResultWriter({
     },
     async end({ command, rowCount, truncated, durationMs }) {
       await cut();
-      await writing;
+      await chunks.drained();
       if (!current) return;
       const { id } = current;
       if (!(await patience(() => store.end(hold, id, { command, rowCount, truncated, durationMs }))))
@@ -148,10 +136,10 @@ export function createResultWriter({
     },
     async flush() {
       await cut();
-      await writing;
+      await chunks.drained();
     },
   };
 }
 
-/** It is kept in `fault`. */
+/** The next call throws it. */
 const ignored = () => undefined;

@@ -3,7 +3,7 @@
  * a time. They are written in result-writer.ts.
  */
 import { promisify } from 'node:util';
-import { zstdCompress } from 'node:zlib';
+import { constants, zstdCompress } from 'node:zlib';
 import type { Hold } from '../jobs/store.ts';
 import { AppError } from '../lib/errors.ts';
 import type { BlobStore } from '../storage/blob-store.ts';
@@ -13,6 +13,9 @@ import type { ResultSet, ResultStore } from './store.ts';
 const compress = promisify(zstdCompress);
 
 export const maxChunkBytes = 1_048_576;
+
+/** What most chunks become fits into one piece: each is a way to another thread and back. */
+const packing = { chunkSize: 262_144, params: { [constants.ZSTD_c_compressionLevel]: 1 } };
 /** Of one page's text: ten rows of a megabyte are a page, whatever was asked for. A single row may be more. */
 const maxPageBytes = 8 * 1_048_576;
 
@@ -30,7 +33,7 @@ export function encodeChunk(lines: readonly string[]): Promise<Buffer> {
     end += text.write(line, end);
     text[end++] = 0x0a;
   }
-  return compress(text);
+  return compress(text, packing);
 }
 
 export interface RowPage {

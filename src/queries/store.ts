@@ -121,22 +121,36 @@ export function createResultStore(pool: pg.Pool) {
       return rows[0]?.id ?? null;
     },
 
-    /** The same chunk twice is one. A blob whose chunk is refused goes to the trash. */
-    async append({ id, fence }: Hold, resultSetId: string, chunk: Chunk): Promise<boolean> {
+    /** Chunks that follow each other. The same one twice is one. Blobs of those that are refused go to the trash. */
+    async append({ id, fence }: Hold, resultSetId: string, chunks: readonly [Chunk, ...Chunk[]]): Promise<boolean> {
+      const last = chunks.at(-1) ?? chunks[0];
+      const indexes = chunks.map(({ index }) => index);
+      const blobs = chunks.map(({ blob }) => blob);
       const { rowCount } = await pool.query(
         `WITH stored AS (
-           UPDATE result_sets SET stored_rows = $5::bigint + $6::int WHERE result_sets.id = $3 AND ${held} RETURNING result_sets.id
+           UPDATE result_sets SET stored_rows = $4 WHERE result_sets.id = $3 AND ${held} RETURNING result_sets.id
          )
-         INSERT INTO result_chunks (result_set_id, index, first_row, rows, blob) SELECT stored.id, $4, $5, $6, $7 FROM stored
+         INSERT INTO result_chunks (result_set_id, index, first_row, rows, blob)
+         SELECT stored.id, given.* FROM stored, unnest($5::int[], $6::bigint[], $7::int[], $8::text[]) AS given
          ON CONFLICT (result_set_id, index) DO UPDATE SET blob = excluded.blob`,
-        [id, fence, resultSetId, chunk.index, chunk.firstRow, chunk.rows, chunk.blob],
+        [
+          id,
+          fence,
+          resultSetId,
+          last.firstRow + last.rows,
+          indexes,
+          chunks.map(({ firstRow }) => firstRow),
+          chunks.map(({ rows }) => rows),
+          blobs,
+        ],
       );
-      if (rowCount === 1) return true;
-      // Unless it was written before, and only its answer was lost.
+      if (rowCount === chunks.length) return true;
+      // Unless they were written before, and only the answer was lost.
       await pool.query(
-        `INSERT INTO blob_trash (prefix) SELECT $1 WHERE NOT EXISTS (SELECT FROM result_chunks WHERE result_set_id = $2 AND index = $3)
+        `INSERT INTO blob_trash (prefix) SELECT given.blob FROM unnest($1::text[], $3::int[]) AS given (blob, index)
+         WHERE NOT EXISTS (SELECT FROM result_chunks WHERE result_set_id = $2 AND result_chunks.index = given.index)
          ON CONFLICT DO NOTHING`,
-        [chunk.blob, resultSetId, chunk.index],
+        [blobs, resultSetId, indexes],
       );
       return false;
     },

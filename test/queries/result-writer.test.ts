@@ -7,6 +7,8 @@ import type { Hold } from '../../src/jobs/store.ts';
 import { createDoorbell } from '../../src/lib/bus.ts';
 import { createResultWriter, type EarlyTiming } from '../../src/queries/result-writer.ts';
 import { readRows } from '../../src/queries/results.ts';
+import type { ResultStore } from '../../src/queries/store.ts';
+import type { BlobStore } from '../../src/storage/blob-store.ts';
 import { StorageFailed } from '../../src/storage/storage-failed.ts';
 import { createTestQueue, type TestQueue } from '../support/jobs.ts';
 
@@ -23,18 +25,32 @@ const end = { type: 'end', index: 0, command: 'SELECT', rowCount: null, truncate
 /** Nothing is cut early while a test runs. */
 const never: EarlyTiming = { firstWaitMs: 10_000_000, growthMs: 0 };
 
-/** A job that somebody runs, and his writer with its first result set begun. */
-async function begun(timing?: EarlyTiming) {
+/** A job that somebody runs, and his writer with its first result set begun; `beforePut` holds up chunks on their way. */
+async function begun(timing?: EarlyTiming, beforePut: (key: string) => Promise<void> = async () => undefined) {
   const job = await queue.submit(owner, 'select 1');
   await queue.pool.query(
     `UPDATE jobs SET status = 'running', fence = 1, attempt = 1, lease_until = now() + interval '1 hour' WHERE id = $1`,
     [job.id],
   );
   const hold: Hold = { id: job.id, fence: 1 };
-  const { results: store, blobs, bus } = queue;
+  const { results, bus } = queue;
+  const appended: number[] = [];
+  const store: Pick<ResultStore, 'begin' | 'append' | 'end'> = {
+    ...results,
+    append(by, set, chunks) {
+      appended.push(chunks.length);
+      return results.append(by, set, chunks);
+    },
+  };
+  const blobs: Pick<BlobStore, 'put'> = {
+    async put(key, bytes) {
+      await beforePut(key);
+      await queue.blobs.put(key, bytes);
+    },
+  };
   const writer = createResultWriter({ store, blobs, bus, hold, patience: (work) => work(), ...(timing && { timing }) });
   await writer.begin(0, 'select 1', columns);
-  return { job, writer };
+  return { job, writer, appended };
 }
 
 async function chunksOf(job: Job): Promise<number[]> {
@@ -86,6 +102,54 @@ test('chunks hold a thousand rows or a megabyte', async () => {
   expect(readdirSync(join(queue.folder, 'results', large.job.id, '1'))).toEqual(['0-0', '0-1', '0-2']);
 });
 
+const numbers = (count: number) => Array.from({ length: count }, (_, i) => [i]);
+
+test('several chunks are on their way at once, are shown in their order, and those that wait with one statement', async () => {
+  const { promise: mayGo, resolve: go } = Promise.withResolvers<void>();
+  const { job, writer, appended } = await begun(never, (key) => (key.endsWith('0-0') ? mayGo : Promise.resolve()));
+  await writer.rows(numbers(3_500));
+  await expect.poll(() => queue.blobs.size(`results/${job.id}/1/0-2`)).toBeGreaterThan(0);
+  expect(await queue.rows(job)).toEqual([]);
+  // With a fourth one the writer is told to wait.
+  let taken = false;
+  const more = writer.rows(numbers(1_000)).then(() => {
+    taken = true;
+  });
+  await expect.poll(() => queue.blobs.size(`results/${job.id}/1/0-3`)).toBeGreaterThan(0);
+  expect(taken).toBe(false);
+  go();
+  await more;
+  await writer.end(end);
+  expect(await queue.rows(job)).toEqual([...numbers(3_500), ...numbers(1_000)]);
+  expect(appended).toEqual([4, 1]);
+});
+
+test('behind a chunk that could not be stored nothing is shown', async () => {
+  const { job, writer } = await begun(never);
+  fill(job, '0-1');
+  await expect(
+    (async () => {
+      await writer.rows(numbers(3_500));
+      await writer.end(end);
+    })(),
+  ).rejects.toBeInstanceOf(StorageFailed);
+  expect(await queue.rows(job)).toEqual(numbers(1_000));
+});
+
+test('of a job that was lost with several chunks on their way all go to the trash', async () => {
+  const { promise: mayGo, resolve: go } = Promise.withResolvers<void>();
+  const { job, writer } = await begun(never, (key) => (key.endsWith('0-1') ? mayGo : Promise.resolve()));
+  await queue.pool.query('UPDATE jobs SET fence = fence + 1 WHERE id = $1', [job.id]);
+  const writing = writer.rows(numbers(3_000)).then(() => writer.end(end));
+  const lost = expect(writing).rejects.toBeInstanceOf(LostHold);
+  const blobs = ['0-0', '0-1', '0-2'].map((name) => `results/${job.id}/1/${name}`);
+  await expect.poll(trash).toContain(blobs[0]);
+  go();
+  await lost;
+  expect(await queue.rows(job)).toEqual([]);
+  await expect.poll(trash).toEqual(expect.arrayContaining(blobs));
+});
+
 test('a failure behind the back of a query that waits is told by the next call', async () => {
   const { job, writer } = await begun({ firstWaitMs: 1, growthMs: 0 });
   const folder = fill(job, '0-0');
@@ -109,9 +173,9 @@ test('a blob whose chunk was stored twice, because an answer was lost, is no tra
   const { job } = await begun(never);
   const set = (await queue.results.at(job.id, 0))!;
   const chunk = { index: 0, firstRow: 0, rows: 1, blob: `results/${job.id}/1/0-0` };
-  expect(await queue.results.append({ id: job.id, fence: 1 }, set.id, chunk)).toBe(true);
+  expect(await queue.results.append({ id: job.id, fence: 1 }, set.id, [chunk])).toBe(true);
   await queue.pool.query('UPDATE jobs SET fence = fence + 1 WHERE id = $1', [job.id]);
-  expect(await queue.results.append({ id: job.id, fence: 1 }, set.id, chunk)).toBe(false);
+  expect(await queue.results.append({ id: job.id, fence: 1 }, set.id, [chunk])).toBe(false);
   expect(await trash()).not.toContain(chunk.blob);
 });
 

@@ -1,5 +1,6 @@
 /** A whole Quarry that exports, reached as its users reach it: submitted over HTTP, its end told over a WebSocket. */
 import { readFile, writeFile } from 'node:fs/promises';
+import { basename } from 'node:path';
 import type { Compression, ExportFormat } from '../../test/generated/graphql.ts';
 import { ConnectDocument, JobUpdatedDocument, SubmitDocument } from '../../test/support/operations.ts';
 import { startQuarry } from '../../test/support/server.ts';
@@ -18,6 +19,8 @@ export interface ExportResult {
   /** Resident, of the worker when all is loaded and nothing runs, and at the most. */
   readonly idleBytes: number;
   readonly peakBytes: number;
+  /** Of the processes that it started, as PARQUET's; 0 where there were none. */
+  readonly childPeakBytes: number;
 }
 
 const exportOfJob = `query ($id: ID!) {
@@ -75,11 +78,12 @@ export async function startExporter(target: BenchTarget): Promise<Exporter> {
         const process = `/proc/${quarry.workerPid}`;
         await writeFile(`${process}/clear_refs`, '5');
         const { VmRSS: idleBytes } = await memoryOf(process);
+        using children = watchChildren(process);
         const startedAt = performance.now();
         const { rows, bytes } = await exportOne(task);
         const elapsedMs = performance.now() - startedAt;
         const { VmHWM: peakBytes } = await memoryOf(process);
-        return { rows, bytes, elapsedMs, idleBytes, peakBytes };
+        return { rows, bytes, elapsedMs, idleBytes, peakBytes, childPeakBytes: children.peakBytes() };
       },
       [Symbol.asyncDispose]: () => quarry[Symbol.asyncDispose](),
     };
@@ -87,6 +91,34 @@ export async function startExporter(target: BenchTarget): Promise<Exporter> {
     await quarry[Symbol.asyncDispose]();
     throw error;
   }
+}
+
+/** So often it is looked for them: what one takes in its last moment may be missed. */
+const childrenEveryMs = 20;
+
+/** The most that children of this process have had, those that lived at one time together. */
+function watchChildren(process: string): Disposable & { peakBytes(): number } {
+  let peakBytes = 0;
+  let looking = false;
+  async function look(): Promise<void> {
+    const task = basename(process);
+    const pids = (await readFile(`${process}/task/${task}/children`, 'utf8')).split(' ').filter(Boolean);
+    // One that is gone by now has been looked at before.
+    const all = await Promise.all(pids.map((pid) => memoryOf(`/proc/${pid}`).catch(() => ({ VmHWM: 0 }))));
+    const bytes = all.reduce((sum, { VmHWM }) => sum + (VmHWM || 0), 0);
+    peakBytes = Math.max(peakBytes, bytes);
+  }
+  const timer = setInterval(() => {
+    if (looking) return;
+    looking = true;
+    void look()
+      // Nor is this process there for ever.
+      .catch(() => undefined)
+      .finally(() => {
+        looking = false;
+      });
+  }, childrenEveryMs);
+  return { peakBytes: () => peakBytes, [Symbol.dispose]: () => clearInterval(timer) };
 }
 
 /** See proc(5): 5 in clear_refs sets the peak back to what is resident now. */

@@ -1,7 +1,7 @@
 /**
  * Rows a second of an export by a whole Quarry, from its submission to the file that is there, and the peak memory of its
- * worker; beside `psql \copy` of the same query to a file. Each in a process of its own, the ways in turn, in every round.
- * What the process of PARQUET needs beside the worker is not in its memory.
+ * worker and of the processes that it starts, which are PARQUET's; beside `psql \copy` of the same query to a file. Each in a
+ * process of its own, the ways in turn, in every round.
  * `node bench/export/run.ts [rows] [rounds] [ways, e.g. csv,csv.zstd,ndjson] [postgres URL]`; psql has to be on the PATH.
  */
 import { execFile } from 'node:child_process';
@@ -41,7 +41,7 @@ async function byPsql(target: BenchTarget, directory: string): Promise<ExportRes
     },
   });
   const elapsedMs = performance.now() - startedAt;
-  return { rows, bytes: (await stat(path)).size, elapsedMs, idleBytes: 0, peakBytes: 0 };
+  return { rows, bytes: (await stat(path)).size, elapsedMs, idleBytes: 0, peakBytes: 0, childPeakBytes: 0 };
 }
 
 function taskOf(way: string): ExportTask {
@@ -99,9 +99,10 @@ try {
     const mb = (bytes: readonly number[]) => (Math.max(...bytes) / 1e6).toFixed(0).padStart(4);
     const peak = mb(all.map(({ peakBytes }) => peakBytes));
     const grown = mb(all.map(({ peakBytes, idleBytes }) => peakBytes - idleBytes));
+    const children = mb(all.map(({ childPeakBytes }) => childPeakBytes));
     console.log(
       `${way.padEnd(12)} ${((rows / ms) * 1_000).toFixed(0).padStart(9)} rows/s  ${median(ratios).toFixed(2).padStart(5)} x psql` +
-        `  ${mb(all.map(({ bytes }) => bytes))} MB file${way === 'psql' ? '' : `  ${peak} MB peak  ${grown} MB above idle`}`,
+        `  ${mb(all.map(({ bytes }) => bytes))} MB file${way === 'psql' ? '' : `  ${peak} MB peak  ${grown} MB above idle  ${children} MB children`}`,
     );
   }
 } finally {

@@ -88,6 +88,8 @@ export interface SnapshotIndex extends Index, Identified {
   readonly parent: QualifiedName | null;
   readonly clustered: boolean;
   readonly replicaIdentity: boolean;
+  /** Of its expressions, `number of the column=target` each. */
+  readonly statisticsTargets: readonly string[];
   /** Null: the database's own. */
   readonly tablespace: string | null;
 }
@@ -279,6 +281,35 @@ export interface ForeignServer extends Identified, Grantable, Commented {
   readonly options: readonly string[];
 }
 
+export const otherKinds = [
+  'TYPE',
+  'COLLATION',
+  'LANGUAGE',
+  'ACCESS_METHOD',
+  'CONVERSION',
+  'TRANSFORM',
+  'OPERATOR',
+  'OPERATOR_FAMILY',
+  'OPERATOR_CLASS',
+  'CAST',
+  'TEXT_SEARCH_PARSER',
+  'TEXT_SEARCH_TEMPLATE',
+  'TEXT_SEARCH_DICTIONARY',
+  'TEXT_SEARCH_CONFIGURATION',
+  'EXTENSION_DEPENDENCY',
+] as const;
+export type OtherKind = (typeof otherKinds)[number];
+
+/** What has no shape of its own here, by the statements that make it. A TYPE is one that is made of functions, or only promised. */
+export interface OtherObject extends Identified, Commented {
+  readonly kind: OtherKind;
+  readonly schema: string | null;
+  readonly name: string;
+  /** As statements call it: `app.=(integer,integer)`, `(text AS app.number)`. Of a kind no two have the same one. */
+  readonly identity: string;
+  readonly definition: string;
+}
+
 /** What the graph lists, and extensions have made. */
 export interface ExtensionMembers {
   readonly schemas: readonly SnapshotSchema[];
@@ -308,6 +339,7 @@ export interface CatalogSnapshot {
   readonly foreignDataWrappers: readonly ForeignDataWrapper[];
   /** Without user mappings, which hold passwords. */
   readonly foreignServers: readonly ForeignServer[];
+  readonly others: readonly OtherObject[];
   /** The server's, as far as `reach` went: no part of what the database is. */
   readonly roles: readonly Role[];
   readonly extensionMembers: ExtensionMembers;

@@ -1,5 +1,6 @@
 /** A job that may have changed the catalogue ends its snapshot's freshness before its own end is seen. */
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { contentFormat } from '../../src/catalog/snapshots/content.ts';
 import { createSnapshotStore, type SnapshotState } from '../../src/catalog/snapshots/store.ts';
 import type { NewJob } from '../../src/jobs/job.ts';
 import { createTestQueue, type TestQueue } from '../support/jobs.ts';
@@ -21,7 +22,7 @@ afterAll(() => queue[Symbol.asyncDispose]());
 beforeEach(async () => {
   await queue.pool.query('delete from catalog_snapshots');
   await queue.pool.query(
-    `insert into catalog_snapshots (database_id, version, fingerprint, read_at, bytes, content) values ($1, 'v', 'f', clock_timestamp(), 1, 'x')`,
+    `insert into catalog_snapshots (database_id, version, fingerprint, read_at, bytes, content) values ($1, '${contentFormat}v', 'f', clock_timestamp(), 1, 'x')`,
     [databaseId],
   );
 });

@@ -83,7 +83,9 @@ export async function differenceOf(before: CatalogSnapshot, after: CatalogSnapsh
   const removed = (object: CatalogKind, names: readonly string[], fields: Fields, identity?: string) =>
     found.push({ kind: 'REMOVED', object, names, identity: identity ?? null, before: wholeOf(fields), after: null });
 
-  altered('DATABASE', [], changedLists(databaseLists, before, after, { byId: same.byId, renames: renames.everywhere }));
+  const others = before.others.map((other) => ({ ...other, schema: other.schema && same.schemaNow(other.schema) }));
+  const whole = { byId: same.byId, renames: renames.everywhere };
+  altered('DATABASE', [], changedLists(databaseLists, { ...before, others }, after, whole));
 
   for (const item of same.extensions.removed) removed('EXTENSION', [item.name], extensionFields(item));
   for (const item of same.extensions.added) added('EXTENSION', [item.name], extensionFields(item));
@@ -225,6 +227,10 @@ function matchAll(before: CatalogSnapshot, after: CatalogSnapshot): Same {
   for (const list of databaseLists) {
     const { pairs } = matchedByName<Identified & { name: string }>(before[list], after[list], { byId });
     for (const [old, now] of pairs) renames.add(old.name, now.name);
+  }
+  for (const [{ schema: was, ...old }, { schema: is, ...now }] of matchedByName(before.others, after.others, { byId })
+    .pairs) {
+    if (was !== null && is !== null) renames.addMove({ ...old, schema: was }, { ...now, schema: is });
   }
   const relations = inSchemas(before.relations, after.relations, ({ kind }) => kind);
   return {

@@ -1,7 +1,7 @@
 /**
  * What is told of each kind of object, and so what a change of it can be: under the graph's own names, or the snapshot's
  * where the graph has none. Left out is what follows from something else: whether a column has an index, what its enum's
- * values are, where in the table it stands. Owners and privileges are no part of what a catalogue is.
+ * values are, where in the table it stands. Owners, privileges and tablespaces are no part of what a catalogue is.
  */
 import type {
   CatalogSnapshot,
@@ -28,6 +28,7 @@ export const databaseLists = [
   'publications',
   'foreignDataWrappers',
   'foreignServers',
+  'others',
 ] as const satisfies (keyof CatalogSnapshot)[];
 export const relationLists = ['rules', 'statistics'] as const satisfies (keyof SnapshotRelation)[];
 
@@ -52,7 +53,6 @@ export const relationFields = (relation: SnapshotRelation): Fields => ({
   ofType: relation.ofType,
   unlogged: relation.unlogged,
   accessMethod: relation.accessMethod,
-  tablespace: relation.tablespace,
   options: relation.options,
   rowSecurity: relation.rowSecurity,
   forceRowSecurity: relation.forceRowSecurity,
@@ -90,7 +90,7 @@ export const indexFields = (index: SnapshotIndex): Fields => ({
   definition: index.definition,
   comment: index.comment,
   parent: index.parent,
-  tablespace: index.tablespace,
+  statisticsTargets: index.statisticsTargets,
 });
 
 export const constraintFields = (constraint: SnapshotConstraint): Fields => ({

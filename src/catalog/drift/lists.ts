@@ -2,10 +2,10 @@
 import type { CatalogSnapshot, Identified } from '../../engines/snapshot.ts';
 import { changedFields, type FieldChanges, wholeOf } from './compare.ts';
 import type { Fields } from './fields.ts';
-import { matchedByName } from './members.ts';
+import { matched } from './members.ts';
 import type { Same } from './renames.ts';
 
-type Member = Identified & { readonly name: string };
+type Member = Identified & { readonly name: string; readonly kind?: string; readonly identity?: string };
 type Lists<Key extends string> = Readonly<Record<Key, readonly Member[]>>;
 
 /** Who owns and may use them, and their ids; names lead to the schema already. */
@@ -15,7 +15,8 @@ const leftOut: ReadonlySet<string> = new Set(['id', 'owner', 'privileges', 'sche
 function told(value: object): Fields {
   return Object.fromEntries(
     Object.entries(value)
-      .filter(([key]) => !leftOut.has(key))
+      // Where a list is of all schemas, the schema is told.
+      .filter(([key]) => !leftOut.has(key) || (key === 'schema' && 'identity' in value))
       .map(([key, part]) => [
         key,
         Array.isArray(part) && part.some((item) => item !== null && typeof item === 'object' && 'id' in item)
@@ -25,6 +26,9 @@ function told(value: object): Fields {
   );
 }
 
+/** Of some several have one name. */
+const nameOf = ({ name, kind = '', identity = '' }: Member): string => JSON.stringify([kind, identity, name]);
+
 export function changedLists<Key extends string>(
   keys: readonly Key[],
   before: Lists<Key>,
@@ -33,7 +37,7 @@ export function changedLists<Key extends string>(
 ): FieldChanges | null {
   const changes: { before: Record<string, unknown>; after: Record<string, unknown> } = { before: {}, after: {} };
   for (const key of keys) {
-    const same = matchedByName(before[key], after[key], { byId });
+    const same = matched<Member>(before[key], after[key], { byId, before: nameOf, after: nameOf });
     const old = same.removed.map((item) => wholeOf(told(item)));
     const now = same.added.map((item) => wholeOf(told(item)));
     for (const [one, other] of same.pairs) {

@@ -1,5 +1,6 @@
 /** What hangs off relations that were there before: columns, constraints, keys, indexes, triggers, policies. */
 import { setImmediate } from 'node:timers/promises';
+import type { QualifiedName } from '../../engines/catalog.ts';
 import type {
   Identified,
   SnapshotColumn,
@@ -98,8 +99,13 @@ export async function matchParts(pairs: readonly RelationPair[], renames: Rename
     if (place % relationsAtOnce === 0) await setImmediate();
   }
 
-  const columnChanges = ([old, now]: readonly [SnapshotColumn, SnapshotColumn], pair: RelationPair) =>
-    changedFields(columnFields(old), columnFields(now), renames.within(pair));
+  const columnChanges = ([old, now]: readonly [SnapshotColumn, SnapshotColumn], pair: RelationPair) => {
+    const same = renames.within(pair);
+    const changes = changedFields(columnFields(old), columnFields(now), same);
+    const [was, is] = [collationOf(old), collationOf(now)];
+    if (!changes || !was || !is || !same.sameObject(was, is)) return changes;
+    return withoutFields(changes, new Set(['collation', 'collationSchema']));
+  };
   const constraintChanges = ([old, now]: readonly [SnapshotConstraint, SnapshotConstraint], pair: RelationPair) =>
     changedFields(constraintFields(old), constraintFields(now), renames.within(pair));
   const keyChanges = ([old, now]: readonly [Key, Key], pair: RelationPair) => {
@@ -220,6 +226,9 @@ export async function matchParts(pairs: readonly RelationPair[], renames: Rename
     },
   };
 }
+
+const collationOf = ({ collation, collationSchema }: SnapshotColumn): QualifiedName | null =>
+  collation === null || collationSchema === null ? null : { schema: collationSchema, name: collation };
 
 const keyOf = ({ schema, name }: { readonly schema: string; readonly name: string }): string =>
   JSON.stringify([schema, name]);

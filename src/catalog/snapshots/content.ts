@@ -15,6 +15,8 @@ const decompress = promisify(zstdDecompress);
 /** As text; a catalogue of a hundred thousand tables has about 200 MB. */
 const maxContentBytes = 256 * 2 ** 20;
 const level = 3;
+/** Grows when a snapshot holds other things than before: then what was kept is read by nobody, and its target anew. */
+export const contentFormat = '2.';
 const objectsAtOnce = 100;
 
 export interface Content {
@@ -22,7 +24,7 @@ export interface Content {
   readonly content: Buffer;
   /** Of the text. */
   readonly bytes: number;
-  /** Of the text: another one for another catalogue, ids and owners as well. */
+  /** Of the text: another one for another catalogue, ids and owners as well. Begins with `contentFormat`. */
   readonly version: string;
 }
 
@@ -50,7 +52,7 @@ export async function packSnapshot(snapshot: CatalogSnapshot): Promise<Content> 
   const content = await compress(Buffer.concat(lines), {
     params: { [constants.ZSTD_c_compressionLevel]: level },
   });
-  return { content, bytes, version: hash.digest('hex') };
+  return { content, bytes, version: `${contentFormat}${hash.digest('hex')}` };
 }
 
 /** @throws Error for bytes that `packSnapshot` did not make */

@@ -1,14 +1,14 @@
 /**
  * One text for equal catalogues. Two are equal when DDL that makes one in an empty database makes the other: the same
  * objects under the same names with the same definitions, whatever their ids, the order in which they were made, the gaps
- * that dropped columns left, and who owns and may use them, which is about the server's roles.
+ * that dropped columns left, and what is about the server: who owns and may use them, and on which disk they are.
  */
 import { createHash } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
 import type { CatalogSnapshot } from '../../engines/snapshot.ts';
 
 /** Grows when what is counted, or how, changes: then all fingerprints are others. */
-const formatVersion = 1;
+const formatVersion = 2;
 
 const sections = [
   'schemas',
@@ -24,10 +24,19 @@ const sections = [
   'publications',
   'foreignDataWrappers',
   'foreignServers',
+  'others',
 ] as const satisfies readonly (keyof CatalogSnapshot)[];
 
 /** `position` counts dropped columns, the place in the list does not; `local` is lost where parts are made one by one. */
-const leftOut: ReadonlySet<string> = new Set(['id', 'valueIds', 'owner', 'privileges', 'position', 'local']);
+const leftOut: ReadonlySet<string> = new Set([
+  'id',
+  'valueIds',
+  'owner',
+  'privileges',
+  'tablespace',
+  'position',
+  'local',
+]);
 
 /** Their order says nothing. */
 const unordered: ReadonlySet<string> = new Set(['options', 'foreignOptions']);
@@ -71,7 +80,7 @@ function createWriter(): (value: unknown, place: string) => string {
     if (typeof value !== 'object') return `${value};`;
     if (Array.isArray(value)) {
       const key = place.slice(place.lastIndexOf('.') + 1);
-      let text = `[${value.length}`;
+      let text = `[${value.length};`;
       for (const item of unordered.has(key) ? value.toSorted() : value) text += write(item, place);
       return text;
     }

@@ -6,7 +6,7 @@ import type pg from 'pg';
 import { type Executor, transaction } from '../../db/metadata.ts';
 import type { Difference } from '../drift/difference.ts';
 import { writeChanges } from '../drift/store.ts';
-import type { Content } from './content.ts';
+import { type Content, contentFormat } from './content.ts';
 
 /** What is known of a database's snapshot without opening it. */
 export interface SnapshotState {
@@ -22,7 +22,7 @@ export interface SnapshotState {
 }
 
 export interface SnapshotStore {
-  /** Of those that have one. */
+  /** Of those that have one that is still understood. */
   states(databaseIds: readonly string[], maxAgeMs: number): Promise<SnapshotState[]>;
   /** Null when it is gone, or another version by now. */
   content(databaseId: string, version: string): Promise<Buffer | null>;
@@ -68,8 +68,8 @@ export function createSnapshotStore({ pool }: { pool: pg.Pool }): SnapshotStore 
       const { rows } = await pool.query<SnapshotState>(
         `SELECT database_id AS "databaseId", version, fingerprint, read_at AS "readAt", bytes,
            read_at > clock_timestamp() - $2 * interval '1 millisecond' AND (changed_at IS NULL OR read_at > changed_at) AS fresh
-           FROM catalog_snapshots WHERE database_id = ANY($1) AND version IS NOT NULL`,
-        [databaseIds, maxAgeMs],
+           FROM catalog_snapshots WHERE database_id = ANY($1) AND starts_with(version, $3)`,
+        [databaseIds, maxAgeMs, contentFormat],
       );
       return rows;
     },

@@ -5,6 +5,7 @@ import { byName, type SqlValue } from './catalog/rows.ts';
 import { readDefaultSchema, readRoles } from './catalog/server.ts';
 import { type CatalogTransaction, readConsistently } from './consistent.ts';
 import { hasMoved } from './snapshot/moved.ts';
+import { readOthers } from './snapshot/others.ts';
 import { readRelations } from './snapshot/relations.ts';
 import { readRoutines } from './snapshot/routines.ts';
 import { readSequences } from './snapshot/sequences.ts';
@@ -62,6 +63,7 @@ async function readOnce(ask: Ask, reach: Reach): Promise<CatalogSnapshot | null>
     publications: await readPublications(source, namesOf([...relations, ...members])),
     foreignDataWrappers: await readForeignDataWrappers(source),
     foreignServers: await readForeignServers(source),
+    others: await readOthers(source),
     roles: await readRoles(query, reach, options),
     extensionMembers: {
       schemas: schemas.filter(isMember),

@@ -4,6 +4,7 @@ import type { Viewer } from '../../../src/accounts/viewer.ts';
 import { createCatalogService } from '../../../src/catalog/catalog.ts';
 import { type ChangeLimits, createCatalogChanges, formatPosition } from '../../../src/catalog/drift/changes.ts';
 import { type CatalogChange, createChangeStore, dropChanges } from '../../../src/catalog/drift/store.ts';
+import { contentFormat } from '../../../src/catalog/snapshots/content.ts';
 import type { Snapshots } from '../../../src/catalog/snapshots/snapshots.ts';
 import { createSnapshotStore } from '../../../src/catalog/snapshots/store.ts';
 import type { Database } from '../../../src/databases/databases.ts';
@@ -112,7 +113,10 @@ describe('a refresh', () => {
 
   test('that does not know the last snapshot any more keeps the new one, and tells nothing', async () => {
     await refresh();
-    await world.rows(`UPDATE catalog_snapshots SET content = 'x', version = 'x' WHERE database_id = $1`, [database.id]);
+    await world.rows(
+      `UPDATE catalog_snapshots SET content = 'x', version = '${contentFormat}x' WHERE database_id = $1`,
+      [database.id],
+    );
     await ddl('create table second ()');
     expect(await refresh()).toEqual([]);
     await ddl('create table third ()');

@@ -32,6 +32,9 @@ const fixture = `
   create index on lab.parts (amount);
   create table lab.part_1 partition of lab.parts for values from ('2026-01-01') to ('2027-01-01');
   create table lab.base (a integer);
+  create collation lab.german (provider = icu, locale = 'de');
+  create table lab.collated (name text collate lab.german);
+  create index on lab.collated (name collate lab.german);
   create table lab.child (b integer) inherits (lab.base)`;
 
 let database: TestDatabase;
@@ -466,6 +469,27 @@ const cases: Case[] = [
     'ALTERED DATABASE',
   ),
   change('create server added foreign data wrapper file_fdw', 'drop server added', 'ALTERED DATABASE'),
+  change(
+    "create collation lab.added (provider = icu, locale = 'fr')",
+    'drop collation lab.added',
+    'ALTERED DATABASE',
+    {},
+    {
+      others: [{ kind: 'COLLATION', name: 'added', identity: 'lab.added' }],
+    },
+  ),
+  change(
+    'alter collation lab.german rename to deutsch',
+    'alter collation lab.deutsch rename to german',
+    'ALTERED DATABASE',
+    { others: [{ name: 'german' }] },
+    { others: [{ name: 'deutsch' }] },
+  ),
+  change(
+    'alter collation lab.german set schema shop',
+    'alter collation shop.german set schema lab',
+    'ALTERED DATABASE',
+  ),
   change('create extension pg_trgm schema lab', 'drop extension pg_trgm', 'ADDED EXTENSION pg_trgm'),
 ];
 

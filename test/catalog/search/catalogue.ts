@@ -103,6 +103,7 @@ export function catalogue({ schemas = [], extensions = [], roles = [] }: Catalog
     publications: [],
     foreignDataWrappers: [],
     foreignServers: [],
+    others: [],
     extensionMembers: { schemas: [], relations: [], enums: [], sequences: [], routines: [] },
   };
 }
@@ -183,6 +184,7 @@ const index = (named: Named): SnapshotIndex => ({
   parent: null,
   clustered: false,
   replicaIdentity: false,
+  statisticsTargets: [],
   tablespace: null,
 });
 

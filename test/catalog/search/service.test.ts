@@ -4,6 +4,7 @@ import type { Viewer } from '../../../src/accounts/viewer.ts';
 import { createFirstReads } from '../../../src/catalog/search/first-reads.ts';
 import { createIndexes, type Indexes } from '../../../src/catalog/search/indexes.ts';
 import { createSearch, type SearchArguments } from '../../../src/catalog/search/search.ts';
+import { contentFormat } from '../../../src/catalog/snapshots/content.ts';
 import type { Snapshots } from '../../../src/catalog/snapshots/snapshots.ts';
 import { createSnapshotStore } from '../../../src/catalog/snapshots/store.ts';
 import type { Database, VisibleDatabase } from '../../../src/databases/databases.ts';
@@ -150,9 +151,10 @@ test('a database that cannot be read keeps nobody from searching the others', as
   const whole = await connect(emil, 'whole', 'CREATE TABLE walrus (id int)');
   await whole.refresh();
   await broken.refresh();
-  await world.rows(`UPDATE catalog_snapshots SET content = 'nothing', version = 'x' WHERE database_id = $1`, [
-    broken.row.id,
-  ]);
+  await world.rows(
+    `UPDATE catalog_snapshots SET content = 'nothing', version = '${contentFormat}x' WHERE database_id = $1`,
+    [broken.row.id],
+  );
   expect((await found(emil)).paths).toEqual(['whole.public.walrus']);
   expect((await found(emil, { text: 'broken' })).paths).toEqual(['broken']);
 });

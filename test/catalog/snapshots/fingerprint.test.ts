@@ -32,7 +32,20 @@ beforeAll(async () => {
     create view lab.seen as select id from lab.thing;
     create table lab.parts (day date) partition by range (day);
     create table lab.part_1 partition of lab.parts for values from ('2026-01-01') to ('2027-01-01');
-    create table lab.base (a integer)`);
+    create table lab.base (a integer);
+    create index thing_sum on lab.thing ((amount + 1));
+    create type lab.number;
+    create function lab.number_in(cstring) returns lab.number language internal immutable strict as 'int8in';
+    create function lab.number_out(lab.number) returns cstring language internal immutable strict as 'int8out';
+    create type lab.number (input = lab.number_in, output = lab.number_out, like = bigint);
+    create function lab.number_eq(lab.number, lab.number) returns boolean language internal immutable strict as 'int8eq';
+    create operator lab.= (function = lab.number_eq, leftarg = lab.number, rightarg = lab.number);
+    create operator family lab.numbers using btree;
+    create operator class lab.by_number for type lab.number using hash as operator 1 lab.=;
+    create collation lab.german (provider = icu, locale = 'de');
+    create text search dictionary lab.words (template = pg_catalog.simple, accept = false);
+    create text search configuration lab.texts (parser = pg_catalog.default);
+    alter text search configuration lab.texts add mapping for asciiword with lab.words`);
   before = await fingerprint();
 });
 afterAll(async () => database[Symbol.asyncDispose]());
@@ -117,6 +130,55 @@ const changes: [ddl: string, undo: string][] = [
   ['create publication added for table lab.thing (id) where (id > 1)', 'drop publication added'],
   ['create server added foreign data wrapper file_fdw', 'drop server added'],
   ['create extension pg_trgm schema lab', 'drop extension pg_trgm'],
+  [
+    'alter index lab.thing_sum alter column 1 set statistics 99',
+    'alter index lab.thing_sum alter column 1 set statistics -1',
+  ],
+  [
+    'alter function lab.one() depends on extension file_fdw',
+    'alter function lab.one() no depends on extension file_fdw',
+  ],
+  ['create type lab.promised', 'drop type lab.promised'],
+  ['alter type lab.number set (typmod_in = varchartypmodin)', 'alter type lab.number set (typmod_in = none)'],
+  [`comment on type lab.number is 'x'`, 'comment on type lab.number is null'],
+  [
+    'alter operator lab.= (lab.number, lab.number) set (restrict = eqsel)',
+    'alter operator lab.= (lab.number, lab.number) set (restrict = none)',
+  ],
+  [
+    `comment on operator lab.= (lab.number, lab.number) is 'x'`,
+    'comment on operator lab.= (lab.number, lab.number) is null',
+  ],
+  [
+    'alter operator family lab.numbers using btree add operator 3 lab.= (lab.number, lab.number)',
+    'alter operator family lab.numbers using btree drop operator 3 (lab.number, lab.number)',
+  ],
+  [
+    'alter operator class lab.by_number using hash rename to by_key',
+    'alter operator class lab.by_key using hash rename to by_number',
+  ],
+  ['create cast (lab.number as bigint) without function', 'drop cast (lab.number as bigint)'],
+  ['alter collation lab.german rename to deutsch', 'alter collation lab.deutsch rename to german'],
+  ["create collation lab.added (provider = icu, locale = 'fr')", 'drop collation lab.added'],
+  ['alter text search dictionary lab.words (accept = true)', 'alter text search dictionary lab.words (accept = false)'],
+  [
+    'alter text search configuration lab.texts drop mapping for asciiword',
+    'alter text search configuration lab.texts add mapping for asciiword with lab.words',
+  ],
+  [
+    'create text search parser lab.added (start = prsd_start, gettoken = prsd_nexttoken, end = prsd_end, lextypes = prsd_lextype)',
+    'drop text search parser lab.added',
+  ],
+  [`create conversion lab.added for 'LATIN1' to 'UTF8' from iso8859_1_to_utf8`, 'drop conversion lab.added'],
+  ['create access method added type table handler heap_tableam_handler', 'drop access method added'],
+  [
+    'create language added handler plpgsql_call_handler inline plpgsql_inline_handler validator plpgsql_validator',
+    'drop language added',
+  ],
+  [
+    'create transform for integer language plpgsql (from sql with function pg_catalog.time_support(internal))',
+    'drop transform for integer language plpgsql',
+  ],
 ];
 
 function attach(): string {
@@ -131,11 +193,19 @@ describe('a fingerprint', () => {
     expect(await fingerprint()).toBe(before);
   });
 
-  test('does not change with rows, their statistics, sequences that are used, owners and grants', async () => {
+  test('does not change with rows, their statistics, sequences that are used, owners, grants and disks', async () => {
     await database.client.query(
       `insert into lab.thing (id, kind) select n, n::text from generate_series(1, 100) n; select nextval('lab.counter');
        analyze lab.thing; reindex table lab.thing; grant select on lab.thing to public`,
     );
+    // A directory of its own would have to be the server's user's.
+    await database.client.query('set allow_in_place_tablespaces = on');
+    const place = `disk_${database.database}`;
+    await database.client.query(`create tablespace ${place} location ''`);
+    await database.client.query(`alter table lab.thing set tablespace ${place}`);
+    expect(await fingerprint()).toBe(before);
+    await database.client.query('alter table lab.thing set tablespace pg_default');
+    await database.client.query(`drop tablespace ${place}`);
     expect(await fingerprint()).toBe(before);
   });
 

@@ -54,7 +54,7 @@ const spoken: Record<string, string> = {
 };
 
 /** The name of an object by its address; null where it has none, or is gone. */
-const named = (classid: string, objid: string, part: string): string =>
+export const named = (classid: string, objid: string, part: string): string =>
   `case ${classid} ${Object.entries(spoken)
     .map(
       ([catalog, name]) =>

@@ -23,6 +23,7 @@ type IndexRow = [
   replicaIdentity: string | null,
   tablespace: string | null,
   parent: string | null,
+  statisticsTargets: string | null,
 ];
 
 type ConstraintRow = [
@@ -108,7 +109,10 @@ export async function readKeyParts(source: Source, { relations, namesOf, tablesp
       const keys = { primaryKey: [] as string[], unique: new Set<string>(), indexed: new Set<string>() };
       const found = (indexesOf.get(relation) ?? []).map((row): SnapshotIndex => {
         const [, oid, name, numbers, keyColumns, unique, primary, valid, method, predicate, expressions] = row;
-        const [definition, clustered, replicaIdentity, tablespace, parent] = row.slice(11) as (string | null)[];
+        const [definition, clustered, replicaIdentity, tablespace, parent, targets] = row.slice(11) as (
+          | string
+          | null
+        )[];
         const key = numbers.split(' ').slice(0, keyColumns === null ? undefined : Number(keyColumns));
         const columns = key.filter((number) => number !== '0');
         for (const number of columns) keys.indexed.add(number);
@@ -133,6 +137,7 @@ export async function readKeyParts(source: Source, { relations, namesOf, tablesp
           parent: nameOrNull(parent ?? null),
           clustered: boolean(clustered ?? null),
           replicaIdentity: boolean(replicaIdentity ?? null),
+          statisticsTargets: strings(targets ?? null),
           tablespace: tablespaceName(tablespace ?? null),
         };
       });
@@ -214,7 +219,10 @@ async function readIndexes({ ask, schemaIds }: Source): Promise<IndexRow[]> {
       case when x.relispartition then (
         select json_build_array(n.nspname, p.relname) from pg_catalog.pg_inherits h
         join pg_catalog.pg_class p on p.oid = h.inhparent join pg_catalog.pg_namespace n on n.oid = p.relnamespace
-        where h.inhrelid = x.oid) end
+        where h.inhrelid = x.oid) end,
+      case when i.indexprs is not null then (
+        select json_agg(a.attnum || '=' || a.attstattarget order by a.attnum) from pg_catalog.pg_attribute a
+        where a.attrelid = i.indexrelid and a.attstattarget >= 0) end
     from pg_catalog.pg_index i
     join pg_catalog.pg_class x on x.oid = i.indexrelid
     join pg_catalog.pg_am am on am.oid = x.relam

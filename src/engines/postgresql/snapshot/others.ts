@@ -1,0 +1,102 @@
+/**
+ * Kinds of objects that hold no rows and that nobody browses, but without which a database is another one: each by the
+ * statement that makes it, as a script has it. All are read at once, since most databases have none.
+ */
+import type { OtherKind, OtherObject } from '../../snapshot.ts';
+import { foundations } from '../ddl/foundations.ts';
+import type { Kind } from '../ddl/kind.ts';
+import { named } from '../ddl/remarks.ts';
+import { routines } from '../ddl/routines.ts';
+import { types } from '../ddl/types.ts';
+import { type CatalogTable, firstUserOid, type Source } from './source.ts';
+
+interface Other {
+  readonly kind: OtherKind;
+  /** As COMMENT ON begins to call one. */
+  readonly spoken: string;
+  /** Which of the catalogue's rows `o`. */
+  readonly which?: string;
+  /** Of what has no name of its own, in place of one: without schemas, which may be called otherwise. */
+  readonly name?: string;
+}
+
+const others: Partial<Record<CatalogTable, Other>> = {
+  // Arrays are many, and none of them is made by itself.
+  pg_type: {
+    kind: 'TYPE',
+    spoken: 'TYPE',
+    which: `(o.typtype in ('b', 'p') and (o.typcategory <> 'A' or o.typelem = 0))`,
+  },
+  pg_collation: { kind: 'COLLATION', spoken: 'COLLATION' },
+  pg_language: { kind: 'LANGUAGE', spoken: 'LANGUAGE' },
+  pg_am: { kind: 'ACCESS_METHOD', spoken: 'ACCESS METHOD' },
+  pg_conversion: { kind: 'CONVERSION', spoken: 'CONVERSION' },
+  pg_transform: { kind: 'TRANSFORM', spoken: 'TRANSFORM' },
+  pg_operator: { kind: 'OPERATOR', spoken: 'OPERATOR' },
+  pg_opfamily: { kind: 'OPERATOR_FAMILY', spoken: 'OPERATOR FAMILY' },
+  pg_opclass: { kind: 'OPERATOR_CLASS', spoken: 'OPERATOR CLASS' },
+  pg_cast: {
+    kind: 'CAST',
+    spoken: 'CAST',
+    name: `(select format('%s AS %s', s.typname, t.typname) from pg_cast c
+      join pg_type s on s.oid = c.castsource join pg_type t on t.oid = c.casttarget where c.oid = made.oid)`,
+  },
+  pg_ts_parser: { kind: 'TEXT_SEARCH_PARSER', spoken: 'TEXT SEARCH PARSER' },
+  pg_ts_template: { kind: 'TEXT_SEARCH_TEMPLATE', spoken: 'TEXT SEARCH TEMPLATE' },
+  pg_ts_dict: { kind: 'TEXT_SEARCH_DICTIONARY', spoken: 'TEXT SEARCH DICTIONARY' },
+  pg_ts_config: { kind: 'TEXT_SEARCH_CONFIGURATION', spoken: 'TEXT SEARCH CONFIGURATION' },
+};
+
+const isOther = (catalog: string): catalog is CatalogTable => catalog in others;
+const kinds: readonly (Kind & { catalog: CatalogTable })[] = [...foundations, ...types, ...routines].flatMap((kind) =>
+  // A shell comes before what is made of it: it is no other object.
+  isOther(kind.catalog) && kind.suffix !== '/shell' ? [{ ...kind, catalog: kind.catalog }] : [],
+);
+
+const address = (catalog: string, oid: string) => named(`'${catalog}'::regclass`, oid, '0');
+
+function statementOf(version: number): string {
+  const parts = kinds.map(({ catalog, sql }) => {
+    const asked = `(o.oid >= ${firstUserOid} and ${others[catalog]?.which ?? 'true'})`;
+    return `select '${catalog}', made.oid::text, made.schema::text, ${others[catalog]?.name ?? 'made.name::text'}, ${address(catalog, 'made.oid')}, made.sql
+      from (${sql({ asked, version })}) made (oid, schema, name, sql)`;
+  });
+  return `${parts.join('\n    union all\n    ')}
+    union all
+    select 'pg_depend', concat_ws('.', d.classid, d.objid, d.refobjid), null, e.extname, s.name,
+      format('ALTER %s DEPENDS ON EXTENSION %I;', s.name, e.extname)
+    from pg_depend d join pg_extension e on e.oid = d.refobjid
+    cross join lateral (select ${named('d.classid', 'd.objid', '0')} as name) s
+    where d.deptype = 'x' and d.refclassid = 'pg_extension'::regclass and s.name is not null`;
+}
+
+/** In the order of their kinds and identities. */
+export async function readOthers(source: Source): Promise<OtherObject[]> {
+  const found = new Map<string, OtherObject>();
+  for (const [catalog, oid, schema = null, name, spoken, sql] of await source.ask(statementOf(source.version))) {
+    if (!catalog || !oid || sql === null || sql === undefined) continue;
+    const place = `${catalog} ${oid}`;
+    const before = found.get(place);
+    // Of an operator family, which is made first and given its members then.
+    if (before) found.set(place, { ...before, definition: `${before.definition}\n${sql}` });
+    else if (!isOther(catalog)) {
+      found.set(place, { ...dependency, id: oid, name: name ?? '', identity: spoken ?? '', definition: sql });
+    } else if (!source.isMember(catalog, oid)) {
+      const { kind, spoken: word } = others[catalog]!;
+      found.set(place, {
+        id: oid,
+        kind,
+        schema,
+        name: name ?? '',
+        identity: (spoken ?? '').slice(word.length + 1),
+        definition: sql,
+        comment: source.comment(catalog, oid),
+      });
+    }
+  }
+  return [...found.values()].sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
+}
+
+const dependency = { kind: 'EXTENSION_DEPENDENCY', schema: null, comment: null } as const;
+
+const keyOf = ({ kind, identity, name }: OtherObject): string => JSON.stringify([kind, identity, name]);

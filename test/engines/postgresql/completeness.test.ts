@@ -17,30 +17,14 @@ import { dumped } from './dumped.ts';
 const options = { signal: new AbortController().signal, reach: 'SERVER' } as const;
 const kinds = (name: string) => readFileSync(new URL(`ddl/${name}.sql`, import.meta.url), 'utf8');
 
-/** Kinds that no snapshot holds, with the reason; Database.ddl makes all of them again but the last. */
+/** Kinds that no snapshot holds, with the reason. */
 const leftOut: Record<string, string> = {
-  'ACCESS METHOD': 'a relation and an index name theirs',
-  CAST: 'functions that the engine calls by itself',
-  COLLATION: 'a column names its own',
-  CONVERSION: 'functions that the engine calls by itself',
-  OPERATOR: 'a function under another name',
-  'OPERATOR CLASS': 'the definition of an index names it',
-  'OPERATOR FAMILY': 'the definition of an index names its classes',
-  'PROCEDURAL LANGUAGE': 'a function names its own',
   'SHELL TYPE': 'a type that is not made yet',
-  'TEXT SEARCH CONFIGURATION': 'what queries name, not what has rows',
-  'TEXT SEARCH DICTIONARY': 'a part of a configuration',
-  'TEXT SEARCH PARSER': 'a part of a configuration',
-  'TEXT SEARCH TEMPLATE': 'a part of a dictionary',
-  TRANSFORM: 'functions that the engine calls by itself',
   'USER MAPPING': 'holds a password',
 };
 
-const isLeftOut = ({ kind, name, sql }: DumpEntry): boolean =>
-  kind in leftOut ||
-  // A base type is made of functions in C; one that is only promised is none.
-  (kind === 'TYPE' && (sql.includes('\n    INPUT = ') || /^CREATE TYPE [^ ]+;/.test(sql))) ||
-  (kind === 'COMMENT' && (Object.keys(leftOut).some((left) => name.startsWith(`${left} `)) || name === 'TYPE number'));
+const isLeftOut = ({ kind, name }: DumpEntry): boolean =>
+  kind in leftOut || (kind === 'COMMENT' && Object.keys(leftOut).some((left) => name.startsWith(`${left} `)));
 
 /** Whatever may be quoted: names, and the values of options. */
 const namesIn = (value: unknown): string[] => {

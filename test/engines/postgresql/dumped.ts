@@ -16,6 +16,27 @@ export interface Dumped {
   readonly statements: readonly string[];
 }
 
+const catalogOf = {
+  TYPE: 'pg_type',
+  COLLATION: 'pg_collation',
+  LANGUAGE: 'pg_language',
+  ACCESS_METHOD: 'pg_am',
+  CONVERSION: 'pg_conversion',
+  TRANSFORM: 'pg_transform',
+  OPERATOR: 'pg_operator',
+  OPERATOR_FAMILY: 'pg_opfamily',
+  OPERATOR_CLASS: 'pg_opclass',
+  CAST: 'pg_cast',
+  TEXT_SEARCH_PARSER: 'pg_ts_parser',
+  TEXT_SEARCH_TEMPLATE: 'pg_ts_template',
+  TEXT_SEARCH_DICTIONARY: 'pg_ts_dict',
+  TEXT_SEARCH_CONFIGURATION: 'pg_ts_config',
+} as const satisfies Record<string, keyof typeof catalogs>;
+
+/** `app.= (app.number, app.number)` of `app.=(app.number,app.number)`. */
+const spaced = (operator: string): string =>
+  operator.replace(/\((.*)\)$/s, (_, types: string) => ` (${types.replaceAll(',', ', ')})`).replace('(none,', '(NONE,');
+
 /** @param quoted names as the server quotes them */
 export function dumped(
   snapshot: CatalogSnapshot,
@@ -358,6 +379,12 @@ export function dumped(
       ` FOREIGN DATA WRAPPER ${id(server.wrapper)}`,
     );
     remark(`SERVER ${id(server.name)}`, server.comment);
+  }
+  for (const other of snapshot.others) {
+    if (other.kind === 'EXTENSION_DEPENDENCY') continue;
+    const identity = other.kind === 'OPERATOR' ? spaced(other.identity) : other.identity;
+    add(catalogOf[other.kind], other, ...(other.kind === 'OPERATOR' || other.kind === 'CAST' ? [] : [id(other.name)]));
+    remark(`${other.kind.replaceAll('_', ' ')} ${identity}`, other.comment);
   }
   return { objects, statements };
 }

@@ -1,15 +1,22 @@
-/** An upload to S3 in parts, of which one at a time is in memory; what fits into one goes as a whole when it is finished. */
+/**
+ * An upload to S3 in parts, of which one at a time is in memory; what fits into one goes as a whole when it is finished.
+ *
+ * Two writers of one key, of whom the first was held up, are kept apart less well than on a disk, where each has a file of
+ * his own. They share the parts: one that comes late takes the place of his successor's of the same number, whose finish then
+ * fails, as S3 compares the sum of every part; or, as long as that has not finished, the late one does, with bytes that are
+ * all his. Never are bytes of both visible in one blob, and the row of a file takes only its writer's commit (files/lease.ts).
+ */
 import { createHash, type Hash } from 'node:crypto';
 import {
   CompleteMultipartUploadCommand,
   CreateMultipartUploadCommand,
   HeadObjectCommand,
-  PutObjectCommand,
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
 import { AppError } from '../lib/errors.ts';
 import type { BlobUpload, FinishedBlob, UploadOptions } from './blob-store.ts';
 import type { Bucket } from './s3-client.ts';
+import { placeOf } from './s3-put.ts';
 import { readObject } from './s3-read.ts';
 import { deleteTail, readTail, writeTail } from './s3-tail.ts';
 import { abortUnfinished, isNoSuchUpload, maxParts, partBytes, unfinishedOf, wholeParts } from './s3-unfinished.ts';
@@ -22,7 +29,9 @@ export async function openS3Upload(
 ): Promise<BlobUpload> {
   const { client, name, ask } = bucket;
   const object = { Bucket: name, Key: key };
-  const unfinished = await unfinishedOf(bucket, key, signal);
+  const ending = new AbortController();
+  const either = AbortSignal.any([signal, ending.signal]);
+  const [unfinished, place] = await Promise.all([unfinishedOf(bucket, key, signal), placeOf(bucket, key, either)]);
   const found = anew ? undefined : unfinished[0];
   for (const one of unfinished) if (one !== found) await abortUnfinished(bucket, one);
   if (anew) await deleteTail(bucket, key);
@@ -56,8 +65,6 @@ export async function openS3Upload(
   let working: Promise<unknown> | null = null;
   let visible = false;
   let finished: FinishedBlob | null = null;
-  const ending = new AbortController();
-  const either = AbortSignal.any([signal, ending.signal]);
 
   /** One thing at a time: all of them fill the one part. */
   async function alone<T>(work: () => Promise<T>): Promise<T> {
@@ -125,7 +132,7 @@ export async function openS3Upload(
 
   async function putWhole(bytes: Uint8Array): Promise<void> {
     if (uploadId !== null) await abortUnfinished(bucket, { key, uploadId });
-    await ask('PutObject', (options) => client.send(new PutObjectCommand({ ...object, Body: bytes }), options), either);
+    await place.put(bytes);
   }
 
   async function complete(id: string, bytes: number): Promise<void> {

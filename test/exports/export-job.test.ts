@@ -569,5 +569,24 @@ test('a full disk fails an export with STORAGE_FAILED, leaves nothing to see, an
   const full = await run(sql, { path: 'full.csv' });
   expect(full).toMatchObject({ status: 'failed', error: { code: 'STORAGE_FAILED' } });
   expect([await filesOf(full), await pendingFiles(), await leftovers()]).toEqual([[], 0, []]);
+  // Its bytes come from a process of its own, which gives them when it has gathered some.
+  const wide = `SELECT (SELECT string_agg(md5(n || '.' || i), '') FROM generate_series(1, 30) i) AS t FROM generate_series(1, 20000) n`;
+  const parquet = await run(wide, { format: 'parquet', path: 'full.parquet' });
+  expect(parquet).toMatchObject({ status: 'failed', error: { code: 'STORAGE_FAILED' } });
+  expect([await filesOf(parquet), await pendingFiles(), await leftovers()]).toEqual([[], 0, []]);
+  expect(await readdir(join(queue.folder, 'tmp'))).toEqual([]);
   expect(await textsOf(await run('SELECT 1 AS n', { path: 'full.csv' }))).toEqual(['n\n1\n']);
+});
+
+test('where the server lacks what a format needs its export fails with those words, and leaves nothing', async () => {
+  const { PATH } = process.env;
+  process.env.PATH = '/nowhere';
+  try {
+    const job = await run('SELECT 1 AS n', { format: 'parquet', path: 'lacking.parquet' });
+    const message = 'PARQUET needs named pipes, which this server cannot make.';
+    expect(job).toMatchObject({ status: 'failed', error: { code: 'FORBIDDEN', message } });
+    expect([await filesOf(job), await pendingFiles(), await leftovers()]).toEqual([[], 0, []]);
+  } finally {
+    process.env.PATH = PATH;
+  }
 });

@@ -1,9 +1,12 @@
 /** Exports as people ask for them: by GraphQL, through a real server and its worker, and fetched by their links. */
 import { createHash } from 'node:crypto';
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { graphql } from '../generated/gql.ts';
 import type { ExportInput, SubmitQueryInput } from '../generated/graphql.ts';
 import { type Submission, startSubmission } from '../queries/server.ts';
+import { hostilePaths, refusedPaths } from '../storage/files/names.ts';
 import { ConnectDocument } from '../support/operations.ts';
 import type { Account } from '../support/server.ts';
 
@@ -309,6 +312,22 @@ test('what a path or a link cannot be is said in words', async () => {
     403,
     { error: 'this link is not valid: it was cut off, or changed', code: 'FORBIDDEN' },
   ]);
+});
+
+test('a hostile path of an export is a name, or refused, and never a place on the disk', {
+  timeout: 120_000,
+}, async () => {
+  // A brace begins what is filled in.
+  const paths = [...new Set(hostilePaths.filter((path) => !path.includes('{')).map((path) => path.normalize('NFC')))];
+  const jobs = await Promise.all(paths.map((path) => submit('SELECT 1 AS a', { path })));
+  for (const [i, { job }] of jobs.entries()) {
+    const done = await ended(job.id);
+    expect(done).toMatchObject({ status: 'SUCCEEDED', export: { path: paths[i], files: [{ path: paths[i] }] } });
+    expect(await (await fetch(done.export?.file?.url ?? '')).text()).toBe('a\n1\n');
+  }
+  for (const path of refusedPaths) expect([path, await codeOf('SELECT 1', { path })]).toEqual([path, 'BAD_USER_INPUT']);
+  for (const entry of await readdir(join(world.quarry.dataDir, 'files', 'files'), { recursive: true }))
+    expect(entry).toMatch(/^[0-9a-f]{32}$/);
 });
 
 test('a file that is there is a conflict, but the same submission once more is the same job', async () => {

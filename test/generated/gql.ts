@@ -76,6 +76,8 @@ type Documents = {
     "\n  query StorageOf($id: ID!) {\n    node(id: $id) {\n      ... on User {\n        storage {\n          files\n        }\n      }\n    }\n  }\n": typeof types.StorageOfDocument,
     "\n  query UploadOf($id: ID!) {\n    node(id: $id) {\n      ... on StoredFile {\n        upload {\n          url\n        }\n      }\n    }\n  }\n": typeof types.UploadOfDocument,
     "\n  mutation NewUpload($input: CreateUploadInput!) {\n    createUpload(input: $input) {\n      upload {\n        url\n      }\n    }\n  }\n": typeof types.NewUploadDocument,
+    "\n  mutation S3ExportJob($input: ExportJobInput!) {\n    exportJob(input: $input) {\n      job {\n        id\n      }\n    }\n  }\n": typeof types.S3ExportJobDocument,
+    "\n  query S3Export($id: ID!) {\n    job(id: $id) {\n      status\n      error {\n        code\n      }\n      export {\n        rows\n        files {\n          sha256\n          sizeBytes\n          url\n        }\n      }\n    }\n  }\n": typeof types.S3ExportDocument,
     "\n  mutation Register($input: RegisterInput!) {\n    register(input: $input) {\n      auth {\n        accessToken\n        accessTokenExpiresAt\n        refreshToken\n        user {\n          id\n          email\n          role\n        }\n      }\n    }\n  }\n": typeof types.RegisterDocument,
     "\n  mutation Logout($input: LogoutInput) {\n    logout(input: $input) {\n      ok\n    }\n  }\n": typeof types.LogoutDocument,
     "\n  mutation Refresh($input: RefreshSessionInput!) {\n    refreshSession(input: $input) {\n      accessToken\n      refreshToken\n    }\n  }\n": typeof types.RefreshDocument,
@@ -180,6 +182,8 @@ const documents: Documents = {
     "\n  query StorageOf($id: ID!) {\n    node(id: $id) {\n      ... on User {\n        storage {\n          files\n        }\n      }\n    }\n  }\n": types.StorageOfDocument,
     "\n  query UploadOf($id: ID!) {\n    node(id: $id) {\n      ... on StoredFile {\n        upload {\n          url\n        }\n      }\n    }\n  }\n": types.UploadOfDocument,
     "\n  mutation NewUpload($input: CreateUploadInput!) {\n    createUpload(input: $input) {\n      upload {\n        url\n      }\n    }\n  }\n": types.NewUploadDocument,
+    "\n  mutation S3ExportJob($input: ExportJobInput!) {\n    exportJob(input: $input) {\n      job {\n        id\n      }\n    }\n  }\n": types.S3ExportJobDocument,
+    "\n  query S3Export($id: ID!) {\n    job(id: $id) {\n      status\n      error {\n        code\n      }\n      export {\n        rows\n        files {\n          sha256\n          sizeBytes\n          url\n        }\n      }\n    }\n  }\n": types.S3ExportDocument,
     "\n  mutation Register($input: RegisterInput!) {\n    register(input: $input) {\n      auth {\n        accessToken\n        accessTokenExpiresAt\n        refreshToken\n        user {\n          id\n          email\n          role\n        }\n      }\n    }\n  }\n": types.RegisterDocument,
     "\n  mutation Logout($input: LogoutInput) {\n    logout(input: $input) {\n      ok\n    }\n  }\n": types.LogoutDocument,
     "\n  mutation Refresh($input: RefreshSessionInput!) {\n    refreshSession(input: $input) {\n      accessToken\n      refreshToken\n    }\n  }\n": types.RefreshDocument,
@@ -484,6 +488,14 @@ export function graphql(source: "\n  query UploadOf($id: ID!) {\n    node(id: $i
  * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
  */
 export function graphql(source: "\n  mutation NewUpload($input: CreateUploadInput!) {\n    createUpload(input: $input) {\n      upload {\n        url\n      }\n    }\n  }\n"): (typeof documents)["\n  mutation NewUpload($input: CreateUploadInput!) {\n    createUpload(input: $input) {\n      upload {\n        url\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  mutation S3ExportJob($input: ExportJobInput!) {\n    exportJob(input: $input) {\n      job {\n        id\n      }\n    }\n  }\n"): (typeof documents)["\n  mutation S3ExportJob($input: ExportJobInput!) {\n    exportJob(input: $input) {\n      job {\n        id\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  query S3Export($id: ID!) {\n    job(id: $id) {\n      status\n      error {\n        code\n      }\n      export {\n        rows\n        files {\n          sha256\n          sizeBytes\n          url\n        }\n      }\n    }\n  }\n"): (typeof documents)["\n  query S3Export($id: ID!) {\n    job(id: $id) {\n      status\n      error {\n        code\n      }\n      export {\n        rows\n        files {\n          sha256\n          sizeBytes\n          url\n        }\n      }\n    }\n  }\n"];
 /**
  * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
  */

@@ -205,6 +205,21 @@ export function describeStorage(name: string, open: () => Promise<OpenedStorage>
       expect(bytes.equals(await bytesOf(await other.read(key, {}, signal)))).toBe(true);
     });
 
+    test('a small upload that comes late fails, and the blob is that of the next one', async () => {
+      const key = `${folder()}/a`;
+      for (const before of [null, text('before')]) {
+        if (before) await store.put(key, before);
+        await using late = await store.upload(key, signal);
+        await late.write(text('late'));
+        await using next = await other.upload(key, signal, { anew: true });
+        await next.write(text('next'));
+        expect(await next.finish()).toMatchObject({ sha256: sha256(text('next')) });
+        await expect(late.finish()).rejects.toMatchObject({ code: 'CONFLICT' });
+        await late.abandon();
+        expect(String(await store.get(key))).toBe('next');
+      }
+    });
+
     test('an upload takes no more memory the larger it is', async () => {
       const key = `${folder()}/a`;
       await using uploading = uploadInProcess(opened.place, key, 150 * MiB);

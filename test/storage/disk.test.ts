@@ -76,6 +76,28 @@ test('what a killed process left half-written is listed, and goes with its prefi
   expect(readdirSync(join(directory, 'results'))).toEqual([]);
 });
 
+test('a link that somebody has put among the blobs is deleted, and what it leads to never is', async () => {
+  const outside = mkdtempSync(join(tmpdir(), 'quarry-test-outside-'));
+  try {
+    writeFileSync(join(outside, 'secret'), bytes);
+    await store.put('files/real', bytes);
+    symlinkSync(outside, join(directory, 'files/folder'));
+    symlinkSync(join(outside, 'secret'), join(directory, 'files/blob'));
+    symlinkSync(outside, join(directory, 'files/begun.upload'));
+    // What is below a link is not found by the sweeper, so that nothing of it becomes trash.
+    expect((await Array.fromAsync(store.list('files', signal))).map(({ key }) => key)).not.toContain(
+      'files/folder/secret',
+    );
+    for (const key of ['files/folder', 'files/blob', 'files/begun']) await store.deletePrefix(key, signal);
+    expect(readdirSync(join(directory, 'files'))).toEqual(['real']);
+    await store.put('files/blob', Buffer.from('ours'));
+    expect(readFileSync(join(outside, 'secret')).equals(bytes)).toBe(true);
+    expect(readdirSync(outside)).toEqual(['secret']);
+  } finally {
+    rmSync(outside, { recursive: true });
+  }
+});
+
 test('a folder that another process deleted is made anew', async () => {
   await store.put('results/a/1/0-0', bytes);
   await createDiskStore({ directory }).deletePrefix('results/a', signal);

@@ -61,7 +61,7 @@ test('a small upload is one object put, and a large one goes in parts of 8 MiB',
   await using small = await store.upload(key, signal);
   await small.write(filled(MiB));
   await small.finish();
-  const looks = [`GET /${server.bucket}`, `GET /${server.bucket}/.tails/${key}`];
+  const looks = [`GET /${server.bucket}`, `HEAD /${server.bucket}/${key}`, `GET /${server.bucket}/.tails/${key}`];
   expect(since(before)).toEqual([...looks, `PUT /${server.bucket}/${key}`]);
   const between = server.requests.length;
   await using large = await store.upload(key, signal);
@@ -158,6 +158,22 @@ test('an upload whose last answer was lost is finished, not begun anew', async (
   expect(await writing.finish()).toMatchObject({ bytes: bytes.length });
   expect(lost).toBe(true);
   expect(await store.size(key)).toBe(bytes.length);
+});
+
+test('a small upload whose answer was lost is finished, and where nobody knows conditions it goes without', async () => {
+  for (const fault of [{ loseAnswer: true }, { status: 501, code: 'NotImplemented' }] as const) {
+    const key = newKey();
+    await using writing = await store.upload(key, signal);
+    await writing.write(filled(MiB));
+    let failed = false;
+    server.failWith((asked) => {
+      if (failed || !asked.startsWith('PUT')) return null;
+      failed = true;
+      return fault;
+    });
+    expect(await writing.finish()).toMatchObject({ bytes: MiB });
+    expect([failed, await store.size(key)]).toEqual([true, MiB]);
+  }
 });
 
 test('a sum that could not be read after the upload is read when it is finished once more', async () => {

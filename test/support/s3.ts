@@ -1,6 +1,6 @@
 /**
  * An S3 server in this process: fauxqs, behind a door that knows whose keys are right, answers the two lists of unfinished
- * uploads that fauxqs does not have (in pages of two), and can be told to fail.
+ * uploads and the conditions of writes that fauxqs does not have (lists in pages of two), and can be told to fail.
  */
 import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -66,6 +66,8 @@ export async function startS3(): Promise<S3Server> {
     if (incoming.method === 'GET' && query.has('uploadId')) {
       return upload ? send(outgoing, 200, partsPage(upload, query)) : send(outgoing, 404, error('NoSuchUpload'));
     }
+    if (incoming.method === 'PUT' && !(await holds(incoming, pathname)))
+      return send(outgoing, 412, error('PreconditionFailed'));
     const answered = await forward(incoming);
     const { statusCode = 0, headers } = answered;
     if (query.has('uploads') || query.has('uploadId')) {
@@ -88,6 +90,14 @@ export async function startS3(): Promise<S3Server> {
       incoming.on('error', reject).on('close', () => incoming.complete || asking.destroy());
       incoming.pipe(asking);
     });
+  }
+
+  /** https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html */
+  async function holds({ headers }: IncomingMessage, pathname: string): Promise<boolean> {
+    const [wanted, none] = [headers['if-match'], headers['if-none-match']];
+    if (wanted === undefined && none === undefined) return true;
+    const etag = (await fetch(`http://127.0.0.1:${s3.port}${pathname}`, { method: 'HEAD' })).headers.get('etag');
+    return none === '*' ? etag === null : etag === wanted;
   }
 
   function note(incoming: IncomingMessage, query: URLSearchParams, key: string, did: { body: Buffer; etag: string }) {

@@ -16,6 +16,7 @@ import { createFileRoutes } from '../../../src/storage/files/routes.ts';
 import { createUploads } from '../../../src/storage/files/uploads.ts';
 import { silent } from '../../support/metadata.ts';
 import { offsetOf, put } from './client.ts';
+import { serveFiles } from './serve.ts';
 import { createFileWorld, type FileWorld } from './world.ts';
 
 const caller = { ipAddress: '192.0.2.1', userAgent: 'test' };
@@ -154,6 +155,30 @@ test('fifty uploads at once stay within the quota, to the byte', async () => {
   await target('nothing', 0);
 });
 
+test('of five hundred small uploads at once as many are taken as there is room for, to the byte', {
+  timeout: 120_000,
+}, async () => {
+  await using small = await createFileWorld({ limits: { bytesOfUser: 400_000 } });
+  using served = await serveFiles(small);
+  const bob = await small.person();
+  const into = await small.bucket({ owner: bob });
+  const all = Array.from({ length: 500 }, (_, i) => ({ bucketId: into, path: `f${i}`, overwrite: false }));
+  const asked = { caller, signal: new AbortController().signal };
+  // Half of them inside of a request, half by a link.
+  const ended = await Promise.allSettled(
+    all.map(async (one, i) => {
+      if (i % 2)
+        return await served.uploads.uploadInline(bob, { ...one, file: new File(['x'.repeat(1_000)], 'f') }, asked);
+      const { url } = await served.uploads.create(bob, { ...one, sizeBytes: 1_000 });
+      expect((await put(url, 'x'.repeat(1_000))).status).toBe(201);
+    }),
+  );
+  expect(ended.filter(({ status }) => status === 'fulfilled')).toHaveLength(400);
+  for (const one of ended) if (one.status === 'rejected') expect(one.reason.code).toBe('LIMIT_EXCEEDED');
+  expect((await small.store.usedBytes([into])).get(into)).toBe(400_000);
+  expect(await small.store.usageOf(small.pool, bob.userId)).toEqual({ bytes: 400_000, files: 400 });
+});
+
 test('the links of an account that is disabled or gone lead nowhere', async () => {
   const shared = await world.bucket({ owner: ann, projectId: await world.project([[ann, 'owner']]) });
   const url = linkTo(await world.file(ann, shared, 'a'));
@@ -200,6 +225,12 @@ describe.skipIf(skipped)('of a file nothing runs in a browser,', { timeout: 120_
   const svg = `<svg xmlns="http://www.w3.org/2000/svg"><script>${script}</script></svg>`;
   const xml = `<?xml version="1.0"?><x:html xmlns:x="http://www.w3.org/1999/xhtml"><x:script>${script}</x:script></x:html>`;
 
+  const pdf = `%PDF-1.4
+1 0 obj<</Type/Catalog/Pages 2 0 R/OpenAction<</S/JavaScript/JS(app.alert\\("ran"\\);)>>>>endobj
+2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj
+3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 9 9]/AA<</O<</S/URI/URI(/ran)>>>>>>endobj
+trailer<</Root 1 0 R>>`;
+
   test.each([
     ['text/html', html],
     ['application/xhtml+xml', xml],
@@ -207,6 +238,10 @@ describe.skipIf(skipped)('of a file nothing runs in a browser,', { timeout: 120_
     ['text/xml', xml],
     ['text/plain', html],
     ['image/png', html],
+    ['image/png', svg],
+    ['image/png', xml],
+    ['image/png', pdf],
+    ['application/pdf', pdf],
     ['application/json', html],
     ['text/javascript', script],
     ['application/octet-stream', html],

@@ -1,4 +1,6 @@
 /** STO-1 and the rights: several people and an anonymous one at each other’s files, names that want out, and lists. */
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
   AddMemberDocument,
@@ -161,6 +163,24 @@ describe('names', () => {
 
   test.each(['', '  ', 'a\0b', 'a\nb', 'x'.repeat(101), '\u202egpj.exe'])('%j is no name of a bucket', async (name) => {
     await expect(anns.bucket({ name })).rejects.toThrow('BAD_USER_INPUT');
+  });
+
+  test('of buckets are what was written, or refused, and never a place', async () => {
+    const seen = new Set<string>();
+    for (const path of [...hostilePaths, ...refusedPaths]) {
+      const kept = path.trim().normalize('NFC');
+      const { code, bucket } = await bobs.bucket({ name: path }).then(
+        (made) => ({ code: null, bucket: made }),
+        (error: Error) => ({ code: String(error.message), bucket: null }),
+      );
+      if (bucket === null) expect([kept, code]).toEqual([kept, expect.stringMatching(/BAD_USER_INPUT|CONFLICT/)]);
+      else expect(bucket.name).toBe(kept);
+      if (code?.includes('CONFLICT')) expect(seen.has(kept)).toBe(true);
+      seen.add(kept);
+    }
+    // Nothing on the disk is called by any name: blobs are random, and no folder is a bucket's.
+    for (const entry of await readdir(join(quarry.dataDir, 'files'), { recursive: true }))
+      expect(entry).toMatch(/^files(\/[0-9a-f]{32})?$/);
   });
 
   test.each(['../../etc', 'CON', 'a/b', '%2e%2e', "'; DROP TABLE buckets; --", '🦊'])(

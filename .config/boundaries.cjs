@@ -1,5 +1,5 @@
 /** Who may import whom: main → app → server → graph → *.graph.ts → features → engines, jobs → db → lib, never back. */
-const features = 'accounts|audit|catalog|databases|exports|projects|queries|realtime|storage';
+const features = 'accounts|audit|catalog|databases|exports|projects|queries|realtime|rows|storage';
 const rule = (name, comment, from, to) => ({ name, comment, severity: 'error', from, to });
 module.exports = {
   forbidden: [
@@ -62,7 +62,7 @@ module.exports = {
       "Only the registry knows an engine's files.",
       { path: '^src/', pathNot: '^src/engines/' },
       {
-        path: '^src/engines/(?!registry\\.ts|engine\\.ts|catalog\\.ts|changes\\.ts|snapshot\\.ts|sessions\\.ts|export-type\\.ts|live\\.ts|raw-text\\.ts|copy-text\\.ts)',
+        path: '^src/engines/(?!registry\\.ts|engine\\.ts|catalog\\.ts|changes\\.ts|snapshot\\.ts|sessions\\.ts|export-type\\.ts|live\\.ts|raw-text\\.ts|row-access\\.ts|copy-text\\.ts)',
       },
     ),
     rule(

@@ -14,7 +14,7 @@ import { createTracking } from './catalog/tracking/tracking.ts';
 import type { Config } from './config.ts';
 import { buildCore, type Core, type CoreDeps } from './core.ts';
 import { createActivity } from './databases/activity.ts';
-import type { Database } from './databases/databases.ts';
+import type { Database, VisibleDatabase } from './databases/databases.ts';
 import { createDestinations } from './exports/destination.ts';
 import { createExportStore } from './exports/store.ts';
 import { documentLimits } from './graph/limits.ts';
@@ -35,6 +35,8 @@ import { startScheduler } from './queries/saved/scheduler.ts';
 import { createSavedQueryStore } from './queries/saved/store.ts';
 import { createChannels } from './realtime/channels/channels.ts';
 import { createMessageStore } from './realtime/channels/store.ts';
+import { createRowChanges } from './realtime/row-changes.ts';
+import { createViewerRights } from './realtime/viewer-rights.ts';
 import { type RunningServer, startServer } from './server.ts';
 import type { Services } from './services.ts';
 import { createAddresses } from './storage/files/addresses.ts';
@@ -192,6 +194,10 @@ function buildServices({ config, core, startedAt, diskLow, running, publicUrl }:
       jobs,
     }),
     explain: createExplain({ databases, connections, settingsOf }),
+    rowChanges: createRowChanges<VisibleDatabase>({
+      hub: core.hub,
+      rights: createViewerRights({ load: databases.load }),
+    }),
     channels: createChannels({ store: createMessageStore({ pool }), access, bus }),
     ...buildFiles({ config, core, publicUrl }),
   };

@@ -9,7 +9,7 @@ import { createSnapshotStore, type SnapshotStore } from './catalog/snapshots/sto
 import { createTrackingStore, type TrackingStore } from './catalog/tracking/store.ts';
 import { removeTracking } from './catalog/tracking/tracking.ts';
 import type { Config } from './config.ts';
-import { createDatabases, type Databases } from './databases/databases.ts';
+import { createDatabases, type Database, type Databases } from './databases/databases.ts';
 import { createTypedConnections, type TypedConnections } from './databases/typed-connections.ts';
 import type { ConnectionConfig } from './db/connection.ts';
 import { installationId } from './db/installation.ts';
@@ -30,6 +30,8 @@ import type { Topic } from './lib/topics.ts';
 import { type Access, createAccess } from './projects/access.ts';
 import { letGoOf } from './queries/saved/store.ts';
 import { createResultStore, type ResultStore } from './queries/store.ts';
+import { createHub, type Hub } from './realtime/hub.ts';
+import { removeFeed } from './realtime/remove-feed.ts';
 import type { BlobStore } from './storage/blob-store.ts';
 import { type BucketAccess, createBucketAccess } from './storage/files/access.ts';
 import { type StorageLimits, storageLimits } from './storage/files/limits.ts';
@@ -57,6 +59,7 @@ export interface Core {
   readonly engines: Engines;
   readonly projectAccess: Access;
   readonly databases: Databases;
+  readonly hub: Hub<Database>;
   readonly connections: TypedConnections;
   readonly jobStore: JobStore;
   readonly snapshotStore: SnapshotStore;
@@ -118,7 +121,10 @@ export async function buildCore({ config, log, metadata, playground, masterKeys,
     playground: playground && createPlayground({ ...playground, log }),
     projects: projectAccess,
     onRightsLost: jobStore.cancelWithoutRight,
-    onLeaving: (database, reach, options) => removeTracking({ store: trackingStore, pool }, database, reach, options),
+    onLeaving: async (database, reach, options) => {
+      await removeFeed(hub, database, reach, options);
+      await removeTracking({ store: trackingStore, pool }, database, reach, options);
+    },
     onDisconnect: [
       (databaseId, client) => jobStore.cancelAllOf(client, databaseId),
       (databaseId, client) => letGoOf(client, databaseId),
@@ -128,6 +134,8 @@ export async function buildCore({ config, log, metadata, playground, masterKeys,
     log,
   });
   running.push(databases);
+  const hub = createHub<Database>({ databases, log });
+  running.push(hub);
   const fileStore = createFileStore({ db: pool, prisma });
   const bucketAccess = createBucketAccess({ store: fileStore });
   const blobs = await openStorage(config.storage);
@@ -141,6 +149,7 @@ export async function buildCore({ config, log, metadata, playground, masterKeys,
     engines,
     projectAccess,
     databases,
+    hub,
     connections: createTypedConnections({ keyring, engines }),
     jobStore,
     snapshotStore,

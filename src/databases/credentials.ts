@@ -10,8 +10,8 @@ import type { Keyring } from '../lib/keyring.ts';
 import type { ConnectionSettings } from './input.ts';
 import type { Address, Database, DatabaseStore } from './store.ts';
 
-/** Whose session it will be: a user's, or Quarry's own to read the catalogue. */
-export type Principal = { readonly userId: string } | 'catalogue';
+/** Whose session it will be: a user's, or Quarry's own to read the catalogue, or to be told of changed rows. */
+export type Principal = { readonly userId: string } | 'catalogue' | 'feed';
 
 export interface Credentials {
   /** Binds the password to the row and to its address: in another row, or for another server, it does not open. */
@@ -98,8 +98,20 @@ export function createCredentials({ keyring, playground, store }: CredentialsDep
     return ownRole(server, database, userId, signal);
   }
 
+  /** Its owner may have shut it out. */
+  async function feedOf(server: Playground, database: Database, signal: AbortSignal): Promise<Target> {
+    if (!server.feed)
+      throw new AppError('NOT_CONFIGURED', 'The server of hosted databases has no role that reads their changes', {
+        details: { setting: 'PLAYGROUND_URL' },
+      });
+    const { database: name, user: role } = database;
+    if (!database.system) await server.resetRole({ database: name, role, password: openPassword(database), signal });
+    return hostedTarget({ ...server.feed, database: name });
+  }
+
   async function hosted(database: Database, principal: Principal, signal: AbortSignal): Promise<Target> {
     if (!playground) throw playgroundMissing();
+    if (principal === 'feed') return await feedOf(playground, database, signal);
     // The stored role of the system's database is a reader, which can change nothing of its own either.
     if (database.system) {
       return principal === 'catalogue'

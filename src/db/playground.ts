@@ -57,6 +57,8 @@ export interface RoleOfDatabase extends Waiting {
 export interface Playground {
   /** The administrator, connected to no user's database. */
   readonly admin: ConnectionConfig;
+  /** Reads row changes of all of them, connected to none; never handed out. Null where the server has no such role. */
+  readonly feed: ConnectionConfig | null;
   createDatabase(options?: { names?: HostedNames } & Waiting): Promise<HostedDatabase>;
   /** Ends its sessions, slots and roles with it, and the `owner` of one that was never made; no-op when it is gone. */
   dropDatabase(name: string, options?: { owner?: string } & Waiting): Promise<void>;
@@ -94,6 +96,7 @@ export function createPlayground({
 
   const playground: Playground = {
     admin,
+    feed,
 
     async createDatabase({ names = hostedNames(), signal } = {}) {
       const { database: name, owner: role } = names;

@@ -4,6 +4,7 @@
  * in the order asked; what is not there (any more) is null, or an empty list.
  */
 import type { Cell } from './engine.ts';
+import type { RowAccess, RowsAsked, RowsSeen, TablesAsked } from './row-access.ts';
 import type { CatalogSnapshot } from './snapshot.ts';
 
 export const relationKinds = ['TABLE', 'PARTITIONED_TABLE', 'VIEW', 'MATERIALIZED_VIEW', 'FOREIGN_TABLE'] as const;
@@ -331,6 +332,11 @@ export interface Catalog extends AsyncDisposable {
   ): Promise<Routine[][]>;
   routineCounts(within: Within, filter: RoutineFilter, options: ReadOptions): Promise<number[]>;
   routinesByName(names: readonly RoutineName[], options: ReadOptions): Promise<(Routine | null)[]>;
+
+  /** What the credentials may read of their rows; null for what is not there. */
+  rowAccess(tables: TablesAsked, options: ReadOptions): Promise<(RowAccess | null)[]>;
+  /** Rows by their keys, as the credentials see them at one moment. @throws AppError TIMEOUT, SQL_ERROR */
+  rowsSeen(asked: RowsAsked, options: ReadOptions): Promise<RowsSeen>;
 
   /**
    * Statements that make the database again on an empty one, in an order that runs, as of one moment: without rows, owners

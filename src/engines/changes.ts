@@ -18,6 +18,8 @@ export interface ChangedTable {
   readonly columns: readonly ChangedColumn[];
   /** Places in `columns` of the primary key, rising; empty where there is none. */
   readonly key: readonly number[];
+  /** Places of the columns that an old row is known by: an update that tells nothing of them left them as they were. */
+  readonly identity: readonly number[];
   /** What is told of an old row: the columns of its identity, all of it, or nothing. */
   readonly old: 'IDENTITY' | 'WHOLE' | 'NOTHING';
 }

@@ -28,6 +28,8 @@ import '../queries/job-rows.graph.ts';
 import '../storage/files/buckets.graph.ts';
 import '../storage/files/files.graph.ts';
 import '../realtime/channels.graph.ts';
+import '../realtime/row-changes.graph.ts';
+import '../rows/row-filter.graph.ts';
 import type { GraphQLSchema } from 'graphql';
 import { builder } from './builder.ts';
 import { assertRights } from './rights.ts';

@@ -179,6 +179,28 @@ export const JobRowsDocument = graphql(`
   }
 `);
 
+export const RowChangesDocument = graphql(`
+  subscription RowChanges($databaseId: ID!, $tables: [RowChangeSource!]!, $after: String, $batchSize: Int) {
+    rowChanges(databaseId: $databaseId, tables: $tables, after: $after, batchSize: $batchSize) {
+      position
+      changes {
+        event
+        tableId
+        schema
+        table
+        key
+        position
+        committedAt
+        transactionId
+        old
+        new
+        changedColumns
+        unchangedColumns
+      }
+    }
+  }
+`);
+
 export const ExplainDocument = graphql(`
   mutation Explain($input: ExplainQueryInput!) {
     explainQuery(input: $input) {

@@ -240,6 +240,8 @@ export function createSnapshotCatalog({ index, live }: SnapshotCatalogDeps): Cat
         (unknown) => live((catalog, options) => catalog.sequences(unknown, options)),
       ),
     lastValues: (names) => live((catalog, options) => catalog.lastValues(names, options)),
+    rowAccess: (tables) => live((catalog, options) => catalog.rowAccess(tables, options)),
+    rowsSeen: (asked) => live((catalog, options) => catalog.rowsSeen(asked, options)),
 
     async routinePages(within, filter, page) {
       if (!isSimple(filter.search))

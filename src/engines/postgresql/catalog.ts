@@ -14,6 +14,7 @@ import {
   readSizes,
 } from './catalog/relations.ts';
 import { readRoutineCounts, readRoutinePages, readRoutinesByName } from './catalog/routines.ts';
+import { readRowAccess, readRowsSeen } from './catalog/row-access.ts';
 import type { CatalogQuery } from './catalog/rows.ts';
 import { readPolicies, readRules, readTriggers } from './catalog/rules.ts';
 import {
@@ -75,6 +76,8 @@ export function createPostgresqlCatalog({ query, transaction, close }: CatalogDe
     routinePages: (within, filter, page, options) => readRoutinePages(query, within, filter, page, options),
     routineCounts: (within, filter, options) => readRoutineCounts(query, within, filter, options),
     routinesByName: (names, options) => readRoutinesByName(query, names, options),
+    rowAccess: (tables, options) => readRowAccess(transaction, tables, options),
+    rowsSeen: (asked, options) => readRowsSeen(transaction, asked, options),
     ddl: async (options) => (await readConsistently(transaction, (ask) => readDdl(ask, null), options)).join(''),
     ddlOf: (selections, options) => readConsistently(transaction, (ask) => readDdl(ask, selections), options),
     [Symbol.asyncDispose]: close,

@@ -23,6 +23,7 @@ export function createShapes({ query }: { query: Query }): Shapes {
         name,
         columns: columns.map((column, place) => columnOf(column.name, named[place]!)),
         key: await keyOf(relation, query),
+        identity: places(columns, ({ identity }) => identity),
         old: oldOf(relation),
       };
       // The log repeats a shape whenever something near it moved.
@@ -67,6 +68,7 @@ const isSame = (a: ChangedTable, b: ChangedTable): boolean =>
   a.name === b.name &&
   a.old === b.old &&
   a.key.join() === b.key.join() &&
+  a.identity.join() === b.identity.join() &&
   a.columns.length === b.columns.length &&
   a.columns.every(({ name, dataType }, place) => {
     const other = b.columns[place]!;

@@ -1,0 +1,164 @@
+/** The tables that a feed follows, for as long as somebody wants them and a little longer. */
+import type { QualifiedName } from '../engines/catalog.ts';
+import type { ChangeFeed, Coverage, FollowOutcome } from '../engines/changes.ts';
+import { AppError } from '../lib/errors.ts';
+import type { Log } from '../lib/log.ts';
+import { untilAborted } from '../lib/until-aborted.ts';
+import { type Position, wholeTransaction } from './positions.ts';
+
+export interface FollowedTable {
+  readonly id: string;
+  readonly name: QualifiedName;
+  /** Behind it nothing of the table is missed. */
+  readonly since: Position;
+  readonly coverage: Coverage;
+  /** Why not all is told. */
+  readonly reason: string | null;
+}
+
+export interface FollowedTables extends Disposable {
+  /**
+   * Several at once. @returns what holds them
+   * @throws AppError UNSUPPORTED with the reason; whatever ChangeFeed.follow throws; the signal's reason
+   */
+  hold(tables: readonly NamedTable[], signal: AbortSignal): Promise<Disposable>;
+  /** @throws AppError UNSUPPORTED with the reason where it is not followed (any more), or not all that is wanted is told */
+  require(table: NamedTable, wanted: Exclude<Coverage, 'NOTHING'>): FollowedTable;
+  /** What is told of it is another from here on. */
+  cover(id: string, coverage: Coverage, reason: string | null, at: Position): void;
+  readonly size: number;
+}
+
+export interface NamedTable extends QualifiedName {
+  /** The engine's own. */
+  readonly id: string;
+}
+
+export interface FollowedTablesDeps {
+  readonly feed: Pick<ChangeFeed, 'follow' | 'unfollow' | 'closed'>;
+  /** For what is no longer told, in the words of the engine. */
+  readonly engine: string;
+  /** How long a table that nobody wants is followed: who comes back goes on where he was. */
+  readonly lingerMs: number;
+  /** Nothing is followed any more. */
+  readonly onIdle: () => void;
+  readonly log: Log;
+}
+
+interface Entry {
+  table: FollowedTable;
+  holders: number;
+  timer: NodeJS.Timeout | undefined;
+}
+
+export function createFollowedTables({ feed, engine, lingerMs, onIdle, log }: FollowedTablesDeps): FollowedTables {
+  const entries = new Map<string, Entry>();
+  /** Changes of what is followed go one after the other. */
+  let last: Promise<unknown> = Promise.resolve();
+
+  function inTurn<Value>(work: () => Promise<Value>): Promise<Value> {
+    const done = last.then(work);
+    last = done.catch(() => undefined); // Whoever asked is told.
+    return done;
+  }
+
+  function keep({ id, table: name, coverage, reason, after }: Followed): Entry {
+    const known = entries.get(id);
+    const since = known?.table.since ?? { commit: after, place: wholeTransaction };
+    const entry: Entry = known ?? { table: { id, name, since, coverage, reason }, holders: 0, timer: undefined };
+    entry.table = { id, name, since, coverage, reason };
+    entries.set(id, entry);
+    return entry;
+  }
+
+  function take(found: readonly Entry[]): Disposable {
+    for (const entry of found) {
+      clearTimeout(entry.timer);
+      entry.holders += 1;
+    }
+    let released = false;
+    return {
+      [Symbol.dispose]() {
+        if (released) return;
+        released = true;
+        for (const entry of found) {
+          entry.holders -= 1;
+          if (entry.holders === 0) entry.timer = setTimeout(() => letGo(entry), lingerMs).unref();
+        }
+      },
+    };
+  }
+
+  function letGo(entry: Entry): void {
+    void inTurn(async () => {
+      const { id } = entry.table;
+      if (entry.holders > 0 || entries.get(id) !== entry || feed.closed.aborted) return;
+      forget(entry);
+      if (entries.size === 0) return onIdle();
+      await feed.unfollow([id], { signal: feed.closed });
+    }).catch((error: unknown) => log.debug({ error: String(error) }, 'realtime.not_unfollowed'));
+  }
+
+  function forget(entry: Entry): void {
+    clearTimeout(entry.timer);
+    entries.delete(entry.table.id);
+  }
+
+  return {
+    async hold(tables, signal) {
+      signal.throwIfAborted();
+      const found = tables.map(({ id }) => entries.get(id));
+      if (found.every((entry) => entry !== undefined)) return take(found);
+      const holding = inTurn(async () => {
+        const outcomes = await feed.follow(tables, { signal: feed.closed });
+        const held = take(outcomes.filter(isFollowed).map(keep));
+        const refused = outcomes.find((outcome) => !isFollowed(outcome));
+        if (!refused) return held;
+        held[Symbol.dispose]();
+        if (entries.size === 0) onIdle();
+        throw unsupported(engine, refused.table, refused.reason);
+      });
+      try {
+        return await untilAborted(holding, signal);
+      } catch (error) {
+        // Nobody waits for it any more.
+        if (signal.aborted) void holding.then((held) => held[Symbol.dispose]()).catch(() => undefined);
+        throw error;
+      }
+    },
+
+    require(table, wanted) {
+      const followed = entries.get(table.id)?.table;
+      if (followed && (followed.coverage === 'ALL' || followed.coverage === wanted)) return followed;
+      throw unsupported(engine, table, followed?.reason ?? null);
+    },
+
+    cover(id, coverage, reason, since) {
+      const entry = entries.get(id);
+      if (!entry) return;
+      entry.table = { ...entry.table, coverage, reason, since };
+      if (coverage === 'NOTHING') forget(entry);
+    },
+
+    get size() {
+      return entries.size;
+    },
+
+    [Symbol.dispose]() {
+      for (const { timer } of entries.values()) clearTimeout(timer);
+      entries.clear();
+    },
+  };
+}
+
+type Followed = Extract<FollowOutcome, { id: string }>;
+const isFollowed = (outcome: FollowOutcome): outcome is Followed => outcome.id !== null;
+
+const unsupported = (engine: string, { schema, name }: QualifiedName, reason: string | null): AppError =>
+  new AppError(
+    'UNSUPPORTED',
+    `Not all changes of ${schema}.${name} are told: ${reason ?? 'it is followed no longer'}`,
+    {
+      details: { engine, capability: 'ROW_CHANGES' },
+    },
+  );

@@ -1,0 +1,247 @@
+/**
+ * One feed a database, shared by all who read its changes (row-changes.ts) or watch its commits (watching.ts). It is opened
+ * for the first of them, follows what they want, and is let go a while after the last.
+ */
+import { randomInt } from 'node:crypto';
+import type { Catalog, QualifiedName } from '../engines/catalog.ts';
+import type { FeedStatus } from '../engines/changes.ts';
+import type { Engine, Target } from '../engines/engine.ts';
+import type { RowAccess, TablesAsked } from '../engines/row-access.ts';
+import { AppError } from '../lib/errors.ts';
+import type { Service } from '../lib/lifecycle.ts';
+import type { Log } from '../lib/log.ts';
+import { untilAborted } from '../lib/until-aborted.ts';
+import { changeLogLimits } from './change-log.ts';
+import { createFeedRun, type FeedRun, RunIdle } from './feed-run.ts';
+import { createPositions, newGeneration } from './positions.ts';
+import { createRowRights, type RowRightsLimits } from './row-rights.ts';
+
+export interface HubDatabase {
+  readonly id: string;
+  readonly hosted: boolean;
+  /** Another text when it leads elsewhere, or with other credentials: its feed is another one then. */
+  readonly sealedPassword: string;
+}
+
+export interface HubLimits {
+  /** Of the changes of one database that are kept in memory. */
+  readonly logBytes: number;
+  /** Of those of all databases. */
+  readonly allLogBytes: number;
+  /** Databases that are listened to at once. */
+  readonly feeds: number;
+  /** How long what nobody wants any more is followed. */
+  readonly lingerMs: number;
+  /** A reader who takes nothing for so long is slow, where more than `slowBytes` wait for him. */
+  readonly slowMs: number;
+  readonly slowBytes: number;
+  readonly rights: Partial<RowRightsLimits>;
+  /** What opening a feed, or a question to its database, may take. */
+  readonly timeoutMs: number;
+}
+
+export const hubLimits: HubLimits = {
+  logBytes: 64 * 2 ** 20,
+  allLogBytes: 512 * 2 ** 20,
+  feeds: 64,
+  lingerMs: 30_000,
+  slowMs: 10_000,
+  slowBytes: 4 * 2 ** 20,
+  rights: {},
+  timeoutMs: 45_000,
+};
+
+export interface HubDeps<Database extends HubDatabase> {
+  readonly databases: {
+    /** @throws AppError CONNECTION_FAILED, NOT_CONFIGURED */
+    targetOf(
+      database: Database,
+      principal: 'feed' | 'catalogue',
+      options: { signal: AbortSignal },
+    ): Promise<{ engine: Engine; target: Target }>;
+    readCatalog<Value>(
+      database: Database,
+      work: (catalog: Catalog) => Promise<Value>,
+      options: { signal: AbortSignal },
+    ): Promise<Value>;
+  };
+  readonly log: Log;
+  readonly limits?: Partial<HubLimits> | undefined;
+}
+
+export interface HubStatus {
+  readonly tables: number;
+  readonly readers: number;
+  readonly logBytes: number;
+  readonly feed: FeedStatus;
+}
+
+export interface Hub<Database extends HubDatabase> extends Service {
+  /** What the credentials may read of tables; null: not there. @throws AppError CONNECTION_FAILED, TIMEOUT, SQL_ERROR */
+  look(database: Database, names: readonly QualifiedName[], signal: AbortSignal): Promise<(RowAccess | null)[]>;
+  /**
+   * Works with what listens to the database now, and with the next one where that was being let go.
+   * @throws AppError UNSUPPORTED, CONNECTION_FAILED, TIMEOUT, LIMIT_EXCEEDED; whatever `work` throws; the signal's reason
+   */
+  withRun<Value>(database: Database, work: (run: FeedRun) => Promise<Value>, signal: AbortSignal): Promise<Value>;
+  /** Null: nothing listens to it. */
+  status(databaseId: string): HubStatus | null;
+  /** Ends what listens to a database, and all who read it, with this reason. */
+  end(databaseId: string, reason: AppError): Promise<void>;
+}
+
+interface Entry {
+  readonly revision: string;
+  readonly opened: Promise<FeedRun>;
+  run: FeedRun | null;
+}
+
+export function createHub<Database extends HubDatabase>({ databases, log, ...deps }: HubDeps<Database>): Hub<Database> {
+  const limits = { ...hubLimits, ...deps.limits };
+  const entries = new Map<string, Entry>();
+  const closing = new Set<Promise<void>>();
+  const stopped = new AbortController();
+
+  function deadline(): { signal: AbortSignal } {
+    return { signal: AbortSignal.any([stopped.signal, AbortSignal.timeout(limits.timeoutMs)]) };
+  }
+
+  const readAccess = (database: Database, asked: TablesAsked, options: { signal: AbortSignal }) =>
+    databases.readCatalog(database, (catalog) => catalog.rowAccess(asked, options), options);
+
+  async function open(database: Database): Promise<FeedRun> {
+    const options = deadline();
+    const { engine, target } = await databases.targetOf(database, 'feed', options);
+    if (!engine.changes)
+      throw new AppError('UNSUPPORTED', `${engine.displayName} does not tell of changed rows`, {
+        details: { engine: engine.kind.toUpperCase(), capability: 'ROW_CHANGES' },
+      });
+    const feed = await engine.changes.open(target, { ...options, feedId: database.id, kept: false });
+    return createFeedRun({
+      databaseId: database.id,
+      feed,
+      positions: createPositions(database.id, newGeneration(Date.now(), randomInt(2 ** 16))),
+      rights: createRowRights({
+        read: (asked) => readAccess(database, asked, deadline()),
+        rowsSeen: (asked) => {
+          const within = deadline();
+          return databases.readCatalog(database, (catalog) => catalog.rowsSeen(asked, within), within);
+        },
+        limits: limits.rights,
+      }),
+      engine: engine.kind.toUpperCase(),
+      logLimits: {
+        ...changeLogLimits,
+        maxBytes: () => Math.min(limits.logBytes, limits.allLogBytes / Math.max(1, entries.size)),
+      },
+      readerLimits: limits,
+      lingerMs: limits.lingerMs,
+      log,
+    });
+  }
+
+  function begin(database: Database): Entry {
+    if (entries.size >= limits.feeds)
+      throw new AppError('LIMIT_EXCEEDED', `At most ${limits.feeds} databases are listened to at once`, {
+        details: { limit: limits.feeds, actual: entries.size + 1 },
+      });
+    const entry: Entry = { revision: database.sealedPassword, opened: open(database), run: null };
+    entries.set(database.id, entry);
+    const forget = () => {
+      if (entries.get(database.id) === entry) entries.delete(database.id);
+    };
+    entry.opened.then((run) => {
+      entry.run = run;
+      log.info({ databaseId: database.id }, 'realtime.feed_opened');
+      const onEnd = () => {
+        forget();
+        close(run);
+      };
+      run.ended.addEventListener('abort', onEnd, { once: true });
+      if (run.ended.aborted) onEnd();
+      else if (entries.get(database.id) !== entry || stopped.signal.aborted) run.end(stopping());
+    }, forget);
+    return entry;
+  }
+
+  function close(run: FeedRun): void {
+    const closed = Promise.resolve(run[Symbol.asyncDispose]())
+      .catch((error: unknown) => log.debug({ error: String(error) }, 'realtime.feed_not_closed'))
+      .finally(() => closing.delete(closed));
+    closing.add(closed);
+  }
+
+  async function current(database: Database, signal: AbortSignal): Promise<FeedRun> {
+    stopped.signal.throwIfAborted();
+    let entry = entries.get(database.id);
+    if (entry && entry.revision !== database.sealedPassword) {
+      await end(database.id, connectionChanged());
+      entry = entries.get(database.id);
+    }
+    return await untilAborted((entry ?? begin(database)).opened, signal);
+  }
+
+  async function end(databaseId: string, reason: AppError): Promise<void> {
+    const entry = entries.get(databaseId);
+    if (!entry) return;
+    entries.delete(databaseId);
+    const run = await entry.opened.catch(() => null);
+    run?.end(reason);
+    await Promise.all(closing);
+  }
+
+  async function withRun<Value>(
+    database: Database,
+    work: (run: FeedRun) => Promise<Value>,
+    signal: AbortSignal,
+  ): Promise<Value> {
+    for (;;) {
+      const run = await current(database, signal);
+      try {
+        return await work(run);
+      } catch (error) {
+        // It was let go just then.
+        if (!(run.ended.reason instanceof RunIdle) || signal.aborted || stopped.signal.aborted) throw error;
+        await Promise.all(closing);
+      }
+    }
+  }
+
+  return {
+    async look(database, names, signal) {
+      const run = entries.get(database.id)?.run;
+      if (run && !run.ended.aborted) return await untilAborted(run.rights.look(names), signal);
+      return await readAccess(database, { names }, { signal: AbortSignal.any([signal, deadline().signal]) });
+    },
+
+    withRun,
+
+    status(databaseId) {
+      const run = entries.get(databaseId)?.run;
+      if (!run) return null;
+      return {
+        tables: run.tables.size,
+        readers: run.readers.size,
+        logBytes: run.log.bytes,
+        feed: run.feed.status(),
+      };
+    },
+
+    end,
+
+    async stop() {
+      stopped.abort(stopping());
+      const runs = await Promise.all([...entries.values()].map(({ opened }) => opened.catch(() => null)));
+      for (const run of runs) run?.end(stopping());
+      await Promise.all(closing);
+    },
+  };
+}
+
+const stopping = (): AppError => new AppError('CONNECTION_FAILED', 'The server is stopping');
+
+const connectionChanged = (): AppError =>
+  new AppError(
+    'POSITION_LOST',
+    'The connection of the database was changed: read the rows again, then subscribe without `after`',
+  );

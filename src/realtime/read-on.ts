@@ -1,0 +1,103 @@
+/** One reader of a group: from batch to batch, until he leaves, is too slow, loses his right, or nothing is told any more. */
+import { AppError } from '../lib/errors.ts';
+import { type FeedRun, RunIdle } from './feed-run.ts';
+import type { LogReader } from './log-readers.ts';
+import { comparePositions, laterOf, type Position } from './positions.ts';
+import type { GroupBatch, ReaderGroup } from './reader-group.ts';
+
+export interface ReadOn {
+  readonly run: Pick<FeedRun, 'log' | 'readers' | 'ended'>;
+  readonly group: Pick<ReaderGroup, 'read' | 'wait'>;
+  readonly begin: Position;
+  readonly batchSize: number;
+  /** An empty batch comes after so long without a change. */
+  readonly quietMs: number;
+  readonly write: (position: Position) => string;
+  /** Aborts with the reason when the reader may not go on. */
+  readonly lost: AbortSignal;
+  /** Asked before each batch. @throws AppError */
+  readonly mayGoOn: () => Promise<void> | void;
+  /** He has left. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * The first batch comes at once, and may be empty. What all of a group are given is the same object.
+ * @throws the reason of `lost`; AppError SLOW_CONSUMER, POSITION_LOST; whatever `mayGoOn` and the group throw
+ */
+export async function* readOn(options: ReadOn): AsyncGenerator<GroupBatch, void> {
+  const { run, group, begin, batchSize, quietMs, write, lost, mayGoOn, signal } = options;
+  const { log } = run;
+  // One table may begin further ahead than the log has come: until then what is told of the others is older than `begin`.
+  let floor = comparePositions(begin, log.end.position) > 0 ? begin : null;
+  let next = floor ? log.end.ordinal : log.find(begin);
+  using reader = run.readers.add(next, write(begin));
+  const ends = AbortSignal.any([signal, run.ended, lost, reader.ended]);
+  for (let due = true; ; ) {
+    throwEnd(run, reader, lost, signal);
+    await mayGoOn();
+    if (signal.aborted) return;
+    const read = await readBatch();
+    const batch = floor ? behind(floor, read, write) : read;
+    if (floor && comparePositions(read.at, floor) >= 0) floor = null;
+    if (batch.changes.length > 0 || due) {
+      reader.given();
+      yield batch;
+    }
+    next = read.next;
+    reader.takes(next, batch.position);
+    due = false;
+    if (next < log.end.ordinal) continue;
+    reader.waits();
+    const woken = await wait();
+    if (signal.aborted) return;
+    next = woken.ordinal;
+    due = woken.quiet;
+    reader.takes(next, batch.position);
+  }
+
+  async function readBatch(): Promise<GroupBatch> {
+    try {
+      return await group.read(next, batchSize);
+    } catch (error) {
+      // Who was too slow is told so, and not that what he did not take is gone.
+      throwEnd(run, reader, lost, signal);
+      throw error;
+    }
+  }
+
+  /** Up to where he is woken there is nothing for the group. */
+  function wait(): Promise<{ ordinal: number; quiet: boolean }> {
+    return new Promise((resolve) => {
+      const settle = (ordinal: number, quiet: boolean) => {
+        clearTimeout(timer);
+        leave();
+        ends.removeEventListener('abort', onEnd);
+        resolve({ ordinal, quiet });
+      };
+      const onEnd = () => settle(next, false);
+      const timer = setTimeout(() => settle(log.end.ordinal, true), quietMs);
+      const leave = group.wait((ordinal) => settle(ordinal, false));
+      ends.addEventListener('abort', onEnd);
+      if (ends.aborted) onEnd();
+    });
+  }
+}
+
+function behind(floor: Position, { changes, next, at: end }: GroupBatch, write: ReadOn['write']): GroupBatch {
+  const at = laterOf(floor, end);
+  const later = changes.filter((change) => comparePositions(change.at, floor) > 0);
+  return { changes: later, next, at, position: write(at) };
+}
+
+function throwEnd(run: Pick<FeedRun, 'ended'>, reader: LogReader, lost: AbortSignal, signal: AbortSignal): void {
+  if (signal.aborted) return;
+  lost.throwIfAborted();
+  reader.ended.throwIfAborted();
+  if (!run.ended.aborted) return;
+  if (!(run.ended.reason instanceof RunIdle)) throw run.ended.reason;
+  throw new AppError(
+    'POSITION_LOST',
+    'The database is listened to no longer: read the rows again, then subscribe without `after`',
+  );
+}

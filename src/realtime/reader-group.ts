@@ -1,0 +1,178 @@
+/**
+ * Readers who want the same of the same tables: what one of them is given is made once, and given to all who come from the
+ * same place. Where the filters name values, only those changes are looked at that were found by them.
+ */
+import { setImmediate } from 'node:timers/promises';
+import type { QualifiedName } from '../engines/catalog.ts';
+import type { Piece } from './change.ts';
+import type { ChangeLog } from './change-log.ts';
+import type { Position, Positions } from './positions.ts';
+import { createTeller, type Source, type Told } from './row-change.ts';
+import type { PieceRights, RowRights } from './row-rights.ts';
+
+export interface RowChange extends Told {
+  readonly databaseId: string;
+  readonly table: QualifiedName;
+  readonly at: Position;
+  /** `at` as a text. */
+  readonly position: string;
+  readonly committedAt: Date;
+  readonly transactionId: string;
+}
+
+export interface GroupBatch {
+  readonly changes: readonly RowChange[];
+  /** The change to go on with. */
+  readonly next: number;
+  /** Behind the batch. */
+  readonly at: Position;
+  /** `at` as a text. */
+  readonly position: string;
+}
+
+export interface GroupDeps {
+  readonly databaseId: string;
+  readonly sources: readonly Source[];
+  readonly log: ChangeLog;
+  readonly positions: Positions;
+  readonly rights: Pick<RowRights, 'of'>;
+  /** `found` is called for every change that may be one of its. */
+  readonly indexed: boolean;
+}
+
+export interface ReaderGroup {
+  /**
+   * What there is now from this change on; no more than so many changes.
+   * @throws AppError POSITION_LOST; whatever Teller.tell and RowRights.of throw
+   */
+  read(ordinal: number, size: number): Promise<GroupBatch>;
+  /** @param woken once, when there may be something from that change on. @returns how to wait no longer */
+  wait(woken: (ordinal: number) => void): () => void;
+  found(ordinal: number): void;
+  /** There may be something, from this change on. */
+  wake(ordinal: number): void;
+}
+
+/** Changes that were found and are kept; who is further behind looks at all. */
+const maxFound = 4_096;
+/** Batches that are given again. */
+const maxShared = 8;
+/** Changes that are looked at before others have their turn. */
+const maxAtOnce = 2_000;
+
+export function createReaderGroup({ databaseId, sources, log, positions, rights, indexed }: GroupDeps): ReaderGroup {
+  const tellers = new Map(sources.map((source) => [source.tableId, createTeller(source)]));
+  const shared = new Map<string, Promise<GroupBatch>>();
+  const waiting = new Set<(ordinal: number) => void>();
+  /** Rising. From `foundFrom` on it has all. */
+  let found: number[] = [];
+  let foundFrom = log.end.ordinal;
+
+  function tell(piece: Piece, index: number, { accessOf, verdicts }: PieceRights): RowChange | null {
+    const change = piece.changes[index]!;
+    const teller = tellers.get(change.table.id);
+    if (!teller) return null;
+    const access = accessOf(change.table.id);
+    const told = teller.tell(change, access, access.rowSecurity ? (verdicts?.[index] ?? 'HIDDEN') : null);
+    if (!told) return null;
+    const { transaction, place } = piece;
+    const { schema, name } = change.table;
+    const at = { commit: transaction.position, place: place + index };
+    return {
+      ...told,
+      databaseId,
+      table: { schema, name },
+      at,
+      position: positions.write(at),
+      committedAt: transaction.committedAt,
+      transactionId: transaction.id,
+    };
+  }
+
+  /** The places to look at: all of them, or those that were found. */
+  function* candidates(from: number, end: number): Generator<[piece: Piece, index: number], void> {
+    if (indexed && from >= foundFrom) {
+      // A copy: more may be found while somebody waits for rights.
+      for (const ordinal of found.slice(firstAtLeast(found, from))) {
+        const [piece] = log.from(ordinal);
+        if (piece) yield [piece, ordinal - piece.ordinal];
+      }
+      return;
+    }
+    for (const piece of log.from(from)) {
+      for (let index = Math.max(0, from - piece.ordinal); index < piece.changes.length; index += 1) {
+        if (piece.ordinal + index >= end) return;
+        yield [piece, index];
+      }
+    }
+  }
+
+  const batchOf = (changes: readonly RowChange[], next: number, at: Position): GroupBatch => ({
+    changes,
+    next,
+    at,
+    position: positions.write(at),
+  });
+
+  async function readAnew(from: number, size: number): Promise<GroupBatch> {
+    const { end } = log;
+    const changes: RowChange[] = [];
+    let looked = 0;
+    let known: Piece | null = null;
+    let may: PieceRights | null = null;
+    for (const [piece, index] of candidates(from, end.ordinal)) {
+      if (known !== piece || may === null) may = await rights.of(piece);
+      known = piece;
+      const change = tell(piece, index, may);
+      if (change) changes.push(change);
+      if (changes.length >= size) return batchOf(changes, piece.ordinal + index + 1, changes.at(-1)!.at);
+      looked += 1;
+      if (looked % maxAtOnce === 0) await setImmediate();
+    }
+    return batchOf(changes, end.ordinal, end.position);
+  }
+
+  return {
+    read(from, size) {
+      // Others may have read from here when there was less: that is right for this reader, too.
+      const key = `${from} ${size} ${from === log.end.ordinal ? log.end.position.commit : ''}`;
+      const known = shared.get(key);
+      if (known) return known;
+      const batch = readAnew(from, size);
+      batch.catch(() => shared.delete(key));
+      const [oldest] = shared.keys();
+      if (shared.size >= maxShared && oldest !== undefined) shared.delete(oldest);
+      shared.set(key, batch);
+      return batch;
+    },
+
+    wait(woken) {
+      waiting.add(woken);
+      return () => waiting.delete(woken);
+    },
+
+    found(ordinal) {
+      if (found.at(-1) === ordinal) return;
+      found.push(ordinal);
+      if (found.length < maxFound * 2) return;
+      found = found.slice(maxFound);
+      foundFrom = found[0]!;
+    },
+
+    wake(ordinal) {
+      const woken = [...waiting];
+      waiting.clear();
+      for (const one of woken) one(ordinal);
+    },
+  };
+}
+
+function firstAtLeast(rising: readonly number[], least: number): number {
+  let [low, high] = [0, rising.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (rising[middle]! >= least) high = middle;
+    else low = middle + 1;
+  }
+  return low;
+}

@@ -151,7 +151,14 @@ export interface ChangeSource {
    * gone (opened again it begins anew), TIMEOUT where a transaction that writes does not end, CONNECTION_FAILED; the signal's reason
    */
   open(target: Target, options: FeedOptions): Promise<ChangeFeed>;
-  /** Takes away what a feed left, also one that runs; no-op where nothing is. @throws AppError CONNECTION_FAILED, SQL_ERROR */
+  /**
+   * Installs what tells of rows where there is no log to follow: `open` then finds it. It does nothing to a table before
+   * that is followed. Again is no change. @throws AppError UNSUPPORTED, CONNECTION_FAILED, SQL_ERROR
+   */
+  install(target: Target, options: { readonly feedId: string; readonly signal: AbortSignal }): Promise<void>;
+  /** Leaves nothing of it; a feed that reads it ends. No-op where nothing is. @throws AppError CONNECTION_FAILED, SQL_ERROR */
+  uninstall(target: Target, options: { readonly feedId: string; readonly signal: AbortSignal }): Promise<void>;
+  /** Takes away what a feed left, also what is installed for it, and one that runs; no-op where nothing is. @throws AppError CONNECTION_FAILED, SQL_ERROR */
   remove(target: Target, options: { readonly feedId: string; readonly signal: AbortSignal }): Promise<void>;
   /**
    * Takes away what feeds left that nobody reads and nobody knows.

@@ -1,7 +1,7 @@
 /** What a table does on its own: triggers, rules, and the policies that decide which rows a role sees. */
 import type { Enabled, Policy, QualifiedName, ReadOptions, RewriteRule, Trigger } from '../../catalog.ts';
 import { boolean, byName, type CatalogQuery, grouped, schemasAndNames, strings } from './rows.ts';
-import { anyRelation, description, routineIdentity, targets } from './sql.ts';
+import { anyRelation, description, notTracking, routineIdentity, targets } from './sql.ts';
 
 type TriggerRow = [
   ordinal: string,
@@ -34,8 +34,9 @@ export async function readTriggers(
     join pg_catalog.pg_proc p on p.oid = g.tgfoid
     join pg_catalog.pg_namespace n on n.oid = p.pronamespace
     ${description('d', 'pg_trigger', 'g.oid')}
-    where not g.tgisinternal
-      or exists (select from pg_catalog.pg_trigger up where up.oid = g.tgparentid and not up.tgisinternal)`,
+    where (not g.tgisinternal
+      or exists (select from pg_catalog.pg_trigger up where up.oid = g.tgparentid and not up.tgisinternal))
+      and ${notTracking('g.tgfoid')}`,
     schemasAndNames(relations),
     options,
   );

@@ -21,17 +21,17 @@ export const contains = (name: string, search: string, bind: Bind): string =>
 /** The names of Quarry's publications; the first group is the id of the feed. */
 export const feedPublications = '^quarry_([0-9a-f]{32})(?:_inserts)?$';
 
-/** Where Quarry puts what tells of DDL, and nothing else. */
+/** Where Quarry puts what tells of DDL and of changed rows, and nothing else. */
 export const trackingSchema = 'quarry_tracking';
 
 /** Schemas that are not the user's. Names that begin with pg_ are the server's own. */
 export const notSystem = (n: string): string =>
   `(${n}.nspname !~ '^pg_' and ${n}.nspname not in ('information_schema', '${trackingSchema}'))`;
 
-/** Of the pg_event_trigger row `e`: it is none of Quarry's. */
-export const notTracking = (e: string): string => `not exists (
+/** Of a trigger that calls the function `oid`, e.g. `e.evtfoid`: it is none of Quarry's. */
+export const notTracking = (oid: string): string => `not exists (
     select from pg_catalog.pg_proc f join pg_catalog.pg_namespace fn on fn.oid = f.pronamespace
-    where f.oid = ${e}.evtfoid and fn.nspname = '${trackingSchema}')`;
+    where f.oid = ${oid} and fn.nspname = '${trackingSchema}')`;
 
 /** Of the pg_publication row `p`: it is none of those that tell Quarry of changed rows. */
 export const notFeed = (p: string): string => `${p}.pubname !~ '${feedPublications}'`;

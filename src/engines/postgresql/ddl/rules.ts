@@ -35,7 +35,7 @@ export const rules: readonly Kind[] = [
       `format(' TRIGGER %I', o.tgname)`,
     )}
       from pg_trigger o join pg_class c on c.oid = o.tgrelid ${schemaOf('c', 'relnamespace')}
-      where ${asked} and not o.tgisinternal and o.tgparentid = 0`,
+      where ${asked} and not o.tgisinternal and o.tgparentid = 0 and ${notTracking('o.tgfoid')}`,
   },
   {
     catalog: 'pg_trigger',
@@ -45,7 +45,7 @@ export const rules: readonly Kind[] = [
         o.tgname), json_build_array(format('pg_trigger:%s', o.tgparentid))
       from pg_trigger o join pg_class c on c.oid = o.tgrelid ${schemaOf('c', 'relnamespace')}
       join pg_trigger p on p.oid = o.tgparentid
-      where ${asked} and o.tgenabled <> p.tgenabled`,
+      where ${asked} and o.tgenabled <> p.tgenabled and ${notTracking('o.tgfoid')}`,
   },
   {
     // The roles stay, though they are the server's: without them the policy would be everybody's.
@@ -70,6 +70,6 @@ export const rules: readonly Kind[] = [
     }) => `select o.oid, null, o.evtname, format('CREATE EVENT TRIGGER %I ON %s%s EXECUTE FUNCTION %s();', o.evtname,
         o.evtevent, (select ' WHEN TAG IN (' || string_agg(quote_literal(t), ', ') || ')' from unnest(o.evttags) t),
         o.evtfoid::regproc) || ${state('o.evtenabled', `format('ALTER EVENT TRIGGER %I ', o.evtname)`, `''`)}
-      from pg_event_trigger o where ${asked} and ${notTracking('o')}`,
+      from pg_event_trigger o where ${asked} and ${notTracking('o.evtfoid')}`,
   },
 ];

@@ -70,16 +70,20 @@ export class Events implements PgoutputHandler {
   /** @throws MalformedChange */
   readonly frame = (bytes: Buffer, start: number, end: number): Promise<void> | undefined => {
     const kind = bytes[start];
-    if (kind === dataTag && end - start > dataHeaderBytes) {
-      this.#waits = undefined;
-      this.#pgoutput.decode(bytes, start + dataHeaderBytes, end);
-      return this.#waits;
-    }
+    if (kind === dataTag && end - start > dataHeaderBytes)
+      return this.apply(() => this.#pgoutput.decode(bytes, start + dataHeaderBytes, end));
     if (kind !== keepaliveTag || end - start !== keepaliveBytes) throw new MalformedChange('a frame that is none');
     this.#reach(bytes.toString('hex', start + 1, start + 9));
     if (bytes[end - 1] === 1) this.#deps.replyRequested();
     return undefined;
   };
+
+  /** Does one call of this; what it returns is to be waited for before the next one. */
+  apply(call: () => void): Promise<void> | undefined {
+    this.#waits = undefined;
+    call();
+    return this.#waits;
+  }
 
   begin(position: CommitPosition, committedAtMs: number, xid: number): void {
     this.#inside = true;

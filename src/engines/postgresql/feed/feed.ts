@@ -3,28 +3,25 @@ import { AppError } from '../../../lib/errors.ts';
 import type { ChangeFeed, FeedEvent, FeedLimits, FeedOptions } from '../../changes.ts';
 import type { Target } from '../../engine.ts';
 import type { ConnectDeps } from '../connect.ts';
-import { MessageTooLong } from '../errors.ts';
 import { Events } from './events.ts';
+import { failureOf, feedClosed } from './failures.ts';
 import { createFeedback } from './feedback.ts';
 import { createFollowing } from './following.ts';
 import { openLog } from './open.ts';
-import { streamFailure } from './requirements.ts';
 import { createShapes } from './shapes.ts';
 import { dropSlots, endReader } from './slot.ts';
 import { lookAfter, type Retained } from './watch.ts';
 
-const defaultLimits: FeedLimits = {
-  checkMs: 2_000,
-  silentMs: 30_000,
-  patienceMs: 30_000,
-  maxRetainedBytes: 2 ** 30,
-};
 /** What is left behind in a target that does not answer is swept another time. */
 const cleanUpMs = 5_000;
 
 /** @throws as ChangeSource.open does */
-export async function openFeed(deps: ConnectDeps, target: Target, options: FeedOptions): Promise<ChangeFeed> {
-  const limits = { ...defaultLimits, ...options.limits };
+export async function openFeed(
+  deps: ConnectDeps,
+  target: Target,
+  options: FeedOptions,
+  limits: FeedLimits,
+): Promise<ChangeFeed> {
   const { patienceMs, checkMs, silentMs } = limits;
   const log = await openLog(deps, target, options, limits);
   const { side, replication, publication, stream, slot, start, resumed, followed } = log;
@@ -129,25 +126,10 @@ export async function openFeed(deps: ConnectDeps, target: Target, options: FeedO
     closed: closed.signal,
     async [Symbol.asyncDispose]() {
       disposed = true;
-      lose(new AppError('CONNECTION_FAILED', 'The feed was closed'));
+      lose(feedClosed());
       await cleaned;
       await watching;
       await log[Symbol.asyncDispose]();
     },
   };
-}
-
-/** What ended a feed, as its reader is told. */
-function failureOf(error: unknown): unknown {
-  const failure = streamFailure(error);
-  if (failure instanceof AppError) return failure;
-  if (failure instanceof MessageTooLong)
-    return new AppError('LIMIT_EXCEEDED', `A changed row is too long: ${failure.message}`, {
-      cause: failure,
-      details: { maxBytes: failure.maxBytes },
-    });
-  return new AppError('CONNECTION_FAILED', 'The server no longer tells of changes', {
-    cause: failure,
-    details: { reason: 'TCP' },
-  });
 }

@@ -1,16 +1,46 @@
 /** Changes of PostgreSQL databases: opens their feeds, and takes away what feeds left behind. */
-import type { ChangeSource } from '../../changes.ts';
+import { AppError } from '../../../lib/errors.ts';
+import type { ChangeSource, FeedLimits } from '../../changes.ts';
 import type { ConnectDeps } from '../connect.ts';
 import { openFeed } from './feed.ts';
 import { feedIdOf, namesOf, publicationPattern, slotPattern } from './names.ts';
+import { openOutboxFeed } from './outbox/feed.ts';
+import { installOutbox, removeOutbox } from './outbox/install.ts';
 import { openSide, refusalOf, type Side } from './side.ts';
 import { dropSlots, takeOver } from './slot.ts';
 
+const defaultLimits: FeedLimits = {
+  checkMs: 2_000,
+  silentMs: 30_000,
+  patienceMs: 30_000,
+  maxRetainedBytes: 2 ** 30,
+};
 const sweepLabel = 'quarry feed sweep';
 
 export function createChanges(deps: ConnectDeps): ChangeSource {
   return {
-    open: (target, options) => openFeed(deps, target, options),
+    async open(target, options) {
+      const limits = { ...defaultLimits, ...options.limits };
+      try {
+        return await openFeed(deps, target, options, limits);
+      } catch (error) {
+        if (!(error instanceof AppError) || error.code !== 'UNSUPPORTED') throw error;
+        // What the log would need is said where there is nothing else.
+        return await openOutboxFeed(deps, target, options, limits).catch((other: unknown) => {
+          throw other instanceof AppError && other.code === 'UNSUPPORTED' ? error : other;
+        });
+      }
+    },
+
+    async install(target, { feedId, signal }) {
+      await using side = await openSide(deps, target, { signal, label: sweepLabel });
+      await installOutbox(side, { feedId, signal }).catch(rethrow);
+    },
+
+    async uninstall(target, { feedId, signal }) {
+      await using side = await openSide(deps, target, { signal, label: sweepLabel });
+      await removeOutbox(side, { feedId, signal }).catch(rethrow);
+    },
 
     async remove(target, { feedId, signal }) {
       await using side = await openSide(deps, target, { signal, label: sweepLabel });
@@ -31,6 +61,7 @@ async function removeFeed(side: Side, feedId: string, signal: AbortSignal): Prom
   const names = namesOf(feedId);
   await takeOver(side, names, { signal });
   await dropSlots(side, [names.temporarySlot, names.keptSlot], { signal });
+  await removeOutbox(side, { feedId, signal });
   await side.query(`DROP PUBLICATION IF EXISTS ${names.publication}, ${names.insertPublication}`, [], { signal });
 }
 

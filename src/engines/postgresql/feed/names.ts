@@ -12,6 +12,8 @@ export interface FeedNames {
   readonly insertPublication: string;
   /** `application_name`, by which a feed of ours that was left behind is known. */
   readonly label: string;
+  /** Ends the names of what an outbox consists of. */
+  readonly outbox: string;
   /** On which DDL is told, where that is tracked. */
   readonly ddlChannel: string;
 }
@@ -26,6 +28,7 @@ export function namesOf(feedId: string): FeedNames {
     publication: `quarry_${id}`,
     insertPublication: `quarry_${id}_inserts`,
     label: `quarry feed ${id}`,
+    outbox: id,
     ddlChannel: `${trackingSchema}_${id}`,
   };
 }

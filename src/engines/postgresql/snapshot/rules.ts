@@ -3,7 +3,7 @@ import type { RoutineName } from '../../catalog.ts';
 import type { ExtendedStatistics, Rule, SnapshotPolicy, SnapshotTrigger } from '../../snapshot.ts';
 import { boolean, byName, strings } from '../catalog/rows.ts';
 import { commands, firesOf, firingOf } from '../catalog/rules.ts';
-import { routineIdentity } from '../catalog/sql.ts';
+import { notTracking, routineIdentity } from '../catalog/sql.ts';
 import { askAbout, askPrinted, groupedBy, type Source } from './source.ts';
 
 export interface RuleParts {
@@ -55,7 +55,8 @@ export async function readRuleParts(source: Source): Promise<RuleParts> {
   const triggers = await ask(
     `select g.tgrelid, g.oid, g.tgname, g.tgtype, g.tgenabled, pg_get_triggerdef(g.oid), g.tgfoid, nullif(g.tgparentid, 0)
      from pg_catalog.pg_trigger g ${inSchemas('g.tgrelid')} and (not g.tgisinternal
-       or exists (select from pg_catalog.pg_trigger up where up.oid = g.tgparentid and not up.tgisinternal))`,
+       or exists (select from pg_catalog.pg_trigger up where up.oid = g.tgparentid and not up.tgisinternal))
+       and ${notTracking('g.tgfoid')}`,
     [schemaIds],
   );
   const functions = await readRoutineNames(source, [...new Set(triggers.map(([, , , , , , fn]) => fn ?? ''))]);

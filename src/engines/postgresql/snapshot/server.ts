@@ -40,7 +40,7 @@ export async function readExtensions(source: Source): Promise<SnapshotExtension[
 export async function readEventTriggers(source: Source): Promise<EventTrigger[]> {
   const rows = await source.ask(
     `select e.oid, e.evtname, pg_get_userbyid(e.evtowner), e.evtevent, to_json(e.evttags), e.evtfoid, e.evtenabled
-     from pg_catalog.pg_event_trigger e where ${notTracking('e')}`,
+     from pg_catalog.pg_event_trigger e where ${notTracking('e.evtfoid')}`,
   );
   const functions = await readRoutineNames(source, [...new Set(rows.map(([, , , , , fn]) => fn ?? ''))]);
   return rows

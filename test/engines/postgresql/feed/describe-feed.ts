@@ -86,7 +86,7 @@ export function describeFeed(name: string, { server, prepare, old }: FeedUnderTe
       await early.query(`BEGIN; INSERT INTO ordered VALUES (2, 'early')`);
       await sql(`UPDATE ordered SET by = 'late' WHERE id = 1`);
       await early.query(`UPDATE ordered SET by = 'early' WHERE id = 1; COMMIT`);
-      const last = (all: string[]) => all.map((one) => one.replace(/\(.*→ /g, '('));
+      const last = (all: string[]) => all.map((one) => one.replace(/\([^(]*→ /g, '('));
       expect(last(await transactions(events, 3))).toEqual([
         '[+ordered(1,nobody)]',
         '[~ordered(1,late)]',
@@ -137,14 +137,15 @@ export function describeFeed(name: string, { server, prepare, old }: FeedUnderTe
         // Until it is being followed; where that waits for the lock of the writer, it is when the writer waits for us.
         while ((await sql(waitsSql)).rows[0].n === '0');
         await before.query('INSERT INTO late VALUES (2); COMMIT');
-        await between.query('INSERT INTO late VALUES (3)');
+        // An outbox begins at a moment at which nobody is writing: this one would be waited for.
+        if (old !== 'WHOLE') await between.query('INSERT INTO late VALUES (3)');
       })();
       const [outcome] = await followed;
       await writes;
       await between.query('COMMIT');
       await sql('INSERT INTO late VALUES (4)');
-      const found = await transactions(told(feed), 2);
-      expect(found).toEqual(['[+late(3)]', '[+late(4)]']);
+      const expected = old === 'WHOLE' ? ['[+late(4)]'] : ['[+late(3)]', '[+late(4)]'];
+      expect(await transactions(told(feed), expected.length)).toEqual(expected);
       expect(outcome).toMatchObject({ coverage: 'ALL' });
     });
 
@@ -321,7 +322,11 @@ export function describeFeed(name: string, { server, prepare, old }: FeedUnderTe
       const { events } = await following({ dropped: 'id int PRIMARY KEY' });
       await sql('DROP TABLE dropped');
       const { value } = await events.next();
-      expect(value).toMatchObject({ type: 'coverage', coverage: 'NOTHING', reason: 'The table is gone' });
+      expect(value).toMatchObject({
+        type: 'coverage',
+        coverage: 'NOTHING',
+        reason: expect.stringContaining('The table is gone'),
+      });
     });
 
     test('what cannot be followed is refused with the reason, and the rest is followed', async () => {

@@ -1,6 +1,7 @@
 /** The composition root of the server: every service in order, then the port, then the worker beside it. */
 import { createAccounts } from './accounts/accounts.ts';
 import { createPasswordHasher } from './accounts/password-hasher.ts';
+import type { Settings } from './accounts/settings.ts';
 import type { Viewer } from './accounts/viewer.ts';
 import { createCatalogService, reachOf } from './catalog/catalog.ts';
 import { createCatalogChanges } from './catalog/drift/changes.ts';
@@ -35,8 +36,10 @@ import { startScheduler } from './queries/saved/scheduler.ts';
 import { createSavedQueryStore } from './queries/saved/store.ts';
 import { createChannels } from './realtime/channels/channels.ts';
 import { createMessageStore } from './realtime/channels/store.ts';
+import { createLiveQueries } from './realtime/live/live-queries.ts';
 import { createRowChanges } from './realtime/row-changes.ts';
 import { createViewerRights } from './realtime/viewer-rights.ts';
+import { createWatching } from './realtime/watching.ts';
 import { type RunningServer, startServer } from './server.ts';
 import type { Services } from './services.ts';
 import { createAddresses } from './storage/files/addresses.ts';
@@ -70,7 +73,7 @@ export async function compose({ startedAt, diskLow, running, ...deps }: ComposeD
     bus: core.bus,
     log,
     limits: documentLimits,
-    metrics: createMetrics(),
+    metrics: createMetrics({ liveQueries: services.liveQueries.counts }),
     graphiqlTabs: config.graphiql ? graphiqlTabs : null,
     introspection: config.introspection,
     corsOrigins: config.corsOrigins,
@@ -194,13 +197,23 @@ function buildServices({ config, core, startedAt, diskLow, running, publicUrl }:
       jobs,
     }),
     explain: createExplain({ databases, connections, settingsOf }),
-    rowChanges: createRowChanges<VisibleDatabase>({
-      hub: core.hub,
-      rights: createViewerRights({ load: databases.load }),
-    }),
     channels: createChannels({ store: createMessageStore({ pool }), access, bus }),
+    ...buildRealtime({ core, running, settingsOf }),
     ...buildFiles({ config, core, publicUrl }),
   };
+}
+
+function buildRealtime({
+  core,
+  running,
+  settingsOf,
+}: Pick<BuildServices, 'core' | 'running'> & { settingsOf: (viewer: Viewer) => Promise<Settings> }) {
+  const { databases, hub, log } = core;
+  const rights = createViewerRights<VisibleDatabase>({ load: databases.load });
+  const watching = createWatching<VisibleDatabase>({ hub, log });
+  const liveQueries = createLiveQueries({ databases, rights, watching, settingsOf, log });
+  running.push(liveQueries);
+  return { rowChanges: createRowChanges<VisibleDatabase>({ hub, rights }), liveQueries };
 }
 
 function buildSearch({

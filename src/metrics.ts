@@ -1,5 +1,5 @@
 /** What Prometheus reads: the process, the requests, and nothing that names a person or a query. */
-import { collectDefaultMetrics, Histogram, Registry } from 'prom-client';
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 
 export interface Metrics {
   /** Counts one request; called again with its status when it has ended. */
@@ -7,7 +7,12 @@ export interface Metrics {
   read(): Promise<{ contentType: string; text: string }>;
 }
 
-export function createMetrics(): Metrics {
+export interface MetricsDeps {
+  /** What is kept live now, and how often queries were run for it since the start. */
+  readonly liveQueries: () => { readonly readers: number; readonly queries: number; readonly runs: number };
+}
+
+export function createMetrics({ liveQueries }: MetricsDeps): Metrics {
   const register = new Registry();
   collectDefaultMetrics({ register, prefix: 'quarry_' });
   const seconds = new Histogram({
@@ -16,6 +21,22 @@ export function createMetrics(): Metrics {
     labelNames: ['status'],
     buckets: [0.001, 0.005, 0.02, 0.1, 0.5, 2, 10],
     registers: [register],
+  });
+  for (const name of ['readers', 'queries'] as const) {
+    const help = `Of live queries, those that are there now: ${name}`;
+    new Gauge({ name: `quarry_live_query_${name}`, help, registers: [register], collect: set });
+    function set(this: Gauge): void {
+      this.set(liveQueries()[name]);
+    }
+  }
+  new Counter({
+    name: 'quarry_live_query_runs_total',
+    help: 'How often live queries were run',
+    registers: [register],
+    collect() {
+      this.reset();
+      this.inc(liveQueries().runs);
+    },
   });
   return {
     request() {

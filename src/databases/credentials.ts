@@ -141,6 +141,10 @@ export function createCredentials({ keyring, playground, store }: CredentialsDep
   };
 }
 
+/** The same for users whose sessions in the database have the same rights there. */
+export const rightsKeyOf = ({ system }: Pick<Database, 'system'>, { userId }: { readonly userId: string }): string =>
+  system ? userId : '';
+
 /** Of a connection that a user named: whatever it says of itself, it is not the playground. */
 export function targetWith({ sslRootCertificate, ...settings }: ConnectionSettings): Target {
   return { ...settings, hosted: false, sslRootCertificate: sslRootCertificate ?? undefined };

@@ -19,9 +19,20 @@ export interface ReadTable extends QualifiedName {
   readonly id: string;
 }
 
+/** Rows of a table in which the column has another text, or is null, add nothing to the answer. */
+export interface ReadFilter {
+  /** As `ReadTable` has it. */
+  readonly tableId: string;
+  readonly column: string;
+  /** As the engine prints it. */
+  readonly equals: string;
+}
+
 /** What a query reads, and by what its rows are known again. */
 export interface QueryReads {
   readonly tables: readonly ReadTable[];
+  /** As far as they are certain; a row that fails one of them is left out. */
+  readonly filters: readonly ReadFilter[];
   /** In plain sentences, why the answer may change while no row of `tables` does; empty: it does not. */
   readonly polled: readonly string[];
   /** As the result has them. */

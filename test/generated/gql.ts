@@ -119,6 +119,7 @@ type Documents = {
     "\n  mutation DisableChangeTracking($input: DisableChangeTrackingInput!) {\n    disableChangeTracking(input: $input) {\n      database {\n        id\n        changeTracking\n      }\n    }\n  }\n": typeof types.DisableChangeTrackingDocument,
     "\n  mutation Broadcast($input: BroadcastInput!) {\n    broadcast(input: $input) {\n      ok\n    }\n  }\n": typeof types.BroadcastDocument,
     "\n  subscription Messages($projectId: ID!, $channel: String!, $after: String) {\n    messages(projectId: $projectId, channel: $channel, after: $after) {\n      position\n      channel\n      payload\n      sender {\n        id\n      }\n      sentAt\n    }\n  }\n": typeof types.MessagesDocument,
+    "\n  subscription LiveQuery($databaseId: ID!, $sql: String!, $parameters: [JSON], $maxRows: Int, $key: [String!]) {\n    liveQuery(databaseId: $databaseId, sql: $sql, parameters: $parameters, maxRows: $maxRows, key: $key) {\n      version\n      columns {\n        name\n        dataType\n        column {\n          id\n        }\n      }\n      rows {\n        key\n        index\n        values\n      }\n      upserted {\n        key\n        index\n        values\n      }\n      removed\n      cause\n      polled\n    }\n  }\n": typeof types.LiveQueryDocument,
 };
 const documents: Documents = {
     "\n  mutation Probe($input: TestConnectionInput!) {\n    testConnection(input: $input) {\n      report {\n        ok\n        problems {\n          code\n          message\n          hint\n        }\n      }\n    }\n  }\n": types.ProbeDocument,
@@ -226,6 +227,7 @@ const documents: Documents = {
     "\n  mutation DisableChangeTracking($input: DisableChangeTrackingInput!) {\n    disableChangeTracking(input: $input) {\n      database {\n        id\n        changeTracking\n      }\n    }\n  }\n": types.DisableChangeTrackingDocument,
     "\n  mutation Broadcast($input: BroadcastInput!) {\n    broadcast(input: $input) {\n      ok\n    }\n  }\n": types.BroadcastDocument,
     "\n  subscription Messages($projectId: ID!, $channel: String!, $after: String) {\n    messages(projectId: $projectId, channel: $channel, after: $after) {\n      position\n      channel\n      payload\n      sender {\n        id\n      }\n      sentAt\n    }\n  }\n": types.MessagesDocument,
+    "\n  subscription LiveQuery($databaseId: ID!, $sql: String!, $parameters: [JSON], $maxRows: Int, $key: [String!]) {\n    liveQuery(databaseId: $databaseId, sql: $sql, parameters: $parameters, maxRows: $maxRows, key: $key) {\n      version\n      columns {\n        name\n        dataType\n        column {\n          id\n        }\n      }\n      rows {\n        key\n        index\n        values\n      }\n      upserted {\n        key\n        index\n        values\n      }\n      removed\n      cause\n      polled\n    }\n  }\n": types.LiveQueryDocument,
 };
 
 /**
@@ -662,6 +664,10 @@ export function graphql(source: "\n  mutation Broadcast($input: BroadcastInput!)
  * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
  */
 export function graphql(source: "\n  subscription Messages($projectId: ID!, $channel: String!, $after: String) {\n    messages(projectId: $projectId, channel: $channel, after: $after) {\n      position\n      channel\n      payload\n      sender {\n        id\n      }\n      sentAt\n    }\n  }\n"): (typeof documents)["\n  subscription Messages($projectId: ID!, $channel: String!, $after: String) {\n    messages(projectId: $projectId, channel: $channel, after: $after) {\n      position\n      channel\n      payload\n      sender {\n        id\n      }\n      sentAt\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  subscription LiveQuery($databaseId: ID!, $sql: String!, $parameters: [JSON], $maxRows: Int, $key: [String!]) {\n    liveQuery(databaseId: $databaseId, sql: $sql, parameters: $parameters, maxRows: $maxRows, key: $key) {\n      version\n      columns {\n        name\n        dataType\n        column {\n          id\n        }\n      }\n      rows {\n        key\n        index\n        values\n      }\n      upserted {\n        key\n        index\n        values\n      }\n      removed\n      cause\n      polled\n    }\n  }\n"): (typeof documents)["\n  subscription LiveQuery($databaseId: ID!, $sql: String!, $parameters: [JSON], $maxRows: Int, $key: [String!]) {\n    liveQuery(databaseId: $databaseId, sql: $sql, parameters: $parameters, maxRows: $maxRows, key: $key) {\n      version\n      columns {\n        name\n        dataType\n        column {\n          id\n        }\n      }\n      rows {\n        key\n        index\n        values\n      }\n      upserted {\n        key\n        index\n        values\n      }\n      removed\n      cause\n      polled\n    }\n  }\n"];
 
 export function graphql(source: string) {
   return (documents as any)[source] ?? {};

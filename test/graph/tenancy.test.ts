@@ -661,6 +661,12 @@ const calls: Call[] = [
     answers: shared('NOT_FOUND', 'silent', 'silent', 'UNAUTHENTICATED'),
   },
   {
+    field: 'Subscription.liveQuery',
+    variables: ({ Database: databaseId }) => ({ databaseId, sql: `SELECT *, '${mark}' AS made FROM ${mark}_birds` }),
+    selection: '{ columns { name column { id } } rows { key values } cause polled }',
+    answers: { ...lookedUp, stranger: 'NOT_FOUND' },
+  },
+  {
     // From the first change on: those who may see it have been told of none yet.
     field: 'Subscription.catalogChanged',
     variables: ({ Database: databaseId }) => ({ databaseId }),

@@ -620,3 +620,31 @@ export const MessagesDocument = graphql(`
     }
   }
 `);
+
+export const LiveQueryDocument = graphql(`
+  subscription LiveQuery($databaseId: ID!, $sql: String!, $parameters: [JSON], $maxRows: Int, $key: [String!]) {
+    liveQuery(databaseId: $databaseId, sql: $sql, parameters: $parameters, maxRows: $maxRows, key: $key) {
+      version
+      columns {
+        name
+        dataType
+        column {
+          id
+        }
+      }
+      rows {
+        key
+        index
+        values
+      }
+      upserted {
+        key
+        index
+        values
+      }
+      removed
+      cause
+      polled
+    }
+  }
+`);

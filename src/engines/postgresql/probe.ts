@@ -9,6 +9,7 @@ export const postgresqlCapabilities: readonly Capability[] = [
   'CURSOR',
   'EXPLAIN',
   'TRANSACTIONAL_DDL',
+  'LIVE_QUERY',
   'FUNCTIONS',
   'ROW_SECURITY',
 ];

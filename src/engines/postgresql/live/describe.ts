@@ -11,11 +11,12 @@ import { checkScript } from '../script.ts';
 import { parseScript, statementsOf } from '../split.ts';
 import type { Ask } from '../touched.ts';
 import { membersOf } from '../walk.ts';
+import { filtersOf } from './filters.ts';
 import { innerQuery, keyOf } from './key.ts';
 import { find, revisionOf } from './lookup.ts';
 import { type Mentions, mentionsIn, namesIn, unrestInText } from './mentions.ts';
 import { parseNodeTree, type TreeNode } from './node-tree.ts';
-import { readsOf } from './reads.ts';
+import { everywhere, readsOf } from './reads.ts';
 
 export interface OneQuery {
   /** Without what is before it and behind it in the text. */
@@ -86,6 +87,7 @@ export async function describe(
   { parser, ask, askAll }: DescribeDeps,
   { tree, withoutParameters }: OneQuery,
   prepared: Prepared,
+  values: readonly (string | null)[],
 ): Promise<QueryReads> {
   const query = await analysed(askAll, withoutParameters(await typeNames(ask, prepared.parameterTypes)));
   const mentions = query === null ? await named(ask, tree) : withText(mentionsIn([query]), tree);
@@ -93,6 +95,7 @@ export async function describe(
   const fields = prepared.fields ?? [];
   return {
     tables: reads.tables,
+    filters: query === null ? [] : filtersOf(query, tree, values, reads),
     polled: reads.polled,
     columns: fields.map(({ name }) => name),
     key: keyOf(query, fields, reads),
@@ -155,7 +158,7 @@ async function named(ask: Ask, tree: Tree): Promise<Mentions> {
   const names = namesIn([tree]);
   const { relations, functions, operators } = await find(ask, names, null);
   return {
-    relations: new Set(relations),
+    relations: everywhere(relations),
     functions: new Set(functions),
     operators: new Set(operators),
     unrest: names.unrest,

@@ -4,11 +4,12 @@ import type { FunctionName } from '../plan.ts';
 import { type RelationName, referencesOf } from '../references.ts';
 import { membersOf } from '../walk.ts';
 import { currentTime, isTimeOp } from './functions.ts';
-import { isNode, nodesOf, type TreeValue } from './node-tree.ts';
+import { isNode, nodesOf, type TreeNode, type TreeValue } from './node-tree.ts';
 
 /** Oids, and what they do not say. */
 export interface Mentions {
-  readonly relations: ReadonlySet<string>;
+  /** How often each. */
+  readonly relations: ReadonlyMap<string, number>;
   readonly functions: ReadonlySet<string>;
   readonly operators: ReadonlySet<string>;
   /** Why the answer may change by itself. */
@@ -27,14 +28,15 @@ const sampled = 'TABLESAMPLE takes other rows each time';
 const functionFields = ['funcid', 'aggfnoid', 'winfnoid', 'opfuncid'] as const;
 
 export function mentionsIn(trees: readonly TreeValue[]): Mentions {
-  const [relations, functions, operators] = [new Set<string>(), new Set<string>(), new Set<string>()];
+  const relations = new Map<string, number>();
+  const [functions, operators] = [new Set<string>(), new Set<string>()];
   const unrest = new Set<string>();
   const put = (set: Set<string>, value: TreeValue | undefined) => {
     if (typeof value === 'string' && value !== '0') set.add(value);
   };
   for (const node of nodesOf(trees)) {
-    // A subquery, a join and the like are entries without one; of a view it says 0 or its own, of which both are right.
-    if (node.type === 'RANGETBLENTRY' || node.type === 'RTE') put(relations, node.fields.get('relid'));
+    const oid = relationIn(node);
+    if (oid !== null) relations.set(oid, (relations.get(oid) ?? 0) + 1);
     for (const field of functionFields) put(functions, node.fields.get(field));
     put(operators, node.fields.get('opno'));
     if (node.type === 'SQLVALUEFUNCTION' && isTimeOp(String(node.fields.get('op')))) unrest.add(currentTime);
@@ -42,6 +44,12 @@ export function mentionsIn(trees: readonly TreeValue[]): Mentions {
     if (node.type === 'NEXTVALUEEXPR') unrest.add('nextval() may give something else each time');
   }
   return { relations, functions, operators, unrest: [...unrest] };
+}
+
+/** Of an entry of a query's list of tables; a subquery, a join and the like are entries without one. */
+export function relationIn({ type, fields }: TreeNode): string | null {
+  const oid = type === 'RANGETBLENTRY' || type === 'RTE' ? fields.get('relid') : null;
+  return typeof oid === 'string' && oid !== '0' ? oid : null;
 }
 
 /** Read as a time, these are another one each day, or each moment. */
@@ -54,9 +62,9 @@ export function unrestInText(trees: readonly Tree[]): string[] {
     for (const [name, value] of membersOf(tree)) {
       if (name === 'SQLValueFunction' && isTimeOp(String((value as Tree).op))) unrest.add(currentTime);
       if (name === 'RangeTableSample') unrest.add(sampled);
-      if (name === 'sval' && typeof value === 'string' && words.has(value.trim().toLowerCase())) {
-        unrest.add(`'${value.trim()}' may be a time that changes`);
-      }
+      if (name !== 'A_Const') continue;
+      const text = ((value as Tree).sval as { sval?: string } | undefined)?.sval?.trim() ?? '';
+      if (words.has(text.toLowerCase())) unrest.add(`'${text}' may be a time that changes`);
     }
   }
   return [...unrest];

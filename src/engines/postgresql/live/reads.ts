@@ -16,6 +16,8 @@ export interface Reads {
   readonly polled: readonly string[];
   /** Of users, all that were met on the way. */
   readonly relations: ReadonlyMap<string, FoundRelation>;
+  /** How often relations are mentioned, in all that the query means. */
+  readonly times: ReadonlyMap<string, number>;
   readonly functions: readonly string[];
   /** Trees of views, by their oid. */
   readonly views: ReadonlyMap<string, TreeValue>;
@@ -38,6 +40,7 @@ export async function readsOf({ ask, parser }: ReadsDeps, mentions: Mentions): P
   const views = new Map<string, TreeValue>();
   const tables = new Map<string, ReadTable>();
   const polled = new Set<string>();
+  const times = new Map<string, number>();
   /** Asked for already; what is not there stays so. */
   const asked = new Set<string>();
   let next: Mentions[] = [mentions];
@@ -47,7 +50,7 @@ export async function readsOf({ ask, parser }: ReadsDeps, mentions: Mentions): P
     kind: keyof Pick<Mentions, 'relations' | 'functions' | 'operators'>,
     from: readonly Mentions[],
   ): string[] {
-    const fresh = new Set(from.flatMap((one) => [...one[kind]]).filter((oid) => !asked.has(`${kind} ${oid}`)));
+    const fresh = new Set(from.flatMap((one) => [...one[kind].keys()]).filter((oid) => !asked.has(`${kind} ${oid}`)));
     for (const oid of fresh) asked.add(`${kind} ${oid}`);
     return [...fresh];
   }
@@ -56,6 +59,7 @@ export async function readsOf({ ask, parser }: ReadsDeps, mentions: Mentions): P
     const now = next;
     next = [];
     for (const { unrest } of now) for (const reason of unrest) polled.add(reason);
+    for (const { relations: met } of now) for (const [oid, count] of met) times.set(oid, (times.get(oid) ?? 0) + count);
     const wanted = newOf('relations', now);
     const called = newOf('functions', now);
     // Those behind the server's own operators look at no table.
@@ -73,6 +77,7 @@ export async function readsOf({ ask, parser }: ReadsDeps, mentions: Mentions): P
     tables: [...tables.values()],
     polled: [...polled].sort(),
     relations,
+    times,
     functions: [...functions.keys()],
     views,
   };
@@ -94,8 +99,9 @@ export async function readsOf({ ask, parser }: ReadsDeps, mentions: Mentions): P
     else if (kind === 'r' || kind === 'p') tables.set(root.oid, { id: root.oid, schema: root.schema, name: root.name });
     if (strangeParts) polled.add(`partitions of ${label} are in no log here`);
     if (children.length > 0) polled.add(`${label} has children, and may get others`);
-    const inside = mentionsIn(relation.trees.map(parseNodeTree));
-    return { ...inside, relations: new Set([...inside.relations, ...children, root.oid]) };
+    const policies = mentionsIn(relation.trees.map(parseNodeTree));
+    const kin = root.oid === oid ? children : [root.oid];
+    return { ...policies, relations: new Map([...policies.relations, ...everywhere(kin)]) };
   }
 
   async function look(one: FoundFunction): Promise<Mentions> {
@@ -120,7 +126,7 @@ export async function readsOf({ ask, parser }: ReadsDeps, mentions: Mentions): P
     const names = namesIn(trees.map(({ tree }) => tree));
     const found = await find(ask, names, one.path === null ? null : schemasIn(one.path));
     return {
-      relations: new Set(found.relations),
+      relations: everywhere(found.relations),
       functions: new Set(found.functions),
       operators: new Set(found.operators),
       unrest: names.unrest,
@@ -128,7 +134,10 @@ export async function readsOf({ ask, parser }: ReadsDeps, mentions: Mentions): P
   }
 }
 
-const nothing: Mentions = { relations: new Set(), functions: new Set(), operators: new Set(), unrest: [] };
+/** How often is not known: more than once. */
+export const everywhere = (oids: readonly string[]): Map<string, number> => new Map(oids.map((oid) => [oid, 2]));
+
+const nothing: Mentions = { relations: new Map(), functions: new Set(), operators: new Set(), unrest: [] };
 
 /** By pg_class.relkind; an ordinary table and a partitioned one are none. */
 const unfitKinds: Readonly<Record<string, string>> = {

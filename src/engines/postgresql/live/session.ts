@@ -189,8 +189,10 @@ export async function openLiveSession(deps: LiveDeps, target: Target, options: O
       remember(statements, sql, statement);
       return await within(placeOf(sql, statement), signal, async () => {
         const prepared = await prepare(statement);
-        await valuesOf(parameters, prepared.parameterTypes);
-        return await describe({ parser: deps.parser, ask, askAll }, query, prepared);
+        const values = await valuesOf(parameters, prepared.parameterTypes);
+        const reads = await describe({ parser: deps.parser, ask, askAll }, query, prepared, values);
+        // What our parser takes for a text is another one in a session that takes strings apart otherwise.
+        return connection.standardStrings ? reads : { ...reads, filters: [] };
       });
     },
 

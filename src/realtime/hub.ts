@@ -240,7 +240,7 @@ export function createHub<Database extends HubDatabase>({ databases, log, ...dep
 
 const stopping = (): AppError => new AppError('CONNECTION_FAILED', 'The server is stopping');
 
-const connectionChanged = (): AppError =>
+export const connectionChanged = (): AppError =>
   new AppError(
     'POSITION_LOST',
     'The connection of the database was changed: read the rows again, then subscribe without `after`',

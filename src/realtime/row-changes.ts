@@ -117,7 +117,6 @@ export function createRowChanges<Database extends HubDatabase & ReadDatabase>({
         lost: right.lost,
         mayGoOn: () => {
           followed();
-          if (right.database.sealedPassword !== database.sealedPassword) throw connectionChanged();
           return right.fresh() ?? undefined;
         },
         signal,
@@ -152,9 +151,3 @@ function beginOf(
   log.find(asked.position);
   return asked.position;
 }
-
-const connectionChanged = (): AppError =>
-  new AppError(
-    'POSITION_LOST',
-    'The connection of the database was changed: read the rows again, then subscribe without `after`',
-  );

@@ -3,11 +3,13 @@ import { can } from '../accounts/policy.ts';
 import type { Viewer } from '../accounts/viewer.ts';
 import { createPatience } from '../db/patience.ts';
 import { notFound } from '../lib/errors.ts';
+import { connectionChanged } from './hub.ts';
 
 export interface ReadDatabase {
   readonly ownerId: string | null;
   readonly role: 'owner' | 'editor' | 'viewer' | null;
   readonly system: boolean;
+  /** Another text when it leads elsewhere, or with other credentials. */
   readonly sealedPassword: string;
 }
 
@@ -22,9 +24,9 @@ const viewerRightsLimits: ViewerRightsLimits = { recheckMs: 2_000, maxAgeMs: 3_0
 export interface ViewerRight<Database> extends Disposable {
   /** The database as it was seen last. */
   readonly database: Database;
-  /** Aborts with the reason when the right is gone. */
+  /** Aborts with the reason when the right is gone, or the connection is another. */
   readonly lost: AbortSignal;
-  /** Null: the last answer is young enough. Else resolves with the next one. @throws AppError NOT_FOUND, FORBIDDEN */
+  /** Null: the last answer is young enough. Else resolves with the next one. @throws the reason of `lost` */
   fresh(): Promise<void> | null;
 }
 
@@ -65,6 +67,7 @@ export function createViewerRights<Database extends ReadDatabase>({
       const { viewer, databaseId } = shared;
       const database = await createPatience(shared.over.signal)(() => load({}, viewer, databaseId));
       if (!database || !can(viewer, 'database:query', { kind: 'database', ...database })) throw notFound('Database');
+      if (shared.database && shared.database.sealedPassword !== database.sealedPassword) throw connectionChanged();
       shared.database = database;
       shared.askedAt = since;
     })()

@@ -57,6 +57,8 @@ export interface ReaderGroup {
 const maxFound = 4_096;
 /** Batches that are given again. */
 const maxShared = 8;
+/** About what the changes of a batch may take; one is always given. */
+const maxBatchBytes = 2 ** 20;
 /** Changes that are looked at before others have their turn. */
 const maxAtOnce = 2_000;
 
@@ -118,14 +120,19 @@ export function createReaderGroup({ databaseId, sources, log, positions, rights,
     const { end } = log;
     const changes: RowChange[] = [];
     let looked = 0;
+    let bytes = 0;
     let known: Piece | null = null;
     let may: PieceRights | null = null;
     for (const [piece, index] of candidates(from, end.ordinal)) {
       if (known !== piece || may === null) may = await rights.of(piece);
       known = piece;
       const change = tell(piece, index, may);
-      if (change) changes.push(change);
-      if (changes.length >= size) return batchOf(changes, piece.ordinal + index + 1, changes.at(-1)!.at);
+      if (change) {
+        changes.push(change);
+        bytes += piece.bytes / piece.changes.length;
+      }
+      if (changes.length >= size || bytes >= maxBatchBytes)
+        return batchOf(changes, piece.ordinal + index + 1, changes.at(-1)!.at);
       looked += 1;
       if (looked % maxAtOnce === 0) await setImmediate();
     }

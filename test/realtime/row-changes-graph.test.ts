@@ -1,4 +1,5 @@
 /** Row changes as clients meet them: over WebSocket, of a database that Quarry hosts and of one that is somebody's own. */
+import { print } from 'graphql';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { tableId } from '../../src/catalog/ids.ts';
 import { decodeId } from '../../src/lib/ids.ts';
@@ -7,6 +8,7 @@ import type { RowChangesSubscription } from '../generated/graphql.ts';
 import { createTestDatabase, type TestDatabase } from '../support/databases.ts';
 import { ConnectDocument, RowChangesDocument } from '../support/operations.ts';
 import { type Account, type Quarry, startQuarry } from '../support/server.ts';
+import { openSocket } from '../support/socket.ts';
 
 let quarry: Quarry;
 let account: Account;
@@ -26,6 +28,12 @@ afterAll(async () => {
 
 const idOf = (databaseId: string, name: string) => tableId(decodeId(databaseId)!.parts[0]!, { schema: 'public', name });
 
+async function connected(name: string): Promise<string> {
+  const { host, port, user, password, database } = target;
+  const input = { name, connection: { host, port, user, password, database, ssl: 'DISABLE' as const } };
+  return (await quarry.ask(ConnectDocument, { input }, account)).connectDatabase.database.id;
+}
+
 type Batches = AsyncGenerator<RowChangesSubscription>;
 
 async function take(batches: Batches, count: number) {
@@ -35,10 +43,7 @@ async function take(batches: Batches, count: number) {
 }
 
 test('a change of a connected database comes with all that is known of it, and a reader goes on behind his position', async () => {
-  const { host, port, user, password, database } = target;
-  const input = { name: 'shop', connection: { host, port, user, password, database, ssl: 'DISABLE' as const } };
-  const { connectDatabase } = await quarry.ask(ConnectDocument, { input }, account);
-  const databaseId = connectDatabase.database.id;
+  const databaseId = await connected('shop');
   const tables = [{ tableId: idOf(databaseId, 'rooms'), where: { column: 'price', gte: '10' } }];
   const batches: Batches = quarry.subscribe(RowChangesDocument, { databaseId, tables }, account);
   const first = (await batches.next()).value!.rowChanges;
@@ -99,4 +104,72 @@ test('what is wrong with a subscription is its error, with the place in its inpu
     details: { fields: [{ path: 'tables[0].where.or[0].eq', message: 'null equals nothing: use isNull' }] },
   });
   expect(await ask([{ tableId: account.user.id }])).toMatchObject({ code: 'NOT_FOUND' });
+});
+
+test('a socket that reads nothing is told that it was too slow, and from where to go on; others miss nothing', async () => {
+  const databaseId = await connected('slow');
+  await target.client.query('CREATE TABLE large (id serial PRIMARY KEY, body text)');
+  const tables = [{ tableId: idOf(databaseId, 'large') }];
+  const document = print(RowChangesDocument);
+  using slow = await openSocket(quarry.wsUrl);
+  await slow.init(account.token);
+  slow.subscribe('1', document, { variables: { databaseId, tables } });
+  expect((await slow.next()).payload.data.rowChanges.changes).toEqual([]);
+  slow.pause();
+  const others: Batches = quarry.subscribe(RowChangesDocument, { databaseId, tables }, account);
+  await others.next();
+  const rows = 9_000;
+  await target.client.query(`INSERT INTO large (body) SELECT repeat('x', 10000) FROM generate_series(1, ${rows})`);
+  const ids = (await take(others, rows)).map((change) => (change.new as { id: number }).id);
+  expect(ids).toEqual(Array.from({ length: rows }, (_, i) => i + 1));
+  slow.resume();
+  for (;;) {
+    const { type, payload } = await slow.next();
+    if (type === 'next' && !payload.errors) continue;
+    const [error] = payload.errors ?? payload;
+    expect(error.extensions).toMatchObject({ code: 'SLOW_CONSUMER', details: { position: expect.any(String) } });
+    break;
+  }
+  await others.return(undefined as never);
+});
+
+test('a database that is disconnected ends who reads it, and keeps nothing of it', async () => {
+  const databaseId = await connected('leaving');
+  const tables = [{ tableId: idOf(databaseId, 'rooms') }];
+  const batches: Batches = quarry.subscribe(RowChangesDocument, { databaseId, tables }, account);
+  await batches.next();
+  const ended = batches.next();
+  ended.catch(() => undefined); // Looked at below.
+  const { errors } = await quarry.execute(
+    'mutation ($id: ID!) { disconnectDatabase(input: { id: $id }) { deletedDatabaseId } }',
+    { id: databaseId },
+    account,
+  );
+  expect(errors).toBeUndefined();
+  await expect(ended).rejects.toThrow(/POSITION_LOST|NOT_FOUND/);
+  const id = decodeId(databaseId)!.parts[0]!.replaceAll('-', '');
+  const { rows } = await target.client.query(
+    `SELECT slot_name AS name FROM pg_replication_slots WHERE slot_name LIKE $1 UNION SELECT pubname FROM pg_publication WHERE pubname LIKE $1`,
+    [`%${id}%`],
+  );
+  expect(rows).toEqual([]);
+  const again = quarry.subscribe(RowChangesDocument, { databaseId, tables }, account);
+  await expect(again.next()).rejects.toThrow(/NOT_FOUND/);
+});
+
+test('a stream ends with the session that it was opened in', async () => {
+  const databaseId = await connected('session');
+  const { email } = account;
+  const login = 'mutation ($input: LoginInput!) { login(input: $input) { accessToken } }';
+  const { data } = await quarry.execute<{ login: { accessToken: string } }, object>(login, {
+    input: { email, password: 'correct horse battery' },
+  });
+  using socket = await openSocket(quarry.wsUrl);
+  const token = data!.login.accessToken;
+  await socket.init(token);
+  const tables = [{ tableId: idOf(databaseId, 'rooms') }];
+  socket.subscribe('1', print(RowChangesDocument), { variables: { databaseId, tables } });
+  await socket.next();
+  await quarry.execute('mutation { logout { ok } }', {}, { token });
+  expect(await socket.closed).toBe(4403);
 });

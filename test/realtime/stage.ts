@@ -78,9 +78,13 @@ export async function createStage(sql = '', { hub: hubLimits, ...limits }: Stage
     hub,
     changes,
     read,
+    /** Ends all who read. */
+    async leave() {
+      await Promise.all(readers.splice(0).map((reader) => reader.stop()));
+    },
     sql: (text: string, values: unknown[] = []) => target.client.query(text, values),
     async [Symbol.asyncDispose]() {
-      await Promise.all(readers.map((reader) => reader.stop()));
+      await Promise.all(readers.splice(0).map((reader) => reader.stop()));
       await hub.stop();
       await world[Symbol.asyncDispose]();
       await target[Symbol.asyncDispose]();

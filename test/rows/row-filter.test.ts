@@ -75,7 +75,7 @@ beforeAll(async () => {
       ${Object.keys(samples).map((type) => `${name(type)} ${type}${/^(text|char)/.test(type) ? ' COLLATE "C"' : ''}`)})`);
   const most = Math.max(...Object.values(samples).map((values) => values.length));
   for (let i = 0; i <= most; i++) {
-    const values = Object.values(samples).map((list) => (list[i] == null ? 'NULL' : quoted(list[i])));
+    const values = Object.values(samples).map((list) => (list[i] == null ? 'NULL' : quoted(list[i] ?? '')));
     await client.query(`INSERT INTO samples VALUES (${i}, '{}', '{}', '1 day', ${values})`);
   }
   const text = {

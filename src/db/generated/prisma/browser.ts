@@ -68,6 +68,16 @@ export type CatalogChangeHorizon = Prisma.CatalogChangeHorizonModel
  */
 export type CatalogTracking = Prisma.CatalogTrackingModel
 /**
+ * Model ChangeFeed
+ * A database whose rows are told as they change, and which process listens to it.
+ */
+export type ChangeFeed = Prisma.ChangeFeedModel
+/**
+ * Model ChangeFeedTable
+ * A table that a kept feed follows, and behind which position nothing of it is missed.
+ */
+export type ChangeFeedTable = Prisma.ChangeFeedTableModel
+/**
  * Model DatabaseRole
  * The login of one user on the system's sample database.
  */

@@ -407,6 +407,8 @@ export const ModelName = {
   CatalogChange: 'CatalogChange',
   CatalogChangeHorizon: 'CatalogChangeHorizon',
   CatalogTracking: 'CatalogTracking',
+  ChangeFeed: 'ChangeFeed',
+  ChangeFeedTable: 'ChangeFeedTable',
   DatabaseRole: 'DatabaseRole',
   Job: 'Job',
   JobDeletion: 'JobDeletion',
@@ -437,7 +439,7 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
     omit: GlobalOmitOptions
   }
   meta: {
-    modelProps: "user" | "session" | "refreshToken" | "project" | "projectMember" | "database" | "catalogSnapshot" | "catalogChange" | "catalogChangeHorizon" | "catalogTracking" | "databaseRole" | "job" | "jobDeletion" | "jobDeletionHorizon" | "blobTrash" | "savedQuery" | "jobNotice" | "resultSet" | "resultChunk" | "bucket" | "storedFile" | "channelLog" | "channelMessage" | "auditEntry" | "keyCheck"
+    modelProps: "user" | "session" | "refreshToken" | "project" | "projectMember" | "database" | "catalogSnapshot" | "catalogChange" | "catalogChangeHorizon" | "catalogTracking" | "changeFeed" | "changeFeedTable" | "databaseRole" | "job" | "jobDeletion" | "jobDeletionHorizon" | "blobTrash" | "savedQuery" | "jobNotice" | "resultSet" | "resultChunk" | "bucket" | "storedFile" | "channelLog" | "channelMessage" | "auditEntry" | "keyCheck"
     txIsolationLevel: TransactionIsolationLevel
   }
   model: {
@@ -1178,6 +1180,154 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
         count: {
           args: Prisma.CatalogTrackingCountArgs<ExtArgs>
           result: runtime.Types.Utils.Optional<Prisma.CatalogTrackingCountAggregateOutputType> | number
+        }
+      }
+    }
+    ChangeFeed: {
+      payload: Prisma.$ChangeFeedPayload<ExtArgs>
+      fields: Prisma.ChangeFeedFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.ChangeFeedFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ChangeFeedPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.ChangeFeedFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ChangeFeedPayload>
+        }
+        findFirst: {
+          args: Prisma.ChangeFeedFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ChangeFeedPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.ChangeFeedFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ChangeFeedPayload>
+        }
+        findMany: {
+          args: Prisma.ChangeFeedFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ChangeFeedPayload>[]
+        }
+        create: {
+          args: Prisma.ChangeFeedCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ChangeFeedPayload>
+        }
+        createMany: {
+          args: Prisma.ChangeFeedCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.ChangeFeedCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ChangeFeedPayload>[]
+        }
+        delete: {
+          args: Prisma.ChangeFeedDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ChangeFeedPayload>
+        }
+        update: {
+          args: Prisma.ChangeFeedUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ChangeFeedPayload>
+        }
+        deleteMany: {
+          args: Prisma.ChangeFeedDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.ChangeFeedUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.ChangeFeedUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ChangeFeedPayload>[]
+        }
+        upsert: {
+          args: Prisma.ChangeFeedUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ChangeFeedPayload>
+        }
+        aggregate: {
+          args: Prisma.ChangeFeedAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateChangeFeed>
+        }
+        groupBy: {
+          args: Prisma.ChangeFeedGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ChangeFeedGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.ChangeFeedCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ChangeFeedCountAggregateOutputType> | number
+        }
+      }
+    }
+    ChangeFeedTable: {
+      payload: Prisma.$ChangeFeedTablePayload<ExtArgs>
+      fields: Prisma.ChangeFeedTableFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.ChangeFeedTableFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ChangeFeedTablePayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.ChangeFeedTableFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ChangeFeedTablePayload>
+        }
+        findFirst: {
+          args: Prisma.ChangeFeedTableFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ChangeFeedTablePayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.ChangeFeedTableFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ChangeFeedTablePayload>
+        }
+        findMany: {
+          args: Prisma.ChangeFeedTableFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ChangeFeedTablePayload>[]
+        }
+        create: {
+          args: Prisma.ChangeFeedTableCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ChangeFeedTablePayload>
+        }
+        createMany: {
+          args: Prisma.ChangeFeedTableCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.ChangeFeedTableCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ChangeFeedTablePayload>[]
+        }
+        delete: {
+          args: Prisma.ChangeFeedTableDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ChangeFeedTablePayload>
+        }
+        update: {
+          args: Prisma.ChangeFeedTableUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ChangeFeedTablePayload>
+        }
+        deleteMany: {
+          args: Prisma.ChangeFeedTableDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.ChangeFeedTableUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.ChangeFeedTableUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ChangeFeedTablePayload>[]
+        }
+        upsert: {
+          args: Prisma.ChangeFeedTableUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ChangeFeedTablePayload>
+        }
+        aggregate: {
+          args: Prisma.ChangeFeedTableAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateChangeFeedTable>
+        }
+        groupBy: {
+          args: Prisma.ChangeFeedTableGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ChangeFeedTableGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.ChangeFeedTableCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ChangeFeedTableCountAggregateOutputType> | number
         }
       }
     }
@@ -2479,6 +2629,27 @@ export const CatalogTrackingScalarFieldEnum = {
 export type CatalogTrackingScalarFieldEnum = (typeof CatalogTrackingScalarFieldEnum)[keyof typeof CatalogTrackingScalarFieldEnum]
 
 
+export const ChangeFeedScalarFieldEnum = {
+  databaseId: 'databaseId',
+  state: 'state',
+  generation: 'generation',
+  holderId: 'holderId',
+  holderUntil: 'holderUntil',
+  lease: 'lease'
+} as const
+
+export type ChangeFeedScalarFieldEnum = (typeof ChangeFeedScalarFieldEnum)[keyof typeof ChangeFeedScalarFieldEnum]
+
+
+export const ChangeFeedTableScalarFieldEnum = {
+  databaseId: 'databaseId',
+  tableId: 'tableId',
+  since: 'since'
+} as const
+
+export type ChangeFeedTableScalarFieldEnum = (typeof ChangeFeedTableScalarFieldEnum)[keyof typeof ChangeFeedTableScalarFieldEnum]
+
+
 export const DatabaseRoleScalarFieldEnum = {
   databaseId: 'databaseId',
   userId: 'userId',
@@ -3033,6 +3204,8 @@ export type GlobalOmitConfig = {
   catalogChange?: Prisma.CatalogChangeOmit
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonOmit
   catalogTracking?: Prisma.CatalogTrackingOmit
+  changeFeed?: Prisma.ChangeFeedOmit
+  changeFeedTable?: Prisma.ChangeFeedTableOmit
   databaseRole?: Prisma.DatabaseRoleOmit
   job?: Prisma.JobOmit
   jobDeletion?: Prisma.JobDeletionOmit

@@ -61,6 +61,8 @@ export const ModelName = {
   CatalogChange: 'CatalogChange',
   CatalogChangeHorizon: 'CatalogChangeHorizon',
   CatalogTracking: 'CatalogTracking',
+  ChangeFeed: 'ChangeFeed',
+  ChangeFeedTable: 'ChangeFeedTable',
   DatabaseRole: 'DatabaseRole',
   Job: 'Job',
   JobDeletion: 'JobDeletion',
@@ -241,6 +243,27 @@ export const CatalogTrackingScalarFieldEnum = {
 } as const
 
 export type CatalogTrackingScalarFieldEnum = (typeof CatalogTrackingScalarFieldEnum)[keyof typeof CatalogTrackingScalarFieldEnum]
+
+
+export const ChangeFeedScalarFieldEnum = {
+  databaseId: 'databaseId',
+  state: 'state',
+  generation: 'generation',
+  holderId: 'holderId',
+  holderUntil: 'holderUntil',
+  lease: 'lease'
+} as const
+
+export type ChangeFeedScalarFieldEnum = (typeof ChangeFeedScalarFieldEnum)[keyof typeof ChangeFeedScalarFieldEnum]
+
+
+export const ChangeFeedTableScalarFieldEnum = {
+  databaseId: 'databaseId',
+  tableId: 'tableId',
+  since: 'since'
+} as const
+
+export type ChangeFeedTableScalarFieldEnum = (typeof ChangeFeedTableScalarFieldEnum)[keyof typeof ChangeFeedTableScalarFieldEnum]
 
 
 export const DatabaseRoleScalarFieldEnum = {

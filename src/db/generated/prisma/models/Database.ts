@@ -341,6 +341,7 @@ export type DatabaseWhereInput = {
   catalogChanges?: Prisma.CatalogChangeListRelationFilter
   catalogChangeHorizon?: Prisma.XOR<Prisma.CatalogChangeHorizonNullableScalarRelationFilter, Prisma.CatalogChangeHorizonWhereInput> | null
   catalogTracking?: Prisma.XOR<Prisma.CatalogTrackingNullableScalarRelationFilter, Prisma.CatalogTrackingWhereInput> | null
+  changeFeed?: Prisma.XOR<Prisma.ChangeFeedNullableScalarRelationFilter, Prisma.ChangeFeedWhereInput> | null
 }
 
 export type DatabaseOrderByWithRelationInput = {
@@ -373,6 +374,7 @@ export type DatabaseOrderByWithRelationInput = {
   catalogChanges?: Prisma.CatalogChangeOrderByRelationAggregateInput
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonOrderByWithRelationInput
   catalogTracking?: Prisma.CatalogTrackingOrderByWithRelationInput
+  changeFeed?: Prisma.ChangeFeedOrderByWithRelationInput
 }
 
 export type DatabaseWhereUniqueInput = Prisma.AtLeast<{
@@ -408,6 +410,7 @@ export type DatabaseWhereUniqueInput = Prisma.AtLeast<{
   catalogChanges?: Prisma.CatalogChangeListRelationFilter
   catalogChangeHorizon?: Prisma.XOR<Prisma.CatalogChangeHorizonNullableScalarRelationFilter, Prisma.CatalogChangeHorizonWhereInput> | null
   catalogTracking?: Prisma.XOR<Prisma.CatalogTrackingNullableScalarRelationFilter, Prisma.CatalogTrackingWhereInput> | null
+  changeFeed?: Prisma.XOR<Prisma.ChangeFeedNullableScalarRelationFilter, Prisma.ChangeFeedWhereInput> | null
 }, "id">
 
 export type DatabaseOrderByWithAggregationInput = {
@@ -492,6 +495,7 @@ export type DatabaseCreateInput = {
   catalogChanges?: Prisma.CatalogChangeCreateNestedManyWithoutDatabaseInput
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonCreateNestedOneWithoutDatabaseInput
   catalogTracking?: Prisma.CatalogTrackingCreateNestedOneWithoutDatabaseInput
+  changeFeed?: Prisma.ChangeFeedCreateNestedOneWithoutDatabaseInput
 }
 
 export type DatabaseUncheckedCreateInput = {
@@ -522,6 +526,7 @@ export type DatabaseUncheckedCreateInput = {
   catalogChanges?: Prisma.CatalogChangeUncheckedCreateNestedManyWithoutDatabaseInput
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonUncheckedCreateNestedOneWithoutDatabaseInput
   catalogTracking?: Prisma.CatalogTrackingUncheckedCreateNestedOneWithoutDatabaseInput
+  changeFeed?: Prisma.ChangeFeedUncheckedCreateNestedOneWithoutDatabaseInput
 }
 
 export type DatabaseUpdateInput = {
@@ -552,6 +557,7 @@ export type DatabaseUpdateInput = {
   catalogChanges?: Prisma.CatalogChangeUpdateManyWithoutDatabaseNestedInput
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonUpdateOneWithoutDatabaseNestedInput
   catalogTracking?: Prisma.CatalogTrackingUpdateOneWithoutDatabaseNestedInput
+  changeFeed?: Prisma.ChangeFeedUpdateOneWithoutDatabaseNestedInput
 }
 
 export type DatabaseUncheckedUpdateInput = {
@@ -582,6 +588,7 @@ export type DatabaseUncheckedUpdateInput = {
   catalogChanges?: Prisma.CatalogChangeUncheckedUpdateManyWithoutDatabaseNestedInput
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonUncheckedUpdateOneWithoutDatabaseNestedInput
   catalogTracking?: Prisma.CatalogTrackingUncheckedUpdateOneWithoutDatabaseNestedInput
+  changeFeed?: Prisma.ChangeFeedUncheckedUpdateOneWithoutDatabaseNestedInput
 }
 
 export type DatabaseCreateManyInput = {
@@ -915,6 +922,20 @@ export type DatabaseUpdateOneRequiredWithoutCatalogTrackingNestedInput = {
   update?: Prisma.XOR<Prisma.XOR<Prisma.DatabaseUpdateToOneWithWhereWithoutCatalogTrackingInput, Prisma.DatabaseUpdateWithoutCatalogTrackingInput>, Prisma.DatabaseUncheckedUpdateWithoutCatalogTrackingInput>
 }
 
+export type DatabaseCreateNestedOneWithoutChangeFeedInput = {
+  create?: Prisma.XOR<Prisma.DatabaseCreateWithoutChangeFeedInput, Prisma.DatabaseUncheckedCreateWithoutChangeFeedInput>
+  connectOrCreate?: Prisma.DatabaseCreateOrConnectWithoutChangeFeedInput
+  connect?: Prisma.DatabaseWhereUniqueInput
+}
+
+export type DatabaseUpdateOneRequiredWithoutChangeFeedNestedInput = {
+  create?: Prisma.XOR<Prisma.DatabaseCreateWithoutChangeFeedInput, Prisma.DatabaseUncheckedCreateWithoutChangeFeedInput>
+  connectOrCreate?: Prisma.DatabaseCreateOrConnectWithoutChangeFeedInput
+  upsert?: Prisma.DatabaseUpsertWithoutChangeFeedInput
+  connect?: Prisma.DatabaseWhereUniqueInput
+  update?: Prisma.XOR<Prisma.XOR<Prisma.DatabaseUpdateToOneWithWhereWithoutChangeFeedInput, Prisma.DatabaseUpdateWithoutChangeFeedInput>, Prisma.DatabaseUncheckedUpdateWithoutChangeFeedInput>
+}
+
 export type DatabaseCreateNestedOneWithoutRolesInput = {
   create?: Prisma.XOR<Prisma.DatabaseCreateWithoutRolesInput, Prisma.DatabaseUncheckedCreateWithoutRolesInput>
   connectOrCreate?: Prisma.DatabaseCreateOrConnectWithoutRolesInput
@@ -988,6 +1009,7 @@ export type DatabaseCreateWithoutOwnerInput = {
   catalogChanges?: Prisma.CatalogChangeCreateNestedManyWithoutDatabaseInput
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonCreateNestedOneWithoutDatabaseInput
   catalogTracking?: Prisma.CatalogTrackingCreateNestedOneWithoutDatabaseInput
+  changeFeed?: Prisma.ChangeFeedCreateNestedOneWithoutDatabaseInput
 }
 
 export type DatabaseUncheckedCreateWithoutOwnerInput = {
@@ -1017,6 +1039,7 @@ export type DatabaseUncheckedCreateWithoutOwnerInput = {
   catalogChanges?: Prisma.CatalogChangeUncheckedCreateNestedManyWithoutDatabaseInput
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonUncheckedCreateNestedOneWithoutDatabaseInput
   catalogTracking?: Prisma.CatalogTrackingUncheckedCreateNestedOneWithoutDatabaseInput
+  changeFeed?: Prisma.ChangeFeedUncheckedCreateNestedOneWithoutDatabaseInput
 }
 
 export type DatabaseCreateOrConnectWithoutOwnerInput = {
@@ -1098,6 +1121,7 @@ export type DatabaseCreateWithoutProjectInput = {
   catalogChanges?: Prisma.CatalogChangeCreateNestedManyWithoutDatabaseInput
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonCreateNestedOneWithoutDatabaseInput
   catalogTracking?: Prisma.CatalogTrackingCreateNestedOneWithoutDatabaseInput
+  changeFeed?: Prisma.ChangeFeedCreateNestedOneWithoutDatabaseInput
 }
 
 export type DatabaseUncheckedCreateWithoutProjectInput = {
@@ -1127,6 +1151,7 @@ export type DatabaseUncheckedCreateWithoutProjectInput = {
   catalogChanges?: Prisma.CatalogChangeUncheckedCreateNestedManyWithoutDatabaseInput
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonUncheckedCreateNestedOneWithoutDatabaseInput
   catalogTracking?: Prisma.CatalogTrackingUncheckedCreateNestedOneWithoutDatabaseInput
+  changeFeed?: Prisma.ChangeFeedUncheckedCreateNestedOneWithoutDatabaseInput
 }
 
 export type DatabaseCreateOrConnectWithoutProjectInput = {
@@ -1182,6 +1207,7 @@ export type DatabaseCreateWithoutCatalogInput = {
   catalogChanges?: Prisma.CatalogChangeCreateNestedManyWithoutDatabaseInput
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonCreateNestedOneWithoutDatabaseInput
   catalogTracking?: Prisma.CatalogTrackingCreateNestedOneWithoutDatabaseInput
+  changeFeed?: Prisma.ChangeFeedCreateNestedOneWithoutDatabaseInput
 }
 
 export type DatabaseUncheckedCreateWithoutCatalogInput = {
@@ -1211,6 +1237,7 @@ export type DatabaseUncheckedCreateWithoutCatalogInput = {
   catalogChanges?: Prisma.CatalogChangeUncheckedCreateNestedManyWithoutDatabaseInput
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonUncheckedCreateNestedOneWithoutDatabaseInput
   catalogTracking?: Prisma.CatalogTrackingUncheckedCreateNestedOneWithoutDatabaseInput
+  changeFeed?: Prisma.ChangeFeedUncheckedCreateNestedOneWithoutDatabaseInput
 }
 
 export type DatabaseCreateOrConnectWithoutCatalogInput = {
@@ -1256,6 +1283,7 @@ export type DatabaseUpdateWithoutCatalogInput = {
   catalogChanges?: Prisma.CatalogChangeUpdateManyWithoutDatabaseNestedInput
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonUpdateOneWithoutDatabaseNestedInput
   catalogTracking?: Prisma.CatalogTrackingUpdateOneWithoutDatabaseNestedInput
+  changeFeed?: Prisma.ChangeFeedUpdateOneWithoutDatabaseNestedInput
 }
 
 export type DatabaseUncheckedUpdateWithoutCatalogInput = {
@@ -1285,6 +1313,7 @@ export type DatabaseUncheckedUpdateWithoutCatalogInput = {
   catalogChanges?: Prisma.CatalogChangeUncheckedUpdateManyWithoutDatabaseNestedInput
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonUncheckedUpdateOneWithoutDatabaseNestedInput
   catalogTracking?: Prisma.CatalogTrackingUncheckedUpdateOneWithoutDatabaseNestedInput
+  changeFeed?: Prisma.ChangeFeedUncheckedUpdateOneWithoutDatabaseNestedInput
 }
 
 export type DatabaseCreateWithoutCatalogChangesInput = {
@@ -1314,6 +1343,7 @@ export type DatabaseCreateWithoutCatalogChangesInput = {
   catalog?: Prisma.CatalogSnapshotCreateNestedOneWithoutDatabaseInput
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonCreateNestedOneWithoutDatabaseInput
   catalogTracking?: Prisma.CatalogTrackingCreateNestedOneWithoutDatabaseInput
+  changeFeed?: Prisma.ChangeFeedCreateNestedOneWithoutDatabaseInput
 }
 
 export type DatabaseUncheckedCreateWithoutCatalogChangesInput = {
@@ -1343,6 +1373,7 @@ export type DatabaseUncheckedCreateWithoutCatalogChangesInput = {
   catalog?: Prisma.CatalogSnapshotUncheckedCreateNestedOneWithoutDatabaseInput
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonUncheckedCreateNestedOneWithoutDatabaseInput
   catalogTracking?: Prisma.CatalogTrackingUncheckedCreateNestedOneWithoutDatabaseInput
+  changeFeed?: Prisma.ChangeFeedUncheckedCreateNestedOneWithoutDatabaseInput
 }
 
 export type DatabaseCreateOrConnectWithoutCatalogChangesInput = {
@@ -1388,6 +1419,7 @@ export type DatabaseUpdateWithoutCatalogChangesInput = {
   catalog?: Prisma.CatalogSnapshotUpdateOneWithoutDatabaseNestedInput
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonUpdateOneWithoutDatabaseNestedInput
   catalogTracking?: Prisma.CatalogTrackingUpdateOneWithoutDatabaseNestedInput
+  changeFeed?: Prisma.ChangeFeedUpdateOneWithoutDatabaseNestedInput
 }
 
 export type DatabaseUncheckedUpdateWithoutCatalogChangesInput = {
@@ -1417,6 +1449,7 @@ export type DatabaseUncheckedUpdateWithoutCatalogChangesInput = {
   catalog?: Prisma.CatalogSnapshotUncheckedUpdateOneWithoutDatabaseNestedInput
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonUncheckedUpdateOneWithoutDatabaseNestedInput
   catalogTracking?: Prisma.CatalogTrackingUncheckedUpdateOneWithoutDatabaseNestedInput
+  changeFeed?: Prisma.ChangeFeedUncheckedUpdateOneWithoutDatabaseNestedInput
 }
 
 export type DatabaseCreateWithoutCatalogChangeHorizonInput = {
@@ -1446,6 +1479,7 @@ export type DatabaseCreateWithoutCatalogChangeHorizonInput = {
   catalog?: Prisma.CatalogSnapshotCreateNestedOneWithoutDatabaseInput
   catalogChanges?: Prisma.CatalogChangeCreateNestedManyWithoutDatabaseInput
   catalogTracking?: Prisma.CatalogTrackingCreateNestedOneWithoutDatabaseInput
+  changeFeed?: Prisma.ChangeFeedCreateNestedOneWithoutDatabaseInput
 }
 
 export type DatabaseUncheckedCreateWithoutCatalogChangeHorizonInput = {
@@ -1475,6 +1509,7 @@ export type DatabaseUncheckedCreateWithoutCatalogChangeHorizonInput = {
   catalog?: Prisma.CatalogSnapshotUncheckedCreateNestedOneWithoutDatabaseInput
   catalogChanges?: Prisma.CatalogChangeUncheckedCreateNestedManyWithoutDatabaseInput
   catalogTracking?: Prisma.CatalogTrackingUncheckedCreateNestedOneWithoutDatabaseInput
+  changeFeed?: Prisma.ChangeFeedUncheckedCreateNestedOneWithoutDatabaseInput
 }
 
 export type DatabaseCreateOrConnectWithoutCatalogChangeHorizonInput = {
@@ -1520,6 +1555,7 @@ export type DatabaseUpdateWithoutCatalogChangeHorizonInput = {
   catalog?: Prisma.CatalogSnapshotUpdateOneWithoutDatabaseNestedInput
   catalogChanges?: Prisma.CatalogChangeUpdateManyWithoutDatabaseNestedInput
   catalogTracking?: Prisma.CatalogTrackingUpdateOneWithoutDatabaseNestedInput
+  changeFeed?: Prisma.ChangeFeedUpdateOneWithoutDatabaseNestedInput
 }
 
 export type DatabaseUncheckedUpdateWithoutCatalogChangeHorizonInput = {
@@ -1549,6 +1585,7 @@ export type DatabaseUncheckedUpdateWithoutCatalogChangeHorizonInput = {
   catalog?: Prisma.CatalogSnapshotUncheckedUpdateOneWithoutDatabaseNestedInput
   catalogChanges?: Prisma.CatalogChangeUncheckedUpdateManyWithoutDatabaseNestedInput
   catalogTracking?: Prisma.CatalogTrackingUncheckedUpdateOneWithoutDatabaseNestedInput
+  changeFeed?: Prisma.ChangeFeedUncheckedUpdateOneWithoutDatabaseNestedInput
 }
 
 export type DatabaseCreateWithoutCatalogTrackingInput = {
@@ -1578,6 +1615,7 @@ export type DatabaseCreateWithoutCatalogTrackingInput = {
   catalog?: Prisma.CatalogSnapshotCreateNestedOneWithoutDatabaseInput
   catalogChanges?: Prisma.CatalogChangeCreateNestedManyWithoutDatabaseInput
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonCreateNestedOneWithoutDatabaseInput
+  changeFeed?: Prisma.ChangeFeedCreateNestedOneWithoutDatabaseInput
 }
 
 export type DatabaseUncheckedCreateWithoutCatalogTrackingInput = {
@@ -1607,6 +1645,7 @@ export type DatabaseUncheckedCreateWithoutCatalogTrackingInput = {
   catalog?: Prisma.CatalogSnapshotUncheckedCreateNestedOneWithoutDatabaseInput
   catalogChanges?: Prisma.CatalogChangeUncheckedCreateNestedManyWithoutDatabaseInput
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonUncheckedCreateNestedOneWithoutDatabaseInput
+  changeFeed?: Prisma.ChangeFeedUncheckedCreateNestedOneWithoutDatabaseInput
 }
 
 export type DatabaseCreateOrConnectWithoutCatalogTrackingInput = {
@@ -1652,6 +1691,7 @@ export type DatabaseUpdateWithoutCatalogTrackingInput = {
   catalog?: Prisma.CatalogSnapshotUpdateOneWithoutDatabaseNestedInput
   catalogChanges?: Prisma.CatalogChangeUpdateManyWithoutDatabaseNestedInput
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonUpdateOneWithoutDatabaseNestedInput
+  changeFeed?: Prisma.ChangeFeedUpdateOneWithoutDatabaseNestedInput
 }
 
 export type DatabaseUncheckedUpdateWithoutCatalogTrackingInput = {
@@ -1681,6 +1721,143 @@ export type DatabaseUncheckedUpdateWithoutCatalogTrackingInput = {
   catalog?: Prisma.CatalogSnapshotUncheckedUpdateOneWithoutDatabaseNestedInput
   catalogChanges?: Prisma.CatalogChangeUncheckedUpdateManyWithoutDatabaseNestedInput
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonUncheckedUpdateOneWithoutDatabaseNestedInput
+  changeFeed?: Prisma.ChangeFeedUncheckedUpdateOneWithoutDatabaseNestedInput
+}
+
+export type DatabaseCreateWithoutChangeFeedInput = {
+  id: string
+  name: string
+  engine: string
+  host: string
+  port: number
+  databaseName: string
+  username: string
+  sslMode: string
+  sslRootCertificate?: string | null
+  allowInsecureAuthentication?: boolean
+  sealedPassword: string
+  readOnly: boolean
+  hosted?: boolean
+  system?: boolean
+  serverVersion?: string | null
+  capabilities?: Prisma.DatabaseCreatecapabilitiesInput | string[]
+  createdAt?: Date | string
+  updatedAt?: Date | string
+  owner?: Prisma.UserCreateNestedOneWithoutDatabasesInput
+  project?: Prisma.ProjectCreateNestedOneWithoutDatabasesInput
+  jobs?: Prisma.JobCreateNestedManyWithoutDatabaseInput
+  roles?: Prisma.DatabaseRoleCreateNestedManyWithoutDatabaseInput
+  savedQueries?: Prisma.SavedQueryCreateNestedManyWithoutDatabaseInput
+  catalog?: Prisma.CatalogSnapshotCreateNestedOneWithoutDatabaseInput
+  catalogChanges?: Prisma.CatalogChangeCreateNestedManyWithoutDatabaseInput
+  catalogChangeHorizon?: Prisma.CatalogChangeHorizonCreateNestedOneWithoutDatabaseInput
+  catalogTracking?: Prisma.CatalogTrackingCreateNestedOneWithoutDatabaseInput
+}
+
+export type DatabaseUncheckedCreateWithoutChangeFeedInput = {
+  id: string
+  name: string
+  ownerId?: string | null
+  projectId?: string | null
+  engine: string
+  host: string
+  port: number
+  databaseName: string
+  username: string
+  sslMode: string
+  sslRootCertificate?: string | null
+  allowInsecureAuthentication?: boolean
+  sealedPassword: string
+  readOnly: boolean
+  hosted?: boolean
+  system?: boolean
+  serverVersion?: string | null
+  capabilities?: Prisma.DatabaseCreatecapabilitiesInput | string[]
+  createdAt?: Date | string
+  updatedAt?: Date | string
+  jobs?: Prisma.JobUncheckedCreateNestedManyWithoutDatabaseInput
+  roles?: Prisma.DatabaseRoleUncheckedCreateNestedManyWithoutDatabaseInput
+  savedQueries?: Prisma.SavedQueryUncheckedCreateNestedManyWithoutDatabaseInput
+  catalog?: Prisma.CatalogSnapshotUncheckedCreateNestedOneWithoutDatabaseInput
+  catalogChanges?: Prisma.CatalogChangeUncheckedCreateNestedManyWithoutDatabaseInput
+  catalogChangeHorizon?: Prisma.CatalogChangeHorizonUncheckedCreateNestedOneWithoutDatabaseInput
+  catalogTracking?: Prisma.CatalogTrackingUncheckedCreateNestedOneWithoutDatabaseInput
+}
+
+export type DatabaseCreateOrConnectWithoutChangeFeedInput = {
+  where: Prisma.DatabaseWhereUniqueInput
+  create: Prisma.XOR<Prisma.DatabaseCreateWithoutChangeFeedInput, Prisma.DatabaseUncheckedCreateWithoutChangeFeedInput>
+}
+
+export type DatabaseUpsertWithoutChangeFeedInput = {
+  update: Prisma.XOR<Prisma.DatabaseUpdateWithoutChangeFeedInput, Prisma.DatabaseUncheckedUpdateWithoutChangeFeedInput>
+  create: Prisma.XOR<Prisma.DatabaseCreateWithoutChangeFeedInput, Prisma.DatabaseUncheckedCreateWithoutChangeFeedInput>
+  where?: Prisma.DatabaseWhereInput
+}
+
+export type DatabaseUpdateToOneWithWhereWithoutChangeFeedInput = {
+  where?: Prisma.DatabaseWhereInput
+  data: Prisma.XOR<Prisma.DatabaseUpdateWithoutChangeFeedInput, Prisma.DatabaseUncheckedUpdateWithoutChangeFeedInput>
+}
+
+export type DatabaseUpdateWithoutChangeFeedInput = {
+  id?: Prisma.StringFieldUpdateOperationsInput | string
+  name?: Prisma.StringFieldUpdateOperationsInput | string
+  engine?: Prisma.StringFieldUpdateOperationsInput | string
+  host?: Prisma.StringFieldUpdateOperationsInput | string
+  port?: Prisma.IntFieldUpdateOperationsInput | number
+  databaseName?: Prisma.StringFieldUpdateOperationsInput | string
+  username?: Prisma.StringFieldUpdateOperationsInput | string
+  sslMode?: Prisma.StringFieldUpdateOperationsInput | string
+  sslRootCertificate?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  allowInsecureAuthentication?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  sealedPassword?: Prisma.StringFieldUpdateOperationsInput | string
+  readOnly?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  hosted?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  system?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  serverVersion?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  capabilities?: Prisma.DatabaseUpdatecapabilitiesInput | string[]
+  createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  owner?: Prisma.UserUpdateOneWithoutDatabasesNestedInput
+  project?: Prisma.ProjectUpdateOneWithoutDatabasesNestedInput
+  jobs?: Prisma.JobUpdateManyWithoutDatabaseNestedInput
+  roles?: Prisma.DatabaseRoleUpdateManyWithoutDatabaseNestedInput
+  savedQueries?: Prisma.SavedQueryUpdateManyWithoutDatabaseNestedInput
+  catalog?: Prisma.CatalogSnapshotUpdateOneWithoutDatabaseNestedInput
+  catalogChanges?: Prisma.CatalogChangeUpdateManyWithoutDatabaseNestedInput
+  catalogChangeHorizon?: Prisma.CatalogChangeHorizonUpdateOneWithoutDatabaseNestedInput
+  catalogTracking?: Prisma.CatalogTrackingUpdateOneWithoutDatabaseNestedInput
+}
+
+export type DatabaseUncheckedUpdateWithoutChangeFeedInput = {
+  id?: Prisma.StringFieldUpdateOperationsInput | string
+  name?: Prisma.StringFieldUpdateOperationsInput | string
+  ownerId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  projectId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  engine?: Prisma.StringFieldUpdateOperationsInput | string
+  host?: Prisma.StringFieldUpdateOperationsInput | string
+  port?: Prisma.IntFieldUpdateOperationsInput | number
+  databaseName?: Prisma.StringFieldUpdateOperationsInput | string
+  username?: Prisma.StringFieldUpdateOperationsInput | string
+  sslMode?: Prisma.StringFieldUpdateOperationsInput | string
+  sslRootCertificate?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  allowInsecureAuthentication?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  sealedPassword?: Prisma.StringFieldUpdateOperationsInput | string
+  readOnly?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  hosted?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  system?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  serverVersion?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  capabilities?: Prisma.DatabaseUpdatecapabilitiesInput | string[]
+  createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  jobs?: Prisma.JobUncheckedUpdateManyWithoutDatabaseNestedInput
+  roles?: Prisma.DatabaseRoleUncheckedUpdateManyWithoutDatabaseNestedInput
+  savedQueries?: Prisma.SavedQueryUncheckedUpdateManyWithoutDatabaseNestedInput
+  catalog?: Prisma.CatalogSnapshotUncheckedUpdateOneWithoutDatabaseNestedInput
+  catalogChanges?: Prisma.CatalogChangeUncheckedUpdateManyWithoutDatabaseNestedInput
+  catalogChangeHorizon?: Prisma.CatalogChangeHorizonUncheckedUpdateOneWithoutDatabaseNestedInput
+  catalogTracking?: Prisma.CatalogTrackingUncheckedUpdateOneWithoutDatabaseNestedInput
 }
 
 export type DatabaseCreateWithoutRolesInput = {
@@ -1710,6 +1887,7 @@ export type DatabaseCreateWithoutRolesInput = {
   catalogChanges?: Prisma.CatalogChangeCreateNestedManyWithoutDatabaseInput
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonCreateNestedOneWithoutDatabaseInput
   catalogTracking?: Prisma.CatalogTrackingCreateNestedOneWithoutDatabaseInput
+  changeFeed?: Prisma.ChangeFeedCreateNestedOneWithoutDatabaseInput
 }
 
 export type DatabaseUncheckedCreateWithoutRolesInput = {
@@ -1739,6 +1917,7 @@ export type DatabaseUncheckedCreateWithoutRolesInput = {
   catalogChanges?: Prisma.CatalogChangeUncheckedCreateNestedManyWithoutDatabaseInput
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonUncheckedCreateNestedOneWithoutDatabaseInput
   catalogTracking?: Prisma.CatalogTrackingUncheckedCreateNestedOneWithoutDatabaseInput
+  changeFeed?: Prisma.ChangeFeedUncheckedCreateNestedOneWithoutDatabaseInput
 }
 
 export type DatabaseCreateOrConnectWithoutRolesInput = {
@@ -1784,6 +1963,7 @@ export type DatabaseUpdateWithoutRolesInput = {
   catalogChanges?: Prisma.CatalogChangeUpdateManyWithoutDatabaseNestedInput
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonUpdateOneWithoutDatabaseNestedInput
   catalogTracking?: Prisma.CatalogTrackingUpdateOneWithoutDatabaseNestedInput
+  changeFeed?: Prisma.ChangeFeedUpdateOneWithoutDatabaseNestedInput
 }
 
 export type DatabaseUncheckedUpdateWithoutRolesInput = {
@@ -1813,6 +1993,7 @@ export type DatabaseUncheckedUpdateWithoutRolesInput = {
   catalogChanges?: Prisma.CatalogChangeUncheckedUpdateManyWithoutDatabaseNestedInput
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonUncheckedUpdateOneWithoutDatabaseNestedInput
   catalogTracking?: Prisma.CatalogTrackingUncheckedUpdateOneWithoutDatabaseNestedInput
+  changeFeed?: Prisma.ChangeFeedUncheckedUpdateOneWithoutDatabaseNestedInput
 }
 
 export type DatabaseCreateWithoutJobsInput = {
@@ -1842,6 +2023,7 @@ export type DatabaseCreateWithoutJobsInput = {
   catalogChanges?: Prisma.CatalogChangeCreateNestedManyWithoutDatabaseInput
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonCreateNestedOneWithoutDatabaseInput
   catalogTracking?: Prisma.CatalogTrackingCreateNestedOneWithoutDatabaseInput
+  changeFeed?: Prisma.ChangeFeedCreateNestedOneWithoutDatabaseInput
 }
 
 export type DatabaseUncheckedCreateWithoutJobsInput = {
@@ -1871,6 +2053,7 @@ export type DatabaseUncheckedCreateWithoutJobsInput = {
   catalogChanges?: Prisma.CatalogChangeUncheckedCreateNestedManyWithoutDatabaseInput
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonUncheckedCreateNestedOneWithoutDatabaseInput
   catalogTracking?: Prisma.CatalogTrackingUncheckedCreateNestedOneWithoutDatabaseInput
+  changeFeed?: Prisma.ChangeFeedUncheckedCreateNestedOneWithoutDatabaseInput
 }
 
 export type DatabaseCreateOrConnectWithoutJobsInput = {
@@ -1916,6 +2099,7 @@ export type DatabaseUpdateWithoutJobsInput = {
   catalogChanges?: Prisma.CatalogChangeUpdateManyWithoutDatabaseNestedInput
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonUpdateOneWithoutDatabaseNestedInput
   catalogTracking?: Prisma.CatalogTrackingUpdateOneWithoutDatabaseNestedInput
+  changeFeed?: Prisma.ChangeFeedUpdateOneWithoutDatabaseNestedInput
 }
 
 export type DatabaseUncheckedUpdateWithoutJobsInput = {
@@ -1945,6 +2129,7 @@ export type DatabaseUncheckedUpdateWithoutJobsInput = {
   catalogChanges?: Prisma.CatalogChangeUncheckedUpdateManyWithoutDatabaseNestedInput
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonUncheckedUpdateOneWithoutDatabaseNestedInput
   catalogTracking?: Prisma.CatalogTrackingUncheckedUpdateOneWithoutDatabaseNestedInput
+  changeFeed?: Prisma.ChangeFeedUncheckedUpdateOneWithoutDatabaseNestedInput
 }
 
 export type DatabaseCreateWithoutSavedQueriesInput = {
@@ -1974,6 +2159,7 @@ export type DatabaseCreateWithoutSavedQueriesInput = {
   catalogChanges?: Prisma.CatalogChangeCreateNestedManyWithoutDatabaseInput
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonCreateNestedOneWithoutDatabaseInput
   catalogTracking?: Prisma.CatalogTrackingCreateNestedOneWithoutDatabaseInput
+  changeFeed?: Prisma.ChangeFeedCreateNestedOneWithoutDatabaseInput
 }
 
 export type DatabaseUncheckedCreateWithoutSavedQueriesInput = {
@@ -2003,6 +2189,7 @@ export type DatabaseUncheckedCreateWithoutSavedQueriesInput = {
   catalogChanges?: Prisma.CatalogChangeUncheckedCreateNestedManyWithoutDatabaseInput
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonUncheckedCreateNestedOneWithoutDatabaseInput
   catalogTracking?: Prisma.CatalogTrackingUncheckedCreateNestedOneWithoutDatabaseInput
+  changeFeed?: Prisma.ChangeFeedUncheckedCreateNestedOneWithoutDatabaseInput
 }
 
 export type DatabaseCreateOrConnectWithoutSavedQueriesInput = {
@@ -2048,6 +2235,7 @@ export type DatabaseUpdateWithoutSavedQueriesInput = {
   catalogChanges?: Prisma.CatalogChangeUpdateManyWithoutDatabaseNestedInput
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonUpdateOneWithoutDatabaseNestedInput
   catalogTracking?: Prisma.CatalogTrackingUpdateOneWithoutDatabaseNestedInput
+  changeFeed?: Prisma.ChangeFeedUpdateOneWithoutDatabaseNestedInput
 }
 
 export type DatabaseUncheckedUpdateWithoutSavedQueriesInput = {
@@ -2077,6 +2265,7 @@ export type DatabaseUncheckedUpdateWithoutSavedQueriesInput = {
   catalogChanges?: Prisma.CatalogChangeUncheckedUpdateManyWithoutDatabaseNestedInput
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonUncheckedUpdateOneWithoutDatabaseNestedInput
   catalogTracking?: Prisma.CatalogTrackingUncheckedUpdateOneWithoutDatabaseNestedInput
+  changeFeed?: Prisma.ChangeFeedUncheckedUpdateOneWithoutDatabaseNestedInput
 }
 
 export type DatabaseCreateManyOwnerInput = {
@@ -2128,6 +2317,7 @@ export type DatabaseUpdateWithoutOwnerInput = {
   catalogChanges?: Prisma.CatalogChangeUpdateManyWithoutDatabaseNestedInput
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonUpdateOneWithoutDatabaseNestedInput
   catalogTracking?: Prisma.CatalogTrackingUpdateOneWithoutDatabaseNestedInput
+  changeFeed?: Prisma.ChangeFeedUpdateOneWithoutDatabaseNestedInput
 }
 
 export type DatabaseUncheckedUpdateWithoutOwnerInput = {
@@ -2157,6 +2347,7 @@ export type DatabaseUncheckedUpdateWithoutOwnerInput = {
   catalogChanges?: Prisma.CatalogChangeUncheckedUpdateManyWithoutDatabaseNestedInput
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonUncheckedUpdateOneWithoutDatabaseNestedInput
   catalogTracking?: Prisma.CatalogTrackingUncheckedUpdateOneWithoutDatabaseNestedInput
+  changeFeed?: Prisma.ChangeFeedUncheckedUpdateOneWithoutDatabaseNestedInput
 }
 
 export type DatabaseUncheckedUpdateManyWithoutOwnerInput = {
@@ -2230,6 +2421,7 @@ export type DatabaseUpdateWithoutProjectInput = {
   catalogChanges?: Prisma.CatalogChangeUpdateManyWithoutDatabaseNestedInput
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonUpdateOneWithoutDatabaseNestedInput
   catalogTracking?: Prisma.CatalogTrackingUpdateOneWithoutDatabaseNestedInput
+  changeFeed?: Prisma.ChangeFeedUpdateOneWithoutDatabaseNestedInput
 }
 
 export type DatabaseUncheckedUpdateWithoutProjectInput = {
@@ -2259,6 +2451,7 @@ export type DatabaseUncheckedUpdateWithoutProjectInput = {
   catalogChanges?: Prisma.CatalogChangeUncheckedUpdateManyWithoutDatabaseNestedInput
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonUncheckedUpdateOneWithoutDatabaseNestedInput
   catalogTracking?: Prisma.CatalogTrackingUncheckedUpdateOneWithoutDatabaseNestedInput
+  changeFeed?: Prisma.ChangeFeedUncheckedUpdateOneWithoutDatabaseNestedInput
 }
 
 export type DatabaseUncheckedUpdateManyWithoutProjectInput = {
@@ -2371,6 +2564,7 @@ export type DatabaseSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs
   catalogChanges?: boolean | Prisma.Database$catalogChangesArgs<ExtArgs>
   catalogChangeHorizon?: boolean | Prisma.Database$catalogChangeHorizonArgs<ExtArgs>
   catalogTracking?: boolean | Prisma.Database$catalogTrackingArgs<ExtArgs>
+  changeFeed?: boolean | Prisma.Database$changeFeedArgs<ExtArgs>
   _count?: boolean | Prisma.DatabaseCountOutputTypeDefaultArgs<ExtArgs>
 }, ExtArgs["result"]["database"]>
 
@@ -2458,6 +2652,7 @@ export type DatabaseInclude<ExtArgs extends runtime.Types.Extensions.InternalArg
   catalogChanges?: boolean | Prisma.Database$catalogChangesArgs<ExtArgs>
   catalogChangeHorizon?: boolean | Prisma.Database$catalogChangeHorizonArgs<ExtArgs>
   catalogTracking?: boolean | Prisma.Database$catalogTrackingArgs<ExtArgs>
+  changeFeed?: boolean | Prisma.Database$changeFeedArgs<ExtArgs>
   _count?: boolean | Prisma.DatabaseCountOutputTypeDefaultArgs<ExtArgs>
 }
 export type DatabaseIncludeCreateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
@@ -2481,6 +2676,7 @@ export type $DatabasePayload<ExtArgs extends runtime.Types.Extensions.InternalAr
     catalogChanges: Prisma.$CatalogChangePayload<ExtArgs>[]
     catalogChangeHorizon: Prisma.$CatalogChangeHorizonPayload<ExtArgs> | null
     catalogTracking: Prisma.$CatalogTrackingPayload<ExtArgs> | null
+    changeFeed: Prisma.$ChangeFeedPayload<ExtArgs> | null
   }
   scalars: runtime.Types.Extensions.GetPayloadResult<{
     id: string
@@ -2912,6 +3108,7 @@ export interface Prisma__DatabaseClient<T, Null = never, ExtArgs extends runtime
   catalogChanges<T extends Prisma.Database$catalogChangesArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.Database$catalogChangesArgs<ExtArgs>>): Prisma.PrismaPromise<runtime.Types.Result.GetResult<Prisma.$CatalogChangePayload<ExtArgs>, T, "findMany", GlobalOmitOptions> | Null>
   catalogChangeHorizon<T extends Prisma.Database$catalogChangeHorizonArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.Database$catalogChangeHorizonArgs<ExtArgs>>): Prisma.Prisma__CatalogChangeHorizonClient<runtime.Types.Result.GetResult<Prisma.$CatalogChangeHorizonPayload<ExtArgs>, T, "findUniqueOrThrow", GlobalOmitOptions> | null, null, ExtArgs, GlobalOmitOptions>
   catalogTracking<T extends Prisma.Database$catalogTrackingArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.Database$catalogTrackingArgs<ExtArgs>>): Prisma.Prisma__CatalogTrackingClient<runtime.Types.Result.GetResult<Prisma.$CatalogTrackingPayload<ExtArgs>, T, "findUniqueOrThrow", GlobalOmitOptions> | null, null, ExtArgs, GlobalOmitOptions>
+  changeFeed<T extends Prisma.Database$changeFeedArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.Database$changeFeedArgs<ExtArgs>>): Prisma.Prisma__ChangeFeedClient<runtime.Types.Result.GetResult<Prisma.$ChangeFeedPayload<ExtArgs>, T, "findUniqueOrThrow", GlobalOmitOptions> | null, null, ExtArgs, GlobalOmitOptions>
   /**
    * Attaches callbacks for the resolution and/or rejection of the Promise.
    * @param onfulfilled The callback to execute when the Promise is resolved.
@@ -3550,6 +3747,25 @@ export type Database$catalogTrackingArgs<ExtArgs extends runtime.Types.Extension
    */
   include?: Prisma.CatalogTrackingInclude<ExtArgs> | null
   where?: Prisma.CatalogTrackingWhereInput
+}
+
+/**
+ * Database.changeFeed
+ */
+export type Database$changeFeedArgs<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
+  /**
+   * Select specific fields to fetch from the ChangeFeed
+   */
+  select?: Prisma.ChangeFeedSelect<ExtArgs> | null
+  /**
+   * Omit specific fields from the ChangeFeed
+   */
+  omit?: Prisma.ChangeFeedOmit<ExtArgs> | null
+  /**
+   * Choose, which related nodes to fetch as well
+   */
+  include?: Prisma.ChangeFeedInclude<ExtArgs> | null
+  where?: Prisma.ChangeFeedWhereInput
 }
 
 /**

@@ -75,12 +75,17 @@ function refused(error: AppError): GraphQLError {
   });
 }
 
-/** Errors of execution, with the request's id; what fails before there is a context is masked by yoga's own hook. */
-function useMasking(log: Log): Plugin<Context> {
-  const masked = <R extends ExecutionResult>(result: R, { requestId }: Context): R =>
+type Masked = <R extends ExecutionResult>(result: R, context: Context) => R;
+
+const createMasked =
+  (log: Log): Masked =>
+  (result, { requestId }) =>
     result.errors
       ? { ...result, errors: result.errors.map((error) => publicError(error, { log, requestId })) }
       : result;
+
+/** Errors of execution, with the request's id; what fails before there is a context is masked by yoga's own hook. */
+function useMasking(masked: Masked, log: Log): Plugin<Context> {
   return {
     onExecute: ({ args }) => ({
       onExecuteDone: ({ result, setResult }) => {
@@ -90,10 +95,6 @@ function useMasking(log: Log): Plugin<Context> {
     onSubscribe: ({ args }) => ({
       onSubscribeResult: ({ result, setResult }) => {
         if (!(Symbol.asyncIterator in result)) setResult(masked(result, args.contextValue));
-        return {
-          onNext: ({ result: event, setResult: setEvent }) =>
-            setEvent(masked(event as ExecutionResult, args.contextValue)),
-        };
       },
       onSubscribeError: ({ error, setError }) =>
         setError(publicError(error, { log, requestId: args.contextValue.requestId })),
@@ -162,7 +163,13 @@ export function createPipeline({
   callerOf,
 }: PipelineDeps): Pipeline {
   const plans = createPlans(schema);
-  const subscribe = createSubscribe({ bus, plans, check: (authorization) => authenticate(services, authorization) });
+  const masked = createMasked(log);
+  const subscribe = createSubscribe({
+    bus,
+    plans,
+    masked,
+    check: (authorization) => authenticate(services, authorization),
+  });
   const handed: Handed = new WeakMap();
   const yoga = createYoga<ServerContext, Context>({
     schema,
@@ -183,7 +190,7 @@ export function createPipeline({
       useSubscribe(subscribe),
       useHanded(handed),
       usePlans(plans),
-      useMasking(log),
+      useMasking(masked, log),
     ],
     context: async ({ req, socket, signal, request }) => {
       try {

@@ -56,8 +56,7 @@ interface Held {
   viewer: Viewer | null;
   authorization: string | null;
   lifetime: Lifetime;
-  /** Ends what its operations wait for. */
-  closing: AbortController;
+  /** Each ends what its operation waits for. */
   operations: Map<string, AbortController>;
 }
 
@@ -99,7 +98,6 @@ export function startSocket({ server, pipeline, services, bus, log, corsOrigins 
         viewer,
         authorization,
         lifetime,
-        closing: new AbortController(),
         operations: new Map(),
       });
       if (viewer && authorization) lifetime.renew(viewer, authorization);
@@ -138,7 +136,7 @@ export function startSocket({ server, pipeline, services, bus, log, corsOrigins 
       authorization: own ?? state.authorization,
       // A token of the operation's own decides for it alone.
       lifetime: own === null ? state.lifetime : null,
-      signal: AbortSignal.any([state.closing.signal, ended.signal]),
+      signal: ended.signal,
     };
     try {
       const enveloped = pipeline.getEnveloped({ req: connection.extra.request, socket, params: params as never });
@@ -176,7 +174,7 @@ export function startSocket({ server, pipeline, services, bus, log, corsOrigins 
   function close(connection: Connection): void {
     const state = held.get(connection.extra.socket);
     state?.lifetime[Symbol.dispose]();
-    state?.closing.abort();
+    for (const operation of state?.operations.values() ?? []) operation.abort();
   }
 
   const transport = useServer<Record<string, unknown>, Extra>(

@@ -1,6 +1,7 @@
 /** Streams: every event is executed anew, or once for all who are told of it, and a stream ends when the right to it does. */
 import { createSourceEventStream, type ExecutionArgs, type ExecutionResult, execute } from 'graphql';
 import { AppError } from '../lib/errors.ts';
+import { onAborted } from '../lib/on-aborted.ts';
 import { type Context, renewed } from './context.ts';
 import { createLifetime, type Lifetime, type LifetimeDeps } from './lifetime.ts';
 import type { Plans } from './use-plans.ts';
@@ -21,33 +22,40 @@ function lifetimeOf(context: Context, deps: LifetimeDeps): Lifetime | null {
 }
 
 export interface SubscribeDeps extends LifetimeDeps {
+  /** Of an event, as of any other answer, nothing is told that is not the client's. */
+  masked(result: ExecutionResult, context: Context): ExecutionResult;
   plans: Pick<Plans, 'telling'>;
 }
 
 export function createSubscribe({
   plans,
+  masked,
   ...deps
 }: SubscribeDeps): (args: ExecutionArgs) => Promise<Stream | ExecutionResult> {
   return async (args) => {
     const closing = new AbortController();
     const given = args.contextValue as Context;
     // A source that waits hears of the end by its signal: a generator in the middle of an await cannot be told otherwise.
-    const context: Context = { ...given, signal: AbortSignal.any([given.signal, closing.signal]) };
+    const context: Context = { ...given, signal: closing.signal };
+    const forget = onAborted(given.signal, () => closing.abort());
     const source = await createSourceEventStream({ ...args, contextValue: context } as never);
-    if (!(Symbol.asyncIterator in source)) return source;
+    if (!(Symbol.asyncIterator in source)) {
+      forget();
+      return source;
+    }
     const events = source[Symbol.asyncIterator]();
     const own = lifetimeOf(context, deps);
     const telling = plans.telling(args);
     const signal = (context.lifetime ?? own)?.ended;
     let closed = false;
     let wake: ((value: null) => void) | null = null;
-    const onEnd = () => wake?.(null);
-    signal?.addEventListener('abort', onEnd);
+    const unlisten = signal && onAborted(signal, () => wake?.(null));
 
     async function close(): Promise<void> {
       closed = true;
+      forget();
       closing.abort();
-      signal?.removeEventListener('abort', onEnd);
+      unlisten?.();
       own?.[Symbol.dispose]();
       // Not awaited: a source must not keep the reader from leaving.
       void Promise.resolve(events.return?.()).catch(() => undefined);
@@ -67,11 +75,11 @@ export function createSubscribe({
           // Of a source whose reader has left nobody wants to know.
           if (closed) return { done: true, value: undefined };
           await close();
-          return { done: false, value: failed(error) };
+          return { done: false, value: masked(failed(error), context) };
         }
         if (event === null) {
           await close();
-          return { done: false, value: ended };
+          return { done: false, value: masked(ended, context) };
         }
         if (event.done) {
           await close();
@@ -83,7 +91,7 @@ export function createSubscribe({
           done: false,
           value: data
             ? ({ data } as unknown as ExecutionResult)
-            : await execute({ ...args, rootValue: value, contextValue: renewed(context) }),
+            : masked(await execute({ ...args, rootValue: value, contextValue: renewed(context) }), context),
         };
       },
       async return() {

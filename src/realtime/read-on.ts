@@ -1,5 +1,6 @@
 /** One reader of a group: from batch to batch, until he leaves, is too slow, loses his right, or nothing is told any more. */
 import { AppError } from '../lib/errors.ts';
+import { onAborted } from '../lib/on-aborted.ts';
 import { type FeedRun, RunIdle } from './feed-run.ts';
 import type { LogReader } from './log-readers.ts';
 import { comparePositions, laterOf, type Position } from './positions.ts';
@@ -32,7 +33,10 @@ export async function* readOn(options: ReadOn): AsyncGenerator<GroupBatch, void>
   let floor = comparePositions(begin, log.end.position) > 0 ? begin : null;
   let next = floor ? log.end.ordinal : log.find(begin);
   using reader = run.readers.add(next, write(begin));
-  const ends = AbortSignal.any([signal, run.ended, lost, reader.ended]);
+  const ends = [signal, run.ended, lost, reader.ended];
+  let interrupt = () => {};
+  using listening = new DisposableStack();
+  for (const one of ends) listening.defer(onAborted(one, () => interrupt()));
   for (let due = true; ; ) {
     throwEnd(run, reader, lost, signal);
     await mayGoOn();
@@ -72,14 +76,13 @@ export async function* readOn(options: ReadOn): AsyncGenerator<GroupBatch, void>
       const settle = (ordinal: number, quiet: boolean) => {
         clearTimeout(timer);
         leave();
-        ends.removeEventListener('abort', onEnd);
+        interrupt = () => {};
         resolve({ ordinal, quiet });
       };
-      const onEnd = () => settle(next, false);
       const timer = setTimeout(() => settle(log.end.ordinal, true), quietMs);
       const leave = group.wait((ordinal) => settle(ordinal, false));
-      ends.addEventListener('abort', onEnd);
-      if (ends.aborted) onEnd();
+      interrupt = () => settle(next, false);
+      if (ends.some(({ aborted }) => aborted)) interrupt();
     });
   }
 }

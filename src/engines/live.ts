@@ -63,6 +63,8 @@ export interface LiveAnswer {
   decode(row: readonly (string | null)[]): readonly Cell[];
   /** Those of `transactions` that this answer is too old to hold: to be asked for again in a moment. */
   readonly missing: readonly string[];
+  /** Transactions that had begun and are not held. The log may tell of one before it is seen. */
+  readonly underWay: readonly string[];
 }
 
 /** One connection, for one principal. Everything it runs only reads, in a transaction that is rolled back; one thing at a time. */

@@ -30,8 +30,11 @@ type ColumnOfResult = ResultColumn & Pick<ResultSet, 'databaseId'>;
 export const ResultColumnType = builder.objectRef<ColumnOfResult>('ResultColumn').implement({
   rights: 'parent',
   fields: (t) => ({
-    name: t.exposeString('name'),
-    dataType: t.exposeString('dataType', { description: 'As the engine prints it, e.g. character varying(50).' }),
+    name: t.exposeString('name', { answers: 'told' }),
+    dataType: t.exposeString('dataType', {
+      answers: 'told',
+      description: 'As the engine prints it, e.g. character varying(50).',
+    }),
     column: t.field({
       type: ColumnType,
       nullable: true,

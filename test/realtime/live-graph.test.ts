@@ -1,5 +1,6 @@
 /** Live queries as clients meet them: over WebSocket, in connected, hosted and the system's databases. */
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { decodeId } from '../../src/lib/ids.ts';
 import { createAnalyst } from '../acceptance/support.ts';
 import type { LiveQuerySubscription } from '../generated/graphql.ts';
 import { createTestDatabase, type TestDatabase } from '../support/databases.ts';
@@ -14,7 +15,7 @@ let databaseId: string;
 
 beforeAll(async () => {
   [quarry, target] = await Promise.all([
-    startQuarry(),
+    startQuarry({ env: { LOG_LEVEL: 'debug' } }),
     createTestDatabase(`
       CREATE TABLE item (id bigint PRIMARY KEY, name text, tags text[]);
       INSERT INTO item VALUES (1, 'one', '{a,b}'), (9007199254740993, NULL, NULL)`),
@@ -111,7 +112,7 @@ describe('a live query in a hosted database', () => {
 });
 
 describe('a live query in the system’s database', () => {
-  test('is for everybody, in a session of his own', async () => {
+  test('is for everybody, in a session of his own, and follows its tables as any other', async () => {
     const { data } = await quarry.execute('{ databases { nodes { id name } } }', {}, account);
     const { databases } = data as { databases: { nodes: { id: string; name: string }[] } };
     const sample = databases.nodes.find(({ name }) => name === 'MAKEYOURSPACE')!;
@@ -119,5 +120,7 @@ describe('a live query in the system’s database', () => {
     expect(await next()).toMatchObject({
       rows: [{ key: expect.any(String), values: [expect.stringMatching(/^\d+$/)] }],
     });
+    const uuid = decodeId(sample.id)!.parts[0];
+    await quarry.until('live_query.followed', { of: (entry) => entry.databaseId === uuid });
   });
 });

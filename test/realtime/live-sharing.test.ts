@@ -110,12 +110,12 @@ describe('one query', () => {
     const reader = await begun();
     await reader.leave();
     await allGone();
-    const { runs } = world.live.counts();
     using other = await begun({ sql: 'SELECT id FROM other' });
-    await world.sql('INSERT INTO item VALUES (4); INSERT INTO other VALUES (1)');
+    const { runs } = world.live.counts();
+    await world.sql('INSERT INTO item VALUES (4)');
+    await world.sql('INSERT INTO other VALUES (1)');
     await other.next();
-    // What the other one began with, and its change.
-    expect(world.live.counts().runs - runs).toBe(3);
+    expect(world.live.counts().runs - runs).toBe(1);
   });
 });
 

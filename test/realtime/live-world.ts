@@ -10,17 +10,19 @@ import type { LiveResult } from '../../src/realtime/live/results.ts';
 import { createViewerRights } from '../../src/realtime/viewer-rights.ts';
 import { createWatching } from '../../src/realtime/watching.ts';
 import { asked, createWorld, type WorldOptions } from '../databases/world.ts';
-import { createTestDatabase } from '../support/databases.ts';
+import { createTestDatabase, type TestServer } from '../support/databases.ts';
 import { silent } from '../support/metadata.ts';
 
 interface LiveWorldOptions extends WorldOptions {
   readonly limits?: Partial<LiveQueryLimits>;
   /** Of the target. */
   readonly sql?: string;
+  /** Absent: the shared one. */
+  readonly server?: TestServer;
 }
 
-export async function createLiveWorld({ limits, sql = '', ...options }: LiveWorldOptions = {}) {
-  const [world, target] = await Promise.all([createWorld(options), createTestDatabase(sql)]);
+export async function createLiveWorld({ limits, sql = '', server, ...options }: LiveWorldOptions = {}) {
+  const [world, target] = await Promise.all([createWorld(options), createTestDatabase(sql, server)]);
   const { databases } = world;
   const told = new EventEmitter();
   let followed = 0;

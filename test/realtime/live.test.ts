@@ -215,6 +215,18 @@ describe('a change is told', () => {
     expect(world.live.counts().runs).toBe(runs + 1);
   });
 
+  test('of a row that the query leaves out by its key is not even looked at, and one of a row that leaves is', async () => {
+    using one = await begun('SELECT body FROM msg WHERE id = 1');
+    using room = await begun('SELECT id FROM msg WHERE room_id = 1 ORDER BY id');
+    const { runs } = world.live.counts();
+    await world.sql(`UPDATE msg SET body = 'other', room_id = 2 WHERE id = 2`);
+    expect(await room.next()).toMatchObject({ removed: ['["2"]'] });
+    expect(world.live.counts().runs).toBe(runs + 1);
+    await world.sql(`UPDATE msg SET body = 'mine' WHERE id = 1`);
+    await one.next();
+    expect(one.values).toEqual([['mine']]);
+  });
+
   test('by its columns, when they are others', async () => {
     await world.sql(
       'DROP TABLE IF EXISTS shape; CREATE TABLE shape (id int PRIMARY KEY); INSERT INTO shape VALUES (1)',

@@ -61,7 +61,7 @@ export function follow(
         const changed = tablesThatMatter(commit, filters);
         if (changed.length > 0) trigger.commit(commit.transactionId, changed);
       },
-      gap: trigger.again,
+      gap: trigger.attach,
       reshaped: trigger.reshape,
       lost(error) {
         failed(error);
@@ -74,8 +74,8 @@ export function follow(
     } catch (error) {
       failed(error);
     }
-    // What was committed before is not told; and of one that cannot be followed the reason is news.
-    if (!over.signal.aborted) trigger.again();
+    // Of one that cannot be followed the reason is news.
+    if (!over.signal.aborted) trigger.attach();
   }
 
   for (const table of tables) void begin(table);

@@ -22,6 +22,8 @@ export interface SharedQueryLimits {
   /** Before a run that was too early for a transaction is tried again; longer each time, up to `maxEarlyMs`. */
   readonly earlyMs: number;
   readonly maxEarlyMs: number;
+  /** What was under way when tables began to be followed is waited for, for so long. */
+  readonly settleMs: number;
   /** A target that is away is tried again for so long. */
   readonly awayMs: number;
   /** Of one result. */
@@ -34,6 +36,7 @@ export const sharedQueryLimits: SharedQueryLimits = {
   checkMs: 30_000,
   earlyMs: 2,
   maxEarlyMs: 500,
+  settleMs: 3_000,
   awayMs: 30_000,
   bytes: 4 * 2 ** 20,
 };
@@ -89,6 +92,7 @@ export function createSharedQuery(
   let polled: readonly string[] = [];
   let failure: SharedQuery['failure'] = null;
   let begun = false;
+  let unsettled = 0;
 
   function tell(tables: ReadonlySet<string>): void {
     for (const reader of [...readers.keys()]) reader.told(tables);
@@ -138,7 +142,7 @@ export function createSharedQuery(
 
   /**
    * An answer that is too old for some of the transactions is asked for again: they would never be told otherwise.
-   * @returns what it reads, which is another thing where its columns are others
+   * @returns what it reads, which is another thing where its columns are others; and what it could not hold
    */
   async function answer(known: QueryReads, transactions: ReadonlySet<string>, tables: ReadonlySet<string>) {
     let reads = known;
@@ -149,9 +153,36 @@ export function createSharedQuery(
       // Long is only what waits for a standby that has to confirm it: what else there is is told meanwhile.
       const isTold = found.missing.length === 0 || waitMs >= limits.maxEarlyMs;
       if (isTold && hasColumns(reads, found)) publish(reads, stateOf(found, placesOf(reads, input.key), state), tables);
-      if (found.missing.length === 0 && hasColumns(reads, found)) return reads;
+      if (found.missing.length === 0 && hasColumns(reads, found)) return { reads, underWay: found.underWay };
       missing = found.missing;
       await sleep(waitMs, undefined, { signal });
+    }
+  }
+
+  /**
+   * What was told just before tables were followed may not have been visible behind it: when all that was under way has
+   * ended, or has taken too long to have been told, the query is run once more.
+   */
+  async function settle(underWay: readonly string[]): Promise<void> {
+    unsettled += 1;
+    const question = { sql: 'SELECT', parameters: [] };
+    const options = { maxRows: 1, maxBytes: limits.bytes, revision: '' };
+    const until = performance.now() + limits.settleMs;
+    try {
+      let left = underWay;
+      for (let waitMs = limits.windowMs; left.length > 0 && performance.now() + waitMs < until; waitMs *= 2) {
+        await sleep(waitMs, undefined, { signal });
+        const transactions = left;
+        const now = await inSession((session, within) =>
+          session.run(question, { ...options, transactions, signal: within }),
+        );
+        left = now.missing;
+      }
+    } catch {
+      // What keeps it from asking keeps the query from running, and is told then.
+    } finally {
+      unsettled -= 1;
+      trigger.again();
     }
   }
 
@@ -166,7 +197,7 @@ export function createSharedQuery(
     let startedMs = performance.now();
     let checkedMs = startedMs;
     let restMs = limits.windowMs;
-    let reads = await answer(await look(), new Set(), new Set());
+    let { reads } = await answer(await look(), new Set(), new Set());
     following = follow(watch, reads, trigger);
     let isFollowed = false;
     while (!signal.aborted) {
@@ -177,7 +208,7 @@ export function createSharedQuery(
       if (stillMs > 0) await sleep(stillMs, undefined, { signal });
 
       const nowMs = performance.now();
-      const { transactions, tables, again, reshaped } = trigger.take();
+      const { transactions, tables, again, attached, reshaped } = trigger.take();
       const isCheck = nowMs >= checkedMs + limits.checkMs;
       const known = reads;
       if (isCheck) {
@@ -188,11 +219,15 @@ export function createSharedQuery(
       if (reads === known && nowMs < pollMs && !again && transactions.size === 0) continue;
 
       startedMs = nowMs;
-      const { complete } = following;
-      reads = await answer(reads, transactions, tables);
-      // From here on nothing is missed: what was committed before it was followed is in the answer.
-      if (complete && !isFollowed) log.debug({ databaseId, tables: reads.tables.length }, 'live_query.followed');
-      isFollowed = complete;
+      const isComplete = following.complete && unsettled === 0;
+      const answered = await answer(reads, transactions, tables);
+      reads = answered.reads;
+      if (attached && answered.underWay.length > 0) void settle(answered.underWay);
+      else if (isComplete && !isFollowed) {
+        // What was committed before it was followed is in the answer.
+        log.debug({ databaseId, tables: reads.tables.length }, 'live_query.followed');
+        isFollowed = true;
+      }
       restMs = Math.max(limits.windowMs, 2 * (performance.now() - startedMs));
       if (!isFollowedBy(reads, known)) {
         following[Symbol.dispose]();

@@ -9,6 +9,8 @@ export interface Triggered {
   readonly tables: ReadonlySet<string>;
   /** Whatever has happened, it is to be run. */
   readonly again: boolean;
+  /** So it is, since commits may have gone untold. */
+  readonly attached: boolean;
   /** What is read may be something else now. */
   readonly reshaped: boolean;
 }
@@ -16,6 +18,8 @@ export interface Triggered {
 export interface Trigger {
   commit(transactionId: string, tables: readonly string[]): void;
   again(): void;
+  /** Commits are told from now on; those before may not have been. */
+  attach(): void;
   reshape(): void;
   /** Resolves when something has come since the last call, or after so long, or when the signal aborts. */
   wait: Bell['wait'];
@@ -30,6 +34,7 @@ export function createTrigger(): Trigger {
   let transactions = new Set<string>();
   let tables = new Set<string>();
   let again = false;
+  let attached = false;
   let reshaped = false;
 
   return {
@@ -45,6 +50,12 @@ export function createTrigger(): Trigger {
       bell.ring();
     },
 
+    attach() {
+      again = true;
+      attached = true;
+      bell.ring();
+    },
+
     reshape() {
       reshaped = true;
       bell.ring();
@@ -53,10 +64,11 @@ export function createTrigger(): Trigger {
     wait: bell.wait,
 
     take() {
-      const taken = { transactions, tables, again, reshaped };
+      const taken = { transactions, tables, again, attached, reshaped };
       transactions = new Set();
       tables = new Set();
       again = false;
+      attached = false;
       reshaped = false;
       return taken;
     },

@@ -71,9 +71,8 @@ function baseOf(origin: Origin, views: ReadonlyMap<string, TreeValue>): Origin {
   return at;
 }
 
-/** The query in parentheses of `SELECT … FROM (query)`. */
-export function innerQuery(tree: TreeValue): TreeNode | null {
-  const [entry] = nodesIn(queryOf(tree)?.fields.get('rtable'));
-  const inner = entry?.fields.get('subquery');
-  return isNode(inner) ? inner : null;
-}
+/** The query in parentheses of the rule of `SELECT … FROM (query)`; up to 15 the view itself stands before it, twice. */
+export const innerQuery = (tree: TreeValue): TreeNode | null =>
+  nodesIn(queryOf(tree)?.fields.get('rtable'))
+    .map(({ fields }) => fields.get('subquery'))
+    .find(isNode) ?? null;

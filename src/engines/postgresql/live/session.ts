@@ -171,7 +171,8 @@ export async function openLiveSession(deps: LiveDeps, target: Target, options: O
     ]);
     const meaning = described.get(known) ?? (await meaningOf(fields));
     remember(described, known, meaning);
-    return { ...meaning, rows, missing: [...options.transactions].filter((id) => !isVisible(snapshot, id)) };
+    const missing = [...options.transactions].filter((id) => !isVisible(snapshot, id));
+    return { ...meaning, rows, missing, underWay: Array.from(snapshot.running, String) };
   }
 
   async function meaningOf(fields: readonly pg.FieldDef[]): Promise<Meaning> {

@@ -111,6 +111,14 @@ describe('an answer is asked to hold a transaction', () => {
   });
 });
 
+async function activeOf(text: string): Promise<number> {
+  const { rows } = await database.client.query(
+    `SELECT FROM pg_stat_activity WHERE state = 'active' AND pid <> pg_backend_pid() AND query LIKE $1`,
+    [`%${text}%`],
+  );
+  return rows.length;
+}
+
 async function connected() {
   const { host, port, user, password, database: name } = database;
   const client = new pg.Client({ host, port, user, password, database: name });
@@ -156,6 +164,24 @@ describe('what a query may not', () => {
     leaving.abort();
     expect(await work).toMatchObject({ fault: { code: 'CANCELLED' } });
     expect((await run('SELECT 1')).rows).toEqual([['1']]);
+  });
+
+  test('is to undo its limits, or to fill the memory', async () => {
+    const timeout = () => AbortSignal.timeout(300);
+    const stubborn = `SELECT stubborn()`;
+    await database.client.query(`
+      CREATE FUNCTION stubborn() RETURNS int LANGUAGE plpgsql AS $$
+      BEGIN
+        PERFORM set_config('statement_timeout', '0', false);
+        LOOP BEGIN PERFORM pg_sleep(60); EXCEPTION WHEN query_canceled THEN NULL; END; END LOOP;
+      END $$`);
+    expect(await refused(stubborn, [], { signal: timeout() })).toMatchObject({ fault: { code: 'TIMEOUT' } });
+    while ((await activeOf('stubborn')) > 0) await sleep(20);
+    session = await openSession();
+    const wide = `SELECT ${Array.from({ length: 1_600 }, (_, i) => `${i} AS "__proto__"`).join()}`;
+    expect((await run(wide)).rows[0]).toHaveLength(1_600);
+    expect(await refused(`SELECT repeat('x', 200000000)`)).toMatchObject({ fault: { code: 'LIMIT_EXCEEDED' } });
+    session = await openSession();
   });
 
   test('is to read what is gone; the session goes on', async () => {

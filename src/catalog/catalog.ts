@@ -5,6 +5,7 @@
 import type { Viewer } from '../accounts/viewer.ts';
 import type {
   Catalog,
+  ColumnDetails,
   ColumnStatistics,
   Constraint,
   DdlSelection,
@@ -31,11 +32,16 @@ import { createJoinedReads, joinedCatalog } from './joined-reads.ts';
 import { type CatalogLoaders, createLoaders, type Reading } from './loaders.ts';
 import {
   type ColumnNode,
+  type CompositeTypeNode,
+  type DomainNode,
   type EnumTypeNode,
+  type EventTriggerNode,
   type ForeignKeyNode,
   type FunctionNode,
   type IndexNode,
   keyOf,
+  type PublicationNode,
+  type RangeTypeNode,
   type SchemaNode,
   type SequenceNode,
   type TableNode,
@@ -309,6 +315,15 @@ export function createCatalogService<Database extends CatalogDatabase>({
       return (await loadersOf(request, databaseId)).table.load(name);
     },
 
+    async children(request: CatalogRequest, table: TableNode, args: PageArguments): Promise<Connection<TableNode>> {
+      const loaders = await loadersOf(request, table.databaseId);
+      return tableConnection(
+        args,
+        (page) => loaders.childrenOf({ filter: {}, page }).load(table),
+        () => loaders.childCountOf.load(table),
+      );
+    },
+
     /** The table that something was read from. @throws AppError NOT_FOUND when it was dropped meanwhile */
     async tableOf(
       request: CatalogRequest,
@@ -367,6 +382,22 @@ export function createCatalogService<Database extends CatalogDatabase>({
       return columnsAt(
         loaders,
         pairs.map(({ key, from }) => ({ table: key.table, name: from })),
+      );
+    },
+
+    /** @throws AppError NOT_FOUND when it was dropped meanwhile */
+    async columnDetails(request: CatalogRequest, { databaseId, table, name }: ColumnNode): Promise<ColumnDetails> {
+      const details = await (await loadersOf(request, databaseId)).columnDetails.load(table);
+      return present(details.get(name) ?? null, 'Column');
+    },
+
+    /** The columns that a view's column is made of. */
+    async origins(request: CatalogRequest, { databaseId, table, name }: ColumnNode): Promise<ColumnNode[]> {
+      const loaders = await loadersOf(request, databaseId);
+      const origins = (await loaders.origins.load(table)).filter((origin) => origin.name === name);
+      return columnsAt(
+        loaders,
+        origins.map((origin) => ({ table: origin.table, name: origin.column })),
       );
     },
 
@@ -433,6 +464,26 @@ export function createCatalogService<Database extends CatalogDatabase>({
       const loaders = await loadersOf(request, table.databaseId);
       const { parents = [] } = (await loaders.details.load(table)) ?? {};
       return (await Promise.all(parents.map((parent) => loaders.table.load(parent)))).filter((found) => found !== null);
+    },
+
+    /** The composite type of a table OF it. */
+    async typeOfTable(request: CatalogRequest, table: TableNode): Promise<CompositeTypeNode | null> {
+      const { ofType } = await service.tableDetails(request, table);
+      if (!ofType) return null;
+      const types = await service.compositeTypes(request, table.databaseId, ofType.schema);
+      return types.find(({ name }) => name === ofType.name) ?? null;
+    },
+
+    /** Those that tell of its changes. */
+    async publicationsOfTable(request: CatalogRequest, table: TableNode): Promise<PublicationNode[]> {
+      const all = await service.publications(request, table.databaseId);
+      if (all.length === 0 || !publishable.includes(table.kind)) return [];
+      const { unlogged } = await service.tableDetails(request, table);
+      return all.filter(
+        ({ allTables, schemas, tables }) =>
+          (!unlogged && (allTables || schemas.includes(table.schema))) ||
+          tables.some((one) => one.table.schema === table.schema && one.table.name === table.name),
+      );
     },
 
     /** The query behind a view; null for everything else. */
@@ -546,6 +597,32 @@ export function createCatalogService<Database extends CatalogDatabase>({
       return (await loadersOf(request, databaseId)).databaseSizeBytes();
     },
 
+    /** What the database has beside relations, routines, enums and sequences. */
+    async parts(request: CatalogRequest, databaseId: string) {
+      return (await loadersOf(request, databaseId)).parts();
+    },
+
+    /** Of one schema, or of all. */
+    async domains(request: CatalogRequest, databaseId: string, schema?: string): Promise<DomainNode[]> {
+      return inSchema((await service.parts(request, databaseId)).domains, schema);
+    },
+
+    async compositeTypes(request: CatalogRequest, databaseId: string, schema?: string): Promise<CompositeTypeNode[]> {
+      return inSchema((await service.parts(request, databaseId)).compositeTypes, schema);
+    },
+
+    async rangeTypes(request: CatalogRequest, databaseId: string, schema?: string): Promise<RangeTypeNode[]> {
+      return inSchema((await service.parts(request, databaseId)).rangeTypes, schema);
+    },
+
+    async eventTriggers(request: CatalogRequest, databaseId: string): Promise<EventTriggerNode[]> {
+      return (await service.parts(request, databaseId)).eventTriggers;
+    },
+
+    async publications(request: CatalogRequest, databaseId: string): Promise<PublicationNode[]> {
+      return (await service.parts(request, databaseId)).publications;
+    },
+
     async extensions(request: CatalogRequest, databaseId: string): Promise<Extension[]> {
       return (await loadersOf(request, databaseId)).extensions();
     },
@@ -566,6 +643,12 @@ export function createCatalogService<Database extends CatalogDatabase>({
   };
   return service;
 }
+
+/** What a publication of all tables has. */
+const publishable: readonly RelationKind[] = ['TABLE', 'PARTITIONED_TABLE'];
+
+const inSchema = <Item extends QualifiedName>(items: Item[], schema: string | undefined): Item[] =>
+  schema === undefined ? items : items.filter((item) => item.schema === schema);
 
 /** On a server that is shared nobody is told of the others there. */
 export const reachOf = ({ hosted }: Pick<CatalogDatabase, 'hosted'>): Reach => (hosted ? 'OWN' : 'SERVER');

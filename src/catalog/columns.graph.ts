@@ -1,6 +1,7 @@
 /** Columns, and what the planner knows of their values. */
 import { builder } from '../graph/builder.ts';
 import { registerNode } from '../graph/nodes.ts';
+import { shownOptions } from './foreign-options.ts';
 import { columnId, readPartId } from './ids.ts';
 import { ColumnStatisticsType, ColumnType, TableType } from './types.graph.ts';
 
@@ -50,6 +51,46 @@ ColumnType.implement({
       type: [ColumnType],
       description: 'The columns whose foreign keys point to it.',
       resolve: (column, _args, context) => context.services.catalog.referringColumns(context, column),
+    }),
+    origins: t.field({
+      type: [ColumnType],
+      description:
+        'Of a view: the columns of what its query names that its values are made of, through joins, subqueries, WITH, UNION and expressions. What only decides which rows there are is none.',
+      resolve: (column, _args, context) => context.services.catalog.origins(context, column),
+    }),
+    inherited: t.boolean({
+      description: 'It comes from a parent: a partitioned table, or one that is inherited from.',
+      resolve: async (column, _args, context) =>
+        (await context.services.catalog.columnDetails(context, column)).inherited,
+    }),
+    storage: t.string({
+      nullable: true,
+      description: 'PLAIN, EXTERNAL, EXTENDED or MAIN, where it is not the one of its type.',
+      resolve: async (column, _args, context) =>
+        (await context.services.catalog.columnDetails(context, column)).storage,
+    }),
+    compression: t.string({
+      nullable: true,
+      description: 'pglz or lz4, where one is chosen.',
+      resolve: async (column, _args, context) =>
+        (await context.services.catalog.columnDetails(context, column)).compression,
+    }),
+    statisticsTarget: t.int({
+      nullable: true,
+      description: 'Null: the default.',
+      resolve: async (column, _args, context) =>
+        (await context.services.catalog.columnDetails(context, column)).statisticsTarget,
+    }),
+    options: t.stringList({
+      description: '`name=value` each.',
+      resolve: async (column, _args, context) => [
+        ...(await context.services.catalog.columnDetails(context, column)).options,
+      ],
+    }),
+    foreignOptions: t.stringList({
+      description: 'Of a foreign table’s column, `name=value` each; a value of what is named as a secret is left out.',
+      resolve: async (column, _args, context) =>
+        shownOptions((await context.services.catalog.columnDetails(context, column)).foreignOptions),
     }),
     statistics: t.field({
       answers: 'live',

@@ -1,6 +1,6 @@
 /** What a database holds, as fields of its type. Each asks the target, so each is null where that is down. */
 import { DatabaseType } from '../databases/databases.graph.ts';
-import type { Extension, Role } from '../engines/catalog.ts';
+import type { Extension, Membership, Role } from '../engines/catalog.ts';
 import { builder } from '../graph/builder.ts';
 import { enumOf } from '../graph/enums.ts';
 import { type DiagramFormat, diagramFormats } from './diagrams/formats.ts';
@@ -15,6 +15,20 @@ import {
   TableKindEnum,
   TableType,
 } from './types.graph.ts';
+
+const RoleMembershipType = builder.objectRef<Membership>('RoleMembership').implement({
+  rights: 'parent',
+  fields: (t) => ({
+    role: t.exposeString('role', { description: 'That it is a member of.' }),
+    grantor: t.exposeString('grantor', { nullable: true }),
+    admin: t.exposeBoolean('admin', { description: 'May make others members.' }),
+    inherit: t.exposeBoolean('inherit', {
+      nullable: true,
+      description: 'Has its rights without asking for them; null where the server tells it of the member alone.',
+    }),
+    set: t.exposeBoolean('set', { nullable: true, description: 'May act as it.' }),
+  }),
+});
 
 const DatabaseRoleType = builder.objectRef<Role>('DatabaseRole').implement({
   rights: 'parent',
@@ -35,6 +49,11 @@ const DatabaseRoleType = builder.objectRef<Role>('DatabaseRole').implement({
       description: 'Null: as many as the server takes.',
     }),
     memberOf: t.exposeStringList('memberOf'),
+    memberships: t.expose('memberships', {
+      type: [RoleMembershipType],
+      nullable: true,
+      description: 'Null where the credentials may not read them, as in a hosted database.',
+    }),
   }),
 });
 

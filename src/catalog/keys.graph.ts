@@ -7,7 +7,7 @@ import { foreignKeyName } from './catalog.ts';
 import { foreignKeyId, indexId, readPartId } from './ids.ts';
 import { ColumnType, ConstraintType, ForeignKeyType, IndexType, TableType } from './types.graph.ts';
 
-const ConstraintKindEnum = enumOf('ConstraintKind', constraintKinds);
+export const ConstraintKindEnum = enumOf('ConstraintKind', constraintKinds);
 const ReferentialActionEnum = enumOf('ReferentialAction', referentialActions);
 
 IndexType.implement({
@@ -31,6 +31,12 @@ IndexType.implement({
     predicate: t.exposeString('predicate', { nullable: true, description: 'Which rows it holds, where not all.' }),
     definition: t.exposeString('definition', { nullable: true }),
     comment: t.exposeString('comment', { nullable: true }),
+    constraint: t.exposeString('constraint', { nullable: true, description: 'The name of the one that it keeps.' }),
+    clustered: t.exposeBoolean('clustered', { description: 'CLUSTER puts the rows in its order.' }),
+    replicaIdentity: t.exposeBoolean('replicaIdentity', {
+      description: 'It tells a subscriber which row was changed.',
+    }),
+    tablespace: t.exposeString('tablespace', { nullable: true, description: 'Null: the database’s own.' }),
     sizeBytes: t.field({
       answers: 'live',
       type: 'BigInt',

@@ -86,6 +86,10 @@ export function createLoaders({ databaseId, read }: LoadersDeps) {
     enumType: byName(async (catalog, names, options) => (await catalog.enumsByName(names, options)).map(nodeOrNull)),
 
     columns: byName(ofTables((catalog, tables, options) => catalog.columns(tables, options))),
+    columnDetails: byName((catalog, tables: readonly QualifiedName[], options) =>
+      catalog.columnDetails(tables, options),
+    ),
+    origins: byName((catalog, tables: readonly QualifiedName[], options) => catalog.origins(tables, options)),
     statistics: byName((catalog, tables: readonly QualifiedName[], options) => catalog.statistics(tables, options)),
     indexes: byName(ofTables((catalog, tables, options) => catalog.indexes(tables, options))),
     constraints: byName((catalog, tables: readonly QualifiedName[], options) => catalog.constraints(tables, options)),
@@ -143,6 +147,12 @@ export function createLoaders({ databaseId, read }: LoadersDeps) {
     partitionsOf: memoized((args: RelationPageArguments) =>
       batched<QualifiedName, TableNode[]>((partitionsOf) => tablePages({ partitionsOf }, args), keyOf),
     ),
+    childrenOf: memoized((args: RelationPageArguments) =>
+      batched<QualifiedName, TableNode[]>((childrenOf) => tablePages({ childrenOf }, args), keyOf),
+    ),
+    childCountOf: byName((catalog, childrenOf: readonly QualifiedName[], options) =>
+      catalog.relationCounts({ childrenOf }, {}, options),
+    ),
     partitionCountOf: byName((catalog, partitionsOf: readonly QualifiedName[], options) =>
       catalog.relationCounts({ partitionsOf }, {}, options),
     ),
@@ -155,6 +165,19 @@ export function createLoaders({ databaseId, read }: LoadersDeps) {
       batched<string, FunctionNode[]>((schemas) => functionPages({ schemas }, args)),
     ),
     functionCountOf: byText((catalog, schemas, options) => catalog.routineCounts({ schemas }, {}, options)),
+
+    parts: once(() =>
+      read((catalog, options) => catalog.parts(options)).then((parts) =>
+        madeOnce(parts, () => ({
+          ...parts,
+          domains: parts.domains.map(node),
+          compositeTypes: parts.compositeTypes.map(node),
+          rangeTypes: parts.rangeTypes.map(node),
+          eventTriggers: parts.eventTriggers.map(node),
+          publications: parts.publications.map(node),
+        })),
+      ),
+    ),
 
     enums: once(() =>
       read((catalog, options) => catalog.enums({ database: true }, options))

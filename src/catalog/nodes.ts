@@ -12,6 +12,8 @@ import type {
   Trigger,
 } from '../engines/catalog.ts';
 
+import type { CompositeType, Domain, EventTrigger, Publication, RangeType } from '../engines/snapshot.ts';
+
 interface InCatalog {
   readonly databaseId: string;
 }
@@ -30,6 +32,13 @@ export type TriggerNode = InCatalog & Trigger;
 export type EnumTypeNode = InCatalog & EnumType;
 export type SequenceNode = InCatalog & Sequence;
 export type FunctionNode = InCatalog & Routine;
+
+export type DomainNode = InCatalog & Domain;
+export type CompositeTypeNode = InCatalog & CompositeType;
+export type RangeTypeNode = InCatalog & RangeType;
+export type EventTriggerNode = InCatalog & EventTrigger;
+export type PublicationNode = InCatalog & Publication;
+export type PublishedTableNode = InCatalog & Publication['tables'][number];
 
 /** Names are told apart by all of their parts: no text is a separator that no name can hold. */
 export const keyOf = (name: QualifiedName | RoutineName): string =>

@@ -1,15 +1,20 @@
 /** Tables, views and whatever else has rows; what hangs off one is described in the files beside. */
 import { DatabaseType } from '../databases/databases.graph.ts';
+import type { ExtendedStatistics } from '../engines/catalog.ts';
 import { builder } from '../graph/builder.ts';
 import { registerNode } from '../graph/nodes.ts';
 import { notFound } from '../lib/errors.ts';
+import { shownOptions } from './foreign-options.ts';
 import { readQualifiedId, tableId } from './ids.ts';
 import {
   ColumnType,
+  CompositeTypeType,
   ConstraintType,
   ForeignKeyType,
   IndexType,
   PolicyType,
+  PublicationType,
+  ReplicaIdentityEnum,
   RuleType,
   SchemaType,
   TableConnection,
@@ -18,6 +23,19 @@ import {
   TableType,
   TriggerType,
 } from './types.graph.ts';
+
+const ExtendedStatisticsType = builder.objectRef<ExtendedStatistics>('ExtendedStatistics').implement({
+  rights: 'parent',
+  answers: 'kept',
+  fields: (t) => ({
+    name: t.exposeString('name'),
+    schema: t.exposeString('schema'),
+    definition: t.exposeString('definition'),
+    target: t.exposeInt('target', { nullable: true, description: 'Null: the default.' }),
+    owner: t.exposeString('owner', { nullable: true }),
+    comment: t.exposeString('comment', { nullable: true }),
+  }),
+});
 
 TableType.implement({
   rights: 'database:see',
@@ -132,6 +150,65 @@ TableType.implement({
       description: 'They hold for its owner, too.',
       resolve: async (table, _args, context) =>
         (await context.services.catalog.tableDetails(context, table)).forceRowSecurity,
+    }),
+    children: t.connection(
+      {
+        type: TableType,
+        description: 'What inherits from it and is no partition, one level down.',
+        resolve: (table, args, context) => context.services.catalog.children(context, table, args),
+      },
+      TableConnection,
+      TableEdge,
+    ),
+    unlogged: t.boolean({
+      description: 'It is empty after a crash.',
+      resolve: async (table, _args, context) => (await context.services.catalog.tableDetails(context, table)).unlogged,
+    }),
+    accessMethod: t.string({
+      nullable: true,
+      description: 'How it is stored, e.g. heap.',
+      resolve: async (table, _args, context) =>
+        (await context.services.catalog.tableDetails(context, table)).accessMethod,
+    }),
+    tablespace: t.string({
+      nullable: true,
+      description: 'Null: the database’s own.',
+      resolve: async (table, _args, context) =>
+        (await context.services.catalog.tableDetails(context, table)).tablespace,
+    }),
+    options: t.stringList({
+      description: 'Storage parameters, and options of a view, `name=value` each.',
+      resolve: async (table, _args, context) => [
+        ...(await context.services.catalog.tableDetails(context, table)).options,
+      ],
+    }),
+    replicaIdentity: t.field({
+      type: ReplicaIdentityEnum,
+      resolve: async (table, _args, context) =>
+        (await context.services.catalog.tableDetails(context, table)).replicaIdentity,
+    }),
+    ofType: t.field({
+      type: CompositeTypeType,
+      nullable: true,
+      description: 'What a table OF a type is of.',
+      resolve: (table, _args, context) => context.services.catalog.typeOfTable(context, table),
+    }),
+    extendedStatistics: t.field({
+      type: [ExtendedStatisticsType],
+      description: 'What is gathered of several of its columns together.',
+      resolve: async (table, _args, context) => [
+        ...(await context.services.catalog.tableDetails(context, table)).statistics,
+      ],
+    }),
+    publications: t.field({
+      type: [PublicationType],
+      description: 'Those that tell of its changes: which name it or its schema, or are of all tables.',
+      resolve: (table, _args, context) => context.services.catalog.publicationsOfTable(context, table),
+    }),
+    foreignOptions: t.stringList({
+      description: 'Of a foreign table, `name=value` each; a value of what is named as a secret is left out.',
+      resolve: async (table, _args, context) =>
+        shownOptions((await context.services.catalog.tableDetails(context, table)).foreignOptions),
     }),
     foreignServer: t.string({
       nullable: true,

@@ -1,14 +1,18 @@
 /** The catalogue's types by name, so that each can be described in a file of its own and point to any other. */
 import type { ColumnStatistics, Constraint, Policy, RewriteRule } from '../engines/catalog.ts';
-import { firings, relationKinds } from '../engines/catalog.ts';
+import { firings, relationKinds, replicaIdentities } from '../engines/catalog.ts';
 import { builder } from '../graph/builder.ts';
 import { enumOf } from '../graph/enums.ts';
 import type {
   ColumnNode,
+  CompositeTypeNode,
+  DomainNode,
   EnumTypeNode,
   ForeignKeyNode,
   FunctionNode,
   IndexNode,
+  PublicationNode,
+  RangeTypeNode,
   SchemaNode,
   SequenceNode,
   TableNode,
@@ -29,11 +33,22 @@ export const FunctionType = builder.objectRef<FunctionNode>('Function');
 export const EnumTypeType = builder.objectRef<EnumTypeNode>('EnumType');
 export const SequenceType = builder.objectRef<SequenceNode>('Sequence');
 
+export const DomainType = builder.objectRef<DomainNode>('Domain');
+export const CompositeTypeType = builder.objectRef<CompositeTypeNode>('CompositeType');
+export const RangeTypeType = builder.objectRef<RangeTypeNode>('RangeType');
+export const PublicationType = builder.objectRef<PublicationNode>('Publication');
+
 export const TableKindEnum = enumOf('TableKind', relationKinds);
 export const FiringEnum = enumOf(
   'Firing',
   firings,
   'In which sessions: ORIGIN not in those that replay changes of another server, REPLICA in those alone.',
+);
+
+export const ReplicaIdentityEnum = enumOf(
+  'ReplicaIdentity',
+  replicaIdentities,
+  'What a change of a row tells a subscriber of the old one: its primary key, nothing, all of it, or the columns of an index.',
 );
 
 export const TableEdge = builder.edgeObject({ type: TableType, name: 'TableEdge' });

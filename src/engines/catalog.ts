@@ -5,7 +5,7 @@
  */
 import type { Cell } from './engine.ts';
 import type { RowAccess, RowsAsked, RowsSeen, TablesAsked } from './row-access.ts';
-import type { CatalogSnapshot } from './snapshot.ts';
+import type { CatalogSnapshot, DatabaseParts } from './snapshot.ts';
 
 export const relationKinds = ['TABLE', 'PARTITIONED_TABLE', 'VIEW', 'MATERIALIZED_VIEW', 'FOREIGN_TABLE'] as const;
 export type RelationKind = (typeof relationKinds)[number];
@@ -90,6 +90,14 @@ export interface Index {
   predicate: string | null;
   definition: string | null;
   comment: string | null;
+  /** The constraint that it keeps, and is made by. */
+  readonly constraint: string | null;
+  /** Rows were last put in its order, and will be again. */
+  readonly clustered: boolean;
+  /** It tells a subscriber which row was changed. */
+  readonly replicaIdentity: boolean;
+  /** Null: the database's own. */
+  readonly tablespace: string | null;
 }
 
 export interface Constraint {
@@ -136,7 +144,56 @@ export interface RewriteRule {
 }
 
 /** How a relation is made beside its columns and keys. */
+/** What a change of a row tells a subscriber of the old one; INDEX: by the index that says so. */
+export const replicaIdentities = ['DEFAULT', 'NOTHING', 'FULL', 'INDEX'] as const;
+export type ReplicaIdentity = (typeof replicaIdentities)[number];
+
+/** Statistics that the planner keeps of several columns of a relation: the order to gather, not what was gathered. */
+export interface ExtendedStatistics extends QualifiedName {
+  readonly owner: string | null;
+  readonly definition: string;
+  /** Null: the default. */
+  readonly target: number | null;
+  readonly comment: string | null;
+}
+
+/** How a column is stored and looked after. */
+export interface ColumnDetails {
+  /** It comes from a parent: a partitioned table, or one that is inherited from. */
+  readonly inherited: boolean;
+  /** PLAIN, EXTERNAL, EXTENDED or MAIN, where it is not the type's own. */
+  readonly storage: string | null;
+  /** pglz or lz4, where one is chosen. */
+  readonly compression: string | null;
+  readonly statisticsTarget: number | null;
+  /** `name=value` each. */
+  readonly options: readonly string[];
+  /** Of a foreign table's column, `name=value` each. */
+  readonly foreignOptions: readonly string[];
+}
+
+/** A column that a column of a view is made of. */
+export interface ColumnOrigin {
+  /** Of the view. */
+  readonly name: string;
+  readonly table: QualifiedName;
+  readonly column: string;
+}
+
 export interface RelationDetails {
+  readonly unlogged: boolean;
+  /** How it is stored, e.g. heap; null for what stores nothing. */
+  readonly accessMethod: string | null;
+  /** Null: the database's own. */
+  readonly tablespace: string | null;
+  /** Storage parameters and options of a view, `name=value` each; those of its large values begin with `toast.`. */
+  readonly options: readonly string[];
+  readonly replicaIdentity: ReplicaIdentity;
+  /** The composite type of a table OF it. */
+  readonly ofType: QualifiedName | null;
+  /** Of a foreign table, `name=value` each. */
+  readonly foreignOptions: readonly string[];
+  readonly statistics: readonly ExtendedStatistics[];
   /** Of a partitioned table: `RANGE (day)`. */
   partitionKey: string | null;
   /** Of a partition: `FOR VALUES …` or `DEFAULT`; its parent is the only one in `parents`. */
@@ -214,6 +271,20 @@ export interface Role {
   /** Null: as many as the server takes. */
   connectionLimit: number | null;
   memberOf: string[];
+  /** With what it was said of each; null where the credentials may not read it. */
+  memberships: Membership[] | null;
+}
+
+export interface Membership {
+  /** That it is a member of. */
+  role: string;
+  grantor: string | null;
+  /** May make others members. */
+  admin: boolean;
+  /** Has its rights without asking for them; null where the server does not tell it of each membership. */
+  inherit: boolean | null;
+  /** May act as it. */
+  set: boolean | null;
 }
 
 export interface Extension {
@@ -231,7 +302,11 @@ export interface ReadOptions {
 export type Within = { readonly database: true } | { readonly schemas: readonly string[] };
 
 /** As `Within`; or one group for each partitioned table asked: its partitions, one level down. */
-export type RelationsWithin = Within | { readonly partitionsOf: readonly QualifiedName[] };
+export type RelationsWithin =
+  | Within
+  | { readonly partitionsOf: readonly QualifiedName[] }
+  /** What inherits, and is no partition. */
+  | { readonly childrenOf: readonly QualifiedName[] };
 
 export interface RelationFilter {
   /** A part of the name, in whatever case. */
@@ -279,6 +354,8 @@ export interface Catalog extends AsyncDisposable {
   /** OWN: the role of the credentials and those it is a member of. */
   roles(reach: Reach, options: ReadOptions): Promise<Role[]>;
   extensions(options: ReadOptions): Promise<Extension[]>;
+  /** Without what extensions made. */
+  parts(options: ReadOptions): Promise<DatabaseParts>;
 
   schemas(filter: { includeSystem: boolean }, options: ReadOptions): Promise<Schema[]>;
   schemasByName(names: readonly string[], options: ReadOptions): Promise<(Schema | null)[]>;
@@ -294,6 +371,10 @@ export interface Catalog extends AsyncDisposable {
   relationsByName(names: readonly QualifiedName[], options: ReadOptions): Promise<(Relation | null)[]>;
 
   columns(relations: readonly QualifiedName[], options: ReadOptions): Promise<Column[][]>;
+  /** By the name of the column. */
+  columnDetails(relations: readonly QualifiedName[], options: ReadOptions): Promise<Map<string, ColumnDetails>[]>;
+  /** Of views: which columns of what their queries name each column is made of; empty for everything else. */
+  origins(relations: readonly QualifiedName[], options: ReadOptions): Promise<ColumnOrigin[][]>;
   /** By the name of the column; empty where nothing was gathered or the credentials may not read the column. */
   statistics(relations: readonly QualifiedName[], options: ReadOptions): Promise<Map<string, ColumnStatistics>[]>;
   indexes(relations: readonly QualifiedName[], options: ReadOptions): Promise<Index[][]>;

@@ -16,15 +16,19 @@
  */
 import type {
   Column,
+  ColumnDetails,
+  ColumnOrigin,
   Constraint,
   Enabled,
   EnumType,
+  ExtendedStatistics,
   Extension,
   ForeignKey,
   Index,
   Policy,
   QualifiedName,
   Relation,
+  ReplicaIdentity,
   RewriteRule,
   Role,
   Routine,
@@ -51,25 +55,14 @@ interface Commented {
 
 export type SnapshotSchema = Schema & Identified & Grantable;
 
-export interface SnapshotColumn extends Column, Identified {
+export interface SnapshotColumn extends Column, ColumnDetails, Identified {
   /** Said of the column itself; `nullable` knows of its domain as well. */
   readonly notNull: boolean;
   readonly generatedKind: 'STORED' | 'VIRTUAL' | null;
   /** Of `collation`. */
   readonly collationSchema: string | null;
-  /** It comes from a parent: a partitioned table, or one that is inherited from. */
-  readonly inherited: boolean;
   /** It is declared here, whether a parent has it or not. */
   readonly local: boolean;
-  /** PLAIN, EXTERNAL, EXTENDED or MAIN, where it is not the type's own. */
-  readonly storage: string | null;
-  /** pglz or lz4, where one is chosen. */
-  readonly compression: string | null;
-  readonly statisticsTarget: number | null;
-  /** `name=value` each. */
-  readonly options: readonly string[];
-  /** Of a foreign table's column, `name=value` each. */
-  readonly foreignOptions: readonly string[];
   readonly privileges: string | null;
 }
 
@@ -82,16 +75,10 @@ export interface SnapshotConstraint extends Constraint, Identified {
 }
 
 export interface SnapshotIndex extends Index, Identified {
-  /** The constraint that it keeps, and is made by. */
-  readonly constraint: string | null;
   /** The index of the partitioned table above that it is attached to. */
   readonly parent: QualifiedName | null;
-  readonly clustered: boolean;
-  readonly replicaIdentity: boolean;
   /** Of its expressions, `number of the column=target` each. */
   readonly statisticsTargets: readonly string[];
-  /** Null: the database's own. */
-  readonly tablespace: string | null;
 }
 
 export interface SnapshotForeignKey extends ForeignKey, Identified {
@@ -108,13 +95,7 @@ export type SnapshotPolicy = Policy & Identified;
 
 export type Rule = RewriteRule & Identified;
 
-/** Statistics that the planner keeps of several columns of a relation: the order to gather, not what was gathered. */
-export interface ExtendedStatistics extends QualifiedName, Identified, Commented {
-  readonly owner: string | null;
-  readonly definition: string;
-  /** Null: the default. */
-  readonly target: number | null;
-}
+export type SnapshotStatistics = ExtendedStatistics & Identified;
 
 export interface SnapshotRelation extends Relation, Identified, Grantable {
   readonly unlogged: boolean;
@@ -127,8 +108,7 @@ export interface SnapshotRelation extends Relation, Identified, Grantable {
   readonly rowSecurity: boolean;
   /** Row security holds for its owner, too. */
   readonly forceRowSecurity: boolean;
-  /** What a change of a row tells a subscriber of the old one; INDEX: by the index that says so. */
-  readonly replicaIdentity: 'DEFAULT' | 'NOTHING' | 'FULL' | 'INDEX';
+  readonly replicaIdentity: ReplicaIdentity;
   /** Of a partitioned table: `RANGE (day)`. */
   readonly partitionKey: string | null;
   /** Of a partition: `FOR VALUES …` or `DEFAULT`; its parent is the only one in `parents`. */
@@ -149,7 +129,9 @@ export interface SnapshotRelation extends Relation, Identified, Grantable {
   readonly triggers: readonly SnapshotTrigger[];
   readonly policies: readonly SnapshotPolicy[];
   readonly rules: readonly Rule[];
-  readonly statistics: readonly ExtendedStatistics[];
+  readonly statistics: readonly SnapshotStatistics[];
+  /** Of a view. */
+  readonly origins: readonly ColumnOrigin[];
 }
 
 export interface SnapshotEnum extends EnumType, Identified, Grantable {
@@ -319,7 +301,20 @@ export interface ExtensionMembers {
   readonly routines: readonly SnapshotRoutine[];
 }
 
-export interface CatalogSnapshot {
+/** What a database has beside relations, routines, enums and sequences. */
+export interface DatabaseParts {
+  readonly domains: readonly Domain[];
+  readonly compositeTypes: readonly CompositeType[];
+  readonly rangeTypes: readonly RangeType[];
+  readonly eventTriggers: readonly EventTrigger[];
+  readonly publications: readonly Publication[];
+  readonly foreignDataWrappers: readonly ForeignDataWrapper[];
+  /** Without user mappings, which hold passwords. */
+  readonly foreignServers: readonly ForeignServer[];
+  readonly others: readonly OtherObject[];
+}
+
+export interface CatalogSnapshot extends DatabaseParts {
   readonly database: string;
   readonly serverVersion: string;
   /** What an unqualified name means to the credentials; null where there is none. */
@@ -327,19 +322,10 @@ export interface CatalogSnapshot {
   readonly schemas: readonly SnapshotSchema[];
   readonly relations: readonly SnapshotRelation[];
   readonly enums: readonly SnapshotEnum[];
-  readonly domains: readonly Domain[];
-  readonly compositeTypes: readonly CompositeType[];
-  readonly rangeTypes: readonly RangeType[];
   /** Those of identity columns among them. */
   readonly sequences: readonly SnapshotSequence[];
   readonly routines: readonly SnapshotRoutine[];
   readonly extensions: readonly SnapshotExtension[];
-  readonly eventTriggers: readonly EventTrigger[];
-  readonly publications: readonly Publication[];
-  readonly foreignDataWrappers: readonly ForeignDataWrapper[];
-  /** Without user mappings, which hold passwords. */
-  readonly foreignServers: readonly ForeignServer[];
-  readonly others: readonly OtherObject[];
   /** The server's, as far as `reach` went: no part of what the database is. */
   readonly roles: readonly Role[];
   readonly extensionMembers: ExtensionMembers;

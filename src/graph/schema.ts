@@ -10,6 +10,7 @@ import '../catalog/database-fields.graph.ts';
 import '../catalog/drift.graph.ts';
 import '../catalog/functions.graph.ts';
 import '../catalog/keys.graph.ts';
+import '../catalog/parts.graph.ts';
 import '../catalog/rules.graph.ts';
 import '../catalog/schemas.graph.ts';
 import '../catalog/search.graph.ts';

@@ -357,6 +357,124 @@ describe.each(ways)('%s', (way) => {
       expect(reads(wire.statements).length).toBeLessThanOrEqual(way === 'live' ? 8 : 0);
     });
 
+    test('tells what it has beside tables, and how these are kept', async () => {
+      await using made = await createTestDatabase(`
+        create schema lab;
+        create domain lab.percent as integer default 5 not null constraint most check (value <= 100);
+        create type lab.pair as (a integer, b text collate "C");
+        create type lab.span as range (subtype = float8, subtype_diff = float8mi);
+        create collation lab.german (provider = icu, locale = 'de');
+        create function lab.told() returns event_trigger language plpgsql as 'begin end';
+        create event trigger telling on ddl_command_end when tag in ('CREATE TABLE') execute function lab.told();
+        create foreign data wrapper far options (debug 'true');
+        create server elsewhere type 'x' version '1' foreign data wrapper far options (host 'h', password 'not to be seen');
+        create foreign table lab.remote (id integer options (at 'b')) server elsewhere options (secret_key 'not to be seen', "table" 't');
+        create table lab.base (id integer primary key, label text);
+        alter table lab.base alter label set storage plain, alter label set statistics 7, alter label set (n_distinct = 5);
+        alter table lab.base cluster on base_pkey;
+        create table lab.child () inherits (lab.base) with (fillfactor = 70);
+        create unlogged table lab.fast of lab.pair;
+        alter table lab.fast replica identity full;
+        create statistics lab.both on id, label from lab.base;
+        create publication named for table only lab.base (id) where (id > 1);
+        create publication whole for all tables;
+        create publication of_schema for tables in schema lab;
+        create view lab.seen as select b.id + 1 as next, upper(b.label) as label, 1 as one from lab.base b;
+      `);
+      const { wire, id } = await connected(made);
+      await using _closed = wire;
+      const query = `query ($id: ID!) { database(id: $id) {
+        eventTriggers { name event tags fires function { name } } publications { name allTables schemas operations tables { table { name } columns where } }
+        foreignDataWrappers { name options } foreignServers { name wrapper type version options }
+        otherObjects { kind schema name identity definition } domains { name }
+        schema(name: "lab") {
+          domains { name schema { name } baseType nullable default constraints { name kind definition } }
+          compositeTypes { name attributes { name dataType collation } } rangeTypes { name subtype difference }
+          tables { nodes {
+            name unlogged accessMethod options replicaIdentity ofType { name } foreignOptions publications { name }
+            extendedStatistics { name definition } children { totalCount nodes { name } } indexes { name clustered constraint }
+            columns { name inherited storage statisticsTarget options foreignOptions origins { name table { name } } }
+          } }
+        }
+      } }`;
+      const { database } = await data(query, { id });
+      expect(JSON.stringify(database)).not.toContain('not to be seen');
+      expect(database).toMatchObject({
+        eventTriggers: [{ name: 'telling', tags: ['CREATE TABLE'], fires: 'ORIGIN', function: { name: 'told' } }],
+        publications: [
+          {
+            name: 'named',
+            allTables: false,
+            tables: [{ table: { name: 'base' }, columns: ['id'], where: '(id > 1)' }],
+          },
+          { name: 'of_schema', schemas: ['lab'], tables: [] },
+          { name: 'whole', allTables: true, operations: ['INSERT', 'UPDATE', 'DELETE', 'TRUNCATE'] },
+        ],
+        foreignDataWrappers: [{ name: 'far', options: ['debug=true'] }],
+        foreignServers: [
+          { name: 'elsewhere', wrapper: 'far', type: 'x', version: '1', options: ['host=h', 'password='] },
+        ],
+        otherObjects: [{ kind: 'COLLATION', schema: 'lab', name: 'german', identity: 'lab.german' }],
+        domains: [{ name: 'percent' }],
+        schema: {
+          domains: [
+            {
+              name: 'percent',
+              schema: { name: 'lab' },
+              baseType: 'integer',
+              nullable: false,
+              default: '5',
+              constraints: expect.arrayContaining([
+                { name: 'most', kind: 'CHECK', definition: 'CHECK ((VALUE <= 100))' },
+              ]),
+            },
+          ],
+          compositeTypes: [
+            {
+              name: 'pair',
+              attributes: [
+                { name: 'a', dataType: 'integer' },
+                { name: 'b', collation: 'C' },
+              ],
+            },
+          ],
+          rangeTypes: [{ name: 'span', subtype: 'double precision', difference: 'float8mi' }],
+        },
+      });
+      const nodes = Object.fromEntries(database.schema.tables.nodes.map((node: { name: string }) => [node.name, node]));
+      const ofAll = [{ name: 'of_schema' }, { name: 'whole' }];
+      expect(nodes).toMatchObject({
+        base: {
+          unlogged: false,
+          accessMethod: 'heap',
+          replicaIdentity: 'DEFAULT',
+          publications: [{ name: 'named' }, ...ofAll],
+          extendedStatistics: [{ name: 'both', definition: expect.stringContaining('ON id, label FROM lab.base') }],
+          children: { totalCount: 1, nodes: [{ name: 'child' }] },
+          indexes: [{ name: 'base_pkey', clustered: true, constraint: 'base_pkey' }],
+          columns: [
+            { name: 'id', inherited: false, storage: null, origins: [] },
+            { name: 'label', storage: 'PLAIN', statisticsTarget: 7, options: ['n_distinct=5'] },
+          ],
+        },
+        child: { options: ['fillfactor=70'], columns: [{ inherited: true }, { inherited: true }], publications: ofAll },
+        fast: { unlogged: true, replicaIdentity: 'FULL', ofType: { name: 'pair' }, publications: [] },
+        remote: {
+          foreignOptions: ['secret_key=', 'table=t'],
+          publications: [],
+          columns: [{ foreignOptions: ['at=b'] }],
+        },
+        seen: {
+          accessMethod: null,
+          columns: [
+            { name: 'next', origins: [{ name: 'id', table: { name: 'base' } }] },
+            { name: 'label', origins: [{ name: 'label', table: { name: 'base' } }] },
+            { name: 'one', origins: [] },
+          ],
+        },
+      });
+    });
+
     test('tells how its sequences count, and what its roles may', async () => {
       const { database } = await data(`query ($id: ID!) { database(id: $id) {
         schema(name: "shop") { sequences { name minimum maximum cache cycle owner comment } }

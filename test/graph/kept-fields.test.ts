@@ -34,24 +34,38 @@ const edge = 'cursor node';
 test('these fields are kept', () => {
   expect(reached('kept')).toEqual({
     Query: 'database',
-    Database: 'defaultSchema enums extensions functions id name schema schemas table tables',
-    Schema: 'comment database enums functions id name owner sequences tables',
+    Database:
+      'compositeTypes defaultSchema domains enums eventTriggers extensions foreignDataWrappers foreignServers functions id name otherObjects publications rangeTypes schema schemas table tables',
+    Schema: 'comment compositeTypes database domains enums functions id name owner rangeTypes sequences tables',
     Table:
-      'column columns comment constraints database ddl definition forceRowSecurity foreignKeys foreignServer id indexes kind name owner parents partitionBound partitionKey partitions policies primaryKey referencedBy rowSecurity rules schema triggers',
+      'accessMethod children column columns comment constraints database ddl definition extendedStatistics forceRowSecurity foreignKeys foreignOptions foreignServer id indexes kind name ofType options owner parents partitionBound partitionKey partitions policies primaryKey publications referencedBy replicaIdentity rowSecurity rules schema tablespace triggers unlogged',
     Column:
-      'collation comment dataType default enumValues generated id identity indexed name nullable position primaryKey referencedBy references table unique',
+      'collation comment compression dataType default enumValues foreignOptions generated id identity indexed inherited name nullable options origins position primaryKey referencedBy references statisticsTarget storage table unique',
+    CompositeAttribute: 'collation comment dataType name',
+    CompositeType: 'attributes comment name owner schema',
     Constraint: 'columns comment deferrable definition kind name validated',
+    Domain: 'baseType collation comment constraints default name nullable owner schema',
+    DomainConstraint: 'comment definition kind name validated',
     EnumType: 'comment id name schema values',
+    EventTrigger: 'comment event fires function name owner tags',
+    ExtendedStatistics: 'comment definition name owner schema target',
     Extension: 'comment name schema version',
+    ForeignDataWrapper: 'comment handler name options owner validator',
     ForeignKey:
       'columns id name onDelete onUpdate referencedColumns referencedSchema referencedTable referencedTableName table',
+    ForeignServer: 'comment name options owner type version wrapper',
     Function: 'arguments comment definition id kind language name returns schema securityDefiner volatility',
     FunctionArgument: 'dataType default mode name',
     FunctionConnection: page,
     FunctionEdge: edge,
-    Index: 'columns comment definition id method name predicate primary table unique valid',
+    Index:
+      'clustered columns comment constraint definition id method name predicate primary replicaIdentity table tablespace unique valid',
+    OtherObject: 'comment definition identity kind name schema',
     PageInfo: 'endCursor hasNextPage hasPreviousPage startCursor',
     Policy: 'check command comment name permissive roles using',
+    Publication: 'allTables comment generatedColumns name operations owner schemas tables viaPartitionRoot',
+    PublishedTable: 'columns table where',
+    RangeType: 'canonical collation comment difference multirange name operatorClass owner schema subtype',
     Rule: 'comment definition fires name',
     Sequence: 'cache comment cycle dataType increment maximum minimum name ownedBy owner start',
     TableConnection: page,

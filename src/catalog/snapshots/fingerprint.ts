@@ -1,7 +1,7 @@
 /**
  * One text for equal catalogues. Two are equal when DDL that makes one in an empty database makes the other: the same
  * objects under the same names with the same definitions, whatever their ids, the order in which they were made, the gaps
- * that dropped columns left, and what is about the server: who owns and may use them, and on which disk they are.
+ * that dropped columns left, what follows from the rest, and what is about the server: who owns and may use them, and on which disk they are.
  */
 import { createHash } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
@@ -34,6 +34,7 @@ const leftOut: ReadonlySet<string> = new Set([
   'owner',
   'privileges',
   'tablespace',
+  'origins',
   'position',
   'local',
 ]);

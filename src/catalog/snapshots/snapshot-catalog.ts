@@ -6,8 +6,10 @@
 import type {
   Catalog,
   Column,
+  ColumnDetails,
   Constraint,
   EnumType,
+  ExtendedStatistics,
   Extension,
   ForeignKey,
   Index,
@@ -26,7 +28,7 @@ import type {
   Trigger,
   Within,
 } from '../../engines/catalog.ts';
-import type { SnapshotRelation } from '../../engines/snapshot.ts';
+import type { SnapshotColumn, SnapshotRelation } from '../../engines/snapshot.ts';
 import type { Reading } from '../loaders.ts';
 import { keyOf } from '../nodes.ts';
 import { compareNames, type Objects, type SnapshotIndex } from './snapshot-index.ts';
@@ -92,11 +94,15 @@ export function createSnapshotCatalog({ index, live }: SnapshotCatalogDeps): Cat
     own: (items: readonly SnapshotRelation[]) => Value,
     ask: (within: RelationsWithin) => Promise<Value[]>,
   ): Promise<Value[]> {
-    if (!('partitionsOf' in within)) return groups(relations, within, own, (schemas) => ask({ schemas }));
+    if (!('partitionsOf' in within || 'childrenOf' in within)) {
+      return groups(relations, within, own, (schemas) => ask({ schemas }));
+    }
+    const [parents, below] =
+      'partitionsOf' in within ? [within.partitionsOf, index.partitionsOf] : [within.childrenOf, index.childrenOf];
     return knownOrAsked(
-      within.partitionsOf,
-      (name) => (relations.byName.has(keyOf(name)) ? own(index.partitionsOf.get(keyOf(name)) ?? []) : undefined),
-      (partitionsOf) => ask({ partitionsOf }),
+      parents,
+      (name) => (relations.byName.has(keyOf(name)) ? own(below.get(keyOf(name)) ?? []) : undefined),
+      (unknown) => ask('partitionsOf' in within ? { partitionsOf: unknown } : { childrenOf: unknown }),
     );
   }
 
@@ -113,6 +119,7 @@ export function createSnapshotCatalog({ index, live }: SnapshotCatalogDeps): Cat
     serverDatabases: (reach) => live((catalog, options) => catalog.serverDatabases(reach, options)),
     roles: (reach) => live((catalog, options) => catalog.roles(reach, options)),
     extensions: async () => snapshot.extensions.map(extensionOf),
+    parts: async () => snapshot,
 
     schemas: async ({ includeSystem }) =>
       includeSystem
@@ -158,6 +165,18 @@ export function createSnapshotCatalog({ index, live }: SnapshotCatalogDeps): Cat
         names,
         ({ columns }) => columnsOf(columns),
         (unknown) => live((catalog, options) => catalog.columns(unknown, options)),
+      ),
+    columnDetails: (names) =>
+      ofRelations(
+        names,
+        ({ columns }) => columnDetailsOf(columns),
+        (unknown) => live((catalog, options) => catalog.columnDetails(unknown, options)),
+      ),
+    origins: (names) =>
+      ofRelations(
+        names,
+        ({ origins }) => [...origins],
+        (unknown) => live((catalog, options) => catalog.origins(unknown, options)),
       ),
     statistics: (names) => live((catalog, options) => catalog.statistics(names, options)),
     indexes: (names) =>
@@ -379,6 +398,10 @@ const indexOf = parts<Index>(
   'predicate',
   'definition',
   'comment',
+  'constraint',
+  'clustered',
+  'replicaIdentity',
+  'tablespace',
 );
 const indexesOf = lists(indexOf);
 const constraintOf = parts<Constraint>('name', 'kind', 'columns', 'definition', 'deferrable', 'validated', 'comment');
@@ -445,7 +468,28 @@ const detailsOf = ({ foreign, parents, ...relation }: SnapshotRelation): Relatio
   rowSecurity: relation.rowSecurity,
   forceRowSecurity: relation.forceRowSecurity,
   foreignServer: foreign?.server ?? null,
+  foreignOptions: foreign?.options ?? [],
+  unlogged: relation.unlogged,
+  accessMethod: relation.accessMethod,
+  tablespace: relation.tablespace,
+  options: relation.options,
+  replicaIdentity: relation.replicaIdentity,
+  ofType: relation.ofType,
+  statistics: relation.statistics.map(statisticsOf),
 });
+
+const statisticsOf = parts<ExtendedStatistics>('schema', 'name', 'owner', 'definition', 'target', 'comment');
+
+const columnDetailOf = parts<ColumnDetails>(
+  'inherited',
+  'storage',
+  'compression',
+  'statisticsTarget',
+  'options',
+  'foreignOptions',
+);
+const columnDetailsOf = (columns: readonly SnapshotColumn[]): Map<string, ColumnDetails> =>
+  new Map(columns.map((column) => [column.name, columnDetailOf(column)]));
 
 const byOrigin = (a: ForeignKey, b: ForeignKey): number => (originOf(a) < originOf(b) ? -1 : 1);
 const originOf = ({ table, name }: ForeignKey): string => JSON.stringify([table.schema, table.name, name]);

@@ -21,6 +21,8 @@ export interface SnapshotIndex {
   readonly sequences: Objects<SnapshotSequence>;
   /** By the key of the partitioned table, in order. */
   readonly partitionsOf: ReadonlyMap<string, readonly SnapshotRelation[]>;
+  /** By the key of the table that they inherit from, without being partitions, in order. */
+  readonly childrenOf: ReadonlyMap<string, readonly SnapshotRelation[]>;
   /** By the key of the table they point to; what partitions inherit is left out. */
   readonly referencedBy: ReadonlyMap<string, readonly SnapshotForeignKey[]>;
 }
@@ -37,10 +39,11 @@ export function createSnapshotIndex(snapshot: CatalogSnapshot): SnapshotIndex {
   const schemas = [...snapshot.schemas, ...members.schemas].sort((a, b) => compareBytes(a.name, b.name));
   const relations = objectsOf(snapshot.relations, members.relations);
   const partitionsOf = new Map<string, SnapshotRelation[]>();
+  const childrenOf = new Map<string, SnapshotRelation[]>();
   const referencedBy = new Map<string, SnapshotForeignKey[]>();
   for (const relation of relations.all) {
-    const [parent] = relation.parents;
-    if (relation.partitionBound !== null && parent) add(partitionsOf, keyOf(parent), relation);
+    const into = relation.partitionBound === null ? childrenOf : partitionsOf;
+    for (const parent of relation.parents) add(into, keyOf(parent), relation);
     for (const key of relation.foreignKeys) if (!key.inherited) add(referencedBy, keyOf(key.referenced), key);
   }
   return {
@@ -52,6 +55,7 @@ export function createSnapshotIndex(snapshot: CatalogSnapshot): SnapshotIndex {
     enums: objectsOf(snapshot.enums, members.enums),
     sequences: objectsOf(snapshot.sequences, members.sequences),
     partitionsOf,
+    childrenOf,
     referencedBy,
   };
 }

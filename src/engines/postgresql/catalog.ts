@@ -1,8 +1,9 @@
 /** The catalogue of a PostgreSQL database, 13 to 18, from pg_catalog alone. What each statement reads is in catalog/. */
 import type { Catalog } from '../catalog.ts';
 import { readColumns, readStatistics } from './catalog/columns.ts';
-import { readDetails } from './catalog/details.ts';
+import { readColumnDetails, readDetails } from './catalog/details.ts';
 import { readConstraints, readForeignKeys, readIndexes, readReferencedBy } from './catalog/keys.ts';
+import { readOrigins } from './catalog/origins.ts';
 import {
   readDefinitions,
   readEstimatedRows,
@@ -30,6 +31,7 @@ import {
 import { readEnums, readEnumsByName, readLastValues, readSequences } from './catalog/types.ts';
 import { type CatalogTransaction, readConsistently } from './consistent.ts';
 import { readDdl } from './ddl/ddl.ts';
+import { readParts } from './parts.ts';
 import { readSnapshot } from './snapshot.ts';
 
 export interface CatalogDeps {
@@ -49,12 +51,15 @@ export function createPostgresqlCatalog({ query, transaction, close }: CatalogDe
     serverDatabases: (reach, options) => readServerDatabases(query, reach, options),
     roles: (reach, options) => readRoles(query, reach, options),
     extensions: (options) => readExtensions(query, options),
+    parts: (options) => readParts(transaction, options),
     schemas: (filter, options) => readSchemas(query, filter, options),
     schemasByName: (names, options) => readSchemasByName(query, names, options),
     relationPages: (within, filter, page, options) => readRelationPages(query, within, filter, page, options),
     relationCounts: (within, filter, options) => readRelationCounts(query, within, filter, options),
     relationsByName: (names, options) => readRelationsByName(query, names, options),
     columns: (relations, options) => readColumns(query, relations, options),
+    columnDetails: (relations, options) => readColumnDetails(query, relations, options),
+    origins: (relations, options) => readOrigins(query, relations, options),
     statistics: (relations, options) => readStatistics(query, relations, options),
     indexes: (relations, options) => readIndexes(query, relations, options),
     constraints: (relations, options) => readConstraints(query, relations, options),

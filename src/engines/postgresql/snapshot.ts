@@ -1,21 +1,15 @@
 /** A whole catalogue of PostgreSQL, 13 to 18, in one transaction: one statement a kind, put together by oids here. */
-import type { QualifiedName, Reach, ReadOptions } from '../catalog.ts';
-import type { CatalogSnapshot, SnapshotRelation, SnapshotSchema } from '../snapshot.ts';
+import type { Reach, ReadOptions } from '../catalog.ts';
+import type { CatalogSnapshot, SnapshotSchema } from '../snapshot.ts';
 import { byName, type SqlValue } from './catalog/rows.ts';
 import { readDefaultSchema, readRoles } from './catalog/server.ts';
 import { type CatalogTransaction, readConsistently } from './consistent.ts';
+import { partsOf } from './parts.ts';
 import { hasMoved } from './snapshot/moved.ts';
-import { readOthers } from './snapshot/others.ts';
 import { readRelations } from './snapshot/relations.ts';
 import { readRoutines } from './snapshot/routines.ts';
 import { readSequences } from './snapshot/sequences.ts';
-import {
-  readEventTriggers,
-  readExtensions,
-  readForeignDataWrappers,
-  readForeignServers,
-  readPublications,
-} from './snapshot/server.ts';
+import { readExtensions } from './snapshot/server.ts';
 import { type Ask, openSource } from './snapshot/source.ts';
 import { readTypes } from './snapshot/types.ts';
 
@@ -53,17 +47,10 @@ async function readOnce(ask: Ask, reach: Reach): Promise<CatalogSnapshot | null>
     schemas: schemas.filter((schema) => !isMember(schema)),
     relations,
     enums: types.enums,
-    domains: types.domains,
-    compositeTypes: types.compositeTypes,
-    rangeTypes: types.rangeTypes,
     sequences: sequences.sequences,
     routines: routines.routines,
     extensions: await readExtensions(source),
-    eventTriggers: await readEventTriggers(source),
-    publications: await readPublications(source, namesOf([...relations, ...members])),
-    foreignDataWrappers: await readForeignDataWrappers(source),
-    foreignServers: await readForeignServers(source),
-    others: await readOthers(source),
+    ...(await partsOf(source, types)),
     roles: await readRoles(query, reach, options),
     extensionMembers: {
       schemas: schemas.filter(isMember),
@@ -75,6 +62,3 @@ async function readOnce(ask: Ask, reach: Reach): Promise<CatalogSnapshot | null>
   };
   return (await hasMoved(source)) ? null : snapshot;
 }
-
-const namesOf = (relations: readonly SnapshotRelation[]): Map<string, QualifiedName> =>
-  new Map(relations.map(({ id, schema, name }) => [id, { schema, name }]));

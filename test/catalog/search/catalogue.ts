@@ -95,6 +95,7 @@ export function catalogue({ schemas = [], extensions = [], roles = [] }: Catalog
       bypassRowSecurity: false,
       connectionLimit: null,
       memberOf: [],
+      memberships: [],
     })),
     domains: [],
     compositeTypes: [],
@@ -138,6 +139,7 @@ function relation(schema: Named, told: TableToldOf): SnapshotRelation {
     policies: policies.map(policy),
     rules: [],
     statistics: [],
+    origins: [],
   };
 }
 

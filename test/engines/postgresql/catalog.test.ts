@@ -83,6 +83,7 @@ describe.each(ways)('%s', (way) => {
       await database.client.query(
         `create role ${quoted(group)} createrole;
       create role ${quoted(member)} login createdb password 'x' in role ${quoted(group)}, pg_read_all_settings;
+      grant ${quoted(group)} to ${quoted(member)} with admin true, inherit false;
       create table shop.theirs (a integer); alter table shop.theirs owner to ${quoted(member)};
       create policy two on shop.theirs to ${quoted(group)}, ${quoted(member)}`,
       );
@@ -104,7 +105,15 @@ describe.each(ways)('%s', (way) => {
         connectionLimit: null,
       };
       expect(roles.filter(({ name }) => name === member || name === group)).toEqual([
-        { ...usual, name: group, canLogin: false, createDatabase: false, createRole: true, memberOf: [] },
+        {
+          ...usual,
+          name: group,
+          canLogin: false,
+          createDatabase: false,
+          createRole: true,
+          memberOf: [],
+          memberships: [],
+        },
         {
           ...usual,
           name: member,
@@ -112,6 +121,10 @@ describe.each(ways)('%s', (way) => {
           createDatabase: true,
           createRole: false,
           memberOf: [group, 'pg_read_all_settings'],
+          memberships: [
+            { role: group, grantor: connection().user, admin: true, inherit: false, set: true },
+            { role: 'pg_read_all_settings', grantor: connection().user, admin: false, inherit: true, set: true },
+          ],
         },
       ]);
       expect(roles.some(({ name }) => name.startsWith('pg_'))).toBe(false);
@@ -119,7 +132,10 @@ describe.each(ways)('%s', (way) => {
 
     test('on a shared server only those of the credentials are listed', async () => {
       const roles = await catalogOf(client).catalog.roles('OWN', options);
-      expect(roles.map(({ name }) => name)).toEqual([group, member]);
+      expect(roles.map(({ name, memberships }) => [name, memberships])).toEqual([
+        [group, null],
+        [member, null],
+      ]);
     });
 
     test('name whom a policy is for', async () => {

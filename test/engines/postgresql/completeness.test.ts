@@ -98,6 +98,17 @@ test.each(on18)('what is read of %s one by one on PostgreSQL 18 is what the snap
   await expectSameEitherWay(await sql());
 });
 
+const partNames = [
+  'domains',
+  'compositeTypes',
+  'rangeTypes',
+  'eventTriggers',
+  'publications',
+  'foreignDataWrappers',
+  'foreignServers',
+  'others',
+] as const;
+
 async function expectSameEitherWay(sql: string, server?: TestServer): Promise<void> {
   await using database = await createTestDatabase(sql, server);
   await database.client.query(`set search_path = ''`);
@@ -119,6 +130,14 @@ async function expectSameEitherWay(sql: string, server?: TestServer): Promise<vo
     policies: (catalog) => catalog.policies(relations, options),
     rules: (catalog) => catalog.rules(relations, options),
     details: (catalog) => catalog.details(relations, options),
+    columnDetails: async (catalog) =>
+      (await catalog.columnDetails(relations, options)).map((ofOne) => [...ofOne].sort()),
+    origins: (catalog) => catalog.origins(relations, options),
+    children: (catalog) => catalog.relationPages({ childrenOf: relations }, {}, {}, options),
+    parts: async (catalog) => {
+      const parts = await catalog.parts(options);
+      return partNames.map((name) => parts[name]);
+    },
     definitions: (catalog) => catalog.definitions(relations, options),
     partitions: (catalog) => catalog.relationPages({ partitionsOf: relations }, {}, {}, options),
     enums: (catalog) => catalog.enums({ database: true }, options),

@@ -23,6 +23,10 @@ type IndexRow = [
   predicate: string | null,
   definition: string,
   comment: string | null,
+  constraint: string | null,
+  clustered: string,
+  replicaIdentity: string,
+  tablespace: string | null,
 ];
 
 export async function readIndexes(
@@ -43,7 +47,14 @@ export async function readIndexes(
             else pg_get_indexdef(i.indexrelid, k.place::int, false) end order by k.place)
           from unnest(i.indkey) with ordinality k (attnum, place) where k.place <= i.indnkeyatts) end,
       i.indisunique, i.indisprimary, i.indisvalid, am.amname, pg_get_expr(i.indpred, i.indrelid),
-      pg_get_indexdef(i.indexrelid), d.description
+      pg_get_indexdef(i.indexrelid), d.description,
+      case when i.indisunique or i.indisexclusion then (
+        select k.conname from pg_catalog.pg_depend p join pg_catalog.pg_constraint k on k.oid = p.refobjid
+        where p.classid = 'pg_catalog.pg_class'::regclass and p.objid = i.indexrelid
+          and p.refclassid = 'pg_catalog.pg_constraint'::regclass and p.deptype = 'i') end,
+      i.indisclustered, i.indisreplident,
+      case when c.reltablespace <> 0 then (
+        select s.spcname from pg_catalog.pg_tablespace s where s.oid = c.reltablespace) end
     from target t
     join pg_catalog.pg_index i on i.indrelid = t.oid
     join pg_catalog.pg_class c on c.oid = i.indexrelid
@@ -67,6 +78,10 @@ const index = ([
   predicate,
   definition,
   comment,
+  constraint,
+  clustered,
+  replicaIdentity,
+  tablespace,
 ]: IndexRow): Index => ({
   name,
   columns: namesOf(column, columns),
@@ -77,6 +92,10 @@ const index = ([
   predicate,
   definition,
   comment,
+  constraint,
+  clustered: boolean(clustered),
+  replicaIdentity: boolean(replicaIdentity),
+  tablespace,
 });
 
 type ConstraintRow = [

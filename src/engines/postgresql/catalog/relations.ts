@@ -76,14 +76,15 @@ function groupsOf(
   within: RelationsWithin,
   bind: Bind,
 ): { count: number; one: string; members: string; order: string[] } {
-  if ('partitionsOf' in within) {
-    const [schemas, names] = schemasAndNames(within.partitionsOf);
+  if ('partitionsOf' in within || 'childrenOf' in within) {
+    const parents = 'partitionsOf' in within ? within.partitionsOf : within.childrenOf;
+    const [schemas, names] = schemasAndNames(parents);
     return {
-      count: within.partitionsOf.length,
+      count: parents.length,
       one: `unnest(${bind(schemas)}::text[], ${bind(names)}::text[]) with ordinality g (schema, name, ordinal)
       join pg_catalog.pg_namespace pn on pn.nspname = g.schema collate "C"
       join pg_catalog.pg_class parent on parent.relnamespace = pn.oid and parent.relname = g.name collate "C"`,
-      members: `pg_catalog.pg_inherits i join pg_catalog.pg_class c on c.oid = i.inhrelid and c.relispartition
+      members: `pg_catalog.pg_inherits i join pg_catalog.pg_class c on c.oid = i.inhrelid and c.relispartition = ${'partitionsOf' in within}
         join pg_catalog.pg_namespace n on n.oid = c.relnamespace where i.inhparent = parent.oid`,
       order: ['n.nspname', 'c.relname'],
     };

@@ -25,6 +25,13 @@ export const strings = (json: string | null): string[] => (json === null ? [] : 
 export const namesOf = (single: string | null, several: string | null): string[] =>
   single === null ? strings(several) : [single];
 
+/** Of a schema and a name, sent as a JSON array. */
+export const nameOrNull = (json: string | null): QualifiedName | null => {
+  if (json === null) return null;
+  const [schema, name] = JSON.parse(json) as [string, string];
+  return { schema, name };
+};
+
 /** PostgreSQL takes no U+0000 in text, so nothing there is called so: an empty name is nobody's. */
 export const sendable = (text: string): string => (text.includes('\0') ? '' : text);
 

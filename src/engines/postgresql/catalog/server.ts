@@ -1,5 +1,5 @@
 /** What belongs to the server or the database as a whole: schemas, roles, extensions, databases, size. */
-import type { Extension, Reach, ReadOptions, Role, Schema } from '../../catalog.ts';
+import type { Extension, Membership, Reach, ReadOptions, Role, Schema } from '../../catalog.ts';
 import {
   aligned,
   booleanOrNull,
@@ -91,6 +91,7 @@ type RoleRow = [
   bypassRowSecurity: string | null,
   connectionLimit: string | null,
   memberOf: string | null,
+  memberships: string | null,
 ];
 
 /**
@@ -107,6 +108,14 @@ export async function readRoles(query: CatalogQuery, reach: Reach, options: Read
              where g.oid <> r.oid and not r.rolsuper and pg_has_role(r.oid, g.oid, 'MEMBER'))`
           : `(select json_agg(distinct g.rolname) from pg_catalog.pg_auth_members m
              join pg_catalog.pg_roles g on g.oid = m.roleid where m.member = r.oid)`
+      },
+      ${
+        // Since 16 each membership says how far it goes; a row of an older server has no such keys as JSON.
+        reach === 'OWN'
+          ? 'null'
+          : `coalesce((select json_agg(json_build_array(g.rolname, pg_get_userbyid(m.grantor), m.admin_option,
+               to_jsonb(m) -> 'inherit_option', to_jsonb(m) -> 'set_option') order by g.rolname, m.grantor)
+             from pg_catalog.pg_auth_members m join pg_catalog.pg_roles g on g.oid = m.roleid where m.member = r.oid), '[]')`
       }
     from pg_catalog.pg_roles r where r.rolname !~ '^pg_' ${reach === 'OWN' ? `and pg_has_role(r.oid, 'MEMBER')` : ''}`,
     [],
@@ -126,6 +135,7 @@ const role = ([
   bypassRowSecurity,
   connectionLimit,
   memberOf,
+  memberships,
 ]: RoleRow): Role => ({
   name,
   canLogin: booleanOrNull(canLogin),
@@ -137,6 +147,23 @@ const role = ([
   bypassRowSecurity: booleanOrNull(bypassRowSecurity),
   connectionLimit: numberOrNull(connectionLimit),
   memberOf: strings(memberOf).sort(),
+  memberships: memberships === null ? null : (JSON.parse(memberships) as MembershipRow[]).map(membership),
+});
+
+type MembershipRow = [
+  role: string,
+  grantor: string | null,
+  admin: boolean,
+  inherit: boolean | null,
+  set: boolean | null,
+];
+
+const membership = ([role, grantor, admin, inherit, set]: MembershipRow): Membership => ({
+  role,
+  grantor,
+  admin,
+  inherit,
+  set,
 });
 
 type ExtensionRow = [name: string, version: string, schema: string, comment: string | null];

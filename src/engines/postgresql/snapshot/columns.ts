@@ -4,6 +4,7 @@
  */
 import type { QualifiedName } from '../../catalog.ts';
 import type { SnapshotColumn } from '../../snapshot.ts';
+import { compressionOf, storageOf } from '../catalog/details.ts';
 import { boolean, strings } from '../catalog/rows.ts';
 import { askAbout, groupedBy, type Source } from './source.ts';
 
@@ -129,8 +130,8 @@ export async function readColumnParts(source: Source): Promise<ColumnParts> {
           collationSchema: collation?.schema ?? null,
           inherited,
           local,
-          storage: storage === null ? null : (storages[storage] ?? storage),
-          compression: compression === null ? null : (compressions[compression] ?? compression),
+          storage: storageOf(storage),
+          compression: compressionOf(compression),
           statisticsTarget,
           options: options ?? none,
           foreignOptions: foreignOptions ?? none,
@@ -142,8 +143,6 @@ export async function readColumnParts(source: Source): Promise<ColumnParts> {
 }
 
 const none: readonly string[] = [];
-const storages: Record<string, string> = { p: 'PLAIN', e: 'EXTERNAL', x: 'EXTENDED', m: 'MAIN' };
-const compressions: Record<string, string> = { p: 'pglz', l: 'lz4' };
 
 const typeKey = (type: string, modifier: string | null): string => (modifier === null ? type : `${type} ${modifier}`);
 

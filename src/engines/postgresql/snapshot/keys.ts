@@ -1,9 +1,9 @@
 /** Indexes, constraints and foreign keys. */
 import type { ConstraintKind, QualifiedName, ReferentialAction } from '../../catalog.ts';
 import type { SnapshotConstraint, SnapshotForeignKey, SnapshotIndex } from '../../snapshot.ts';
-import { boolean, byName, strings } from '../catalog/rows.ts';
+import { boolean, byName, nameOrNull, strings } from '../catalog/rows.ts';
 import type { ColumnNames, KeysOfColumns } from './columns.ts';
-import { flagOr, groupedBy, nameOrNull, type Source } from './source.ts';
+import { flagOr, groupedBy, type Source } from './source.ts';
 
 type IndexRow = [
   relation: string,

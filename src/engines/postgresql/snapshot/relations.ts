@@ -1,11 +1,13 @@
 /** Relations with all that hangs off them. Which statement reads what is in the files beside; here it is put together. */
 import type { QualifiedName, RelationKind } from '../../catalog.ts';
 import type { SnapshotRelation } from '../../snapshot.ts';
-import { boolean, bySchemaAndName, strings } from '../catalog/rows.ts';
+import { replicaIdentity, replicaIdentityOf } from '../catalog/details.ts';
+import { readOriginsOf } from '../catalog/origins.ts';
+import { boolean, bySchemaAndName, nameOrNull, strings } from '../catalog/rows.ts';
 import { readColumnParts } from './columns.ts';
 import { readKeyParts } from './keys.ts';
 import { readRuleParts } from './rules.ts';
-import { askAbout, askPrinted, nameOrNull, type Source } from './source.ts';
+import { askAbout, askPrinted, type Source } from './source.ts';
 
 type RelationRow = [
   oid: string,
@@ -33,13 +35,6 @@ const kinds: Record<string, RelationKind> = {
   f: 'FOREIGN_TABLE',
 };
 
-const replicaIdentities: Record<string, SnapshotRelation['replicaIdentity']> = {
-  d: 'DEFAULT',
-  n: 'NOTHING',
-  f: 'FULL',
-  i: 'INDEX',
-};
-
 export interface Relations {
   readonly relations: SnapshotRelation[];
   readonly members: SnapshotRelation[];
@@ -50,7 +45,7 @@ export async function readRelations(source: Source): Promise<Relations> {
   const rows = (await ask(
     `select c.oid, c.relnamespace, c.relname, c.relkind, pg_get_userbyid(c.relowner), nullif(c.relpersistence, 'p'), am.amname,
       nullif(c.reltablespace, 0), to_json(c.reloptions), nullif(c.relrowsecurity, false),
-      nullif(c.relforcerowsecurity, false), nullif(c.relreplident, case when c.relkind in ('r', 'p', 'm') then 'd' else 'n' end),
+      nullif(c.relforcerowsecurity, false), ${replicaIdentityOf('c')},
       case when c.relispartition then pg_get_expr(c.relpartbound, c.oid) end,
       case when c.reloftype <> 0 then (
         select json_build_array(tn.nspname, ty.typname) from pg_catalog.pg_type ty
@@ -69,6 +64,11 @@ export async function readRelations(source: Source): Promise<Relations> {
     tablespaceName: few.tablespaceName,
   });
   const rules = await readRuleParts(source);
+  const views = rows.filter(([, , , relkind]) => relkind === 'v' || relkind === 'm');
+  const origins = await readOriginsOf(
+    ask,
+    views.map(([oid]) => oid),
+  );
 
   const found: Relations = { relations: [], members: [] };
   for (const row of rows) {
@@ -84,6 +84,7 @@ export async function readRelations(source: Source): Promise<Relations> {
       policies: rules.policies(oid),
       rules: rules.rules(oid),
       statistics: rules.statistics(oid),
+      origins: origins.get(oid) ?? [],
     };
     found[source.isMember('pg_class', oid) ? 'members' : 'relations'].push(relation);
   }
@@ -167,7 +168,7 @@ async function readFewParts(
 
 function relationOf(source: Source, row: RelationRow, few: FewParts) {
   const [oid, schema, name, relkind, owner, persistence, method, tablespace, options] = row;
-  const [rowSecurity, forceRowSecurity, replicaIdentity, partitionBound, ofType, privileges] = row.slice(9) as (
+  const [rowSecurity, forceRowSecurity, identity, partitionBound, ofType, privileges] = row.slice(9) as (
     | string
     | null
   )[];
@@ -186,7 +187,7 @@ function relationOf(source: Source, row: RelationRow, few: FewParts) {
     options: [...strings(options), ...(few.toastOptions.get(oid) ?? [])],
     rowSecurity: boolean(rowSecurity ?? null),
     forceRowSecurity: boolean(forceRowSecurity ?? null),
-    replicaIdentity: replicaIdentities[replicaIdentity ?? 'd'] ?? 'DEFAULT',
+    replicaIdentity: replicaIdentity(identity ?? null),
     partitionKey: few.partitionKeys.get(oid) ?? null,
     partitionBound: partitionBound ?? null,
     parents: few.parents.get(oid) ?? [],

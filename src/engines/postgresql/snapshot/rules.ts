@@ -1,6 +1,6 @@
 /** What relations do on their own: triggers, policies, rules; and the statistics that are gathered of them. */
 import type { RoutineName } from '../../catalog.ts';
-import type { ExtendedStatistics, Rule, SnapshotPolicy, SnapshotTrigger } from '../../snapshot.ts';
+import type { Rule, SnapshotPolicy, SnapshotStatistics, SnapshotTrigger } from '../../snapshot.ts';
 import { boolean, byName, strings } from '../catalog/rows.ts';
 import { commands, firesOf, firingOf } from '../catalog/rules.ts';
 import { notTracking, routineIdentity } from '../catalog/sql.ts';
@@ -10,7 +10,7 @@ export interface RuleParts {
   triggers(relation: string): SnapshotTrigger[];
   policies(relation: string): SnapshotPolicy[];
   rules(relation: string): Rule[];
-  statistics(relation: string): ExtendedStatistics[];
+  statistics(relation: string): SnapshotStatistics[];
 }
 
 type TriggerRow = [

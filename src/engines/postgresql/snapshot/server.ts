@@ -1,5 +1,4 @@
 /** What belongs to the database as a whole: extensions, event triggers, publications, foreign servers and their wrappers. */
-import type { QualifiedName } from '../../catalog.ts';
 import type {
   EventTrigger,
   ForeignDataWrapper,
@@ -7,9 +6,9 @@ import type {
   Publication,
   SnapshotExtension,
 } from '../../snapshot.ts';
-import { boolean, byName, strings } from '../catalog/rows.ts';
+import { boolean, byName, nameOrNull, strings } from '../catalog/rows.ts';
 import { firesOf } from '../catalog/rules.ts';
-import { notFeed, notTracking } from '../catalog/sql.ts';
+import { notFeed, notSystem, notTracking } from '../catalog/sql.ts';
 import { readRoutineNames } from './rules.ts';
 import { groupedBy, type Source } from './source.ts';
 
@@ -58,10 +57,7 @@ export async function readEventTriggers(source: Source): Promise<EventTrigger[]>
     .sort(byName);
 }
 
-export async function readPublications(
-  source: Source,
-  relations: ReadonlyMap<string, QualifiedName>,
-): Promise<Publication[]> {
+export async function readPublications(source: Source): Promise<Publication[]> {
   const { ask, version } = source;
   const rows = await ask(
     `select p.oid, p.pubname, pg_get_userbyid(p.pubowner), p.puballtables, p.pubinsert, p.pubupdate, p.pubdelete, p.pubtruncate, p.pubviaroot,
@@ -75,7 +71,13 @@ export async function readPublications(
          (select json_agg(a.attname order by a.attnum) from pg_catalog.pg_attribute a
           where a.attrelid = r.prrelid and a.attnum = any(r.prattrs))`
       : 'null, null';
-  const tables = groupedBy(await ask(`select r.prpubid, r.prrelid, ${filters} from pg_catalog.pg_publication_rel r`));
+  const tables = groupedBy(
+    await ask(
+      `select r.prpubid, json_build_array(n.nspname, c.relname), ${filters} from pg_catalog.pg_publication_rel r
+       join pg_catalog.pg_class c on c.oid = r.prrelid
+       join pg_catalog.pg_namespace n on n.oid = c.relnamespace and ${notSystem('n')}`,
+    ),
+  );
   const schemas = groupedBy(
     version >= 150000
       ? await ask(
@@ -95,7 +97,7 @@ export async function readPublications(
       generatedColumns: flags[5] === 's' ? 'STORED' : 'NONE',
       tables: (tables.get(oid ?? '') ?? [])
         .flatMap(([, relation, where = null, columns = null]) => {
-          const table = relations.get(relation ?? '');
+          const table = nameOrNull(relation ?? null);
           return table ? [{ table, columns: columns === null ? null : strings(columns), where }] : [];
         })
         .sort((a, b) => (JSON.stringify(a.table) < JSON.stringify(b.table) ? -1 : 1)),

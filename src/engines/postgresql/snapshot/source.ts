@@ -1,5 +1,4 @@
 /** What every kind of a snapshot is read with: one transaction's statements, and names, comments and owners of what is in it. */
-import type { QualifiedName } from '../../catalog.ts';
 import { boolean, type SqlValue, type TextRow } from '../catalog/rows.ts';
 import { notSystem } from '../catalog/sql.ts';
 
@@ -133,13 +132,6 @@ export function groupedBy<Row extends TextRow>(rows: readonly TextRow[], place =
   }
   return groups;
 }
-
-/** Of `collnamespace` and `collname`, sent as JSON. */
-export const nameOrNull = (json: string | null): QualifiedName | null => {
-  if (json === null) return null;
-  const [schema, name] = JSON.parse(json) as [string, string];
-  return { schema, name };
-};
 
 /**
  * Printing a query locks the relations in it until the transaction ends, or what was done since a savepoint is undone:

@@ -1,8 +1,8 @@
 /** The types that people make: enums, domains, composite types, ranges. */
 import type { QualifiedName } from '../../catalog.ts';
 import type { CompositeType, Domain, DomainConstraint, RangeType, SnapshotEnum } from '../../snapshot.ts';
-import { boolean, bySchemaAndName, strings } from '../catalog/rows.ts';
-import { type CatalogTable, flagOr, groupedBy, nameOrNull, type Source } from './source.ts';
+import { boolean, bySchemaAndName, nameOrNull, strings } from '../catalog/rows.ts';
+import { type CatalogTable, flagOr, groupedBy, type Source } from './source.ts';
 
 export interface Types {
   readonly enums: SnapshotEnum[];

@@ -93,12 +93,12 @@ async function expectAlike(question: Question): Promise<string> {
 test('documents over the catalogue, as chance has them', async () => {
   const random = randomOf(7);
   let answered = 0;
-  for (let turn = 0; turn < 150; turn += 1) {
+  for (let turn = 0; turn < 60; turn += 1) {
     const query = randomDocument(schema, random);
     const question = { query, variables: { id, ...randomVariables(random) } };
     if (!(await expectAlike(question)).includes('"errors"')) answered += 1;
   }
-  expect(answered).toBeGreaterThan(30);
+  expect(answered).toBeGreaterThan(20);
 });
 
 const isDocument = (value: unknown): value is DocumentNode => (value as DocumentNode | null)?.kind === Kind.DOCUMENT;

@@ -9,6 +9,8 @@ import { untilAborted } from '../../lib/until-aborted.ts';
 import type { SchemaTracking, Target, TrackingOptions } from '../engine.ts';
 import { trackingSchema } from './catalog/sql.ts';
 import { type ConnectDeps, type Connection, connect } from './connect.ts';
+import { canTellAll } from './feed/followable.ts';
+import { namesOf as feedNamesOf } from './feed/names.ts';
 
 /** Several Quarrys may track one database. */
 const lockNumber = 7_270_736_903;
@@ -17,6 +19,9 @@ const checkTimeoutMs = 10_000;
 
 interface Names {
   readonly channel: string;
+  /** Of the feed of changed rows of the same database, which may or may not be there. */
+  readonly publication: string;
+  readonly insertPublication: string;
   readonly function: string;
   /** What they fire on, and their names. */
   readonly triggers: readonly (readonly [event: string, name: string])[];
@@ -25,9 +30,11 @@ interface Names {
 function namesOf(trackingId: string): Names {
   const id = trackingId.replaceAll('-', '');
   if (!/^[0-9a-f]{32}$/.test(id)) throw new Error('A tracking is named by a UUID');
-  const channel = `${trackingSchema}_${id}`;
+  const { ddlChannel: channel, publication, insertPublication } = feedNamesOf(trackingId);
   return {
     channel,
+    publication,
+    insertPublication,
     function: `${trackingSchema}.tell_${id}`,
     triggers: [
       ['ddl_command_end', `${channel}_ddl`],
@@ -37,8 +44,21 @@ function namesOf(trackingId: string): Names {
 }
 
 const functionOf = (names: Names): string => `
-  CREATE OR REPLACE FUNCTION ${names.function}() RETURNS event_trigger LANGUAGE plpgsql SET search_path = pg_catalog AS $tell$
+  CREATE OR REPLACE FUNCTION ${names.function}() RETURNS event_trigger LANGUAGE plpgsql
+    SECURITY DEFINER SET search_path = pg_catalog AS $tell$
+  DECLARE
+    unidentified text;
   BEGIN
+    -- Where a feed of changed rows publishes a table that has just lost its key, the owner's next UPDATE would fail.
+    FOR unidentified IN
+      SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname)
+        FROM pg_publication p JOIN pg_publication_rel r ON r.prpubid = p.oid
+        JOIN pg_class c ON c.oid = r.prrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+       WHERE p.pubname = '${names.publication}' AND NOT ${canTellAll('c')}
+    LOOP
+      EXECUTE 'ALTER PUBLICATION ${names.publication} DROP TABLE ONLY ' || unidentified;
+      EXECUTE 'ALTER PUBLICATION ${names.insertPublication} ADD TABLE ONLY ' || unidentified;
+    END LOOP;
     -- A transaction that has notified cannot be prepared.
     IF current_setting('max_prepared_transactions')::int = 0 THEN
       NOTIFY ${names.channel};

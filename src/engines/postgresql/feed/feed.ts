@@ -30,7 +30,8 @@ export async function openFeed(
   let reading = false;
   let cleaned: Promise<void> | undefined;
   let retained: Retained = { retainedBytes: null, safeBytes: null };
-  let lookNow = () => {};
+  let nudged = false;
+  let wakeWatch = () => {};
 
   const shapes = createShapes({ query: (text, values) => side.query(text, values, { signal: closed.signal }) });
   const events = new Events({ shapes, followed, start, replyRequested: () => feedback.send() });
@@ -63,15 +64,24 @@ export async function openFeed(
       while (!closed.signal.aborted) {
         const deadline = AbortSignal.any([closed.signal, AbortSignal.timeout(silentMs + patienceMs)]);
         await lookAfter(watched, { signal: deadline });
-        await new Promise<void>((resolve) => {
-          lookNow = resolve;
-          setTimeout(resolve, checkMs).unref();
-          closed.signal.addEventListener('abort', () => resolve(), { once: true });
-        });
+        if (!nudged && !closed.signal.aborted)
+          await new Promise<void>((resolve) => {
+            const timer = setTimeout(resolve, checkMs).unref();
+            wakeWatch = () => {
+              clearTimeout(timer);
+              resolve();
+            };
+          });
+        nudged = false;
       }
     } catch (error) {
       lose(failureOf(error));
     }
+  }
+
+  function lookNow(): void {
+    nudged = true;
+    wakeWatch();
   }
 
   function lose(reason: unknown): void {
@@ -81,12 +91,13 @@ export async function openFeed(
     feedback[Symbol.dispose]();
     replication.destroy(new Error('The feed has ended'));
     stream.wake();
+    lookNow();
     cleaned = cleanUp(reason).catch(() => undefined); // The target is away: the next one, or a sweep, finds what is left.
   }
 
   /** A slot that is read on, by a session that has not noticed, or that nobody will read again, would keep the log. */
   async function cleanUp(reason: unknown): Promise<void> {
-    const signal = AbortSignal.timeout(cleanUpMs);
+    const signal = AbortSignal.timeout(Math.min(cleanUpMs, silentMs));
     await endReader(side, replication.identity, { signal });
     if (options.kept && reason instanceof AppError && reason.code === 'POSITION_LOST')
       await dropSlots(side, [slot], { signal });

@@ -20,8 +20,7 @@ export const factsSql = `
          c.relispartition, pg_has_role(c.relowner, 'USAGE'), n.nspname,
          c.oid < 16384 OR n.nspname IN ('pg_catalog', 'information_schema', '${trackingSchema}') AS system,
          ${identifies('c')} AS identified,
-         (SELECT count(*) FROM pg_partition_tree(c.oid) t JOIN pg_class l ON l.oid = t.relid
-           WHERE t.isleaf AND NOT ${identifies('l')}) AS unidentified,
+         NOT ${partsIdentify('c')} AS unidentified,
          (SELECT count(*) FROM pg_partition_tree(c.oid) t JOIN pg_class l ON l.oid = t.relid
            WHERE t.isleaf AND (l.relkind <> 'r' OR l.relpersistence <> 'p')) AS unlogged,
          c.relreplident,
@@ -45,6 +44,14 @@ function identifies(r: string): string {
     ELSE false END`;
 }
 
+function partsIdentify(r: string): string {
+  return `NOT EXISTS (
+    SELECT FROM pg_partition_tree(${r}.oid) t JOIN pg_class l ON l.oid = t.relid WHERE t.isleaf AND NOT ${identifies('l')})`;
+}
+
+/** Of the pg_class row `r`: an UPDATE and a DELETE of it can be published, and would fail otherwise. */
+export const canTellAll = (r: string): string => `(${identifies(r)} AND ${partsIdentify(r)})`;
+
 /** @param publications the one that tells of all first */
 export function factsOf(row: readonly (string | null)[], publications: readonly string[]): TableFacts {
   const [oid = '', sqlName = '', kind, persistence, partition, owned, , system] = row;
@@ -67,7 +74,7 @@ export function factsOf(row: readonly (string | null)[], publications: readonly 
   if (unlogged !== '0' && kind === 'p')
     return nothing('Some of its partitions are foreign or unlogged tables: their changes are not in the log');
   if (owned !== 't') return nothing('The credentials do not own it: only its owner, or a superuser, can publish it');
-  if (identified === 't' && (kind !== 'p' || unidentified === '0')) return facts('ALL', null);
+  if (identified === 't' && (kind !== 'p' || unidentified === 'f')) return facts('ALL', null);
   return facts('INSERTS', whyInserts(replicaIdentity ?? '', kind === 'p' && identified === 't'));
 }
 

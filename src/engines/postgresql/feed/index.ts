@@ -4,8 +4,8 @@ import type { ChangeSource, FeedLimits } from '../../changes.ts';
 import type { ConnectDeps } from '../connect.ts';
 import { openFeed } from './feed.ts';
 import { feedIdOf, namesOf, publicationPattern, slotPattern } from './names.ts';
-import { openOutboxFeed } from './outbox/feed.ts';
 import { installOutbox, removeOutbox } from './outbox/install.ts';
+import { openOutboxFeed } from './outbox/open.ts';
 import { openSide, refusalOf, type Side } from './side.ts';
 import { dropSlots, takeOver } from './slot.ts';
 

@@ -34,8 +34,8 @@ export async function openLog(
 ): Promise<OpenedLog> {
   const names = namesOf(feedId);
   await using opening = new AsyncDisposableStack();
+  const side = opening.use(await openSide(deps, target, { signal, label: `${names.label} side` }));
   try {
-    const side = opening.use(await openSide(deps, target, { signal, label: `${names.label} side` }));
     const { major } = await checkServer(side, { target, kept }, { signal });
     await takeOver(side, names, { signal });
     const publication = createPublication({ side, names, major });
@@ -46,6 +46,7 @@ export async function openLog(
     const log = (kept ? await goOn(making, after) : null) ?? (await beginAnew(making));
     const { slot, start } = log;
     const stream = await startWalStream(replication, startCommand({ names, slot, start, major }), { signal });
+    await side.query(`LISTEN ${names.ddlChannel}`, [], { signal });
     const held = opening.move();
     return {
       side,

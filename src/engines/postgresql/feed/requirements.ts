@@ -52,6 +52,11 @@ export function openFailure(error: unknown): unknown {
     return unsupported('The server has no replication slot left: raise max_replication_slots, or drop one', error);
   if (code === '53300')
     return unsupported('The server takes no more readers of its log: raise max_wal_senders, or end one', error);
+  if (code === '08P01' || code === '0A000')
+    return unsupported(
+      'What stands before the server, a pooler perhaps, passes no log on: connect to the server itself',
+      error,
+    );
   return streamFailure(error);
 }
 

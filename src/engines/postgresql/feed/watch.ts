@@ -27,7 +27,12 @@ export interface WatchDeps {
 /** One look. @throws AppError CONNECTION_FAILED, POSITION_LOST; whatever the side has run into */
 export async function lookAfter(deps: WatchDeps, { signal }: { signal: AbortSignal }): Promise<void> {
   const { side, stream, following, slot, limits } = deps;
-  const [row] = await side.query(slotSql, [slot], { signal });
+  const patience = AbortSignal.timeout(limits.silentMs);
+  const [row] = await side
+    .query(slotSql, [slot], { signal: AbortSignal.any([signal, patience]) })
+    .catch((error: unknown) => {
+      throw patience.aborted ? silent(limits) : error;
+    });
   if (row === undefined || row[0] === 'lost') throw positionLost();
   const [, safe, kept] = row;
   const found = { retainedBytes: numberOf(kept), safeBytes: numberOf(safe) };

@@ -4,100 +4,24 @@ import { createGate } from '../../../../lib/gate.ts';
 import { pause } from '../../../../lib/until-aborted.ts';
 import type { QualifiedName } from '../../../catalog.ts';
 import type { ChangeFeed, FeedEvent, FeedLimits, FeedOptions, FollowOutcome } from '../../../changes.ts';
-import type { Target } from '../../../engine.ts';
-import type { ConnectDeps } from '../../connect.ts';
 import { Events, type FollowedTable } from '../events.ts';
 import { failureOf, feedClosed } from '../failures.ts';
 import { createFeedback } from '../feedback.ts';
+import type { TableFacts } from '../followable.ts';
 import { after as behind, later } from '../lsn.ts';
-import { type FeedNames, namesOf, unsupported } from '../names.ts';
+import type { FeedNames } from '../names.ts';
 import { isLockTimeout } from '../publication.ts';
 import { createShapes } from '../shapes.ts';
-import { openSide, refusalOf, type Side } from '../side.ts';
+import { refusalOf, type Side } from '../side.ts';
 import { positionLost } from '../slot.ts';
-import { outboxNamesOf } from './installation.ts';
-import { createOutbox, type Outbox, type OutboxPlace, placeOf, positionOfPlace } from './outbox.ts';
+import { type Outbox, type OutboxPlace, placeOf, positionOfPlace } from './outbox.ts';
 import { createOutboxEvents } from './outbox-events.ts';
-import { createTriggers, type Triggers } from './triggers.ts';
+import { lockPatienceMs, type Triggers } from './triggers.ts';
 
 /** A ring can get lost on the way, by a pooler, and none follows a transaction that was prepared. */
 const pollMs = 1_000;
-/** A table that is never free is not had at all. */
-const lockPatienceMs = 5_000;
-/** Nobody has counted the rows: a planner that takes them for few sorts all of a transaction for each piece of it. */
-const planning = ['SET enable_bitmapscan = off', 'SET enable_seqscan = off', 'SET jit = off'] as const;
 /** Triggers that are on until then are taken off another time. */
 const cleanUpMs = 5_000;
-const takeOverPauseMs = 50;
-
-/** @throws as ChangeSource.open does; UNSUPPORTED where no outbox is installed */
-export async function openOutboxFeed(
-  deps: ConnectDeps,
-  target: Target,
-  options: FeedOptions,
-  limits: FeedLimits,
-): Promise<ChangeFeed> {
-  const { feedId, signal } = options;
-  const names = namesOf(feedId);
-  await using opening = new AsyncDisposableStack();
-  const side = opening.use(await openSide(deps, target, { signal, label: `${names.label} side` }));
-  const outbox = createOutbox(side, outboxNamesOf(feedId));
-  const triggers = createTriggers({ side, names: outboxNamesOf(feedId) });
-  if (!(await outbox.isInstalled({ signal }))) throw unsupported('No outbox is installed');
-  try {
-    await takeOver(side, names, signal);
-    for (const setting of planning) await side.query(setting, [], { signal });
-    const { start, followed } = await begin(outbox, triggers, options);
-    await side.query(`LISTEN ${outboxNamesOf(feedId).channel}`, [], { signal });
-    await side.query(`LISTEN ${names.ddlChannel}`, [], { signal });
-    return createFeed({ side, outbox, triggers, names, options, limits, ...start, followed, held: opening.move() });
-  } catch (error) {
-    signal.throwIfAborted();
-    throw refusalOf(error);
-  }
-}
-
-/** One reader at a time: whoever was left behind, or is not yet gone, is ended. */
-async function takeOver(side: Side, { label, outbox }: FeedNames, signal: AbortSignal): Promise<void> {
-  for (;;) {
-    const [row] = await side.query('SELECT pg_try_advisory_lock(hashtextextended($1, 0))', [`quarry rows ${outbox}`], {
-      signal,
-    });
-    if (row?.[0] === 't') return;
-    await side.query(
-      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1 AND pid <> pg_backend_pid()`,
-      [`${label} side`],
-      { signal },
-    );
-    await pause(takeOverPauseMs, signal);
-  }
-}
-
-interface Begun {
-  readonly start: { readonly start: string; readonly resumed: boolean };
-  readonly followed: Map<number, FollowedTable>;
-}
-
-/** @throws AppError POSITION_LOST */
-async function begin(outbox: Outbox, triggers: Triggers, { kept, after, signal }: FeedOptions): Promise<Begun> {
-  const there = await triggers.there({ signal });
-  const forgotten = kept ? await outbox.resume({ signal }) : null;
-  if (forgotten !== null) {
-    const first = positionOfPlace(forgotten);
-    if (after !== undefined && after < first) throw positionLost();
-    const start = later(first, after ?? first);
-    const followed = new Map(there.map((oid) => [Number(oid), { after: start, coverage: 'ALL' as const }]));
-    return { start: { start, resumed: true }, followed };
-  }
-  // What they wrote while nobody had a place is not all there.
-  await triggers.take(there, { signal, patienceMs: lockPatienceMs });
-  const start = positionOfPlace(await outbox.reset({ signal }));
-  if (kept && after !== undefined) {
-    await outbox.close({ signal });
-    throw positionLost();
-  }
-  return { start: { start, resumed: false }, followed: new Map() };
-}
 
 interface Parts {
   readonly side: Side;
@@ -112,7 +36,8 @@ interface Parts {
   readonly held: AsyncDisposableStack;
 }
 
-function createFeed({
+/** Of an outbox that nobody else reads. */
+export function createFeed({
   side,
   outbox,
   triggers,
@@ -262,28 +187,31 @@ function createFeed({
   }
 
   async function follow(tables: readonly QualifiedName[], signal: AbortSignal): Promise<FollowOutcome[]> {
-    const outcomes: FollowOutcome[] = [];
-    for (const table of tables) {
-      try {
-        const facts = await triggers.put(table, { signal, patienceMs: lockPatienceMs });
-        if (facts === null) outcomes.push({ table, id: null, reason: 'There is no such table' });
-        else if (facts.coverage === 'NOTHING') outcomes.push({ table, id: null, reason: facts.reason ?? '' });
-        else {
-          // Nobody was writing to it: what begins from now on is captured whole.
-          const known = followed.get(Number(facts.oid))?.after ?? later(events.position, events.begun);
-          followed.set(Number(facts.oid), { after: known, coverage: 'ALL' });
-          outcomes.push({ table, id: facts.oid, after: known, coverage: 'ALL', reason: null });
-        }
-      } catch (error) {
-        unlessBusy(error);
-        outcomes.push({
-          table,
-          id: null,
-          reason: 'Somebody holds a lock on it, e.g. to write to it or to alter it: try again',
-        });
-      }
+    const found: (TableFacts | string)[] = [];
+    for (const table of tables) found.push(await putOne(table, signal));
+    // Whoever wrote to them before has committed, and has his place now: all behind it is captured whole.
+    const place = await outbox.order({ signal });
+    if (place === null) throw positionLost();
+    const after = later(positionOfPlace(place), events.begun);
+    return found.map((one, index) => {
+      const table = tables[index]!;
+      if (typeof one === 'string') return { table, id: null, reason: one };
+      const known = followed.get(Number(one.oid))?.after ?? after;
+      followed.set(Number(one.oid), { after: known, coverage: 'ALL' });
+      return { table, id: one.oid, after: known, coverage: 'ALL', reason: null };
+    });
+  }
+
+  /** @returns what is known of it, or why it cannot be followed */
+  async function putOne(table: QualifiedName, signal: AbortSignal): Promise<TableFacts | string> {
+    try {
+      const facts = await triggers.put(table, { signal, patienceMs: lockPatienceMs });
+      if (facts === null) return 'There is no such table';
+      return facts.coverage === 'NOTHING' ? (facts.reason ?? '') : facts;
+    } catch (error) {
+      unlessBusy(error);
+      return 'Somebody holds a lock on it, e.g. to write to it or to alter it: try again';
     }
-    return outcomes;
   }
 
   const within = (signal: AbortSignal): AbortSignal => AbortSignal.any([signal, closed.signal]);

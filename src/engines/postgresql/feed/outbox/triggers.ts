@@ -20,6 +20,8 @@ interface TriggerOptions {
   readonly patienceMs: number;
 }
 
+/** A table that is never free is not had at all. */
+export const lockPatienceMs = 5_000;
 /** So long others wait behind us for a table at the most; it is tried again and again. */
 const lockTimeoutMs = 100;
 const pauseMs = 150;

@@ -3,7 +3,9 @@
  * same place. Where the filters name values, only those changes are looked at that were found by them.
  */
 import { setImmediate } from 'node:timers/promises';
+import { tableId } from '../catalog/ids.ts';
 import type { QualifiedName } from '../engines/catalog.ts';
+import type { ChangedTable } from '../engines/changes.ts';
 import type { Piece } from './change.ts';
 import type { ChangeLog } from './change-log.ts';
 import type { Position, Positions } from './positions.ts';
@@ -11,7 +13,8 @@ import { createTeller, type Source, type Told } from './row-change.ts';
 import type { PieceRights, RowRights } from './row-rights.ts';
 
 export interface RowChange extends Told {
-  readonly databaseId: string;
+  /** Of the graph. */
+  readonly tableId: string;
   readonly table: QualifiedName;
   readonly at: Position;
   /** `at` as a text. */
@@ -64,11 +67,18 @@ const maxAtOnce = 2_000;
 
 export function createReaderGroup({ databaseId, sources, log, positions, rights, indexed }: GroupDeps): ReaderGroup {
   const tellers = new Map(sources.map((source) => [source.tableId, createTeller(source)]));
+  const tableIds = new WeakMap<ChangedTable, string>();
   const shared = new Map<string, Promise<GroupBatch>>();
   const waiting = new Set<(ordinal: number) => void>();
   /** Rising. From `foundFrom` on it has all. */
   let found: number[] = [];
   let foundFrom = log.end.ordinal;
+
+  function tableIdOf(table: ChangedTable): string {
+    const known = tableIds.get(table) ?? tableId(databaseId, table);
+    tableIds.set(table, known);
+    return known;
+  }
 
   function tell(piece: Piece, index: number, { accessOf, verdicts }: PieceRights): RowChange | null {
     const change = piece.changes[index]!;
@@ -78,12 +88,11 @@ export function createReaderGroup({ databaseId, sources, log, positions, rights,
     const told = teller.tell(change, access, access.rowSecurity ? (verdicts?.[index] ?? 'HIDDEN') : null);
     if (!told) return null;
     const { transaction, place } = piece;
-    const { schema, name } = change.table;
     const at = { commit: transaction.position, place: place + index };
     return {
       ...told,
-      databaseId,
-      table: { schema, name },
+      tableId: tableIdOf(change.table),
+      table: change.table,
       at,
       position: positions.write(at),
       committedAt: transaction.committedAt,

@@ -1,5 +1,5 @@
 /** Committed changes of rows as a subscription. */
-import { readQualifiedId, tableId } from '../catalog/ids.ts';
+import { readQualifiedId } from '../catalog/ids.ts';
 import { builder } from '../graph/builder.ts';
 import { enumOf } from '../graph/enums.ts';
 import { notFound } from '../lib/errors.ts';
@@ -29,7 +29,7 @@ const RowChangeType = builder.objectRef<RowChange>('RowChange').implement({
   answers: 'told',
   fields: (t) => ({
     event: t.expose('event', { type: ChangeEventEnum }),
-    tableId: t.id({ resolve: ({ databaseId, table }) => tableId(databaseId, table) }),
+    tableId: t.exposeID('tableId'),
     schema: t.string({ resolve: ({ table }) => table.schema }),
     table: t.string({ resolve: ({ table }) => table.name }),
     key: t.exposeString('key', {

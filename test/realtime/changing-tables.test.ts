@@ -1,0 +1,116 @@
+/** Tables that become others while they are followed, quiet ones, and readers who come and go at the same time. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { failure } from '../databases/world.ts';
+import { createStage, type Stage } from './stage.ts';
+
+let stage: Stage;
+
+beforeAll(async () => {
+  stage = await createStage(
+    `CREATE TABLE places (id int, region text) PARTITION BY LIST (region);
+     CREATE TABLE places_north PARTITION OF places FOR VALUES IN ('north')`,
+    { hub: { rights: { refreshMs: 50 }, lingerMs: 300 }, changes: { quietMs: 50, readersOfViewer: 20 } },
+  );
+});
+afterAll(async () => stage?.[Symbol.asyncDispose]());
+
+const follow = (table: string, more: object = {}) => stage.read([{ table, ...more }]).begun();
+
+/** What the stream ends with; `provoke` goes on until it has. */
+async function endOf(reader: Awaited<ReturnType<typeof follow>>, code: 'UNSUPPORTED', provoke: (i: number) => unknown) {
+  const ended = failure(reader.take(Number.POSITIVE_INFINITY), code);
+  let over = false;
+  void ended.then(
+    () => (over = true),
+    () => (over = true),
+  );
+  for (let i = 0; !over; i++) await provoke(i);
+  return ended;
+}
+
+describe('a table', () => {
+  test('that is renamed is told of under its new name', async () => {
+    await stage.sql('CREATE TABLE old_name (id int PRIMARY KEY)');
+    const reader = await follow('old_name');
+    await stage.sql('INSERT INTO old_name VALUES (1); ALTER TABLE old_name RENAME TO new_name');
+    await stage.sql('INSERT INTO new_name VALUES (2)');
+    const changes = await reader.take(2);
+    expect(changes.map(({ table }) => table.name)).toEqual(['old_name', 'new_name']);
+    expect(changes[0]!.tableId).not.toBe(changes[1]!.tableId);
+  });
+
+  test('that is dropped ends who follows it', async () => {
+    await stage.sql('CREATE TABLE short_lived (id int PRIMARY KEY)');
+    const reader = await follow('short_lived');
+    const ended = reader.take(Number.POSITIVE_INFINITY).catch((error: { code: string }) => error.code);
+    await stage.sql('DROP TABLE short_lived');
+    expect(['NOT_FOUND', 'UNSUPPORTED']).toContain(await ended);
+  });
+
+  test('that loses its key tells of INSERTs alone, and ends who wants more, with the reason', async () => {
+    await stage.sql('CREATE TABLE keyed (id int PRIMARY KEY)');
+    const [all, inserts] = [await follow('keyed'), await follow('keyed', { events: ['INSERT'] })];
+    await stage.sql('ALTER TABLE keyed DROP CONSTRAINT keyed_pkey');
+    const error = await endOf(all, 'UNSUPPORTED', () => stage.sql('INSERT INTO keyed VALUES (1)'));
+    expect(error.message).toMatch(/public\.keyed/);
+    await stage.sql('UPDATE keyed SET id = 2; DELETE FROM keyed; INSERT INTO keyed VALUES (77)');
+    for (;;) if ((await inserts.take(1))[0]!.new!.id === 77) break;
+  });
+
+  test('whose filtered column becomes another ends who filters by it', async () => {
+    await stage.sql('CREATE TABLE typed (id int PRIMARY KEY, size int)');
+    const reader = await follow('typed', { where: { column: 'size', eq: 1 } });
+    await stage.sql('ALTER TABLE typed ALTER size TYPE text');
+    const error = failure(reader.next(), 'CONFLICT');
+    await stage.sql(`INSERT INTO typed VALUES (1, '1')`);
+    expect((await error).message).toMatch(/size/);
+  });
+
+  test('that is partitioned is told of as a whole', async () => {
+    const reader = await follow('places', { events: ['INSERT', 'TRUNCATE'], where: { column: 'region', eq: 'north' } });
+    await stage.sql(`INSERT INTO places VALUES (1, 'north')`);
+    expect((await reader.take(1))[0]).toMatchObject({ table: { name: 'places' }, new: { id: 1, region: 'north' } });
+  });
+});
+
+test('a quiet reader is told where he is, further on each time, and can go on from there', async () => {
+  await stage.sql('CREATE TABLE quiet (id int PRIMARY KEY); CREATE TABLE loud (id serial PRIMARY KEY)');
+  const [reader, other] = [await follow('quiet'), await follow('loud')];
+  const first = await reader.next();
+  expect(first.changes).toEqual([]);
+  await stage.sql('INSERT INTO loud SELECT FROM generate_series(1, 10)');
+  await other.take(10);
+  const later = await reader.next();
+  expect(later.changes).toEqual([]);
+  expect(later.position > first.position).toBe(true);
+  await stage.sql('INSERT INTO quiet VALUES (1)');
+  const again = stage.read([{ table: 'quiet' }], { after: later.position });
+  expect((await again.take(1))[0]!.new).toEqual({ id: 1 });
+});
+
+test('readers who come at the same time share one feed, also when the first of them leaves while it opens', async () => {
+  await stage.leave();
+  while (stage.hub.status(stage.database.id) !== null) await new Promise((resolve) => setTimeout(resolve, 20));
+  await stage.sql('CREATE TABLE busy (id serial PRIMARY KEY)');
+  const first = stage.read([{ table: 'busy' }]);
+  const begun = first.next().catch(() => undefined);
+  const others = Array.from({ length: 8 }, () => stage.read([{ table: 'busy' }]));
+  const all = others.map((reader) => reader.next());
+  await first.stop();
+  await Promise.all([begun, ...all]);
+  await stage.sql('INSERT INTO busy DEFAULT VALUES');
+  for (const reader of others) expect((await reader.take(1))[0]!.new).toEqual({ id: 1 });
+  const { rows } = await stage.sql('SELECT count(*) FROM pg_replication_slots WHERE database = current_database()');
+  expect(rows[0].count).toBe('1');
+  expect(stage.hub.status(stage.database.id)).toMatchObject({ tables: 1, readers: 8 });
+});
+
+test('one user has only so many streams', async () => {
+  await stage.leave();
+  await stage.sql('CREATE TABLE popular (id int PRIMARY KEY)');
+  await Promise.all(Array.from({ length: 20 }, () => follow('popular')));
+  const { details } = await failure(follow('popular'), 'LIMIT_EXCEEDED');
+  expect(details).toEqual({ limit: 20, actual: 21 });
+  await stage.leave();
+  await follow('popular');
+});

@@ -67,17 +67,21 @@ const maxAtOnce = 2_000;
 
 export function createReaderGroup({ databaseId, sources, log, positions, rights, indexed }: GroupDeps): ReaderGroup {
   const tellers = new Map(sources.map((source) => [source.tableId, createTeller(source)]));
-  const tableIds = new WeakMap<ChangedTable, string>();
+  const named = new WeakMap<ChangedTable, Pick<RowChange, 'tableId' | 'table'>>();
   const shared = new Map<string, Promise<GroupBatch>>();
   const waiting = new Set<(ordinal: number) => void>();
   /** Rising. From `foundFrom` on it has all. */
   let found: number[] = [];
   let foundFrom = log.end.ordinal;
 
-  function tableIdOf(table: ChangedTable): string {
-    const known = tableIds.get(table) ?? tableId(databaseId, table);
-    tableIds.set(table, known);
-    return known;
+  /** What is told of a table, made once for each of its shapes. */
+  function namedOf(shape: ChangedTable): Pick<RowChange, 'tableId' | 'table'> {
+    const known = named.get(shape);
+    if (known) return known;
+    const table = { schema: shape.schema, name: shape.name };
+    const made = { tableId: tableId(databaseId, table), table };
+    named.set(shape, made);
+    return made;
   }
 
   function tell(piece: Piece, index: number, { accessOf, verdicts }: PieceRights): RowChange | null {
@@ -91,8 +95,7 @@ export function createReaderGroup({ databaseId, sources, log, positions, rights,
     const at = { commit: transaction.position, place: place + index };
     return {
       ...told,
-      tableId: tableIdOf(change.table),
-      table: change.table,
+      ...namedOf(change.table),
       at,
       position: positions.write(at),
       committedAt: transaction.committedAt,

@@ -9,7 +9,12 @@ export interface Metrics {
 
 export interface MetricsDeps {
   /** What is kept live now, and how often queries were run for it since the start. */
-  readonly liveQueries: () => { readonly readers: number; readonly queries: number; readonly runs: number };
+  readonly liveQueries: () => {
+    readonly readers: number;
+    readonly queries: number;
+    readonly runs: number;
+    readonly early: number;
+  };
 }
 
 export function createMetrics({ liveQueries }: MetricsDeps): Metrics {
@@ -29,15 +34,21 @@ export function createMetrics({ liveQueries }: MetricsDeps): Metrics {
       this.set(liveQueries()[name]);
     }
   }
-  new Counter({
-    name: 'quarry_live_query_runs_total',
-    help: 'How often live queries were run',
-    registers: [register],
-    collect() {
-      this.reset();
-      this.inc(liveQueries().runs);
-    },
-  });
+  const runs = {
+    runs: 'How often live queries were run',
+    early_runs: 'Those that were too early for a change',
+  } as const;
+  for (const [name, help] of Object.entries(runs)) {
+    new Counter({
+      name: `quarry_live_query_${name}_total`,
+      help,
+      registers: [register],
+      collect() {
+        this.reset();
+        this.inc(liveQueries()[name === 'runs' ? 'runs' : 'early']);
+      },
+    });
+  }
   return {
     request() {
       const end = seconds.startTimer();

@@ -2,8 +2,8 @@
 
 export interface Bell {
   ring(): void;
-  /** Resolves when it has rung since the last call, or after so long, or when the signal aborts. */
-  wait(timeoutMs: number, signal: AbortSignal): Promise<void>;
+  /** Resolves when it has rung since the last call, or after so long. Whoever may be ended meanwhile lets that ring. */
+  wait(timeoutMs: number): Promise<void>;
 }
 
 export function createBell(): Bell {
@@ -14,17 +14,13 @@ export function createBell(): Bell {
       rung = true;
       wake?.();
     },
-    async wait(timeoutMs, signal) {
-      if (!rung && !signal.aborted) {
+    async wait(timeoutMs) {
+      if (!rung) {
         const { promise, resolve } = Promise.withResolvers<void>();
         const timer = setTimeout(resolve, timeoutMs);
-        const onAbort = () => resolve();
-        signal.addEventListener('abort', onAbort, { once: true });
         wake = resolve;
         await promise;
-        // A reader waits here for hours, time and again: neither may outlive its wait.
         clearTimeout(timer);
-        signal.removeEventListener('abort', onAbort);
         wake = null;
       }
       rung = false;

@@ -13,6 +13,7 @@ import { AppError, notFound } from '../../lib/errors.ts';
 import { isUuid } from '../../lib/ids.ts';
 import type { Service } from '../../lib/lifecycle.ts';
 import type { Log } from '../../lib/log.ts';
+import { onAborted } from '../../lib/on-aborted.ts';
 import type { ViewerRights } from '../viewer-rights.ts';
 import { type Bell, createBell } from './bell.ts';
 import type { Watch } from './following.ts';
@@ -59,6 +60,8 @@ export interface LiveCounts {
   readonly queries: number;
   /** Since the start. */
   readonly runs: number;
+  /** Those of them that were too early for a transaction, and done again. */
+  readonly early: number;
 }
 
 export interface LiveQueries extends Service {
@@ -91,6 +94,7 @@ export function createLiveQueries({
   const readersOf = new Map<string, number>();
   const stopped = new AbortController();
   let runs = 0;
+  let early = 0;
 
   function placeOf(database: VisibleDatabase, viewer: Viewer): LivePlace {
     return {
@@ -132,6 +136,9 @@ export function createLiveQueries({
           onRun: () => {
             runs += 1;
           },
+          onEarly: () => {
+            early += 1;
+          },
         },
         { ...input, databaseId: database.id, timeoutMs },
         () => {
@@ -163,19 +170,22 @@ export function createLiveQueries({
       using right = await rights.watch(viewer, databaseId);
       checkLiveInput(input);
       using _seat = takeSeat(viewer.userId);
-      const signal = AbortSignal.any([wanted, stopped.signal, right.lost]);
-      const { statementTimeoutMs } = await createPatience(signal)(() => settingsOf(viewer));
+      const ends = [wanted, stopped.signal, right.lost];
+      const isOver = () => ends.some(({ aborted }) => aborted);
+      const { statementTimeoutMs } = await createPatience(wanted)(() => settingsOf(viewer));
       const timeoutMs = Math.min(statementTimeoutMs, limits.timeoutMs);
       const keyNow = () => keyOf(right.database, viewer, input, timeoutMs);
       let before: LiveState | null = null;
       let version = 0;
-      while (!signal.aborted) {
+      while (!isOver()) {
         const key = keyNow();
         using reader = createReader(queryOf(key, right.database, input, timeoutMs), placeOf(right.database, viewer));
+        using listening = new DisposableStack();
+        for (const end of ends) listening.defer(onAborted(end, reader.wake));
         // With other credentials it is another query: what it says is told as what differs.
-        while (!signal.aborted && key === keyNow()) {
-          await reader.news(limits.lookMs, signal);
-          if (signal.aborted) break;
+        while (!isOver() && key === keyNow()) {
+          await reader.news(limits.lookMs);
+          if (isOver()) break;
           await right.fresh();
           const { state: after, polled, failure } = reader.query;
           if (failure) throw failure.error;
@@ -188,13 +198,15 @@ export function createLiveQueries({
           yield result;
         }
       }
-      if (!wanted.aborted) throw signal.reason;
+      const [end] = ends.filter(({ aborted }) => aborted);
+      if (end !== wanted) throw end?.reason;
     },
 
     counts: () => ({
       readers: readersOf.values().reduce((sum, count) => sum + count, 0),
       queries: shared.size,
       runs,
+      early,
     }),
 
     async stop() {
@@ -211,8 +223,9 @@ function requireRoom(what: string, limit: number, actual: number): void {
 
 interface Reader extends Disposable {
   readonly query: SharedQuery;
-  /** Resolves when there is something that was not looked at, or after so long, or when the signal aborts. */
+  /** Resolves when there is something that was not looked at, or he was woken, or after so long. */
   news: Bell['wait'];
+  wake: Bell['ring'];
   /** Tables whose changes led to what is there now, since it was last taken. */
   takeCause(): ReadonlySet<string>;
 }
@@ -232,6 +245,7 @@ function createReader(query: SharedQuery, place: LivePlace): Reader {
   return {
     query,
     news: bell.wait,
+    wake: bell.ring,
     takeCause() {
       const taken = cause;
       cause = new Set();

@@ -56,6 +56,8 @@ export interface SharedQueryDeps {
   readonly limits: SharedQueryLimits;
   /** Each time the query is run. */
   readonly onRun: () => void;
+  /** Each time that was too early for a transaction. */
+  readonly onEarly: () => void;
 }
 
 export interface SharedReader {
@@ -78,14 +80,14 @@ export interface SharedQuery {
 
 /** @param onEnd it has no readers any more, or has failed: whoever comes now begins another one */
 export function createSharedQuery(
-  { sessions, watch, log, limits, onRun }: SharedQueryDeps,
+  { sessions, watch, log, limits, onRun, onEarly }: SharedQueryDeps,
   input: SharedInput,
   onEnd: () => void,
 ): SharedQuery {
   const readers = new Map<SharedReader, Disposable>();
   const over = new AbortController();
-  const trigger = createTrigger();
   const { signal } = over;
+  const trigger = createTrigger(signal);
   const { databaseId } = input;
   let state: LiveState | null = null;
   let following: Following | null = null;
@@ -154,6 +156,7 @@ export function createSharedQuery(
       const isTold = found.missing.length === 0 || waitMs >= limits.maxEarlyMs;
       if (isTold && hasColumns(reads, found)) publish(reads, stateOf(found, placesOf(reads, input.key), state), tables);
       if (found.missing.length === 0 && hasColumns(reads, found)) return { reads, underWay: found.underWay };
+      if (found.missing.length > 0) onEarly();
       missing = found.missing;
       await sleep(waitMs, undefined, { signal });
     }
@@ -203,7 +206,8 @@ export function createSharedQuery(
     while (!signal.aborted) {
       const isPolled = reads.polled.length > 0 || !following.complete;
       const pollMs = isPolled ? startedMs + limits.pollMs : Number.POSITIVE_INFINITY;
-      await trigger.wait(Math.max(0, Math.min(pollMs, checkedMs + limits.checkMs) - performance.now()), signal);
+      await trigger.wait(Math.max(0, Math.min(pollMs, checkedMs + limits.checkMs) - performance.now()));
+      signal.throwIfAborted();
       const stillMs = startedMs + restMs - performance.now();
       if (stillMs > 0) await sleep(stillMs, undefined, { signal });
 

@@ -21,7 +21,7 @@ export interface Trigger {
   /** Commits are told from now on; those before may not have been. */
   attach(): void;
   reshape(): void;
-  /** Resolves when something has come since the last call, or after so long, or when the signal aborts. */
+  /** Resolves when something has come since the last call, or after so long, or when the signal has aborted. */
   wait: Bell['wait'];
   take(): Triggered;
 }
@@ -29,8 +29,9 @@ export interface Trigger {
 /** Between two runs. Of more the oldest have long been visible, unless a standby has to confirm them first. */
 const maxTransactions = 10_000;
 
-export function createTrigger(): Trigger {
+export function createTrigger(signal: AbortSignal): Trigger {
   const bell = createBell();
+  signal.addEventListener('abort', bell.ring, { once: true });
   let transactions = new Set<string>();
   let tables = new Set<string>();
   let again = false;

@@ -3,16 +3,22 @@ import { AppError } from '../../lib/errors.ts';
 import type { Capability, ConnectionProblem, Probe, Target } from '../engine.ts';
 import { type ConnectDeps, type Connection, connect } from './connect.ts';
 
-/** What the engine builds on; every server in the range offers all of them to every user. */
+/** What the engine builds on; every server in the range offers all but ROW_CHANGES to every user. */
 export const postgresqlCapabilities: readonly Capability[] = [
   'CANCEL',
   'CURSOR',
   'EXPLAIN',
   'TRANSACTIONAL_DDL',
+  'ROW_CHANGES',
   'LIVE_QUERY',
   'FUNCTIONS',
   'ROW_SECURITY',
 ];
+
+/** Changes are read from the log, of a hosted database by a role of Quarry's own. */
+const tellsOfRows = `
+  SELECT pg_catalog.current_setting('wal_level') = 'logical' AND NOT pg_catalog.pg_is_in_recovery() AND ($1::boolean
+      OR (SELECT rolsuper OR rolreplication FROM pg_catalog.pg_roles WHERE rolname = current_user)) AS tells`;
 
 const oldestMajor = 13;
 const newestMajor = 18;
@@ -23,12 +29,21 @@ export async function probe(deps: ConnectDeps, target: Target, { signal }: { sig
     const onAbort = () => connection.destroy(new Error('aborted'));
     signal.addEventListener('abort', onAbort, { once: true });
     const since = performance.now();
-    await connection.client.query('SELECT 1').finally(() => signal.removeEventListener('abort', onAbort));
+    let latencyMs: number;
+    let tells = false;
+    try {
+      await connection.client.query('SELECT 1');
+      latencyMs = performance.now() - since;
+      const { rows } = await connection.client.query<{ tells: boolean | null }>(tellsOfRows, [target.hosted]);
+      tells = rows[0]?.tells ?? false;
+    } finally {
+      signal.removeEventListener('abort', onAbort);
+    }
     return {
       ok: true,
       serverVersion: connection.serverVersion,
-      latencyMs: performance.now() - since,
-      capabilities: [...postgresqlCapabilities],
+      latencyMs,
+      capabilities: postgresqlCapabilities.filter((one) => tells || one !== 'ROW_CHANGES'),
       problems: warnings(target, connection),
     };
   } catch (error) {

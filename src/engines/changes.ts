@@ -35,7 +35,11 @@ export interface ChangedColumn {
 /** A text for each column, as the engine prints it under our settings; null as in SQL; undefined: not told. */
 export type ChangedRow = readonly (string | null | undefined)[];
 
-/** All of a transaction comes between its `begin` and its `commit`, and of one transaction only. */
+/**
+ * All of a transaction comes between its `begin` and its `commit`, and of one transaction only. The `place` of a change in
+ * its transaction rises from 1, and is the same whenever the transaction is told again, also where more or fewer of its
+ * tables are followed then.
+ */
 export type FeedEvent =
   | {
       readonly type: 'begin';
@@ -44,11 +48,18 @@ export type FeedEvent =
       readonly committedAt: Date;
       readonly position: CommitPosition;
     }
-  | { readonly type: 'insert'; readonly table: ChangedTable; readonly new: ChangedRow }
+  | { readonly type: 'insert'; readonly place: number; readonly table: ChangedTable; readonly new: ChangedRow }
   /** `old`: null where nothing of it is told: its identity did not change. Undefined in `new`: a large value that did not change. */
-  | { readonly type: 'update'; readonly table: ChangedTable; readonly old: ChangedRow | null; readonly new: ChangedRow }
-  | { readonly type: 'delete'; readonly table: ChangedTable; readonly old: ChangedRow }
-  | { readonly type: 'truncate'; readonly tables: readonly ChangedTable[] }
+  | {
+      readonly type: 'update';
+      readonly place: number;
+      readonly table: ChangedTable;
+      readonly old: ChangedRow | null;
+      readonly new: ChangedRow;
+    }
+  | { readonly type: 'delete'; readonly place: number; readonly table: ChangedTable; readonly old: ChangedRow }
+  /** `place`: of the first of the tables; each has one of its own. */
+  | { readonly type: 'truncate'; readonly place: number; readonly tables: readonly ChangedTable[] }
   | { readonly type: 'commit'; readonly position: CommitPosition }
   /** Nothing is committed up to this place that has not been told; comes also while all is quiet, and never inside a transaction. */
   | { readonly type: 'alive'; readonly position: CommitPosition }
@@ -69,6 +80,11 @@ export interface FeedLimits {
   readonly patienceMs: number;
   /** Log that the target keeps for a feed; above it the feed is given up, however much the target would still bear. */
   readonly maxRetainedBytes: number;
+  /**
+   * Log that the target keeps for a kept feed behind what was told; above it, and above a quarter of what the target would
+   * bear, what was told is taken for confirmed.
+   */
+  readonly maxToldBytes: number;
 }
 
 export interface FeedOptions {
@@ -83,6 +99,8 @@ export interface FeedOptions {
   readonly kept: boolean;
   /** A kept feed goes on behind this place; absent: where it was last confirmed. */
   readonly after?: CommitPosition | undefined;
+  /** Awaited before a kept feed is made anew in the target: places of before are of no worth then. Its error ends the opening. */
+  readonly beginsAnew?: (() => Promise<void>) | undefined;
   readonly limits?: Partial<FeedLimits> | undefined;
 }
 
@@ -121,6 +139,8 @@ export interface ChangeFeed extends AsyncDisposable {
   readonly start: CommitPosition;
   /** A kept feed was gone on with: what was followed is followed still. False: it begins anew. */
   readonly resumed: boolean;
+  /** What was followed when it was opened, by the ids of the tables, and what is told of it. */
+  readonly followed: ReadonlyMap<string, Coverage>;
   /**
    * Adds tables, all at once or as far as they can be; those followed already keep their place. What is followed stays
    * so without a gap. Others may write meanwhile, and are never made to wait.

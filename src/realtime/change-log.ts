@@ -53,7 +53,7 @@ export function createChangeLog({ start, limits }: { start: Position; limits: Ch
   let goneBytes = 0;
   let end = { ordinal: 0, position: start, bytes: 0 };
   let transaction: Transaction | null = null;
-  /** Changes of the transaction. */
+  /** Place of the last change of the transaction. */
   let told = 0;
 
   function add(current: Transaction, changes: readonly Change[], size: number, last: boolean): Piece {
@@ -115,6 +115,11 @@ export function createChangeLog({ start, limits }: { start: Position; limits: Ch
         size = pieceBytes;
       };
       const take = (change: Change) => {
+        // Between them was what nobody follows: the places of a piece have no gaps.
+        if (change.place !== told + changes.length + 1) {
+          cut(false);
+          told = change.place - 1;
+        }
         changes.push(change);
         size += bytesOf(change);
         if (changes.length >= limits.changesOfPiece || size >= limits.bytesOfPiece) cut(false);
@@ -127,7 +132,8 @@ export function createChangeLog({ start, limits }: { start: Position; limits: Ch
           cut(true);
           transaction = null;
         } else if (event.type === 'truncate') {
-          for (const table of event.tables) take({ type: 'truncate', table });
+          for (const [index, table] of event.tables.entries())
+            take({ type: 'truncate', place: event.place + index, table });
         } else if (event.type === 'insert' || event.type === 'update' || event.type === 'delete') take(event);
       }
       cut(false);
@@ -212,7 +218,7 @@ const tooOld = (): AppError =>
 
 /** About what V8 takes beside the letters. */
 const pieceBytes = 200;
-const changeBytes = 56;
+const changeBytes = 64;
 const valueBytes = 24;
 const nothingBytes = 8;
 

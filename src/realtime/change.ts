@@ -4,7 +4,7 @@ import type { ChangedTable, CommitPosition, FeedEvent } from '../engines/changes
 export type RowEvent = Extract<FeedEvent, { type: 'insert' | 'update' | 'delete' }>;
 
 /** A statement that empties several tables is a change of each. */
-export type Change = RowEvent | { readonly type: 'truncate'; readonly table: ChangedTable };
+export type Change = RowEvent | { readonly type: 'truncate'; readonly place: number; readonly table: ChangedTable };
 
 export interface Transaction {
   readonly id: string;

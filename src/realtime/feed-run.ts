@@ -104,7 +104,8 @@ export function createFeedRun({
       current = { transaction: { id, committedAt, position }, changes: [], tables: new Map() };
     } else if (event.type === 'commit') tellCommit();
     else if (current && event.type === 'truncate') {
-      for (const table of event.tables) watchChange({ type: 'truncate', table });
+      for (const [index, table] of event.tables.entries())
+        watchChange({ type: 'truncate', place: event.place + index, table });
     } else if (current && (event.type === 'insert' || event.type === 'update' || event.type === 'delete'))
       watchChange(event);
   }

@@ -15,13 +15,13 @@ const table: ChangedTable = {
   identity: [0],
   old: 'IDENTITY',
 };
-const insert = (id: string): FeedEvent => ({ type: 'insert', table, new: [id] });
+const insert = (id: string, place: number): FeedEvent => ({ type: 'insert', place, table, new: [id] });
 const position = (number: number) => String(number).padStart(4, '0');
 
 /** A transaction as the feed tells it. */
 const transaction = (number: number, ...ids: string[]): FeedEvent[] => [
   { type: 'begin', transactionId: String(number), committedAt: new Date(0), position: position(number) },
-  ...ids.map(insert),
+  ...ids.map((id, index) => insert(id, index + 1)),
   { type: 'commit', position: position(number) },
 ];
 
@@ -39,6 +39,23 @@ const idsFrom = (log: ReturnType<typeof logOf>, ordinal: number) =>
   );
 
 describe('places', () => {
+  test('are those that the feed names, whatever of the transaction nobody followed', () => {
+    const log = logOf();
+    const [begin, commit] = transaction(1) as [FeedEvent, FeedEvent];
+    const more = { type: 'truncate', place: 7, tables: [table, table] } as const;
+    log.append([begin, insert('a', 2), insert('b', 3), insert('c', 5), more, commit]);
+    expect(idsFrom(log, 0)).toEqual(['a', 'b', 'c', null, null]);
+    expect([...log.from(0)].flatMap(({ place, changes }) => changes.map((_, index) => place + index))).toEqual([
+      2, 3, 5, 7, 8,
+    ]);
+    const left = (place: number) => idsFrom(log, log.find({ commit: position(1), place }));
+    expect(left(1)).toEqual(['a', 'b', 'c', null, null]);
+    expect(left(3)).toEqual(['c', null, null]);
+    expect(left(4)).toEqual(['c', null, null]);
+    expect(left(6)).toEqual([null, null]);
+    expect(left(7)).toEqual([null]);
+  });
+
   test('every change is found again behind the one before it, however the transaction came', () => {
     const log = logOf({ changesOfPiece: 2 });
     const [begin, a, b, c, commit] = transaction(1, 'a', 'b', 'c') as [
@@ -82,7 +99,7 @@ describe('places', () => {
     const log = logOf({ maxBytes: () => 1_000_000 });
     log.append([transaction(1)[0]!]);
     for (let part = 0; part < 1_000; part++) {
-      log.append(Array.from({ length: 1_000 }, (_, i) => insert(`${part * 1_000 + i}`)));
+      log.append(Array.from({ length: 1_000 }, (_, i) => insert(`${part * 1_000 + i}`, part * 1_000 + i + 1)));
       expect(log.bytes).toBeLessThanOrEqual(1_100_000);
     }
     log.append([transaction(1)[1]!]);

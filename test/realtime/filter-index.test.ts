@@ -34,7 +34,7 @@ function found(index: FilterIndex<string>, change: RowEvent): string[] {
   return subscribers.sort();
 }
 
-const insert = (id: string, room: string | null): RowEvent => ({ type: 'insert', table, new: [id, room] });
+const insert = (id: string, room: string | null): RowEvent => ({ type: 'insert', place: 1, table, new: [id, room] });
 
 test('one of ten thousand values is found by one look-up', () => {
   const index = indexOf(Object.fromEntries(Array.from({ length: 10_000 }, (_, i) => [`s${i}`, [String(i)]])));
@@ -48,22 +48,22 @@ test('one of ten thousand values is found by one look-up', () => {
 test('an update concerns those of its value before and of its value now', () => {
   const index = indexOf({ a: ['1'], b: ['2'], both: ['1', '2'], c: ['3'] });
   const whole = { ...table, old: 'WHOLE' as const };
-  expect(found(index, { type: 'update', table: whole, old: ['1', '1'], new: ['1', '2'] })).toEqual([
+  expect(found(index, { type: 'update', place: 1, table: whole, old: ['1', '1'], new: ['1', '2'] })).toEqual([
     'a',
     'b',
     'both',
     'both',
   ]);
-  expect(found(index, { type: 'update', table: whole, old: ['1', '3'], new: ['1', '3'] })).toEqual(['c']);
+  expect(found(index, { type: 'update', place: 1, table: whole, old: ['1', '3'], new: ['1', '3'] })).toEqual(['c']);
 });
 
 test('what is not told concerns all, unless it cannot have changed', () => {
   const byRoom = indexOf({ a: ['1'], b: ['2'] });
-  expect(found(byRoom, { type: 'update', table, old: null, new: ['1', '9'] })).toEqual(['a', 'b']);
-  expect(found(byRoom, { type: 'delete', table, old: ['1', undefined] })).toEqual(['a', 'b']);
+  expect(found(byRoom, { type: 'update', place: 1, table, old: null, new: ['1', '9'] })).toEqual(['a', 'b']);
+  expect(found(byRoom, { type: 'delete', place: 1, table, old: ['1', undefined] })).toEqual(['a', 'b']);
   const byId = indexOf({ a: ['1'], b: ['2'] }, 'id');
-  expect(found(byId, { type: 'update', table, old: null, new: ['1', '9'] })).toEqual(['a']);
-  expect(found(byId, { type: 'update', table, old: ['2', undefined], new: ['1', '9'] })).toEqual(['a', 'b']);
+  expect(found(byId, { type: 'update', place: 1, table, old: null, new: ['1', '9'] })).toEqual(['a']);
+  expect(found(byId, { type: 'update', place: 1, table, old: ['2', undefined], new: ['1', '9'] })).toEqual(['a', 'b']);
 });
 
 test('who has left is not found, and leaves nothing', () => {

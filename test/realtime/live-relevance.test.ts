@@ -16,9 +16,10 @@ const table: ChangedTable = {
 const inRoom = [{ tableId: '1', column: 'room', equals: '3' }];
 const ofId = [{ tableId: '1', column: 'id', equals: '7' }];
 
-const insert = (row: ChangedRow) => ({ type: 'insert', table, new: row }) as const;
-const remove = (row: ChangedRow) => ({ type: 'delete', table, old: row }) as const;
-const update = (old: ChangedRow | null, row: ChangedRow) => ({ type: 'update', table, old, new: row }) as const;
+const insert = (row: ChangedRow) => ({ type: 'insert', place: 1, table, new: row }) as const;
+const remove = (row: ChangedRow) => ({ type: 'delete', place: 1, table, old: row }) as const;
+const update = (old: ChangedRow | null, row: ChangedRow) =>
+  ({ type: 'update', place: 1, table, old, new: row }) as const;
 
 describe('a change matters', () => {
   test('when a row is added that is not left out', () => {

@@ -41,6 +41,8 @@ export class Events implements PgoutputHandler {
   #batch: FeedEvent[] = [];
   #news: FeedEvent[] = [];
   #inside = false;
+  /** Of the last change of the transaction under way, told of or not: by the log alone, and not by who follows what. */
+  #place = 0;
   /** Of the transaction under way, until something of it is told. */
   #silent: (FeedEvent & { type: 'begin' }) | null = null;
   #reached: CommitPosition;
@@ -87,6 +89,7 @@ export class Events implements PgoutputHandler {
 
   begin(position: CommitPosition, committedAtMs: number, xid: number): void {
     this.#inside = true;
+    this.#place = 0;
     this.begun = position;
     this.#silent = { type: 'begin', transactionId: String(xid), committedAt: new Date(committedAtMs), position };
   }
@@ -110,44 +113,60 @@ export class Events implements PgoutputHandler {
     this.#tables.delete(relation.oid);
   }
 
-  insert(oid: number, row: Tuple): void {
+  insert(oid: number, row: Tuple, place = ++this.#place): void {
     if (!this.#isTold(oid)) return;
     const table = this.#tables.get(oid);
-    if (table === undefined) return void this.#await(oid, () => this.insert(oid, row));
-    this.#push({ type: 'insert', table, new: fitting(table, row) });
+    if (table === undefined) return void this.#await(oid, () => this.insert(oid, row, place));
+    this.#push({ type: 'insert', place, table, new: fitting(table, row) });
   }
 
-  update(oid: number, kind: OldKind | null, oldRow: Tuple | null, row: Tuple): void {
+  update(oid: number, kind: OldKind | null, oldRow: Tuple | null, row: Tuple, place = ++this.#place): void {
     if (!this.#isTold(oid)) return;
     const table = this.#tables.get(oid);
-    if (table === undefined) return void this.#await(oid, () => this.update(oid, kind, oldRow, row));
+    if (table === undefined) return void this.#await(oid, () => this.update(oid, kind, oldRow, row, place));
     const old = kind === null || oldRow === null ? null : this.#oldRow(oid, table, kind, oldRow);
     fitting(table, row);
     // A large value that did not change is in the old row, where that is whole.
     if (kind === 'WHOLE' && old !== null)
-      for (let place = 0; place < row.length; place++) if (row[place] === undefined) row[place] = old[place];
-    this.#push({ type: 'update', table, old, new: row });
+      for (let index = 0; index < row.length; index++) if (row[index] === undefined) row[index] = old[index];
+    this.#push({ type: 'update', place, table, old, new: row });
   }
 
-  delete(oid: number, kind: OldKind, oldRow: Tuple): void {
+  delete(oid: number, kind: OldKind, oldRow: Tuple, place = ++this.#place): void {
     if (!this.#isTold(oid)) return;
     const table = this.#tables.get(oid);
-    if (table === undefined) return void this.#await(oid, () => this.delete(oid, kind, oldRow));
-    this.#push({ type: 'delete', table, old: this.#oldRow(oid, table, kind, oldRow) });
+    if (table === undefined) return void this.#await(oid, () => this.delete(oid, kind, oldRow, place));
+    this.#push({ type: 'delete', place, table, old: this.#oldRow(oid, table, kind, oldRow) });
   }
 
   truncate(oids: readonly number[]): void {
-    const told = oids.filter((oid) => this.#isTold(oid));
-    if (told.length === 0) return;
-    const missing = told.find((oid) => !this.#tables.has(oid));
-    if (missing !== undefined) return void this.#await(missing, () => this.truncate(told));
-    this.#push({ type: 'truncate', tables: told.map((oid) => this.#tables.get(oid)!) });
+    const first = this.#place + 1;
+    this.#place += oids.length;
+    const places = new Map(oids.map((oid, index) => [oid, first + index]));
+    this.#truncate(new Map([...places].filter(([oid]) => this.#isTold(oid))));
   }
 
   /** What is known from elsewhere than the log: told behind the transaction under way. */
   add(event: FeedEvent & { type: 'coverage' | 'schema' }): void {
     if (event.type === 'schema' && this.#news.some(({ type }) => type === 'schema')) return;
     this.#news.push(event);
+  }
+
+  /** @param places by oid */
+  #truncate(places: ReadonlyMap<number, number>): void {
+    for (const oid of places.keys())
+      if (!this.#tables.has(oid)) return void this.#await(oid, () => this.#truncate(places));
+    let next = 0;
+    let tables: ChangedTable[] = [];
+    for (const [oid, place] of places) {
+      // What is not told of the statement leaves a gap.
+      if (place !== next) {
+        tables = [];
+        this.#push({ type: 'truncate', place, tables });
+      }
+      tables.push(this.#tables.get(oid)!);
+      next = place + 1;
+    }
   }
 
   #isTold(oid: number): boolean {

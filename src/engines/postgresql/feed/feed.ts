@@ -6,11 +6,12 @@ import type { ConnectDeps } from '../connect.ts';
 import { Events } from './events.ts';
 import { failureOf, feedClosed } from './failures.ts';
 import { createFeedback } from './feedback.ts';
-import { createFollowing } from './following.ts';
+import { coverages, createFollowing } from './following.ts';
+import { moved } from './lsn.ts';
 import { openLog } from './open.ts';
 import { createShapes } from './shapes.ts';
 import { dropSlots, endReader } from './slot.ts';
-import { lookAfter, type Retained } from './watch.ts';
+import { lookAfter, mostTold, type Retained } from './watch.ts';
 
 /** What is left behind in a target that does not answer is swept another time. */
 const cleanUpMs = 5_000;
@@ -31,6 +32,7 @@ export async function openFeed(
   let cleaned: Promise<void> | undefined;
   let retained: Retained = { retainedBytes: null, safeBytes: null };
   let nudged = false;
+  const begunWith = coverages(followed);
   let wakeWatch = () => {};
 
   const shapes = createShapes({ query: (text, values) => side.query(text, values, { signal: closed.signal }) });
@@ -58,6 +60,7 @@ export async function openFeed(
   async function keepWatch(): Promise<void> {
     const keep = (found: Retained) => {
       retained = found;
+      if (options.kept) forgetTold(found);
     };
     const watched = { side, stream, following, slot, limits, retained: keep };
     try {
@@ -82,6 +85,12 @@ export async function openFeed(
   function lookNow(): void {
     nudged = true;
     wakeWatch();
+  }
+
+  /** Whoever confirms late must not fill the disk of the target: he has what was told, and can only not be told it again. */
+  function forgetTold(found: Retained): void {
+    const most = mostTold(found, limits);
+    if ((found.retainedBytes ?? 0) > most) feedback.confirm(moved(events.position, -BigInt(Math.floor(most / 2))));
   }
 
   function lose(reason: unknown): void {
@@ -124,6 +133,7 @@ export async function openFeed(
   return {
     start,
     resumed,
+    followed: begunWith,
     follow: (tables, { signal }) => following.follow(tables, { signal: AbortSignal.any([signal, closed.signal]) }),
     unfollow: (ids, { signal }) => following.unfollow(ids, { signal: AbortSignal.any([signal, closed.signal]) }),
     [Symbol.asyncIterator]: read,

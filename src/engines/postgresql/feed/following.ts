@@ -142,6 +142,10 @@ function rethrow(error: unknown): never {
   throw refusalOf(error);
 }
 
+/** As the contract names them. */
+export const coverages = (followed: ReadonlyMap<number, FollowedTable>): Map<string, Coverage> =>
+  new Map([...followed].map(([oid, { coverage }]) => [String(oid), coverage]));
+
 export const coverageOf = (facts: readonly TableFacts[], after: CommitPosition): Map<number, FollowedTable> =>
   new Map(
     facts.flatMap(({ oid, published }) => (published === null ? [] : [[Number(oid), { after, coverage: published }]])),

@@ -14,6 +14,7 @@ const defaultLimits: FeedLimits = {
   silentMs: 30_000,
   patienceMs: 30_000,
   maxRetainedBytes: 2 ** 30,
+  maxToldBytes: 2 ** 28,
 };
 const sweepLabel = 'quarry feed sweep';
 

@@ -26,7 +26,7 @@ export const later = (a: CommitPosition, b: CommitPosition): CommitPosition => (
 
 const unpadded = (digits: string): string => digits.replace(/^0+(?=.)/, '').toUpperCase();
 
-function moved(position: CommitPosition, by: bigint): CommitPosition {
+export function moved(position: CommitPosition, by: bigint): CommitPosition {
   const value = BigInt(`0x${position}`) + by;
   return value < 0n ? firstPosition : value.toString(16).padStart(16, '0');
 }

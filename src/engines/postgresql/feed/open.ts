@@ -29,7 +29,7 @@ export interface OpenedLog extends AsyncDisposable {
 export async function openLog(
   deps: ConnectDeps,
   target: Target,
-  { feedId, kept, after, signal }: FeedOptions,
+  { feedId, kept, after, beginsAnew, signal }: FeedOptions,
   limits: FeedLimits,
 ): Promise<OpenedLog> {
   const names = namesOf(feedId);
@@ -43,7 +43,7 @@ export async function openLog(
     // How long it may wait for the transactions of others.
     await replication.client.query(`SET lock_timeout = ${limits.patienceMs}`);
     const making = { side, names, publication, replication, kept, signal };
-    const log = (kept ? await goOn(making, after) : null) ?? (await beginAnew(making));
+    const log = (kept ? await goOn(making, after) : null) ?? (await beginAnew(making, beginsAnew));
     const { slot, start } = log;
     const stream = await startWalStream(replication, startCommand({ names, slot, start, major }), { signal });
     await side.query(`LISTEN ${names.ddlChannel}`, [], { signal });
@@ -93,8 +93,12 @@ async function goOn(
 }
 
 /** The publications first: before 18 the log cannot be read at a place where they are not. */
-async function beginAnew({ side, names, publication, replication, kept, signal }: Making): Promise<Log> {
-  if (!kept) await dropSlots(side, [names.keptSlot], { signal });
+async function beginAnew(
+  { side, names, publication, replication, kept, signal }: Making,
+  beginsAnew: FeedOptions['beginsAnew'],
+): Promise<Log> {
+  if (kept) await beginsAnew?.();
+  else await dropSlots(side, [names.keptSlot], { signal });
   await publication.make({ signal });
   const { name, start } = await makeSlot(replication, names, { kept, signal });
   return { slot: name, start, resumed: false, followed: new Map() };

@@ -48,6 +48,12 @@ function mostRetained({ retainedBytes, safeBytes }: Retained, { maxRetainedBytes
   return Math.min(maxRetainedBytes, ((retainedBytes ?? 0) + safeBytes) / 2);
 }
 
+/** Less than what would end it, by what the log may grow until the server has let go of the rest. */
+export function mostTold({ retainedBytes, safeBytes }: Retained, { maxToldBytes }: FeedLimits): number {
+  if (safeBytes === null) return maxToldBytes;
+  return Math.min(maxToldBytes, ((retainedBytes ?? 0) + safeBytes) / 4);
+}
+
 const slotSql = `
   SELECT s.wal_status, s.safe_wal_size::text, pg_wal_lsn_diff(pg_current_wal_lsn(), s.restart_lsn)::text,
          pg_logical_emit_message(false, 'quarry', '')

@@ -216,6 +216,75 @@ describe('a kept feed', () => {
     expect(await transactions(told(second), 3)).toEqual(['[+kept(3)]', '[+kept(4)]', '[+kept(5)]']);
   });
 
+  test('says before it is made anew, and what it goes on with; a change keeps its place whatever is followed then', async () => {
+    const feedId = randomUUID();
+    onTestFinished(() => source.remove(target, { feedId, signal: never }));
+    await sql('CREATE TABLE stays (id int PRIMARY KEY); CREATE TABLE goes (id int PRIMARY KEY)');
+    let begun = 0;
+    const beginsAnew = async () => {
+      begun += 1;
+      expect(await leftOf(feedId)).toEqual([]);
+    };
+    const options = { feedId, kept: true, beginsAnew };
+    const places = async (feed: ChangeFeed) => {
+      const found: (string | number)[] = [];
+      for await (const event of told(feed, { confirms: false })) {
+        if (event.type === 'commit') return found;
+        if (event.type === 'insert') found.push(event.table.name, event.place);
+        if (event.type === 'truncate') found.push(...event.tables.map(({ name }) => name), event.place);
+      }
+    };
+
+    const first = await openFeed(target, options);
+    expect([...first.followed]).toEqual([]);
+    await follow(first, 'stays', 'goes');
+    await sql(`BEGIN; INSERT INTO goes VALUES (1); INSERT INTO stays VALUES (1); INSERT INTO goes VALUES (2);
+               INSERT INTO stays VALUES (2); TRUNCATE goes, stays; INSERT INTO stays VALUES (3); COMMIT`);
+    const all = await places(first);
+    expect(all?.filter((one) => typeof one === 'string').toSorted()).toEqual(
+      ['goes', 'goes', 'goes', 'stays', 'stays', 'stays', 'stays'].toSorted(),
+    );
+    await first[Symbol.asyncDispose]();
+
+    await sql('DROP TABLE goes');
+    const second = await openFeed(target, options);
+    expect([...second.followed.values()]).toEqual(['ALL']);
+    const [after, before] = [await places(second), all!.slice(-4, -2)];
+    expect(after).toHaveLength(8);
+    expect(after?.filter((one) => one === 2 || one === 4 || one === 7)).toEqual([2, 4, 7]);
+    expect([5, 6]).toContain(after?.[5]);
+    expect(before).toHaveLength(2);
+    expect(begun).toBe(1);
+    await second[Symbol.asyncDispose]();
+
+    await sql('SELECT pg_drop_replication_slot($1)', [`quarry_kept_${idOf(feedId)}`]);
+    const refused = new Error('not now');
+    const opening = openFeed(target, {
+      ...options,
+      beginsAnew: async () => {
+        throw refused;
+      },
+    });
+    await expect(opening).rejects.toBe(refused);
+  });
+
+  test('that confirms nothing lets the server forget what it was told, when that becomes too much', async () => {
+    const feedId = randomUUID();
+    onTestFinished(() => source.remove(target, { feedId, signal: never }));
+    await sql('CREATE TABLE unconfirmed (id int PRIMARY KEY, body text)');
+    const feed = await openFeed(target, { feedId, kept: true, limits: { checkMs: 20, maxToldBytes: 2 ** 20 } });
+    await follow(feed, 'unconfirmed');
+    await sql(`INSERT INTO unconfirmed SELECT g, repeat(md5(g::text), 30) FROM generate_series(1, 4000) g`);
+    let held: string | null = null;
+    for await (const batch of feed) {
+      const { confirmed, position } = feed.status();
+      if (batch.some(({ type }) => type === 'begin')) held = confirmed;
+      if (held === null || confirmed === held) continue;
+      expect(confirmed < position).toBe(true);
+      break;
+    }
+  });
+
   test('goes on behind a later place when it is told to', async () => {
     const feedId = randomUUID();
     onTestFinished(() => source.remove(target, { feedId, signal: never }));

@@ -8,6 +8,7 @@ import { Events, type FollowedTable } from '../events.ts';
 import { failureOf, feedClosed } from '../failures.ts';
 import { createFeedback } from '../feedback.ts';
 import type { TableFacts } from '../followable.ts';
+import { coverages } from '../following.ts';
 import { after as behind, later } from '../lsn.ts';
 import type { FeedNames } from '../names.ts';
 import { isLockTimeout } from '../publication.ts';
@@ -43,7 +44,7 @@ export function createFeed({
   triggers,
   names,
   options: { kept },
-  limits: { checkMs, silentMs, maxRetainedBytes },
+  limits: { checkMs, silentMs, maxRetainedBytes, maxToldBytes },
   start,
   resumed,
   followed,
@@ -58,6 +59,7 @@ export function createFeed({
   let cleaned: Promise<void> | undefined;
   let ring = () => {};
   let rung = false;
+  const begunWith = coverages(followed);
   /** The last row that was read. */
   let last: OutboxPlace = { place: placeOf(start), xid: null, id: null };
 
@@ -105,6 +107,7 @@ export function createFeed({
         retainedBytes = await outbox.bytes({ signal });
         heardAtMs = performance.now();
         if (retainedBytes > maxRetainedBytes) throw positionLost();
+        if (kept && retainedBytes > maxToldBytes) feedback.confirm(events.position);
         await gate.run(() => check(signal), signal);
       }
     } catch (error) {
@@ -219,6 +222,7 @@ export function createFeed({
   return {
     start,
     resumed,
+    followed: begunWith,
     follow: (tables, { signal }) => gate.run(() => follow(tables, within(signal)).catch(rethrow), within(signal)),
     unfollow: (ids, { signal }) =>
       gate.run(async () => {

@@ -67,7 +67,11 @@ interface Begun {
 }
 
 /** @throws AppError POSITION_LOST */
-async function begin(outbox: Outbox, triggers: Triggers, { kept, after, signal }: FeedOptions): Promise<Begun> {
+async function begin(
+  outbox: Outbox,
+  triggers: Triggers,
+  { kept, after, beginsAnew, signal }: FeedOptions,
+): Promise<Begun> {
   const there = await triggers.there({ signal });
   const forgotten = kept ? await outbox.resume({ signal }) : null;
   if (forgotten !== null) {
@@ -77,6 +81,7 @@ async function begin(outbox: Outbox, triggers: Triggers, { kept, after, signal }
     const followed = new Map(there.map((oid) => [Number(oid), { after: start, coverage: 'ALL' as const }]));
     return { start, resumed: true, followed };
   }
+  if (kept) await beginsAnew?.();
   // What they wrote while nobody had a place is not all there.
   await triggers.take(there, { signal, patienceMs: lockPatienceMs });
   const start = positionOfPlace(await outbox.reset({ signal }));

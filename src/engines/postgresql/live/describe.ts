@@ -6,6 +6,7 @@
 import pg from 'pg';
 import { NotOneStatement } from '../../engine.ts';
 import { NotAQuery, type QueryReads } from '../../live.ts';
+import { type Node, parseNodeTree } from '../node-tree.ts';
 import type { Parser, Tree } from '../parser.ts';
 import { checkScript } from '../script.ts';
 import { parseScript, statementsOf } from '../split.ts';
@@ -15,7 +16,6 @@ import { filtersOf } from './filters.ts';
 import { innerQuery, keyOf } from './key.ts';
 import { find, revisionOf } from './lookup.ts';
 import { type Mentions, mentionsIn, namesIn, unrestInText } from './mentions.ts';
-import { parseNodeTree, type TreeNode } from './node-tree.ts';
 import { everywhere, readsOf } from './reads.ts';
 
 export interface OneQuery {
@@ -116,7 +116,7 @@ export async function isCurrent(ask: Ask, { revision }: QueryReads): Promise<boo
 }
 
 /** Null where the server makes no view of it. */
-async function analysed(askAll: DescribeDeps['askAll'], sql: string): Promise<TreeNode | null> {
+async function analysed(askAll: DescribeDeps['askAll'], sql: string): Promise<Node | null> {
   // Behind a line feed, since the text may end in a comment. In parentheses it may have no columns, or two of a name.
   const view = `CREATE TEMPORARY VIEW ${viewName} AS SELECT 1 AS one FROM (\n${sql}\n) AS query`;
   try {

@@ -3,10 +3,10 @@
  * analysed tree that stand beside each other, the one has the value and the other what it is compared with.
  */
 import type { ReadFilter } from '../../live.ts';
+import { isNode, type Node, type NodeValue, nodesIn } from '../node-tree.ts';
 import type { Tree } from '../parser.ts';
 import { firstNormalOid } from './functions.ts';
 import { queryOf, relationIn } from './mentions.ts';
-import { isNode, nodesIn, type TreeNode, type TreeValue } from './node-tree.ts';
 import type { Reads } from './reads.ts';
 
 const integers: ReadonlySet<string> = new Set(['20', '21', '23']);
@@ -17,7 +17,7 @@ const plainCollations: ReadonlySet<string> = new Set(['100', '950', '951']);
 
 /** @param values of the parameters, as text */
 export function filtersOf(
-  query: TreeNode,
+  query: Node,
   tree: Tree,
   values: readonly (string | null)[],
   reads: Pick<Reads, 'relations' | 'times' | 'views'>,
@@ -41,7 +41,7 @@ export function filtersOf(
  * rows there that no condition of this one leaves out.
  */
 function tableColumn(
-  query: TreeNode,
+  query: Node,
   compared: Pick<Compared, 'entry' | 'column'>,
   { relations, times, views }: Pick<Reads, 'relations' | 'times' | 'views'>,
 ): Pick<ReadFilter, 'tableId' | 'column'> | null {
@@ -78,10 +78,10 @@ const clauses = [
   'setOperations',
 ];
 
-const isPlain = ({ fields }: TreeNode): boolean =>
+const isPlain = ({ fields }: Node): boolean =>
   more.every((name) => fields.get(name) === 'false') && clauses.every((name) => fields.get(name) === null);
 
-function shownColumn(query: TreeNode, column: number): Pick<Compared, 'entry' | 'column'> | null {
+function shownColumn(query: Node, column: number): Pick<Compared, 'entry' | 'column'> | null {
   const target = nodesIn(query.fields.get('targetList')).find(({ fields }) => Number(fields.get('resno')) === column);
   const shown = target?.fields.get('expr');
   if (!isNode(shown) || shown.type !== 'VAR' || shown.fields.get('varlevelsup') !== '0') return null;
@@ -94,7 +94,7 @@ function andsOf(where: Tree): Tree[] {
   return and?.boolop === 'AND_EXPR' ? (and.args as Tree[]) : [where];
 }
 
-function andsIn(quals: TreeNode): TreeNode[] {
+function andsIn(quals: Node): Node[] {
   return quals.type === 'BOOLEXPR' && quals.fields.get('boolop') === 'and'
     ? nodesIn(quals.fields.get('args'))
     : [quals];
@@ -109,7 +109,7 @@ interface Compared {
 }
 
 /** A column and a constant that are equal as their texts are. */
-function comparedIn({ type, fields }: TreeNode): Compared | null {
+function comparedIn({ type, fields }: Node): Compared | null {
   if (type !== 'OPEXPR' || Number(fields.get('opno')) >= firstNormalOid) return null;
   const args = nodesIn(fields.get('args')).map(bare);
   const column = args.find((arg) => arg.type === 'VAR');
@@ -122,8 +122,8 @@ function comparedIn({ type, fields }: TreeNode): Compared | null {
 }
 
 /** Without what only says that a varchar is a text. */
-function bare(node: TreeNode): TreeNode {
-  const inner: TreeValue | undefined = node.type === 'RELABELTYPE' ? node.fields.get('arg') : undefined;
+function bare(node: Node): Node {
+  const inner: NodeValue | undefined = node.type === 'RELABELTYPE' ? node.fields.get('arg') : undefined;
   return isNode(inner) ? inner : node;
 }
 
@@ -157,10 +157,10 @@ function operatorName(name: unknown): string | null {
 }
 
 /** As the table has it; null where the query calls its columns otherwise. */
-function nameOf(entry: TreeNode, column: number): string | null {
+function nameOf(entry: Node, column: number): string | null {
   const alias = entry.fields.get('alias');
   const renamed = isNode(alias) ? alias.fields.get('colnames') : null;
-  const names = (entry.fields.get('eref') as TreeNode).fields.get('colnames');
-  const name = Array.isArray(names) && !Array.isArray(renamed) ? (names as readonly TreeValue[])[column - 1] : null;
-  return typeof name === 'string' ? name.slice(1, -1).replace(/\\([\s\S])/g, '$1') : null;
+  const names = (entry.fields.get('eref') as Node).fields.get('colnames');
+  const name = Array.isArray(names) && !Array.isArray(renamed) ? (names as readonly NodeValue[])[column - 1] : null;
+  return typeof name === 'string' ? name.slice(1, -1) : null;
 }

@@ -1,7 +1,7 @@
 /** Which columns of a result identify its rows: those it is grouped by, or the primary keys of the tables behind it. */
 
+import { isNode, type Node, type NodeValue, nodesIn } from '../node-tree.ts';
 import { queryOf } from './mentions.ts';
-import { isNode, nodesIn, type TreeNode, type TreeValue } from './node-tree.ts';
 import type { Reads } from './reads.ts';
 
 /** The column that a column of the result is, by pg_class.oid and pg_attribute.attnum; 0 for none. */
@@ -16,7 +16,7 @@ export interface Origin {
  * @param query as the server has analysed it; null where it could not be had
  */
 export function keyOf(
-  query: TreeNode | null,
+  query: Node | null,
   origins: readonly Origin[],
   { relations, views }: Pick<Reads, 'relations' | 'views'>,
 ): number[] | null {
@@ -42,7 +42,7 @@ export function keyOf(
 }
 
 /** Null where it is grouped by something that it does not show. */
-function placesOfGroups(query: TreeNode, groups: readonly TreeNode[]): number[] | null {
+function placesOfGroups(query: Node, groups: readonly Node[]): number[] | null {
   const shown = new Map<string, number>();
   for (const { fields } of targetsOf(query)) {
     if (fields.get('resjunk') === 'false')
@@ -52,10 +52,10 @@ function placesOfGroups(query: TreeNode, groups: readonly TreeNode[]): number[] 
   return places.every((place) => place !== undefined) ? places.sort((a, b) => a - b) : null;
 }
 
-const targetsOf = (query: TreeNode): TreeNode[] => nodesIn(query.fields.get('targetList'));
+const targetsOf = (query: Node): Node[] => nodesIn(query.fields.get('targetList'));
 
 /** Through views, to a table. */
-function baseOf(origin: Origin, views: ReadonlyMap<string, TreeValue>): Origin {
+function baseOf(origin: Origin, views: ReadonlyMap<string, NodeValue>): Origin {
   let at = origin;
   // No view shows itself, but what the server prints is not ours to trust with a loop.
   for (let depth = 0; depth < views.size; depth++) {
@@ -72,7 +72,7 @@ function baseOf(origin: Origin, views: ReadonlyMap<string, TreeValue>): Origin {
 }
 
 /** The query in parentheses of the rule of `SELECT … FROM (query)`; up to 15 the view itself stands before it, twice. */
-export const innerQuery = (tree: TreeValue): TreeNode | null =>
+export const innerQuery = (tree: NodeValue): Node | null =>
   nodesIn(queryOf(tree)?.fields.get('rtable'))
     .map(({ fields }) => fields.get('subquery'))
     .find(isNode) ?? null;

@@ -1,10 +1,11 @@
 /** What a query, a view, a policy or a function mentions: by its analysed tree, or by name where there is only its text. */
+
+import { isNode, type Node, type NodeValue, nodesOf } from '../node-tree.ts';
 import type { Tree } from '../parser.ts';
 import type { FunctionName } from '../plan.ts';
 import { type RelationName, referencesOf } from '../references.ts';
 import { membersOf } from '../walk.ts';
 import { currentTime, isTimeOp } from './functions.ts';
-import { isNode, nodesOf, type TreeNode, type TreeValue } from './node-tree.ts';
 
 /** Oids, and what they do not say. */
 export interface Mentions {
@@ -27,11 +28,11 @@ const sampled = 'TABLESAMPLE takes other rows each time';
 
 const functionFields = ['funcid', 'aggfnoid', 'winfnoid', 'opfuncid'] as const;
 
-export function mentionsIn(trees: readonly TreeValue[]): Mentions {
+export function mentionsIn(trees: readonly NodeValue[]): Mentions {
   const relations = new Map<string, number>();
   const [functions, operators] = [new Set<string>(), new Set<string>()];
   const unrest = new Set<string>();
-  const put = (set: Set<string>, value: TreeValue | undefined) => {
+  const put = (set: Set<string>, value: NodeValue | undefined) => {
     if (typeof value === 'string' && value !== '0') set.add(value);
   };
   for (const node of nodesOf(trees)) {
@@ -47,7 +48,7 @@ export function mentionsIn(trees: readonly TreeValue[]): Mentions {
 }
 
 /** Of an entry of a query's list of tables; a subquery, a join and the like are entries without one. */
-export function relationIn({ type, fields }: TreeNode): string | null {
+export function relationIn({ type, fields }: Node): string | null {
   const oid = type === 'RANGETBLENTRY' || type === 'RTE' ? fields.get('relid') : null;
   return typeof oid === 'string' && oid !== '0' ? oid : null;
 }
@@ -76,7 +77,7 @@ export function namesIn(trees: readonly Tree[]): NamedMentions {
 }
 
 /** The query that a view shows, or that stands in another one's place. */
-export const queryOf = (tree: TreeValue) => {
+export const queryOf = (tree: NodeValue) => {
   const first = Array.isArray(tree) ? tree[0] : tree;
   return isNode(first) && first.type === 'QUERY' ? first : null;
 };

@@ -3,12 +3,12 @@
  * behind operators and aggregates, to the tables at the end. What cannot be followed is said.
  */
 import type { ReadTable } from '../../live.ts';
+import { type NodeValue, parseNodeTree } from '../node-tree.ts';
 import type { Parser } from '../parser.ts';
 import type { Ask } from '../touched.ts';
 import { firstNormalOid, isServersOwn, unrestOf } from './functions.ts';
 import { type FoundFunction, type FoundRelation, find, functionsOf, relationsOf } from './lookup.ts';
 import { type Mentions, mentionsIn, namesIn } from './mentions.ts';
-import { parseNodeTree, type TreeValue } from './node-tree.ts';
 
 export interface Reads {
   /** That are followed: roots of partitions, once each. */
@@ -20,7 +20,7 @@ export interface Reads {
   readonly times: ReadonlyMap<string, number>;
   readonly functions: readonly string[];
   /** Trees of views, by their oid. */
-  readonly views: ReadonlyMap<string, TreeValue>;
+  readonly views: ReadonlyMap<string, NodeValue>;
 }
 
 export interface ReadsDeps {
@@ -37,7 +37,7 @@ const maxBodyBytes = 65_536;
 export async function readsOf({ ask, parser }: ReadsDeps, mentions: Mentions): Promise<Reads> {
   const relations = new Map<string, FoundRelation>();
   const functions = new Map<string, FoundFunction>();
-  const views = new Map<string, TreeValue>();
+  const views = new Map<string, NodeValue>();
   const tables = new Map<string, ReadTable>();
   const polled = new Set<string>();
   const times = new Map<string, number>();

@@ -41,6 +41,9 @@ describe.each(versions)('on PostgreSQL %i', (version) => {
     CREATE UNLOGGED TABLE fleeting (id int PRIMARY KEY);
     CREATE MATERIALIZED VIEW counted AS SELECT count(*) FROM msg;
     CREATE SEQUENCE steps;
+    CREATE FOREIGN DATA WRAPPER nowhere;
+    CREATE SERVER away FOREIGN DATA WRAPPER nowhere;
+    CREATE FOREIGN TABLE remote (id int) SERVER away;
     CREATE TABLE member (user_name text, room_id int);
     CREATE TABLE secret (id int PRIMARY KEY, room_id int);
     ALTER TABLE secret ENABLE ROW LEVEL SECURITY;
@@ -154,6 +157,7 @@ describe.each(versions)('on PostgreSQL %i', (version) => {
       ['SELECT pg_table_size(16384)', 'pg_table_size() may give something else each time', []],
       ['SELECT * FROM counted', 'public.counted changes when it is refreshed', []],
       ['SELECT * FROM fleeting', 'public.fleeting is in no log', []],
+      ['SELECT * FROM remote', 'public.remote is elsewhere, and its changes are not told', []],
       ['SELECT last_value FROM steps', 'public.steps is a sequence, whose steps are not told', []],
       ['SELECT * FROM parent', 'public.parent has children, and may get others', ['public.child', 'public.parent']],
     ];
@@ -250,6 +254,7 @@ describe.each(versions)('on PostgreSQL %i', (version) => {
         [of('big', '-5'), of('label', "it's"), of('id', id)],
       ],
       ...throughViews,
+      [`SELECT * FROM "Other"."Odd name" WHERE ":relid 5" = 'x'`, [of(':relid 5', 'x')]],
       // Read in another place as well.
       ['SELECT *, (SELECT count(*) FROM msg) FROM msg m WHERE m.room_id = 3', []],
       ['SELECT x.id FROM msg x, msg y WHERE x.room_id = 3', []],
@@ -326,6 +331,12 @@ describe.each(versions)('on PostgreSQL %i', (version) => {
       expect(await refused('SELECT $1::int[]', [{}])).toMatchObject({
         fault: { code: 'SQL_ERROR', message: expect.stringContaining('Parameter $1') },
       });
+    });
+
+    test('is deeper than the server goes; what it takes is read to its depth', async () => {
+      const sum = (depth: number) => `SELECT ${'1 + ('.repeat(depth)}1${')'.repeat(depth)} FROM loose`;
+      expect(await refused(sum(12_000))).toMatchObject({ fault: { code: 'SQL_ERROR' } });
+      expect(tablesOf(await look(sum(1_500)))).toEqual(['public.loose']);
     });
 
     test('leaves the session as it was', async () => {

@@ -64,14 +64,17 @@ export function createFollowing({ publication, followed, events, patienceMs, new
     if (typeof found === 'string') return { table, id: null, reason: found };
     const { oid, coverage, reason } = found;
     if (coverage === 'NOTHING') return { table, id: null, reason: reason ?? '' };
-    const after = followed.get(Number(oid))?.after;
-    if (busy.has(oid) || after == null)
+    const known = followed.get(Number(oid));
+    if (busy.has(oid) || known === undefined || known.after === null)
       return {
         table,
         id: null,
         reason: `A transaction that writes to it has not ended within ${patienceMs} ms: try again`,
       };
-    return { table, id: oid, after, coverage, reason };
+    const { after } = known;
+    if (known.coverage === coverage) return { table, id: oid, after, coverage, reason };
+    // One of the two is not yet so for its readers, who are told when it is.
+    return { table, id: oid, after, coverage: 'INSERTS', reason: reason ?? 'UPDATE and DELETE are told again soon' };
   }
 
   function tell(oid: string, coverage: Coverage, reason: string | null): void {
@@ -88,6 +91,8 @@ export function createFollowing({ publication, followed, events, patienceMs, new
     if (facts.published === null) return tell(oid, 'NOTHING', 'Somebody took the table out of the publication');
     if (facts.coverage === facts.published && facts.coverage === before) return;
     const now = await publication.publishById(oid, { signal });
+    // Somebody let it go meanwhile.
+    if (!followed.has(Number(oid))) return await publication.withdraw([oid], { signal });
     if (now === null) return tell(oid, 'NOTHING', 'The table is gone');
     // Of transactions under way the log tells their INSERTs alone, until they have ended.
     if (now.coverage === 'ALL' && (await settleAgain(oid, signal))) return;
@@ -109,19 +114,25 @@ export function createFollowing({ publication, followed, events, patienceMs, new
         if (known.length > 0) await publication.withdraw(known, { signal }).catch(rethrow);
       }, signal),
 
-    check: ({ signal }) =>
-      gate.run(async () => {
-        const oids = [...followed.keys()].map(String);
-        const facts = await publication.look(oids, { signal });
-        if (facts === null) throw positionLost();
-        const byOid = new Map(facts.map((one) => [one.oid, one]));
-        for (const oid of oids) await checkOne(oid, byOid.get(oid), signal);
-      }, signal),
+    // Beside the others: one of them may wait for long, and a table that has lost its key must not.
+    async check({ signal }) {
+      const oids = [...followed.keys()].map(String);
+      const facts = await publication.look(oids, { signal });
+      if (facts === null) throw positionLost();
+      const byOid = new Map(facts.map((one) => [one.oid, one]));
+      for (const oid of oids) await checkOne(oid, byOid.get(oid), signal).catch(unlessLocked);
+    },
   };
 }
 
+/** It is tried again with the next look. */
+function unlessLocked(error: unknown): void {
+  if (!isLockTimeout(error)) throw error;
+}
+
+/** What is told of one that is followed may have changed: its readers learn of that by the next look, and it keeps its place. */
 const isFollowed = (followed: ReadonlyMap<number, FollowedTable>, { oid, coverage }: TableFacts): boolean =>
-  coverage === 'NOTHING' || followed.get(Number(oid))?.coverage === coverage;
+  coverage === 'NOTHING' || followed.has(Number(oid));
 
 /** @returns what is known of it, or why it cannot be published */
 async function publishOne(

@@ -1,7 +1,6 @@
 /** Columns, and what the planner knows of their values. */
 import { builder } from '../graph/builder.ts';
 import { registerNode } from '../graph/nodes.ts';
-import { shownOptions } from './foreign-options.ts';
 import { columnId, readPartId } from './ids.ts';
 import { ColumnStatisticsType, ColumnType, TableType } from './types.graph.ts';
 
@@ -88,9 +87,10 @@ ColumnType.implement({
       ],
     }),
     foreignOptions: t.stringList({
-      description: 'Of a foreign table’s column, `name=value` each; a value of what is named as a secret is left out.',
-      resolve: async (column, _args, context) =>
-        shownOptions((await context.services.catalog.columnDetails(context, column)).foreignOptions),
+      description: 'Of a foreign table’s column, `name=value` each; those that are named as secrets are left out.',
+      resolve: async (column, _args, context) => [
+        ...(await context.services.catalog.columnDetails(context, column)).foreignOptions,
+      ],
     }),
     statistics: t.field({
       answers: 'live',

@@ -10,7 +10,6 @@ import {
 } from '../engines/snapshot.ts';
 import { builder } from '../graph/builder.ts';
 import { enumOf } from '../graph/enums.ts';
-import { shownOptions } from './foreign-options.ts';
 import { ConstraintKindEnum } from './keys.graph.ts';
 import type { EventTriggerNode, PublishedTableNode } from './nodes.ts';
 import {
@@ -188,8 +187,8 @@ const ForeignDataWrapperType = builder.objectRef<ForeignDataWrapper>('ForeignDat
     validator: t.exposeString('validator', { nullable: true }),
     options: t.field({
       type: ['String'],
-      description: '`name=value` each, without the values of those that are named as secrets.',
-      resolve: ({ options }) => shownOptions(options),
+      description: '`name=value` each, without those that are named as secrets.',
+      resolve: ({ options }) => [...options],
     }),
     owner: t.exposeString('owner', { nullable: true }),
     comment: t.exposeString('comment', { nullable: true }),
@@ -207,8 +206,8 @@ const ForeignServerType = builder.objectRef<ForeignServer>('ForeignServer').impl
     version: t.exposeString('version', { nullable: true }),
     options: t.field({
       type: ['String'],
-      description: '`name=value` each, without the values of those that are named as secrets.',
-      resolve: ({ options }) => shownOptions(options),
+      description: '`name=value` each, without those that are named as secrets.',
+      resolve: ({ options }) => [...options],
     }),
     owner: t.exposeString('owner', { nullable: true }),
     comment: t.exposeString('comment', { nullable: true }),

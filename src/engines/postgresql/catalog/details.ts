@@ -12,6 +12,7 @@ import {
   boolean,
   byName,
   type CatalogQuery,
+  foreignOptions,
   grouped,
   nameOrNull,
   numberOrNull,
@@ -97,7 +98,7 @@ const details = ([
   options,
   identity,
   ofType,
-  foreignOptions,
+  foreign,
   statistics,
 ]: DetailsRow): RelationDetails => ({
   partitionKey,
@@ -113,7 +114,7 @@ const details = ([
   options: strings(options),
   replicaIdentity: replicaIdentity(identity),
   ofType: nameOrNull(ofType),
-  foreignOptions: strings(foreignOptions),
+  foreignOptions: foreignOptions(foreign),
   statistics: statistics === null ? [] : (JSON.parse(statistics) as StatisticsRow[]).map(statisticsOf).sort(byName),
 });
 
@@ -172,16 +173,10 @@ export async function readColumnDetails(
   return grouped(rows, relations.length, columnDetails).map((ofOne) => new Map(ofOne));
 }
 
-const columnDetails = ([
-  ,
-  name,
-  inherited,
-  storage,
-  compression,
-  statisticsTarget,
-  options,
-  foreignOptions,
-]: ColumnRow): [string, ColumnDetails] => [
+const columnDetails = ([, name, inherited, storage, compression, statisticsTarget, options, foreign]: ColumnRow): [
+  string,
+  ColumnDetails,
+] => [
   name,
   {
     inherited: boolean(inherited),
@@ -189,6 +184,6 @@ const columnDetails = ([
     compression: compressionOf(compression),
     statisticsTarget: numberOrNull(statisticsTarget),
     options: strings(options),
-    foreignOptions: strings(foreignOptions),
+    foreignOptions: foreignOptions(foreign),
   },
 ];

@@ -1,5 +1,6 @@
 /** How a catalogue statement is asked and its rows are read: values stay the text that PostgreSQL sent until one of these reads them. */
 import type { QualifiedName, ReadOptions, RoutineName } from '../../catalog.ts';
+import { secretOption } from './sql.ts';
 
 export type TextRow = readonly (string | null)[];
 
@@ -20,6 +21,14 @@ export const numberOrNull = (text: string | null): number | null => (text === nu
 
 /** Of `to_json(…)`, whose text is the only form of an array that needs no parser of its own. */
 export const strings = (json: string | null): string[] => (json === null ? [] : JSON.parse(json));
+
+const secret = new RegExp(secretOption, 'i');
+
+/** Of options of foreign data, `name=value` each: those that are named as secrets are nowhere shown, and nowhere kept. */
+export const foreignOptions = (json: string | null): string[] => withoutSecrets(strings(json));
+
+export const withoutSecrets = (options: readonly string[]): string[] =>
+  options.filter((option) => !secret.test(option.slice(0, option.indexOf('='))));
 
 /** Of a list that is sent as itself when it holds one name, and as JSON when it holds several. */
 export const namesOf = (single: string | null, several: string | null): string[] =>

@@ -36,6 +36,9 @@ export const notTracking = (oid: string): string => `not exists (
 /** Of the pg_publication row `p`: it is none of those that tell Quarry of changed rows. */
 export const notFeed = (p: string): string => `${p}.pubname !~ '${feedPublications}'`;
 
+/** Options of foreign data that hold what nobody else is to know, by their names; a wrapper takes whatever it likes. */
+export const secretOption = '(password|passwd|secret|token|credential|private_?key|api_?key|access_?key)';
+
 /** Schemas of temporary tables are their session's alone. */
 export const notTemporary = (n: string): string => `${n}.nspname !~ '^pg_(toast_)?temp_'`;
 

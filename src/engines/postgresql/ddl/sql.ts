@@ -1,13 +1,13 @@
 /** Pieces of SQL that print pieces of SQL. Names and literals are quoted by PostgreSQL itself. */
-import { notSystem } from '../catalog/sql.ts';
+import { notSystem, secretOption } from '../catalog/sql.ts';
 
 export const schemaOf = (o: string, column: string): string =>
   `join pg_namespace n on n.oid = ${o}.${column} and ${notSystem('n')}`;
 
-/** ` KEYWORD (name 'value', …)` of an options array of foreign data; null where there are none. */
+/** ` OPTIONS (name 'value', …)` of an options array of foreign data, without those named as secrets; null where there are none. */
 export const foreignOptions = (options: string): string => `(
   select ' OPTIONS (' || string_agg(quote_ident(option_name) || ' ' || quote_literal(option_value), ', ') || ')'
-  from pg_options_to_table(${options}))`;
+  from pg_options_to_table(${options}) where option_name !~* '${secretOption}')`;
 
 /** `name=value, …` of storage parameters; null where there are none. */
 export const parameters = (options: string, prefix = ''): string => `(

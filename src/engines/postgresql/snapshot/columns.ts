@@ -5,7 +5,7 @@
 import type { QualifiedName } from '../../catalog.ts';
 import type { SnapshotColumn } from '../../snapshot.ts';
 import { compressionOf, storageOf } from '../catalog/details.ts';
-import { boolean, strings } from '../catalog/rows.ts';
+import { boolean, strings, withoutSecrets } from '../catalog/rows.ts';
 import { askAbout, groupedBy, type Source } from './source.ts';
 
 type ColumnRow = [
@@ -134,7 +134,7 @@ export async function readColumnParts(source: Source): Promise<ColumnParts> {
           compression: compressionOf(compression),
           statisticsTarget,
           options: options ?? none,
-          foreignOptions: foreignOptions ?? none,
+          foreignOptions: foreignOptions === null ? none : withoutSecrets(foreignOptions),
           privileges,
         };
       });

@@ -3,7 +3,7 @@ import type { QualifiedName, RelationKind } from '../../catalog.ts';
 import type { SnapshotRelation } from '../../snapshot.ts';
 import { replicaIdentity, replicaIdentityOf } from '../catalog/details.ts';
 import { readOriginsOf } from '../catalog/origins.ts';
-import { boolean, bySchemaAndName, nameOrNull, strings } from '../catalog/rows.ts';
+import { boolean, bySchemaAndName, foreignOptions, nameOrNull, strings } from '../catalog/rows.ts';
 import { readColumnParts } from './columns.ts';
 import { readKeyParts } from './keys.ts';
 import { readRuleParts } from './rules.ts';
@@ -160,7 +160,10 @@ async function readFewParts(
     parents,
     definitions: new Map(definitions.map(([oid, definition]) => [oid ?? '', definition ?? ''])),
     foreign: new Map(
-      foreign.map(([oid, server, options = null]) => [oid ?? '', { server: server ?? '', options: strings(options) }]),
+      foreign.map(([oid, server, options = null]) => [
+        oid ?? '',
+        { server: server ?? '', options: foreignOptions(options) },
+      ]),
     ),
     tablespaceName: (oid) => (oid === null ? null : (tablespaceNames.get(oid) ?? oid)),
   };

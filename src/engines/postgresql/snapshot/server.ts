@@ -6,7 +6,7 @@ import type {
   Publication,
   SnapshotExtension,
 } from '../../snapshot.ts';
-import { boolean, byName, nameOrNull, strings } from '../catalog/rows.ts';
+import { boolean, byName, foreignOptions, nameOrNull, strings } from '../catalog/rows.ts';
 import { firesOf } from '../catalog/rules.ts';
 import { notFeed, notSystem, notTracking } from '../catalog/sql.ts';
 import { readRoutineNames } from './rules.ts';
@@ -122,7 +122,7 @@ export async function readForeignDataWrappers(source: Source): Promise<ForeignDa
       privileges,
       handler,
       validator,
-      options: strings(options),
+      options: foreignOptions(options),
       comment: source.comment('pg_foreign_data_wrapper', oid ?? ''),
     }))
     .sort(byName);
@@ -143,7 +143,7 @@ export async function readForeignServers(source: Source): Promise<ForeignServer[
       wrapper: wrapper ?? '',
       type,
       version,
-      options: strings(options),
+      options: foreignOptions(options),
       comment: source.comment('pg_foreign_server', oid ?? ''),
     }))
     .sort(byName);

@@ -3,36 +3,15 @@
  * a snapshot of the whole, the kinds that hand.ts reads one by one, a page of 20 tables of one schema (page) and of all (db page).
  * `node bench/catalogue/run.ts [postgres URL of a superuser] [rounds]`; without a URL on a PostgreSQL of its own.
  */
-import type pg from 'pg';
 import type { Catalog, Relation, RelationsWithin } from '../../src/engines/catalog.ts';
-import { type CatalogDeps, createPostgresqlCatalog } from '../../src/engines/postgresql/catalog.ts';
 import { median } from '../support/median.ts';
 import { serverOf } from '../support/server.ts';
+import { catalogOf, options } from './catalog.ts';
 import { readAll, readPage } from './hand.ts';
 import { seeded } from './seed.ts';
 
 const sizes = [100, 1_000, 10_000];
 const pageSize = 20;
-const options = { signal: new AbortController().signal };
-const raw = { getTypeParser: () => (text: string) => text };
-
-const catalogOf = (client: pg.Client): Catalog => {
-  const query: CatalogDeps['query'] = async (text, values) =>
-    (await client.query<(string | null)[]>({ text, values: [...values], rowMode: 'array', types: raw })).rows;
-  return createPostgresqlCatalog({
-    query,
-    transaction: async (work, given) => {
-      await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
-      try {
-        return await work((text, values) => query(text, values, given));
-      } finally {
-        await client.query('COMMIT');
-      }
-    },
-    close: async () => {},
-  });
-};
-
 /** What a nested query asks for: tables with columns, indexes, constraints, and foreign keys in both directions. */
 async function read(catalog: Catalog, within: RelationsWithin, limit?: number): Promise<number> {
   const [tables = []] = await catalog.relationPages(within, {}, { limit }, options);

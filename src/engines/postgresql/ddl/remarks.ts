@@ -53,13 +53,14 @@ const spoken: Record<string, string> = {
     select quote_ident(l.lanname) from pg_language l where l.oid = x.trflang)`,
 };
 
-/** The name of an object by its address; null where it has none, or is gone. */
-export const named = (classid: string, objid: string, part: string): string =>
-  `case ${classid} ${Object.entries(spoken)
-    .map(
-      ([catalog, name]) =>
-        `when '${catalog}'::regclass then (select ${name} from ${catalog} x cross join (select ${part} as part) p where x.oid = ${objid})`,
-    )
+/** The name of an object of one catalogue by its oid; null where it is gone. */
+export const nameIn = (catalog: string, objid: string, part = '0'): string =>
+  `(select ${spoken[catalog]} from ${catalog} x cross join (select ${part} as part) p where x.oid = ${objid})`;
+
+/** By its address; null where it has none, too. */
+const named = (classid: string, objid: string, part: string): string =>
+  `case ${classid} ${Object.keys(spoken)
+    .map((catalog) => `when '${catalog}'::regclass then ${nameIn(catalog, objid, part)}`)
     .join('\n      ')} end`;
 
 /** Of what the script is about; members of extensions have theirs from them. */

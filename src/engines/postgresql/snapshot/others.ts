@@ -5,7 +5,7 @@
 import type { OtherKind, OtherObject } from '../../snapshot.ts';
 import { foundations } from '../ddl/foundations.ts';
 import type { Kind } from '../ddl/kind.ts';
-import { named } from '../ddl/remarks.ts';
+import { nameIn } from '../ddl/remarks.ts';
 import { routines } from '../ddl/routines.ts';
 import { types } from '../ddl/types.ts';
 import { type CatalogTable, firstUserOid, type Source } from './source.ts';
@@ -53,34 +53,53 @@ const kinds: readonly (Kind & { catalog: CatalogTable })[] = [...foundations, ..
   isOther(kind.catalog) && kind.suffix !== '/shell' ? [{ ...kind, catalog: kind.catalog }] : [],
 );
 
-const address = (catalog: string, oid: string) => named(`'${catalog}'::regclass`, oid, '0');
+/** What can depend on an extension that did not make it. */
+const dependents = ['pg_proc', 'pg_class', 'pg_trigger'] as const;
 
-function statementOf(version: number): string {
-  const parts = kinds.map(({ catalog, sql }) => {
-    const asked = `(o.oid >= ${firstUserOid} and ${others[catalog]?.which ?? 'true'})`;
-    return `select '${catalog}', made.oid::text, made.schema::text, ${others[catalog]?.name ?? 'made.name::text'}, ${address(catalog, 'made.oid')}, made.sql
-      from (${sql({ asked, version })}) made (oid, schema, name, sql)`;
-  });
-  return `${parts.join('\n    union all\n    ')}
-    union all
-    select 'pg_depend', concat_ws('.', d.classid, d.objid, d.refobjid), null, e.extname, s.name,
+const dependency = 'pg_depend';
+const isDependency = `d.deptype = 'x' and d.refclassid = 'pg_extension'::regclass`;
+
+const rowsOf = (catalog: CatalogTable): string => `(o.oid >= ${firstUserOid} and ${others[catalog]?.which ?? 'true'})`;
+
+/** Which catalogues have any: most have none, and then nothing that prints them has to be planned. */
+const there = [
+  ...(Object.keys(others) as CatalogTable[]).map(
+    (catalog) => `select '${catalog}' where exists (select from ${catalog} o where ${rowsOf(catalog)})`,
+  ),
+  `select '${dependency}' where exists (select from pg_depend d where ${isDependency})`,
+].join('\nunion all ');
+
+function statementOf(version: number, found: ReadonlySet<string>): string {
+  const parts = kinds
+    .filter(({ catalog }) => found.has(catalog))
+    .map(
+      ({ catalog, sql }) => `select '${catalog}', made.oid::text, made.schema::text,
+      ${others[catalog]?.name ?? 'made.name::text'}, ${nameIn(catalog, 'made.oid')}, made.sql
+      from (${sql({ asked: rowsOf(catalog), version })}) made (oid, schema, name, sql)`,
+    );
+  const dependencies = `select '${dependency}', concat_ws('.', d.classid, d.objid, d.refobjid), null, e.extname, s.name,
       format('ALTER %s DEPENDS ON EXTENSION %I;', s.name, e.extname)
     from pg_depend d join pg_extension e on e.oid = d.refobjid
-    cross join lateral (select ${named('d.classid', 'd.objid', '0')} as name) s
-    where d.deptype = 'x' and d.refclassid = 'pg_extension'::regclass and s.name is not null`;
+    cross join lateral (select case d.classid ${dependents
+      .map((catalog) => `when '${catalog}'::regclass then ${nameIn(catalog, 'd.objid')}`)
+      .join(' ')} end as name) s
+    where ${isDependency} and s.name is not null`;
+  return [...parts, ...(found.has(dependency) ? [dependencies] : [])].join('\n    union all\n    ');
 }
 
 /** In the order of their kinds and identities. */
 export async function readOthers(source: Source): Promise<OtherObject[]> {
   const found = new Map<string, OtherObject>();
-  for (const [catalog, oid, schema = null, name, spoken, sql] of await source.ask(statementOf(source.version))) {
+  const some = new Set((await source.ask(there)).map(([catalog]) => catalog ?? ''));
+  const rows = some.size === 0 ? [] : await source.ask(statementOf(source.version, some));
+  for (const [catalog, oid, schema = null, name, spoken, sql] of rows) {
     if (!catalog || !oid || sql === null || sql === undefined) continue;
     const place = `${catalog} ${oid}`;
     const before = found.get(place);
     // Of an operator family, which is made first and given its members then.
     if (before) found.set(place, { ...before, definition: `${before.definition}\n${sql}` });
     else if (!isOther(catalog)) {
-      found.set(place, { ...dependency, id: oid, name: name ?? '', identity: spoken ?? '', definition: sql });
+      found.set(place, { ...ofDependency, id: oid, name: name ?? '', identity: spoken ?? '', definition: sql });
     } else if (!source.isMember(catalog, oid)) {
       const { kind, spoken: word } = others[catalog]!;
       found.set(place, {
@@ -97,6 +116,6 @@ export async function readOthers(source: Source): Promise<OtherObject[]> {
   return [...found.values()].sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
 }
 
-const dependency = { kind: 'EXTENSION_DEPENDENCY', schema: null, comment: null } as const;
+const ofDependency = { kind: 'EXTENSION_DEPENDENCY', schema: null, comment: null } as const;
 
 const keyOf = ({ kind, identity, name }: OtherObject): string => JSON.stringify([kind, identity, name]);

@@ -67,6 +67,18 @@ describe('a refresh', () => {
     await replica.stop();
   });
 
+  test('takes nothing from what an older Quarry kept in another form', async () => {
+    await snapshots.refresh(database, options);
+    await world.rows(`UPDATE catalog_snapshots SET version = '1.' || version, content = 'x' WHERE database_id = $1`, [
+      database.id,
+    ]);
+    expect(await stateOf()).toBeNull();
+    await target.client.query('create table second ()');
+    await snapshots.refresh(database, options);
+    expect(await tables()).toEqual(['first', 'second']);
+    expect(await world.rows('SELECT count(*)::int AS count FROM catalog_changes')).toEqual([{ count: 0 }]);
+  });
+
   test('is one read for all who ask before it begins, and never two at once', async () => {
     const replica = snapshotsIn(world, { bus });
     await Promise.all(Array.from({ length: 20 }, (_, n) => (n % 2 ? replica : snapshots).refresh(database, options)));

@@ -1,7 +1,7 @@
 /**
  * What is made of a snapshot, and the statements that make a database again, each beside the read of the snapshot itself:
  * fingerprint, packing, opening, and the difference to a catalogue in which one table of a hundred was altered.
- * `node bench/catalogue/made-of-snapshots.ts [postgres URL of a superuser] [rounds] [tables …]`; without a URL, or with `-`, on a
+ * `node bench/catalogue/run-snapshots.ts [postgres URL of a superuser] [rounds] [tables …]`; without a URL, or with `-`, on a
  * PostgreSQL of its own.
  */
 import type pg from 'pg';

@@ -13,8 +13,8 @@ export type { Commit };
 export interface Watcher {
   /** Called in the order of the commits. */
   committed(commit: Commit): void;
-  /** Commits may have been missed. */
-  gap(): void;
+  /** Commits may have been missed. @param reasons as `watch` gives them, from now on */
+  gap(reasons: readonly string[]): void;
   /** The shape of tables may have changed. A hint: not in the order of the commits. */
   reshaped(): void;
   /** Nothing is told any more. */
@@ -25,15 +25,22 @@ export interface Watching<Database extends HubDatabase> {
   /**
    * Tells of every commit that changes one of the tables, from when it resolves until the signal aborts; and of a gap,
    * where the database could not be reached for a while.
-   * @throws AppError NOT_FOUND for a table, UNSUPPORTED where not all changes of one are told, CONNECTION_FAILED, TIMEOUT,
+   * @returns why of a table only inserts and truncates are told; empty where all is
+   * @throws AppError NOT_FOUND for a table, UNSUPPORTED where less than `least` is told of one, CONNECTION_FAILED, TIMEOUT,
    * LIMIT_EXCEEDED; the signal's reason
    */
   watch(
     database: Database,
     tables: readonly QualifiedName[],
     watcher: Watcher,
-    options: { signal: AbortSignal },
-  ): Promise<void>;
+    options: WatchOptions,
+  ): Promise<readonly string[]>;
+}
+
+export interface WatchOptions {
+  readonly signal: AbortSignal;
+  /** Absent: ALL. */
+  readonly least?: 'ALL' | 'INSERTS' | undefined;
 }
 
 export interface WatchingDeps<Database extends HubDatabase> {
@@ -62,21 +69,31 @@ export function createWatching<Database extends HubDatabase>({
     readonly names: readonly QualifiedName[];
     readonly watcher: Watcher;
     readonly signal: AbortSignal;
+    readonly least: 'ALL' | 'INSERTS';
   }
 
-  /** @returns what aborts when nothing is told any more, with the reason */
-  const attach = ({ database, names, watcher, signal }: Wanted): Promise<AbortSignal> =>
+  interface Attached {
+    /** Aborts when nothing is told any more, with the reason. */
+    readonly ended: AbortSignal;
+    /** Why not all is told. */
+    readonly reasons: readonly string[];
+  }
+
+  const attach = ({ database, names, watcher, signal, least }: Wanted): Promise<Attached> =>
     hub.withRun(
       database,
       async (run) => {
         const tables = await lookFor(run, names, signal);
         const held = await run.tables.hold(tables, signal);
         const uncovered = new AbortController();
-        const requireAll = () => {
-          for (const table of tables) run.tables.require(table, 'ALL');
-        };
+        const reasonsNow = () =>
+          tables
+            .map((table) => run.tables.require(table, least))
+            .filter(({ coverage }) => coverage !== 'ALL')
+            .map(({ name, reason }) => `Not all changes of ${name.schema}.${name.name} are told: ${reason ?? ''}`);
+        let reasons: readonly string[];
         try {
-          requireAll();
+          reasons = reasonsNow();
         } catch (error) {
           held[Symbol.dispose]();
           throw error;
@@ -87,7 +104,8 @@ export function createWatching<Database extends HubDatabase>({
           reshaped: () => watcher.reshaped(),
           uncovered: () => {
             try {
-              requireAll();
+              // Less than before: whoever watches is told so when it is attached again.
+              if (reasonsNow().length > reasons.length) uncovered.abort(new Error('Less is told than before'));
             } catch (error) {
               uncovered.abort(error);
             }
@@ -98,24 +116,24 @@ export function createWatching<Database extends HubDatabase>({
           watching[Symbol.dispose]();
           held[Symbol.dispose]();
         });
-        return ended;
+        return { ended, reasons };
       },
       signal,
     );
 
   /** Listens again whenever nothing is told any more, unless it never will be. */
-  async function keepAttached(wanted: Wanted, first: AbortSignal): Promise<void> {
+  async function keepAttached(wanted: Wanted, first: Attached): Promise<void> {
     const { database, watcher, signal } = wanted;
-    let attached: AbortSignal | null = first;
+    let attached: Attached | null = first;
     for (let waitMs = limits.retryMs; !signal.aborted; ) {
       try {
         if (attached) {
-          await aborted(attached);
-          throw attached.reason;
+          await aborted(attached.ended);
+          throw attached.ended.reason;
         }
         attached = await attach(wanted);
         waitMs = limits.retryMs;
-        watcher.gap();
+        watcher.gap(attached.reasons);
       } catch (error) {
         if (signal.aborted) return;
         if (isFinal(error)) return watcher.lost(error);
@@ -128,9 +146,11 @@ export function createWatching<Database extends HubDatabase>({
   }
 
   return {
-    async watch(database, names, watcher, { signal }) {
-      const wanted = { database, names, watcher, signal };
-      void keepAttached(wanted, await attach(wanted));
+    async watch(database, names, watcher, { signal, least = 'ALL' }) {
+      const wanted = { database, names, watcher, signal, least };
+      const attached = await attach(wanted);
+      void keepAttached(wanted, attached);
+      return attached.reasons;
     },
   };
 }

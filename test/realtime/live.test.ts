@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Viewer } from '../../src/accounts/viewer.ts';
 import type { LiveInput } from '../../src/realtime/live/input.ts';
+import type { LiveResult } from '../../src/realtime/live/results.ts';
 import { failure, pathsOf } from '../databases/world.ts';
 import { createLiveWorld, LiveReader, type LiveWorld } from './live-world.ts';
 
@@ -46,6 +47,11 @@ async function begun(input: Partial<LiveInput> | string): Promise<LiveReader> {
   await reader.next();
   await world.untilFollowed(followed + 1);
   return reader;
+}
+
+async function add(reader: LiveReader, n: number): Promise<LiveResult> {
+  await world.sql('INSERT INTO bare VALUES ($1)', [n]);
+  return await reader.next();
 }
 
 describe('the first result', () => {
@@ -194,6 +200,22 @@ describe('a change is told', () => {
     await world.sql(`BEGIN; INSERT INTO room VALUES (3, 'three'); INSERT INTO msg (body) VALUES ('x'), ('y'); COMMIT`);
     expect(await reader.next()).toMatchObject({ cause: ['public.msg', 'public.room'] });
     expect(reader.values).toEqual([['3', '5']]);
+  });
+
+  test('at once where a row is added to a table without a key, and soon where one is gone', async () => {
+    using reader = read('SELECT n FROM bare ORDER BY n');
+    await reader.next();
+    await world.sql('INSERT INTO bare VALUES (1), (2)');
+    await reader.until((values) => values.length === 2);
+    // It is asked for meanwhile, too: one of them is told before it is found.
+    let told = await add(reader, 3);
+    for (let n = 4; told.cause.length === 0; n++) told = await add(reader, n);
+    expect(told).toMatchObject({
+      cause: ['public.bare'],
+      polled: [expect.stringMatching(/^Not all changes of public\.bare are told/)],
+    });
+    await world.sql('DELETE FROM bare WHERE n = 1');
+    expect(await reader.next()).toMatchObject({ cause: [], removed: [expect.any(String)] });
   });
 
   test('only when it is one: not what is undone, and not what leaves the answer as it was', async () => {

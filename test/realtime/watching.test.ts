@@ -20,7 +20,9 @@ afterAll(async () => stage?.[Symbol.asyncDispose]());
 const named = (...names: string[]) => names.map((name) => ({ schema: 'public', name }));
 
 /** What is told, one after the other. */
-async function watch(...tables: string[]) {
+const watch = (...tables: string[]) => watchLeast('ALL', ...tables);
+
+async function watchLeast(least: 'ALL' | 'INSERTS', ...tables: string[]) {
   const { promise, resolve } = Promise.withResolvers<void>();
   const events: (Commit | 'gap' | 'reshaped' | Error)[] = [];
   let wake = resolve;
@@ -37,8 +39,9 @@ async function watch(...tables: string[]) {
     reshaped: () => tell('reshaped'),
     lost: (error: Error) => tell(error),
   };
-  await watching.watch(stage.database, named(...tables), watcher, { signal: stop.signal });
+  const reasons = await watching.watch(stage.database, named(...tables), watcher, { signal: stop.signal, least });
   return {
+    reasons,
     stop: () => stop.abort(),
     async next() {
       while (events.length === 0) {
@@ -91,4 +94,24 @@ test('where the connection is lost a gap is told, and what is committed behind i
 test('a table of which not all is told cannot be watched, nor one that is not there', async () => {
   expect((await failure(watch('logs'), 'UNSUPPORTED')).message).toMatch(/public\.logs/);
   await failure(watch('nowhere'), 'NOT_FOUND');
+});
+
+test('of a table of which only inserts are told they are, to who is content with it', async () => {
+  const watcher = await watchLeast('INSERTS', 'logs', 'rooms');
+  expect(watcher.reasons).toEqual([expect.stringMatching(/^Not all changes of public\.logs are told: ./)]);
+  await stage.sql(`INSERT INTO logs VALUES ('a')`);
+  expect(await watcher.next()).toMatchObject({ changes: [{ type: 'insert', new: ['a'] }] });
+  watcher.stop();
+  expect((await watch('rooms')).reasons).toEqual([]);
+});
+
+test('where less is told of a table than before, a gap is, with the reason', async () => {
+  const watcher = await watchLeast('INSERTS', 'others');
+  expect(watcher.reasons).toEqual([]);
+  await stage.sql('ALTER TABLE others DROP CONSTRAINT others_pkey');
+  await stage.sql('INSERT INTO others VALUES (77)');
+  for (let event = await watcher.next(); event !== 'gap'; event = await watcher.next());
+  await stage.sql('INSERT INTO others VALUES (78)');
+  expect(await watcher.next()).toMatchObject({ changes: [{ type: 'insert', new: ['78'] }] });
+  watcher.stop();
 });

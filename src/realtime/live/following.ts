@@ -17,28 +17,36 @@ export interface FollowedCommit {
 /** Called in the order of the commits. */
 export interface CommitWatcher {
   committed(commit: FollowedCommit): void;
-  /** Commits may have been missed. */
-  gap(): void;
+  /** Commits may have been missed. @param reasons as `Watch` gives them, from now on */
+  gap(reasons: readonly string[]): void;
   /** The shape of tables may have changed. */
   reshaped(): void;
   /** Nothing is told any more. */
   lost(error: AppError): void;
 }
 
-/** Resolves when from now on every commit is told, until the signal aborts. @throws AppError where the tables cannot be followed */
+/**
+ * Resolves when from now on every commit is told, until the signal aborts; with why of a table only inserts and truncates
+ * are. @throws AppError where the tables cannot be followed
+ */
 export type Watch = (
   tables: readonly QualifiedName[],
   watcher: CommitWatcher,
-  options: { signal: AbortSignal },
-) => Promise<void>;
+  options: { signal: AbortSignal; least: 'INSERTS' },
+) => Promise<readonly string[]>;
 
 export interface Following extends Disposable {
   /** Every change of every table is told. */
   readonly complete: boolean;
   /** In plain sentences, why not. Empty also while it is only not known yet. */
   readonly reasons: readonly string[];
-  /** Tries again what could not be followed. */
+  /** Tries again what could not be followed, or not all of it. */
   retry(): void;
+}
+
+interface Followed {
+  readonly stop: AbortController;
+  state: 'BEGUN' | 'ALL' | { readonly reason: string };
 }
 
 export function follow(
@@ -46,54 +54,59 @@ export function follow(
   { tables, filters }: Pick<QueryReads, 'tables' | 'filters'>,
   trigger: Trigger,
 ): Following {
-  const over = new AbortController();
-  const states = new Map<string, 'BEGUN' | 'FOLLOWED' | string>();
+  const all = new Map<string, Followed>();
 
-  async function begin(table: QueryReads['tables'][number]): Promise<void> {
-    const { id, schema, name } = table;
-    states.set(id, 'BEGUN');
+  async function begin({ id, schema, name }: QueryReads['tables'][number]): Promise<void> {
+    const followed: Followed = { stop: new AbortController(), state: 'BEGUN' };
+    all.set(id, followed);
+    const { signal } = followed.stop;
+    const attached = (reasons: readonly string[]) => {
+      followed.state = reasons[0] === undefined ? 'ALL' : { reason: reasons[0] };
+      trigger.attach();
+    };
     const failed = (error: unknown) => {
-      if (over.signal.aborted) return;
-      states.set(id, error instanceof AppError ? error.message : `changes of ${schema}.${name} are not told`);
+      if (signal.aborted) return;
+      const reason = error instanceof AppError ? error.message : `changes of ${schema}.${name} are not told`;
+      followed.state = { reason };
+      // The reason is news.
+      trigger.attach();
     };
     const watcher: CommitWatcher = {
       committed(commit) {
         const changed = tablesThatMatter(commit, filters);
         if (changed.length > 0) trigger.commit(commit.transactionId, changed);
       },
-      gap: trigger.attach,
+      gap: attached,
       reshaped: trigger.reshape,
       lost(error) {
         failed(error);
         trigger.reshape();
       },
     };
-    try {
-      await watch([{ schema, name }], watcher, { signal: over.signal });
-      states.set(id, 'FOLLOWED');
-    } catch (error) {
-      failed(error);
-    }
-    // Of one that cannot be followed the reason is news.
-    if (!over.signal.aborted) trigger.attach();
+    await watch([{ schema, name }], watcher, { signal, least: 'INSERTS' }).then(attached, failed);
   }
 
   for (const table of tables) void begin(table);
 
   return {
     get complete() {
-      return states.values().every((state) => state === 'FOLLOWED');
+      return all.values().every(({ state }) => state === 'ALL');
     },
     get reasons() {
-      return [...new Set(states.values().filter((state) => state !== 'FOLLOWED' && state !== 'BEGUN'))].sort();
+      const reasons = all.values().flatMap(({ state }) => (typeof state === 'object' ? [state.reason] : []));
+      return [...new Set(reasons)].sort();
     },
     retry() {
       for (const table of tables) {
-        const state = states.get(table.id);
-        if (state !== 'FOLLOWED' && state !== 'BEGUN') void begin(table);
+        const followed = all.get(table.id);
+        if (typeof followed?.state !== 'object') continue;
+        followed.stop.abort();
+        void begin(table);
       }
     },
-    [Symbol.dispose]: () => over.abort(),
+    [Symbol.dispose]() {
+      for (const { stop } of all.values()) stop.abort();
+    },
   };
 }
 

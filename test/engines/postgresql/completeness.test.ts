@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Catalog } from '../../../src/engines/catalog.ts';
+import type { Catalog, Within } from '../../../src/engines/catalog.ts';
 import type { CatalogSnapshot } from '../../../src/engines/snapshot.ts';
 import { catalogOf, fixture } from '../../catalog/target.ts';
 import { fromSnapshot } from '../../catalog/ways.ts';
@@ -13,6 +13,7 @@ import { debianSchemas } from '../../support/debian-schemas.ts';
 import { type DumpEntry, entriesOf } from '../../support/dump-entries.ts';
 import { hasPostgres15, startPostgres15, verboseDumpOf } from '../../support/postgres-15.ts';
 import { dumped } from './dumped.ts';
+import { hardSchema } from './hard-schema.ts';
 
 const options = { signal: new AbortController().signal, reach: 'SERVER' } as const;
 const kinds = (name: string) => readFileSync(new URL(`ddl/${name}.sql`, import.meta.url), 'utf8');
@@ -65,7 +66,11 @@ const others: [name: string, sql: () => Promise<string> | string][] = [
   ...debianSchemas,
 ];
 const on15 = [['every kind of object', () => kinds15] as const, ...others];
-const on18 = [['every kind of object', () => kinds15 + kinds('kinds-18')] as const, ...others];
+const on18 = [
+  ['every kind of object', () => kinds15 + kinds('kinds-18')] as const,
+  ['what is hard to carry', () => hardSchema] as const,
+  ...others,
+];
 
 describe.runIf(hasPostgres15)('on PostgreSQL 15', () => {
   let server: Awaited<ReturnType<typeof startPostgres15>>;
@@ -145,6 +150,22 @@ async function expectSameEitherWay(sql: string, server?: TestServer): Promise<vo
     routines: (catalog) => catalog.routinesByName(routines, options),
     extensions: (catalog) => catalog.extensions(options),
   };
+  const hard = ['nowhere', '', 'pg_catalog', '__proto__', 'a\0b'];
+  const groups: Within[] = [{ database: true }, { schemas: [...schemas, ...hard] }];
+  for (const within of groups) {
+    for (const search of ['', 'a', 'A', 'İ', 'ẞ', '%', '_', '\\', "'", '\0', 'upper', 'Ü', 'x'.repeat(300), ' ']) {
+      const [told, filter] = [`${search} in ${Object.keys(within).join()}`, { search }];
+      const behind = { limit: 4, after: { schema: 'public', name: 'a' }, before: { schema: '\uFFFD', name: 'x' } };
+      const before = { limit: 4, backward: true, before: { schema: 'public', name: 'gen' } };
+      reads[`tables like ${told}`] = (catalog) => catalog.relationPages(within, filter, { limit: 5 }, options);
+      reads[`views like ${told}`] = (catalog) =>
+        catalog.relationPages(within, { search, kinds: ['VIEW'] }, behind, options);
+      reads[`tables before ${told}`] = (catalog) => catalog.relationPages(within, filter, before, options);
+      reads[`how many like ${told}`] = (catalog) => catalog.relationCounts(within, filter, options);
+      reads[`functions like ${told}`] = (catalog) => catalog.routinePages(within, filter, { limit: 5 }, options);
+      reads[`how many functions like ${told}`] = (catalog) => catalog.routineCounts(within, filter, options);
+    }
+  }
   for (const [what, read] of Object.entries(reads)) {
     expect(JSON.parse(JSON.stringify(await read(kept))), what).toEqual(JSON.parse(JSON.stringify(await read(live))));
   }

@@ -13,6 +13,7 @@ import { catalogOf, fixture } from '../../catalog/target.ts';
 import { createTestDatabase, type TestDatabase, type TestServer } from '../../support/databases.ts';
 import { debianSchemas } from '../../support/debian-schemas.ts';
 import { dumpOf, hasPostgres15, startPostgres15 } from '../../support/postgres-15.ts';
+import { hardSchema } from './hard-schema.ts';
 import { targetOf } from './support.ts';
 
 const dial = createEgress({ allowPrivateHosts: ['127.0.0.1/32'], denied: () => [] });
@@ -57,35 +58,38 @@ async function copyOf(ddl: string, server?: TestServer): Promise<TestDatabase> {
   }
 }
 
-describe.each(everything)('the statements of %s', (_name, sql) => {
-  test('make it again on an empty database', async () => {
-    await using database = await createTestDatabase(await sql());
-    await database.client.query('RESET ALL');
-    const { catalog } = catalogOf(database.client);
-    const ddl = await catalog.ddl(options);
-    await using copy = await copyOf(ddl);
-    const copied = catalogOf(copy.client).catalog;
-    expect(statements(await copied.ddl(options))).toBe(statements(ddl));
-    expect(await fingerprint(copied)).toBe(await fingerprint(catalog));
-  });
+describe.each([...everything, ['what is hard to carry', () => hardSchema] as const])(
+  'the statements of %s',
+  (_name, sql) => {
+    test('make it again on an empty database', async () => {
+      await using database = await createTestDatabase(await sql());
+      await database.client.query('RESET ALL');
+      const { catalog } = catalogOf(database.client);
+      const ddl = await catalog.ddl(options);
+      await using copy = await copyOf(ddl);
+      const copied = catalogOf(copy.client).catalog;
+      expect(statements(await copied.ddl(options))).toBe(statements(ddl));
+      expect(await fingerprint(copied)).toBe(await fingerprint(catalog));
+    });
 
-  test('make each of its tables again alone, with what that needs', async () => {
-    await using database = await createTestDatabase(await sql());
-    await database.client.query('RESET ALL');
-    const { catalog } = catalogOf(database.client);
-    const [tables = []] = await catalog.relationPages({ database: true }, {}, {}, options);
-    const some = tables.filter((_, place) => place % Math.ceil(tables.length / 5) === 0);
-    const scripts = await catalog.ddlOf(
-      some.map((table) => ({ schemas: [], tables: [table] })),
-      options,
-    );
-    for (const [place, table] of some.entries()) {
-      await using copy = await copyOf(scripts[place] ?? '');
-      const [again] = await catalogOf(copy.client).catalog.ddlOf([{ schemas: [], tables: [table] }], options);
-      expect(statements(again ?? ''), table.name).toBe(statements(scripts[place] ?? ''));
-    }
-  });
-});
+    test('make each of its tables again alone, with what that needs', async () => {
+      await using database = await createTestDatabase(await sql());
+      await database.client.query('RESET ALL');
+      const { catalog } = catalogOf(database.client);
+      const [tables = []] = await catalog.relationPages({ database: true }, {}, {}, options);
+      const some = tables.filter((_, place) => place % Math.ceil(tables.length / 5) === 0);
+      const scripts = await catalog.ddlOf(
+        some.map((table) => ({ schemas: [], tables: [table] })),
+        options,
+      );
+      for (const [place, table] of some.entries()) {
+        await using copy = await copyOf(scripts[place] ?? '');
+        const [again] = await catalogOf(copy.client).catalog.ddlOf([{ schemas: [], tables: [table] }], options);
+        expect(statements(again ?? ''), table.name).toBe(statements(scripts[place] ?? ''));
+      }
+    });
+  },
+);
 
 describe.runIf(hasPostgres15)('on PostgreSQL 15', () => {
   let server: Awaited<ReturnType<typeof startPostgres15>>;

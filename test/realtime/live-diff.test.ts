@@ -1,6 +1,7 @@
 /** The difference between two lists of rows, tried on thousands of random ones. */
 import { describe, expect, test } from 'vitest';
 import { type Difference, differenceOf } from '../../src/realtime/live/diff.ts';
+import { random } from './random.ts';
 
 interface Row {
   readonly key: string;
@@ -28,17 +29,6 @@ function applyOneByOne(before: readonly Row[], { removed, upserted }: Difference
     list.splice(index, 0, row);
   }
   return list;
-}
-
-/** Numbers from 0 to 1 that are the same in every run (mulberry32). */
-function random(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296;
-  };
 }
 
 function shuffled<T>(list: readonly T[], next: () => number): T[] {

@@ -36,29 +36,36 @@ export interface Results {
 /** Readers who are in step are told the same; those who are not are few. */
 const maxKept = 8;
 
+interface Kept extends Omit<Told, 'before' | 'after'> {
+  /** Weak: else each state would keep the one before it, and so all that ever were. */
+  readonly before: WeakRef<LiveState> | null;
+  readonly result: LiveResult | null;
+}
+
 export function createResults(): Results {
-  const kept = new WeakMap<LiveState, { readonly told: Told; readonly result: LiveResult | null }[]>();
+  const kept = new WeakMap<LiveState, Kept[]>();
 
   return {
     resultOf(told) {
       const known = kept.get(told.after) ?? [];
       kept.set(told.after, known);
-      const same = known.find((one) => isSame(one.told, told));
+      const same = known.find((one) => isSame(one, told));
       if (same) return same.result;
       const result = make(told);
-      known.push({ told, result });
+      const { databaseId, version, cause, polled, before } = told;
+      known.push({ databaseId, version, cause, polled, before: before && new WeakRef(before), result });
       if (known.length > maxKept) known.shift();
       return result;
     },
   };
 }
 
-const isSame = (a: Told, b: Told): boolean =>
-  a.version === b.version &&
-  a.before === b.before &&
-  a.databaseId === b.databaseId &&
-  a.polled === b.polled &&
-  a.cause.symmetricDifference(b.cause).size === 0;
+const isSame = (kept: Kept, told: Told): boolean =>
+  kept.version === told.version &&
+  (kept.before?.deref() ?? null) === told.before &&
+  kept.databaseId === told.databaseId &&
+  kept.polled === told.polled &&
+  kept.cause.symmetricDifference(told.cause).size === 0;
 
 function make({ databaseId, version, before, after, cause, polled }: Told): LiveResult | null {
   const { columns } = after;

@@ -89,6 +89,12 @@ export function createFollowedTables({ feed, engine, lingerMs, onIdle, log }: Fo
     };
   }
 
+  /** Null where one of them is not followed. */
+  function takeKnown(tables: readonly NamedTable[]): Disposable | null {
+    const found = tables.map(({ id }) => entries.get(id));
+    return found.every((entry) => entry !== undefined) ? take(found) : null;
+  }
+
   function letGo(entry: Entry): void {
     void inTurn(async () => {
       const { id } = entry.table;
@@ -107,9 +113,12 @@ export function createFollowedTables({ feed, engine, lingerMs, onIdle, log }: Fo
   return {
     async hold(tables, signal) {
       signal.throwIfAborted();
-      const found = tables.map(({ id }) => entries.get(id));
-      if (found.every((entry) => entry !== undefined)) return take(found);
+      const known = takeKnown(tables);
+      if (known) return known;
       const holding = inTurn(async () => {
+        // Somebody before may have wanted the same.
+        const meanwhile = takeKnown(tables);
+        if (meanwhile) return meanwhile;
         const outcomes = await feed.follow(tables, { signal: feed.closed });
         const held = take(outcomes.filter(isFollowed).map(keep));
         const refused = outcomes.find((outcome) => !isFollowed(outcome));

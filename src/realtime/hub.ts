@@ -100,6 +100,7 @@ export function createHub<Database extends HubDatabase>({ databases, log, ...dep
   const limits = { ...hubLimits, ...deps.limits };
   const entries = new Map<string, Entry>();
   const closing = new Set<Promise<void>>();
+  const looking = new Map<string, Promise<(RowAccess | null)[]>>();
   const stopped = new AbortController();
 
   function deadline(): { signal: AbortSignal } {
@@ -138,6 +139,14 @@ export function createHub<Database extends HubDatabase>({ databases, log, ...dep
       lingerMs: limits.lingerMs,
       log,
     });
+  }
+
+  /** Thousands may come for the same tables before anything listens to them. */
+  function lookOnce(database: Database, names: readonly QualifiedName[]): Promise<(RowAccess | null)[]> {
+    const key = JSON.stringify([database.id, database.sealedPassword, names]);
+    const look = looking.get(key) ?? readAccess(database, { names }, deadline()).finally(() => looking.delete(key));
+    looking.set(key, look);
+    return look;
   }
 
   function begin(database: Database): Entry {
@@ -211,7 +220,7 @@ export function createHub<Database extends HubDatabase>({ databases, log, ...dep
     async look(database, names, signal) {
       const run = entries.get(database.id)?.run;
       if (run && !run.ended.aborted) return await untilAborted(run.rights.look(names), signal);
-      return await readAccess(database, { names }, { signal: AbortSignal.any([signal, deadline().signal]) });
+      return await untilAborted(lookOnce(database, names), signal);
     },
 
     withRun,

@@ -14,8 +14,8 @@ export interface ReadOn {
   /** An empty batch comes after so long without a change. */
   readonly quietMs: number;
   readonly write: (position: Position) => string;
-  /** Aborts with the reason when the reader may not go on. */
-  readonly lost: AbortSignal;
+  /** Each aborts with the reason when the reader may not go on. */
+  readonly lost: readonly AbortSignal[];
   /** Asked before each batch. @throws AppError */
   readonly mayGoOn: () => Promise<void> | void;
   /** He has left. */
@@ -33,7 +33,7 @@ export async function* readOn(options: ReadOn): AsyncGenerator<GroupBatch, void>
   let floor = comparePositions(begin, log.end.position) > 0 ? begin : null;
   let next = floor ? log.end.ordinal : log.find(begin);
   using reader = run.readers.add(next, write(begin));
-  const ends = [signal, run.ended, lost, reader.ended];
+  const ends = [signal, run.ended, reader.ended, ...lost];
   let interrupt = () => {};
   using listening = new DisposableStack();
   for (const one of ends) listening.defer(onAborted(one, () => interrupt()));
@@ -93,9 +93,14 @@ function behind(floor: Position, { changes, next, at: end }: GroupBatch, write: 
   return { changes: later, next, at, position: write(at) };
 }
 
-function throwEnd(run: Pick<FeedRun, 'ended'>, reader: LogReader, lost: AbortSignal, signal: AbortSignal): void {
+function throwEnd(
+  run: Pick<FeedRun, 'ended'>,
+  reader: LogReader,
+  lost: readonly AbortSignal[],
+  signal: AbortSignal,
+): void {
   if (signal.aborted) return;
-  lost.throwIfAborted();
+  for (const end of lost) end.throwIfAborted();
   reader.ended.throwIfAborted();
   if (!run.ended.aborted) return;
   if (!(run.ended.reason instanceof RunIdle)) throw run.ended.reason;

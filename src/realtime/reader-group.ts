@@ -60,6 +60,7 @@ export interface ReaderGroup {
 const maxFound = 4_096;
 /** Batches that are given again. */
 const maxShared = 8;
+const sharedMs = 1_000;
 /** About what the changes of a batch may take; one is always given. */
 const maxBatchBytes = 2 ** 20;
 /** Changes that are looked at before others have their turn. */
@@ -68,7 +69,7 @@ const maxAtOnce = 2_000;
 export function createReaderGroup({ databaseId, sources, log, positions, rights, indexed }: GroupDeps): ReaderGroup {
   const tellers = new Map(sources.map((source) => [source.tableId, createTeller(source)]));
   const named = new WeakMap<ChangedTable, Pick<RowChange, 'tableId' | 'table'>>();
-  const shared = new Map<string, Promise<GroupBatch>>();
+  const shared = new Map<string, { readonly madeAt: number; readonly batch: Promise<GroupBatch> }>();
   const waiting = new Set<(ordinal: number) => void>();
   /** Rising. From `foundFrom` on it has all. */
   let found: number[] = [];
@@ -156,12 +157,16 @@ export function createReaderGroup({ databaseId, sources, log, positions, rights,
       // Others may have read from here when there was less: that is right for this reader, too.
       const key = `${from} ${size} ${from === log.end.ordinal ? log.end.position.commit : ''}`;
       const known = shared.get(key);
-      if (known) return known;
+      // What may be told is asked anew for who comes later.
+      if (known && performance.now() - known.madeAt < sharedMs) return known.batch;
       const batch = readAnew(from, size);
-      batch.catch(() => shared.delete(key));
+      batch.catch(() => {
+        if (shared.get(key)?.batch === batch) shared.delete(key);
+      });
       const [oldest] = shared.keys();
       if (shared.size >= maxShared && oldest !== undefined) shared.delete(oldest);
-      shared.set(key, batch);
+      shared.delete(key);
+      shared.set(key, { madeAt: performance.now(), batch });
       return batch;
     },
 

@@ -96,16 +96,15 @@ export function createTeller(source: Source): Teller {
       const before = beforeOf(change);
       const event = eventOf(seen.predicate, before, now);
       if (event === null || !source.events.has(event)) return null;
-      if (event === 'DELETE' || now === null) {
-        // What a row was is not known to have been visible; that it was there is.
-        const known = verdict === null ? seen.columns : seen.columns.filter(({ place }) => seen.key?.includes(place));
+      // Where policies apply, what a row was is not known to have been visible; only by its key it is known again.
+      const known = verdict === null ? seen.columns : seen.columns.filter(({ place }) => seen.key?.includes(place));
+      if (event === 'DELETE' || now === null)
         return { ...bare, event: 'DELETE', key: keyOf(seen, before ?? []), old: cellsOf(known, before ?? []) };
-      }
       const updated = event === 'UPDATE' && change.type === 'update' ? change : null;
       return {
         event,
         key: keyOf(seen, now),
-        old: updated?.old && verdict === null ? cellsOf(seen.columns, updated.old) : null,
+        old: updated?.old ? cellsOf(known, updated.old) : null,
         new: cellsOf(seen.columns, now),
         changedColumns: updated ? namesOf(seen, (place) => isChanged(updated, place)) : none,
         unchangedColumns: change.type === 'update' ? namesOf(seen, (place) => now[place] === undefined) : none,

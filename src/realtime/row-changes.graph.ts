@@ -46,7 +46,7 @@ const RowChangeType = builder.objectRef<RowChange>('RowChange').implement({
       type: 'JSON',
       nullable: true,
       description:
-        'What the log tells of the row before: of a DELETE the columns of its replica identity (the primary key by default), of an UPDATE the same where one of them changed, else null; all of it with REPLICA IDENTITY FULL. Where policies decide who sees a row: its key, of a DELETE alone.',
+        'What the log tells of the row before: of a DELETE the columns of its replica identity (the primary key by default), of an UPDATE the same where one of them changed, else null; all of it with REPLICA IDENTITY FULL. Where policies decide who sees a row, its key alone.',
       resolve: ({ old }) => old,
     }),
     new: t.field({

@@ -114,7 +114,7 @@ export function createRowChanges<Database extends HubDatabase & ReadDatabase>({
         batchSize,
         quietMs: limits.quietMs,
         write: run.positions.write,
-        lost: right.lost,
+        lost: [right.lost, right.moved],
         mayGoOn: () => {
           followed();
           return right.fresh() ?? undefined;

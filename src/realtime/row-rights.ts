@@ -6,6 +6,7 @@ import type { QualifiedName } from '../engines/catalog.ts';
 import type { ChangedTable } from '../engines/changes.ts';
 import type { RowAccess, RowsAsked, RowsSeen, TablesAsked } from '../engines/row-access.ts';
 import { AppError, notFound } from '../lib/errors.ts';
+import { createGathered } from '../lib/gathered.ts';
 import type { Piece } from './change.ts';
 import type { Verdict } from './row-change.ts';
 import { createVisibility } from './visibility.ts';
@@ -60,6 +61,17 @@ export function createRowRights({ read, rowsSeen, ...deps }: RowRightsDeps): Row
   /** The access that the shape of a table was compared with. */
   const compared = new WeakMap<ChangedTable, RowAccess>();
   let refreshing: Promise<void> | null = null;
+  const find = createGathered<RowAccess>({
+    maxReads: 1,
+    async read(keys) {
+      const names = keys.map((key) => {
+        const [schema = '', name = ''] = JSON.parse(key) as string[];
+        return { schema, name };
+      });
+      const found = await read({ names });
+      return new Map(keys.flatMap((key, place) => (found[place] ? [[key, found[place]] as const] : [])));
+    },
+  });
 
   const timer = setInterval(() => void refresh().catch(() => undefined), limits.refreshMs).unref();
 
@@ -124,7 +136,9 @@ export function createRowRights({ read, rowsSeen, ...deps }: RowRightsDeps): Row
       );
       // Thousands may come for the same table at once.
       if (known.every((one) => one !== undefined)) return known.map(({ access }) => access);
-      return await read({ names });
+      return (await Promise.all(names.map((name) => find(JSON.stringify([name.schema, name.name]))))).map(
+        (found) => found ?? null,
+      );
     },
 
     hold(access) {

@@ -24,8 +24,10 @@ const viewerRightsLimits: ViewerRightsLimits = { recheckMs: 2_000, maxAgeMs: 3_0
 export interface ViewerRight<Database> extends Disposable {
   /** The database as it was seen last. */
   readonly database: Database;
-  /** Aborts with the reason when the right is gone, or the connection is another. */
+  /** Aborts with the reason when the right is gone. */
   readonly lost: AbortSignal;
+  /** Aborts with the reason when the connection is another than it was at first. */
+  readonly moved: AbortSignal;
   /** Null: the last answer is young enough. Else resolves with the next one. @throws the reason of `lost` */
   fresh(): Promise<void> | null;
 }
@@ -51,6 +53,7 @@ export function createViewerRights<Database extends ReadDatabase>({
     readonly viewer: Viewer;
     readonly databaseId: string;
     readonly lost: AbortController;
+    moved: AbortController;
     readonly over: AbortController;
     readonly timer: NodeJS.Timeout;
     database: Database | null;
@@ -67,9 +70,12 @@ export function createViewerRights<Database extends ReadDatabase>({
       const { viewer, databaseId } = shared;
       const database = await createPatience(shared.over.signal)(() => load({}, viewer, databaseId));
       if (!database || !can(viewer, 'database:query', { kind: 'database', ...database })) throw notFound('Database');
-      if (shared.database && shared.database.sealedPassword !== database.sealedPassword) throw connectionChanged();
+      const moved = shared.database && shared.database.sealedPassword !== database.sealedPassword;
       shared.database = database;
       shared.askedAt = since;
+      if (!moved) return;
+      shared.moved.abort(connectionChanged());
+      shared.moved = new AbortController();
     })()
       .catch((error: unknown) => {
         shared.lost.abort(error);
@@ -87,6 +93,7 @@ export function createViewerRights<Database extends ReadDatabase>({
       viewer,
       databaseId,
       lost: new AbortController(),
+      moved: new AbortController(),
       over: new AbortController(),
       timer,
       database: null,
@@ -122,12 +129,14 @@ export function createViewerRights<Database extends ReadDatabase>({
         leave(key, shared);
         throw error;
       }
+      const moved = shared.moved.signal;
       let left = false;
       return {
         get database() {
           return shared.database!;
         },
         lost: shared.lost.signal,
+        moved,
         fresh,
         [Symbol.dispose]() {
           if (left) return;

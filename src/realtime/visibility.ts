@@ -89,6 +89,8 @@ export function createVisibility({ rowsSeen, maxRemembered = defaultMaxRemembere
     if (!row) return memory.delete(name) && change.type === 'update' ? 'LEFT' : 'HIDDEN';
     if (form.places.some((place, column) => values[place] !== undefined && values[place] !== row[column]))
       return 'HIDDEN';
+    const before = change.type === 'update' && change.old ? keyAt(form, change.old) : null;
+    if (before) memory.delete(encodeRowKey(before));
     remember(memory, name);
     return 'TOLD';
   }

@@ -161,6 +161,16 @@ describe('where policies decide', () => {
     expect(changes.map(({ key }) => key)).toEqual([first!.key, second!.key]);
   });
 
+  test('a row that gets another key is known by the one that it had', async () => {
+    const reader = await read('posts').begun();
+    await stage.sql(`INSERT INTO posts VALUES (31, 'me', 'a')`);
+    await reader.take(1);
+    await stage.sql('UPDATE posts SET id = 32 WHERE id = 31');
+    expect((await reader.take(1)).map(told)).toEqual([
+      { event: 'UPDATE', table: 'posts', old: { id: 31 }, new: { id: 32, author: 'me', body: 'a' } },
+    ]);
+  });
+
   test('what a row was before it could be seen is not told to who comes later', async () => {
     const first = await read('posts').next();
     await stage.sql(`INSERT INTO posts VALUES (21, 'her', 'before it was mine')`);

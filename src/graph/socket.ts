@@ -56,8 +56,14 @@ interface Held {
   viewer: Viewer | null;
   authorization: string | null;
   lifetime: Lifetime;
-  /** Each ends what its operation waits for. */
-  operations: Map<string, AbortController>;
+  operations: Map<string, Operation>;
+}
+
+interface Operation {
+  /** Ends what it waits for. */
+  readonly ended: AbortController;
+  /** Resolves when graphql-ws has forgotten it. */
+  readonly gone: PromiseWithResolvers<void>;
 }
 
 type Connection = SocketContext<Record<string, unknown>, Extra>;
@@ -130,8 +136,9 @@ export function startSocket({ server, pipeline, services, bus, log, corsOrigins 
       });
       return [publicError(error, { log, requestId: uuidv7() })];
     }
+    await predecessorGone(connection, id);
     const ended = new AbortController();
-    state.operations.set(id, ended);
+    state.operations.set(id, { ended, gone: Promise.withResolvers() });
     const socket = {
       authorization: own ?? state.authorization,
       // A token of the operation's own decides for it alone.
@@ -165,16 +172,33 @@ export function startSocket({ server, pipeline, services, bus, log, corsOrigins 
     }
   }
 
+  /**
+   * An id is free again as soon as its operation is completed, but graphql-ws tells operations apart by their ids alone:
+   * one that is still ending would be taken for the next, and end it.
+   */
+  async function predecessorGone({ extra, subscriptions }: Connection, id: string): Promise<void> {
+    const predecessor = held.get(extra.socket)?.operations.get(id);
+    if (!predecessor) return;
+    const known = subscriptions as Record<string, unknown>;
+    delete known[id];
+    predecessor.ended.abort();
+    await predecessor.gone.promise;
+    known[id] = null;
+  }
+
   function finish(connection: Connection, id: string): void {
     const operations = held.get(connection.extra.socket)?.operations;
-    operations?.get(id)?.abort();
+    const operation = operations?.get(id);
     operations?.delete(id);
+    operation?.ended.abort();
+    // It is forgotten right behind this.
+    if (operation) setImmediate(operation.gone.resolve);
   }
 
   function close(connection: Connection): void {
     const state = held.get(connection.extra.socket);
     state?.lifetime[Symbol.dispose]();
-    for (const operation of state?.operations.values() ?? []) operation.abort();
+    for (const operation of state?.operations.values() ?? []) operation.ended.abort();
   }
 
   const transport = useServer<Record<string, unknown>, Extra>(

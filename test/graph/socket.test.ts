@@ -162,6 +162,20 @@ describe('operations', () => {
     expect(await socket.next()).toEqual({ type: 'complete', id: '1' });
   });
 
+  test('whatever an operation was doing when it was completed, the next one of its id is another', async () => {
+    using socket = await open();
+    await socket.init(account.token);
+    for (let round = 0; round < 100; round++) {
+      socket.subscribe('1', events);
+      // At another moment of its life each time.
+      for (let turn = 0; turn < round % 20; turn++) await new Promise(setImmediate);
+      socket.send({ type: 'complete', id: '1' });
+      socket.subscribe('1', who);
+      expect(await socket.next()).toMatchObject({ type: 'next', id: '1', payload: { data: { viewer: {} } } });
+      expect(await socket.next()).toEqual({ type: 'complete', id: '1' });
+    }
+  });
+
   test('a stream needs somebody who is signed in', async () => {
     using socket = await open();
     await socket.init();

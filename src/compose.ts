@@ -36,6 +36,8 @@ import { startScheduler } from './queries/saved/scheduler.ts';
 import { createSavedQueryStore } from './queries/saved/store.ts';
 import { createChannels } from './realtime/channels/channels.ts';
 import { createMessageStore } from './realtime/channels/store.ts';
+import { startKeeper } from './realtime/feeds/keeper.ts';
+import { createKeeping } from './realtime/feeds/keeping.ts';
 import { createLiveQueries } from './realtime/live/live-queries.ts';
 import { createRowChanges } from './realtime/row-changes.ts';
 import { createViewerRights } from './realtime/viewer-rights.ts';
@@ -146,6 +148,9 @@ function buildServices({ config, core, startedAt, diskLow, running, publicUrl }:
   const forget = (databaseId: string) => trackingStore.remove(pool, databaseId);
   running.push(startTracker({ store: trackingStore, databases, snapshots, forget, bus, log }));
   const changeStore = createChangeStore({ db: pool });
+  const { feedStore, hub, leases } = core;
+  const keeping = createKeeping<Database>({ store: feedStore, hub, databases, pool, bus });
+  running.push(startKeeper({ leases, store: feedStore, databases, hub, pool, bus, log }));
   const destinations = createDestinations({
     access: core.bucketAccess,
     files: core.fileStore,
@@ -173,7 +178,7 @@ function buildServices({ config, core, startedAt, diskLow, running, publicUrl }:
     databases,
     activity: createActivity({ databases, jobs: jobStore }),
     catalog,
-    tracking: createTracking({ pool, store: trackingStore, databases, bus }),
+    tracking: createTracking({ pool, store: trackingStore, databases, rows: keeping, bus }),
     catalogChanges: createCatalogChanges({ store: changeStore, databases, catalog, snapshots, bus }),
     search: buildSearch({ core, snapshots, running }),
     jobs,

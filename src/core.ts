@@ -30,6 +30,8 @@ import type { Topic } from './lib/topics.ts';
 import { type Access, createAccess } from './projects/access.ts';
 import { letGoOf } from './queries/saved/store.ts';
 import { createResultStore, type ResultStore } from './queries/store.ts';
+import { createLeases, type Leases } from './realtime/feeds/leases.ts';
+import { createFeedStore, type FeedStore } from './realtime/feeds/store.ts';
 import { createHub, type Hub } from './realtime/hub.ts';
 import { removeFeed } from './realtime/remove-feed.ts';
 import type { BlobStore } from './storage/blob-store.ts';
@@ -60,6 +62,8 @@ export interface Core {
   readonly projectAccess: Access;
   readonly databases: Databases;
   readonly hub: Hub<Database>;
+  readonly feedStore: FeedStore;
+  readonly leases: Leases;
   readonly connections: TypedConnections;
   readonly jobStore: JobStore;
   readonly snapshotStore: SnapshotStore;
@@ -111,6 +115,7 @@ export async function buildCore({ config, log, metadata, playground, masterKeys,
     resultsRetentionMs: config.resultsRetentionMs,
   });
   const trackingStore = createTrackingStore({ db: pool });
+  const feedStore = createFeedStore({ pool });
   const snapshotStore = createSnapshotStore({ pool });
   const projectAccess = createAccess({ pool });
   const databases = createDatabases({
@@ -122,7 +127,7 @@ export async function buildCore({ config, log, metadata, playground, masterKeys,
     projects: projectAccess,
     onRightsLost: jobStore.cancelWithoutRight,
     onLeaving: async (database, reach, options) => {
-      await removeFeed(hub, database, reach, options);
+      await removeFeed({ hub, store: feedStore, pool }, database, reach, options);
       await removeTracking({ store: trackingStore, pool }, database, reach, options);
     },
     onDisconnect: [
@@ -134,8 +139,9 @@ export async function buildCore({ config, log, metadata, playground, masterKeys,
     log,
   });
   running.push(databases);
-  const hub = createHub<Database>({ databases, log });
-  running.push(hub);
+  const leases = createLeases({ store: feedStore, log });
+  const hub = createHub<Database>({ databases, leases, store: feedStore, log });
+  running.push(leases, hub);
   const fileStore = createFileStore({ db: pool, prisma });
   const bucketAccess = createBucketAccess({ store: fileStore });
   const blobs = await openStorage(config.storage);
@@ -150,6 +156,8 @@ export async function buildCore({ config, log, metadata, playground, masterKeys,
     projectAccess,
     databases,
     hub,
+    feedStore,
+    leases,
     connections: createTypedConnections({ keyring, engines }),
     jobStore,
     snapshotStore,

@@ -1,4 +1,4 @@
-/** Seeing DDL as it happens: whether it is so, and switching it on and off. */
+/** Seeing DDL as it happens and keeping changes of rows: whether it is so, and switching it on and off. */
 import { createContextCache } from '@pothos/core';
 import DataLoader from 'dataloader';
 import { DatabaseType } from '../databases/databases.graph.ts';
@@ -13,7 +13,7 @@ import { type TrackingKind, trackingKinds } from './tracking/tracking.ts';
 const ChangeTrackingEnum = enumOf(
   'ChangeTracking',
   trackingKinds,
-  'DDL: catalogChanged tells of it within two seconds. ROWS: UNSUPPORTED.',
+  'DDL: catalogChanged tells of it within two seconds. ROWS: changes of rows are kept while nobody listens, so that `after` of rowChanges goes on over a restart of Quarry, of the database, or of the network between.',
 );
 
 // It only batches: the next mutation of the same document may change it.
@@ -60,7 +60,7 @@ builder.mutationFields((t) => ({
     type: payloadOf('EnableChangeTrackingPayload'),
     authScopes: { signedIn: true },
     description:
-      'Puts into the database what it takes to see DDL as it happens: a schema quarry_tracking with a function, and two event triggers, which never make anybody’s DDL fail. They are no part of the catalogue. UNSUPPORTED says what is missing: event triggers need a superuser. A hosted database needs nothing. Nothing is ever put into a database without this.',
+      'DDL puts into the database what it takes to see it as it happens: a schema quarry_tracking with a function, and two event triggers, which never make anybody’s DDL fail. They are no part of the catalogue. UNSUPPORTED says what is missing: event triggers need a superuser. A hosted database needs nothing. ROWS makes a replication slot, which keeps changes of the tables that were once read, also while nobody reads and while Quarry is away; it needs wal_level = logical, the right REPLICATION and a max_slot_wal_keep_size, without which it could fill a disk. Where there is no logical log, triggers on the tables that are read write their changes into a table of the same schema. Who reads row changes just then is ended and subscribes again. The two know nothing of each other.',
     args: { input: t.arg({ type: EnableChangeTrackingInput, required: true }) },
     resolve: async (_root, { input }, context) => {
       const databaseId = uuidOf('Database', input.databaseId) ?? '';

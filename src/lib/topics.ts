@@ -18,6 +18,8 @@ export type Topic =
   | 'tracking.changed'
   /** There was DDL in a tracked database; rung in the process that listens to it. Key: the database's id. */
   | 'tracking.told'
+  /** Changes of another database are kept, or of one no longer. Key: `*`. */
+  | 'feeds.changed'
   /** Something was said on a channel. Key: the project's id and what stands for the channel's name. */
   | 'channel.sent'
   /** A schedule may be due at another time. Key: `*`. */

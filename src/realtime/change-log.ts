@@ -37,6 +37,8 @@ export interface ChangeLog {
   positionBefore(ordinal: number): Position;
   /** What there is from this change on, the piece that it is in first. @throws AppError POSITION_LOST */
   from(ordinal: number): Generator<Piece, void>;
+  /** Behind the last transaction that is gone whole: the log can tell of all that was committed since. */
+  readonly tail: CommitPosition;
   /** Bytes of the changes from this one on. */
   bytesBehind(ordinal: number): number;
   readonly bytes: number;
@@ -51,6 +53,7 @@ export function createChangeLog({ start, limits }: { start: Position; limits: Ch
   /** Behind the last one that is gone. */
   let gone = start;
   let goneBytes = 0;
+  let tail = start.commit;
   let end = { ordinal: 0, position: start, bytes: 0 };
   let transaction: Transaction | null = null;
   /** Place of the last change of the transaction. */
@@ -81,6 +84,7 @@ export function createChangeLog({ start, limits }: { start: Position; limits: Ch
       head += 1;
       goneBytes += piece.bytes;
       gone = endOf(piece);
+      if (piece.last) tail = piece.transaction.position;
     }
     // Seldom, so that each piece is moved about once.
     if (head > spare && head * 2 > pieces.length) {
@@ -147,6 +151,9 @@ export function createChangeLog({ start, limits }: { start: Position; limits: Ch
 
     get end() {
       return end;
+    },
+    get tail() {
+      return tail;
     },
     get firstOrdinal() {
       return firstOrdinal();

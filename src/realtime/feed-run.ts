@@ -1,6 +1,7 @@
 /**
  * One feed of a database from its opening to its end: takes what it tells into the log, wakes readers and tells watchers
- * of commits. What is missed between two feeds nobody knows: whoever reads is ended with this one.
+ * of commits. What is missed between two feeds nobody knows: whoever reads is ended with this one. A kept feed outlives what
+ * it is made of (feeds/lasting-feed.ts), and what its target has told is not confirmed while the log has it.
  */
 import type { ChangedTable, ChangeFeed, FeedEvent } from '../engines/changes.ts';
 import { AppError } from '../lib/errors.ts';
@@ -43,6 +44,8 @@ export interface FeedRun extends AsyncDisposable {
   readonly tables: FollowedTables;
   readonly rights: RowRights;
   readonly feed: Pick<ChangeFeed, 'status'>;
+  /** It goes on while nobody reads, and so do its positions when the process has ended. */
+  readonly kept: boolean;
   /** Tells of commits from now on. */
   watch(watcher: RunWatcher): Disposable;
   /** Aborts with the reason: an AppError, POSITION_LOST where changes may be missed now; or RunIdle. */
@@ -58,6 +61,7 @@ export class RunIdle extends Error {
 export interface FeedRunDeps {
   readonly databaseId: string;
   readonly feed: ChangeFeed;
+  readonly kept: boolean;
   readonly positions: Positions;
   readonly rights: RowRights;
   readonly engine: string;
@@ -75,6 +79,7 @@ const lookMs = 1_000;
 export function createFeedRun({
   databaseId,
   feed,
+  kept,
   positions,
   rights,
   engine,
@@ -90,10 +95,17 @@ export function createFeedRun({
   const dispatch = createDispatch();
   const ended = new AbortController();
   const end = (reason: unknown) => ended.abort(reason);
-  const tables = createFollowedTables({ feed, engine, lingerMs, onIdle: () => end(new RunIdle()), log: logger });
+  const tables = createFollowedTables({
+    feed,
+    engine,
+    lingerMs: kept ? null : lingerMs,
+    onIdle: () => end(new RunIdle()),
+    log: logger,
+  });
   const groups = createGroups({ databaseId, log, positions, rights, dispatch });
   const watchers = new Set<RunWatcher>();
   const looking = setInterval(readers.look, lookMs).unref();
+  let confirmed = log.tail;
   let current: { transaction: Transaction; changes: Change[] | null; tables: Map<string, ChangedTable> } | null = null;
 
   /** What watchers are told is gathered as it comes, since the log may have let go of it when the transaction ends. */
@@ -138,9 +150,14 @@ export function createFeedRun({
     for (const event of events) {
       if (event.type === 'alive') log.alive(event.position);
       else if (event.type === 'coverage') cover(event);
-      // Not kept: what is told as a whole is in the log, or nobody's any more.
-      if (event.type === 'alive' || event.type === 'commit') feed.confirm(event.position);
+      // What is told as a whole is in the log, or nobody's any more.
+      if (!kept && (event.type === 'alive' || event.type === 'commit')) feed.confirm(event.position);
       if (watchers.size > 0) watchEvent(event);
+    }
+    // Another process has to be told again what this one could tell.
+    if (kept && log.tail > confirmed) {
+      confirmed = log.tail;
+      feed.confirm(confirmed);
     }
     dispatch.dispatch(pieces);
     readers.look();
@@ -162,8 +179,8 @@ export function createFeedRun({
       }
       end(new RunIdle());
     } catch (error) {
-      logger.warn({ error: String(error) }, 'realtime.feed_lost');
-      end(lost(error));
+      logger.warn({ databaseId, error: String(error) }, 'realtime.feed_lost');
+      end(kept && error instanceof AppError && error.code === 'UNSUPPORTED' ? error : lost(error));
     }
   }
   const pumping = pump();
@@ -176,6 +193,7 @@ export function createFeedRun({
     tables,
     rights,
     feed,
+    kept,
     ended: ended.signal,
     end,
 

@@ -38,8 +38,8 @@ export interface FollowedTablesDeps {
   readonly feed: Pick<ChangeFeed, 'follow' | 'unfollow' | 'closed'>;
   /** For what is no longer told, in the words of the engine. */
   readonly engine: string;
-  /** How long a table that nobody wants is followed: who comes back goes on where he was. */
-  readonly lingerMs: number;
+  /** How long a table that nobody wants is followed: who comes back goes on where he was. Null: for as long as the feed. */
+  readonly lingerMs: number | null;
   /** Nothing is followed any more. */
   readonly onIdle: () => void;
   readonly log: Log;
@@ -83,7 +83,7 @@ export function createFollowedTables({ feed, engine, lingerMs, onIdle, log }: Fo
         released = true;
         for (const entry of found) {
           entry.holders -= 1;
-          if (entry.holders === 0) entry.timer = setTimeout(() => letGo(entry), lingerMs).unref();
+          if (entry.holders === 0 && lingerMs !== null) entry.timer = setTimeout(() => letGo(entry), lingerMs).unref();
         }
       },
     };
@@ -124,7 +124,7 @@ export function createFollowedTables({ feed, engine, lingerMs, onIdle, log }: Fo
         const refused = outcomes.find((outcome) => !isFollowed(outcome));
         if (!refused) return held;
         held[Symbol.dispose]();
-        if (entries.size === 0) onIdle();
+        if (entries.size === 0 && lingerMs !== null) onIdle();
         throw unsupported(engine, refused.table, refused.reason);
       });
       try {

@@ -1,19 +1,22 @@
 /**
  * One feed a database, shared by all who read its changes (row-changes.ts) or watch its commits (watching.ts). It is opened
- * for the first of them, follows what they want, and is let go a while after the last.
+ * for the first of them, follows what they want, and is let go a while after the last; a kept one is there without anybody.
  */
-import { randomInt } from 'node:crypto';
 import type { Catalog, QualifiedName } from '../engines/catalog.ts';
-import type { FeedStatus } from '../engines/changes.ts';
+import type { CommitPosition, FeedLimits, FeedStatus } from '../engines/changes.ts';
 import type { Engine, Target } from '../engines/engine.ts';
 import type { RowAccess, TablesAsked } from '../engines/row-access.ts';
 import { AppError } from '../lib/errors.ts';
 import type { Service } from '../lib/lifecycle.ts';
 import type { Log } from '../lib/log.ts';
-import { untilAborted } from '../lib/until-aborted.ts';
+import { pause, untilAborted } from '../lib/until-aborted.ts';
 import { changeLogLimits } from './change-log.ts';
 import { createFeedRun, type FeedRun, RunIdle } from './feed-run.ts';
-import { createPositions, newGeneration } from './positions.ts';
+import { openHeldFeed } from './feeds/held-feed.ts';
+import { createLastingFeed, type LastingFeedLimits, type OpenedFeed } from './feeds/lasting-feed.ts';
+import { type Lease, type Leases, leaseLost } from './feeds/leases.ts';
+import type { FeedStore } from './feeds/store.ts';
+import { createPositions } from './positions.ts';
 import { createRowRights, type RowRightsLimits } from './row-rights.ts';
 
 export interface HubDatabase {
@@ -38,6 +41,9 @@ export interface HubLimits {
   readonly rights: Partial<RowRightsLimits>;
   /** What opening a feed, or a question to its database, may take. */
   readonly timeoutMs: number;
+  readonly feed: Partial<FeedLimits>;
+  /** Of a kept feed that was lost. */
+  readonly lasting: Partial<LastingFeedLimits>;
 }
 
 export const hubLimits: HubLimits = {
@@ -49,7 +55,12 @@ export const hubLimits: HubLimits = {
   slowBytes: 4 * 2 ** 20,
   rights: {},
   timeoutMs: 45_000,
+  feed: {},
+  lasting: {},
 };
+
+/** Between two looks whether a feed that another process holds can be had. */
+const leasePollMs = 250;
 
 export interface HubDeps<Database extends HubDatabase> {
   readonly databases: {
@@ -65,11 +76,15 @@ export interface HubDeps<Database extends HubDatabase> {
       options: { signal: AbortSignal },
     ): Promise<Value>;
   };
+  /** Which process listens to a database. */
+  readonly leases: Pick<Leases, 'take'>;
+  readonly store: Pick<FeedStore, 'began' | 'tables' | 'note'>;
   readonly log: Log;
   readonly limits?: Partial<HubLimits> | undefined;
 }
 
 export interface HubStatus {
+  readonly kept: boolean;
   readonly tables: number;
   readonly readers: number;
   readonly logBytes: number;
@@ -84,6 +99,8 @@ export interface Hub<Database extends HubDatabase> extends Service {
    * @throws AppError UNSUPPORTED, CONNECTION_FAILED, TIMEOUT, LIMIT_EXCEEDED; whatever `work` throws; the signal's reason
    */
   withRun<Value>(database: Database, work: (run: FeedRun) => Promise<Value>, signal: AbortSignal): Promise<Value>;
+  /** Listens to a database whose changes are kept, whether anybody reads them or not; no-op while it does. @throws as withRun */
+  keep(database: Database): Promise<void>;
   /** Null: nothing listens to it. */
   status(databaseId: string): HubStatus | null;
   /** Ends what listens to a database, and all who read it, with this reason. */
@@ -96,7 +113,13 @@ interface Entry {
   run: FeedRun | null;
 }
 
-export function createHub<Database extends HubDatabase>({ databases, log, ...deps }: HubDeps<Database>): Hub<Database> {
+export function createHub<Database extends HubDatabase>({
+  databases,
+  leases,
+  store,
+  log,
+  ...deps
+}: HubDeps<Database>): Hub<Database> {
   const limits = { ...hubLimits, ...deps.limits };
   const entries = new Map<string, Entry>();
   const closing = new Set<Promise<void>>();
@@ -110,18 +133,68 @@ export function createHub<Database extends HubDatabase>({ databases, log, ...dep
   const readAccess = (database: Database, asked: TablesAsked, options: { signal: AbortSignal }) =>
     databases.readCatalog(database, (catalog) => catalog.rowAccess(asked, options), options);
 
-  async function open(database: Database): Promise<FeedRun> {
-    const options = deadline();
-    const { engine, target } = await databases.targetOf(database, 'feed', options);
-    if (!engine.changes)
+  async function takeLease(databaseId: string, signal: AbortSignal): Promise<Lease> {
+    for (;;) {
+      const lease = await leases.take(databaseId);
+      if (lease) return lease;
+      await pause(leasePollMs, signal).catch(() => {
+        throw leaseLost();
+      });
+    }
+  }
+
+  /** By one process at a time: whoever loses the right to it loses the feed. */
+  async function openHeld(
+    database: Database,
+    after: CommitPosition | undefined,
+    signal: AbortSignal,
+  ): Promise<OpenedFeed & { engine: Engine; lease: Lease }> {
+    const { engine, target } = await databases.targetOf(database, 'feed', { signal });
+    const { changes } = engine;
+    if (!changes)
       throw new AppError('UNSUPPORTED', `${engine.displayName} does not tell of changed rows`, {
         details: { engine: engine.kind.toUpperCase(), capability: 'ROW_CHANGES' },
       });
-    const feed = await engine.changes.open(target, { ...options, feedId: database.id, kept: false });
-    return createFeedRun({
+    const lease = await takeLease(database.id, signal);
+    try {
+      const held = lease.feed;
+      const opened = await openHeldFeed({ changes, target, held, store, after, limits: limits.feed, signal });
+      const onLost = () => close(opened.feed);
+      lease.lost.addEventListener('abort', onLost, { once: true });
+      opened.feed.closed.addEventListener('abort', () => lease.lost.removeEventListener('abort', onLost), {
+        once: true,
+      });
+      if (lease.lost.aborted) onLost();
+      return { ...opened, engine, lease };
+    } catch (error) {
+      if (after === undefined) await lease[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  async function open(database: Database): Promise<FeedRun> {
+    const first = await openHeld(database, undefined, deadline().signal);
+    const { engine, generation } = first;
+    const { kept } = first.lease.feed;
+    let lease = first.lease;
+    const feed = !kept
+      ? first.feed
+      : createLastingFeed({
+          databaseId: database.id,
+          first,
+          open: async (after, { signal }) => {
+            const next = await openHeld(database, after, AbortSignal.any([signal, deadline().signal]));
+            lease = next.lease;
+            return next;
+          },
+          log,
+          limits: limits.lasting,
+        });
+    const run = createFeedRun({
       databaseId: database.id,
       feed,
-      positions: createPositions(database.id, newGeneration(Date.now(), randomInt(2 ** 16))),
+      kept,
+      positions: createPositions(database.id, generation),
       rights: createRowRights({
         read: (asked) => readAccess(database, asked, deadline()),
         rowsSeen: (asked) => {
@@ -139,6 +212,13 @@ export function createHub<Database extends HubDatabase>({ databases, log, ...dep
       lingerMs: limits.lingerMs,
       log,
     });
+    return {
+      ...run,
+      async [Symbol.asyncDispose]() {
+        await run[Symbol.asyncDispose]();
+        await lease[Symbol.asyncDispose]();
+      },
+    };
   }
 
   /** Thousands may come for the same tables before anything listens to them. */
@@ -173,8 +253,8 @@ export function createHub<Database extends HubDatabase>({ databases, log, ...dep
     return entry;
   }
 
-  function close(run: FeedRun): void {
-    const closed = Promise.resolve(run[Symbol.asyncDispose]())
+  function close(open: AsyncDisposable): void {
+    const closed = Promise.resolve(open[Symbol.asyncDispose]())
       .catch((error: unknown) => log.debug({ error: String(error) }, 'realtime.feed_not_closed'))
       .finally(() => closing.delete(closed));
     closing.add(closed);
@@ -225,10 +305,17 @@ export function createHub<Database extends HubDatabase>({ databases, log, ...dep
 
     withRun,
 
+    async keep(database) {
+      const run = await entries.get(database.id)?.opened.catch(() => null);
+      if (run && !run.kept) await end(database.id, nowKept());
+      await current(database, stopped.signal);
+    },
+
     status(databaseId) {
       const run = entries.get(databaseId)?.run;
       if (!run) return null;
       return {
+        kept: run.kept,
         tables: run.tables.size,
         readers: run.readers.size,
         logBytes: run.log.bytes,
@@ -246,6 +333,9 @@ export function createHub<Database extends HubDatabase>({ databases, log, ...dep
     },
   };
 }
+
+export const nowKept = (): AppError =>
+  new AppError('POSITION_LOST', 'From now on changes are kept: read the rows again, then subscribe without `after`');
 
 const stopping = (): AppError => new AppError('CONNECTION_FAILED', 'The server is stopping');
 

@@ -51,7 +51,7 @@ export type ChangeEvent =
   | 'TRUNCATE'
   | 'UPDATE';
 
-/** DDL: catalogChanged tells of it within two seconds. ROWS: UNSUPPORTED. */
+/** DDL: catalogChanged tells of it within two seconds. ROWS: changes of rows are kept while nobody listens, so that `after` of rowChanges goes on over a restart of Quarry, of the database, or of the network between. */
 export type ChangeTracking =
   | 'DDL'
   | 'ROWS';

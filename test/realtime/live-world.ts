@@ -3,6 +3,8 @@ import { EventEmitter, once } from 'node:events';
 import { pino } from 'pino';
 import type { Viewer } from '../../src/accounts/viewer.ts';
 import type { Cell } from '../../src/engines/engine.ts';
+import { createLeases } from '../../src/realtime/feeds/leases.ts';
+import { createFeedStore } from '../../src/realtime/feeds/store.ts';
 import { createHub } from '../../src/realtime/hub.ts';
 import type { LiveInput } from '../../src/realtime/live/input.ts';
 import { createLiveQueries, type LiveQueryLimits } from '../../src/realtime/live/live-queries.ts';
@@ -36,7 +38,9 @@ export async function createLiveWorld({ limits, sql = '', server, ...options }: 
       },
     },
   );
-  const hub = createHub({ databases, log: silent });
+  const store = createFeedStore({ pool: world.pool });
+  const leases = createLeases({ store, log: silent });
+  const hub = createHub({ databases, leases, store, log: silent });
   const watching = createWatching({ hub, log: silent });
   let statementTimeoutMs = 30_000;
   const live = createLiveQueries({
@@ -84,6 +88,7 @@ export async function createLiveWorld({ limits, sql = '', server, ...options }: 
     async [Symbol.asyncDispose]() {
       await live.stop();
       await hub.stop();
+      await leases.stop();
       await world[Symbol.asyncDispose]();
       await target[Symbol.asyncDispose]();
     },

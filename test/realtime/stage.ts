@@ -1,6 +1,8 @@
 /** Row changes without their HTTP: real metadata, a real target, and one process that listens to it. */
 import type { Viewer } from '../../src/accounts/viewer.ts';
 import type { Database, VisibleDatabase } from '../../src/databases/databases.ts';
+import { createLeases } from '../../src/realtime/feeds/leases.ts';
+import { createFeedStore } from '../../src/realtime/feeds/store.ts';
 import { createHub, type HubLimits } from '../../src/realtime/hub.ts';
 import type { GroupBatch, RowChange } from '../../src/realtime/reader-group.ts';
 import { createRowChanges, type RowChangesLimits } from '../../src/realtime/row-changes.ts';
@@ -29,7 +31,9 @@ export async function createStage(sql = '', { hub: hubLimits, ...limits }: Stage
   const [world, target] = await Promise.all([createWorld(), createTestDatabase(sql)]);
   const viewer = await world.person();
   const database = await connectTo(world, viewer, target, {});
-  const hub = createHub<Database>({ databases: world.databases, log: silent, limits: hubLimits });
+  const store = createFeedStore({ pool: world.pool });
+  const leases = createLeases({ store, log: silent });
+  const hub = createHub<Database>({ databases: world.databases, leases, store, log: silent, limits: hubLimits });
   const changes = createRowChanges<VisibleDatabase>({
     hub,
     rights: createViewerRights({ load: world.databases.load, limits: limits.rights }),
@@ -86,6 +90,7 @@ export async function createStage(sql = '', { hub: hubLimits, ...limits }: Stage
     async [Symbol.asyncDispose]() {
       await Promise.all(readers.splice(0).map((reader) => reader.stop()));
       await hub.stop();
+      await leases.stop();
       await world[Symbol.asyncDispose]();
       await target[Symbol.asyncDispose]();
     },

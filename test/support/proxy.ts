@@ -6,8 +6,8 @@ export interface Proxy extends AsyncDisposable {
   readonly port: number;
   /** Resets what is open. */
   cut(): void;
-  /** Resets the line when so many more bytes have come from the server; these still arrive. */
-  cutAfter(bytes: number): void;
+  /** Resets the line when so many more bytes have come from the server; these still arrive. Resolves then. */
+  cutAfter(bytes: number): Promise<void>;
   /** From now on nothing passes, neither way, also on lines to come, and nobody is told. */
   blackhole(): void;
   /** The same, as soon as a client says this; resolves then. */
@@ -21,6 +21,7 @@ export interface Proxy extends AsyncDisposable {
 export async function openProxy(to: { host: string; port: number }): Promise<Proxy> {
   const lines = new Set<{ near: Socket; far: Socket }>();
   let left = Number.POSITIVE_INFINITY;
+  let wasCut = () => {};
   let piece = Number.POSITIVE_INFINITY;
   let silent = false;
   let lastWords: { text: string; said: () => void } | null = null;
@@ -43,6 +44,7 @@ export async function openProxy(to: { host: string; port: number }): Promise<Pro
       if (left > 0) return void pass(far, near, passing, piece);
       near.write(passing, () => near.resetAndDestroy());
       far.destroy();
+      wasCut();
     });
     near.on('end', () => !silent && far.end());
     far.on('end', () => !silent && near.end());
@@ -69,6 +71,9 @@ export async function openProxy(to: { host: string; port: number }): Promise<Pro
     cut,
     cutAfter: (bytes) => {
       left = bytes;
+      return new Promise((resolve) => {
+        wasCut = resolve;
+      });
     },
     blackhole: () => {
       silent = true;

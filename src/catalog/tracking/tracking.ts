@@ -1,4 +1,7 @@
-/** Tracking of DDL is switched on and off here: what it takes is put into the target and taken out again. */
+/**
+ * Change tracking is switched on and off here: of DDL, for which something is put into the target and taken out again, and
+ * of rows, whose changes are kept then (realtime/feeds/keeping.ts).
+ */
 import type pg from 'pg';
 import type { Caller, Viewer } from '../../accounts/viewer.ts';
 import { type AuditAction, record } from '../../audit/audit.ts';
@@ -36,7 +39,19 @@ export interface TrackingDeps<Database extends TrackedDatabase> {
       options: { signal: AbortSignal },
     ): Promise<{ engine: Engine; target: Target }>;
   };
+  readonly rows: RowsKept<Database>;
   readonly bus: Bus<Topic>;
+}
+
+/** What is left to do, in the transaction that says so. @returns false: it was undone meanwhile */
+type Settle = (client: pg.PoolClient) => Promise<boolean>;
+
+/** Null: it is so already. */
+interface RowsKept<Database> {
+  of(databaseIds: readonly string[]): Promise<Set<string>>;
+  install(database: Database, options: { signal: AbortSignal }): Promise<Settle | null>;
+  uninstall(database: Database, options: { signal: AbortSignal }): Promise<Settle | null>;
+  changed(): void;
 }
 
 interface Asked {
@@ -53,6 +68,7 @@ export function createTracking<Database extends TrackedDatabase>({
   pool,
   store,
   databases,
+  rows,
   bus,
 }: TrackingDeps<Database>) {
   async function audited(
@@ -60,10 +76,50 @@ export function createTracking<Database extends TrackedDatabase>({
     action: Extract<AuditAction, `database.tracking_${string}`>,
     { id, name }: Database,
     { viewer, caller }: Asked,
+    what: readonly TrackingKind[],
   ): Promise<void> {
     const subject = encodeId('Database', id);
     const actorId = viewer?.userId ?? null;
-    await record(client, { actorId, action, subject, outcome: 'success', caller, details: { name, what: ['DDL'] } });
+    await record(client, { actorId, action, subject, outcome: 'success', caller, details: { name, what } });
+  }
+
+  /** @throws AppError CONFLICT where somebody else has undone it */
+  async function settleRows(
+    settle: Settle | null,
+    done: 'enabled' | 'disabled',
+    database: Database,
+    asked: Asked,
+  ): Promise<void> {
+    if (!settle) return;
+    await transaction(pool, async (client) => {
+      if (!(await settle(client))) throw new AppError('CONFLICT', 'Somebody else changed its tracking meanwhile');
+      await audited(client, `database.tracking_${done}`, database, asked, ['ROWS']);
+    }).finally(rows.changed);
+  }
+
+  async function enableDdl(database: Database, asked: Asked): Promise<void> {
+    const { signal } = asked;
+    const reached = () => databases.targetOf(database, 'catalogue', { signal });
+    await store.begin(database.id);
+    if (!database.hosted) await install(store, pool, database.id, reached, signal);
+    await transaction(pool, async (client) => {
+      if (!(await store.installed(client, database.id))) throw notFound('Database');
+      await audited(client, 'database.tracking_enabled', database, asked, ['DDL']);
+    });
+    bus.ring('tracking.changed', '*');
+  }
+
+  async function disableDdl(database: Database, asked: Asked): Promise<void> {
+    const { signal } = asked;
+    if (!database.hosted) {
+      const { engine, target } = await databases.targetOf(database, 'catalogue', { signal });
+      await engine.tracking?.remove(target, { trackingId: database.id, signal, label: trackingLabel });
+    }
+    await transaction(pool, async (client) => {
+      await store.remove(client, database.id);
+      await audited(client, 'database.tracking_disabled', database, asked, ['DDL']);
+    });
+    bus.ring('tracking.changed', '*');
   }
 
   function requireSome(what: readonly TrackingKind[]): void {
@@ -73,8 +129,8 @@ export function createTracking<Database extends TrackedDatabase>({
   return {
     /** Of each of the databases, in their order. */
     async of(databaseIds: readonly string[]): Promise<TrackingKind[][]> {
-      const tracked = await store.tracked(databaseIds);
-      return databaseIds.map((id) => (tracked.has(id) ? ['DDL'] : []));
+      const [tracked, kept] = await Promise.all([store.tracked(databaseIds), rows.of(databaseIds)]);
+      return databaseIds.map((id) => trackingKinds.filter((kind) => (kind === 'DDL' ? tracked : kept).has(id)));
     },
 
     /**
@@ -84,40 +140,18 @@ export function createTracking<Database extends TrackedDatabase>({
     async enable(asked: Asked, databaseId: string, what: readonly TrackingKind[]): Promise<void> {
       const database = await databases.requireDatabase(asked.viewer, 'database:manage', databaseId);
       requireSome(what);
-      const { signal } = asked;
-      const reached = () => databases.targetOf(database, 'catalogue', { signal });
-      if (what.includes('ROWS')) {
-        const { engine } = await reached();
-        throw new AppError('UNSUPPORTED', 'Rows are not told of as they change: track DDL alone', {
-          details: { engine: engine.kind.toUpperCase(), capability: 'ROW_CHANGES' },
-        });
-      }
       if (database.readOnly && !database.hosted)
         throw new AppError('READ_ONLY', 'The database is connected for reading: nothing is put into it');
-      await store.begin(database.id);
-      if (!database.hosted) await install(store, pool, database.id, reached, signal);
-      await transaction(pool, async (client) => {
-        if (!(await store.installed(client, database.id))) throw notFound('Database');
-        await audited(client, 'database.tracking_enabled', database, asked);
-      });
-      bus.ring('tracking.changed', '*');
+      if (what.includes('ROWS')) await settleRows(await rows.install(database, asked), 'enabled', database, asked);
+      if (what.includes('DDL')) await enableDdl(database, asked);
     },
 
     /** No-op when it is not tracked. @throws AppError NOT_FOUND, FORBIDDEN; CONNECTION_FAILED, SQL_ERROR, and then it still is */
     async disable(asked: Asked, databaseId: string, what: readonly TrackingKind[]): Promise<void> {
       const database = await databases.requireDatabase(asked.viewer, 'database:manage', databaseId);
       requireSome(what);
-      if (!what.includes('DDL') || !(await store.has(database.id))) return;
-      const { signal } = asked;
-      if (!database.hosted) {
-        const { engine, target } = await databases.targetOf(database, 'catalogue', { signal });
-        await engine.tracking?.remove(target, { trackingId: database.id, signal, label: trackingLabel });
-      }
-      await transaction(pool, async (client) => {
-        await store.remove(client, database.id);
-        await audited(client, 'database.tracking_disabled', database, asked);
-      });
-      bus.ring('tracking.changed', '*');
+      if (what.includes('ROWS')) await settleRows(await rows.uninstall(database, asked), 'disabled', database, asked);
+      if (what.includes('DDL') && (await store.has(database.id))) await disableDdl(database, asked);
     },
   };
 }

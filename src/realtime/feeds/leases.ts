@@ -120,4 +120,5 @@ export function createLeases({
   };
 }
 
-const leaseLost = (): AppError => new AppError('CONNECTION_FAILED', 'Another process listens to the database now');
+export const leaseLost = (): AppError =>
+  new AppError('CONNECTION_FAILED', 'Another process listens to the database now');

@@ -85,7 +85,12 @@ describe('changes of a catalogue', () => {
     const off = await quarry.ask(DisableChangeTrackingDocument, { input }, account);
     expect(off.disableChangeTracking.database.changeTracking).toEqual([]);
     const rows = { input: { databaseId, what: ['ROWS' as const] } };
-    await expect(quarry.ask(EnableChangeTrackingDocument, rows, account)).rejects.toThrow();
+    const kept = await quarry.ask(EnableChangeTrackingDocument, rows, account);
+    expect(kept.enableChangeTracking.database.changeTracking).toEqual(['ROWS']);
+    const both = await quarry.ask(EnableChangeTrackingDocument, { input }, account);
+    expect(both.enableChangeTracking.database.changeTracking).toEqual(['DDL', 'ROWS']);
+    const left = await quarry.ask(DisableChangeTrackingDocument, rows, account);
+    expect(left.disableChangeTracking.database.changeTracking).toEqual(['DDL']);
   });
 
   test('cannot be resumed from what is no position', async () => {

@@ -119,7 +119,8 @@ export async function openFeed(
     try {
       for (;;) {
         const batch = events.take();
-        feedback.advance();
+        // Of a kept feed somebody may have a place that is as old as what was confirmed.
+        if (!options.kept) feedback.advance();
         if (batch.length > 0) yield batch;
         else if (closed.signal.aborted) break;
         else await stream.read(events.frame).catch((error: unknown) => lose(failureOf(error)));

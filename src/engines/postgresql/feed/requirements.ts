@@ -29,8 +29,10 @@ export async function checkServer(
       'synchronous_standby_names takes every client for a standby: name the standbys there instead of *',
     );
   if (kept && keepSize === '-1' && !target.hosted)
-    throw unsupported(
+    throw new AppError(
+      'UNSUPPORTED',
       'What is kept for a reader that stays away could fill the disk of the server: set max_slot_wal_keep_size, e.g. to 4GB',
+      { details: { engine: 'POSTGRESQL', capability: 'ROW_CHANGES', setting: 'max_slot_wal_keep_size' } },
     );
   return { major: Math.floor(Number(version) / 10_000) };
 }

@@ -172,7 +172,8 @@ export function createFeed({
     try {
       for (let quiet = false; ; ) {
         const batch = events.take();
-        feedback.advance();
+        // Of a kept feed somebody may have a place that is as old as what was confirmed.
+        if (!kept) feedback.advance();
         if (batch.length > 0) {
           yield batch;
           quiet = batch.every(({ type }) => type === 'alive');

@@ -1,0 +1,242 @@
+/** Changes that are kept while nobody listens: what a reader gets who was away, and what ends it. */
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { RowChange } from '../../../src/realtime/reader-group.ts';
+import { asked, failure } from '../../databases/world.ts';
+import { createKeptStage, type KeptStage } from './kept-stage.ts';
+
+let stage: KeptStage;
+
+beforeEach(async () => {
+  stage = await createKeptStage(
+    `CREATE TABLE items (id int PRIMARY KEY, name text); CREATE TABLE others (id int PRIMARY KEY)`,
+  );
+});
+afterEach(() => stage[Symbol.asyncDispose]());
+
+const ids = (changes: readonly RowChange[]) => changes.map(({ new: now }) => (now as { id: number }).id);
+const insert = (from: number, to = from) =>
+  stage.sql('INSERT INTO items SELECT g FROM generate_series($1::int, $2::int) g', [from, to]);
+const resumable = async (reader: { next(): Promise<{ position: string }> }) => (await reader.next()).position;
+
+describe('a reader who comes back', () => {
+  test('has all that was committed meanwhile, though the process that listened was stopped', async () => {
+    const first = stage.start();
+    await first.enable();
+    await first.kept();
+    const position = await resumable(first.read(['items']));
+    await first.stop();
+    await insert(1, 3);
+    const second = stage.start();
+    expect(ids(await second.read(['items'], position).take(3))).toEqual([1, 2, 3]);
+  });
+
+  test('goes on in the middle of a transaction', async () => {
+    const first = stage.start();
+    await first.enable();
+    const reader = first.read(['items']);
+    await reader.next();
+    await insert(1, 5);
+    const positions = (await reader.take(5)).map(({ position }) => position);
+    await first.stop();
+    const second = stage.start();
+    for (const [index, position] of positions.slice(0, 4).entries())
+      expect(ids(await second.read(['items'], position).take(4 - index))).toEqual([1, 2, 3, 4, 5].slice(index + 1));
+    expect((await second.read(['items'], positions[4]!).next()).changes).toEqual([]);
+  });
+
+  test('is told that he may have missed changes of a table that was not followed then', async () => {
+    const first = stage.start();
+    await first.enable();
+    const position = await resumable(first.read(['items']));
+    await insert(1);
+    await resumable(first.read(['others']));
+    await first.stop();
+    const second = stage.start();
+    await failure(second.read(['items', 'others'], position).next(), 'POSITION_LOST');
+    expect(ids(await second.read(['items'], position).take(1))).toEqual([1]);
+  });
+
+  test('is told POSITION_LOST when somebody has dropped what kept the changes', async () => {
+    const first = stage.start();
+    await first.enable();
+    await first.kept();
+    const position = await resumable(first.read(['items']));
+    await first.stop();
+    await stage.sql(
+      'SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = current_database()',
+    );
+    const second = stage.start();
+    await failure(second.read(['items'], position).next(), 'POSITION_LOST');
+    const reader = second.read(['items']);
+    await reader.next();
+    await insert(9);
+    expect(ids(await reader.take(1))).toEqual([9]);
+  });
+});
+
+describe('a reader who stays', () => {
+  const faults = {
+    'a line that is cut': async () => stage.proxy.cut(),
+    'a line whose end half closes': async () => stage.proxy.halfClose(),
+    'a session that an administrator ends': () =>
+      stage.sql(
+        `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()`,
+      ),
+  };
+
+  test.each(Object.entries(faults))('misses nothing over %s, and is told nothing twice', async (_, fault) => {
+    const process = stage.start();
+    await process.enable();
+    const reader = process.read(['items']);
+    await reader.next();
+    const taken: RowChange[] = [];
+    for (let round = 0; round < 4; round++) {
+      await insert(round * 10, round * 10 + 4);
+      await fault();
+      await insert(round * 10 + 5, round * 10 + 9);
+      taken.push(...(await reader.take(10)));
+    }
+    expect(ids(taken)).toEqual(Array.from({ length: 40 }, (_, id) => id));
+    const positions = taken.map(({ position }) => position);
+    expect(positions.toSorted()).toEqual(positions);
+    expect(new Set(positions).size).toBe(40);
+  });
+
+  test('has a transaction that is cut in its middle whole and once', async () => {
+    const process = stage.start();
+    await process.enable();
+    const reader = process.read(['items']);
+    await reader.next();
+    const cut = stage.proxy.cutAfter(400_000);
+    await insert(1, 20_000);
+    await cut;
+    void stage.proxy.cutAfter(Number.POSITIVE_INFINITY);
+    expect(ids(await reader.take(20_000))).toEqual(Array.from({ length: 20_000 }, (_, id) => id + 1));
+  });
+
+  test('may want another table while nothing can be reached', async () => {
+    const process = stage.start();
+    await process.enable();
+    const reader = process.read(['items']);
+    await reader.next();
+    stage.proxy.cut();
+    const another = process.read(['others']);
+    await another.next();
+    await stage.sql('INSERT INTO others VALUES (1)');
+    expect(ids(await another.take(1))).toEqual([1]);
+  });
+
+  test('learns that a table was dropped while nothing was heard', async () => {
+    const process = stage.start({ hub: { lasting: { retryMs: 300 } } });
+    await process.enable();
+    const reader = process.read(['items']);
+    await reader.next();
+    stage.proxy.cut();
+    await stage.sql('DROP TABLE items');
+    await failure(
+      (async () => {
+        for (;;) await reader.next();
+      })(),
+      'UNSUPPORTED',
+    );
+  });
+});
+
+describe('kept changes', () => {
+  test('are listened to by one process, and by another when that one has gone', async () => {
+    const [first, second] = [stage.start(), stage.start()];
+    await first.enable();
+    const holder = await Promise.race([first.kept().then(() => first), second.kept().then(() => second)]);
+    const other = holder === first ? second : first;
+    const position = await resumable(holder.read(['items']));
+    expect(other.hub.status(stage.database.id)).toBeNull();
+    await insert(1);
+    await holder.stop();
+    await other.kept();
+    expect(ids(await other.read(['items'], position).take(1))).toEqual([1]);
+  });
+
+  test('are shown, and gone without a trace when they are wanted no longer', async () => {
+    const before = await stage.left();
+    const process = stage.start();
+    const shown = () => process.tracking.of([stage.database.id]);
+    expect(await shown()).toEqual([[]]);
+    await process.enable();
+    await process.enable();
+    expect(await shown()).toEqual([['ROWS']]);
+    await process.kept();
+    const reader = process.read(['items']);
+    await reader.next();
+    expect(await stage.left()).toHaveLength(before.length + 3);
+    await process.disable();
+    await failure(reader.next(), 'POSITION_LOST');
+    expect(await stage.left()).toEqual(before);
+    expect(await shown()).toEqual([[]]);
+    await process.disable();
+    const again = process.read(['items']);
+    await again.next();
+    await insert(1);
+    expect(ids(await again.take(1))).toEqual([1]);
+    expect(process.hub.status(stage.database.id)?.kept).toBe(false);
+    expect(await stage.world.rows('SELECT action FROM audit_entries ORDER BY created_at')).toEqual(
+      expect.arrayContaining([{ action: 'database.tracking_enabled' }, { action: 'database.tracking_disabled' }]),
+    );
+  });
+
+  test('end who read without them, and who reads is told to come again', async () => {
+    const process = stage.start();
+    const reader = process.read(['items']);
+    await reader.next();
+    await process.enable();
+    await failure(reader.next(), 'POSITION_LOST');
+    await process.read(['items']).next();
+    expect(process.hub.status(stage.database.id)).toMatchObject({ kept: true, tables: 1 });
+  });
+
+  test('stay when they cannot be taken out, and are gone when the database is disconnected', async () => {
+    const before = await stage.left();
+    const process = stage.start();
+    await process.enable();
+    await process.kept();
+    stage.proxy.blackhole();
+    const giveUp = AbortSignal.timeout(300);
+    const { tracking } = process;
+    await tracking.disable({ viewer: stage.viewer, ...asked(), signal: giveUp }, stage.database.id, ['ROWS']).then(
+      () => expect.unreachable(),
+      () => undefined,
+    );
+    expect(await tracking.of([stage.database.id])).toEqual([['ROWS']]);
+    stage.proxy.cut();
+    expect((await stage.left()).length).toBeGreaterThan(before.length);
+  });
+
+  test('are gone with the connection', async () => {
+    const before = await stage.left();
+    const process = stage.start();
+    await process.enable();
+    await process.kept();
+    const reader = process.read(['items']);
+    await reader.next();
+    const { viewer, database, world } = stage;
+    await world.databases.disconnect(viewer, { id: database.id, drop: false }, asked());
+    await reader.next().then(
+      () => expect.unreachable(),
+      () => undefined,
+    );
+    expect(await stage.left()).toEqual(before);
+  });
+
+  test('what a dead process left is swept, but nothing that is kept', async () => {
+    const before = await stage.left();
+    const process = stage.start({ keeper: { leftMs: 0 } });
+    // As one has left it that was killed while it listened.
+    const changes = (await stage.world.databases.targetOf(stage.database, 'feed', asked())).engine.changes!;
+    const { target } = await stage.world.databases.targetOf(stage.database, 'feed', asked());
+    const feed = await changes.open(target, { feedId: stage.database.id, kept: true, ...asked() });
+    await feed[Symbol.asyncDispose]();
+    expect((await stage.left()).length).toBeGreaterThan(before.length);
+    await process.store.take(stage.database.id, { holderId: stage.viewer.userId, leaseMs: 0 });
+    while ((await stage.left()).length > before.length);
+    expect(await stage.left()).toEqual(before);
+  });
+});

@@ -2,20 +2,16 @@
  * Row changes through a whole server, over WebSocket: from an INSERT to its client, beside the INSERT itself; and how fast
  * a client catches up with 200,000 rows that were committed while he read nothing, beside pg_recvlogical, which writes the
  * same messages to /dev/null and reads none.
- * `node bench/realtime/run-changes.ts [inserts] [rounds]`, on a PostgreSQL of its own.
+ * `node bench/realtime/run-changes.ts [inserts] [rounds]`, on a PostgreSQL of its own that is durable.
  */
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { print } from 'graphql';
-import pg from 'pg';
-import { tableId } from '../../src/catalog/ids.ts';
-import { decodeId } from '../../src/lib/ids.ts';
-import { ConnectDocument, RowChangesDocument } from '../../test/support/operations.ts';
-import { startQuarry } from '../../test/support/server.ts';
+import { RowChangesDocument } from '../../test/support/operations.ts';
 import { openSocket } from '../../test/support/socket.ts';
 import { median } from '../support/median.ts';
 import { percentile } from '../support/percentile.ts';
-import { serverOf } from '../support/server.ts';
+import { startRealtimeBench } from './database.ts';
 
 const rows = 200_000;
 const rowsOfTransaction = 1_000;
@@ -23,28 +19,15 @@ const recvlogical = process.env.PG_RECVLOGICAL ?? '/usr/lib/postgresql/15/bin/pg
 const run = promisify(execFile);
 const [insertsText = '500', roundsText = '3'] = process.argv.slice(2);
 
-const server = await serverOf(undefined);
-const { host, port, user, password } = server;
-const database = 'changes_bench';
-const admin = new pg.Client({ host, port, user, password, database: 'postgres' });
-await admin.connect();
-await admin.query(`CREATE DATABASE ${database}`);
-await admin.end();
-const client = new pg.Client({ host, port, user, password, database });
-await client.connect();
-await client.query(`
+const bench = await startRealtimeBench(`
   CREATE TABLE bench_order (id serial PRIMARY KEY, customer text, total numeric(10,2), placed timestamptz, paid boolean, note text);
   CREATE PUBLICATION floor FOR TABLE bench_order`);
-const quarry = await startQuarry();
 try {
-  const account = await quarry.register();
-  const connection = { host, port, user, password, database, ssl: 'DISABLE' as const };
-  const { connectDatabase } = await quarry.ask(ConnectDocument, { input: { name: 'bench', connection } }, account);
-  const databaseId = connectDatabase.database.id;
-  const table = tableId(decodeId(databaseId)!.parts[0]!, { schema: 'public', name: 'bench_order' });
+  const { client, quarry, databaseId } = bench;
+  const { host, port, user, password } = bench.server;
   using socket = await openSocket(quarry.wsUrl);
-  await socket.init(account.token);
-  const variables = { databaseId, tables: [{ tableId: table }], batchSize: 1_000 };
+  await socket.init(bench.token);
+  const variables = { databaseId, tables: [{ tableId: bench.tableId('bench_order') }], batchSize: 1_000 };
   socket.subscribe('1', print(RowChangesDocument), { variables });
 
   /** Changes of the next message that has any. */
@@ -91,7 +74,7 @@ try {
   async function receive(slot: string): Promise<number> {
     const { rows: places } = await client.query<{ lsn: string }>('SELECT pg_current_wal_lsn()::text AS lsn');
     const since = performance.now();
-    const address = [`--host=${host}`, `--port=${port}`, `--username=${user}`, `--dbname=${database}`];
+    const address = [`--host=${host}`, `--port=${port}`, `--username=${user}`, '--dbname=postgres'];
     const how = [`--slot=${slot}`, '--start', '--file=/dev/null', `--endpos=${places[0]!.lsn}`, '--no-loop'];
     const options = ['-o', 'proto_version=1', '-o', 'publication_names=floor'];
     await run(recvlogical, [...address, ...how, ...options], { env: { PGPASSWORD: password } });
@@ -121,7 +104,5 @@ try {
   );
   console.log(`client / pg_recvlogical: ${(median(theirs) / median(ours)).toFixed(2)} (goal 0.3)`);
 } finally {
-  await quarry[Symbol.asyncDispose]();
-  await client.end();
-  await server.stop();
+  await bench[Symbol.asyncDispose]();
 }

@@ -30,6 +30,8 @@ export interface ChangedColumn {
   readonly dataType: string;
   /** A text of it that is not null, as a cell of a result. Null: the text itself is the cell. */
   readonly decode: ((text: string) => Cell) | null;
+  /** Of what ChangeSource.decoderOf makes `decode` again, in another process; null where that is null. */
+  readonly coding: string | null;
 }
 
 /** A text for each column, as the engine prints it under our settings; null as in SQL; undefined: not told. */
@@ -166,6 +168,8 @@ export interface ChangeFeed extends AsyncDisposable {
 }
 
 export interface ChangeSource {
+  /** @param coding of a ChangedColumn @throws Error for another text */
+  decoderOf(coding: string): (text: string) => Cell;
   /**
    * @throws AppError UNSUPPORTED with what the administrator would have to set, POSITION_LOST where a kept feed's place is
    * gone (opened again it begins anew), TIMEOUT where a transaction that writes does not end, CONNECTION_FAILED; the signal's reason

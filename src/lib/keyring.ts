@@ -34,13 +34,15 @@ const tagBytes = 16;
 const encode = (bytes: Buffer): string => bytes.toString('base64url');
 const decode = (text: string): Buffer => Buffer.from(text, 'base64url');
 
-function encrypt(key: Buffer, plain: Buffer, aad: Buffer): Buffer {
+/** AES-256-GCM under a key of 32 bytes that seals no more than 2^32 of them. */
+export function encrypt(key: Buffer, plain: Buffer, aad: Buffer): Buffer {
   const iv = randomBytes(ivBytes);
   const cipher = createCipheriv(algorithm, key, iv, { authTagLength: tagBytes }).setAAD(aad);
   return Buffer.concat([iv, cipher.update(plain), cipher.final(), cipher.getAuthTag()]);
 }
 
-function decrypt(key: Buffer, box: Buffer, aad: Buffer): Buffer {
+/** @throws Error where the key or `aad` is another, or a bit has changed */
+export function decrypt(key: Buffer, box: Buffer, aad: Buffer): Buffer {
   const decipher = createDecipheriv(algorithm, key, box.subarray(0, ivBytes), { authTagLength: tagBytes })
     .setAAD(aad)
     .setAuthTag(box.subarray(-tagBytes));

@@ -20,6 +20,10 @@ export type Topic =
   | 'tracking.told'
   /** Changes of another database are kept, or of one no longer. Key: `*`. */
   | 'feeds.changed'
+  /** Another process wants to be told of other changes of a database, or of none. Key: the database's id. */
+  | 'changes.wanted'
+  /** There are more changes of a database to read, or an answer to who wants them. Key: the database's id. */
+  | 'changes.told'
   /** Something was said on a channel. Key: the project's id and what stands for the channel's name. */
   | 'channel.sent'
   /** A schedule may be due at another time. Key: `*`. */

@@ -2,6 +2,7 @@
  * One feed a database, shared by all who read its changes (row-changes.ts) or watch its commits (watching.ts). It is opened
  * for the first of them, follows what they want, and is let go a while after the last; a kept one is there without anybody.
  */
+import { hash } from 'node:crypto';
 import type { Catalog, QualifiedName } from '../engines/catalog.ts';
 import type { CommitPosition, FeedLimits, FeedStatus } from '../engines/changes.ts';
 import type { Engine, Target } from '../engines/engine.ts';
@@ -9,14 +10,15 @@ import type { RowAccess, TablesAsked } from '../engines/row-access.ts';
 import { AppError } from '../lib/errors.ts';
 import type { Service } from '../lib/lifecycle.ts';
 import type { Log } from '../lib/log.ts';
-import { pause, untilAborted } from '../lib/until-aborted.ts';
+import { untilAborted } from '../lib/until-aborted.ts';
 import { changeLogLimits } from './change-log.ts';
 import { createFeedRun, type FeedRun, RunIdle } from './feed-run.ts';
 import { openHeldFeed } from './feeds/held-feed.ts';
-import { createLastingFeed, type LastingFeedLimits, type OpenedFeed } from './feeds/lasting-feed.ts';
-import { type Lease, type Leases, leaseLost } from './feeds/leases.ts';
+import { createLastingFeed, type LastingFeedLimits } from './feeds/lasting-feed.ts';
 import type { FeedStore } from './feeds/store.ts';
 import { createPositions } from './positions.ts';
+import type { RelayedFeed } from './relay/leader.ts';
+import type { Relay } from './relay/relay.ts';
 import { createRowRights, type RowRightsLimits } from './row-rights.ts';
 
 export interface HubDatabase {
@@ -59,9 +61,6 @@ export const hubLimits: HubLimits = {
   lasting: {},
 };
 
-/** Between two looks whether a feed that another process holds can be had. */
-const leasePollMs = 250;
-
 export interface HubDeps<Database extends HubDatabase> {
   readonly databases: {
     /** @throws AppError CONNECTION_FAILED, NOT_CONFIGURED */
@@ -76,8 +75,8 @@ export interface HubDeps<Database extends HubDatabase> {
       options: { signal: AbortSignal },
     ): Promise<Value>;
   };
-  /** Which process listens to a database. */
-  readonly leases: Pick<Leases, 'take'>;
+  /** All processes share one feed of a database. */
+  readonly relay: Pick<Relay, 'open' | 'end'>;
   readonly store: Pick<FeedStore, 'began' | 'tables' | 'note'>;
   readonly log: Log;
   readonly limits?: Partial<HubLimits> | undefined;
@@ -103,7 +102,7 @@ export interface Hub<Database extends HubDatabase> extends Service {
   keep(database: Database): Promise<void>;
   /** Null: nothing listens to it. */
   status(databaseId: string): HubStatus | null;
-  /** Ends what listens to a database, and all who read it, with this reason. */
+  /** Ends what listens to a database, whichever process it is, and all who read it here, with this reason. */
   end(databaseId: string, reason: AppError): Promise<void>;
 }
 
@@ -115,7 +114,7 @@ interface Entry {
 
 export function createHub<Database extends HubDatabase>({
   databases,
-  leases,
+  relay,
   store,
   log,
   ...deps
@@ -133,64 +132,42 @@ export function createHub<Database extends HubDatabase>({
   const readAccess = (database: Database, asked: TablesAsked, options: { signal: AbortSignal }) =>
     databases.readCatalog(database, (catalog) => catalog.rowAccess(asked, options), options);
 
-  async function takeLease(databaseId: string, signal: AbortSignal): Promise<Lease> {
-    for (;;) {
-      const lease = await leases.take(databaseId);
-      if (lease) return lease;
-      await pause(leasePollMs, signal).catch(() => {
-        throw leaseLost();
-      });
-    }
-  }
-
-  /** By one process at a time: whoever loses the right to it loses the feed. */
-  async function openHeld(
+  /** By whichever process holds it. */
+  async function openShared(
     database: Database,
     after: CommitPosition | undefined,
     signal: AbortSignal,
-  ): Promise<OpenedFeed & { engine: Engine; lease: Lease }> {
+  ): Promise<RelayedFeed & { engine: Engine }> {
     const { engine, target } = await databases.targetOf(database, 'feed', { signal });
     const { changes } = engine;
     if (!changes)
       throw new AppError('UNSUPPORTED', `${engine.displayName} does not tell of changed rows`, {
         details: { engine: engine.kind.toUpperCase(), capability: 'ROW_CHANGES' },
       });
-    const lease = await takeLease(database.id, signal);
-    try {
-      const held = lease.feed;
-      const opened = await openHeldFeed({ changes, target, held, store, after, limits: limits.feed, signal });
-      const onLost = () => close(opened.feed);
-      lease.lost.addEventListener('abort', onLost, { once: true });
-      opened.feed.closed.addEventListener('abort', () => lease.lost.removeEventListener('abort', onLost), {
-        once: true,
-      });
-      if (lease.lost.aborted) onLost();
-      return { ...opened, engine, lease };
-    } catch (error) {
-      if (after === undefined) await lease[Symbol.asyncDispose]();
-      throw error;
-    }
+    const opened = await relay.open({
+      databaseId: database.id,
+      revision: hash('sha256', database.sealedPassword, 'hex'),
+      after,
+      open: (held, options) => openHeldFeed({ changes, target, held, store, limits: limits.feed, ...options }),
+      decoderOf: changes.decoderOf,
+      signal,
+    });
+    return { ...opened, engine };
   }
 
   async function open(database: Database): Promise<FeedRun> {
-    const first = await openHeld(database, undefined, deadline().signal);
-    const { engine, generation } = first;
-    const { kept } = first.lease.feed;
-    let lease = first.lease;
+    const first = await openShared(database, undefined, deadline().signal);
+    const { engine, generation, kept } = first;
     const feed = !kept
       ? first.feed
       : createLastingFeed({
           databaseId: database.id,
           first,
-          open: async (after, { signal }) => {
-            const next = await openHeld(database, after, AbortSignal.any([signal, deadline().signal]));
-            lease = next.lease;
-            return next;
-          },
+          open: (after, { signal }) => openShared(database, after, AbortSignal.any([signal, deadline().signal])),
           log,
           limits: limits.lasting,
         });
-    const run = createFeedRun({
+    return createFeedRun({
       databaseId: database.id,
       feed,
       kept,
@@ -212,13 +189,6 @@ export function createHub<Database extends HubDatabase>({
       lingerMs: limits.lingerMs,
       log,
     });
-    return {
-      ...run,
-      async [Symbol.asyncDispose]() {
-        await run[Symbol.asyncDispose]();
-        await lease[Symbol.asyncDispose]();
-      },
-    };
   }
 
   /** Thousands may come for the same tables before anything listens to them. */
@@ -264,13 +234,13 @@ export function createHub<Database extends HubDatabase>({
     stopped.signal.throwIfAborted();
     let entry = entries.get(database.id);
     if (entry && entry.revision !== database.sealedPassword) {
-      await end(database.id, connectionChanged());
+      await endHere(database.id, connectionChanged());
       entry = entries.get(database.id);
     }
     return await untilAborted((entry ?? begin(database)).opened, signal);
   }
 
-  async function end(databaseId: string, reason: AppError): Promise<void> {
+  async function endHere(databaseId: string, reason: AppError): Promise<void> {
     const entry = entries.get(databaseId);
     if (!entry) return;
     entries.delete(databaseId);
@@ -307,7 +277,7 @@ export function createHub<Database extends HubDatabase>({
 
     async keep(database) {
       const run = await entries.get(database.id)?.opened.catch(() => null);
-      if (run && !run.kept) await end(database.id, nowKept());
+      if (run && !run.kept) await endHere(database.id, nowKept());
       await current(database, stopped.signal);
     },
 
@@ -323,7 +293,10 @@ export function createHub<Database extends HubDatabase>({
       };
     },
 
-    end,
+    async end(databaseId, reason) {
+      await endHere(databaseId, reason);
+      await relay.end(databaseId);
+    },
 
     async stop() {
       stopped.abort(stopping());

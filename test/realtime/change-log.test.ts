@@ -10,7 +10,7 @@ const table: ChangedTable = {
   id: '1',
   schema: 'public',
   name: 't',
-  columns: [{ name: 'id', dataType: 'text', decode: null }],
+  columns: [{ name: 'id', dataType: 'text', decode: null, coding: null }],
   key: [0],
   identity: [0],
   old: 'IDENTITY',

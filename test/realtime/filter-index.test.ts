@@ -5,7 +5,7 @@ import type { RowEvent } from '../../src/realtime/change.ts';
 import { createFilterIndex, type FilterIndex, indexKeyOf } from '../../src/realtime/filter-index.ts';
 import type { RowFilter } from '../../src/rows/row-filter.ts';
 
-const column = (name: string) => ({ name, dataType: 'text', decode: null });
+const column = (name: string) => ({ name, dataType: 'text', decode: null, coding: null });
 const table: ChangedTable = {
   id: '1',
   schema: 'public',

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import type { ChangedRow, ChangedTable } from '../../src/engines/changes.ts';
 import { mayMatter } from '../../src/realtime/live/relevance.ts';
 
-const columns = ['id', 'room', 'body'].map((name) => ({ name, dataType: 'text', decode: null }));
+const columns = ['id', 'room', 'body'].map((name) => ({ name, dataType: 'text', decode: null, coding: null }));
 const table: ChangedTable = {
   id: '1',
   schema: 'public',

@@ -3,9 +3,6 @@ import { EventEmitter, once } from 'node:events';
 import { pino } from 'pino';
 import type { Viewer } from '../../src/accounts/viewer.ts';
 import type { Cell } from '../../src/engines/engine.ts';
-import { createLeases } from '../../src/realtime/feeds/leases.ts';
-import { createFeedStore } from '../../src/realtime/feeds/store.ts';
-import { createHub } from '../../src/realtime/hub.ts';
 import type { LiveInput } from '../../src/realtime/live/input.ts';
 import { createLiveQueries, type LiveQueryLimits } from '../../src/realtime/live/live-queries.ts';
 import type { LiveResult } from '../../src/realtime/live/results.ts';
@@ -14,6 +11,7 @@ import { createWatching } from '../../src/realtime/watching.ts';
 import { asked, createWorld, type WorldOptions } from '../databases/world.ts';
 import { createTestDatabase, type TestServer } from '../support/databases.ts';
 import { silent } from '../support/metadata.ts';
+import { startProcess } from './process.ts';
 
 interface LiveWorldOptions extends WorldOptions {
   readonly limits?: Partial<LiveQueryLimits>;
@@ -38,9 +36,7 @@ export async function createLiveWorld({ limits, sql = '', server, ...options }: 
       },
     },
   );
-  const store = createFeedStore({ pool: world.pool });
-  const leases = createLeases({ store, log: silent });
-  const hub = createHub({ databases, leases, store, log: silent });
+  const { hub, stop } = startProcess(world);
   const watching = createWatching({ hub, log: silent });
   let statementTimeoutMs = 30_000;
   const live = createLiveQueries({
@@ -87,8 +83,7 @@ export async function createLiveWorld({ limits, sql = '', server, ...options }: 
     },
     async [Symbol.asyncDispose]() {
       await live.stop();
-      await hub.stop();
-      await leases.stop();
+      await stop();
       await world[Symbol.asyncDispose]();
       await target[Symbol.asyncDispose]();
     },

@@ -1,16 +1,14 @@
 /** Row changes without their HTTP: real metadata, a real target, and one process that listens to it. */
 import type { Viewer } from '../../src/accounts/viewer.ts';
 import type { Database, VisibleDatabase } from '../../src/databases/databases.ts';
-import { createLeases } from '../../src/realtime/feeds/leases.ts';
-import { createFeedStore } from '../../src/realtime/feeds/store.ts';
-import { createHub, type HubLimits } from '../../src/realtime/hub.ts';
+import type { HubLimits } from '../../src/realtime/hub.ts';
 import type { GroupBatch, RowChange } from '../../src/realtime/reader-group.ts';
-import { createRowChanges, type RowChangesLimits } from '../../src/realtime/row-changes.ts';
+import { createRowChanges, type RowChanges, type RowChangesLimits } from '../../src/realtime/row-changes.ts';
 import type { SourceInput } from '../../src/realtime/sources.ts';
 import { createViewerRights, type ViewerRightsLimits } from '../../src/realtime/viewer-rights.ts';
 import { asked, createWorld, type World } from '../databases/world.ts';
 import { createTestDatabase, type TestDatabase } from '../support/databases.ts';
-import { silent } from '../support/metadata.ts';
+import { startProcess } from './process.ts';
 
 export interface StageLimits {
   hub?: Partial<HubLimits>;
@@ -31,19 +29,48 @@ export async function createStage(sql = '', { hub: hubLimits, ...limits }: Stage
   const [world, target] = await Promise.all([createWorld(), createTestDatabase(sql)]);
   const viewer = await world.person();
   const database = await connectTo(world, viewer, target, {});
-  const store = createFeedStore({ pool: world.pool });
-  const leases = createLeases({ store, log: silent });
-  const hub = createHub<Database>({ databases: world.databases, leases, store, log: silent, limits: hubLimits });
+  const { hub, stop } = startProcess(world, { hub: hubLimits });
   const changes = createRowChanges<VisibleDatabase>({
     hub,
     rights: createViewerRights({ load: world.databases.load, limits: limits.rights }),
     limits: limits.changes,
   });
+  const { read, leave } = createReading({ changes, viewer, databaseId: database.id });
+
+  return {
+    world,
+    target,
+    viewer,
+    database,
+    hub,
+    changes,
+    read,
+    leave,
+    sql: (text: string, values: unknown[] = []) => target.client.query(text, values),
+    async [Symbol.asyncDispose]() {
+      await leave();
+      await stop();
+      await world[Symbol.asyncDispose]();
+      await target[Symbol.asyncDispose]();
+    },
+  };
+}
+
+export type Stage = Awaited<ReturnType<typeof createStage>>;
+
+export interface Reading {
+  readonly changes: RowChanges;
+  readonly viewer: Viewer;
+  readonly databaseId: string;
+}
+
+/** Readers of one process, as many as are wanted. */
+export function createReading({ changes, ...usual }: Reading) {
   const readers: { stop(): Promise<void> }[] = [];
 
   /** Tables of the schema public, by name. */
   function read(tables: readonly Table[], asking: Asking = {}) {
-    const { after = null, batchSize = 500, viewer: who = viewer, databaseId = database.id } = asking;
+    const { after = null, batchSize = 500, viewer: who = usual.viewer, databaseId = usual.databaseId } = asking;
     const left = new AbortController();
     const sources = tables.map(({ table, ...source }) => ({ ...source, table: { schema: 'public', name: table } }));
     const stream = changes.follow(who, { databaseId, tables: sources, after, batchSize }, left.signal);
@@ -75,29 +102,13 @@ export async function createStage(sql = '', { hub: hubLimits, ...limits }: Stage
   }
 
   return {
-    world,
-    target,
-    viewer,
-    database,
-    hub,
-    changes,
     read,
     /** Ends all who read. */
     async leave() {
       await Promise.all(readers.splice(0).map((reader) => reader.stop()));
     },
-    sql: (text: string, values: unknown[] = []) => target.client.query(text, values),
-    async [Symbol.asyncDispose]() {
-      await Promise.all(readers.splice(0).map((reader) => reader.stop()));
-      await hub.stop();
-      await leases.stop();
-      await world[Symbol.asyncDispose]();
-      await target[Symbol.asyncDispose]();
-    },
   };
 }
-
-export type Stage = Awaited<ReturnType<typeof createStage>>;
 
 /** As a user with these credentials. */
 export async function connectTo(

@@ -96,7 +96,7 @@ beforeAll(async () => {
 });
 afterAll(async () => target?.[Symbol.asyncDispose]());
 
-const shape = () => ({ columns: access.columns.map((column) => ({ ...column, decode: null })) });
+const shape = () => ({ columns: access.columns.map((column) => ({ ...column, decode: null, coding: null })) });
 const choose = (filter: RowFilterInput) => compileRowFilter(parseRowFilter(filter, columns, 'where'), shape(), columns);
 const chosen = (filter: RowFilterInput) => {
   const predicate = choose(filter);

@@ -19,6 +19,18 @@ export function decoderOf({ oid, array }: ValueType): Decode | null {
   return (text) => decodeArray(text, element, array.delimiter);
 }
 
+/** A text that decoderOfCoding() understands; null where there is no decoder. */
+export const codingOf = (type: ValueType): string | null =>
+  decoderOf(type) === null ? null : JSON.stringify([type.oid, ...(type.array ? [type.array] : [])]);
+
+/** @throws Error for a text that codingOf() did not make */
+export function decoderOfCoding(coding: string): Decode {
+  const [oid, array] = JSON.parse(coding) as [number, ValueType['array']];
+  const decode = decoderOf({ oid, array });
+  if (decode === null) throw new Error(`not the coding of a type: ${coding}`);
+  return decode;
+}
+
 const number: Decode = (text) => {
   const value = Number(text);
   // NaN and the infinities have no JSON, and of -0 JSON.stringify() drops the sign.

@@ -14,10 +14,8 @@ import type { Database } from '../../../src/databases/databases.ts';
 import { createBus } from '../../../src/lib/bus.ts';
 import type { Topic } from '../../../src/lib/topics.ts';
 import { createKeeping } from '../../../src/realtime/feeds/keeping.ts';
-import { createLeases } from '../../../src/realtime/feeds/leases.ts';
-import { createFeedStore } from '../../../src/realtime/feeds/store.ts';
-import { createHub } from '../../../src/realtime/hub.ts';
 import { asked, createWorld, failure, testConnection, type World } from '../../databases/world.ts';
+import { startProcess } from '../../realtime/process.ts';
 import { createTestDatabase, type TestDatabase } from '../../support/databases.ts';
 import { silent } from '../../support/metadata.ts';
 import { dumpOf, hasPostgres15, startPostgres15 } from '../../support/postgres-15.ts';
@@ -107,10 +105,9 @@ beforeEach(async () => {
     asked(),
   ));
   const { pool, databases } = world;
-  const feeds = createFeedStore({ pool });
-  const leases = createLeases({ store: feeds, log: silent });
-  const hub = createHub<Database>({ databases, leases, store: feeds, log: silent });
-  started.push(leases, hub);
+  const process = startProcess(world, { bus });
+  const { feeds, hub } = process;
+  started.push(process);
   const rows = createKeeping<Database>({ store: feeds, hub, databases, pool, bus });
   tracking = createTracking({ pool, store: createTrackingStore({ db: pool }), databases, rows, bus });
   return async () => {

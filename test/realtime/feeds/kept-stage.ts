@@ -3,13 +3,10 @@ import type { Viewer } from '../../../src/accounts/viewer.ts';
 import { createTrackingStore } from '../../../src/catalog/tracking/store.ts';
 import { createTracking } from '../../../src/catalog/tracking/tracking.ts';
 import type { Database, VisibleDatabase } from '../../../src/databases/databases.ts';
-import { createBus } from '../../../src/lib/bus.ts';
-import type { Topic } from '../../../src/lib/topics.ts';
 import { type KeeperLimits, startKeeper } from '../../../src/realtime/feeds/keeper.ts';
 import { createKeeping } from '../../../src/realtime/feeds/keeping.ts';
-import { createLeases, type LeaseLimits } from '../../../src/realtime/feeds/leases.ts';
-import { createFeedStore } from '../../../src/realtime/feeds/store.ts';
-import { createHub, type HubLimits } from '../../../src/realtime/hub.ts';
+import type { LeaseLimits } from '../../../src/realtime/feeds/leases.ts';
+import type { HubLimits } from '../../../src/realtime/hub.ts';
 import type { GroupBatch, RowChange } from '../../../src/realtime/reader-group.ts';
 import { removeFeed } from '../../../src/realtime/remove-feed.ts';
 import { createRowChanges } from '../../../src/realtime/row-changes.ts';
@@ -18,6 +15,7 @@ import { asked, createWorld, type World } from '../../databases/world.ts';
 import { createTestDatabase, type TestDatabase, type TestServer } from '../../support/databases.ts';
 import { silent } from '../../support/metadata.ts';
 import { openProxy } from '../../support/proxy.ts';
+import { startProcess as startSharing } from '../process.ts';
 
 export interface ProcessLimits {
   hub?: Partial<HubLimits>;
@@ -95,15 +93,16 @@ const noop = async () => undefined;
 /** All of a server that has to do with changes. */
 function startProcess({ world, viewer, database }: KeptStage, limits: ProcessLimits) {
   const { databases, pool } = world;
-  const bus = createBus<Topic>();
-  const store = createFeedStore({ pool });
-  const leases = createLeases({ store, log: silent, limits: { leaseMs: 1_500, renewMs: 100, ...limits.leases } });
-  const hub = createHub<Database>({
-    databases,
+  const {
+    bus,
+    feeds: store,
     leases,
-    store,
-    log: silent,
-    limits: {
+    hub,
+    stop: stopProcess,
+  } = startSharing(world, {
+    leases: { leaseMs: 1_500, renewMs: 100, ...limits.leases },
+    relay: { reportMs: 100, pollMs: 50, graceMs: 200 },
+    hub: {
       lasting: { retryMs: 20, maxRetryMs: 200 },
       feed: { checkMs: 100, silentMs: 1_000 },
       ...limits.hub,
@@ -130,8 +129,7 @@ function startProcess({ world, viewer, database }: KeptStage, limits: ProcessLim
     stopped = true;
     await Promise.all(readers.map((end) => end()));
     await keeper.stop();
-    await hub.stop();
-    await leases.stop();
+    await stopProcess();
   }
 
   return {

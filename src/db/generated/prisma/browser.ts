@@ -78,6 +78,21 @@ export type ChangeFeed = Prisma.ChangeFeedModel
  */
 export type ChangeFeedTable = Prisma.ChangeFeedTableModel
 /**
+ * Model ChangeRelay
+ * How far the process that listens to a database has told the others of its changes.
+ */
+export type ChangeRelay = Prisma.ChangeRelayModel
+/**
+ * Model ChangeFeedChunk
+ * Changes of a database on their way from the process that listens to it to the others.
+ */
+export type ChangeFeedChunk = Prisma.ChangeFeedChunkModel
+/**
+ * Model ChangeFeedReader
+ * A process that wants to be told of the changes of a database by the one that listens to it.
+ */
+export type ChangeFeedReader = Prisma.ChangeFeedReaderModel
+/**
  * Model DatabaseRole
  * The login of one user on the system's sample database.
  */

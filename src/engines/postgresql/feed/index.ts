@@ -2,6 +2,7 @@
 import { AppError } from '../../../lib/errors.ts';
 import type { ChangeSource, FeedLimits } from '../../changes.ts';
 import type { ConnectDeps } from '../connect.ts';
+import { decoderOfCoding } from '../types.ts';
 import { openFeed } from './feed.ts';
 import { feedIdOf, namesOf, publicationPattern, slotPattern } from './names.ts';
 import { installOutbox, removeOutbox } from './outbox/install.ts';
@@ -20,6 +21,8 @@ const sweepLabel = 'quarry feed sweep';
 
 export function createChanges(deps: ConnectDeps): ChangeSource {
   return {
+    decoderOf: decoderOfCoding,
+
     async open(target, options) {
       const limits = { ...defaultLimits, ...options.limits };
       try {

@@ -1,7 +1,7 @@
 /** Shapes of the tables in a feed: as the log tells them, with what only the catalogue knows of their types and keys. */
 import type { ChangedColumn, ChangedTable } from '../../changes.ts';
 import { createColumns, type NamedType, type Query } from '../columns.ts';
-import { decoderOf } from '../types.ts';
+import { codingOf, decoderOf } from '../types.ts';
 import type { Relation } from './pgoutput.ts';
 
 export interface Shapes {
@@ -39,6 +39,7 @@ const columnOf = (name: string, type: NamedType): ChangedColumn => ({
   name,
   dataType: type.name,
   decode: decoderOf(type),
+  coding: codingOf(type),
 });
 
 function oldOf({ replicaIdentity, columns }: Relation): ChangedTable['old'] {

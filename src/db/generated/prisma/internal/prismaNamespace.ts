@@ -409,6 +409,9 @@ export const ModelName = {
   CatalogTracking: 'CatalogTracking',
   ChangeFeed: 'ChangeFeed',
   ChangeFeedTable: 'ChangeFeedTable',
+  ChangeRelay: 'ChangeRelay',
+  ChangeFeedChunk: 'ChangeFeedChunk',
+  ChangeFeedReader: 'ChangeFeedReader',
   DatabaseRole: 'DatabaseRole',
   Job: 'Job',
   JobDeletion: 'JobDeletion',
@@ -439,7 +442,7 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
     omit: GlobalOmitOptions
   }
   meta: {
-    modelProps: "user" | "session" | "refreshToken" | "project" | "projectMember" | "database" | "catalogSnapshot" | "catalogChange" | "catalogChangeHorizon" | "catalogTracking" | "changeFeed" | "changeFeedTable" | "databaseRole" | "job" | "jobDeletion" | "jobDeletionHorizon" | "blobTrash" | "savedQuery" | "jobNotice" | "resultSet" | "resultChunk" | "bucket" | "storedFile" | "channelLog" | "channelMessage" | "auditEntry" | "keyCheck"
+    modelProps: "user" | "session" | "refreshToken" | "project" | "projectMember" | "database" | "catalogSnapshot" | "catalogChange" | "catalogChangeHorizon" | "catalogTracking" | "changeFeed" | "changeFeedTable" | "changeRelay" | "changeFeedChunk" | "changeFeedReader" | "databaseRole" | "job" | "jobDeletion" | "jobDeletionHorizon" | "blobTrash" | "savedQuery" | "jobNotice" | "resultSet" | "resultChunk" | "bucket" | "storedFile" | "channelLog" | "channelMessage" | "auditEntry" | "keyCheck"
     txIsolationLevel: TransactionIsolationLevel
   }
   model: {
@@ -1328,6 +1331,228 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
         count: {
           args: Prisma.ChangeFeedTableCountArgs<ExtArgs>
           result: runtime.Types.Utils.Optional<Prisma.ChangeFeedTableCountAggregateOutputType> | number
+        }
+      }
+    }
+    ChangeRelay: {
+      payload: Prisma.$ChangeRelayPayload<ExtArgs>
+      fields: Prisma.ChangeRelayFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.ChangeRelayFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ChangeRelayPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.ChangeRelayFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ChangeRelayPayload>
+        }
+        findFirst: {
+          args: Prisma.ChangeRelayFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ChangeRelayPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.ChangeRelayFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ChangeRelayPayload>
+        }
+        findMany: {
+          args: Prisma.ChangeRelayFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ChangeRelayPayload>[]
+        }
+        create: {
+          args: Prisma.ChangeRelayCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ChangeRelayPayload>
+        }
+        createMany: {
+          args: Prisma.ChangeRelayCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.ChangeRelayCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ChangeRelayPayload>[]
+        }
+        delete: {
+          args: Prisma.ChangeRelayDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ChangeRelayPayload>
+        }
+        update: {
+          args: Prisma.ChangeRelayUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ChangeRelayPayload>
+        }
+        deleteMany: {
+          args: Prisma.ChangeRelayDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.ChangeRelayUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.ChangeRelayUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ChangeRelayPayload>[]
+        }
+        upsert: {
+          args: Prisma.ChangeRelayUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ChangeRelayPayload>
+        }
+        aggregate: {
+          args: Prisma.ChangeRelayAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateChangeRelay>
+        }
+        groupBy: {
+          args: Prisma.ChangeRelayGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ChangeRelayGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.ChangeRelayCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ChangeRelayCountAggregateOutputType> | number
+        }
+      }
+    }
+    ChangeFeedChunk: {
+      payload: Prisma.$ChangeFeedChunkPayload<ExtArgs>
+      fields: Prisma.ChangeFeedChunkFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.ChangeFeedChunkFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ChangeFeedChunkPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.ChangeFeedChunkFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ChangeFeedChunkPayload>
+        }
+        findFirst: {
+          args: Prisma.ChangeFeedChunkFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ChangeFeedChunkPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.ChangeFeedChunkFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ChangeFeedChunkPayload>
+        }
+        findMany: {
+          args: Prisma.ChangeFeedChunkFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ChangeFeedChunkPayload>[]
+        }
+        create: {
+          args: Prisma.ChangeFeedChunkCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ChangeFeedChunkPayload>
+        }
+        createMany: {
+          args: Prisma.ChangeFeedChunkCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.ChangeFeedChunkCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ChangeFeedChunkPayload>[]
+        }
+        delete: {
+          args: Prisma.ChangeFeedChunkDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ChangeFeedChunkPayload>
+        }
+        update: {
+          args: Prisma.ChangeFeedChunkUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ChangeFeedChunkPayload>
+        }
+        deleteMany: {
+          args: Prisma.ChangeFeedChunkDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.ChangeFeedChunkUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.ChangeFeedChunkUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ChangeFeedChunkPayload>[]
+        }
+        upsert: {
+          args: Prisma.ChangeFeedChunkUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ChangeFeedChunkPayload>
+        }
+        aggregate: {
+          args: Prisma.ChangeFeedChunkAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateChangeFeedChunk>
+        }
+        groupBy: {
+          args: Prisma.ChangeFeedChunkGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ChangeFeedChunkGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.ChangeFeedChunkCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ChangeFeedChunkCountAggregateOutputType> | number
+        }
+      }
+    }
+    ChangeFeedReader: {
+      payload: Prisma.$ChangeFeedReaderPayload<ExtArgs>
+      fields: Prisma.ChangeFeedReaderFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.ChangeFeedReaderFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ChangeFeedReaderPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.ChangeFeedReaderFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ChangeFeedReaderPayload>
+        }
+        findFirst: {
+          args: Prisma.ChangeFeedReaderFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ChangeFeedReaderPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.ChangeFeedReaderFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ChangeFeedReaderPayload>
+        }
+        findMany: {
+          args: Prisma.ChangeFeedReaderFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ChangeFeedReaderPayload>[]
+        }
+        create: {
+          args: Prisma.ChangeFeedReaderCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ChangeFeedReaderPayload>
+        }
+        createMany: {
+          args: Prisma.ChangeFeedReaderCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.ChangeFeedReaderCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ChangeFeedReaderPayload>[]
+        }
+        delete: {
+          args: Prisma.ChangeFeedReaderDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ChangeFeedReaderPayload>
+        }
+        update: {
+          args: Prisma.ChangeFeedReaderUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ChangeFeedReaderPayload>
+        }
+        deleteMany: {
+          args: Prisma.ChangeFeedReaderDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.ChangeFeedReaderUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.ChangeFeedReaderUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ChangeFeedReaderPayload>[]
+        }
+        upsert: {
+          args: Prisma.ChangeFeedReaderUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ChangeFeedReaderPayload>
+        }
+        aggregate: {
+          args: Prisma.ChangeFeedReaderAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateChangeFeedReader>
+        }
+        groupBy: {
+          args: Prisma.ChangeFeedReaderGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ChangeFeedReaderGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.ChangeFeedReaderCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ChangeFeedReaderCountAggregateOutputType> | number
         }
       }
     }
@@ -2650,6 +2875,51 @@ export const ChangeFeedTableScalarFieldEnum = {
 export type ChangeFeedTableScalarFieldEnum = (typeof ChangeFeedTableScalarFieldEnum)[keyof typeof ChangeFeedTableScalarFieldEnum]
 
 
+export const ChangeRelayScalarFieldEnum = {
+  databaseId: 'databaseId',
+  epoch: 'epoch',
+  holderId: 'holderId',
+  lease: 'lease',
+  revision: 'revision',
+  generation: 'generation',
+  kept: 'kept',
+  sealedKey: 'sealedKey',
+  number: 'number',
+  position: 'position',
+  status: 'status'
+} as const
+
+export type ChangeRelayScalarFieldEnum = (typeof ChangeRelayScalarFieldEnum)[keyof typeof ChangeRelayScalarFieldEnum]
+
+
+export const ChangeFeedChunkScalarFieldEnum = {
+  databaseId: 'databaseId',
+  epoch: 'epoch',
+  number: 'number',
+  behind: 'behind',
+  payload: 'payload'
+} as const
+
+export type ChangeFeedChunkScalarFieldEnum = (typeof ChangeFeedChunkScalarFieldEnum)[keyof typeof ChangeFeedChunkScalarFieldEnum]
+
+
+export const ChangeFeedReaderScalarFieldEnum = {
+  databaseId: 'databaseId',
+  readerId: 'readerId',
+  session: 'session',
+  readUntil: 'readUntil',
+  request: 'request',
+  held: 'held',
+  wanted: 'wanted',
+  answer: 'answer',
+  taken: 'taken',
+  position: 'position',
+  confirmed: 'confirmed'
+} as const
+
+export type ChangeFeedReaderScalarFieldEnum = (typeof ChangeFeedReaderScalarFieldEnum)[keyof typeof ChangeFeedReaderScalarFieldEnum]
+
+
 export const DatabaseRoleScalarFieldEnum = {
   databaseId: 'databaseId',
   userId: 'userId',
@@ -3206,6 +3476,9 @@ export type GlobalOmitConfig = {
   catalogTracking?: Prisma.CatalogTrackingOmit
   changeFeed?: Prisma.ChangeFeedOmit
   changeFeedTable?: Prisma.ChangeFeedTableOmit
+  changeRelay?: Prisma.ChangeRelayOmit
+  changeFeedChunk?: Prisma.ChangeFeedChunkOmit
+  changeFeedReader?: Prisma.ChangeFeedReaderOmit
   databaseRole?: Prisma.DatabaseRoleOmit
   job?: Prisma.JobOmit
   jobDeletion?: Prisma.JobDeletionOmit

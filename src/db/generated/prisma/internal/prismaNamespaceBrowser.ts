@@ -63,6 +63,9 @@ export const ModelName = {
   CatalogTracking: 'CatalogTracking',
   ChangeFeed: 'ChangeFeed',
   ChangeFeedTable: 'ChangeFeedTable',
+  ChangeRelay: 'ChangeRelay',
+  ChangeFeedChunk: 'ChangeFeedChunk',
+  ChangeFeedReader: 'ChangeFeedReader',
   DatabaseRole: 'DatabaseRole',
   Job: 'Job',
   JobDeletion: 'JobDeletion',
@@ -264,6 +267,51 @@ export const ChangeFeedTableScalarFieldEnum = {
 } as const
 
 export type ChangeFeedTableScalarFieldEnum = (typeof ChangeFeedTableScalarFieldEnum)[keyof typeof ChangeFeedTableScalarFieldEnum]
+
+
+export const ChangeRelayScalarFieldEnum = {
+  databaseId: 'databaseId',
+  epoch: 'epoch',
+  holderId: 'holderId',
+  lease: 'lease',
+  revision: 'revision',
+  generation: 'generation',
+  kept: 'kept',
+  sealedKey: 'sealedKey',
+  number: 'number',
+  position: 'position',
+  status: 'status'
+} as const
+
+export type ChangeRelayScalarFieldEnum = (typeof ChangeRelayScalarFieldEnum)[keyof typeof ChangeRelayScalarFieldEnum]
+
+
+export const ChangeFeedChunkScalarFieldEnum = {
+  databaseId: 'databaseId',
+  epoch: 'epoch',
+  number: 'number',
+  behind: 'behind',
+  payload: 'payload'
+} as const
+
+export type ChangeFeedChunkScalarFieldEnum = (typeof ChangeFeedChunkScalarFieldEnum)[keyof typeof ChangeFeedChunkScalarFieldEnum]
+
+
+export const ChangeFeedReaderScalarFieldEnum = {
+  databaseId: 'databaseId',
+  readerId: 'readerId',
+  session: 'session',
+  readUntil: 'readUntil',
+  request: 'request',
+  held: 'held',
+  wanted: 'wanted',
+  answer: 'answer',
+  taken: 'taken',
+  position: 'position',
+  confirmed: 'confirmed'
+} as const
+
+export type ChangeFeedReaderScalarFieldEnum = (typeof ChangeFeedReaderScalarFieldEnum)[keyof typeof ChangeFeedReaderScalarFieldEnum]
 
 
 export const DatabaseRoleScalarFieldEnum = {

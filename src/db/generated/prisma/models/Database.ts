@@ -342,6 +342,8 @@ export type DatabaseWhereInput = {
   catalogChangeHorizon?: Prisma.XOR<Prisma.CatalogChangeHorizonNullableScalarRelationFilter, Prisma.CatalogChangeHorizonWhereInput> | null
   catalogTracking?: Prisma.XOR<Prisma.CatalogTrackingNullableScalarRelationFilter, Prisma.CatalogTrackingWhereInput> | null
   changeFeed?: Prisma.XOR<Prisma.ChangeFeedNullableScalarRelationFilter, Prisma.ChangeFeedWhereInput> | null
+  changeRelay?: Prisma.XOR<Prisma.ChangeRelayNullableScalarRelationFilter, Prisma.ChangeRelayWhereInput> | null
+  changeFeedReaders?: Prisma.ChangeFeedReaderListRelationFilter
 }
 
 export type DatabaseOrderByWithRelationInput = {
@@ -375,6 +377,8 @@ export type DatabaseOrderByWithRelationInput = {
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonOrderByWithRelationInput
   catalogTracking?: Prisma.CatalogTrackingOrderByWithRelationInput
   changeFeed?: Prisma.ChangeFeedOrderByWithRelationInput
+  changeRelay?: Prisma.ChangeRelayOrderByWithRelationInput
+  changeFeedReaders?: Prisma.ChangeFeedReaderOrderByRelationAggregateInput
 }
 
 export type DatabaseWhereUniqueInput = Prisma.AtLeast<{
@@ -411,6 +415,8 @@ export type DatabaseWhereUniqueInput = Prisma.AtLeast<{
   catalogChangeHorizon?: Prisma.XOR<Prisma.CatalogChangeHorizonNullableScalarRelationFilter, Prisma.CatalogChangeHorizonWhereInput> | null
   catalogTracking?: Prisma.XOR<Prisma.CatalogTrackingNullableScalarRelationFilter, Prisma.CatalogTrackingWhereInput> | null
   changeFeed?: Prisma.XOR<Prisma.ChangeFeedNullableScalarRelationFilter, Prisma.ChangeFeedWhereInput> | null
+  changeRelay?: Prisma.XOR<Prisma.ChangeRelayNullableScalarRelationFilter, Prisma.ChangeRelayWhereInput> | null
+  changeFeedReaders?: Prisma.ChangeFeedReaderListRelationFilter
 }, "id">
 
 export type DatabaseOrderByWithAggregationInput = {
@@ -496,6 +502,8 @@ export type DatabaseCreateInput = {
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonCreateNestedOneWithoutDatabaseInput
   catalogTracking?: Prisma.CatalogTrackingCreateNestedOneWithoutDatabaseInput
   changeFeed?: Prisma.ChangeFeedCreateNestedOneWithoutDatabaseInput
+  changeRelay?: Prisma.ChangeRelayCreateNestedOneWithoutDatabaseInput
+  changeFeedReaders?: Prisma.ChangeFeedReaderCreateNestedManyWithoutDatabaseInput
 }
 
 export type DatabaseUncheckedCreateInput = {
@@ -527,6 +535,8 @@ export type DatabaseUncheckedCreateInput = {
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonUncheckedCreateNestedOneWithoutDatabaseInput
   catalogTracking?: Prisma.CatalogTrackingUncheckedCreateNestedOneWithoutDatabaseInput
   changeFeed?: Prisma.ChangeFeedUncheckedCreateNestedOneWithoutDatabaseInput
+  changeRelay?: Prisma.ChangeRelayUncheckedCreateNestedOneWithoutDatabaseInput
+  changeFeedReaders?: Prisma.ChangeFeedReaderUncheckedCreateNestedManyWithoutDatabaseInput
 }
 
 export type DatabaseUpdateInput = {
@@ -558,6 +568,8 @@ export type DatabaseUpdateInput = {
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonUpdateOneWithoutDatabaseNestedInput
   catalogTracking?: Prisma.CatalogTrackingUpdateOneWithoutDatabaseNestedInput
   changeFeed?: Prisma.ChangeFeedUpdateOneWithoutDatabaseNestedInput
+  changeRelay?: Prisma.ChangeRelayUpdateOneWithoutDatabaseNestedInput
+  changeFeedReaders?: Prisma.ChangeFeedReaderUpdateManyWithoutDatabaseNestedInput
 }
 
 export type DatabaseUncheckedUpdateInput = {
@@ -589,6 +601,8 @@ export type DatabaseUncheckedUpdateInput = {
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonUncheckedUpdateOneWithoutDatabaseNestedInput
   catalogTracking?: Prisma.CatalogTrackingUncheckedUpdateOneWithoutDatabaseNestedInput
   changeFeed?: Prisma.ChangeFeedUncheckedUpdateOneWithoutDatabaseNestedInput
+  changeRelay?: Prisma.ChangeRelayUncheckedUpdateOneWithoutDatabaseNestedInput
+  changeFeedReaders?: Prisma.ChangeFeedReaderUncheckedUpdateManyWithoutDatabaseNestedInput
 }
 
 export type DatabaseCreateManyInput = {
@@ -936,6 +950,34 @@ export type DatabaseUpdateOneRequiredWithoutChangeFeedNestedInput = {
   update?: Prisma.XOR<Prisma.XOR<Prisma.DatabaseUpdateToOneWithWhereWithoutChangeFeedInput, Prisma.DatabaseUpdateWithoutChangeFeedInput>, Prisma.DatabaseUncheckedUpdateWithoutChangeFeedInput>
 }
 
+export type DatabaseCreateNestedOneWithoutChangeRelayInput = {
+  create?: Prisma.XOR<Prisma.DatabaseCreateWithoutChangeRelayInput, Prisma.DatabaseUncheckedCreateWithoutChangeRelayInput>
+  connectOrCreate?: Prisma.DatabaseCreateOrConnectWithoutChangeRelayInput
+  connect?: Prisma.DatabaseWhereUniqueInput
+}
+
+export type DatabaseUpdateOneRequiredWithoutChangeRelayNestedInput = {
+  create?: Prisma.XOR<Prisma.DatabaseCreateWithoutChangeRelayInput, Prisma.DatabaseUncheckedCreateWithoutChangeRelayInput>
+  connectOrCreate?: Prisma.DatabaseCreateOrConnectWithoutChangeRelayInput
+  upsert?: Prisma.DatabaseUpsertWithoutChangeRelayInput
+  connect?: Prisma.DatabaseWhereUniqueInput
+  update?: Prisma.XOR<Prisma.XOR<Prisma.DatabaseUpdateToOneWithWhereWithoutChangeRelayInput, Prisma.DatabaseUpdateWithoutChangeRelayInput>, Prisma.DatabaseUncheckedUpdateWithoutChangeRelayInput>
+}
+
+export type DatabaseCreateNestedOneWithoutChangeFeedReadersInput = {
+  create?: Prisma.XOR<Prisma.DatabaseCreateWithoutChangeFeedReadersInput, Prisma.DatabaseUncheckedCreateWithoutChangeFeedReadersInput>
+  connectOrCreate?: Prisma.DatabaseCreateOrConnectWithoutChangeFeedReadersInput
+  connect?: Prisma.DatabaseWhereUniqueInput
+}
+
+export type DatabaseUpdateOneRequiredWithoutChangeFeedReadersNestedInput = {
+  create?: Prisma.XOR<Prisma.DatabaseCreateWithoutChangeFeedReadersInput, Prisma.DatabaseUncheckedCreateWithoutChangeFeedReadersInput>
+  connectOrCreate?: Prisma.DatabaseCreateOrConnectWithoutChangeFeedReadersInput
+  upsert?: Prisma.DatabaseUpsertWithoutChangeFeedReadersInput
+  connect?: Prisma.DatabaseWhereUniqueInput
+  update?: Prisma.XOR<Prisma.XOR<Prisma.DatabaseUpdateToOneWithWhereWithoutChangeFeedReadersInput, Prisma.DatabaseUpdateWithoutChangeFeedReadersInput>, Prisma.DatabaseUncheckedUpdateWithoutChangeFeedReadersInput>
+}
+
 export type DatabaseCreateNestedOneWithoutRolesInput = {
   create?: Prisma.XOR<Prisma.DatabaseCreateWithoutRolesInput, Prisma.DatabaseUncheckedCreateWithoutRolesInput>
   connectOrCreate?: Prisma.DatabaseCreateOrConnectWithoutRolesInput
@@ -1010,6 +1052,8 @@ export type DatabaseCreateWithoutOwnerInput = {
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonCreateNestedOneWithoutDatabaseInput
   catalogTracking?: Prisma.CatalogTrackingCreateNestedOneWithoutDatabaseInput
   changeFeed?: Prisma.ChangeFeedCreateNestedOneWithoutDatabaseInput
+  changeRelay?: Prisma.ChangeRelayCreateNestedOneWithoutDatabaseInput
+  changeFeedReaders?: Prisma.ChangeFeedReaderCreateNestedManyWithoutDatabaseInput
 }
 
 export type DatabaseUncheckedCreateWithoutOwnerInput = {
@@ -1040,6 +1084,8 @@ export type DatabaseUncheckedCreateWithoutOwnerInput = {
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonUncheckedCreateNestedOneWithoutDatabaseInput
   catalogTracking?: Prisma.CatalogTrackingUncheckedCreateNestedOneWithoutDatabaseInput
   changeFeed?: Prisma.ChangeFeedUncheckedCreateNestedOneWithoutDatabaseInput
+  changeRelay?: Prisma.ChangeRelayUncheckedCreateNestedOneWithoutDatabaseInput
+  changeFeedReaders?: Prisma.ChangeFeedReaderUncheckedCreateNestedManyWithoutDatabaseInput
 }
 
 export type DatabaseCreateOrConnectWithoutOwnerInput = {
@@ -1122,6 +1168,8 @@ export type DatabaseCreateWithoutProjectInput = {
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonCreateNestedOneWithoutDatabaseInput
   catalogTracking?: Prisma.CatalogTrackingCreateNestedOneWithoutDatabaseInput
   changeFeed?: Prisma.ChangeFeedCreateNestedOneWithoutDatabaseInput
+  changeRelay?: Prisma.ChangeRelayCreateNestedOneWithoutDatabaseInput
+  changeFeedReaders?: Prisma.ChangeFeedReaderCreateNestedManyWithoutDatabaseInput
 }
 
 export type DatabaseUncheckedCreateWithoutProjectInput = {
@@ -1152,6 +1200,8 @@ export type DatabaseUncheckedCreateWithoutProjectInput = {
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonUncheckedCreateNestedOneWithoutDatabaseInput
   catalogTracking?: Prisma.CatalogTrackingUncheckedCreateNestedOneWithoutDatabaseInput
   changeFeed?: Prisma.ChangeFeedUncheckedCreateNestedOneWithoutDatabaseInput
+  changeRelay?: Prisma.ChangeRelayUncheckedCreateNestedOneWithoutDatabaseInput
+  changeFeedReaders?: Prisma.ChangeFeedReaderUncheckedCreateNestedManyWithoutDatabaseInput
 }
 
 export type DatabaseCreateOrConnectWithoutProjectInput = {
@@ -1208,6 +1258,8 @@ export type DatabaseCreateWithoutCatalogInput = {
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonCreateNestedOneWithoutDatabaseInput
   catalogTracking?: Prisma.CatalogTrackingCreateNestedOneWithoutDatabaseInput
   changeFeed?: Prisma.ChangeFeedCreateNestedOneWithoutDatabaseInput
+  changeRelay?: Prisma.ChangeRelayCreateNestedOneWithoutDatabaseInput
+  changeFeedReaders?: Prisma.ChangeFeedReaderCreateNestedManyWithoutDatabaseInput
 }
 
 export type DatabaseUncheckedCreateWithoutCatalogInput = {
@@ -1238,6 +1290,8 @@ export type DatabaseUncheckedCreateWithoutCatalogInput = {
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonUncheckedCreateNestedOneWithoutDatabaseInput
   catalogTracking?: Prisma.CatalogTrackingUncheckedCreateNestedOneWithoutDatabaseInput
   changeFeed?: Prisma.ChangeFeedUncheckedCreateNestedOneWithoutDatabaseInput
+  changeRelay?: Prisma.ChangeRelayUncheckedCreateNestedOneWithoutDatabaseInput
+  changeFeedReaders?: Prisma.ChangeFeedReaderUncheckedCreateNestedManyWithoutDatabaseInput
 }
 
 export type DatabaseCreateOrConnectWithoutCatalogInput = {
@@ -1284,6 +1338,8 @@ export type DatabaseUpdateWithoutCatalogInput = {
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonUpdateOneWithoutDatabaseNestedInput
   catalogTracking?: Prisma.CatalogTrackingUpdateOneWithoutDatabaseNestedInput
   changeFeed?: Prisma.ChangeFeedUpdateOneWithoutDatabaseNestedInput
+  changeRelay?: Prisma.ChangeRelayUpdateOneWithoutDatabaseNestedInput
+  changeFeedReaders?: Prisma.ChangeFeedReaderUpdateManyWithoutDatabaseNestedInput
 }
 
 export type DatabaseUncheckedUpdateWithoutCatalogInput = {
@@ -1314,6 +1370,8 @@ export type DatabaseUncheckedUpdateWithoutCatalogInput = {
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonUncheckedUpdateOneWithoutDatabaseNestedInput
   catalogTracking?: Prisma.CatalogTrackingUncheckedUpdateOneWithoutDatabaseNestedInput
   changeFeed?: Prisma.ChangeFeedUncheckedUpdateOneWithoutDatabaseNestedInput
+  changeRelay?: Prisma.ChangeRelayUncheckedUpdateOneWithoutDatabaseNestedInput
+  changeFeedReaders?: Prisma.ChangeFeedReaderUncheckedUpdateManyWithoutDatabaseNestedInput
 }
 
 export type DatabaseCreateWithoutCatalogChangesInput = {
@@ -1344,6 +1402,8 @@ export type DatabaseCreateWithoutCatalogChangesInput = {
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonCreateNestedOneWithoutDatabaseInput
   catalogTracking?: Prisma.CatalogTrackingCreateNestedOneWithoutDatabaseInput
   changeFeed?: Prisma.ChangeFeedCreateNestedOneWithoutDatabaseInput
+  changeRelay?: Prisma.ChangeRelayCreateNestedOneWithoutDatabaseInput
+  changeFeedReaders?: Prisma.ChangeFeedReaderCreateNestedManyWithoutDatabaseInput
 }
 
 export type DatabaseUncheckedCreateWithoutCatalogChangesInput = {
@@ -1374,6 +1434,8 @@ export type DatabaseUncheckedCreateWithoutCatalogChangesInput = {
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonUncheckedCreateNestedOneWithoutDatabaseInput
   catalogTracking?: Prisma.CatalogTrackingUncheckedCreateNestedOneWithoutDatabaseInput
   changeFeed?: Prisma.ChangeFeedUncheckedCreateNestedOneWithoutDatabaseInput
+  changeRelay?: Prisma.ChangeRelayUncheckedCreateNestedOneWithoutDatabaseInput
+  changeFeedReaders?: Prisma.ChangeFeedReaderUncheckedCreateNestedManyWithoutDatabaseInput
 }
 
 export type DatabaseCreateOrConnectWithoutCatalogChangesInput = {
@@ -1420,6 +1482,8 @@ export type DatabaseUpdateWithoutCatalogChangesInput = {
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonUpdateOneWithoutDatabaseNestedInput
   catalogTracking?: Prisma.CatalogTrackingUpdateOneWithoutDatabaseNestedInput
   changeFeed?: Prisma.ChangeFeedUpdateOneWithoutDatabaseNestedInput
+  changeRelay?: Prisma.ChangeRelayUpdateOneWithoutDatabaseNestedInput
+  changeFeedReaders?: Prisma.ChangeFeedReaderUpdateManyWithoutDatabaseNestedInput
 }
 
 export type DatabaseUncheckedUpdateWithoutCatalogChangesInput = {
@@ -1450,6 +1514,8 @@ export type DatabaseUncheckedUpdateWithoutCatalogChangesInput = {
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonUncheckedUpdateOneWithoutDatabaseNestedInput
   catalogTracking?: Prisma.CatalogTrackingUncheckedUpdateOneWithoutDatabaseNestedInput
   changeFeed?: Prisma.ChangeFeedUncheckedUpdateOneWithoutDatabaseNestedInput
+  changeRelay?: Prisma.ChangeRelayUncheckedUpdateOneWithoutDatabaseNestedInput
+  changeFeedReaders?: Prisma.ChangeFeedReaderUncheckedUpdateManyWithoutDatabaseNestedInput
 }
 
 export type DatabaseCreateWithoutCatalogChangeHorizonInput = {
@@ -1480,6 +1546,8 @@ export type DatabaseCreateWithoutCatalogChangeHorizonInput = {
   catalogChanges?: Prisma.CatalogChangeCreateNestedManyWithoutDatabaseInput
   catalogTracking?: Prisma.CatalogTrackingCreateNestedOneWithoutDatabaseInput
   changeFeed?: Prisma.ChangeFeedCreateNestedOneWithoutDatabaseInput
+  changeRelay?: Prisma.ChangeRelayCreateNestedOneWithoutDatabaseInput
+  changeFeedReaders?: Prisma.ChangeFeedReaderCreateNestedManyWithoutDatabaseInput
 }
 
 export type DatabaseUncheckedCreateWithoutCatalogChangeHorizonInput = {
@@ -1510,6 +1578,8 @@ export type DatabaseUncheckedCreateWithoutCatalogChangeHorizonInput = {
   catalogChanges?: Prisma.CatalogChangeUncheckedCreateNestedManyWithoutDatabaseInput
   catalogTracking?: Prisma.CatalogTrackingUncheckedCreateNestedOneWithoutDatabaseInput
   changeFeed?: Prisma.ChangeFeedUncheckedCreateNestedOneWithoutDatabaseInput
+  changeRelay?: Prisma.ChangeRelayUncheckedCreateNestedOneWithoutDatabaseInput
+  changeFeedReaders?: Prisma.ChangeFeedReaderUncheckedCreateNestedManyWithoutDatabaseInput
 }
 
 export type DatabaseCreateOrConnectWithoutCatalogChangeHorizonInput = {
@@ -1556,6 +1626,8 @@ export type DatabaseUpdateWithoutCatalogChangeHorizonInput = {
   catalogChanges?: Prisma.CatalogChangeUpdateManyWithoutDatabaseNestedInput
   catalogTracking?: Prisma.CatalogTrackingUpdateOneWithoutDatabaseNestedInput
   changeFeed?: Prisma.ChangeFeedUpdateOneWithoutDatabaseNestedInput
+  changeRelay?: Prisma.ChangeRelayUpdateOneWithoutDatabaseNestedInput
+  changeFeedReaders?: Prisma.ChangeFeedReaderUpdateManyWithoutDatabaseNestedInput
 }
 
 export type DatabaseUncheckedUpdateWithoutCatalogChangeHorizonInput = {
@@ -1586,6 +1658,8 @@ export type DatabaseUncheckedUpdateWithoutCatalogChangeHorizonInput = {
   catalogChanges?: Prisma.CatalogChangeUncheckedUpdateManyWithoutDatabaseNestedInput
   catalogTracking?: Prisma.CatalogTrackingUncheckedUpdateOneWithoutDatabaseNestedInput
   changeFeed?: Prisma.ChangeFeedUncheckedUpdateOneWithoutDatabaseNestedInput
+  changeRelay?: Prisma.ChangeRelayUncheckedUpdateOneWithoutDatabaseNestedInput
+  changeFeedReaders?: Prisma.ChangeFeedReaderUncheckedUpdateManyWithoutDatabaseNestedInput
 }
 
 export type DatabaseCreateWithoutCatalogTrackingInput = {
@@ -1616,6 +1690,8 @@ export type DatabaseCreateWithoutCatalogTrackingInput = {
   catalogChanges?: Prisma.CatalogChangeCreateNestedManyWithoutDatabaseInput
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonCreateNestedOneWithoutDatabaseInput
   changeFeed?: Prisma.ChangeFeedCreateNestedOneWithoutDatabaseInput
+  changeRelay?: Prisma.ChangeRelayCreateNestedOneWithoutDatabaseInput
+  changeFeedReaders?: Prisma.ChangeFeedReaderCreateNestedManyWithoutDatabaseInput
 }
 
 export type DatabaseUncheckedCreateWithoutCatalogTrackingInput = {
@@ -1646,6 +1722,8 @@ export type DatabaseUncheckedCreateWithoutCatalogTrackingInput = {
   catalogChanges?: Prisma.CatalogChangeUncheckedCreateNestedManyWithoutDatabaseInput
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonUncheckedCreateNestedOneWithoutDatabaseInput
   changeFeed?: Prisma.ChangeFeedUncheckedCreateNestedOneWithoutDatabaseInput
+  changeRelay?: Prisma.ChangeRelayUncheckedCreateNestedOneWithoutDatabaseInput
+  changeFeedReaders?: Prisma.ChangeFeedReaderUncheckedCreateNestedManyWithoutDatabaseInput
 }
 
 export type DatabaseCreateOrConnectWithoutCatalogTrackingInput = {
@@ -1692,6 +1770,8 @@ export type DatabaseUpdateWithoutCatalogTrackingInput = {
   catalogChanges?: Prisma.CatalogChangeUpdateManyWithoutDatabaseNestedInput
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonUpdateOneWithoutDatabaseNestedInput
   changeFeed?: Prisma.ChangeFeedUpdateOneWithoutDatabaseNestedInput
+  changeRelay?: Prisma.ChangeRelayUpdateOneWithoutDatabaseNestedInput
+  changeFeedReaders?: Prisma.ChangeFeedReaderUpdateManyWithoutDatabaseNestedInput
 }
 
 export type DatabaseUncheckedUpdateWithoutCatalogTrackingInput = {
@@ -1722,6 +1802,8 @@ export type DatabaseUncheckedUpdateWithoutCatalogTrackingInput = {
   catalogChanges?: Prisma.CatalogChangeUncheckedUpdateManyWithoutDatabaseNestedInput
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonUncheckedUpdateOneWithoutDatabaseNestedInput
   changeFeed?: Prisma.ChangeFeedUncheckedUpdateOneWithoutDatabaseNestedInput
+  changeRelay?: Prisma.ChangeRelayUncheckedUpdateOneWithoutDatabaseNestedInput
+  changeFeedReaders?: Prisma.ChangeFeedReaderUncheckedUpdateManyWithoutDatabaseNestedInput
 }
 
 export type DatabaseCreateWithoutChangeFeedInput = {
@@ -1752,6 +1834,8 @@ export type DatabaseCreateWithoutChangeFeedInput = {
   catalogChanges?: Prisma.CatalogChangeCreateNestedManyWithoutDatabaseInput
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonCreateNestedOneWithoutDatabaseInput
   catalogTracking?: Prisma.CatalogTrackingCreateNestedOneWithoutDatabaseInput
+  changeRelay?: Prisma.ChangeRelayCreateNestedOneWithoutDatabaseInput
+  changeFeedReaders?: Prisma.ChangeFeedReaderCreateNestedManyWithoutDatabaseInput
 }
 
 export type DatabaseUncheckedCreateWithoutChangeFeedInput = {
@@ -1782,6 +1866,8 @@ export type DatabaseUncheckedCreateWithoutChangeFeedInput = {
   catalogChanges?: Prisma.CatalogChangeUncheckedCreateNestedManyWithoutDatabaseInput
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonUncheckedCreateNestedOneWithoutDatabaseInput
   catalogTracking?: Prisma.CatalogTrackingUncheckedCreateNestedOneWithoutDatabaseInput
+  changeRelay?: Prisma.ChangeRelayUncheckedCreateNestedOneWithoutDatabaseInput
+  changeFeedReaders?: Prisma.ChangeFeedReaderUncheckedCreateNestedManyWithoutDatabaseInput
 }
 
 export type DatabaseCreateOrConnectWithoutChangeFeedInput = {
@@ -1828,6 +1914,8 @@ export type DatabaseUpdateWithoutChangeFeedInput = {
   catalogChanges?: Prisma.CatalogChangeUpdateManyWithoutDatabaseNestedInput
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonUpdateOneWithoutDatabaseNestedInput
   catalogTracking?: Prisma.CatalogTrackingUpdateOneWithoutDatabaseNestedInput
+  changeRelay?: Prisma.ChangeRelayUpdateOneWithoutDatabaseNestedInput
+  changeFeedReaders?: Prisma.ChangeFeedReaderUpdateManyWithoutDatabaseNestedInput
 }
 
 export type DatabaseUncheckedUpdateWithoutChangeFeedInput = {
@@ -1858,6 +1946,296 @@ export type DatabaseUncheckedUpdateWithoutChangeFeedInput = {
   catalogChanges?: Prisma.CatalogChangeUncheckedUpdateManyWithoutDatabaseNestedInput
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonUncheckedUpdateOneWithoutDatabaseNestedInput
   catalogTracking?: Prisma.CatalogTrackingUncheckedUpdateOneWithoutDatabaseNestedInput
+  changeRelay?: Prisma.ChangeRelayUncheckedUpdateOneWithoutDatabaseNestedInput
+  changeFeedReaders?: Prisma.ChangeFeedReaderUncheckedUpdateManyWithoutDatabaseNestedInput
+}
+
+export type DatabaseCreateWithoutChangeRelayInput = {
+  id: string
+  name: string
+  engine: string
+  host: string
+  port: number
+  databaseName: string
+  username: string
+  sslMode: string
+  sslRootCertificate?: string | null
+  allowInsecureAuthentication?: boolean
+  sealedPassword: string
+  readOnly: boolean
+  hosted?: boolean
+  system?: boolean
+  serverVersion?: string | null
+  capabilities?: Prisma.DatabaseCreatecapabilitiesInput | string[]
+  createdAt?: Date | string
+  updatedAt?: Date | string
+  owner?: Prisma.UserCreateNestedOneWithoutDatabasesInput
+  project?: Prisma.ProjectCreateNestedOneWithoutDatabasesInput
+  jobs?: Prisma.JobCreateNestedManyWithoutDatabaseInput
+  roles?: Prisma.DatabaseRoleCreateNestedManyWithoutDatabaseInput
+  savedQueries?: Prisma.SavedQueryCreateNestedManyWithoutDatabaseInput
+  catalog?: Prisma.CatalogSnapshotCreateNestedOneWithoutDatabaseInput
+  catalogChanges?: Prisma.CatalogChangeCreateNestedManyWithoutDatabaseInput
+  catalogChangeHorizon?: Prisma.CatalogChangeHorizonCreateNestedOneWithoutDatabaseInput
+  catalogTracking?: Prisma.CatalogTrackingCreateNestedOneWithoutDatabaseInput
+  changeFeed?: Prisma.ChangeFeedCreateNestedOneWithoutDatabaseInput
+  changeFeedReaders?: Prisma.ChangeFeedReaderCreateNestedManyWithoutDatabaseInput
+}
+
+export type DatabaseUncheckedCreateWithoutChangeRelayInput = {
+  id: string
+  name: string
+  ownerId?: string | null
+  projectId?: string | null
+  engine: string
+  host: string
+  port: number
+  databaseName: string
+  username: string
+  sslMode: string
+  sslRootCertificate?: string | null
+  allowInsecureAuthentication?: boolean
+  sealedPassword: string
+  readOnly: boolean
+  hosted?: boolean
+  system?: boolean
+  serverVersion?: string | null
+  capabilities?: Prisma.DatabaseCreatecapabilitiesInput | string[]
+  createdAt?: Date | string
+  updatedAt?: Date | string
+  jobs?: Prisma.JobUncheckedCreateNestedManyWithoutDatabaseInput
+  roles?: Prisma.DatabaseRoleUncheckedCreateNestedManyWithoutDatabaseInput
+  savedQueries?: Prisma.SavedQueryUncheckedCreateNestedManyWithoutDatabaseInput
+  catalog?: Prisma.CatalogSnapshotUncheckedCreateNestedOneWithoutDatabaseInput
+  catalogChanges?: Prisma.CatalogChangeUncheckedCreateNestedManyWithoutDatabaseInput
+  catalogChangeHorizon?: Prisma.CatalogChangeHorizonUncheckedCreateNestedOneWithoutDatabaseInput
+  catalogTracking?: Prisma.CatalogTrackingUncheckedCreateNestedOneWithoutDatabaseInput
+  changeFeed?: Prisma.ChangeFeedUncheckedCreateNestedOneWithoutDatabaseInput
+  changeFeedReaders?: Prisma.ChangeFeedReaderUncheckedCreateNestedManyWithoutDatabaseInput
+}
+
+export type DatabaseCreateOrConnectWithoutChangeRelayInput = {
+  where: Prisma.DatabaseWhereUniqueInput
+  create: Prisma.XOR<Prisma.DatabaseCreateWithoutChangeRelayInput, Prisma.DatabaseUncheckedCreateWithoutChangeRelayInput>
+}
+
+export type DatabaseUpsertWithoutChangeRelayInput = {
+  update: Prisma.XOR<Prisma.DatabaseUpdateWithoutChangeRelayInput, Prisma.DatabaseUncheckedUpdateWithoutChangeRelayInput>
+  create: Prisma.XOR<Prisma.DatabaseCreateWithoutChangeRelayInput, Prisma.DatabaseUncheckedCreateWithoutChangeRelayInput>
+  where?: Prisma.DatabaseWhereInput
+}
+
+export type DatabaseUpdateToOneWithWhereWithoutChangeRelayInput = {
+  where?: Prisma.DatabaseWhereInput
+  data: Prisma.XOR<Prisma.DatabaseUpdateWithoutChangeRelayInput, Prisma.DatabaseUncheckedUpdateWithoutChangeRelayInput>
+}
+
+export type DatabaseUpdateWithoutChangeRelayInput = {
+  id?: Prisma.StringFieldUpdateOperationsInput | string
+  name?: Prisma.StringFieldUpdateOperationsInput | string
+  engine?: Prisma.StringFieldUpdateOperationsInput | string
+  host?: Prisma.StringFieldUpdateOperationsInput | string
+  port?: Prisma.IntFieldUpdateOperationsInput | number
+  databaseName?: Prisma.StringFieldUpdateOperationsInput | string
+  username?: Prisma.StringFieldUpdateOperationsInput | string
+  sslMode?: Prisma.StringFieldUpdateOperationsInput | string
+  sslRootCertificate?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  allowInsecureAuthentication?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  sealedPassword?: Prisma.StringFieldUpdateOperationsInput | string
+  readOnly?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  hosted?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  system?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  serverVersion?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  capabilities?: Prisma.DatabaseUpdatecapabilitiesInput | string[]
+  createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  owner?: Prisma.UserUpdateOneWithoutDatabasesNestedInput
+  project?: Prisma.ProjectUpdateOneWithoutDatabasesNestedInput
+  jobs?: Prisma.JobUpdateManyWithoutDatabaseNestedInput
+  roles?: Prisma.DatabaseRoleUpdateManyWithoutDatabaseNestedInput
+  savedQueries?: Prisma.SavedQueryUpdateManyWithoutDatabaseNestedInput
+  catalog?: Prisma.CatalogSnapshotUpdateOneWithoutDatabaseNestedInput
+  catalogChanges?: Prisma.CatalogChangeUpdateManyWithoutDatabaseNestedInput
+  catalogChangeHorizon?: Prisma.CatalogChangeHorizonUpdateOneWithoutDatabaseNestedInput
+  catalogTracking?: Prisma.CatalogTrackingUpdateOneWithoutDatabaseNestedInput
+  changeFeed?: Prisma.ChangeFeedUpdateOneWithoutDatabaseNestedInput
+  changeFeedReaders?: Prisma.ChangeFeedReaderUpdateManyWithoutDatabaseNestedInput
+}
+
+export type DatabaseUncheckedUpdateWithoutChangeRelayInput = {
+  id?: Prisma.StringFieldUpdateOperationsInput | string
+  name?: Prisma.StringFieldUpdateOperationsInput | string
+  ownerId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  projectId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  engine?: Prisma.StringFieldUpdateOperationsInput | string
+  host?: Prisma.StringFieldUpdateOperationsInput | string
+  port?: Prisma.IntFieldUpdateOperationsInput | number
+  databaseName?: Prisma.StringFieldUpdateOperationsInput | string
+  username?: Prisma.StringFieldUpdateOperationsInput | string
+  sslMode?: Prisma.StringFieldUpdateOperationsInput | string
+  sslRootCertificate?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  allowInsecureAuthentication?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  sealedPassword?: Prisma.StringFieldUpdateOperationsInput | string
+  readOnly?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  hosted?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  system?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  serverVersion?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  capabilities?: Prisma.DatabaseUpdatecapabilitiesInput | string[]
+  createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  jobs?: Prisma.JobUncheckedUpdateManyWithoutDatabaseNestedInput
+  roles?: Prisma.DatabaseRoleUncheckedUpdateManyWithoutDatabaseNestedInput
+  savedQueries?: Prisma.SavedQueryUncheckedUpdateManyWithoutDatabaseNestedInput
+  catalog?: Prisma.CatalogSnapshotUncheckedUpdateOneWithoutDatabaseNestedInput
+  catalogChanges?: Prisma.CatalogChangeUncheckedUpdateManyWithoutDatabaseNestedInput
+  catalogChangeHorizon?: Prisma.CatalogChangeHorizonUncheckedUpdateOneWithoutDatabaseNestedInput
+  catalogTracking?: Prisma.CatalogTrackingUncheckedUpdateOneWithoutDatabaseNestedInput
+  changeFeed?: Prisma.ChangeFeedUncheckedUpdateOneWithoutDatabaseNestedInput
+  changeFeedReaders?: Prisma.ChangeFeedReaderUncheckedUpdateManyWithoutDatabaseNestedInput
+}
+
+export type DatabaseCreateWithoutChangeFeedReadersInput = {
+  id: string
+  name: string
+  engine: string
+  host: string
+  port: number
+  databaseName: string
+  username: string
+  sslMode: string
+  sslRootCertificate?: string | null
+  allowInsecureAuthentication?: boolean
+  sealedPassword: string
+  readOnly: boolean
+  hosted?: boolean
+  system?: boolean
+  serverVersion?: string | null
+  capabilities?: Prisma.DatabaseCreatecapabilitiesInput | string[]
+  createdAt?: Date | string
+  updatedAt?: Date | string
+  owner?: Prisma.UserCreateNestedOneWithoutDatabasesInput
+  project?: Prisma.ProjectCreateNestedOneWithoutDatabasesInput
+  jobs?: Prisma.JobCreateNestedManyWithoutDatabaseInput
+  roles?: Prisma.DatabaseRoleCreateNestedManyWithoutDatabaseInput
+  savedQueries?: Prisma.SavedQueryCreateNestedManyWithoutDatabaseInput
+  catalog?: Prisma.CatalogSnapshotCreateNestedOneWithoutDatabaseInput
+  catalogChanges?: Prisma.CatalogChangeCreateNestedManyWithoutDatabaseInput
+  catalogChangeHorizon?: Prisma.CatalogChangeHorizonCreateNestedOneWithoutDatabaseInput
+  catalogTracking?: Prisma.CatalogTrackingCreateNestedOneWithoutDatabaseInput
+  changeFeed?: Prisma.ChangeFeedCreateNestedOneWithoutDatabaseInput
+  changeRelay?: Prisma.ChangeRelayCreateNestedOneWithoutDatabaseInput
+}
+
+export type DatabaseUncheckedCreateWithoutChangeFeedReadersInput = {
+  id: string
+  name: string
+  ownerId?: string | null
+  projectId?: string | null
+  engine: string
+  host: string
+  port: number
+  databaseName: string
+  username: string
+  sslMode: string
+  sslRootCertificate?: string | null
+  allowInsecureAuthentication?: boolean
+  sealedPassword: string
+  readOnly: boolean
+  hosted?: boolean
+  system?: boolean
+  serverVersion?: string | null
+  capabilities?: Prisma.DatabaseCreatecapabilitiesInput | string[]
+  createdAt?: Date | string
+  updatedAt?: Date | string
+  jobs?: Prisma.JobUncheckedCreateNestedManyWithoutDatabaseInput
+  roles?: Prisma.DatabaseRoleUncheckedCreateNestedManyWithoutDatabaseInput
+  savedQueries?: Prisma.SavedQueryUncheckedCreateNestedManyWithoutDatabaseInput
+  catalog?: Prisma.CatalogSnapshotUncheckedCreateNestedOneWithoutDatabaseInput
+  catalogChanges?: Prisma.CatalogChangeUncheckedCreateNestedManyWithoutDatabaseInput
+  catalogChangeHorizon?: Prisma.CatalogChangeHorizonUncheckedCreateNestedOneWithoutDatabaseInput
+  catalogTracking?: Prisma.CatalogTrackingUncheckedCreateNestedOneWithoutDatabaseInput
+  changeFeed?: Prisma.ChangeFeedUncheckedCreateNestedOneWithoutDatabaseInput
+  changeRelay?: Prisma.ChangeRelayUncheckedCreateNestedOneWithoutDatabaseInput
+}
+
+export type DatabaseCreateOrConnectWithoutChangeFeedReadersInput = {
+  where: Prisma.DatabaseWhereUniqueInput
+  create: Prisma.XOR<Prisma.DatabaseCreateWithoutChangeFeedReadersInput, Prisma.DatabaseUncheckedCreateWithoutChangeFeedReadersInput>
+}
+
+export type DatabaseUpsertWithoutChangeFeedReadersInput = {
+  update: Prisma.XOR<Prisma.DatabaseUpdateWithoutChangeFeedReadersInput, Prisma.DatabaseUncheckedUpdateWithoutChangeFeedReadersInput>
+  create: Prisma.XOR<Prisma.DatabaseCreateWithoutChangeFeedReadersInput, Prisma.DatabaseUncheckedCreateWithoutChangeFeedReadersInput>
+  where?: Prisma.DatabaseWhereInput
+}
+
+export type DatabaseUpdateToOneWithWhereWithoutChangeFeedReadersInput = {
+  where?: Prisma.DatabaseWhereInput
+  data: Prisma.XOR<Prisma.DatabaseUpdateWithoutChangeFeedReadersInput, Prisma.DatabaseUncheckedUpdateWithoutChangeFeedReadersInput>
+}
+
+export type DatabaseUpdateWithoutChangeFeedReadersInput = {
+  id?: Prisma.StringFieldUpdateOperationsInput | string
+  name?: Prisma.StringFieldUpdateOperationsInput | string
+  engine?: Prisma.StringFieldUpdateOperationsInput | string
+  host?: Prisma.StringFieldUpdateOperationsInput | string
+  port?: Prisma.IntFieldUpdateOperationsInput | number
+  databaseName?: Prisma.StringFieldUpdateOperationsInput | string
+  username?: Prisma.StringFieldUpdateOperationsInput | string
+  sslMode?: Prisma.StringFieldUpdateOperationsInput | string
+  sslRootCertificate?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  allowInsecureAuthentication?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  sealedPassword?: Prisma.StringFieldUpdateOperationsInput | string
+  readOnly?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  hosted?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  system?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  serverVersion?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  capabilities?: Prisma.DatabaseUpdatecapabilitiesInput | string[]
+  createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  owner?: Prisma.UserUpdateOneWithoutDatabasesNestedInput
+  project?: Prisma.ProjectUpdateOneWithoutDatabasesNestedInput
+  jobs?: Prisma.JobUpdateManyWithoutDatabaseNestedInput
+  roles?: Prisma.DatabaseRoleUpdateManyWithoutDatabaseNestedInput
+  savedQueries?: Prisma.SavedQueryUpdateManyWithoutDatabaseNestedInput
+  catalog?: Prisma.CatalogSnapshotUpdateOneWithoutDatabaseNestedInput
+  catalogChanges?: Prisma.CatalogChangeUpdateManyWithoutDatabaseNestedInput
+  catalogChangeHorizon?: Prisma.CatalogChangeHorizonUpdateOneWithoutDatabaseNestedInput
+  catalogTracking?: Prisma.CatalogTrackingUpdateOneWithoutDatabaseNestedInput
+  changeFeed?: Prisma.ChangeFeedUpdateOneWithoutDatabaseNestedInput
+  changeRelay?: Prisma.ChangeRelayUpdateOneWithoutDatabaseNestedInput
+}
+
+export type DatabaseUncheckedUpdateWithoutChangeFeedReadersInput = {
+  id?: Prisma.StringFieldUpdateOperationsInput | string
+  name?: Prisma.StringFieldUpdateOperationsInput | string
+  ownerId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  projectId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  engine?: Prisma.StringFieldUpdateOperationsInput | string
+  host?: Prisma.StringFieldUpdateOperationsInput | string
+  port?: Prisma.IntFieldUpdateOperationsInput | number
+  databaseName?: Prisma.StringFieldUpdateOperationsInput | string
+  username?: Prisma.StringFieldUpdateOperationsInput | string
+  sslMode?: Prisma.StringFieldUpdateOperationsInput | string
+  sslRootCertificate?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  allowInsecureAuthentication?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  sealedPassword?: Prisma.StringFieldUpdateOperationsInput | string
+  readOnly?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  hosted?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  system?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  serverVersion?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  capabilities?: Prisma.DatabaseUpdatecapabilitiesInput | string[]
+  createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  jobs?: Prisma.JobUncheckedUpdateManyWithoutDatabaseNestedInput
+  roles?: Prisma.DatabaseRoleUncheckedUpdateManyWithoutDatabaseNestedInput
+  savedQueries?: Prisma.SavedQueryUncheckedUpdateManyWithoutDatabaseNestedInput
+  catalog?: Prisma.CatalogSnapshotUncheckedUpdateOneWithoutDatabaseNestedInput
+  catalogChanges?: Prisma.CatalogChangeUncheckedUpdateManyWithoutDatabaseNestedInput
+  catalogChangeHorizon?: Prisma.CatalogChangeHorizonUncheckedUpdateOneWithoutDatabaseNestedInput
+  catalogTracking?: Prisma.CatalogTrackingUncheckedUpdateOneWithoutDatabaseNestedInput
+  changeFeed?: Prisma.ChangeFeedUncheckedUpdateOneWithoutDatabaseNestedInput
+  changeRelay?: Prisma.ChangeRelayUncheckedUpdateOneWithoutDatabaseNestedInput
 }
 
 export type DatabaseCreateWithoutRolesInput = {
@@ -1888,6 +2266,8 @@ export type DatabaseCreateWithoutRolesInput = {
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonCreateNestedOneWithoutDatabaseInput
   catalogTracking?: Prisma.CatalogTrackingCreateNestedOneWithoutDatabaseInput
   changeFeed?: Prisma.ChangeFeedCreateNestedOneWithoutDatabaseInput
+  changeRelay?: Prisma.ChangeRelayCreateNestedOneWithoutDatabaseInput
+  changeFeedReaders?: Prisma.ChangeFeedReaderCreateNestedManyWithoutDatabaseInput
 }
 
 export type DatabaseUncheckedCreateWithoutRolesInput = {
@@ -1918,6 +2298,8 @@ export type DatabaseUncheckedCreateWithoutRolesInput = {
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonUncheckedCreateNestedOneWithoutDatabaseInput
   catalogTracking?: Prisma.CatalogTrackingUncheckedCreateNestedOneWithoutDatabaseInput
   changeFeed?: Prisma.ChangeFeedUncheckedCreateNestedOneWithoutDatabaseInput
+  changeRelay?: Prisma.ChangeRelayUncheckedCreateNestedOneWithoutDatabaseInput
+  changeFeedReaders?: Prisma.ChangeFeedReaderUncheckedCreateNestedManyWithoutDatabaseInput
 }
 
 export type DatabaseCreateOrConnectWithoutRolesInput = {
@@ -1964,6 +2346,8 @@ export type DatabaseUpdateWithoutRolesInput = {
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonUpdateOneWithoutDatabaseNestedInput
   catalogTracking?: Prisma.CatalogTrackingUpdateOneWithoutDatabaseNestedInput
   changeFeed?: Prisma.ChangeFeedUpdateOneWithoutDatabaseNestedInput
+  changeRelay?: Prisma.ChangeRelayUpdateOneWithoutDatabaseNestedInput
+  changeFeedReaders?: Prisma.ChangeFeedReaderUpdateManyWithoutDatabaseNestedInput
 }
 
 export type DatabaseUncheckedUpdateWithoutRolesInput = {
@@ -1994,6 +2378,8 @@ export type DatabaseUncheckedUpdateWithoutRolesInput = {
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonUncheckedUpdateOneWithoutDatabaseNestedInput
   catalogTracking?: Prisma.CatalogTrackingUncheckedUpdateOneWithoutDatabaseNestedInput
   changeFeed?: Prisma.ChangeFeedUncheckedUpdateOneWithoutDatabaseNestedInput
+  changeRelay?: Prisma.ChangeRelayUncheckedUpdateOneWithoutDatabaseNestedInput
+  changeFeedReaders?: Prisma.ChangeFeedReaderUncheckedUpdateManyWithoutDatabaseNestedInput
 }
 
 export type DatabaseCreateWithoutJobsInput = {
@@ -2024,6 +2410,8 @@ export type DatabaseCreateWithoutJobsInput = {
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonCreateNestedOneWithoutDatabaseInput
   catalogTracking?: Prisma.CatalogTrackingCreateNestedOneWithoutDatabaseInput
   changeFeed?: Prisma.ChangeFeedCreateNestedOneWithoutDatabaseInput
+  changeRelay?: Prisma.ChangeRelayCreateNestedOneWithoutDatabaseInput
+  changeFeedReaders?: Prisma.ChangeFeedReaderCreateNestedManyWithoutDatabaseInput
 }
 
 export type DatabaseUncheckedCreateWithoutJobsInput = {
@@ -2054,6 +2442,8 @@ export type DatabaseUncheckedCreateWithoutJobsInput = {
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonUncheckedCreateNestedOneWithoutDatabaseInput
   catalogTracking?: Prisma.CatalogTrackingUncheckedCreateNestedOneWithoutDatabaseInput
   changeFeed?: Prisma.ChangeFeedUncheckedCreateNestedOneWithoutDatabaseInput
+  changeRelay?: Prisma.ChangeRelayUncheckedCreateNestedOneWithoutDatabaseInput
+  changeFeedReaders?: Prisma.ChangeFeedReaderUncheckedCreateNestedManyWithoutDatabaseInput
 }
 
 export type DatabaseCreateOrConnectWithoutJobsInput = {
@@ -2100,6 +2490,8 @@ export type DatabaseUpdateWithoutJobsInput = {
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonUpdateOneWithoutDatabaseNestedInput
   catalogTracking?: Prisma.CatalogTrackingUpdateOneWithoutDatabaseNestedInput
   changeFeed?: Prisma.ChangeFeedUpdateOneWithoutDatabaseNestedInput
+  changeRelay?: Prisma.ChangeRelayUpdateOneWithoutDatabaseNestedInput
+  changeFeedReaders?: Prisma.ChangeFeedReaderUpdateManyWithoutDatabaseNestedInput
 }
 
 export type DatabaseUncheckedUpdateWithoutJobsInput = {
@@ -2130,6 +2522,8 @@ export type DatabaseUncheckedUpdateWithoutJobsInput = {
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonUncheckedUpdateOneWithoutDatabaseNestedInput
   catalogTracking?: Prisma.CatalogTrackingUncheckedUpdateOneWithoutDatabaseNestedInput
   changeFeed?: Prisma.ChangeFeedUncheckedUpdateOneWithoutDatabaseNestedInput
+  changeRelay?: Prisma.ChangeRelayUncheckedUpdateOneWithoutDatabaseNestedInput
+  changeFeedReaders?: Prisma.ChangeFeedReaderUncheckedUpdateManyWithoutDatabaseNestedInput
 }
 
 export type DatabaseCreateWithoutSavedQueriesInput = {
@@ -2160,6 +2554,8 @@ export type DatabaseCreateWithoutSavedQueriesInput = {
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonCreateNestedOneWithoutDatabaseInput
   catalogTracking?: Prisma.CatalogTrackingCreateNestedOneWithoutDatabaseInput
   changeFeed?: Prisma.ChangeFeedCreateNestedOneWithoutDatabaseInput
+  changeRelay?: Prisma.ChangeRelayCreateNestedOneWithoutDatabaseInput
+  changeFeedReaders?: Prisma.ChangeFeedReaderCreateNestedManyWithoutDatabaseInput
 }
 
 export type DatabaseUncheckedCreateWithoutSavedQueriesInput = {
@@ -2190,6 +2586,8 @@ export type DatabaseUncheckedCreateWithoutSavedQueriesInput = {
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonUncheckedCreateNestedOneWithoutDatabaseInput
   catalogTracking?: Prisma.CatalogTrackingUncheckedCreateNestedOneWithoutDatabaseInput
   changeFeed?: Prisma.ChangeFeedUncheckedCreateNestedOneWithoutDatabaseInput
+  changeRelay?: Prisma.ChangeRelayUncheckedCreateNestedOneWithoutDatabaseInput
+  changeFeedReaders?: Prisma.ChangeFeedReaderUncheckedCreateNestedManyWithoutDatabaseInput
 }
 
 export type DatabaseCreateOrConnectWithoutSavedQueriesInput = {
@@ -2236,6 +2634,8 @@ export type DatabaseUpdateWithoutSavedQueriesInput = {
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonUpdateOneWithoutDatabaseNestedInput
   catalogTracking?: Prisma.CatalogTrackingUpdateOneWithoutDatabaseNestedInput
   changeFeed?: Prisma.ChangeFeedUpdateOneWithoutDatabaseNestedInput
+  changeRelay?: Prisma.ChangeRelayUpdateOneWithoutDatabaseNestedInput
+  changeFeedReaders?: Prisma.ChangeFeedReaderUpdateManyWithoutDatabaseNestedInput
 }
 
 export type DatabaseUncheckedUpdateWithoutSavedQueriesInput = {
@@ -2266,6 +2666,8 @@ export type DatabaseUncheckedUpdateWithoutSavedQueriesInput = {
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonUncheckedUpdateOneWithoutDatabaseNestedInput
   catalogTracking?: Prisma.CatalogTrackingUncheckedUpdateOneWithoutDatabaseNestedInput
   changeFeed?: Prisma.ChangeFeedUncheckedUpdateOneWithoutDatabaseNestedInput
+  changeRelay?: Prisma.ChangeRelayUncheckedUpdateOneWithoutDatabaseNestedInput
+  changeFeedReaders?: Prisma.ChangeFeedReaderUncheckedUpdateManyWithoutDatabaseNestedInput
 }
 
 export type DatabaseCreateManyOwnerInput = {
@@ -2318,6 +2720,8 @@ export type DatabaseUpdateWithoutOwnerInput = {
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonUpdateOneWithoutDatabaseNestedInput
   catalogTracking?: Prisma.CatalogTrackingUpdateOneWithoutDatabaseNestedInput
   changeFeed?: Prisma.ChangeFeedUpdateOneWithoutDatabaseNestedInput
+  changeRelay?: Prisma.ChangeRelayUpdateOneWithoutDatabaseNestedInput
+  changeFeedReaders?: Prisma.ChangeFeedReaderUpdateManyWithoutDatabaseNestedInput
 }
 
 export type DatabaseUncheckedUpdateWithoutOwnerInput = {
@@ -2348,6 +2752,8 @@ export type DatabaseUncheckedUpdateWithoutOwnerInput = {
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonUncheckedUpdateOneWithoutDatabaseNestedInput
   catalogTracking?: Prisma.CatalogTrackingUncheckedUpdateOneWithoutDatabaseNestedInput
   changeFeed?: Prisma.ChangeFeedUncheckedUpdateOneWithoutDatabaseNestedInput
+  changeRelay?: Prisma.ChangeRelayUncheckedUpdateOneWithoutDatabaseNestedInput
+  changeFeedReaders?: Prisma.ChangeFeedReaderUncheckedUpdateManyWithoutDatabaseNestedInput
 }
 
 export type DatabaseUncheckedUpdateManyWithoutOwnerInput = {
@@ -2422,6 +2828,8 @@ export type DatabaseUpdateWithoutProjectInput = {
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonUpdateOneWithoutDatabaseNestedInput
   catalogTracking?: Prisma.CatalogTrackingUpdateOneWithoutDatabaseNestedInput
   changeFeed?: Prisma.ChangeFeedUpdateOneWithoutDatabaseNestedInput
+  changeRelay?: Prisma.ChangeRelayUpdateOneWithoutDatabaseNestedInput
+  changeFeedReaders?: Prisma.ChangeFeedReaderUpdateManyWithoutDatabaseNestedInput
 }
 
 export type DatabaseUncheckedUpdateWithoutProjectInput = {
@@ -2452,6 +2860,8 @@ export type DatabaseUncheckedUpdateWithoutProjectInput = {
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonUncheckedUpdateOneWithoutDatabaseNestedInput
   catalogTracking?: Prisma.CatalogTrackingUncheckedUpdateOneWithoutDatabaseNestedInput
   changeFeed?: Prisma.ChangeFeedUncheckedUpdateOneWithoutDatabaseNestedInput
+  changeRelay?: Prisma.ChangeRelayUncheckedUpdateOneWithoutDatabaseNestedInput
+  changeFeedReaders?: Prisma.ChangeFeedReaderUncheckedUpdateManyWithoutDatabaseNestedInput
 }
 
 export type DatabaseUncheckedUpdateManyWithoutProjectInput = {
@@ -2486,6 +2896,7 @@ export type DatabaseCountOutputType = {
   roles: number
   savedQueries: number
   catalogChanges: number
+  changeFeedReaders: number
 }
 
 export type DatabaseCountOutputTypeSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
@@ -2493,6 +2904,7 @@ export type DatabaseCountOutputTypeSelect<ExtArgs extends runtime.Types.Extensio
   roles?: boolean | DatabaseCountOutputTypeCountRolesArgs
   savedQueries?: boolean | DatabaseCountOutputTypeCountSavedQueriesArgs
   catalogChanges?: boolean | DatabaseCountOutputTypeCountCatalogChangesArgs
+  changeFeedReaders?: boolean | DatabaseCountOutputTypeCountChangeFeedReadersArgs
 }
 
 /**
@@ -2533,6 +2945,13 @@ export type DatabaseCountOutputTypeCountCatalogChangesArgs<ExtArgs extends runti
   where?: Prisma.CatalogChangeWhereInput
 }
 
+/**
+ * DatabaseCountOutputType without action
+ */
+export type DatabaseCountOutputTypeCountChangeFeedReadersArgs<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
+  where?: Prisma.ChangeFeedReaderWhereInput
+}
+
 
 export type DatabaseSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
   id?: boolean
@@ -2565,6 +2984,8 @@ export type DatabaseSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs
   catalogChangeHorizon?: boolean | Prisma.Database$catalogChangeHorizonArgs<ExtArgs>
   catalogTracking?: boolean | Prisma.Database$catalogTrackingArgs<ExtArgs>
   changeFeed?: boolean | Prisma.Database$changeFeedArgs<ExtArgs>
+  changeRelay?: boolean | Prisma.Database$changeRelayArgs<ExtArgs>
+  changeFeedReaders?: boolean | Prisma.Database$changeFeedReadersArgs<ExtArgs>
   _count?: boolean | Prisma.DatabaseCountOutputTypeDefaultArgs<ExtArgs>
 }, ExtArgs["result"]["database"]>
 
@@ -2653,6 +3074,8 @@ export type DatabaseInclude<ExtArgs extends runtime.Types.Extensions.InternalArg
   catalogChangeHorizon?: boolean | Prisma.Database$catalogChangeHorizonArgs<ExtArgs>
   catalogTracking?: boolean | Prisma.Database$catalogTrackingArgs<ExtArgs>
   changeFeed?: boolean | Prisma.Database$changeFeedArgs<ExtArgs>
+  changeRelay?: boolean | Prisma.Database$changeRelayArgs<ExtArgs>
+  changeFeedReaders?: boolean | Prisma.Database$changeFeedReadersArgs<ExtArgs>
   _count?: boolean | Prisma.DatabaseCountOutputTypeDefaultArgs<ExtArgs>
 }
 export type DatabaseIncludeCreateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
@@ -2677,6 +3100,8 @@ export type $DatabasePayload<ExtArgs extends runtime.Types.Extensions.InternalAr
     catalogChangeHorizon: Prisma.$CatalogChangeHorizonPayload<ExtArgs> | null
     catalogTracking: Prisma.$CatalogTrackingPayload<ExtArgs> | null
     changeFeed: Prisma.$ChangeFeedPayload<ExtArgs> | null
+    changeRelay: Prisma.$ChangeRelayPayload<ExtArgs> | null
+    changeFeedReaders: Prisma.$ChangeFeedReaderPayload<ExtArgs>[]
   }
   scalars: runtime.Types.Extensions.GetPayloadResult<{
     id: string
@@ -3109,6 +3534,8 @@ export interface Prisma__DatabaseClient<T, Null = never, ExtArgs extends runtime
   catalogChangeHorizon<T extends Prisma.Database$catalogChangeHorizonArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.Database$catalogChangeHorizonArgs<ExtArgs>>): Prisma.Prisma__CatalogChangeHorizonClient<runtime.Types.Result.GetResult<Prisma.$CatalogChangeHorizonPayload<ExtArgs>, T, "findUniqueOrThrow", GlobalOmitOptions> | null, null, ExtArgs, GlobalOmitOptions>
   catalogTracking<T extends Prisma.Database$catalogTrackingArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.Database$catalogTrackingArgs<ExtArgs>>): Prisma.Prisma__CatalogTrackingClient<runtime.Types.Result.GetResult<Prisma.$CatalogTrackingPayload<ExtArgs>, T, "findUniqueOrThrow", GlobalOmitOptions> | null, null, ExtArgs, GlobalOmitOptions>
   changeFeed<T extends Prisma.Database$changeFeedArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.Database$changeFeedArgs<ExtArgs>>): Prisma.Prisma__ChangeFeedClient<runtime.Types.Result.GetResult<Prisma.$ChangeFeedPayload<ExtArgs>, T, "findUniqueOrThrow", GlobalOmitOptions> | null, null, ExtArgs, GlobalOmitOptions>
+  changeRelay<T extends Prisma.Database$changeRelayArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.Database$changeRelayArgs<ExtArgs>>): Prisma.Prisma__ChangeRelayClient<runtime.Types.Result.GetResult<Prisma.$ChangeRelayPayload<ExtArgs>, T, "findUniqueOrThrow", GlobalOmitOptions> | null, null, ExtArgs, GlobalOmitOptions>
+  changeFeedReaders<T extends Prisma.Database$changeFeedReadersArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.Database$changeFeedReadersArgs<ExtArgs>>): Prisma.PrismaPromise<runtime.Types.Result.GetResult<Prisma.$ChangeFeedReaderPayload<ExtArgs>, T, "findMany", GlobalOmitOptions> | Null>
   /**
    * Attaches callbacks for the resolution and/or rejection of the Promise.
    * @param onfulfilled The callback to execute when the Promise is resolved.
@@ -3766,6 +4193,49 @@ export type Database$changeFeedArgs<ExtArgs extends runtime.Types.Extensions.Int
    */
   include?: Prisma.ChangeFeedInclude<ExtArgs> | null
   where?: Prisma.ChangeFeedWhereInput
+}
+
+/**
+ * Database.changeRelay
+ */
+export type Database$changeRelayArgs<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
+  /**
+   * Select specific fields to fetch from the ChangeRelay
+   */
+  select?: Prisma.ChangeRelaySelect<ExtArgs> | null
+  /**
+   * Omit specific fields from the ChangeRelay
+   */
+  omit?: Prisma.ChangeRelayOmit<ExtArgs> | null
+  /**
+   * Choose, which related nodes to fetch as well
+   */
+  include?: Prisma.ChangeRelayInclude<ExtArgs> | null
+  where?: Prisma.ChangeRelayWhereInput
+}
+
+/**
+ * Database.changeFeedReaders
+ */
+export type Database$changeFeedReadersArgs<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
+  /**
+   * Select specific fields to fetch from the ChangeFeedReader
+   */
+  select?: Prisma.ChangeFeedReaderSelect<ExtArgs> | null
+  /**
+   * Omit specific fields from the ChangeFeedReader
+   */
+  omit?: Prisma.ChangeFeedReaderOmit<ExtArgs> | null
+  /**
+   * Choose, which related nodes to fetch as well
+   */
+  include?: Prisma.ChangeFeedReaderInclude<ExtArgs> | null
+  where?: Prisma.ChangeFeedReaderWhereInput
+  orderBy?: Prisma.ChangeFeedReaderOrderByWithRelationInput | Prisma.ChangeFeedReaderOrderByWithRelationInput[]
+  cursor?: Prisma.ChangeFeedReaderWhereUniqueInput
+  take?: number
+  skip?: number
+  distinct?: Prisma.ChangeFeedReaderScalarFieldEnum | Prisma.ChangeFeedReaderScalarFieldEnum[]
 }
 
 /**

@@ -10,6 +10,6 @@ export default defineConfig({
     hookTimeout: 120_000,
     pool: 'forks',
     // One more than two cores have: some tests wait, for a lease or for a process that is being ended.
-    maxWorkers: 3,
+    maxWorkers: 4,
   },
 });

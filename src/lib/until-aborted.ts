@@ -3,7 +3,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 /** Rejects with the signal's reason when it aborts first; the work goes on */
 export function untilAborted<Value>(work: Promise<Value>, signal: AbortSignal): Promise<Value> {
-  if (signal.aborted) return Promise.reject(signal.reason);
+  if (signal.aborted) {
+    work.catch(() => undefined); // Nobody else may listen: its failure would end the process.
+    return Promise.reject(signal.reason);
+  }
   return new Promise((resolve, reject) => {
     const onAbort = () => reject(signal.reason);
     signal.addEventListener('abort', onAbort, { once: true });

@@ -181,6 +181,7 @@ export function createFeed({
         }
         if (closed.signal.aborted) break;
         if (quiet) await rest(Math.min(checkMs, pollMs));
+        if (closed.signal.aborted) break;
         quiet = false;
         await readOn().catch((error: unknown) => lose(failureOf(error)));
       }

@@ -146,7 +146,8 @@ export function createFeedRun({
   }
 
   function take(events: readonly FeedEvent[]): void {
-    const pieces = log.append(events);
+    // Before anybody is told that a table is no longer covered: who is woken for that is at the end of the log.
+    dispatch.dispatch(log.append(events));
     for (const event of events) {
       if (event.type === 'alive') log.alive(event.position);
       else if (event.type === 'coverage') cover(event);
@@ -159,7 +160,6 @@ export function createFeedRun({
       confirmed = log.tail;
       feed.confirm(confirmed);
     }
-    dispatch.dispatch(pieces);
     readers.look();
   }
 

@@ -41,6 +41,11 @@ export function createDispatch(): Dispatch {
 
   return {
     add(group, sources, keys, accesses) {
+      const ranks = sources.map(({ tableId }, place) => {
+        const key = keys?.[place];
+        const column = key && accesses.get(tableId)?.columns.find(({ name }) => name === key.column);
+        return column && rankingOf(column)?.rank;
+      });
       for (const [place, { tableId }] of sources.entries()) {
         const readers = tables.get(tableId) ?? {
           index: createFilterIndex(),
@@ -50,10 +55,8 @@ export function createDispatch(): Dispatch {
         };
         tables.set(tableId, readers);
         readers.groups += 1;
-        const key = keys?.[place];
-        const column = key && accesses.get(tableId)?.columns.find(({ name }) => name === key.column);
-        const ranking = column && rankingOf(column);
-        if (key && ranking) readers.index.add(group, key, ranking.rank);
+        const [key, rank] = [keys?.[place], ranks[place]];
+        if (key && rank) readers.index.add(group, key, rank);
         else readers.others.add(group);
       }
       return {
@@ -61,8 +64,8 @@ export function createDispatch(): Dispatch {
           for (const [place, { tableId }] of sources.entries()) {
             const readers = tables.get(tableId);
             if (!readers) continue;
-            const key = keys?.[place];
-            if (key) readers.index.remove(group, key);
+            const [key, rank] = [keys?.[place], ranks[place]];
+            if (key && rank) readers.index.remove(group, key, rank);
             readers.others.delete(group);
             readers.groups -= 1;
             if (readers.groups === 0) tables.delete(tableId);

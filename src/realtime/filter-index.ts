@@ -27,7 +27,9 @@ export function indexKeyOf(filter: RowFilter | null): IndexKey | null {
 /** The rank of a text of a column. */
 export type RankOf = (text: string) => Rank;
 
+/** Of a column and its type: one that has got another type has one for each, as long as anybody is in it. */
 interface ColumnIndex<Subscriber> {
+  readonly column: string;
   readonly rank: RankOf;
   readonly byRank: Map<Rank, Set<Subscriber>>;
   /** How many keys of a subscriber are in here. */
@@ -37,14 +39,17 @@ interface ColumnIndex<Subscriber> {
 /** Of one table. */
 export interface FilterIndex<Subscriber> {
   add(subscriber: Subscriber, key: IndexKey, rank: RankOf): void;
-  remove(subscriber: Subscriber, key: IndexKey): void;
+  /** @param rank as it was added */
+  remove(subscriber: Subscriber, key: IndexKey, rank: RankOf): void;
   /** Also of those whose value in the row, or in the row before, is not told; who is found twice is named twice. */
   forCandidates(change: RowEvent, found: (subscriber: Subscriber) => void): void;
   forAll(found: (subscriber: Subscriber) => void): void;
 }
 
 export function createFilterIndex<Subscriber>(): FilterIndex<Subscriber> {
-  const columns = new Map<string, ColumnIndex<Subscriber>>();
+  const indexes: ColumnIndex<Subscriber>[] = [];
+  const placeIn = (column: string, rank: RankOf) =>
+    indexes.findIndex((index) => index.column === column && index.rank === rank);
 
   function forValue(
     index: ColumnIndex<Subscriber>,
@@ -58,18 +63,20 @@ export function createFilterIndex<Subscriber>(): FilterIndex<Subscriber> {
 
   return {
     add(subscriber, { column, ranks }, rank) {
-      const index = columns.get(column) ?? { rank, byRank: new Map(), all: new Map() };
-      columns.set(column, index);
+      const known = indexes[placeIn(column, rank)];
+      const index = known ?? { column, rank, byRank: new Map(), all: new Map() };
+      if (!known) indexes.push(index);
       index.all.set(subscriber, (index.all.get(subscriber) ?? 0) + 1);
       for (const one of ranks) {
-        const known = index.byRank.get(one);
-        if (known) known.add(subscriber);
+        const same = index.byRank.get(one);
+        if (same) same.add(subscriber);
         else index.byRank.set(one, new Set([subscriber]));
       }
     },
 
-    remove(subscriber, { column, ranks }) {
-      const index = columns.get(column);
+    remove(subscriber, { column, ranks }, rank) {
+      const placed = placeIn(column, rank);
+      const index = indexes[placed];
       if (!index) return;
       const left = (index.all.get(subscriber) ?? 1) - 1;
       if (left > 0) index.all.set(subscriber, left);
@@ -79,12 +86,12 @@ export function createFilterIndex<Subscriber>(): FilterIndex<Subscriber> {
         known?.delete(subscriber);
         if (known?.size === 0) index.byRank.delete(one);
       }
-      if (index.all.size === 0) columns.delete(column);
+      if (index.all.size === 0) indexes.splice(placed, 1);
     },
 
     forCandidates(change, found) {
-      for (const [name, index] of columns) {
-        const place = placeOf(change.table, name);
+      for (const index of indexes) {
+        const place = placeOf(change.table, index.column);
         // The column has gone: whoever asks for it is told so when he comes.
         if (place < 0) for (const subscriber of index.all.keys()) found(subscriber);
         else if (change.type === 'insert') forValue(index, change.new[place], found);
@@ -99,7 +106,7 @@ export function createFilterIndex<Subscriber>(): FilterIndex<Subscriber> {
     },
 
     forAll(found) {
-      for (const { all } of columns.values()) for (const subscriber of all.keys()) found(subscriber);
+      for (const { all } of indexes) for (const subscriber of all.keys()) found(subscriber);
     },
   };
 }

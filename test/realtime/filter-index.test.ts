@@ -68,13 +68,25 @@ test('what is not told concerns all, unless it cannot have changed', () => {
 
 test('who has left is not found, and leaves nothing', () => {
   const index = indexOf({ a: ['1', '2'], b: ['1'] });
-  index.remove('a', { column: 'room', ranks: ['1', '2'] });
+  index.remove('a', { column: 'room', ranks: ['1', '2'] }, rank);
   expect(found(index, insert('1', '1'))).toEqual(['b']);
   expect(found(index, insert('1', '2'))).toEqual([]);
-  index.remove('b', { column: 'room', ranks: ['1'] });
+  index.remove('b', { column: 'room', ranks: ['1'] }, rank);
   ranked = 0;
   expect(found(index, insert('1', '1'))).toEqual([]);
   expect(ranked).toBe(0);
+});
+
+test('who asks for a column of another type than those before is found by his own', () => {
+  const index = indexOf({ before: ['1'] });
+  const byNumber = (text: string) => Number(text);
+  index.add('after', { column: 'room', ranks: [7] }, byNumber);
+  expect(found(index, insert('1', '07'))).toEqual(['after']);
+  expect(found(index, insert('1', '1'))).toEqual(['before']);
+  index.remove('before', { column: 'room', ranks: ['1'] }, rank);
+  expect(found(index, insert('1', '7'))).toEqual(['after']);
+  index.remove('after', { column: 'room', ranks: [7] }, byNumber);
+  expect(found(index, insert('1', '7'))).toEqual([]);
 });
 
 test('of a filter the part with the fewest values is looked up, and one that names none has none', () => {

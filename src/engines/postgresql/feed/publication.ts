@@ -174,7 +174,10 @@ export function createPublication({
       await side.transaction(
         async (query) => {
           for (const name of both) await query(`ALTER PUBLICATION ${name} SET (publish = '${published[name]}')`);
-          await note(query, []);
+          await note(
+            query,
+            (await unsettled(query)).filter((oid) => !oids.includes(oid)),
+          );
         },
         { signal },
       );

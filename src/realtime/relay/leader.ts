@@ -249,11 +249,25 @@ export async function lead(deps: LeaderDeps, { signal }: { signal: AbortSignal }
     bus.ringElsewhere('changes.told', databaseId);
   }
 
-  /** Who has read what another process told goes on where he was, also where that is behind this one. */
-  async function leastWanted(): Promise<CommitPosition | undefined> {
-    if (deps.after === undefined) return undefined;
-    const reading = (await store.readers(databaseId)).filter(({ id }) => id !== holderId);
-    return reading.reduce((least, one) => (one.position && one.position < least ? one.position : least), deps.after);
+  /**
+   * As far back as anybody may still ask for, who has read what another process told; where the target has let go of that,
+   * where the last of them was.
+   */
+  async function openFeed(): Promise<OpenedFeed> {
+    const options = { signal: AbortSignal.any([signal, lease.lost]) };
+    const { after } = deps;
+    if (after === undefined) return await deps.open(lease.feed, { ...options, after });
+    const reading = await store.readers(databaseId);
+    const least = (places: readonly (CommitPosition | null)[]) =>
+      places.reduce<CommitPosition>((a, b) => (b !== null && b < a ? b : a), after);
+    const had = least(reading.filter(({ id }) => id !== holderId).map((one) => one.position));
+    const wanted = least([had, ...reading.map((one) => one.confirmed)]);
+    try {
+      return await deps.open(lease.feed, { ...options, after: wanted });
+    } catch (error) {
+      if (wanted === had || !(error instanceof AppError) || error.code !== 'POSITION_LOST') throw error;
+      return await deps.open(lease.feed, { ...options, after: had });
+    }
   }
 
   /** No further than all who read have confirmed. */
@@ -280,9 +294,7 @@ export async function lead(deps: LeaderDeps, { signal }: { signal: AbortSignal }
   let generation: string;
   let pumping: Promise<unknown> = Promise.resolve();
   try {
-    const after = await leastWanted();
-    const opened = await deps.open(lease.feed, { after, signal: AbortSignal.any([signal, lease.lost]) });
-    ({ feed, generation } = opened);
+    ({ feed, generation } = await openFeed());
     position = feed.start;
     confirmed = feed.start;
     if (deps.after !== undefined && deps.after < feed.start) throw positionLost();
@@ -296,7 +308,8 @@ export async function lead(deps: LeaderDeps, { signal }: { signal: AbortSignal }
     const { lease: number } = lease.feed;
     if (!(await store.begin({ ...epoch, holderId, lease: number, revision, generation, kept, sealedKey })))
       throw leaseLost();
-    // Who has read what another process told goes on from here, before anything is told.
+    // Who has read what another process told, or was that process, goes on from here, before anything is told.
+    if (kept) tell(position);
     await report(feed, parties);
     pumping = Promise.all([pump(feed), keep(feed, parties)]);
   } catch (error) {

@@ -57,7 +57,13 @@ export async function* readOn(options: ReadOn): AsyncGenerator<GroupBatch, void>
     if (signal.aborted) return;
     next = woken.ordinal;
     due = woken.quiet;
-    reader.takes(next, batch.position);
+    reader.takes(next, write(reached(next)));
+  }
+
+  /** Nothing before it is missed: from his last batch on it may be gone long since. */
+  function reached(ordinal: number): Position {
+    const before = log.positionBefore(ordinal);
+    return floor ? laterOf(floor, before) : before;
   }
 
   async function readBatch(): Promise<GroupBatch> {

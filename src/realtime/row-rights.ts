@@ -123,7 +123,7 @@ export function createRowRights({ read, rowsSeen, ...deps }: RowRightsDeps): Row
     const anew = visibility.judge(piece, (tableId) => held.get(tableId)?.access ?? null);
     const verdicts = known ? merged(piece, known.verdicts, anew) : anew;
     judged.set(piece, { at: performance.now(), verdicts });
-    verdicts.catch(() => judged.delete(piece));
+    verdicts.catch(() => (known ? judged.set(piece, known) : judged.delete(piece)));
     return verdicts;
   }
 

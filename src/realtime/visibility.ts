@@ -18,7 +18,10 @@ export interface VisibilityDeps {
 }
 
 export interface Visibility {
-  /** One for each change; TOLD where no policies apply. Pieces are judged one after the other. */
+  /**
+   * One for each change; TOLD where no policies apply. Pieces are judged one after the other; that a row is gone is said the
+   * first time alone.
+   */
   judge(piece: Piece, accessOf: (tableId: string) => RowAccess | null): Promise<readonly Verdict[]>;
 }
 
@@ -27,20 +30,22 @@ const defaultMaxRemembered = 50_000;
 const maxKeys = 200;
 
 export function createVisibility({ rowsSeen, maxRemembered = defaultMaxRemembered }: VisibilityDeps): Visibility {
-  /** By table the keys of rows that were seen, the oldest first. */
-  const remembered = new Map<string, Set<string>>();
+  const remembered = new Map<string, Seen>();
+  /** Those who come later are told by what is read then. */
+  const known = new WeakSet<Piece>();
   let last: Promise<unknown> = Promise.resolve();
 
-  function memoryOf(tableId: string): Set<string> {
-    const memory = remembered.get(tableId) ?? new Set();
+  function memoryOf(tableId: string): Seen {
+    const memory: Seen = remembered.get(tableId) ?? new Map();
     remembered.set(tableId, memory);
     return memory;
   }
 
-  function remember(memory: Set<string>, key: string): void {
+  function remember(memory: Seen, key: string, ordinal: number): void {
+    const before = memory.get(key) ?? ordinal;
     memory.delete(key);
-    memory.add(key);
-    const [oldest] = memory;
+    memory.set(key, Math.max(before, ordinal));
+    const [oldest] = memory.keys();
     if (memory.size > maxRemembered && oldest !== undefined) memory.delete(oldest);
   }
 
@@ -49,9 +54,21 @@ export function createVisibility({ rowsSeen, maxRemembered = defaultMaxRemembere
     const form = formOf(table, access);
     const rows = form ? await readRows(form, piece, own) : new Map<string, Row>();
     const memory = memoryOf(table.id);
+    const first = !known.has(piece);
     for (const { change, index } of own) {
-      if (change.type === 'truncate') memory.clear();
-      else verdicts[index] = form ? verdictOf(form, change, rows, memory) : 'HIDDEN';
+      const ordinal = piece.ordinal + index;
+      // Who comes late makes nobody forget what is behind him: those who judge what came since have to know it still.
+      const forget = (key: string) => first && (memory.get(key) ?? ordinal) < ordinal && memory.delete(key);
+      if (change.type === 'truncate') for (const key of memory.keys()) forget(key);
+      else if (!form) verdicts[index] = 'HIDDEN';
+      else
+        verdicts[index] = verdictOf({
+          form,
+          change,
+          rows,
+          remember: (key) => remember(memory, key, ordinal),
+          forget,
+        });
     }
   }
 
@@ -79,22 +96,6 @@ export function createVisibility({ rowsSeen, maxRemembered = defaultMaxRemembere
     return found;
   }
 
-  function verdictOf(form: Form, change: RowEvent, rows: ReadonlyMap<string, Row>, memory: Set<string>): Verdict {
-    const values = change.type === 'delete' ? change.old : change.new;
-    const key = keyAt(form, values);
-    if (key === null) return 'HIDDEN';
-    const name = encodeRowKey(key);
-    if (change.type === 'delete') return memory.delete(name) ? 'TOLD' : 'HIDDEN';
-    const row = rows.get(name);
-    if (!row) return memory.delete(name) && change.type === 'update' ? 'LEFT' : 'HIDDEN';
-    if (form.places.some((place, column) => values[place] !== undefined && values[place] !== row[column]))
-      return 'HIDDEN';
-    const before = change.type === 'update' && change.old ? keyAt(form, change.old) : null;
-    if (before) memory.delete(encodeRowKey(before));
-    remember(memory, name);
-    return 'TOLD';
-  }
-
   return {
     judge(piece, accessOf) {
       const judged = last.then(async () => {
@@ -103,6 +104,7 @@ export function createVisibility({ rowsSeen, maxRemembered = defaultMaxRemembere
           const access = accessOf(table.id);
           if (access?.rowSecurity) await judgeTable(piece, table, access, verdicts);
         }
+        known.add(piece);
         return verdicts;
       });
       last = judged.catch(() => undefined); // Whoever asked is told.
@@ -111,7 +113,19 @@ export function createVisibility({ rowsSeen, maxRemembered = defaultMaxRemembere
   };
 }
 
+/** Rows by their keys, the oldest first, and the last change by which each was seen. */
+type Seen = Map<string, number>;
+
 type Row = readonly (string | null)[];
+
+interface Judging {
+  readonly form: Form;
+  readonly change: RowEvent;
+  readonly rows: ReadonlyMap<string, Row>;
+  remember(key: string): void;
+  /** @returns whether it was seen before */
+  forget(key: string): boolean;
+}
 
 /** How rows of a table are asked for, and where its columns are in the log. */
 interface Form {
@@ -119,6 +133,22 @@ interface Form {
   readonly key: readonly number[];
   /** Of the columns that are asked for. */
   readonly places: readonly number[];
+}
+
+function verdictOf({ form, change, rows, remember, forget }: Judging): Verdict {
+  const values = change.type === 'delete' ? change.old : change.new;
+  const key = keyAt(form, values);
+  if (key === null) return 'HIDDEN';
+  const name = encodeRowKey(key);
+  if (change.type === 'delete') return forget(name) ? 'TOLD' : 'HIDDEN';
+  const row = rows.get(name);
+  if (!row) return forget(name) && change.type === 'update' ? 'LEFT' : 'HIDDEN';
+  if (form.places.some((place, column) => values[place] !== undefined && values[place] !== row[column]))
+    return 'HIDDEN';
+  const before = change.type === 'update' && change.old ? keyAt(form, change.old) : null;
+  if (before) forget(encodeRowKey(before));
+  remember(name);
+  return 'TOLD';
 }
 
 /** Null where rows cannot be told apart by what may be read. */

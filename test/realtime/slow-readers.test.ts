@@ -15,7 +15,7 @@ beforeAll(async () => {
 afterEach(() => stage.leave());
 afterAll(async () => stage?.[Symbol.asyncDispose]());
 
-const begin = (more: object = {}) => stage.read([{ table: 'rows' }], more).begun();
+const begin = (more: object = {}, source: object = {}) => stage.read([{ table: 'rows', ...source }], more).begun();
 /** In the log a row takes a little more than its text. */
 const write = (count: number, length: number) =>
   stage.sql(`INSERT INTO rows (body) SELECT repeat('x', $2) FROM generate_series(1, $1)`, [count, length]);
@@ -30,6 +30,26 @@ test('who takes nothing is ended with his place while others go on, and goes on 
   const ids = (await again.take(3_200)).map((change) => change.new!.id);
   expect(ids).toEqual(Array.from({ length: 3_200 }, (_, i) => first + i + 1));
   expect(ids).toEqual(all.map((change) => change.new!.id));
+});
+
+test('who had nothing to take for long, and is slow with what comes then, goes on from where that came', async () => {
+  const first = Number((await stage.sql('SELECT coalesce(max(id), 0) AS id FROM rows')).rows[0].id);
+  const mine = first + 6_001;
+  const rare = await begin({}, { where: { column: 'id', eq: mine } });
+  const fast = await begin();
+  const given = rare.next();
+  for (const count of [3_000, 3_000, 1]) {
+    await write(count, 1_000);
+    await fast.take(count);
+  }
+  expect((await given).changes).toHaveLength(1);
+  await write(3_200, 1_000);
+  await fast.take(3_200);
+  const { details } = await failure(rare.next(), 'SLOW_CONSUMER');
+  const again = await stage.read([{ table: 'rows', where: { column: 'id', eq: mine } }], {
+    after: String(details?.position),
+  });
+  expect((await again.take(1))[0]!.new).toMatchObject({ id: mine });
 });
 
 test('while the only reader takes nothing the database waits for him, and he misses nothing', async () => {

@@ -1,0 +1,92 @@
+/** Changes under row-level policies, judged in whatever order their readers come. */
+import { expect, test } from 'vitest';
+import type { ChangedTable } from '../../src/engines/changes.ts';
+import type { RowAccess } from '../../src/engines/row-access.ts';
+import type { Change, Piece } from '../../src/realtime/change.ts';
+import { createVisibility } from '../../src/realtime/visibility.ts';
+
+const table: ChangedTable = {
+  id: '1',
+  schema: 'public',
+  name: 't',
+  columns: ['id', 'v'].map((name) => ({ name, dataType: 'text', decode: null, coding: null })),
+  key: [0],
+  identity: [0],
+  old: 'IDENTITY',
+};
+const access: RowAccess = {
+  id: '1',
+  schema: 'public',
+  name: 't',
+  key: ['id'],
+  readable: true,
+  rowSecurity: true,
+  columns: ['id', 'v'].map((name) => ({
+    name,
+    dataType: 'text',
+    type: { kind: 'text' },
+    blankPadded: false,
+    readable: true,
+  })),
+};
+
+/** The rows that may be seen now, by their ids, and pieces as the log numbers them. */
+function setUp() {
+  const rows = new Map<string, string>();
+  const { judge } = createVisibility({
+    rowsSeen: async ({ keys }) => keys.map(([id = '']) => (rows.has(id) ? [id, rows.get(id)!] : null)),
+  });
+  let ordinal = 0;
+  const piece = (...changes: Change[]): Piece => {
+    const transaction = { id: String(ordinal), committedAt: new Date(0), position: String(ordinal) };
+    const made = { transaction, ordinal, place: 1, changes, last: true, bytes: 0, bytesBefore: 0 };
+    ordinal += changes.length;
+    return made;
+  };
+  return { rows, piece, judge: (one: Piece) => judge(one, () => access) };
+}
+
+const insert = (id: string, v: string): Change => ({ type: 'insert', place: 1, table, new: [id, v] });
+const update = (id: string, v: string): Change => ({ type: 'update', place: 1, table, old: null, new: [id, v] });
+const gone = (id: string): Change => ({ type: 'delete', place: 1, table, old: [id, undefined] });
+
+test('that a row is gone is told to who saw it, though others come back to it before', async () => {
+  const { rows, piece, judge } = setUp();
+  const [made, changed, deleted] = [piece(insert('7', 'a')), piece(update('7', 'b')), piece(gone('7'))];
+  rows.set('7', 'a');
+  expect(await judge(made)).toEqual(['TOLD']);
+  rows.set('7', 'b');
+  expect(await judge(changed)).toEqual(['TOLD']);
+  rows.delete('7');
+  expect([await judge(made), await judge(changed)]).toEqual([['HIDDEN'], ['HIDDEN']]);
+  expect(await judge(deleted)).toEqual(['TOLD']);
+  expect(await judge(deleted)).toEqual(['HIDDEN']);
+});
+
+test('that a row is gone is told to who saw it, though others look for the first time at what was before', async () => {
+  const { rows, piece, judge } = setUp();
+  const [made, emptied, changed, deleted] = [
+    piece(insert('7', 'a')),
+    piece({ type: 'truncate', place: 1, table }),
+    piece(update('7', 'b')),
+    piece(gone('7')),
+  ];
+  rows.set('7', 'b');
+  expect(await judge(changed)).toEqual(['TOLD']);
+  rows.delete('7');
+  expect([await judge(made), await judge(emptied)]).toEqual([['HIDDEN'], ['TOLD']]);
+  expect(await judge(deleted)).toEqual(['TOLD']);
+});
+
+test('a row that others judge anew under the key that it had is not forgotten', async () => {
+  const { rows, piece, judge } = setUp();
+  const moved = piece({ type: 'update', place: 1, table, old: ['7', undefined], new: ['8', 'a'] });
+  const [again, deleted] = [piece(insert('7', 'b')), piece(gone('7'))];
+  rows.set('8', 'a');
+  expect(await judge(moved)).toEqual(['TOLD']);
+  rows.set('7', 'b');
+  expect(await judge(again)).toEqual(['TOLD']);
+  expect(await judge(moved)).toEqual(['TOLD']);
+  rows.clear();
+  expect(await judge(deleted)).toEqual(['TOLD']);
+});

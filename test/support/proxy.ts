@@ -12,6 +12,8 @@ export interface Proxy extends AsyncDisposable {
   blackhole(): void;
   /** The same, as soon as a client says this; resolves then. */
   blackholeAt(text: string): Promise<void>;
+  /** Passes again, on lines to come; those that were open are reset. */
+  heal(): void;
   /** The server's side ends as in order, while the client's stays open. */
   halfClose(): void;
   /** What the server says arrives in pieces of so many bytes. */
@@ -77,6 +79,10 @@ export async function openProxy(to: { host: string; port: number }): Promise<Pro
     },
     blackhole: () => {
       silent = true;
+    },
+    heal: () => {
+      silent = false;
+      cut();
     },
     blackholeAt: (text) =>
       new Promise((resolve) => {

@@ -36,6 +36,7 @@ import { startScheduler } from './queries/saved/scheduler.ts';
 import { createSavedQueryStore } from './queries/saved/store.ts';
 import { createChannels } from './realtime/channels/channels.ts';
 import { createMessageStore } from './realtime/channels/store.ts';
+import { createFeedHealths } from './realtime/feeds/feed-health.ts';
 import { startKeeper } from './realtime/feeds/keeper.ts';
 import { createKeeping } from './realtime/feeds/keeping.ts';
 import { createLiveQueries } from './realtime/live/live-queries.ts';
@@ -75,7 +76,7 @@ export async function compose({ startedAt, diskLow, running, ...deps }: ComposeD
     bus: core.bus,
     log,
     limits: documentLimits,
-    metrics: createMetrics({ liveQueries: services.liveQueries.counts }),
+    metrics: createMetrics({ liveQueries: services.liveQueries.counts, changeFeeds: core.hub.counts }),
     graphiqlTabs: config.graphiql ? graphiqlTabs : null,
     introspection: config.introspection,
     corsOrigins: config.corsOrigins,
@@ -218,7 +219,11 @@ function buildRealtime({
   const watching = createWatching<VisibleDatabase>({ hub, log });
   const liveQueries = createLiveQueries({ databases, rights, watching, settingsOf, log });
   running.push(liveQueries);
-  return { rowChanges: createRowChanges<VisibleDatabase>({ hub, rights }), liveQueries };
+  return {
+    rowChanges: createRowChanges<VisibleDatabase>({ hub, rights }),
+    feedHealths: createFeedHealths(hub),
+    liveQueries,
+  };
 }
 
 function buildSearch({

@@ -15,9 +15,21 @@ export interface MetricsDeps {
     readonly runs: number;
     readonly early: number;
   };
+  /** Of the databases that are listened to now. */
+  readonly changeFeeds: () => Readonly<Record<ChangeFeedGauge, number>>;
 }
 
-export function createMetrics({ liveQueries }: MetricsDeps): Metrics {
+const changeFeedGauges = {
+  feeds: ['feeds', 'Databases that are listened to'],
+  keptFeeds: ['kept_feeds', 'Those whose changes are kept'],
+  tables: ['tables', 'Tables that are followed'],
+  readers: ['readers', 'Streams of row changes'],
+  logBytes: ['log_bytes', 'Changes that are in memory'],
+  mostRetainedBytes: ['retained_bytes_max', 'Log that a database keeps for its feed, of the one that keeps the most'],
+} as const;
+type ChangeFeedGauge = keyof typeof changeFeedGauges;
+
+export function createMetrics({ liveQueries, changeFeeds }: MetricsDeps): Metrics {
   const register = new Registry();
   collectDefaultMetrics({ register, prefix: 'quarry_' });
   const seconds = new Histogram({
@@ -32,6 +44,13 @@ export function createMetrics({ liveQueries }: MetricsDeps): Metrics {
     new Gauge({ name: `quarry_live_query_${name}`, help, registers: [register], collect: set });
     function set(this: Gauge): void {
       this.set(liveQueries()[name]);
+    }
+  }
+  for (const gauge of Object.keys(changeFeedGauges) as ChangeFeedGauge[]) {
+    const [name, help] = changeFeedGauges[gauge];
+    new Gauge({ name: `quarry_change_${name}`, help, registers: [register], collect: read });
+    function read(this: Gauge): void {
+      this.set(changeFeeds()[gauge]);
     }
   }
   const runs = {

@@ -17,6 +17,7 @@ import type { JobRows } from './queries/job-rows.ts';
 import type { Queries } from './queries/queries.ts';
 import type { SavedQueries } from './queries/saved/saved-queries.ts';
 import type { Channels } from './realtime/channels/channels.ts';
+import type { FeedHealths } from './realtime/feeds/feed-health.ts';
 import type { LiveQueries } from './realtime/live/live-queries.ts';
 import type { RowChanges } from './realtime/row-changes.ts';
 import type { Buckets } from './storage/files/buckets.ts';
@@ -56,6 +57,7 @@ export interface Services {
   readonly uploads: Uploads;
   readonly fileRoutes: FileRoutes;
   readonly rowChanges: RowChanges;
+  readonly feedHealths: FeedHealths;
   readonly channels: Channels;
   readonly liveQueries: LiveQueries;
 }

@@ -1,7 +1,7 @@
 /** What people say of a connection, and what they are told of it; a password goes in and never comes out. */
 import { builder } from '../graph/builder.ts';
 import { CapabilityEnum, EngineNameEnum, SslModeEnum } from '../graph/enums.ts';
-import type { ConnectionReport } from './databases.ts';
+import type { ConnectionReport, VisibleDatabase } from './databases.ts';
 import type { Address } from './store.ts';
 
 export const ConnectionInputType = builder.inputType('ConnectionInput', {
@@ -51,7 +51,10 @@ const ConnectionProblemType = builder.objectRef<ConnectionReport['problems'][num
   }),
 });
 
-export const ConnectionReportType = builder.objectRef<ConnectionReport>('ConnectionReport').implement({
+/** `of`: the stored database that was looked at. */
+export type ReportOf = ConnectionReport & { readonly of?: VisibleDatabase };
+
+export const ConnectionReportType = builder.objectRef<ReportOf>('ConnectionReport').implement({
   rights: 'parent',
   description: 'What a look at a server found.',
   fields: (t) => ({

@@ -61,8 +61,10 @@ export const DatabaseType = builder.objectRef<VisibleDatabase>('Database').imple
       type: ConnectionReportType,
       description: 'The last probe while it is younger than `maxAgeMs`, else a new one; 0 probes now.',
       args: { maxAgeMs: t.arg.int({ defaultValue: defaultMaxAgeMs }) },
-      resolve: (database, { maxAgeMs }, { services }) =>
-        services.databases.health(database, maxAgeMs ?? defaultMaxAgeMs),
+      resolve: async (database, { maxAgeMs }, { services }) => ({
+        ...(await services.databases.health(database, maxAgeMs ?? defaultMaxAgeMs)),
+        of: database,
+      }),
     }),
   }),
 });

@@ -30,6 +30,7 @@ import '../storage/files/buckets.graph.ts';
 import '../storage/files/files.graph.ts';
 import '../realtime/channels.graph.ts';
 import '../realtime/row-changes.graph.ts';
+import '../realtime/feed-health.graph.ts';
 import '../rows/row-filter.graph.ts';
 import '../realtime/live.graph.ts';
 import type { GraphQLSchema } from 'graphql';

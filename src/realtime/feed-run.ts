@@ -46,6 +46,8 @@ export interface FeedRun extends AsyncDisposable {
   readonly feed: Pick<ChangeFeed, 'status'>;
   /** It goes on while nobody reads, and so do its positions when the process has ended. */
   readonly kept: boolean;
+  /** How old the newest change was when it came, by the clocks of both; null: none has come. */
+  lagMs(): number | null;
   /** Tells of commits from now on. */
   watch(watcher: RunWatcher): Disposable;
   /** Aborts with the reason: an AppError, POSITION_LOST where changes may be missed now; or RunIdle. */
@@ -106,6 +108,7 @@ export function createFeedRun({
   const watchers = new Set<RunWatcher>();
   const looking = setInterval(readers.look, lookMs).unref();
   let confirmed = log.tail;
+  let lagMs: number | null = null;
   let current: { transaction: Transaction; changes: Change[] | null; tables: Map<string, ChangedTable> } | null = null;
 
   /** What watchers are told is gathered as it comes, since the log may have let go of it when the transaction ends. */
@@ -151,6 +154,7 @@ export function createFeedRun({
     for (const event of events) {
       if (event.type === 'alive') log.alive(event.position);
       else if (event.type === 'coverage') cover(event);
+      else if (event.type === 'begin') lagMs = Date.now() - event.committedAt.getTime();
       // What is told as a whole is in the log, or nobody's any more.
       if (!kept && (event.type === 'alive' || event.type === 'commit')) feed.confirm(event.position);
       if (watchers.size > 0) watchEvent(event);
@@ -194,6 +198,7 @@ export function createFeedRun({
     rights,
     feed,
     kept,
+    lagMs: () => lagMs,
     ended: ended.signal,
     end,
 

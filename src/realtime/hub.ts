@@ -84,6 +84,8 @@ export interface HubDeps<Database extends HubDatabase> {
 
 export interface HubStatus {
   readonly kept: boolean;
+  /** How old the newest change was when it came, by the clocks of both; null: none has come. */
+  readonly lagMs: number | null;
   readonly tables: number;
   readonly readers: number;
   readonly logBytes: number;
@@ -102,8 +104,20 @@ export interface Hub<Database extends HubDatabase> extends Service {
   keep(database: Database): Promise<void>;
   /** Null: nothing listens to it. */
   status(databaseId: string): HubStatus | null;
+  /** Of all databases that are listened to here. */
+  counts(): HubCounts;
   /** Ends what listens to a database, whichever process it is, and all who read it here, with this reason. */
   end(databaseId: string, reason: AppError): Promise<void>;
+}
+
+export interface HubCounts {
+  readonly feeds: number;
+  readonly keptFeeds: number;
+  readonly tables: number;
+  readonly readers: number;
+  readonly logBytes: number;
+  /** Of the database that keeps the most for us. */
+  readonly mostRetainedBytes: number;
 }
 
 interface Entry {
@@ -286,6 +300,7 @@ export function createHub<Database extends HubDatabase>({
       if (!run) return null;
       return {
         kept: run.kept,
+        lagMs: run.lagMs(),
         tables: run.tables.size,
         readers: run.readers.size,
         logBytes: run.log.bytes,
@@ -296,6 +311,19 @@ export function createHub<Database extends HubDatabase>({
     async end(databaseId, reason) {
       await endHere(databaseId, reason);
       await relay.end(databaseId);
+    },
+
+    counts() {
+      const runs = [...entries.values()].flatMap(({ run }) => (run ? [run] : []));
+      const sum = (of: (run: FeedRun) => number) => runs.reduce((total, run) => total + of(run), 0);
+      return {
+        feeds: runs.length,
+        keptFeeds: sum(({ kept }) => (kept ? 1 : 0)),
+        tables: sum(({ tables }) => tables.size),
+        readers: sum((run) => run.readers.size),
+        logBytes: sum((run) => run.log.bytes),
+        mostRetainedBytes: Math.max(0, ...runs.map(({ feed }) => feed.status().retainedBytes ?? 0)),
+      };
     },
 
     async stop() {

@@ -120,6 +120,7 @@ type Documents = {
     "\n  mutation Broadcast($input: BroadcastInput!) {\n    broadcast(input: $input) {\n      ok\n    }\n  }\n": typeof types.BroadcastDocument,
     "\n  subscription Messages($projectId: ID!, $channel: String!, $after: String) {\n    messages(projectId: $projectId, channel: $channel, after: $after) {\n      position\n      channel\n      payload\n      sender {\n        id\n      }\n      sentAt\n    }\n  }\n": typeof types.MessagesDocument,
     "\n  subscription LiveQuery($databaseId: ID!, $sql: String!, $parameters: [JSON], $maxRows: Int, $key: [String!]) {\n    liveQuery(databaseId: $databaseId, sql: $sql, parameters: $parameters, maxRows: $maxRows, key: $key) {\n      version\n      columns {\n        name\n        dataType\n        column {\n          id\n        }\n      }\n      rows {\n        key\n        index\n        values\n      }\n      upserted {\n        key\n        index\n        values\n      }\n      removed\n      cause\n      polled\n    }\n  }\n": typeof types.LiveQueryDocument,
+    "\n  query ChangeFeedHealth($databaseId: ID!) {\n    database(id: $databaseId) {\n      changeTracking\n      health {\n        ok\n        changeFeed {\n          kept\n          tables\n          readers\n          retainedBytes\n          safeBytes\n          lagMs\n          heardAt\n        }\n      }\n    }\n  }\n": typeof types.ChangeFeedHealthDocument,
 };
 const documents: Documents = {
     "\n  mutation Probe($input: TestConnectionInput!) {\n    testConnection(input: $input) {\n      report {\n        ok\n        problems {\n          code\n          message\n          hint\n        }\n      }\n    }\n  }\n": types.ProbeDocument,
@@ -228,6 +229,7 @@ const documents: Documents = {
     "\n  mutation Broadcast($input: BroadcastInput!) {\n    broadcast(input: $input) {\n      ok\n    }\n  }\n": types.BroadcastDocument,
     "\n  subscription Messages($projectId: ID!, $channel: String!, $after: String) {\n    messages(projectId: $projectId, channel: $channel, after: $after) {\n      position\n      channel\n      payload\n      sender {\n        id\n      }\n      sentAt\n    }\n  }\n": types.MessagesDocument,
     "\n  subscription LiveQuery($databaseId: ID!, $sql: String!, $parameters: [JSON], $maxRows: Int, $key: [String!]) {\n    liveQuery(databaseId: $databaseId, sql: $sql, parameters: $parameters, maxRows: $maxRows, key: $key) {\n      version\n      columns {\n        name\n        dataType\n        column {\n          id\n        }\n      }\n      rows {\n        key\n        index\n        values\n      }\n      upserted {\n        key\n        index\n        values\n      }\n      removed\n      cause\n      polled\n    }\n  }\n": types.LiveQueryDocument,
+    "\n  query ChangeFeedHealth($databaseId: ID!) {\n    database(id: $databaseId) {\n      changeTracking\n      health {\n        ok\n        changeFeed {\n          kept\n          tables\n          readers\n          retainedBytes\n          safeBytes\n          lagMs\n          heardAt\n        }\n      }\n    }\n  }\n": types.ChangeFeedHealthDocument,
 };
 
 /**
@@ -668,6 +670,10 @@ export function graphql(source: "\n  subscription Messages($projectId: ID!, $cha
  * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
  */
 export function graphql(source: "\n  subscription LiveQuery($databaseId: ID!, $sql: String!, $parameters: [JSON], $maxRows: Int, $key: [String!]) {\n    liveQuery(databaseId: $databaseId, sql: $sql, parameters: $parameters, maxRows: $maxRows, key: $key) {\n      version\n      columns {\n        name\n        dataType\n        column {\n          id\n        }\n      }\n      rows {\n        key\n        index\n        values\n      }\n      upserted {\n        key\n        index\n        values\n      }\n      removed\n      cause\n      polled\n    }\n  }\n"): (typeof documents)["\n  subscription LiveQuery($databaseId: ID!, $sql: String!, $parameters: [JSON], $maxRows: Int, $key: [String!]) {\n    liveQuery(databaseId: $databaseId, sql: $sql, parameters: $parameters, maxRows: $maxRows, key: $key) {\n      version\n      columns {\n        name\n        dataType\n        column {\n          id\n        }\n      }\n      rows {\n        key\n        index\n        values\n      }\n      upserted {\n        key\n        index\n        values\n      }\n      removed\n      cause\n      polled\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  query ChangeFeedHealth($databaseId: ID!) {\n    database(id: $databaseId) {\n      changeTracking\n      health {\n        ok\n        changeFeed {\n          kept\n          tables\n          readers\n          retainedBytes\n          safeBytes\n          lagMs\n          heardAt\n        }\n      }\n    }\n  }\n"): (typeof documents)["\n  query ChangeFeedHealth($databaseId: ID!) {\n    database(id: $databaseId) {\n      changeTracking\n      health {\n        ok\n        changeFeed {\n          kept\n          tables\n          readers\n          retainedBytes\n          safeBytes\n          lagMs\n          heardAt\n        }\n      }\n    }\n  }\n"];
 
 export function graphql(source: string) {
   return (documents as any)[source] ?? {};

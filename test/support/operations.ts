@@ -648,3 +648,23 @@ export const LiveQueryDocument = graphql(`
     }
   }
 `);
+
+export const ChangeFeedHealthDocument = graphql(`
+  query ChangeFeedHealth($databaseId: ID!) {
+    database(id: $databaseId) {
+      changeTracking
+      health {
+        ok
+        changeFeed {
+          kept
+          tables
+          readers
+          retainedBytes
+          safeBytes
+          lagMs
+          heardAt
+        }
+      }
+    }
+  }
+`);

@@ -16,6 +16,8 @@ export interface ChaosReader extends AsyncDisposable {
   readonly disordered: number;
   /** Codes that ended the stream. */
   readonly codes: ReadonlyMap<string, number>;
+  /** It knows from where nothing is missed. */
+  begun(options: { signal: AbortSignal }): Promise<void>;
   /** Resolves when this number has come. */
   reached(last: number, options: { signal: AbortSignal }): Promise<void>;
   /** Cuts its own line, and forgets what it had not looked at. */
@@ -119,6 +121,9 @@ export function startReader({
       return disordered;
     },
     codes,
+    async begun({ signal }) {
+      while (after === null) await once(events, 'taken', { signal });
+    },
     async reached(number, { signal }) {
       while (last < number) await once(events, 'taken', { signal });
     },

@@ -98,9 +98,7 @@ const faults: readonly (readonly [name: string, inject: () => Promise<void>])[] 
   ],
 ];
 
-// The first batch says from where nothing is missed.
-while (reader.connections === 0) await sleep(100);
-await sleep(1_000);
+await reader.begun({ signal: AbortSignal.timeout(recoverMs) });
 for (let kill = 0; kill < kills; kill++) {
   const [name, inject] = faults[kill % faults.length]!;
   const [from, to] = [kill, kill + 1].map((part) => Math.floor((changes * part) / kills)) as [number, number];

@@ -14,7 +14,7 @@ const capBytes = 64 * 2 ** 20;
 const segmentBytes = 16 * 2 ** 20;
 
 /** Of a server of its own. */
-async function stageOf(keepSize: string, sql: string) {
+async function stageOf(keepSize: string, sql: string, walLevel = 'logical') {
   const dataDir = await mkdtemp(join(tmpdir(), 'quarry-test-pg-'));
   onTestFinished(() => rm(dataDir, { recursive: true, force: true }));
   await chmod(dataDir, 0o711); // As root the server runs as another user, who has to get in.
@@ -24,7 +24,7 @@ async function stageOf(keepSize: string, sql: string) {
     log: silent,
     secrets: [],
     settings: {
-      wal_level: 'logical',
+      wal_level: walLevel,
       fsync: 'off',
       max_slot_wal_keep_size: keepSize,
       max_wal_size: '64MB',
@@ -90,4 +90,22 @@ test('rows are refused where nothing bounds what a slot keeps, by the name of th
   expect(await stage.left()).toEqual([]);
   // Who reads without keeping anything may.
   await process.read(['items']).next();
+});
+
+test('where there is no logical log triggers keep the changes, and are gone with them', async () => {
+  const stage = await stageOf('-1', 'CREATE TABLE items (id int PRIMARY KEY)', 'replica');
+  const before = await stage.left();
+  const first = stage.start();
+  await first.enable();
+  const reader = first.read(['items']);
+  const { position } = await reader.next();
+  await stage.sql('INSERT INTO items VALUES (1)');
+  expect((await reader.take(1))[0]!.new).toMatchObject({ id: 1 });
+  await first.stop();
+  await stage.sql('INSERT INTO items VALUES (2)');
+  const second = stage.start();
+  const ids = (await second.read(['items'], position).take(2)).map(({ new: row }) => (row as { id: number }).id);
+  expect(ids).toEqual([1, 2]);
+  await second.disable();
+  expect(await stage.left()).toEqual(before);
 });

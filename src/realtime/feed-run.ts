@@ -204,7 +204,13 @@ export function createFeedRun({
 
     watch(watcher) {
       watchers.add(watcher);
-      return { [Symbol.dispose]: () => void watchers.delete(watcher) };
+      const hurry = readers.hurry();
+      return {
+        [Symbol.dispose]() {
+          watchers.delete(watcher);
+          hurry[Symbol.dispose]();
+        },
+      };
     },
 
     async [Symbol.asyncDispose]() {

@@ -27,8 +27,10 @@ export interface LogReaders {
   add(ordinal: number, position: string): LogReader;
   /** Looks for those who are too slow; after each growth of the log, and from time to time. */
   look(): void;
-  /** Resolves when the log may grow: at once unless all who read it are half of it behind. */
+  /** Resolves when the log may grow: at once unless all who read it are half of it behind, and nobody hurries it. */
   room(signal: AbortSignal): Promise<void>;
+  /** Somebody takes all as it comes: until he is gone the log waits for nobody. */
+  hurry(): Disposable;
   readonly size: number;
 }
 
@@ -47,6 +49,7 @@ export function createLogReaders({ log, limits }: { log: ChangeLog; limits: LogR
   /** Those who do not wait; most do, most of the time. */
   const busy = new Set<Reading>();
   let wake: (() => void) | null = null;
+  let hurried = 0;
 
   function slow(reading: Reading): boolean {
     if (reading.ordinal < log.firstOrdinal) return true;
@@ -106,7 +109,11 @@ export function createLogReaders({ log, limits }: { log: ChangeLog; limits: LogR
 
     async room(signal) {
       const blocked = () =>
-        log.bytes > log.maxBytes / 2 && busy.size > 0 && busy.size === all.size && ![...busy].some(isNear);
+        hurried === 0 &&
+        log.bytes > log.maxBytes / 2 &&
+        busy.size > 0 &&
+        busy.size === all.size &&
+        ![...busy].some(isNear);
       while (!signal.aborted && blocked()) {
         const { promise, resolve } = Promise.withResolvers<void>();
         wake = resolve;
@@ -116,6 +123,18 @@ export function createLogReaders({ log, limits }: { log: ChangeLog; limits: LogR
         signal.removeEventListener('abort', onAbort);
         wake = null;
       }
+    },
+
+    hurry() {
+      hurried += 1;
+      wake?.();
+      let over = false;
+      return {
+        [Symbol.dispose]() {
+          if (!over) hurried -= 1;
+          over = true;
+        },
+      };
     },
 
     get size() {

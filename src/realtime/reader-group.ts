@@ -58,7 +58,7 @@ export interface ReaderGroup {
 
 /** Changes that were found and are kept; who is further behind looks at all. */
 const maxFound = 4_096;
-/** Batches that are given again. */
+/** Batches that are given again, and kept no longer than that. */
 const maxShared = 8;
 const sharedMs = 1_000;
 /** About what the changes of a batch may take; one is always given. */
@@ -71,6 +71,7 @@ export function createReaderGroup({ databaseId, sources, log, positions, rights,
   const named = new WeakMap<ChangedTable, Pick<RowChange, 'tableId' | 'table'>>();
   const shared = new Map<string, { readonly madeAt: number; readonly batch: Promise<GroupBatch> }>();
   const waiting = new Set<(ordinal: number) => void>();
+  let forgetting = false;
   /** Rising. From `foundFrom` on it has all. */
   let found: number[] = [];
   let foundFrom = log.end.ordinal;
@@ -122,6 +123,18 @@ export function createReaderGroup({ databaseId, sources, log, positions, rights,
     }
   }
 
+  /** A group that is quiet keeps nothing. */
+  function forgetSoon(): void {
+    if (forgetting) return;
+    forgetting = true;
+    setTimeout(() => {
+      forgetting = false;
+      const now = performance.now();
+      for (const [key, { madeAt }] of shared) if (now - madeAt >= sharedMs) shared.delete(key);
+      if (shared.size > 0) forgetSoon();
+    }, sharedMs).unref();
+  }
+
   const batchOf = (changes: readonly RowChange[], next: number, at: Position): GroupBatch => ({
     changes,
     next,
@@ -167,6 +180,7 @@ export function createReaderGroup({ databaseId, sources, log, positions, rights,
       if (shared.size >= maxShared && oldest !== undefined) shared.delete(oldest);
       shared.delete(key);
       shared.set(key, { madeAt: performance.now(), batch });
+      forgetSoon();
       return batch;
     },
 

@@ -144,6 +144,21 @@ describe('readers', () => {
     expect(await room(readers)).toBe(true);
   });
 
+  test('the log waits for nobody while somebody takes all as it comes', async () => {
+    const { readers, grow } = setUp();
+    readers.add(0, 'begin');
+    grow(90);
+    expect(await room(readers)).toBe(false);
+    const waiting = readers.room(new AbortController().signal);
+    const [one, two] = [readers.hurry(), readers.hurry()];
+    await waiting;
+    one[Symbol.dispose]();
+    one[Symbol.dispose]();
+    expect(await room(readers)).toBe(true);
+    two[Symbol.dispose]();
+    expect(await room(readers)).toBe(false);
+  });
+
   test('a reader who was near and falls far behind is ended with his position while that is still kept', () => {
     const { readers, grow, log } = setUp();
     const reader = readers.add(0, 'begin');

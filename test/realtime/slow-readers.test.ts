@@ -1,7 +1,9 @@
 /** Readers who do not keep up, and transactions larger than what is kept: nobody waits for the slow, and memory has an end. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { createWatching } from '../../src/realtime/watching.ts';
 import { failure } from '../databases/world.ts';
+import { silent } from '../support/metadata.ts';
 import { createStage, type Stage } from './stage.ts';
 
 const logBytes = 4 * 2 ** 20;
@@ -9,7 +11,7 @@ let stage: Stage;
 
 beforeAll(async () => {
   stage = await createStage('CREATE TABLE rows (id serial PRIMARY KEY, body text)', {
-    hub: { logBytes, slowBytes: logBytes / 8, lingerMs: 100 },
+    hub: { logBytes, slowBytes: logBytes / 8, slowMs: 600_000, lingerMs: 100 },
   });
 });
 afterEach(() => stage.leave());
@@ -60,6 +62,32 @@ test('while the only reader takes nothing the database waits for him, and he mis
   expect(kept()).toBeLessThan(logBytes);
   const ids = (await reader.take(12_000)).map((change) => change.new!.id as number);
   expect(ids.every((id, place) => place === 0 || id === ids[place - 1]! + 1)).toBe(true);
+});
+
+test('a reader who takes nothing is ended, and holds back nobody who watches commits', async () => {
+  const reader = await begin();
+  const left = new AbortController();
+  const last = Promise.withResolvers<void>();
+  let commits = 0;
+  const fail = (error: Error) => last.reject(error);
+  await createWatching({ hub: stage.hub, log: silent }).watch(
+    stage.database,
+    [{ schema: 'public', name: 'rows' }],
+    {
+      committed() {
+        commits += 1;
+        if (commits === 6) last.resolve();
+      },
+      gap: () => fail(new Error('gap')),
+      reshaped() {},
+      lost: fail,
+    },
+    { signal: left.signal, least: 'ALL' },
+  );
+  for (let i = 0; i < 6; i++) await write(2_000, 1_000);
+  await last.promise;
+  left.abort();
+  await failure(reader.take(Number.POSITIVE_INFINITY), 'SLOW_CONSUMER');
 });
 
 test('a transaction far larger than what is kept goes through in pieces', async () => {

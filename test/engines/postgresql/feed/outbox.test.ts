@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { type Cluster, startCluster } from '../../../../src/db/cluster.ts';
 import { findPlace } from '../../../../src/db/place.ts';
@@ -158,6 +159,117 @@ describe('an outbox', () => {
     await sql('UPDATE heavy SET id = 0');
     await feed[Symbol.asyncDispose]();
     expect((await sql(`SELECT FROM pg_trigger WHERE tgname ~ 'quarry'`)).rowCount).toBe(0);
+    // Begun anew it is small again.
+    await openFeed(target, { feedId, kept: true });
+    const { rows } = await sql('SELECT pg_total_relation_size($1::regclass) AS bytes', [
+      `quarry_tracking.rows_${feedId.replaceAll('-', '')}`,
+    ]);
+    expect(Number(rows[0].bytes)).toBeLessThan(2 ** 20);
+  });
+
+  test.each([
+    ['switches triggers off', 'ALTER TABLE switched DISABLE TRIGGER USER'],
+    ['switches them off and on', 'ALTER TABLE switched DISABLE TRIGGER USER; ALTER TABLE switched ENABLE TRIGGER USER'],
+    ['switches those of a partition off', 'ALTER TABLE switched_low DISABLE TRIGGER USER'],
+    [
+      'drops one',
+      `DO $$ BEGIN EXECUTE (SELECT format('DROP TRIGGER %I ON switched', tgname) FROM pg_trigger
+       WHERE tgrelid = 'switched'::regclass AND tgname ~ 'update'); END $$`,
+    ],
+  ])('says that a table is followed no longer when its owner %s; followed anew it is told of whole', async (_, off) => {
+    await sql(`
+      DROP TABLE IF EXISTS switched; CREATE TABLE switched (id int PRIMARY KEY) PARTITION BY RANGE (id);
+      CREATE TABLE switched_low PARTITION OF switched FOR VALUES FROM (0) TO (10)`);
+    const feedId = await installed();
+    const feed = await openFeed(target, { feedId, limits: { checkMs: 50 } });
+    await follow(feed, 'switched');
+    const events = told(feed);
+    await sql(off);
+    expect((await events.next()).value).toMatchObject({ type: 'coverage', coverage: 'NOTHING' });
+    await follow(feed, 'switched');
+    await sql('INSERT INTO switched VALUES (1)');
+    await sql('UPDATE switched SET id = 2');
+    expect(await transactions(events, 2)).toEqual(['[+switched(1)]', '[~switched(1 → 2)]']);
+  });
+
+  test('says that a table is followed no longer also when it is followed anew before that was noticed', async () => {
+    await sql('CREATE TABLE unnoticed (id int PRIMARY KEY)');
+    const feedId = await installed();
+    const feed = await openFeed(target, { feedId, limits: { checkMs: 3_600_000 } });
+    await follow(feed, 'unnoticed');
+    await sql('ALTER TABLE unnoticed DISABLE TRIGGER USER; INSERT INTO unnoticed VALUES (1)');
+    await follow(feed, 'unnoticed');
+    await sql('INSERT INTO unnoticed VALUES (2)');
+    const events = told(feed);
+    expect((await events.next()).value).toMatchObject({ type: 'coverage', coverage: 'NOTHING' });
+    expect(await transactions(events, 1)).toEqual(['[+unnoticed(2)]']);
+  });
+
+  test('a kept feed does not go on with a table whose triggers were switched off while it was away', async () => {
+    await sql('CREATE TABLE muted (id int PRIMARY KEY)');
+    const feedId = await installed();
+    const first = await openFeed(target, { feedId, kept: true });
+    await follow(first, 'muted', 'item');
+    await first[Symbol.asyncDispose]();
+    await sql('ALTER TABLE muted DISABLE TRIGGER USER; INSERT INTO muted VALUES (1)');
+    const second = await openFeed(target, { feedId, kept: true });
+    expect(second.resumed).toBe(true);
+    expect([...second.followed.values()]).toEqual(['ALL']);
+  });
+
+  describe('runs nothing that somebody else has made with the rights of its credentials', () => {
+    const role = `owner_${randomUUID().slice(0, 8)}`;
+    /** Writes down who called. */
+    const spy = (name: string, argument: string, returns: string, result: string) => `
+      CREATE FUNCTION ${name}(${argument}) RETURNS ${returns} LANGUAGE plpgsql AS
+      $$ BEGIN INSERT INTO public.called VALUES (current_user); RETURN ${result}; END $$`;
+    const callers = async () => (await sql('SELECT DISTINCT who FROM called')).rows.map(({ who }) => who);
+
+    beforeAll(() =>
+      sql(`CREATE ROLE ${role}; CREATE TABLE called (who text); GRANT INSERT ON called TO PUBLIC;
+           CREATE SCHEMA theirs AUTHORIZATION ${role}`),
+    );
+    afterAll(() => sql(`RESET ROLE; DROP OWNED BY ${role}; DROP ROLE ${role}`));
+
+    test.each([
+      ['table', ''],
+      ['partitioned table', ' PARTITION BY RANGE (id); CREATE TABLE theirs.low PARTITION OF theirs.cast_away DEFAULT'],
+    ])('a cast of the rows of a %s to text', async (_, parts) => {
+      const feedId = await installed();
+      await sql(`SET ROLE ${role}; CREATE TABLE theirs.cast_away (id int PRIMARY KEY, v text)${parts}`);
+      onTestFinished(() => sql('RESET ROLE; DROP TABLE theirs.cast_away CASCADE').then(() => {}));
+      await sql(`${spy('theirs.spy', 'theirs.cast_away', 'text', "'(9,stolen)'")};
+        CREATE CAST (theirs.cast_away AS text) WITH FUNCTION theirs.spy AS ASSIGNMENT; RESET ROLE`);
+      const feed = await openFeed(target, { feedId });
+      await feed.follow([{ schema: 'theirs', name: 'cast_away' }], { signal: never });
+      await sql(`SET ROLE ${role}`);
+      await sql(`INSERT INTO theirs.cast_away VALUES (1, 'a')`);
+      await sql(`UPDATE theirs.cast_away SET v = NULL`);
+      await sql(`DELETE FROM theirs.cast_away`);
+      await sql('RESET ROLE');
+      expect(await transactions(told(feed), 3)).toEqual([
+        '[+cast_away(1,a)]',
+        '[~cast_away(1,a → 1,null)]',
+        '[-cast_away(1,null)]',
+      ]);
+      expect(await callers()).toEqual([]);
+    });
+
+    test('a temporary view that is called as a part of the catalogue', async () => {
+      const feedId = await installed();
+      await sql(`CREATE TABLE plain (id int PRIMARY KEY); GRANT INSERT ON plain TO ${role}`);
+      const feed = await openFeed(target, { feedId });
+      await follow(feed, 'plain');
+      const { host, port, user, password } = database;
+      const writer = new pg.Client({ host, port, user, password, database: database.database });
+      await writer.connect();
+      onTestFinished(() => writer.end());
+      await writer.query(`SET ROLE ${role}; ${spy('pg_temp.spy', '', 'bigint', '1')};
+        CREATE TEMP VIEW pg_class AS SELECT * FROM pg_catalog.pg_class WHERE pg_temp.spy() = 1`);
+      await writer.query('INSERT INTO plain VALUES (1)');
+      expect(await transactions(told(feed), 1)).toEqual(['[+plain(1)]']);
+      expect(await callers()).toEqual([]);
+    });
   });
 
   test('says POSITION_LOST when the server has crashed, as an unlogged table is empty then', async () => {

@@ -116,19 +116,21 @@ export function createFeed({
   }
 
   async function check(signal: AbortSignal): Promise<void> {
-    const there = new Set(await triggers.there({ signal }));
-    for (const oid of [...followed.keys()])
-      if (!there.delete(String(oid))) {
-        followed.delete(oid);
-        news({
-          type: 'coverage',
-          tableId: String(oid),
-          coverage: 'NOTHING',
-          reason: 'The table is gone, or a trigger on it',
-        });
-      }
+    const there = await triggers.there({ signal });
+    for (const oid of [...followed.keys()]) if (there.get(String(oid)) !== 'WHOLE') loseTable(oid);
     // Which could not be had when they were let go.
-    await triggers.take([...there], { signal, patienceMs: 0 }).catch(unlessBusy);
+    const left = [...there.keys()].filter((oid) => !followed.has(Number(oid)));
+    await triggers.take(left, { signal, patienceMs: 0 }).catch(unlessBusy);
+  }
+
+  function loseTable(oid: number): void {
+    if (!followed.delete(oid)) return;
+    news({
+      type: 'coverage',
+      tableId: String(oid),
+      coverage: 'NOTHING',
+      reason: 'The table is gone, or a trigger on it is gone or was switched off',
+    });
   }
 
   function lose(reason: unknown): void {
@@ -143,7 +145,7 @@ export function createFeed({
     if (kept && !(reason instanceof AppError && reason.code === 'POSITION_LOST')) return;
     const signal = AbortSignal.timeout(cleanUpMs);
     await outbox.close({ signal });
-    await triggers.take(await triggers.there({ signal }), { signal, patienceMs: cleanUpMs });
+    await triggers.take([...(await triggers.there({ signal })).keys()], { signal, patienceMs: cleanUpMs });
   }
 
   /** A piece of what has its place; then what has come since; then that there is nothing. @throws whatever ended the feed */
@@ -212,7 +214,10 @@ export function createFeed({
     try {
       const facts = await triggers.put(table, { signal, patienceMs: lockPatienceMs });
       if (facts === null) return 'There is no such table';
-      return facts.coverage === 'NOTHING' ? (facts.reason ?? '') : facts;
+      if (facts.coverage === 'NOTHING') return facts.reason ?? '';
+      // What was written without them is missing.
+      if (facts.published === null) loseTable(Number(facts.oid));
+      return facts;
     } catch (error) {
       unlessBusy(error);
       return 'Somebody holds a lock on it, e.g. to write to it or to alter it: try again';

@@ -73,13 +73,17 @@ export const removal = (names: OutboxNames): string[] => [
   `DROP SEQUENCE IF EXISTS ${names.order}, ${names.full}`,
 ];
 
-/** Whoever writes to a followed table may do so in a session of any settings, and has no rights here. */
-const settings = `SECURITY DEFINER SET search_path = pg_catalog SET datestyle = 'ISO, YMD' SET intervalstyle = 'iso_8601'
+/**
+ * Whoever writes to a followed table may do so in a session of any settings, and has no rights here. His temporary tables
+ * are looked at last: one that is called as a part of the catalogue would be run with our rights.
+ */
+const settings = `SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO, YMD' SET intervalstyle = 'iso_8601'
    SET bytea_output = 'hex' SET extra_float_digits = 1 SET timezone = 'UTC'`;
 
 /**
  * The first call of a transaction for a table tells its shape, since it may be another one when this is read. Rows are
- * printed as one value, which each type does as it does for a result.
+ * printed as one value, which each type does as it does for a result; by `format`, as the owner of a table can make a cast
+ * of its rows to text, which would be run with our rights.
  */
 const captureFunction = (names: OutboxNames): string => `
   CREATE OR REPLACE FUNCTION ${names.capture}() RETURNS trigger LANGUAGE plpgsql ${settings} AS $capture$
@@ -118,14 +122,14 @@ const captureFunction = (names: OutboxNames): string => `
     CASE TG_OP
       WHEN 'INSERT' THEN
         IF TG_LEVEL = 'STATEMENT' THEN
-          INSERT INTO ${names.rows} (relation, op, new) SELECT TG_RELID, 'i', added::text FROM added;
+          INSERT INTO ${names.rows} (relation, op, new) SELECT TG_RELID, 'i', format('%s', added) FROM added;
         ELSE
-          INSERT INTO ${names.rows} (relation, op, new) VALUES (TG_RELID, 'i', NEW::text);
+          INSERT INTO ${names.rows} (relation, op, new) VALUES (TG_RELID, 'i', format('%s', NEW));
         END IF;
       WHEN 'UPDATE' THEN
-        INSERT INTO ${names.rows} (relation, op, old, new) VALUES (TG_RELID, 'u', OLD::text, NEW::text);
+        INSERT INTO ${names.rows} (relation, op, old, new) VALUES (TG_RELID, 'u', format('%s', OLD), format('%s', NEW));
       WHEN 'DELETE' THEN
-        INSERT INTO ${names.rows} (relation, op, old) VALUES (TG_RELID, 'd', OLD::text);
+        INSERT INTO ${names.rows} (relation, op, old) VALUES (TG_RELID, 'd', format('%s', OLD));
       ELSE
         INSERT INTO ${names.rows} (relation, op) VALUES (TG_RELID, 't');
     END CASE;

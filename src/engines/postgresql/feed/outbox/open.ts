@@ -78,12 +78,13 @@ async function begin(
     const first = positionOfPlace(forgotten);
     if (after !== undefined && after < first) throw positionLost();
     const start = later(first, after ?? first);
-    const followed = new Map(there.map((oid) => [Number(oid), { after: start, coverage: 'ALL' as const }]));
+    const whole = [...there].filter(([, triggers]) => triggers === 'WHOLE');
+    const followed = new Map(whole.map(([oid]) => [Number(oid), { after: start, coverage: 'ALL' as const }]));
     return { start, resumed: true, followed };
   }
   if (kept) await beginsAnew?.();
   // What they wrote while nobody had a place is not all there.
-  await triggers.take(there, { signal, patienceMs: lockPatienceMs });
+  await triggers.take([...there.keys()], { signal, patienceMs: lockPatienceMs });
   const start = positionOfPlace(await outbox.reset({ signal }));
   if (kept && after !== undefined) {
     await outbox.close({ signal });

@@ -86,7 +86,8 @@ export function createOutbox(side: Side, names: OutboxNames): Outbox {
     reset: ({ signal }) =>
       side.transaction(
         async (query) => {
-          for (const table of [state, rows, commits]) await query(`DELETE FROM ${table}`);
+          // What is deleted would go on to count as large.
+          await query(`TRUNCATE ${state}, ${rows}, ${commits}`);
           await query(`SELECT setval('${full}', 1, false), setval('${order}', 1, false)`);
           const [row] = await query(
             `INSERT INTO ${state} SELECT n, n FROM (SELECT ${now} AS n) n RETURNING place::text`,

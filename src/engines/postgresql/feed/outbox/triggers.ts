@@ -7,12 +7,12 @@ import type { Side, SideQuery } from '../side.ts';
 import { type OutboxNames, triggerEvents, triggersOf } from './installation.ts';
 
 export interface Triggers {
-  /** Null: there is no such table. @throws DatabaseError, also where the table could not be had in time */
+  /** Null: there is no such table. What it was published as before is ALL or nothing. @throws DatabaseError, also where the table could not be had in time */
   put(table: QualifiedName, options: TriggerOptions): Promise<TableFacts | null>;
   /** No-op for those that have none. @throws DatabaseError */
   take(oids: readonly string[], options: TriggerOptions): Promise<void>;
-  /** Of tables that have them all. */
-  there(options: { signal: AbortSignal }): Promise<string[]>;
+  /** Of tables that have some: whether all are there and none is switched off. */
+  there(options: { signal: AbortSignal }): Promise<Map<string, 'WHOLE' | 'PART'>>;
 }
 
 interface TriggerOptions {
@@ -45,6 +45,7 @@ export function createTriggers({ side, names }: { side: Side; names: OutboxNames
     }
   }
 
+  const those = [`${names.capture}()`, triggerEvents.length];
   const namesOn = async (query: SideQuery, oid: string): Promise<string[]> =>
     (
       await query(
@@ -67,13 +68,13 @@ export function createTriggers({ side, names }: { side: Side; names: OutboxNames
         if (row === undefined) return null;
         const facts = factsOf(row, []);
         if (facts.coverage === 'NOTHING') return facts;
-        const there = await namesOn(query, oid!);
-        if (there.length < triggerEvents.length) {
-          await drop(query, facts.sqlName, there);
+        const [[, whole] = []] = await query(`${thereSql} AND t.tgrelid = $3 ${byTable}`, [...those, oid]);
+        if (whole !== 't') {
+          await drop(query, facts.sqlName, await namesOn(query, oid!));
           for (const statement of triggersOf(names, facts.sqlName, kind === 'p' ? 'PARTITIONED' : 'PLAIN'))
             await query(statement);
         }
-        return { ...facts, coverage: 'ALL', reason: null };
+        return { ...facts, coverage: 'ALL', reason: null, published: whole === 't' ? 'ALL' : null };
       }, options),
 
     async take(oids, options) {
@@ -85,16 +86,22 @@ export function createTriggers({ side, names }: { side: Side; names: OutboxNames
     },
 
     async there({ signal }) {
-      const rows = await side.query(
-        `SELECT tgrelid::text FROM pg_trigger WHERE tgfoid = to_regprocedure($1) AND tgparentid = 0
-          GROUP BY tgrelid HAVING count(*) = $2`,
-        [`${names.capture}()`, triggerEvents.length],
-        { signal },
-      );
-      return rows.map(([oid]) => oid!);
+      const rows = await side.query(`${thereSql} ${byTable}`, those, { signal });
+      return new Map(rows.map(([oid, whole]) => [oid!, whole === 't' ? 'WHOLE' : 'PART']));
     },
   };
 }
+
+/**
+ * Tables with triggers of ours, and whether what is written to them is captured whoever writes it: an owner can switch
+ * triggers off, of a partition alone, too, and those that he has switched on again are silent for rows of another server.
+ */
+const thereSql = `
+  SELECT t.tgrelid::text, count(*) FILTER (WHERE t.tgenabled = 'A') = $2 AND NOT EXISTS (
+           SELECT FROM pg_partition_tree(t.tgrelid) p JOIN pg_trigger c ON c.tgrelid = p.relid
+            WHERE c.tgfoid = to_regprocedure($1) AND c.tgenabled IN ('D', 'R'))
+    FROM pg_trigger t WHERE t.tgfoid = to_regprocedure($1) AND t.tgparentid = 0`;
+const byTable = 'GROUP BY t.tgrelid';
 
 /** Those that are there: even to look for one takes the table for us alone. */
 async function drop(query: SideQuery, table: string, triggers: readonly string[]): Promise<void> {

@@ -6,6 +6,7 @@ import { AppError } from '../lib/errors.ts';
 import type { FilteredColumn, RowFilter } from '../rows/row-filter.ts';
 import { encodeRowKey } from '../rows/row-key.ts';
 import { type Change, type RowEvent, valueBefore } from './change.ts';
+import { requireTold } from './may-tell.ts';
 import { compileRowFilter, filterOutdated, type RowPredicate } from './row-predicate.ts';
 
 export const changeEvents = ['INSERT', 'UPDATE', 'DELETE', 'TRUNCATE'] as const;
@@ -45,7 +46,8 @@ export type Verdict = 'TOLD' | 'LEFT' | 'HIDDEN';
 export interface Teller {
   /**
    * Null where it is none of his. @param verdict null: no policies apply
-   * @throws AppError CONFLICT where a column of the filter is another now, FORBIDDEN where it may no longer be read
+   * @throws AppError CONFLICT where a column of the filter is another now, FORBIDDEN where it, or all of the table, may no
+   * longer be read, UNSUPPORTED where policies decide now and rows cannot be checked against them
    */
   tell(change: Change, access: RowAccess, verdict: Verdict | null): Told | null;
 }
@@ -64,6 +66,7 @@ export function createTeller(source: Source): Teller {
 
   function viewOf(table: ChangedTable, access: RowAccess): TableView {
     if (view?.table === table && view.access === access) return view;
+    requireTold(access);
     const known = new Map(access.columns.map((column) => [column.name, column]));
     for (const [name, { type }] of source.filtered) {
       const column = known.get(name);
@@ -89,24 +92,24 @@ export function createTeller(source: Source): Teller {
 
   return {
     tell(change, access, verdict) {
+      const seen = viewOf(change.table, access);
       if (verdict === 'HIDDEN') return null;
       if (change.type === 'truncate') return source.events.has('TRUNCATE') ? truncated : null;
-      const seen = viewOf(change.table, access);
       const now = change.type === 'delete' || verdict === 'LEFT' ? null : change.new;
-      const before = beforeOf(change);
+      const whole = beforeOf(change);
+      // Where policies apply, what a row was is not known to have been visible; only by its key it is known again.
+      const before = verdict === null ? whole : keyAlone(seen, whole);
       const event = eventOf(seen.predicate, before, now);
       if (event === null || !source.events.has(event)) return null;
-      // Where policies apply, what a row was is not known to have been visible; only by its key it is known again.
-      const known = verdict === null ? seen.columns : seen.columns.filter(({ place }) => seen.key?.includes(place));
       if (event === 'DELETE' || now === null)
-        return { ...bare, event: 'DELETE', key: keyOf(seen, before ?? []), old: cellsOf(known, before ?? []) };
+        return { ...bare, event: 'DELETE', key: keyOf(seen, before ?? []), old: cellsOf(seen.columns, before ?? []) };
       const updated = event === 'UPDATE' && change.type === 'update' ? change : null;
       return {
         event,
         key: keyOf(seen, now),
-        old: updated?.old ? cellsOf(known, updated.old) : null,
+        old: updated?.old ? cellsOf(seen.columns, before ?? []) : null,
         new: cellsOf(seen.columns, now),
-        changedColumns: updated ? namesOf(seen, (place) => isChanged(updated, place)) : none,
+        changedColumns: updated ? namesOf(seen, (place) => isChanged(before ?? [], now, place)) : none,
         unchangedColumns: change.type === 'update' ? namesOf(seen, (place) => now[place] === undefined) : none,
       };
     },
@@ -123,6 +126,9 @@ function beforeOf(change: RowEvent): ChangedRow | null {
   if (change.type === 'delete' || change.old !== null) return change.old;
   return change.new.map((_, place) => valueBefore(change, place));
 }
+
+const keyAlone = ({ key }: TableView, row: ChangedRow | null): ChangedRow | null =>
+  row?.map((text, place) => (key?.includes(place) ? text : undefined)) ?? null;
 
 /** A row that may have been chosen before, and is not now, has left; one that was surely not, and may be now, has come. */
 function eventOf(
@@ -159,7 +165,5 @@ const namesOf = ({ columns }: TableView, wanted: (place: number) => boolean): re
   columns.filter(({ place }) => wanted(place)).map(({ name }) => name);
 
 /** A large value that is not told did not change. */
-function isChanged(change: Extract<Change, { type: 'update' }>, place: number): boolean {
-  const now = change.new[place];
-  return now !== undefined && valueBefore(change, place) !== now;
-}
+const isChanged = (before: ChangedRow, now: ChangedRow, place: number): boolean =>
+  now[place] !== undefined && before[place] !== now[place];

@@ -3,6 +3,7 @@ import type { QualifiedName } from '../engines/catalog.ts';
 import type { RowAccess } from '../engines/row-access.ts';
 import { AppError, badInput, notFound } from '../lib/errors.ts';
 import { parseRowFilter, type RowFilter, type RowFilterInput } from '../rows/row-filter.ts';
+import { requireTold, unreadable } from './may-tell.ts';
 import { type ChangeEvent, changeEvents, type Source } from './row-change.ts';
 
 export interface SourceInput {
@@ -46,12 +47,7 @@ export function parseSources(inputs: readonly SourceInput[], accesses: readonly 
 
 function parseSource({ events, where, columns }: SourceInput, access: RowAccess, path: string): Source {
   const known = new Map(access.columns.map((column) => [column.name, column]));
-  if (!access.columns.some(({ readable }) => readable)) throw unreadable(access, 'nothing of it');
-  if (access.rowSecurity && !(access.key.length > 0 && access.key.every((name) => known.get(name)?.readable)))
-    throw new AppError(
-      'UNSUPPORTED',
-      `Policies decide which rows of ${access.schema}.${access.name} may be read, and it has no primary key that may be: changes cannot be checked against them`,
-    );
+  requireTold(access);
   for (const [place, name] of (columns ?? []).entries()) {
     const column = known.get(name);
     if (!column) throw badInput({ path: `${path}.columns[${place}]`, message: `there is no column ${name}` });
@@ -67,9 +63,6 @@ function parseSource({ events, where, columns }: SourceInput, access: RowAccess,
     columns: columns ? [...new Set(columns)] : null,
   };
 }
-
-const unreadable = ({ schema, name }: RowAccess, what: string): AppError =>
-  new AppError('FORBIDDEN', `The database's credentials may read of ${schema}.${name} ${what}`);
 
 function columnsOf(filter: RowFilter): string[] {
   switch (filter.kind) {

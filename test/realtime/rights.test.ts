@@ -1,6 +1,7 @@
 /** Who is told what: viewers who lose their right, privileges of the credentials, and row-level policies. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Viewer } from '../../src/accounts/viewer.ts';
+import type { ErrorCode } from '../../src/lib/errors.ts';
 import { failure } from '../databases/world.ts';
 import { createTestDatabase } from '../support/databases.ts';
 import { connectTo, createStage, type Stage, told } from './stage.ts';
@@ -18,7 +19,9 @@ beforeAll(async () => {
     CREATE TABLE closed (id int PRIMARY KEY, name text);
     CREATE TABLE hidden_key (id int PRIMARY KEY, name text);
     CREATE TABLE posts (id int PRIMARY KEY, author text, body text);
-    CREATE TABLE keyless (author text);`,
+    CREATE TABLE keyless (author text);
+    CREATE TABLE secured (author text);
+    CREATE TABLE whole (id int PRIMARY KEY, author text, body text);`,
     { hub: { rights: { refreshMs: 50 } }, rights: { recheckMs: 50, maxAgeMs: 100 } },
   );
   const { target, viewer, world } = stage;
@@ -33,7 +36,11 @@ beforeAll(async () => {
     CREATE POLICY own ON posts USING (author = 'me' OR current_user <> '${role}');
     ALTER TABLE keyless ENABLE ROW LEVEL SECURITY; ALTER TABLE keyless FORCE ROW LEVEL SECURITY;
     ALTER TABLE keyless REPLICA IDENTITY FULL;
-    CREATE POLICY own ON keyless USING (author = 'me')`);
+    CREATE POLICY own ON keyless USING (author = 'me');
+    ALTER TABLE secured OWNER TO ${role}; ALTER TABLE secured REPLICA IDENTITY FULL;
+    ALTER TABLE whole OWNER TO ${role}; ALTER TABLE whole REPLICA IDENTITY FULL;
+    ALTER TABLE whole ENABLE ROW LEVEL SECURITY; ALTER TABLE whole FORCE ROW LEVEL SECURITY;
+    CREATE POLICY own ON whole USING (author = 'me')`);
   partly = (await connectTo(world, viewer, target, { user: role, password: 'secret' })).id;
 });
 afterAll(async () => {
@@ -123,16 +130,33 @@ describe('credentials', () => {
   test('that lose a column of a filter end what filters by it', async () => {
     const reader = await read('open', { where: { column: 'name', eq: 'x' } }).begun();
     await stage.sql(`REVOKE SELECT (name) ON open FROM ${role}`);
-    const ended = failure(reader.take(Number.POSITIVE_INFINITY), 'FORBIDDEN');
-    let over = false;
-    void ended.finally(() => {
-      over = true;
-    });
-    for (let id = 20_000; !over; id++) await stage.sql(`INSERT INTO open VALUES (${id}, 'x', '')`);
-    await ended;
+    let id = 20_000;
+    await endsWith(reader, 'FORBIDDEN', () => stage.sql(`INSERT INTO open VALUES (${++id}, 'x', '')`));
     await stage.sql(`GRANT SELECT (name) ON open TO ${role}`);
   });
+
+  test('that may read nothing of a table any more are told so, and nothing else', async () => {
+    const reader = await read('open').begun();
+    await stage.sql(`REVOKE SELECT (id, name) ON open FROM ${role}`);
+    let id = 30_000;
+    const { message } = await endsWith(reader, 'FORBIDDEN', () =>
+      stage.sql(`INSERT INTO open VALUES (${++id}, 'x', '')`),
+    );
+    expect(message).toMatch(/nothing of it/);
+    await failure(read('open').next(), 'FORBIDDEN');
+    await stage.sql(`GRANT SELECT (id, name) ON open TO ${role}`);
+  });
 });
+
+/** While this is done again and again. */
+async function endsWith(reader: ReturnType<typeof read>, code: ErrorCode, work: () => Promise<unknown>) {
+  let over = false;
+  const ended = failure(reader.take(Number.POSITIVE_INFINITY), code).finally(() => {
+    over = true;
+  });
+  while (!over) await work();
+  return await ended;
+}
 
 describe('where policies decide', () => {
   test('only rows that may be seen are told, and of what they were nothing', async () => {
@@ -184,6 +208,37 @@ describe('where policies decide', () => {
     await stage.sql('TRUNCATE posts');
     expect((await reader.take(1)).map(told)).toEqual([{ event: 'TRUNCATE', table: 'posts', old: null, new: null }]);
     expect((await failure(read('keyless').next(), 'UNSUPPORTED')).message).toMatch(/no primary key/);
+  });
+
+  test('from now on of a table without a key, who follows it is told that he cannot any longer', async () => {
+    const reader = await read('secured').begun();
+    await stage.sql(`
+      ALTER TABLE secured ENABLE ROW LEVEL SECURITY; ALTER TABLE secured FORCE ROW LEVEL SECURITY;
+      CREATE POLICY own ON secured USING (author = 'me') WITH CHECK (true)`);
+    const { message } = await endsWith(reader, 'UNSUPPORTED', () => stage.sql(`INSERT INTO secured VALUES ('her')`));
+    expect(message).toMatch(/no primary key/);
+  });
+
+  test('no filter finds out what a row was before it could be seen', async () => {
+    const guessing = (guess: string) =>
+      read('whole', {
+        where: {
+          or: [
+            { column: 'body', eq: 'public' },
+            { column: 'body', lt: guess },
+          ],
+        },
+      }).begun();
+    const readers = await Promise.all([guessing('a'), guessing('z')]);
+    await stage.sql(`INSERT INTO whole VALUES (1, 'her', 'hidden')`);
+    await stage.sql(`UPDATE whole SET author = 'me', body = 'public' WHERE id = 1`);
+    const [one, other] = await Promise.all(readers.map((reader) => reader.take(1)));
+    expect(one![0]!.new).toEqual({ id: 1, author: 'me', body: 'public' });
+    expect(other).toEqual(one);
+    // All that is told of what it was is its key: so the rest may have changed.
+    const next = await read('whole').begun();
+    await stage.sql(`UPDATE whole SET body = 'still public' WHERE id = 1`);
+    expect((await next.take(1))[0]!.changedColumns).toEqual(['author', 'body']);
   });
 
   test('hundreds of rows in one transaction are checked, each of them', async () => {

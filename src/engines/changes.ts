@@ -80,7 +80,10 @@ export interface FeedLimits {
   readonly silentMs: number;
   /** Opening waits for the transactions that write just then, and following for those that write to the table. */
   readonly patienceMs: number;
-  /** Log that the target keeps for a feed; above it the feed is given up, however much the target would still bear. */
+  /**
+   * Log that the target keeps for a feed; above it the feed is given up, however much the target would still bear. A kept
+   * feed goes by the target's own limit, where it has one.
+   */
   readonly maxRetainedBytes: number;
   /**
    * Log that the target keeps for a kept feed behind what was told; above it, and above a quarter of what the target would

@@ -62,7 +62,7 @@ export async function openFeed(
       retained = found;
       if (options.kept) forgetTold(found);
     };
-    const watched = { side, stream, following, slot, limits, retained: keep };
+    const watched = { side, stream, following, slot, kept: options.kept, limits, retained: keep };
     try {
       while (!closed.signal.aborted) {
         const deadline = AbortSignal.any([closed.signal, AbortSignal.timeout(silentMs + patienceMs)]);

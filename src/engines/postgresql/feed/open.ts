@@ -7,6 +7,7 @@ import type { FollowedTable } from './events.ts';
 import { coverageOf } from './following.ts';
 import { after as behind, later, lsnOf } from './lsn.ts';
 import { type FeedNames, namesOf } from './names.ts';
+import { retireOutbox } from './outbox/retire.ts';
 import { createPublication, isLockTimeout, type Publication } from './publication.ts';
 import { checkServer, openFailure } from './requirements.ts';
 import { openSide, type Side } from './side.ts';
@@ -47,6 +48,7 @@ export async function openLog(
     const { slot, start } = log;
     const stream = await startWalStream(replication, startCommand({ names, slot, start, major }), { signal });
     await side.query(`LISTEN ${names.ddlChannel}`, [], { signal });
+    await retireOutbox(side, { feedId, signal });
     const held = opening.move();
     return {
       side,

@@ -20,13 +20,14 @@ export interface WatchDeps {
   readonly stream: Pick<WalStream, 'listening' | 'heardAtMs'>;
   readonly following: Pick<Following, 'check'>;
   readonly slot: string;
+  readonly kept: boolean;
   readonly limits: FeedLimits;
   readonly retained: (found: Retained) => void;
 }
 
 /** One look. @throws AppError CONNECTION_FAILED, POSITION_LOST; whatever the side has run into */
 export async function lookAfter(deps: WatchDeps, { signal }: { signal: AbortSignal }): Promise<void> {
-  const { side, stream, following, slot, limits } = deps;
+  const { side, stream, following, slot, kept: keeps, limits } = deps;
   const patience = AbortSignal.timeout(limits.silentMs);
   const [row] = await side
     .query(slotSql, [slot], { signal: AbortSignal.any([signal, patience]) })
@@ -37,14 +38,18 @@ export async function lookAfter(deps: WatchDeps, { signal }: { signal: AbortSign
   const [, safe, kept] = row;
   const found = { retainedBytes: numberOf(kept), safeBytes: numberOf(safe) };
   deps.retained(found);
-  if (found.retainedBytes !== null && found.retainedBytes > mostRetained(found, limits)) throw tooMuch(found);
+  if (found.retainedBytes !== null && found.retainedBytes > mostRetained(found, limits, keeps)) throw tooMuch(found);
   await following.check({ signal });
   if (stream.listening && performance.now() - stream.heardAtMs > limits.silentMs) throw silent(limits);
 }
 
-/** What comes first: ours, or half of what the server bears, so that it is we who end it and say so. */
-function mostRetained({ retainedBytes, safeBytes }: Retained, { maxRetainedBytes }: FeedLimits): number {
+/**
+ * What comes first: ours, or half of what the server bears, so that it is we who end it and say so. A kept feed is there
+ * so that nothing is missed: it goes on for as long as the server has it all, where the server has a limit.
+ */
+function mostRetained({ retainedBytes, safeBytes }: Retained, { maxRetainedBytes }: FeedLimits, kept: boolean): number {
   if (safeBytes === null) return maxRetainedBytes;
+  if (kept) return Number.POSITIVE_INFINITY;
   return Math.min(maxRetainedBytes, ((retainedBytes ?? 0) + safeBytes) / 2);
 }
 

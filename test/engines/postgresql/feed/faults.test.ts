@@ -4,6 +4,7 @@ import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import type { ChangeFeed } from '../../../../src/engines/changes.ts';
 import type { Target } from '../../../../src/engines/engine.ts';
+import { outboxNamesOf, triggersOf } from '../../../../src/engines/postgresql/feed/outbox/installation.ts';
 import { AppError } from '../../../../src/lib/errors.ts';
 import { createTestDatabase, type TestDatabase } from '../../../support/databases.ts';
 import { openProxy } from '../../../support/proxy.ts';
@@ -123,7 +124,7 @@ describe('a feed that is lost', () => {
   test('by a reader who is too slow ends with POSITION_LOST, and the server keeps nothing for it', async () => {
     const feedId = randomUUID();
     const limits = { checkMs: 50, maxRetainedBytes: 4 * 2 ** 20 };
-    const feed = await openFeed(target, { feedId, kept: true, limits });
+    const feed = await openFeed(target, { feedId, limits });
     await follow(feed, 'item');
     const closed = new Promise((resolve) => feed.closed.addEventListener('abort', resolve));
     for (let id = 100; id < 200; id++)
@@ -131,8 +132,6 @@ describe('a feed that is lost', () => {
     await closed;
     expect(feed.closed.reason).toMatchObject({ code: 'POSITION_LOST' });
     await feed[Symbol.asyncDispose]();
-    expect((await leftOf(feedId)).filter((name) => name.startsWith('quarry_kept'))).toEqual([]);
-    await source.remove(target, { feedId, signal: never });
     expect(await leftOf(feedId)).toEqual([]);
   });
 });
@@ -285,6 +284,32 @@ describe('a kept feed', () => {
     }
   });
 
+  test('is not given up for what was committed while it was away, for as long as the server has all of it', async () => {
+    const feedId = randomUUID();
+    onTestFinished(() => source.remove(target, { feedId, signal: never }));
+    await sql('CREATE TABLE missed (id int PRIMARY KEY, body text)');
+    const limits = { checkMs: 20, maxRetainedBytes: 2 ** 20 };
+    const first = await openFeed(target, { feedId, kept: true, limits });
+    await follow(first, 'missed');
+    await first[Symbol.asyncDispose]();
+    await sql(
+      `INSERT INTO missed SELECT g, string_agg(md5(random()::text), '') FROM generate_series(1, 100) g, generate_series(1, 1000) GROUP BY g`,
+    );
+    const second = await openFeed(target, { feedId, kept: true, limits });
+    // Several looks, before anything is read.
+    while ((second.status().retainedBytes ?? 0) < limits.maxRetainedBytes) {
+      expect(second.closed.aborted).toBe(false);
+      await sql('SELECT 1');
+    }
+    let rows = 0;
+    for await (const event of told(second)) {
+      if (event.type === 'insert') rows += 1;
+      if (event.type === 'commit') break;
+    }
+    expect(rows).toBe(100);
+    expect(second.closed.aborted).toBe(false);
+  });
+
   test('goes on behind a later place when it is told to', async () => {
     const feedId = randomUUID();
     onTestFinished(() => source.remove(target, { feedId, signal: never }));
@@ -404,6 +429,46 @@ describe('a kept feed', () => {
     await follow(second, 'half');
     await sql('INSERT INTO half VALUES (3)');
     expect(await transactions(told(second), 1)).toEqual(['[+half(3)]']);
+  });
+});
+
+describe('an outbox that is there from a time when there was no log', () => {
+  const tracesSql = `
+    SELECT (SELECT count(*) FROM pg_trigger WHERE tgname ~ 'quarry_[0-9a-f]{32}')
+         + (SELECT count(*) FROM pg_namespace WHERE nspname = 'quarry_tracking') AS n`;
+  const traces = async () => Number((await sql(tracesSql)).rows[0].n);
+
+  async function withOutbox(table: string): Promise<string> {
+    const feedId = randomUUID();
+    await source.install(target, { feedId, signal: never });
+    onTestFinished(() => source.remove(target, { feedId, signal: never }));
+    await sql(`CREATE TABLE ${table} (id int PRIMARY KEY)`);
+    for (const statement of triggersOf(outboxNamesOf(feedId), table, 'PLAIN')) await sql(statement);
+    return feedId;
+  }
+
+  test('goes when the log is followed, with its triggers', async () => {
+    const feedId = await withOutbox('logged');
+    expect(await traces()).toBe(5);
+    const feed = await openFeed(target, { feedId, kept: true });
+    expect(await traces()).toBe(0);
+    await follow(feed, 'logged');
+    await sql('INSERT INTO logged VALUES (1)');
+    expect(await transactions(told(feed), 1)).toEqual(['[+logged(1)]']);
+  });
+
+  test('keeps the log from nobody where a table cannot be had, and goes the next time', async () => {
+    const feedId = await withOutbox('occupied');
+    const reader = new pg.Client({ ...database, database: database.database });
+    await reader.connect();
+    onTestFinished(() => reader.end());
+    await reader.query('BEGIN; SELECT FROM occupied');
+    const feed = await openFeed(target, { feedId });
+    await feed[Symbol.asyncDispose]();
+    expect(await traces()).toBe(5);
+    await reader.query('COMMIT');
+    await openFeed(target, { feedId });
+    expect(await traces()).toBe(0);
   });
 });
 

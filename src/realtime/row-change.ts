@@ -39,9 +39,9 @@ export interface Told {
 
 /**
  * What row-level security makes of a change: TOLD: the row is as it says and may be seen. LEFT: a row that could be seen
- * before no longer can, or is gone. HIDDEN: nothing may be said.
+ * before no longer can, or is gone. CAME: as TOLD, and nothing was said of the row before. HIDDEN: nothing may be said.
  */
-export type Verdict = 'TOLD' | 'LEFT' | 'HIDDEN';
+export type Verdict = 'TOLD' | 'LEFT' | 'CAME' | 'HIDDEN';
 
 export interface Teller {
   /**
@@ -96,7 +96,7 @@ export function createTeller(source: Source): Teller {
       if (verdict === 'HIDDEN') return null;
       if (change.type === 'truncate') return source.events.has('TRUNCATE') ? truncated : null;
       const now = change.type === 'delete' || verdict === 'LEFT' ? null : change.new;
-      const whole = beforeOf(change);
+      const whole = verdict === 'CAME' ? null : beforeOf(change);
       // Where policies apply, what a row was is not known to have been visible; only by its key it is known again.
       const before = verdict === null ? whole : keyAlone(seen, whole);
       const event = eventOf(seen.predicate, before, now);

@@ -184,6 +184,7 @@ async function merged(
   const [first, now] = await Promise.all([before, anew]);
   return now.map((verdict, index) => {
     const kept = first[index];
+    if (kept === 'CAME') return verdict === 'TOLD' ? kept : verdict;
     return kept === 'LEFT' || (changes[index]?.type === 'delete' && kept === 'TOLD') ? kept : verdict;
   });
 }

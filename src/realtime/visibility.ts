@@ -31,6 +31,8 @@ const maxKeys = 200;
 
 export function createVisibility({ rowsSeen, maxRemembered = defaultMaxRemembered }: VisibilityDeps): Visibility {
   const remembered = new Map<string, Seen>();
+  /** By table the keys of rows that came, or left, without being seen since: whatever tells of them first says that they came. */
+  const unseen = new Map<string, Set<string>>();
   /** Those who come later are told by what is read then. */
   const known = new WeakSet<Piece>();
   let last: Promise<unknown> = Promise.resolve();
@@ -49,6 +51,28 @@ export function createVisibility({ rowsSeen, maxRemembered = defaultMaxRemembere
     if (memory.size > maxRemembered && oldest !== undefined) memory.delete(oldest);
   }
 
+  /** An INSERT is not told where the row was replaced since: then it is told as what replaced it. */
+  function heedComing(form: Form, change: RowEvent, verdict: Verdict): Verdict {
+    const tableId = change.table.id;
+    const coming = unseen.get(tableId) ?? new Set();
+    unseen.set(tableId, coming);
+    const nameOf = (row: readonly (string | null | undefined)[] | null) => {
+      const key = row && keyAt(form, row);
+      return key && encodeRowKey(key);
+    };
+    const before = change.type === 'insert' ? null : nameOf(change.old);
+    const name = change.type === 'delete' ? null : nameOf(change.new);
+    const came = [before, name].filter((one) => one !== null && coming.delete(one)).length > 0;
+    if (verdict === 'TOLD') return came && change.type === 'update' ? 'CAME' : 'TOLD';
+    const comes = came || verdict === 'LEFT' || (change.type === 'insert' && !memoryOf(tableId).has(name ?? ''));
+    if (name !== null && comes) {
+      coming.add(name);
+      const [oldest] = coming;
+      if (coming.size > maxRemembered && oldest !== undefined) coming.delete(oldest);
+    }
+    return verdict;
+  }
+
   async function judgeTable(piece: Piece, table: ChangedTable, access: RowAccess, verdicts: Verdict[]): Promise<void> {
     const own = piece.changes.flatMap((change, index) => (change.table === table ? [{ change, index }] : []));
     const form = formOf(table, access);
@@ -61,14 +85,10 @@ export function createVisibility({ rowsSeen, maxRemembered = defaultMaxRemembere
       const forget = (key: string) => first && (memory.get(key) ?? ordinal) < ordinal && memory.delete(key);
       if (change.type === 'truncate') for (const key of memory.keys()) forget(key);
       else if (!form) verdicts[index] = 'HIDDEN';
-      else
-        verdicts[index] = verdictOf({
-          form,
-          change,
-          rows,
-          remember: (key) => remember(memory, key, ordinal),
-          forget,
-        });
+      else {
+        const verdict = verdictOf({ form, change, rows, remember: (key) => remember(memory, key, ordinal), forget });
+        verdicts[index] = first ? heedComing(form, change, verdict) : verdict;
+      }
     }
   }
 

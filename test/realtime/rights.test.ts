@@ -185,6 +185,22 @@ describe('where policies decide', () => {
     expect(changes.map(({ key }) => key)).toEqual([first!.key, second!.key]);
   });
 
+  test('who reads INSERTs alone is told of each row that comes, also where it is changed at once', async () => {
+    const reader = await read('posts', { events: ['INSERT'] }).begun();
+    await stage.sql(
+      `BEGIN; INSERT INTO posts VALUES (41, 'me', 'a'); UPDATE posts SET body = 'b' WHERE id = 41; COMMIT`,
+    );
+    await stage.sql(`INSERT INTO posts VALUES (42, 'her', 'a')`);
+    await stage.sql(`UPDATE posts SET author = 'me' WHERE id = 42`);
+    await stage.sql(`UPDATE posts SET body = 'b' WHERE id = 41; INSERT INTO posts VALUES (43, 'me', 'c')`);
+    const changes = (await reader.take(3)).map(told);
+    expect(changes.map(({ event, new: now, old }) => [event, now?.id, old])).toEqual([
+      ['INSERT', 41, null],
+      ['INSERT', 42, null],
+      ['INSERT', 43, null],
+    ]);
+  });
+
   test('a row that gets another key is known by the one that it had', async () => {
     const reader = await read('posts').begun();
     await stage.sql(`INSERT INTO posts VALUES (31, 'me', 'a')`);

@@ -78,6 +78,38 @@ test('that a row is gone is told to who saw it, though others look for the first
   expect(await judge(deleted)).toEqual(['TOLD']);
 });
 
+test('a row that is told of for the first time has come, whatever it was replaced by', async () => {
+  const { rows, piece, judge } = setUp();
+  rows.set('7', 'c').set('9', 'b');
+  expect(await judge(piece(insert('7', 'a'), update('7', 'b')))).toEqual(['HIDDEN', 'HIDDEN']);
+  const came = piece(update('7', 'c'));
+  expect([await judge(came), await judge(came)]).toEqual([['CAME'], ['TOLD']]);
+  expect(await judge(piece(update('7', 'c')))).toEqual(['TOLD']);
+  const moved: Change = { type: 'update', place: 1, table, old: ['8', undefined], new: ['9', 'b'] };
+  expect(await judge(piece(insert('8', 'a'), moved))).toEqual(['HIDDEN', 'CAME']);
+});
+
+test('a row that left has come when it is seen again, and one that was there has not', async () => {
+  const { rows, piece, judge } = setUp();
+  rows.set('7', 'a');
+  expect(await judge(piece(update('7', 'a')))).toEqual(['TOLD']);
+  rows.delete('7');
+  expect(await judge(piece(update('7', 'b')))).toEqual(['LEFT']);
+  rows.set('7', 'c');
+  expect(await judge(piece(update('7', 'c')))).toEqual(['CAME']);
+  rows.delete('7');
+  expect(await judge(piece(gone('7'), insert('7', 'd'), gone('7')))).toEqual(['TOLD', 'HIDDEN', 'HIDDEN']);
+});
+
+test('a row that was seen has not come anew for who looks for the first time at what was before', async () => {
+  const { rows, piece, judge } = setUp();
+  const [made, changed, later] = [piece(insert('7', 'a')), piece(update('7', 'b')), piece(update('7', 'c'))];
+  rows.set('7', 'b');
+  expect(await judge(changed)).toEqual(['TOLD']);
+  rows.set('7', 'c');
+  expect([await judge(made), await judge(later)]).toEqual([['HIDDEN'], ['TOLD']]);
+});
+
 test('a row that others judge anew under the key that it had is not forgotten', async () => {
   const { rows, piece, judge } = setUp();
   const moved = piece({ type: 'update', place: 1, table, old: ['7', undefined], new: ['8', 'a'] });

@@ -13,6 +13,8 @@ import { isMissing, leavePartial, removeFolder, removePartial, takePartial } fro
 
 /** Two of them an upload. Pieces of 16 KiB, written one by one, went at a fifth of the speed. */
 const bufferBytes = 2 ** 20;
+/** So much at the most waits in memory for the disk: left to itself it would all be written at the end, with somebody waiting. */
+const syncBytes = 64 * 2 ** 20;
 
 export interface DiskUploadDeps {
   /** Of the whole store: what lies above it is not ours. */
@@ -46,6 +48,8 @@ export async function openDiskUpload(deps: DiskUploadDeps): Promise<BlobUpload> 
   let spare = Buffer.alloc(0);
   let filled = 0;
   let flushing: Promise<void> = Promise.resolve();
+  let syncedTo = 0;
+  let syncing: Promise<void> | null = null;
   let failure: { error: unknown } | null = null;
   /** Until the next write says that its caller knows. */
   let lost: { error: unknown } | null = null;
@@ -121,6 +125,14 @@ export async function openDiskUpload(deps: DiskUploadDeps): Promise<BlobUpload> 
     // A small file is hashed quicker than a thread begins.
     if (follows && offset >= bufferBytes) followed ??= hasher.follow(partialPath);
     followed?.upTo(offset);
+    if (offset - syncedTo >= syncBytes) syncing ??= sync();
+  }
+
+  /** Ahead of the last one, which is the one that counts: what fails here fails there. */
+  async function sync(): Promise<void> {
+    syncedTo = offset;
+    await file.datasync().catch(() => undefined);
+    syncing = null;
   }
 
   /** Of what is there, whoever wrote it. */
@@ -154,6 +166,7 @@ export async function openDiskUpload(deps: DiskUploadDeps): Promise<BlobUpload> 
     }
     await removeFolder(partialFolder);
     await syncFolders(directory, dirname(path));
+    await syncing;
     await file.close();
     state = 'ended';
     return { bytes: offset, sha256: sha256! };
@@ -164,6 +177,7 @@ export async function openDiskUpload(deps: DiskUploadDeps): Promise<BlobUpload> 
     if (state === 'ended') return;
     state = 'ended';
     await flushing;
+    await syncing;
     followed?.[Symbol.dispose]();
     await file.close();
   }

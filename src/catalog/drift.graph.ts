@@ -5,7 +5,7 @@ import { enumOf } from '../graph/enums.ts';
 import { loadNode } from '../graph/nodes.ts';
 import { notFound } from '../lib/errors.ts';
 import { uuidOf } from '../lib/ids.ts';
-import { formatPosition } from './drift/changes.ts';
+import { formatPosition } from '../lib/positions.ts';
 import { catalogChangeKinds } from './drift/difference.ts';
 import type { CatalogChange } from './drift/store.ts';
 import { hitId } from './search/hit-id.ts';

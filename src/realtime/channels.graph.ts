@@ -4,7 +4,7 @@ import { UserType } from '../accounts/users.graph.ts';
 import { builder } from '../graph/builder.ts';
 import { notFound } from '../lib/errors.ts';
 import { uuidOf } from '../lib/ids.ts';
-import { formatPosition } from './channels/channels.ts';
+import { formatPosition } from '../lib/positions.ts';
 import type { ChannelMessage } from './channels/store.ts';
 
 const MessageType = builder.objectRef<ChannelMessage>('Message').implement({

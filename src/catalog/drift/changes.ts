@@ -2,8 +2,9 @@
 import type { Viewer } from '../../accounts/viewer.ts';
 import { createPatience } from '../../db/patience.ts';
 import { type Bus, createDoorbell } from '../../lib/bus.ts';
-import { AppError, badInput, notFound } from '../../lib/errors.ts';
+import { AppError, notFound } from '../../lib/errors.ts';
 import { type Connection, connectionOf, type PageArguments, pageOf } from '../../lib/pages.ts';
+import { formatPosition, isPosition, parsePosition } from '../../lib/positions.ts';
 import type { Topic } from '../../lib/topics.ts';
 import type { CatalogDatabase, CatalogRequest } from '../catalog.ts';
 import type { Snapshots } from '../snapshots/snapshots.ts';
@@ -138,19 +139,6 @@ export function createCatalogChanges<Database extends CatalogDatabase>({
       }
     },
   };
-}
-
-/** The cursor of a change in its list is its position in the stream. */
-export const formatPosition = (position: bigint): string => Buffer.from(String(position)).toString('base64url');
-
-const isPosition = (text: string): boolean => /^(0|[1-9]\d{0,17})$/.test(text);
-
-/** @throws AppError BAD_USER_INPUT */
-function parsePosition(text: string): bigint {
-  const position = Buffer.from(text, 'base64url').toString();
-  if (!isPosition(position) || formatPosition(BigInt(position)) !== text)
-    throw badInput({ path: 'after', message: 'not a position of this stream' });
-  return BigInt(position);
 }
 
 const tooSlow = (position: bigint): AppError =>

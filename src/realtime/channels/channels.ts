@@ -5,6 +5,7 @@ import type { Viewer } from '../../accounts/viewer.ts';
 import { createPatience } from '../../db/patience.ts';
 import { type Bus, createDoorbell } from '../../lib/bus.ts';
 import { AppError, badInput } from '../../lib/errors.ts';
+import { formatPosition, parsePosition } from '../../lib/positions.ts';
 import type { Topic } from '../../lib/topics.ts';
 import type { Access } from '../../projects/access.ts';
 import { createAppender } from './appender.ts';
@@ -150,16 +151,6 @@ function requireName(channel: string, path: string): void {
   const characters = [...channel].length;
   if (characters === 0 || characters > channelLimits.nameCharacters || /\p{Cc}|\p{Cs}/u.test(channel))
     throw badInput({ path, message: `1 to ${channelLimits.nameCharacters} characters, without control characters` });
-}
-
-export const formatPosition = (position: bigint): string => Buffer.from(String(position)).toString('base64url');
-
-/** @throws AppError BAD_USER_INPUT */
-function parsePosition(text: string): bigint {
-  const position = Buffer.from(text, 'base64url').toString();
-  if (!/^(0|[1-9]\d{0,17})$/.test(position) || formatPosition(BigInt(position)) !== text)
-    throw badInput({ path: 'after', message: 'not a position of this stream' });
-  return BigInt(position);
 }
 
 const positionLost = (): AppError =>

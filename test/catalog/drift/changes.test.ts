@@ -2,13 +2,14 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Viewer } from '../../../src/accounts/viewer.ts';
 import { createCatalogService } from '../../../src/catalog/catalog.ts';
-import { type ChangeLimits, createCatalogChanges, formatPosition } from '../../../src/catalog/drift/changes.ts';
+import { type ChangeLimits, createCatalogChanges } from '../../../src/catalog/drift/changes.ts';
 import { type CatalogChange, createChangeStore, dropChanges } from '../../../src/catalog/drift/store.ts';
 import { contentFormat } from '../../../src/catalog/snapshots/content.ts';
 import type { Snapshots } from '../../../src/catalog/snapshots/snapshots.ts';
 import { createSnapshotStore } from '../../../src/catalog/snapshots/store.ts';
 import type { Database } from '../../../src/databases/databases.ts';
 import { createBus } from '../../../src/lib/bus.ts';
+import { formatPosition } from '../../../src/lib/positions.ts';
 import type { Topic } from '../../../src/lib/topics.ts';
 import { asked, createWorld, failure, testConnection, type World } from '../../databases/world.ts';
 import { createTestDatabase, type TestDatabase } from '../../support/databases.ts';

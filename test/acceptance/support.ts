@@ -8,7 +8,7 @@ import { graphql } from '../generated/gql.ts';
 import type { OutcomeQuery, SubmitQueryInput } from '../generated/graphql.ts';
 import type { TestDatabase } from '../support/databases.ts';
 import { JobUpdatedDocument, SubmitDocument } from '../support/operations.ts';
-import type { Account, Quarry } from '../support/server.ts';
+import { type Account, inherited, type Quarry } from '../support/server.ts';
 
 export const HostDocument = graphql(`
   mutation Host($name: String!) {
@@ -112,7 +112,7 @@ const main = join(import.meta.dirname, '../../src/main.ts');
 /** Runs a Quarry that is expected to end by itself, with this environment alone. */
 export async function runToEnd(env: Record<string, string>): Promise<Ended> {
   const child: ChildProcess = spawn(process.execPath, [main], {
-    env: { PATH: process.env.PATH, HOME: process.env.HOME, PORT: '0', LOG_FORMAT: 'json', ...env },
+    env: { ...inherited(), PORT: '0', LOG_FORMAT: 'json', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const [output, errors, [code]] = await Promise.all([text(child.stdout!), text(child.stderr!), once(child, 'exit')]);

@@ -1,4 +1,7 @@
-/** Starts the server that every test file shares: one real PostgreSQL 18, whose superuser the tests hold. */
+/**
+ * Starts the server that every test file shares: one real PostgreSQL 18, whose superuser the tests hold. Names the
+ * folder in which the processes of all tests keep their compiled modules: a second of work for each of them.
+ */
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -14,6 +17,7 @@ declare module 'vitest' {
 }
 
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  process.env.NODE_COMPILE_CACHE = join(import.meta.dirname, '../../node_modules/.cache/test-modules');
   const log = createLog({ level: 'warn', format: 'pretty' });
   const dataDir = await mkdtemp(join(tmpdir(), 'quarry-test-pg-'));
   // As root the server runs as another user, who has to get in.

@@ -52,6 +52,12 @@ const password = 'correct horse battery';
 const goneWithinMs = 40_000;
 let accounts = 0;
 
+/** What a Quarry gets of this process's environment; NODE_ENV and VITEST are not a user's. */
+export function inherited(): Record<string, string | undefined> {
+  const { PATH, HOME, NODE_COMPILE_CACHE } = process.env;
+  return { PATH, HOME, NODE_COMPILE_CACHE };
+}
+
 /** @param env overrides what every test server gets */
 export async function startQuarry({ env = {} }: { env?: Record<string, string> } = {}) {
   const dataDir = await mkdtemp(join(tmpdir(), 'quarry-test-'));
@@ -66,10 +72,8 @@ export async function startQuarry({ env = {} }: { env?: Record<string, string> }
   async function start(): Promise<void> {
     const seen = log.length;
     const started = spawn(process.execPath, [main], {
-      // Nothing of this process's environment: NODE_ENV and VITEST are not a user's.
       env: {
-        PATH: process.env.PATH,
-        HOME: process.env.HOME,
+        ...inherited(),
         DATA_DIR: dataDir,
         PORT: '0',
         ALLOW_PRIVATE_HOSTS: '127.0.0.1/32',

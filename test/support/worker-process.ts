@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { EventEmitter, once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { inherited } from './server.ts';
 
 const main = join(import.meta.dirname, '../../src/main.ts');
 
@@ -26,7 +27,7 @@ interface Entry {
 /** @param env with what it shares with the API: DATABASE_URL, MASTER_KEYS, DATA_DIR. @throws Error when it does not start */
 export async function startWorkerProcess(env: Record<string, string>): Promise<WorkerProcess> {
   const child = spawn(process.execPath, [main, '--worker'], {
-    env: { PATH: process.env.PATH, HOME: process.env.HOME, LOG_FORMAT: 'json', ...env },
+    env: { ...inherited(), LOG_FORMAT: 'json', ...env },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const exited = once(child, 'exit');

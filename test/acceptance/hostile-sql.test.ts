@@ -344,7 +344,7 @@ describe('a limit holds whatever the SQL says', () => {
     expect(results.nodes[0]!.rows!.rows).toHaveLength(1_000);
   });
 
-  test.each([200, 600, 1_000])(
+  test.each([200, 1_000])(
     'of a cell: one of %i MB ends its job and not the worker',
     async (megabytes) => {
       const { status, error } = await mallory.run(den, `select repeat('x', ${megabytes} * 1024 * 1024)`);
@@ -356,15 +356,16 @@ describe('a limit holds whatever the SQL says', () => {
     180_000,
   );
 
-  test('of memory: ten million rows are stored and paged to the last, the worker stays small', async () => {
-    const last = 10_000_000;
-    const id = await mallory.submit(den, `select generate_series(1, ${last})`, { maxRows: last, timeoutMs: 300_000 });
+  test('of memory: rows of 400 MB are stored and paged to the last, the worker stays small', async () => {
+    const last = 1_000_000;
+    const sql = `select i, repeat('x', 400) from generate_series(1, ${last}) i`;
+    const id = await mallory.submit(den, sql, { maxRows: last, timeoutMs: 300_000 });
     await mallory.follow(id);
     const { job } = await quarry.ask(PageDocument, { id, offset: last - 3 }, mallory.account);
     expect(job!.result).toEqual({
       rowCount: last,
       truncated: false,
-      rows: { rows: [[last - 2], [last - 1], [last]], hasNextPage: false },
+      rows: { rows: [2, 1, 0].map((before) => [last - before, 'x'.repeat(400)]), hasNextPage: false },
     });
     await worksOn();
   }, 180_000);

@@ -8,6 +8,7 @@ import { migrate } from './db/migrate.ts';
 import type { PlaygroundConnections } from './db/playground-setup.ts';
 import { playgroundOfUrl } from './db/playground-url.ts';
 import { connectionOfUrl } from './db/url.ts';
+import { readManifest } from './graph/manifest.ts';
 import type { MasterKey } from './lib/keyring.ts';
 import { type Service, stopAll } from './lib/lifecycle.ts';
 import type { Log } from './lib/log.ts';
@@ -19,10 +20,13 @@ export async function run({ config, log, signal }: RunOptions): Promise<void> {
   const startedAt = new Date();
   const running: Service[] = [];
   try {
+    // Before anything is opened: a server without its documents would refuse whoever asks.
+    const manifest =
+      config.persistedDocuments === null ? new Map<string, string>() : await readManifest(config.persistedDocuments);
     const opening = open({ config, log, running });
     // Half a second of modules: loaded while the clusters start.
     const [opened, { compose }] = await Promise.all([opening, import('./compose.ts')]);
-    const server = await compose({ config, log, startedAt, running, ...opened });
+    const server = await compose({ config, log, startedAt, manifest, running, ...opened });
     announce({ config, log, port: server.port });
     await aborted(signal);
   } finally {

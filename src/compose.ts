@@ -18,7 +18,9 @@ import { createActivity } from './databases/activity.ts';
 import type { Database, VisibleDatabase } from './databases/databases.ts';
 import { createDestinations } from './exports/destination.ts';
 import { createExportStore } from './exports/store.ts';
+import { featuresOf } from './features.ts';
 import { documentLimits } from './graph/limits.ts';
+import type { Manifest } from './graph/manifest.ts';
 import { graphiqlTabs } from './graph/tabs.ts';
 import { createJobs } from './jobs/jobs.ts';
 import { createPlaces } from './jobs/places.ts';
@@ -55,6 +57,8 @@ import { startWorkerProcess } from './worker-process.ts';
 
 export interface ComposeDeps extends Omit<CoreDeps, 'poolSize'> {
   startedAt: Date;
+  /** Of persisted documents; empty where there is none. */
+  manifest: Manifest;
   /** True while a disk that Quarry writes to is nearly full. */
   diskLow: () => boolean;
   /** What is started is put here, in its order, before anything else can fail. */
@@ -64,7 +68,7 @@ export interface ComposeDeps extends Omit<CoreDeps, 'poolSize'> {
 /** Connections of the API to the metadata. */
 const poolSize = 20;
 
-export async function compose({ startedAt, diskLow, running, ...deps }: ComposeDeps): Promise<RunningServer> {
+export async function compose({ startedAt, manifest, diskLow, running, ...deps }: ComposeDeps): Promise<RunningServer> {
   const { config, log, metadata, playground, masterKeys } = deps;
   const core = await buildCore({ ...deps, poolSize });
   running.push(...core.running);
@@ -79,8 +83,10 @@ export async function compose({ startedAt, diskLow, running, ...deps }: ComposeD
     metrics: createMetrics({ liveQueries: services.liveQueries.counts, changeFeeds: core.hub.counts }),
     graphiqlTabs: config.graphiql ? graphiqlTabs : null,
     introspection: config.introspection,
+    persistedDocuments: { manifest, only: config.persistedDocumentsOnly },
     corsOrigins: config.corsOrigins,
     trustProxy: config.trustProxy,
+    tls: config.publicUrl.protocol === 'https:',
     host: config.host,
     port: config.port,
     readiness: () => readiness(core),
@@ -171,6 +177,7 @@ function buildServices({ config, core, startedAt, diskLow, running, publicUrl }:
   return {
     startedAt,
     settings,
+    features: featuresOf(config),
     prisma,
     engines: core.engines,
     access,

@@ -41,6 +41,10 @@ export interface Config {
   readonly catalogTtlMs: number;
   readonly graphiql: boolean;
   readonly introspection: boolean;
+  /** A file, absolute; null where there is none. */
+  readonly persistedDocuments: string | null;
+  /** No other document is executed. */
+  readonly persistedDocumentsOnly: boolean;
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
 }
@@ -163,6 +167,8 @@ const variables = {
   CATALOG_TTL: integer(1, 86_400).default(60),
   GRAPHIQL: flag.optional(),
   INTROSPECTION: flag.optional(),
+  PERSISTED_DOCUMENTS: z.string().optional(),
+  PERSISTED_DOCUMENTS_ONLY: flag.default(false),
   LOG_LEVEL: oneOf('silent', 'error', 'warn', 'info', 'debug', 'trace').default('info'),
   LOG_FORMAT: oneOf('pretty', 'json').optional(),
   NODE_ENV: z.string().optional(),
@@ -241,6 +247,9 @@ export function readConfig({ env, terminal }: ReadConfigOptions): Config {
       message: 'required with DATABASE_URL: id:base64 with 32 random bytes (openssl rand -base64 32)',
     });
   }
+  if (values?.PERSISTED_DOCUMENTS_ONLY && !values.PERSISTED_DOCUMENTS) {
+    faults.push({ name: 'PERSISTED_DOCUMENTS', message: 'required with PERSISTED_DOCUMENTS_ONLY: a file' });
+  }
   const storage = values && storageOf(values);
   if (Array.isArray(storage)) faults.push(...storage);
   if (!values || !storage || Array.isArray(storage) || faults.length > 0) throw new ConfigError(faults);
@@ -277,6 +286,8 @@ export function readConfig({ env, terminal }: ReadConfigOptions): Config {
     catalogTtlMs: values.CATALOG_TTL * 1_000,
     graphiql: values.GRAPHIQL ?? !production,
     introspection: values.INTROSPECTION ?? !production,
+    persistedDocuments: values.PERSISTED_DOCUMENTS ? resolve(values.PERSISTED_DOCUMENTS) : null,
+    persistedDocumentsOnly: values.PERSISTED_DOCUMENTS_ONLY,
     logLevel: values.LOG_LEVEL,
     logFormat: values.LOG_FORMAT ?? (terminal ? 'pretty' : 'json'),
   };

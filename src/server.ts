@@ -5,6 +5,7 @@ import { isIP } from 'node:net';
 import type { Caller } from './accounts/viewer.ts';
 import { createGraphiql, type GraphiqlTab, graphiqlPolicy } from './graph/graphiql.ts';
 import type { DocumentLimits } from './graph/limits.ts';
+import type { Manifest } from './graph/manifest.ts';
 import { createPipeline } from './graph/pipeline.ts';
 import { requestIdOf } from './graph/request-id.ts';
 import { createSchema } from './graph/schema.ts';
@@ -26,8 +27,11 @@ export interface ServerDeps {
   /** Empty for none: GraphiQL is then not served. */
   graphiqlTabs: readonly GraphiqlTab[] | null;
   introspection: boolean;
+  persistedDocuments: { manifest: Manifest; only: boolean };
   corsOrigins: readonly string[];
   trustProxy: BlockList;
+  /** Clients come by TLS, which a proxy ends. */
+  tls: boolean;
   host: string;
   port: number;
   /** What does not answer, by name; empty when all is well. */
@@ -44,6 +48,13 @@ const drainMs = 10_000;
 const headersTimeoutMs = 15_000;
 const requestTimeoutMs = 300_000;
 
+/** Of what is no page: nothing of it runs or is shown in a frame, whatever a browser takes it for. */
+const dataPolicy = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
+/** Browsers come by TLS alone for a year; for this host, as of others below it nothing is known here. */
+const hstsSeconds = 31_536_000;
+/** Of an address: beside what a browser accepts, a document to execute. */
+const asksSomething = /[?&](query|documentId|extensions)=/;
+
 export async function startServer(deps: ServerDeps): Promise<RunningServer> {
   const { services, bus, log, metrics, trustProxy, corsOrigins } = deps;
   const pipeline = createPipeline({
@@ -53,6 +64,7 @@ export async function startServer(deps: ServerDeps): Promise<RunningServer> {
     log,
     limits: deps.limits,
     introspection: deps.introspection,
+    persistedDocuments: deps.persistedDocuments,
     corsOrigins,
     callerOf: (request) => callerOf(request, trustProxy),
   });
@@ -81,7 +93,7 @@ export async function startServer(deps: ServerDeps): Promise<RunningServer> {
     if (
       graphiql &&
       request.method === 'GET' &&
-      !request.url?.includes('query=') &&
+      !asksSomething.test(request.url ?? '') &&
       request.headers.accept?.includes('text/html')
     ) {
       const { html, gzipped, etag } = await graphiql();
@@ -103,6 +115,9 @@ export async function startServer(deps: ServerDeps): Promise<RunningServer> {
     response.setHeader('x-content-type-options', 'nosniff');
     response.setHeader('referrer-policy', 'no-referrer');
     response.setHeader('cross-origin-resource-policy', corsOrigins.length > 0 ? 'cross-origin' : 'same-origin');
+    response.setHeader('content-security-policy', dataPolicy);
+    response.setHeader('x-frame-options', 'DENY');
+    if (deps.tls) response.setHeader('strict-transport-security', `max-age=${hstsSeconds}`);
     if (corsOrigins.length > 0) response.setHeader('vary', 'origin');
     const path = request.url?.split('?')[0] ?? '/';
     if (path.startsWith('/files/')) return services.fileRoutes.handle(request, response, callerOf(request, trustProxy));

@@ -32,9 +32,18 @@ export interface ServerSettings {
   readonly maxParallelJobs: number;
 }
 
+/** A part of an installation that its operator can switch on. */
+export interface ServerFeature {
+  readonly name: string;
+  readonly enabled: boolean;
+  /** The variable that decides. */
+  readonly setting: string;
+}
+
 export interface Services {
   readonly startedAt: Date;
   readonly settings: ServerSettings;
+  readonly features: readonly ServerFeature[];
   readonly prisma: Prisma;
   readonly engines: Engines;
   readonly accounts: Accounts;

@@ -56,6 +56,14 @@ test('the files of a user may have as much as is said, in whole GiB', () => {
     expect(faultsOf({ STORAGE_PER_USER_GIB: wrong }).STORAGE_PER_USER_GIB).toContain('1 to 1000000');
 });
 
+test('to execute persisted documents only there have to be some', () => {
+  expect(read({ PERSISTED_DOCUMENTS: 'documents.json', PERSISTED_DOCUMENTS_ONLY: 'on' })).toMatchObject({
+    persistedDocuments: resolve('documents.json'),
+    persistedDocumentsOnly: true,
+  });
+  expect(faultsOf({ PERSISTED_DOCUMENTS_ONLY: 'true' })).toHaveProperty('PERSISTED_DOCUMENTS');
+});
+
 test('a name within two letters of a variable stops the start', () => {
   expect(faultsOf({ DATABASE_ULR: 'x' })).toEqual({ DATABASE_ULR: 'unknown; did you mean DATABASE_URL?' });
   expect(faultsOf({ MASTERKEYS: 'x' })).toHaveProperty('MASTERKEYS');

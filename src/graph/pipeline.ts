@@ -19,6 +19,8 @@ import { httpStatusOf, publicError, useErrorCodes } from './errors.ts';
 import { createKeptAnswers } from './kept-answers.ts';
 import type { Lifetime } from './lifetime.ts';
 import { type DocumentLimits, useLimits } from './limits.ts';
+import type { Manifest } from './manifest.ts';
+import { createPersistedDocuments, type PersistedDocuments, usePersistedDocuments } from './persisted-documents.ts';
 import { requestIdOf } from './request-id.ts';
 import { createShortPath, type Handed, useHanded } from './short-path.ts';
 import { createSubscribe } from './subscribe.ts';
@@ -41,6 +43,7 @@ export interface PipelineDeps {
   log: Log;
   limits: DocumentLimits;
   introspection: boolean;
+  persistedDocuments: { manifest: Manifest; only: boolean };
   corsOrigins: readonly string[];
   callerOf(request: IncomingMessage): Caller;
 }
@@ -50,6 +53,8 @@ type Yoga = YogaServerInstance<ServerContext, Context>;
 export interface Pipeline {
   /** Answers one request at `/graphql`. */
   handle(request: IncomingMessage, response: ServerResponse): Promise<void>;
+  /** Which document a request means that comes otherwise. @throws GraphQLError */
+  readonly queryOf: PersistedDocuments['queryOf'];
   /** For an operation that comes otherwise. */
   readonly getEnveloped: Yoga['getEnveloped'];
 }
@@ -159,6 +164,7 @@ export function createPipeline({
   log,
   limits,
   introspection,
+  persistedDocuments,
   corsOrigins,
   callerOf,
 }: PipelineDeps): Pipeline {
@@ -171,6 +177,7 @@ export function createPipeline({
     check: (authorization) => authenticate(services, authorization),
   });
   const handed: Handed = new WeakMap();
+  const documents = createPersistedDocuments(persistedDocuments);
   const yoga = createYoga<ServerContext, Context>({
     schema,
     graphqlEndpoint: '/graphql',
@@ -184,6 +191,7 @@ export function createPipeline({
     maskedErrors: { maskError: (error) => publicError(error, { log, requestId: uuidv7() }) },
     plugins: [
       useSimpleRequestRefusal(),
+      usePersistedDocuments(documents),
       useErrorCodes({ suggestions: introspection }),
       useLimits(limits),
       ...(introspection ? [] : [useNoIntrospection()]),
@@ -205,11 +213,13 @@ export function createPipeline({
           signal: socket?.signal ?? signal ?? request.signal,
         };
       } catch (error) {
-        throw error instanceof AppError ? refused(error) : error;
+        // Under the id that the answer has as its header.
+        throw error instanceof AppError ? refused(error) : publicError(error, { log, requestId: requestIdOf(req) });
       }
     },
   });
   const shortPath = createShortPath({
+    queryOf: documents.queryOf,
     getEnveloped: yoga.getEnveloped,
     authenticate: (authorization) => authenticate(services, authorization),
     answers: createKeptAnswers({
@@ -234,6 +244,7 @@ export function createPipeline({
       if (await shortPath(request, response)) return;
       await yoga(request, response, { req: request, res: response });
     },
+    queryOf: documents.queryOf,
     getEnveloped: yoga.getEnveloped,
   };
 }

@@ -2,6 +2,7 @@
 
 import type { Engine } from '../engines/engine.ts';
 import { version } from '../lib/version.ts';
+import type { ServerFeature } from '../services.ts';
 import { builder } from './builder.ts';
 import { CapabilityEnum, EngineNameEnum, RegistrationModeEnum } from './enums.ts';
 
@@ -18,6 +19,18 @@ export const EngineType = builder
     }),
   });
 
+const ServerFeatureType = builder.objectRef<ServerFeature>('ServerFeature').implement({
+  rights: 'public',
+  fields: (t) => ({
+    name: t.exposeString('name'),
+    enabled: t.exposeBoolean('enabled'),
+    setting: t.exposeString('setting', {
+      nullable: true,
+      description: 'The variable of the environment that decides.',
+    }),
+  }),
+});
+
 const ServerInfo = builder.objectRef<Record<string, never>>('ServerInfo').implement({
   rights: 'public',
   fields: (t) => ({
@@ -30,6 +43,11 @@ const ServerInfo = builder.objectRef<Record<string, never>>('ServerInfo').implem
     engines: t.field({
       type: [EngineType],
       resolve: (_server, _args, { services }) => Object.values(services.engines),
+    }),
+    features: t.field({
+      type: [ServerFeatureType],
+      description: 'What this installation has switched on, and the setting that would switch on the rest.',
+      resolve: (_server, _args, { services }) => [...services.features],
     }),
     startedAt: t.field({ type: 'DateTime', resolve: (_server, _args, { services }) => services.startedAt }),
   }),

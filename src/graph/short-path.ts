@@ -9,9 +9,11 @@ import type { Viewer } from '../accounts/viewer.ts';
 import type { Context } from './context.ts';
 import { JsonData } from './json-data.ts';
 import type { Basis, KeptAnswers } from './kept-answers.ts';
+import type { PersistedDocuments } from './persisted-documents.ts';
 import type { Pipeline, ServerContext } from './pipeline.ts';
 
 export interface ShortPathDeps {
+  readonly queryOf: PersistedDocuments['queryOf'];
   readonly getEnveloped: Pipeline['getEnveloped'];
   /** @throws AppError UNAUTHENTICATED */
   authenticate(authorization: string | null): Promise<Viewer | null>;
@@ -33,7 +35,14 @@ export type ShortPath = (request: IncomingMessage, response: ServerResponse) => 
 /** A longer one takes so long that the way to it does not matter. */
 const maxBodyBytes = 65_536;
 
-export function createShortPath({ getEnveloped, authenticate, answers, basisOf, handed }: ShortPathDeps): ShortPath {
+export function createShortPath({
+  queryOf,
+  getEnveloped,
+  authenticate,
+  answers,
+  basisOf,
+  handed,
+}: ShortPathDeps): ShortPath {
   async function executed(
     params: GraphQLParams,
     context: ServerContext,
@@ -69,7 +78,7 @@ export function createShortPath({ getEnveloped, authenticate, answers, basisOf, 
         send(response, mediaType, kept);
         return true;
       }
-      const params = paramsOf(question);
+      const params = paramsOf(question, queryOf);
       const closed = closingOf(response);
       const done = params && (await executed(params, { req: request, res: response, signal: closed }));
       if (!done) return false;
@@ -140,15 +149,16 @@ function bodyOf(request: IncomingMessage): Promise<Buffer | null> {
   });
 }
 
-const known: ReadonlySet<string> = new Set(['query', 'variables', 'operationName', 'extensions']);
+const known: ReadonlySet<string> = new Set(['query', 'documentId', 'variables', 'operationName', 'extensions']);
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-/** Null for what yoga would refuse. */
-function paramsOf(text: string): (GraphQLParams & { query: string }) | null {
+/** Null for what yoga would refuse. @throws GraphQLError where the document is none that may be executed */
+function paramsOf(text: string, queryOf: ShortPathDeps['queryOf']): (GraphQLParams & { query: string }) | null {
   const params: unknown = JSON.parse(text);
   if (!isObject(params) || Object.keys(params).some((key) => !known.has(key))) return null;
-  const { query, variables, operationName, extensions } = params;
+  const { variables, operationName, extensions } = params;
+  const query = queryOf(params);
   if (typeof query !== 'string' || (extensions != null && !isObject(extensions))) return null;
   if (variables != null && !isObject(variables)) return null;
   if (operationName != null && typeof operationName !== 'string') return null;

@@ -147,7 +147,7 @@ export function startSocket({ server, pipeline, services, bus, log, corsOrigins 
     };
     try {
       const enveloped = pipeline.getEnveloped({ req: connection.extra.request, socket, params: params as never });
-      const document = enveloped.parse(params.query);
+      const document = enveloped.parse(pipeline.queryOf(params));
       const errors = enveloped.validate(enveloped.schema, document);
       if (errors.length > 0) {
         finish(connection, id);

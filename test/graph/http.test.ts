@@ -1,4 +1,5 @@
 /** GraphQL over HTTP as the specification has it, and what is refused before anything is executed. */
+import { hash } from 'node:crypto';
 import { readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { serverAudits } from 'graphql-http';
@@ -86,6 +87,34 @@ describe('GET', () => {
   test.each(['PUT', 'PATCH', 'DELETE'])('%s is 405', async (method) => {
     const { status, code } = await answerOf(await fetch(quarry.url, { method, headers: json, body: typename }));
     expect({ status, code }).toEqual({ status: 405, code: 'BAD_USER_INPUT' });
+  });
+});
+
+describe('a document by its hash alone', () => {
+  const query = '{ server { name } }';
+  const named = { extensions: { persistedQuery: { version: 1, sha256Hash: hash('sha256', query) } } };
+  const unknown = { status: 400, code: 'PERSISTED_QUERY_NOT_FOUND' };
+  const answer = { status: 200, data: { server: { name: 'Quarry' } } };
+
+  test('is executed when it has come with its text once, as Apollo’s and urql’s clients send it', async () => {
+    const first = await post(named);
+    expect(first).toMatchObject({ ...unknown, errors: [{ message: 'PersistedQueryNotFound' }] });
+    // Whoever asks for the older media type has 200, and the code.
+    expect(await post(named, { accept: 'application/json' })).toMatchObject({ ...unknown, status: 200 });
+    expect(await post({ query, ...named })).toMatchObject(answer);
+    expect(await post(named)).toMatchObject(answer);
+    const address = `${quarry.url}?extensions=${encodeURIComponent(JSON.stringify(named.extensions))}`;
+    expect(await answerOf(await fetch(address, { headers: { accept: json.accept } }))).toMatchObject(answer);
+  });
+
+  test('is that of no other text', async () => {
+    const other = { query: '{ __typename }', extensions: named.extensions };
+    expect(await post(other)).toMatchObject({ status: 400, code: 'BAD_USER_INPUT' });
+  });
+
+  test('is not known by an id where there is no manifest', async () => {
+    expect(await post({ documentId: 'x' })).toMatchObject(unknown);
+    expect(await post({ documentId: 7 })).toMatchObject({ status: 400, code: 'BAD_USER_INPUT' });
   });
 });
 

@@ -92,7 +92,8 @@ export async function startQuarry({ env = {} }: { env?: Record<string, string> }
     // Whoever waits for more of it learns that no more comes.
     started.on('close', () => written.emit('entry'));
     const ready = await until('quarry.ready', { from: seen });
-    url = new URL('/graphql', String(ready.url));
+    // Where it is, whatever PUBLIC_URL says.
+    url = new URL(`http://127.0.0.1:${String(ready.port)}/graphql`);
   }
 
   /** The first entry of this event, also one that is already there. @throws Error when it cannot come any more */

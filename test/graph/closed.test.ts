@@ -1,0 +1,217 @@
+/** GQL-3, GQL-6: a Quarry as its operator closes it: in production, behind TLS, for the documents of its own front end alone. */
+import { hash } from 'node:crypto';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { getIntrospectionQuery, print } from 'graphql';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { QueueDocument, RegisterDocument } from '../support/operations.ts';
+import { answerOf, type Quarry, startQuarry } from '../support/server.ts';
+import { openSocket } from '../support/socket.ts';
+
+const json = 'application/graphql-response+json';
+const hashed = 'f0'.repeat(32);
+const manifest = {
+  typename: '{ __typename }',
+  register: print(RegisterDocument),
+  queue: print(QueueDocument),
+  variable: 'query ($text: String!) { search(text: $text) { totalCount } }',
+  mutation: 'mutation { logout { ok } }',
+  stream: 'subscription { jobEvents { position } }',
+  features: '{ server { features { name enabled setting } } }',
+  misspelt: '{ serverr { name } }',
+  unfinished: '{ server {',
+  deep: `{ ${'node(id: "x") { '.repeat(25)} id ${'}'.repeat(25)} }`,
+  introspection: getIntrospectionQuery(),
+  type: '{ __type(name: "User") { name } }',
+  [hashed]: '{ server { name } }',
+};
+
+let folder: string;
+let quarry: Quarry;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'quarry-test-manifest-'));
+  const file = join(folder, 'persisted-documents.json');
+  await writeFile(file, JSON.stringify(manifest));
+  quarry = await startQuarry({
+    env: {
+      NODE_ENV: 'production',
+      PUBLIC_URL: 'https://quarry.example.com',
+      PERSISTED_DOCUMENTS: file,
+      PERSISTED_DOCUMENTS_ONLY: 'true',
+    },
+  });
+});
+
+afterAll(async () => {
+  await quarry?.[Symbol.asyncDispose]();
+  await rm(folder, { recursive: true, force: true });
+});
+
+interface Seen {
+  /** Absent over WebSocket. */
+  status?: number;
+  text: string;
+}
+
+const seen = async (response: Response): Promise<Seen> => ({ status: response.status, text: await response.text() });
+const post = (params: object, headers: Record<string, string> = {}) =>
+  fetch(quarry.url, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', accept: json, ...headers },
+    body: JSON.stringify(params),
+  });
+
+const transports: Record<string, (params: Record<string, unknown>) => Promise<Seen>> = {
+  POST: async (params) => seen(await post(params)),
+  'POST with an origin': async (params) => seen(await post(params, { origin: new URL(quarry.url).origin })),
+  GET: async (params) => {
+    const address = new URL(quarry.url);
+    for (const [name, value] of Object.entries(params))
+      address.searchParams.set(name, typeof value === 'string' ? value : JSON.stringify(value));
+    return seen(await fetch(address, { headers: { accept: json } }));
+  },
+  SSE: async (params) => seen(await post(params, { accept: 'text/event-stream' })),
+  multipart: async (params) => {
+    const body = new FormData();
+    body.set('operations', JSON.stringify(params));
+    body.set('map', '{}');
+    return seen(
+      await fetch(quarry.url, { method: 'POST', headers: { accept: json, 'x-graphql-yoga-csrf': '1' }, body }),
+    );
+  },
+  WebSocket: async (params) => {
+    using socket = await openSocket(quarry.wsUrl);
+    await socket.init();
+    socket.subscribe('1', '', params);
+    const { type, payload } = await socket.next();
+    // It is still good for another one.
+    socket.subscribe('2', '', { documentId: 'typename' });
+    for (let answer = await socket.next(); answer.id !== '2'; ) answer = await socket.next();
+    return { text: JSON.stringify(type === 'error' ? { errors: payload } : payload) };
+  },
+};
+
+describe.each(Object.entries(transports))('over %s', (_name, send) => {
+  test.each<[string, Record<string, unknown>]>([
+    ['its id', { documentId: hashed }],
+    ['its id, as that of a hash', { documentId: `sha256:${hashed}` }],
+    ['its hash, as Apollo’s clients say it', { extensions: { persistedQuery: { version: 1, sha256Hash: hashed } } }],
+  ])('a document of the manifest is executed by %s, again and again', async (_what, params) => {
+    for (const _attempt of [1, 2, 3]) {
+      const { status, text } = await send(params);
+      expect({ status: status ?? 200, text }).toEqual({
+        status: 200,
+        text: expect.stringContaining('{"data":{"server":{"name":"Quarry"}}}'),
+      });
+    }
+  });
+
+  test.each<[string, Record<string, unknown>, string]>([
+    ['a document of one’s own', { query: '{ __typename }' }, 'FORBIDDEN'],
+    ['one of the manifest, as text', { query: manifest[hashed] }, 'FORBIDDEN'],
+    ['an id of nothing', { documentId: 'nothing' }, 'PERSISTED_QUERY_NOT_FOUND'],
+    ['an id that objects know', { documentId: '__proto__' }, 'PERSISTED_QUERY_NOT_FOUND'],
+    ['no id and no document', { variables: {} }, 'FORBIDDEN|BAD_USER_INPUT|GRAPHQL_PARSE_FAILED'],
+    ['an id beside a document', { documentId: 'typename', query: '{ __typename }' }, 'BAD_USER_INPUT'],
+    ['a hash that is not known', { extensions: { persistedQuery: { sha256Hash: 'ab' } } }, 'PERSISTED_QUERY_NOT_FOUND'],
+    [
+      'a hash with its document, which is not taken for later either',
+      {
+        query: '{ __typename }',
+        extensions: {
+          persistedQuery: {
+            version: 1,
+            sha256Hash: hash('sha256', '{ __typename }'),
+          },
+        },
+      },
+      'FORBIDDEN',
+    ],
+    ['one of the manifest that does not parse', { documentId: 'unfinished' }, 'GRAPHQL_PARSE_FAILED'],
+    ['one that does not validate', { documentId: 'misspelt' }, 'GRAPHQL_VALIDATION_FAILED'],
+    ['one beyond the limits', { documentId: 'deep' }, 'GRAPHQL_VALIDATION_FAILED'],
+    ['introspection', { documentId: 'introspection' }, 'GRAPHQL_VALIDATION_FAILED'],
+    ['introspection of one type', { documentId: 'type' }, 'GRAPHQL_VALIDATION_FAILED'],
+  ])('%s is refused, and refused again', async (_what, params, codes) => {
+    for (const _attempt of [1, 2]) {
+      const { status, text } = await send(params);
+      expect(text).toMatch(new RegExp(`"code":"(${codes})"`));
+      expect(text).not.toMatch(/"data":\{|Did you mean/);
+      // A stream has said 200 before it says what is wrong.
+      if (status !== undefined && status !== 200) expect([400, 403]).toContain(status);
+    }
+  });
+});
+
+test('a persisted mutation is not executed by GET, and a form cannot send one', async () => {
+  const got = await fetch(`${quarry.url}?documentId=mutation`, { headers: { accept: json } });
+  expect(await answerOf(got)).toMatchObject({ status: 405, code: 'BAD_USER_INPUT' });
+  for (const type of ['text/plain', 'application/x-www-form-urlencoded']) {
+    const answer = await quarry.post('documentId=mutation', { 'content-type': type, accept: json });
+    expect(answer).toMatchObject({ status: 403, code: 'FORBIDDEN' });
+  }
+});
+
+test('a front end does its work by ids: it signs up, asks, and follows', async () => {
+  const input = { email: 'front@example.com', password: 'correct horse battery' };
+  const registered = await answerOf(await post({ documentId: 'register', variables: { input } }));
+  const { register } = registered.data as { register: { auth: { accessToken: string } } };
+  const token = register.auth.accessToken;
+  // The third answer is by a plan.
+  for (const _attempt of [1, 2, 3]) {
+    const answer = await answerOf(await post({ documentId: 'queue' }, { authorization: `Bearer ${token}` }));
+    expect(answer).toMatchObject({ status: 200, data: { queue: { running: 0 } } });
+  }
+  const missing = await answerOf(await post({ documentId: 'variable' }, { authorization: `Bearer ${token}` }));
+  expect(missing).toMatchObject({ status: 400, code: 'BAD_USER_INPUT' });
+  using socket = await openSocket(quarry.wsUrl);
+  await socket.init(token);
+  socket.subscribe('1', '', { documentId: 'stream' });
+  socket.subscribe('2', '', { documentId: 'typename' });
+  // The stream has nothing to begin with, and no error.
+  expect(await socket.next()).toMatchObject({ id: '2', payload: { data: { __typename: 'Query' } } });
+});
+
+test('says which of its parts are on, and by which variable the others would be', async () => {
+  const { data } = await answerOf(await post({ documentId: 'features' }));
+  const feature = (name: string, enabled: boolean, setting = name) => ({ name, enabled, setting });
+  expect(data).toEqual({
+    server: {
+      features: expect.arrayContaining([
+        feature('REGISTRATION', true),
+        feature('HOSTED_DATABASES', true, 'PLAYGROUND_URL'),
+        feature('PERSISTED_DOCUMENTS_ONLY', true),
+        feature('GRAPHIQL', false),
+        feature('INTROSPECTION', false),
+      ]),
+    },
+  });
+});
+
+test('has no GraphiQL', async () => {
+  const html = { headers: { accept: 'text/html' } };
+  const page = await fetch(quarry.url, html);
+  expect(page.status).not.toBe(200);
+  expect(await page.text()).not.toContain('<html');
+  expect((await fetch(new URL('/', quarry.url), { ...html, redirect: 'manual' })).status).toBe(404);
+});
+
+test('every answer has the headers that keep a browser from doing more with it', async () => {
+  for (const path of ['/graphql', '/health', '/ready', '/metrics', '/.well-known/jwks.json', '/files/x', '/nothing']) {
+    const { headers } = await fetch(new URL(path, quarry.url));
+    expect({ path, ...Object.fromEntries(headers) }).toMatchObject({
+      path,
+      'x-content-type-options': 'nosniff',
+      'referrer-policy': 'no-referrer',
+      'x-frame-options': 'DENY',
+      'content-security-policy': expect.stringContaining("default-src 'none'"),
+      'cross-origin-resource-policy': 'same-origin',
+      'strict-transport-security': 'max-age=31536000',
+      'x-request-id': expect.stringMatching(/^[0-9a-f-]{36}$/),
+    });
+    expect(headers.get('set-cookie')).toBeNull();
+    expect(headers.get('x-powered-by')).toBeNull();
+  }
+});

@@ -72,9 +72,9 @@ export async function followHolder(deps: FollowerDeps, { signal }: { signal: Abo
     return done;
   }
 
-  /** Null while he opens the feed. @throws HolderGone */
+  /** Null while he opens the feed. @throws HolderGone, also where this process has become the holder meanwhile */
   function holderOf(state: RelayState | null): Telling | null {
-    if (!state?.live) throw new HolderGone();
+    if (!state || state.holderId === null || state.holderId === readerId) throw new HolderGone();
     if (state.telling && state.telling.revision !== deps.revision) throw new HolderGone('OTHER_FEED');
     return state.telling;
   }
@@ -82,7 +82,7 @@ export async function followHolder(deps: FollowerDeps, { signal }: { signal: Abo
   /** @throws HolderGone */
   function check(state: RelayState | null): Telling {
     if (!state?.telling || state.telling.epoch !== epoch.epoch) throw new HolderGone();
-    if (state.live) overSinceMs = null;
+    if (state.holderId !== null) overSinceMs = null;
     else {
       overSinceMs ??= performance.now();
       if (performance.now() - overSinceMs >= limits.graceMs) throw new HolderGone();

@@ -35,8 +35,8 @@ export interface Told {
 }
 
 export interface RelayState {
-  /** Somebody holds the feed. */
-  readonly live: boolean;
+  /** Who holds the feed; null: nobody does. */
+  readonly holderId: string | null;
   /** Null while he opens it. */
   readonly telling: Telling | null;
 }
@@ -136,7 +136,7 @@ export interface RelayStore {
 const chunksAtOnce = 32;
 
 /** Of the feed f and its relay r. */
-const stateSql = `f.state <> 'changing' AND coalesce(f.holder_until > clock_timestamp(), false) AS live,
+const stateSql = `CASE WHEN f.state <> 'changing' AND f.holder_until > clock_timestamp() THEN f.holder_id END AS "holderId",
   CASE WHEN r.epoch IS NULL THEN NULL ELSE json_build_object(
     'epoch', r.epoch, 'revision', r.revision, 'generation', r.generation, 'kept', r.kept, 'sealedKey', r.sealed_key, 'number', r.number,
     'position', r.position, 'status', r.status) END AS telling`;

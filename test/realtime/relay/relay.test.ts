@@ -1,4 +1,5 @@
 /** Row changes of one database in several processes: one listens to it, and all are told the same. */
+import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { RowChange } from '../../../src/realtime/reader-group.ts';
@@ -234,6 +235,26 @@ test('who cannot reach the metadata any more is followed by another, and his rea
   await world.sql('INSERT INTO rooms VALUES (1)');
   expect(ids(await again.take(1))).toEqual([1]);
   expect(await slots()).toBe(1);
+});
+
+test('who waits for a holder that has died, and is given its place while he waits, takes it', async () => {
+  const dead = { id: world.database.id, holder: randomUUID() };
+  await world.rows(
+    `INSERT INTO change_feeds (database_id, state, holder_id, holder_until, lease)
+     VALUES ($1, 'open', $2, now() + interval '1 minute', 1)`,
+    [dead.id, dead.holder],
+  );
+  const one = await world.replica();
+  const reading = one.read([{ table: 'rooms' }]).begun();
+  await until(async () => (await world.rows('SELECT FROM change_feed_readers')).length > 0);
+  // As the keeper of kept feeds takes one when its lease has ended.
+  await world.rows('UPDATE change_feeds SET holder_id = $1, lease = lease + 1 WHERE holder_id = $2', [
+    one.leases.holderId,
+    dead.holder,
+  ]);
+  const here = await reading;
+  await world.sql('INSERT INTO rooms VALUES (1)');
+  expect(ids(await here.take(1))).toEqual([1]);
 });
 
 test('metadata that are away for a while lose nobody anything', async () => {

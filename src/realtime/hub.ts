@@ -16,6 +16,7 @@ import { createFeedRun, type FeedRun, RunIdle } from './feed-run.ts';
 import { openHeldFeed } from './feeds/held-feed.ts';
 import { createLastingFeed, type LastingFeedLimits } from './feeds/lasting-feed.ts';
 import type { FeedStore } from './feeds/store.ts';
+import { inCodes } from './passing-failure.ts';
 import { createPositions } from './positions.ts';
 import type { RelayedFeed } from './relay/leader.ts';
 import type { Relay } from './relay/relay.ts';
@@ -144,7 +145,7 @@ export function createHub<Database extends HubDatabase>({
   }
 
   const readAccess = (database: Database, asked: TablesAsked, options: { signal: AbortSignal }) =>
-    databases.readCatalog(database, (catalog) => catalog.rowAccess(asked, options), options);
+    inCodes(() => databases.readCatalog(database, (catalog) => catalog.rowAccess(asked, options), options));
 
   /** By whichever process holds it. */
   async function openShared(
@@ -177,7 +178,8 @@ export function createHub<Database extends HubDatabase>({
       : createLastingFeed({
           databaseId: database.id,
           first,
-          open: (after, { signal }) => openShared(database, after, AbortSignal.any([signal, deadline().signal])),
+          open: (after, { signal }) =>
+            inCodes(() => openShared(database, after, AbortSignal.any([signal, deadline().signal]))),
           log,
           limits: limits.lasting,
         });
@@ -190,7 +192,7 @@ export function createHub<Database extends HubDatabase>({
         read: (asked) => readAccess(database, asked, deadline()),
         rowsSeen: (asked) => {
           const within = deadline();
-          return databases.readCatalog(database, (catalog) => catalog.rowsSeen(asked, within), within);
+          return inCodes(() => databases.readCatalog(database, (catalog) => catalog.rowsSeen(asked, within), within));
         },
         limits: limits.rights,
       }),
@@ -218,7 +220,7 @@ export function createHub<Database extends HubDatabase>({
       throw new AppError('LIMIT_EXCEEDED', `At most ${limits.feeds} databases are listened to at once`, {
         details: { limit: limits.feeds, actual: entries.size + 1 },
       });
-    const entry: Entry = { revision: database.sealedPassword, opened: open(database), run: null };
+    const entry: Entry = { revision: database.sealedPassword, opened: inCodes(() => open(database)), run: null };
     entries.set(database.id, entry);
     const forget = () => {
       if (entries.get(database.id) === entry) entries.delete(database.id);

@@ -5,7 +5,7 @@ import type { RelayStore } from './store.ts';
 export function patientStore(store: RelayStore, timeoutMs: number): RelayStore {
   const wait = <Value>(work: Promise<Value>): Promise<Value> =>
     new Promise((resolve, reject) => {
-      const timer = setTimeout(() => reject(new Error('The metadata do not answer')), timeoutMs);
+      const timer = setTimeout(() => reject(new Error('The metadata do not answer: timeout')), timeoutMs);
       work.then(resolve, reject).finally(() => clearTimeout(timer));
     });
   return {

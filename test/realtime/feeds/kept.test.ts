@@ -114,6 +114,24 @@ describe('a reader who stays', () => {
     expect(ids(await reader.take(20_000))).toEqual(Array.from({ length: 20_000 }, (_, id) => id + 1));
   });
 
+  test('waits for a database that takes too long to answer, as for one that is away', async () => {
+    const process = stage.start({ hub: { timeoutMs: 1_500 } });
+    await process.enable();
+    const reader = process.read(['items']);
+    await reader.next();
+    await stage.sql('BEGIN; LOCK TABLE pg_publication');
+    stage.proxy.cut();
+    const attempts = new Set<unknown>();
+    while (attempts.size < 2)
+      for (const { pid } of await stage.sql(
+        `SELECT pid FROM pg_locks WHERE relation = 'pg_publication'::regclass AND NOT granted`,
+      ))
+        attempts.add(pid);
+    await stage.sql('COMMIT');
+    await insert(1, 3);
+    expect(ids(await reader.take(3))).toEqual([1, 2, 3]);
+  });
+
   test('may want another table while nothing can be reached', async () => {
     const process = stage.start();
     await process.enable();

@@ -1,5 +1,7 @@
-/** What ended a feed, as its reader is told. */
+/** What ended a feed, or the opening of one, as its reader is told. */
+import pg from 'pg';
 import { AppError } from '../../../lib/errors.ts';
+import type { Connection } from '../connect.ts';
 import { MessageTooLong } from '../errors.ts';
 import { streamFailure } from './requirements.ts';
 
@@ -13,6 +15,16 @@ export function failureOf(error: unknown): unknown {
     });
   return new AppError('CONNECTION_FAILED', 'The server no longer tells of changes', {
     cause: failure,
+    details: { reason: 'TCP' },
+  });
+}
+
+/** What was asked of a session that is gone now; an answer of the server, and anything else, stays as it is. */
+export function unlessGone(error: unknown, ...sessions: readonly Pick<Connection, 'closed'>[]): unknown {
+  const isSaid = error instanceof AppError || error instanceof pg.DatabaseError;
+  if (isSaid || !sessions.some(({ closed }) => closed.aborted)) return error;
+  return new AppError('CONNECTION_FAILED', 'The connection to the server was lost', {
+    cause: error,
     details: { reason: 'TCP' },
   });
 }

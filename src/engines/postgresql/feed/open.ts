@@ -4,6 +4,7 @@ import type { CommitPosition, FeedLimits, FeedOptions } from '../../changes.ts';
 import type { Target } from '../../engine.ts';
 import { type ConnectDeps, type Connection, connect } from '../connect.ts';
 import type { FollowedTable } from './events.ts';
+import { unlessGone } from './failures.ts';
 import { coverageOf } from './following.ts';
 import { after as behind, later, lsnOf } from './lsn.ts';
 import { type FeedNames, namesOf } from './names.ts';
@@ -36,11 +37,13 @@ export async function openLog(
   const names = namesOf(feedId);
   await using opening = new AsyncDisposableStack();
   const side = opening.use(await openSide(deps, target, { signal, label: `${names.label} side` }));
+  const sessions = [side.connection];
   try {
     const { major } = await checkServer(side, { target, kept }, { signal });
     await takeOver(side, names, { signal });
     const publication = createPublication({ side, names, major });
     const replication = opening.use(await connect(deps, target, { signal, label: names.label, replication: true }));
+    sessions.push(replication);
     // How long it may wait for the transactions of others.
     await replication.client.query(`SET lock_timeout = ${limits.patienceMs}`);
     const making = { side, names, publication, replication, kept, signal };
@@ -61,7 +64,7 @@ export async function openLog(
   } catch (error) {
     signal.throwIfAborted();
     if (isLockTimeout(error)) throw impatient(limits, error);
-    throw openFailure(error);
+    throw unlessGone(openFailure(error), ...sessions);
   }
 }
 

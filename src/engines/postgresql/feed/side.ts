@@ -4,10 +4,11 @@ import { AppError } from '../../../lib/errors.ts';
 import { untilAborted } from '../../../lib/until-aborted.ts';
 import type { Target } from '../../engine.ts';
 import { type ConnectDeps, type Connection, connect } from '../connect.ts';
+import { unlessGone } from './failures.ts';
 
 export interface Side extends AsyncDisposable {
   readonly connection: Connection;
-  /** Rows as text. @throws DatabaseError; whatever ended the connection; the signal's reason */
+  /** Rows as text. @throws DatabaseError; AppError CONNECTION_FAILED where the session is gone; the signal's reason */
   query(text: string, values: readonly unknown[], options: { signal: AbortSignal }): Promise<(string | null)[][]>;
   /** One transaction, and nobody else's statements in between. */
   transaction<T>(work: (query: SideQuery) => Promise<T>, options: { signal: AbortSignal }): Promise<T>;
@@ -35,7 +36,8 @@ export async function openSide(
     await untilAborted(client.query(settings), options.signal);
   } catch (error) {
     connection.destroy(new Error('The session was not set up', { cause: error }));
-    throw error;
+    options.signal.throwIfAborted();
+    throw unlessGone(error, connection);
   }
   let last: Promise<unknown> = Promise.resolve();
 
@@ -46,7 +48,10 @@ export async function openSide(
       return work();
     });
     last = done.catch(() => undefined);
-    return untilAborted(untilAborted(done, closed), signal);
+    const answered = untilAborted(done, closed).catch((error: unknown) => {
+      throw unlessGone(error, connection);
+    });
+    return untilAborted(answered, signal);
   }
 
   const ask: SideQuery = async (text, values = []) =>
@@ -74,5 +79,12 @@ export async function openSide(
 /** What a target has refused, as the contract says it. */
 export function refusalOf(error: unknown): unknown {
   if (!(error instanceof pg.DatabaseError)) return error;
-  return new AppError('SQL_ERROR', error.message, { cause: error, details: { sqlState: error.code } });
+  const details = { sqlState: error.code };
+  // An administrator has ended the session, or the server goes down.
+  if (/^57P/.test(error.code ?? ''))
+    return new AppError('CONNECTION_FAILED', error.message, {
+      cause: error,
+      details: { reason: 'DATABASE', ...details },
+    });
+  return new AppError('SQL_ERROR', error.message, { cause: error, details });
 }

@@ -112,6 +112,40 @@ describe('a feed that is lost', () => {
     await source.remove(target, { feedId, signal: never });
   });
 
+  test('by a line that is cut while it is opened, or while a table is added, at whatever moment, is CONNECTION_FAILED', async () => {
+    let opened = false;
+    for (let bytes = 300; !opened; bytes += 900) {
+      await using proxy = await openProxy(database);
+      void proxy.cutAfter(bytes);
+      const opening = source.open(
+        { ...target, port: proxy.port },
+        { feedId: randomUUID(), kept: false, signal: never },
+      );
+      const error = await opening.then(
+        async (feed) => {
+          await feed[Symbol.asyncDispose]();
+          return null;
+        },
+        (thrown: unknown) => thrown,
+      );
+      if (error !== null) expect(error).toMatchObject({ code: 'CONNECTION_FAILED' });
+      opened = error === null;
+    }
+    let followed = false;
+    for (let bytes = 10; !followed; bytes += 150) {
+      await using proxy = await openProxy(database);
+      await using feed = await openFeed({ ...target, port: proxy.port });
+      void proxy.cutAfter(bytes);
+      const following = feed.follow([{ schema: 'public', name: 'item' }], { signal: never });
+      const error = await following.then(
+        () => null,
+        (thrown: unknown) => thrown,
+      );
+      if (error !== null) expect(error).toMatchObject({ code: 'CONNECTION_FAILED' });
+      followed = error === null;
+    }
+  });
+
   test('by a row that is too long ends with LIMIT_EXCEEDED', async () => {
     const small = postgresql({ limits: { maxMessageBytes: 100_000 } }).changes!;
     await using feed = await small.open(target, { feedId: randomUUID(), kept: false, signal: never });

@@ -114,7 +114,7 @@ describe('a feed that is lost', () => {
 
   test('by a line that is cut while it is opened, or while a table is added, at whatever moment, is CONNECTION_FAILED', async () => {
     let opened = false;
-    for (let bytes = 300; !opened; bytes += 900) {
+    for (let bytes = 300; !opened; bytes += 1_500) {
       await using proxy = await openProxy(database);
       void proxy.cutAfter(bytes);
       const opening = source.open(
@@ -132,7 +132,7 @@ describe('a feed that is lost', () => {
       opened = error === null;
     }
     let followed = false;
-    for (let bytes = 10; !followed; bytes += 150) {
+    for (let bytes = 10; !followed; bytes += 300) {
       await using proxy = await openProxy(database);
       await using feed = await openFeed({ ...target, port: proxy.port });
       void proxy.cutAfter(bytes);

@@ -28,6 +28,8 @@ import { createJobQuota } from './jobs/quota.ts';
 import type { Service } from './lib/lifecycle.ts';
 import { createMetrics } from './metrics.ts';
 import { createProjects } from './projects/projects.ts';
+import { createTaskStore } from './projects/tasks/store.ts';
+import { createTasks } from './projects/tasks/tasks.ts';
 import { createExplain } from './queries/explain.ts';
 import { createExports } from './queries/exports.ts';
 import { createJobRows } from './queries/job-rows.ts';
@@ -183,6 +185,7 @@ function buildServices({ config, core, startedAt, diskLow, running, publicUrl }:
     access,
     accounts,
     projects: createProjects({ pool, prisma, access, onRightsLost: jobStore.cancelWithoutRight }),
+    tasks: createTasks({ pool, store: createTaskStore({ db: pool, prisma }), bus }),
     databases,
     activity: createActivity({ databases, jobs: jobStore }),
     catalog,

@@ -11,6 +11,7 @@ import type { Engines } from './engines/registry.ts';
 import type { Jobs } from './jobs/jobs.ts';
 import type { Access } from './projects/access.ts';
 import type { Projects } from './projects/projects.ts';
+import type { Tasks } from './projects/tasks/tasks.ts';
 import type { Explain } from './queries/explain.ts';
 import type { Exports } from './queries/exports.ts';
 import type { JobRows } from './queries/job-rows.ts';
@@ -55,6 +56,7 @@ export interface Services {
   readonly search: SearchService;
   readonly access: Access;
   readonly projects: Projects;
+  readonly tasks: Tasks;
   readonly jobs: Jobs;
   readonly queries: Queries;
   readonly exports: Exports;

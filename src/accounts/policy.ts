@@ -16,6 +16,8 @@ export type Resource =
   | { readonly kind: 'user'; readonly userId: string /** They share a project. */; readonly fellow: boolean }
   | { readonly kind: 'job'; readonly ownerId: string }
   | { readonly kind: 'project'; readonly role: ProjectRole | null }
+  /** With the viewer's role in its project. */
+  | { readonly kind: 'task'; readonly role: ProjectRole | null }
   | {
       readonly kind: 'database';
       readonly ownerId: string | null;
@@ -58,6 +60,10 @@ const table = {
   /** On its channels; who sees it hears. */
   'project:broadcast': ['owner', 'editor'],
 
+  /** Of a project. */
+  'task:see': members,
+  'task:edit': ['owner', 'editor'],
+
   'database:see': [...members, 'guest'],
   'database:query': [...members, 'guest'],
   'database:write': ['owner', 'editor'],
@@ -97,6 +103,7 @@ export function relationOf(viewer: Viewer | null, resource: Resource): Relation 
       if (resource.ownerId === viewer.userId) return 'self';
       return viewer.role === 'admin' ? 'admin' : 'stranger';
     case 'project':
+    case 'task':
       return resource.role ?? 'stranger';
     case 'database':
       if (resource.ownerId === viewer.userId) return 'owner';
@@ -121,6 +128,7 @@ const sight: Record<Resource['kind'], Action> = {
   user: 'user:see',
   job: 'job:see',
   project: 'project:see',
+  task: 'task:see',
   database: 'database:see',
   bucket: 'bucket:see',
   'saved-query': 'saved-query:see',

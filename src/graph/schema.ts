@@ -5,6 +5,7 @@ import './server.graph.ts';
 import '../accounts/users.graph.ts';
 import '../accounts/accounts.graph.ts';
 import '../projects/projects.graph.ts';
+import '../projects/tasks/tasks.graph.ts';
 import '../catalog/columns.graph.ts';
 import '../catalog/database-fields.graph.ts';
 import '../catalog/drift.graph.ts';

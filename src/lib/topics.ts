@@ -26,6 +26,8 @@ export type Topic =
   | 'changes.told'
   /** Something was said on a channel. Key: the project's id and what stands for the channel's name. */
   | 'channel.sent'
+  /** A task of this project changed, or who may see them. Key: the project's id. */
+  | 'tasks.of_project'
   /** A schedule may be due at another time. Key: `*`. */
   | 'schedules.changed'
   /** A session ended or its user changed. Key: the session's id. */

@@ -4,9 +4,11 @@ import { type Action, can, type ProjectRole, requireCan } from '../accounts/poli
 import type { Caller, Viewer } from '../accounts/viewer.ts';
 import { type AuditAction, record } from '../audit/audit.ts';
 import { type Prisma, transaction } from '../db/metadata.ts';
+import { ringInTransaction } from '../db/notify.ts';
 import { AppError, badInput, notFound } from '../lib/errors.ts';
 import { encodeId, isUuid } from '../lib/ids.ts';
 import type { Page } from '../lib/pages.ts';
+import type { Topic } from '../lib/topics.ts';
 import type { Access, RightsLostHook } from './access.ts';
 import type { Project, ProjectMember, ProjectSelection } from './store.ts';
 import * as store from './store.ts';
@@ -124,6 +126,10 @@ export function createProjects({ pool, prisma, access, onRightsLost }: ProjectsD
       throw new AppError('CONFLICT', 'A project keeps at least one owner');
   }
 
+  /** Whoever follows them may not any more. */
+  const ringTasks = (client: pg.PoolClient, projectId: string) =>
+    ringInTransaction(client, [['tasks.of_project' satisfies Topic, projectId]]);
+
   const note = (
     client: pg.PoolClient,
     viewer: Viewer,
@@ -187,6 +193,7 @@ export function createProjects({ pool, prisma, access, onRightsLost }: ProjectsD
         await requireProject(client, viewer, 'project:manage', id);
         const databaseIds = await store.databasesIn(client, id);
         const name = await store.deleteProject(client, id);
+        await ringTasks(client, id);
         await onRightsLost(client, databaseIds);
         await note(client, viewer, caller, 'project.deleted', idOfProject(id), { name });
       });
@@ -235,6 +242,7 @@ export function createProjects({ pool, prisma, access, onRightsLost }: ProjectsD
         const { member } = found;
         await requireOtherOwner(client, member);
         await store.deleteMember(client, id);
+        await ringTasks(client, member.projectId);
         await onRightsLost(client, await store.databasesIn(client, member.projectId));
         const details = {
           project: idOfProject(member.projectId),

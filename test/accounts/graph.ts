@@ -21,8 +21,16 @@ export interface Answer {
 }
 
 /** Only the services that accounts and projects have; a document that needs another fails. */
-export function createGraph({ accounts, projects, access, prisma, settings }: World) {
-  const services = { startedAt: new Date(), settings, prisma, accounts, projects, access } as unknown as Services;
+export function createGraph({ accounts, projects, tasks, access, prisma, settings }: World) {
+  const services = {
+    startedAt: new Date(),
+    settings,
+    prisma,
+    accounts,
+    projects,
+    tasks,
+    access,
+  } as unknown as Services;
   return async (viewer: Viewer | null, source: string, variableValues: Record<string, unknown> = {}) => {
     const contextValue: Context = {
       viewer,

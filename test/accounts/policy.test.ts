@@ -43,6 +43,7 @@ const databaseActions = [
   'database:manage',
 ] as const;
 const projectActions = ['project:see', 'project:leave', 'project:edit', 'project:manage'] as const;
+const taskActions = ['task:see', 'task:edit'] as const;
 const savedQueryActions = ['saved-query:see', 'saved-query:run', 'saved-query:edit'] as const;
 const bucketActions = ['bucket:see', 'bucket:write', 'bucket:manage'] as const;
 const userActions = ['user:see', 'user:see-private', 'user:edit'] as const;
@@ -64,6 +65,10 @@ const rows: [string, Viewer | null, Resource, readonly Action[], readonly Action
   ['a viewer, a project', me, { kind: 'project', role: 'viewer' }, projectActions, projectActions.slice(0, 2)],
   ['a stranger, a project', me, { kind: 'project', role: null }, projectActions, []],
   ['an administrator, a project', admin, { kind: 'project', role: null }, projectActions, []],
+  ['an owner, a task', me, { kind: 'task', role: 'owner' }, taskActions, taskActions],
+  ['an editor, a task', me, { kind: 'task', role: 'editor' }, taskActions, taskActions],
+  ['a viewer, a task', me, { kind: 'task', role: 'viewer' }, taskActions, taskActions.slice(0, 1)],
+  ['an administrator, a task', admin, { kind: 'task', role: null }, taskActions, []],
   ['an owner, his own bucket', me, bucket({ ownerId: 'me', shared: false }), bucketActions, bucketActions],
   ['an owner, a bucket', me, bucket({ role: 'owner' }), bucketActions, bucketActions],
   ['an editor, a bucket', me, bucket({ role: 'editor' }), bucketActions, bucketActions.slice(0, 2)],

@@ -14,6 +14,8 @@ import { Secret } from '../../src/lib/secret.ts';
 import type { Topic } from '../../src/lib/topics.ts';
 import { createAccess } from '../../src/projects/access.ts';
 import { createProjects } from '../../src/projects/projects.ts';
+import { createTaskStore } from '../../src/projects/tasks/store.ts';
+import { createTasks } from '../../src/projects/tasks/tasks.ts';
 import { createBucketAccess } from '../../src/storage/files/access.ts';
 import { createFileStore } from '../../src/storage/files/store.ts';
 import { createTestDatabase } from '../support/databases.ts';
@@ -67,6 +69,7 @@ export async function createWorld() {
       ...(clock && { clock }),
     });
     const projects = createProjects({ pool, prisma, access, onRightsLost: async () => undefined });
+    const tasks = createTasks({ pool, store: createTaskStore({ db: pool, prisma }), bus });
     opened.push(async () => {
       await accounts.stop();
       await hasher.stop();
@@ -74,7 +77,7 @@ export async function createWorld() {
       await prisma.$disconnect();
       await pool.end();
     });
-    return { accounts, projects, access, pool, prisma, bus, settings };
+    return { accounts, projects, tasks, access, pool, prisma, bus, settings };
   }
 
   const replica = await startReplica();

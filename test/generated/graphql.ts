@@ -1161,6 +1161,7 @@ export type RefreshCatalogMutation = { refreshCatalog: { database: { id: string,
         | { __typename: 'Session', id: string }
         | { __typename: 'StoredFile', id: string }
         | { __typename: 'Table', id: string }
+        | { __typename: 'Task', id: string }
         | { __typename: 'User', id: string }
        | null }> } };
 

@@ -27,6 +27,7 @@ const rowKinds = [
   'Session',
   'Project',
   'ProjectMember',
+  'Task',
   'Database',
   'Job',
   'ResultSet',
@@ -147,6 +148,10 @@ async function everythingOf(owner: Account): Promise<Things> {
     'mutation ($input: CreateSavedQueryInput!) { createSavedQuery(input: $input) { savedQuery { id } } }',
     { input: { name: mark, sql: `SELECT '${mark}'`, databaseId: Database, projectId: project.id } },
   );
+  const { createTask } = await make<{ createTask: { task: { id: string } } }>(
+    'mutation ($input: CreateTaskInput!) { createTask(input: $input) { task { id } } }',
+    { input: { projectId: project.id, title: mark, assigneeId: owner.user.id } },
+  );
   const { createBucket } = await make<{ createBucket: { bucket: { id: string } } }>(
     'mutation ($input: CreateBucketInput!) { createBucket(input: $input) { bucket { id } } }',
     { input: { name: mark, projectId: project.id } },
@@ -159,6 +164,7 @@ async function everythingOf(owner: Account): Promise<Things> {
     Session: made.viewer.sessions[0]!.id,
     Project: project.id,
     ProjectMember: project.members[0]!.id,
+    Task: createTask.task.id,
     Database,
     Job,
     ResultSet: made.job.result.id,
@@ -280,7 +286,8 @@ const calls: Call[] = [
   },
   {
     field: 'Query.projects',
-    selection: '{ totalCount nodes { id name members { id user { email } } databases { nodes { id } } } }',
+    selection:
+      '{ totalCount nodes { id name members { id user { email } } databases { nodes { id } } tasks { nodes { id } } } }',
     answers: { ...lookedUp, stranger: 'own' },
   },
   {
@@ -381,6 +388,26 @@ const calls: Call[] = [
     variables: input(({ Project: id }) => ({ id, description: mark })),
     selection: '{ project { id description } }',
     answers: edited,
+  },
+  {
+    field: 'Mutation.createTask',
+    variables: input(({ Project: projectId, User: assigneeId }) => ({ projectId, assigneeId, title: mark })),
+    selection: '{ task { id title assignee { id } project { id } } }',
+    answers: edited,
+  },
+  {
+    field: 'Mutation.updateTask',
+    variables: input(({ Task: id, User: assigneeId }) => ({ id, assigneeId, description: mark })),
+    selection: '{ task { id title assignee { id } project { id } } }',
+    answers: edited,
+  },
+  {
+    // An editor may; that it is gone then is nothing for what comes behind it.
+    how: 'by nobody who may',
+    field: 'Mutation.deleteTask',
+    variables: input(({ Task: id }) => ({ id })),
+    selection: '{ deletedTaskId project { id } }',
+    answers: { ...edited, editor: 'silent' },
   },
   {
     field: 'Mutation.broadcast',
@@ -674,6 +701,12 @@ const calls: Call[] = [
     answers: shared('NOT_FOUND', 'silent', 'silent', 'UNAUTHENTICATED'),
   },
   {
+    field: 'Subscription.taskEvents',
+    variables: ({ Project: projectId }) => ({ projectId }),
+    selection: '{ position deletedTaskId task { id title assignee { id } } }',
+    answers: { ...lookedUp, stranger: 'NOT_FOUND' },
+  },
+  {
     field: 'Subscription.messages',
     variables: ({ Project: projectId }) => ({ projectId, channel: mark }),
     selection: '{ position channel payload sender { id } }',
@@ -874,6 +907,7 @@ const audience: Record<Kind, readonly Caller[]> = {
   StoredFile: ['owner', 'administrator', ...members],
   Project: ['owner', ...members],
   ProjectMember: ['owner', ...members],
+  Task: ['owner', ...members],
   Database: ['owner', ...members],
   Schema: ['owner', ...members],
   Table: ['owner', ...members],

@@ -43,6 +43,16 @@ export type Project = Prisma.ProjectModel
  */
 export type ProjectMember = Prisma.ProjectMemberModel
 /**
+ * Model Task
+ * What is to be done in a project. Of a project's changes a later one has the greater position.
+ */
+export type Task = Prisma.TaskModel
+/**
+ * Model TaskDeletion
+ * A task that was deleted, for those who follow the tasks of its project; the newest are kept.
+ */
+export type TaskDeletion = Prisma.TaskDeletionModel
+/**
  * Model Database
  * A connection to somebody's database. Without an owner it is the system's own sample.
  */

@@ -56,6 +56,8 @@ export const ModelName = {
   RefreshToken: 'RefreshToken',
   Project: 'Project',
   ProjectMember: 'ProjectMember',
+  Task: 'Task',
+  TaskDeletion: 'TaskDeletion',
   Database: 'Database',
   CatalogSnapshot: 'CatalogSnapshot',
   CatalogChange: 'CatalogChange',
@@ -170,6 +172,31 @@ export const ProjectMemberScalarFieldEnum = {
 } as const
 
 export type ProjectMemberScalarFieldEnum = (typeof ProjectMemberScalarFieldEnum)[keyof typeof ProjectMemberScalarFieldEnum]
+
+
+export const TaskScalarFieldEnum = {
+  id: 'id',
+  projectId: 'projectId',
+  title: 'title',
+  description: 'description',
+  status: 'status',
+  assigneeId: 'assigneeId',
+  dueAt: 'dueAt',
+  createdAt: 'createdAt',
+  updatedAt: 'updatedAt',
+  position: 'position'
+} as const
+
+export type TaskScalarFieldEnum = (typeof TaskScalarFieldEnum)[keyof typeof TaskScalarFieldEnum]
+
+
+export const TaskDeletionScalarFieldEnum = {
+  taskId: 'taskId',
+  projectId: 'projectId',
+  position: 'position'
+} as const
+
+export type TaskDeletionScalarFieldEnum = (typeof TaskDeletionScalarFieldEnum)[keyof typeof TaskDeletionScalarFieldEnum]
 
 
 export const DatabaseScalarFieldEnum = {

@@ -527,14 +527,6 @@ export type CatalogChangeCreatenamesInput = {
   set: string[]
 }
 
-export type BigIntFieldUpdateOperationsInput = {
-  set?: bigint | number
-  increment?: bigint | number
-  decrement?: bigint | number
-  multiply?: bigint | number
-  divide?: bigint | number
-}
-
 export type CatalogChangeUpdatenamesInput = {
   set?: string[]
   push?: string | string[]

@@ -187,6 +187,8 @@ export type ProjectWhereInput = {
   savedQueries?: Prisma.SavedQueryListRelationFilter
   buckets?: Prisma.BucketListRelationFilter
   channelLog?: Prisma.XOR<Prisma.ChannelLogNullableScalarRelationFilter, Prisma.ChannelLogWhereInput> | null
+  tasks?: Prisma.TaskListRelationFilter
+  taskDeletions?: Prisma.TaskDeletionListRelationFilter
 }
 
 export type ProjectOrderByWithRelationInput = {
@@ -200,6 +202,8 @@ export type ProjectOrderByWithRelationInput = {
   savedQueries?: Prisma.SavedQueryOrderByRelationAggregateInput
   buckets?: Prisma.BucketOrderByRelationAggregateInput
   channelLog?: Prisma.ChannelLogOrderByWithRelationInput
+  tasks?: Prisma.TaskOrderByRelationAggregateInput
+  taskDeletions?: Prisma.TaskDeletionOrderByRelationAggregateInput
 }
 
 export type ProjectWhereUniqueInput = Prisma.AtLeast<{
@@ -216,6 +220,8 @@ export type ProjectWhereUniqueInput = Prisma.AtLeast<{
   savedQueries?: Prisma.SavedQueryListRelationFilter
   buckets?: Prisma.BucketListRelationFilter
   channelLog?: Prisma.XOR<Prisma.ChannelLogNullableScalarRelationFilter, Prisma.ChannelLogWhereInput> | null
+  tasks?: Prisma.TaskListRelationFilter
+  taskDeletions?: Prisma.TaskDeletionListRelationFilter
 }, "id">
 
 export type ProjectOrderByWithAggregationInput = {
@@ -251,6 +257,8 @@ export type ProjectCreateInput = {
   savedQueries?: Prisma.SavedQueryCreateNestedManyWithoutProjectInput
   buckets?: Prisma.BucketCreateNestedManyWithoutProjectInput
   channelLog?: Prisma.ChannelLogCreateNestedOneWithoutProjectInput
+  tasks?: Prisma.TaskCreateNestedManyWithoutProjectInput
+  taskDeletions?: Prisma.TaskDeletionCreateNestedManyWithoutProjectInput
 }
 
 export type ProjectUncheckedCreateInput = {
@@ -264,6 +272,8 @@ export type ProjectUncheckedCreateInput = {
   savedQueries?: Prisma.SavedQueryUncheckedCreateNestedManyWithoutProjectInput
   buckets?: Prisma.BucketUncheckedCreateNestedManyWithoutProjectInput
   channelLog?: Prisma.ChannelLogUncheckedCreateNestedOneWithoutProjectInput
+  tasks?: Prisma.TaskUncheckedCreateNestedManyWithoutProjectInput
+  taskDeletions?: Prisma.TaskDeletionUncheckedCreateNestedManyWithoutProjectInput
 }
 
 export type ProjectUpdateInput = {
@@ -277,6 +287,8 @@ export type ProjectUpdateInput = {
   savedQueries?: Prisma.SavedQueryUpdateManyWithoutProjectNestedInput
   buckets?: Prisma.BucketUpdateManyWithoutProjectNestedInput
   channelLog?: Prisma.ChannelLogUpdateOneWithoutProjectNestedInput
+  tasks?: Prisma.TaskUpdateManyWithoutProjectNestedInput
+  taskDeletions?: Prisma.TaskDeletionUpdateManyWithoutProjectNestedInput
 }
 
 export type ProjectUncheckedUpdateInput = {
@@ -290,6 +302,8 @@ export type ProjectUncheckedUpdateInput = {
   savedQueries?: Prisma.SavedQueryUncheckedUpdateManyWithoutProjectNestedInput
   buckets?: Prisma.BucketUncheckedUpdateManyWithoutProjectNestedInput
   channelLog?: Prisma.ChannelLogUncheckedUpdateOneWithoutProjectNestedInput
+  tasks?: Prisma.TaskUncheckedUpdateManyWithoutProjectNestedInput
+  taskDeletions?: Prisma.TaskDeletionUncheckedUpdateManyWithoutProjectNestedInput
 }
 
 export type ProjectCreateManyInput = {
@@ -364,6 +378,34 @@ export type ProjectUpdateOneRequiredWithoutMembersNestedInput = {
   update?: Prisma.XOR<Prisma.XOR<Prisma.ProjectUpdateToOneWithWhereWithoutMembersInput, Prisma.ProjectUpdateWithoutMembersInput>, Prisma.ProjectUncheckedUpdateWithoutMembersInput>
 }
 
+export type ProjectCreateNestedOneWithoutTasksInput = {
+  create?: Prisma.XOR<Prisma.ProjectCreateWithoutTasksInput, Prisma.ProjectUncheckedCreateWithoutTasksInput>
+  connectOrCreate?: Prisma.ProjectCreateOrConnectWithoutTasksInput
+  connect?: Prisma.ProjectWhereUniqueInput
+}
+
+export type ProjectUpdateOneRequiredWithoutTasksNestedInput = {
+  create?: Prisma.XOR<Prisma.ProjectCreateWithoutTasksInput, Prisma.ProjectUncheckedCreateWithoutTasksInput>
+  connectOrCreate?: Prisma.ProjectCreateOrConnectWithoutTasksInput
+  upsert?: Prisma.ProjectUpsertWithoutTasksInput
+  connect?: Prisma.ProjectWhereUniqueInput
+  update?: Prisma.XOR<Prisma.XOR<Prisma.ProjectUpdateToOneWithWhereWithoutTasksInput, Prisma.ProjectUpdateWithoutTasksInput>, Prisma.ProjectUncheckedUpdateWithoutTasksInput>
+}
+
+export type ProjectCreateNestedOneWithoutTaskDeletionsInput = {
+  create?: Prisma.XOR<Prisma.ProjectCreateWithoutTaskDeletionsInput, Prisma.ProjectUncheckedCreateWithoutTaskDeletionsInput>
+  connectOrCreate?: Prisma.ProjectCreateOrConnectWithoutTaskDeletionsInput
+  connect?: Prisma.ProjectWhereUniqueInput
+}
+
+export type ProjectUpdateOneRequiredWithoutTaskDeletionsNestedInput = {
+  create?: Prisma.XOR<Prisma.ProjectCreateWithoutTaskDeletionsInput, Prisma.ProjectUncheckedCreateWithoutTaskDeletionsInput>
+  connectOrCreate?: Prisma.ProjectCreateOrConnectWithoutTaskDeletionsInput
+  upsert?: Prisma.ProjectUpsertWithoutTaskDeletionsInput
+  connect?: Prisma.ProjectWhereUniqueInput
+  update?: Prisma.XOR<Prisma.XOR<Prisma.ProjectUpdateToOneWithWhereWithoutTaskDeletionsInput, Prisma.ProjectUpdateWithoutTaskDeletionsInput>, Prisma.ProjectUncheckedUpdateWithoutTaskDeletionsInput>
+}
+
 export type ProjectCreateNestedOneWithoutDatabasesInput = {
   create?: Prisma.XOR<Prisma.ProjectCreateWithoutDatabasesInput, Prisma.ProjectUncheckedCreateWithoutDatabasesInput>
   connectOrCreate?: Prisma.ProjectCreateOrConnectWithoutDatabasesInput
@@ -436,6 +478,8 @@ export type ProjectCreateWithoutMembersInput = {
   savedQueries?: Prisma.SavedQueryCreateNestedManyWithoutProjectInput
   buckets?: Prisma.BucketCreateNestedManyWithoutProjectInput
   channelLog?: Prisma.ChannelLogCreateNestedOneWithoutProjectInput
+  tasks?: Prisma.TaskCreateNestedManyWithoutProjectInput
+  taskDeletions?: Prisma.TaskDeletionCreateNestedManyWithoutProjectInput
 }
 
 export type ProjectUncheckedCreateWithoutMembersInput = {
@@ -448,6 +492,8 @@ export type ProjectUncheckedCreateWithoutMembersInput = {
   savedQueries?: Prisma.SavedQueryUncheckedCreateNestedManyWithoutProjectInput
   buckets?: Prisma.BucketUncheckedCreateNestedManyWithoutProjectInput
   channelLog?: Prisma.ChannelLogUncheckedCreateNestedOneWithoutProjectInput
+  tasks?: Prisma.TaskUncheckedCreateNestedManyWithoutProjectInput
+  taskDeletions?: Prisma.TaskDeletionUncheckedCreateNestedManyWithoutProjectInput
 }
 
 export type ProjectCreateOrConnectWithoutMembersInput = {
@@ -476,6 +522,8 @@ export type ProjectUpdateWithoutMembersInput = {
   savedQueries?: Prisma.SavedQueryUpdateManyWithoutProjectNestedInput
   buckets?: Prisma.BucketUpdateManyWithoutProjectNestedInput
   channelLog?: Prisma.ChannelLogUpdateOneWithoutProjectNestedInput
+  tasks?: Prisma.TaskUpdateManyWithoutProjectNestedInput
+  taskDeletions?: Prisma.TaskDeletionUpdateManyWithoutProjectNestedInput
 }
 
 export type ProjectUncheckedUpdateWithoutMembersInput = {
@@ -488,6 +536,152 @@ export type ProjectUncheckedUpdateWithoutMembersInput = {
   savedQueries?: Prisma.SavedQueryUncheckedUpdateManyWithoutProjectNestedInput
   buckets?: Prisma.BucketUncheckedUpdateManyWithoutProjectNestedInput
   channelLog?: Prisma.ChannelLogUncheckedUpdateOneWithoutProjectNestedInput
+  tasks?: Prisma.TaskUncheckedUpdateManyWithoutProjectNestedInput
+  taskDeletions?: Prisma.TaskDeletionUncheckedUpdateManyWithoutProjectNestedInput
+}
+
+export type ProjectCreateWithoutTasksInput = {
+  id: string
+  name: string
+  description?: string | null
+  createdAt?: Date | string
+  updatedAt?: Date | string
+  members?: Prisma.ProjectMemberCreateNestedManyWithoutProjectInput
+  databases?: Prisma.DatabaseCreateNestedManyWithoutProjectInput
+  savedQueries?: Prisma.SavedQueryCreateNestedManyWithoutProjectInput
+  buckets?: Prisma.BucketCreateNestedManyWithoutProjectInput
+  channelLog?: Prisma.ChannelLogCreateNestedOneWithoutProjectInput
+  taskDeletions?: Prisma.TaskDeletionCreateNestedManyWithoutProjectInput
+}
+
+export type ProjectUncheckedCreateWithoutTasksInput = {
+  id: string
+  name: string
+  description?: string | null
+  createdAt?: Date | string
+  updatedAt?: Date | string
+  members?: Prisma.ProjectMemberUncheckedCreateNestedManyWithoutProjectInput
+  databases?: Prisma.DatabaseUncheckedCreateNestedManyWithoutProjectInput
+  savedQueries?: Prisma.SavedQueryUncheckedCreateNestedManyWithoutProjectInput
+  buckets?: Prisma.BucketUncheckedCreateNestedManyWithoutProjectInput
+  channelLog?: Prisma.ChannelLogUncheckedCreateNestedOneWithoutProjectInput
+  taskDeletions?: Prisma.TaskDeletionUncheckedCreateNestedManyWithoutProjectInput
+}
+
+export type ProjectCreateOrConnectWithoutTasksInput = {
+  where: Prisma.ProjectWhereUniqueInput
+  create: Prisma.XOR<Prisma.ProjectCreateWithoutTasksInput, Prisma.ProjectUncheckedCreateWithoutTasksInput>
+}
+
+export type ProjectUpsertWithoutTasksInput = {
+  update: Prisma.XOR<Prisma.ProjectUpdateWithoutTasksInput, Prisma.ProjectUncheckedUpdateWithoutTasksInput>
+  create: Prisma.XOR<Prisma.ProjectCreateWithoutTasksInput, Prisma.ProjectUncheckedCreateWithoutTasksInput>
+  where?: Prisma.ProjectWhereInput
+}
+
+export type ProjectUpdateToOneWithWhereWithoutTasksInput = {
+  where?: Prisma.ProjectWhereInput
+  data: Prisma.XOR<Prisma.ProjectUpdateWithoutTasksInput, Prisma.ProjectUncheckedUpdateWithoutTasksInput>
+}
+
+export type ProjectUpdateWithoutTasksInput = {
+  id?: Prisma.StringFieldUpdateOperationsInput | string
+  name?: Prisma.StringFieldUpdateOperationsInput | string
+  description?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  members?: Prisma.ProjectMemberUpdateManyWithoutProjectNestedInput
+  databases?: Prisma.DatabaseUpdateManyWithoutProjectNestedInput
+  savedQueries?: Prisma.SavedQueryUpdateManyWithoutProjectNestedInput
+  buckets?: Prisma.BucketUpdateManyWithoutProjectNestedInput
+  channelLog?: Prisma.ChannelLogUpdateOneWithoutProjectNestedInput
+  taskDeletions?: Prisma.TaskDeletionUpdateManyWithoutProjectNestedInput
+}
+
+export type ProjectUncheckedUpdateWithoutTasksInput = {
+  id?: Prisma.StringFieldUpdateOperationsInput | string
+  name?: Prisma.StringFieldUpdateOperationsInput | string
+  description?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  members?: Prisma.ProjectMemberUncheckedUpdateManyWithoutProjectNestedInput
+  databases?: Prisma.DatabaseUncheckedUpdateManyWithoutProjectNestedInput
+  savedQueries?: Prisma.SavedQueryUncheckedUpdateManyWithoutProjectNestedInput
+  buckets?: Prisma.BucketUncheckedUpdateManyWithoutProjectNestedInput
+  channelLog?: Prisma.ChannelLogUncheckedUpdateOneWithoutProjectNestedInput
+  taskDeletions?: Prisma.TaskDeletionUncheckedUpdateManyWithoutProjectNestedInput
+}
+
+export type ProjectCreateWithoutTaskDeletionsInput = {
+  id: string
+  name: string
+  description?: string | null
+  createdAt?: Date | string
+  updatedAt?: Date | string
+  members?: Prisma.ProjectMemberCreateNestedManyWithoutProjectInput
+  databases?: Prisma.DatabaseCreateNestedManyWithoutProjectInput
+  savedQueries?: Prisma.SavedQueryCreateNestedManyWithoutProjectInput
+  buckets?: Prisma.BucketCreateNestedManyWithoutProjectInput
+  channelLog?: Prisma.ChannelLogCreateNestedOneWithoutProjectInput
+  tasks?: Prisma.TaskCreateNestedManyWithoutProjectInput
+}
+
+export type ProjectUncheckedCreateWithoutTaskDeletionsInput = {
+  id: string
+  name: string
+  description?: string | null
+  createdAt?: Date | string
+  updatedAt?: Date | string
+  members?: Prisma.ProjectMemberUncheckedCreateNestedManyWithoutProjectInput
+  databases?: Prisma.DatabaseUncheckedCreateNestedManyWithoutProjectInput
+  savedQueries?: Prisma.SavedQueryUncheckedCreateNestedManyWithoutProjectInput
+  buckets?: Prisma.BucketUncheckedCreateNestedManyWithoutProjectInput
+  channelLog?: Prisma.ChannelLogUncheckedCreateNestedOneWithoutProjectInput
+  tasks?: Prisma.TaskUncheckedCreateNestedManyWithoutProjectInput
+}
+
+export type ProjectCreateOrConnectWithoutTaskDeletionsInput = {
+  where: Prisma.ProjectWhereUniqueInput
+  create: Prisma.XOR<Prisma.ProjectCreateWithoutTaskDeletionsInput, Prisma.ProjectUncheckedCreateWithoutTaskDeletionsInput>
+}
+
+export type ProjectUpsertWithoutTaskDeletionsInput = {
+  update: Prisma.XOR<Prisma.ProjectUpdateWithoutTaskDeletionsInput, Prisma.ProjectUncheckedUpdateWithoutTaskDeletionsInput>
+  create: Prisma.XOR<Prisma.ProjectCreateWithoutTaskDeletionsInput, Prisma.ProjectUncheckedCreateWithoutTaskDeletionsInput>
+  where?: Prisma.ProjectWhereInput
+}
+
+export type ProjectUpdateToOneWithWhereWithoutTaskDeletionsInput = {
+  where?: Prisma.ProjectWhereInput
+  data: Prisma.XOR<Prisma.ProjectUpdateWithoutTaskDeletionsInput, Prisma.ProjectUncheckedUpdateWithoutTaskDeletionsInput>
+}
+
+export type ProjectUpdateWithoutTaskDeletionsInput = {
+  id?: Prisma.StringFieldUpdateOperationsInput | string
+  name?: Prisma.StringFieldUpdateOperationsInput | string
+  description?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  members?: Prisma.ProjectMemberUpdateManyWithoutProjectNestedInput
+  databases?: Prisma.DatabaseUpdateManyWithoutProjectNestedInput
+  savedQueries?: Prisma.SavedQueryUpdateManyWithoutProjectNestedInput
+  buckets?: Prisma.BucketUpdateManyWithoutProjectNestedInput
+  channelLog?: Prisma.ChannelLogUpdateOneWithoutProjectNestedInput
+  tasks?: Prisma.TaskUpdateManyWithoutProjectNestedInput
+}
+
+export type ProjectUncheckedUpdateWithoutTaskDeletionsInput = {
+  id?: Prisma.StringFieldUpdateOperationsInput | string
+  name?: Prisma.StringFieldUpdateOperationsInput | string
+  description?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  members?: Prisma.ProjectMemberUncheckedUpdateManyWithoutProjectNestedInput
+  databases?: Prisma.DatabaseUncheckedUpdateManyWithoutProjectNestedInput
+  savedQueries?: Prisma.SavedQueryUncheckedUpdateManyWithoutProjectNestedInput
+  buckets?: Prisma.BucketUncheckedUpdateManyWithoutProjectNestedInput
+  channelLog?: Prisma.ChannelLogUncheckedUpdateOneWithoutProjectNestedInput
+  tasks?: Prisma.TaskUncheckedUpdateManyWithoutProjectNestedInput
 }
 
 export type ProjectCreateWithoutDatabasesInput = {
@@ -500,6 +694,8 @@ export type ProjectCreateWithoutDatabasesInput = {
   savedQueries?: Prisma.SavedQueryCreateNestedManyWithoutProjectInput
   buckets?: Prisma.BucketCreateNestedManyWithoutProjectInput
   channelLog?: Prisma.ChannelLogCreateNestedOneWithoutProjectInput
+  tasks?: Prisma.TaskCreateNestedManyWithoutProjectInput
+  taskDeletions?: Prisma.TaskDeletionCreateNestedManyWithoutProjectInput
 }
 
 export type ProjectUncheckedCreateWithoutDatabasesInput = {
@@ -512,6 +708,8 @@ export type ProjectUncheckedCreateWithoutDatabasesInput = {
   savedQueries?: Prisma.SavedQueryUncheckedCreateNestedManyWithoutProjectInput
   buckets?: Prisma.BucketUncheckedCreateNestedManyWithoutProjectInput
   channelLog?: Prisma.ChannelLogUncheckedCreateNestedOneWithoutProjectInput
+  tasks?: Prisma.TaskUncheckedCreateNestedManyWithoutProjectInput
+  taskDeletions?: Prisma.TaskDeletionUncheckedCreateNestedManyWithoutProjectInput
 }
 
 export type ProjectCreateOrConnectWithoutDatabasesInput = {
@@ -540,6 +738,8 @@ export type ProjectUpdateWithoutDatabasesInput = {
   savedQueries?: Prisma.SavedQueryUpdateManyWithoutProjectNestedInput
   buckets?: Prisma.BucketUpdateManyWithoutProjectNestedInput
   channelLog?: Prisma.ChannelLogUpdateOneWithoutProjectNestedInput
+  tasks?: Prisma.TaskUpdateManyWithoutProjectNestedInput
+  taskDeletions?: Prisma.TaskDeletionUpdateManyWithoutProjectNestedInput
 }
 
 export type ProjectUncheckedUpdateWithoutDatabasesInput = {
@@ -552,6 +752,8 @@ export type ProjectUncheckedUpdateWithoutDatabasesInput = {
   savedQueries?: Prisma.SavedQueryUncheckedUpdateManyWithoutProjectNestedInput
   buckets?: Prisma.BucketUncheckedUpdateManyWithoutProjectNestedInput
   channelLog?: Prisma.ChannelLogUncheckedUpdateOneWithoutProjectNestedInput
+  tasks?: Prisma.TaskUncheckedUpdateManyWithoutProjectNestedInput
+  taskDeletions?: Prisma.TaskDeletionUncheckedUpdateManyWithoutProjectNestedInput
 }
 
 export type ProjectCreateWithoutSavedQueriesInput = {
@@ -564,6 +766,8 @@ export type ProjectCreateWithoutSavedQueriesInput = {
   databases?: Prisma.DatabaseCreateNestedManyWithoutProjectInput
   buckets?: Prisma.BucketCreateNestedManyWithoutProjectInput
   channelLog?: Prisma.ChannelLogCreateNestedOneWithoutProjectInput
+  tasks?: Prisma.TaskCreateNestedManyWithoutProjectInput
+  taskDeletions?: Prisma.TaskDeletionCreateNestedManyWithoutProjectInput
 }
 
 export type ProjectUncheckedCreateWithoutSavedQueriesInput = {
@@ -576,6 +780,8 @@ export type ProjectUncheckedCreateWithoutSavedQueriesInput = {
   databases?: Prisma.DatabaseUncheckedCreateNestedManyWithoutProjectInput
   buckets?: Prisma.BucketUncheckedCreateNestedManyWithoutProjectInput
   channelLog?: Prisma.ChannelLogUncheckedCreateNestedOneWithoutProjectInput
+  tasks?: Prisma.TaskUncheckedCreateNestedManyWithoutProjectInput
+  taskDeletions?: Prisma.TaskDeletionUncheckedCreateNestedManyWithoutProjectInput
 }
 
 export type ProjectCreateOrConnectWithoutSavedQueriesInput = {
@@ -604,6 +810,8 @@ export type ProjectUpdateWithoutSavedQueriesInput = {
   databases?: Prisma.DatabaseUpdateManyWithoutProjectNestedInput
   buckets?: Prisma.BucketUpdateManyWithoutProjectNestedInput
   channelLog?: Prisma.ChannelLogUpdateOneWithoutProjectNestedInput
+  tasks?: Prisma.TaskUpdateManyWithoutProjectNestedInput
+  taskDeletions?: Prisma.TaskDeletionUpdateManyWithoutProjectNestedInput
 }
 
 export type ProjectUncheckedUpdateWithoutSavedQueriesInput = {
@@ -616,6 +824,8 @@ export type ProjectUncheckedUpdateWithoutSavedQueriesInput = {
   databases?: Prisma.DatabaseUncheckedUpdateManyWithoutProjectNestedInput
   buckets?: Prisma.BucketUncheckedUpdateManyWithoutProjectNestedInput
   channelLog?: Prisma.ChannelLogUncheckedUpdateOneWithoutProjectNestedInput
+  tasks?: Prisma.TaskUncheckedUpdateManyWithoutProjectNestedInput
+  taskDeletions?: Prisma.TaskDeletionUncheckedUpdateManyWithoutProjectNestedInput
 }
 
 export type ProjectCreateWithoutBucketsInput = {
@@ -628,6 +838,8 @@ export type ProjectCreateWithoutBucketsInput = {
   databases?: Prisma.DatabaseCreateNestedManyWithoutProjectInput
   savedQueries?: Prisma.SavedQueryCreateNestedManyWithoutProjectInput
   channelLog?: Prisma.ChannelLogCreateNestedOneWithoutProjectInput
+  tasks?: Prisma.TaskCreateNestedManyWithoutProjectInput
+  taskDeletions?: Prisma.TaskDeletionCreateNestedManyWithoutProjectInput
 }
 
 export type ProjectUncheckedCreateWithoutBucketsInput = {
@@ -640,6 +852,8 @@ export type ProjectUncheckedCreateWithoutBucketsInput = {
   databases?: Prisma.DatabaseUncheckedCreateNestedManyWithoutProjectInput
   savedQueries?: Prisma.SavedQueryUncheckedCreateNestedManyWithoutProjectInput
   channelLog?: Prisma.ChannelLogUncheckedCreateNestedOneWithoutProjectInput
+  tasks?: Prisma.TaskUncheckedCreateNestedManyWithoutProjectInput
+  taskDeletions?: Prisma.TaskDeletionUncheckedCreateNestedManyWithoutProjectInput
 }
 
 export type ProjectCreateOrConnectWithoutBucketsInput = {
@@ -668,6 +882,8 @@ export type ProjectUpdateWithoutBucketsInput = {
   databases?: Prisma.DatabaseUpdateManyWithoutProjectNestedInput
   savedQueries?: Prisma.SavedQueryUpdateManyWithoutProjectNestedInput
   channelLog?: Prisma.ChannelLogUpdateOneWithoutProjectNestedInput
+  tasks?: Prisma.TaskUpdateManyWithoutProjectNestedInput
+  taskDeletions?: Prisma.TaskDeletionUpdateManyWithoutProjectNestedInput
 }
 
 export type ProjectUncheckedUpdateWithoutBucketsInput = {
@@ -680,6 +896,8 @@ export type ProjectUncheckedUpdateWithoutBucketsInput = {
   databases?: Prisma.DatabaseUncheckedUpdateManyWithoutProjectNestedInput
   savedQueries?: Prisma.SavedQueryUncheckedUpdateManyWithoutProjectNestedInput
   channelLog?: Prisma.ChannelLogUncheckedUpdateOneWithoutProjectNestedInput
+  tasks?: Prisma.TaskUncheckedUpdateManyWithoutProjectNestedInput
+  taskDeletions?: Prisma.TaskDeletionUncheckedUpdateManyWithoutProjectNestedInput
 }
 
 export type ProjectCreateWithoutChannelLogInput = {
@@ -692,6 +910,8 @@ export type ProjectCreateWithoutChannelLogInput = {
   databases?: Prisma.DatabaseCreateNestedManyWithoutProjectInput
   savedQueries?: Prisma.SavedQueryCreateNestedManyWithoutProjectInput
   buckets?: Prisma.BucketCreateNestedManyWithoutProjectInput
+  tasks?: Prisma.TaskCreateNestedManyWithoutProjectInput
+  taskDeletions?: Prisma.TaskDeletionCreateNestedManyWithoutProjectInput
 }
 
 export type ProjectUncheckedCreateWithoutChannelLogInput = {
@@ -704,6 +924,8 @@ export type ProjectUncheckedCreateWithoutChannelLogInput = {
   databases?: Prisma.DatabaseUncheckedCreateNestedManyWithoutProjectInput
   savedQueries?: Prisma.SavedQueryUncheckedCreateNestedManyWithoutProjectInput
   buckets?: Prisma.BucketUncheckedCreateNestedManyWithoutProjectInput
+  tasks?: Prisma.TaskUncheckedCreateNestedManyWithoutProjectInput
+  taskDeletions?: Prisma.TaskDeletionUncheckedCreateNestedManyWithoutProjectInput
 }
 
 export type ProjectCreateOrConnectWithoutChannelLogInput = {
@@ -732,6 +954,8 @@ export type ProjectUpdateWithoutChannelLogInput = {
   databases?: Prisma.DatabaseUpdateManyWithoutProjectNestedInput
   savedQueries?: Prisma.SavedQueryUpdateManyWithoutProjectNestedInput
   buckets?: Prisma.BucketUpdateManyWithoutProjectNestedInput
+  tasks?: Prisma.TaskUpdateManyWithoutProjectNestedInput
+  taskDeletions?: Prisma.TaskDeletionUpdateManyWithoutProjectNestedInput
 }
 
 export type ProjectUncheckedUpdateWithoutChannelLogInput = {
@@ -744,6 +968,8 @@ export type ProjectUncheckedUpdateWithoutChannelLogInput = {
   databases?: Prisma.DatabaseUncheckedUpdateManyWithoutProjectNestedInput
   savedQueries?: Prisma.SavedQueryUncheckedUpdateManyWithoutProjectNestedInput
   buckets?: Prisma.BucketUncheckedUpdateManyWithoutProjectNestedInput
+  tasks?: Prisma.TaskUncheckedUpdateManyWithoutProjectNestedInput
+  taskDeletions?: Prisma.TaskDeletionUncheckedUpdateManyWithoutProjectNestedInput
 }
 
 
@@ -756,6 +982,8 @@ export type ProjectCountOutputType = {
   databases: number
   savedQueries: number
   buckets: number
+  tasks: number
+  taskDeletions: number
 }
 
 export type ProjectCountOutputTypeSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
@@ -763,6 +991,8 @@ export type ProjectCountOutputTypeSelect<ExtArgs extends runtime.Types.Extension
   databases?: boolean | ProjectCountOutputTypeCountDatabasesArgs
   savedQueries?: boolean | ProjectCountOutputTypeCountSavedQueriesArgs
   buckets?: boolean | ProjectCountOutputTypeCountBucketsArgs
+  tasks?: boolean | ProjectCountOutputTypeCountTasksArgs
+  taskDeletions?: boolean | ProjectCountOutputTypeCountTaskDeletionsArgs
 }
 
 /**
@@ -803,6 +1033,20 @@ export type ProjectCountOutputTypeCountBucketsArgs<ExtArgs extends runtime.Types
   where?: Prisma.BucketWhereInput
 }
 
+/**
+ * ProjectCountOutputType without action
+ */
+export type ProjectCountOutputTypeCountTasksArgs<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
+  where?: Prisma.TaskWhereInput
+}
+
+/**
+ * ProjectCountOutputType without action
+ */
+export type ProjectCountOutputTypeCountTaskDeletionsArgs<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
+  where?: Prisma.TaskDeletionWhereInput
+}
+
 
 export type ProjectSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
   id?: boolean
@@ -815,6 +1059,8 @@ export type ProjectSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs 
   savedQueries?: boolean | Prisma.Project$savedQueriesArgs<ExtArgs>
   buckets?: boolean | Prisma.Project$bucketsArgs<ExtArgs>
   channelLog?: boolean | Prisma.Project$channelLogArgs<ExtArgs>
+  tasks?: boolean | Prisma.Project$tasksArgs<ExtArgs>
+  taskDeletions?: boolean | Prisma.Project$taskDeletionsArgs<ExtArgs>
   _count?: boolean | Prisma.ProjectCountOutputTypeDefaultArgs<ExtArgs>
 }, ExtArgs["result"]["project"]>
 
@@ -849,6 +1095,8 @@ export type ProjectInclude<ExtArgs extends runtime.Types.Extensions.InternalArgs
   savedQueries?: boolean | Prisma.Project$savedQueriesArgs<ExtArgs>
   buckets?: boolean | Prisma.Project$bucketsArgs<ExtArgs>
   channelLog?: boolean | Prisma.Project$channelLogArgs<ExtArgs>
+  tasks?: boolean | Prisma.Project$tasksArgs<ExtArgs>
+  taskDeletions?: boolean | Prisma.Project$taskDeletionsArgs<ExtArgs>
   _count?: boolean | Prisma.ProjectCountOutputTypeDefaultArgs<ExtArgs>
 }
 export type ProjectIncludeCreateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {}
@@ -862,6 +1110,8 @@ export type $ProjectPayload<ExtArgs extends runtime.Types.Extensions.InternalArg
     savedQueries: Prisma.$SavedQueryPayload<ExtArgs>[]
     buckets: Prisma.$BucketPayload<ExtArgs>[]
     channelLog: Prisma.$ChannelLogPayload<ExtArgs> | null
+    tasks: Prisma.$TaskPayload<ExtArgs>[]
+    taskDeletions: Prisma.$TaskDeletionPayload<ExtArgs>[]
   }
   scalars: runtime.Types.Extensions.GetPayloadResult<{
     id: string
@@ -1268,6 +1518,8 @@ export interface Prisma__ProjectClient<T, Null = never, ExtArgs extends runtime.
   savedQueries<T extends Prisma.Project$savedQueriesArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.Project$savedQueriesArgs<ExtArgs>>): Prisma.PrismaPromise<runtime.Types.Result.GetResult<Prisma.$SavedQueryPayload<ExtArgs>, T, "findMany", GlobalOmitOptions> | Null>
   buckets<T extends Prisma.Project$bucketsArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.Project$bucketsArgs<ExtArgs>>): Prisma.PrismaPromise<runtime.Types.Result.GetResult<Prisma.$BucketPayload<ExtArgs>, T, "findMany", GlobalOmitOptions> | Null>
   channelLog<T extends Prisma.Project$channelLogArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.Project$channelLogArgs<ExtArgs>>): Prisma.Prisma__ChannelLogClient<runtime.Types.Result.GetResult<Prisma.$ChannelLogPayload<ExtArgs>, T, "findUniqueOrThrow", GlobalOmitOptions> | null, null, ExtArgs, GlobalOmitOptions>
+  tasks<T extends Prisma.Project$tasksArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.Project$tasksArgs<ExtArgs>>): Prisma.PrismaPromise<runtime.Types.Result.GetResult<Prisma.$TaskPayload<ExtArgs>, T, "findMany", GlobalOmitOptions> | Null>
+  taskDeletions<T extends Prisma.Project$taskDeletionsArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.Project$taskDeletionsArgs<ExtArgs>>): Prisma.PrismaPromise<runtime.Types.Result.GetResult<Prisma.$TaskDeletionPayload<ExtArgs>, T, "findMany", GlobalOmitOptions> | Null>
   /**
    * Attaches callbacks for the resolution and/or rejection of the Promise.
    * @param onfulfilled The callback to execute when the Promise is resolved.
@@ -1807,6 +2059,54 @@ export type Project$channelLogArgs<ExtArgs extends runtime.Types.Extensions.Inte
    */
   include?: Prisma.ChannelLogInclude<ExtArgs> | null
   where?: Prisma.ChannelLogWhereInput
+}
+
+/**
+ * Project.tasks
+ */
+export type Project$tasksArgs<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
+  /**
+   * Select specific fields to fetch from the Task
+   */
+  select?: Prisma.TaskSelect<ExtArgs> | null
+  /**
+   * Omit specific fields from the Task
+   */
+  omit?: Prisma.TaskOmit<ExtArgs> | null
+  /**
+   * Choose, which related nodes to fetch as well
+   */
+  include?: Prisma.TaskInclude<ExtArgs> | null
+  where?: Prisma.TaskWhereInput
+  orderBy?: Prisma.TaskOrderByWithRelationInput | Prisma.TaskOrderByWithRelationInput[]
+  cursor?: Prisma.TaskWhereUniqueInput
+  take?: number
+  skip?: number
+  distinct?: Prisma.TaskScalarFieldEnum | Prisma.TaskScalarFieldEnum[]
+}
+
+/**
+ * Project.taskDeletions
+ */
+export type Project$taskDeletionsArgs<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
+  /**
+   * Select specific fields to fetch from the TaskDeletion
+   */
+  select?: Prisma.TaskDeletionSelect<ExtArgs> | null
+  /**
+   * Omit specific fields from the TaskDeletion
+   */
+  omit?: Prisma.TaskDeletionOmit<ExtArgs> | null
+  /**
+   * Choose, which related nodes to fetch as well
+   */
+  include?: Prisma.TaskDeletionInclude<ExtArgs> | null
+  where?: Prisma.TaskDeletionWhereInput
+  orderBy?: Prisma.TaskDeletionOrderByWithRelationInput | Prisma.TaskDeletionOrderByWithRelationInput[]
+  cursor?: Prisma.TaskDeletionWhereUniqueInput
+  take?: number
+  skip?: number
+  distinct?: Prisma.TaskDeletionScalarFieldEnum | Prisma.TaskDeletionScalarFieldEnum[]
 }
 
 /**

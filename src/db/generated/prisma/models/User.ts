@@ -347,6 +347,7 @@ export type UserWhereInput = {
   buckets?: Prisma.BucketListRelationFilter
   files?: Prisma.StoredFileListRelationFilter
   messages?: Prisma.ChannelMessageListRelationFilter
+  tasks?: Prisma.TaskListRelationFilter
 }
 
 export type UserOrderByWithRelationInput = {
@@ -379,6 +380,7 @@ export type UserOrderByWithRelationInput = {
   buckets?: Prisma.BucketOrderByRelationAggregateInput
   files?: Prisma.StoredFileOrderByRelationAggregateInput
   messages?: Prisma.ChannelMessageOrderByRelationAggregateInput
+  tasks?: Prisma.TaskOrderByRelationAggregateInput
 }
 
 export type UserWhereUniqueInput = Prisma.AtLeast<{
@@ -414,6 +416,7 @@ export type UserWhereUniqueInput = Prisma.AtLeast<{
   buckets?: Prisma.BucketListRelationFilter
   files?: Prisma.StoredFileListRelationFilter
   messages?: Prisma.ChannelMessageListRelationFilter
+  tasks?: Prisma.TaskListRelationFilter
 }, "id" | "emailKey">
 
 export type UserOrderByWithAggregationInput = {
@@ -495,6 +498,7 @@ export type UserCreateInput = {
   buckets?: Prisma.BucketCreateNestedManyWithoutOwnerInput
   files?: Prisma.StoredFileCreateNestedManyWithoutOwnerInput
   messages?: Prisma.ChannelMessageCreateNestedManyWithoutSenderInput
+  tasks?: Prisma.TaskCreateNestedManyWithoutAssigneeInput
 }
 
 export type UserUncheckedCreateInput = {
@@ -526,6 +530,7 @@ export type UserUncheckedCreateInput = {
   buckets?: Prisma.BucketUncheckedCreateNestedManyWithoutOwnerInput
   files?: Prisma.StoredFileUncheckedCreateNestedManyWithoutOwnerInput
   messages?: Prisma.ChannelMessageUncheckedCreateNestedManyWithoutSenderInput
+  tasks?: Prisma.TaskUncheckedCreateNestedManyWithoutAssigneeInput
 }
 
 export type UserUpdateInput = {
@@ -557,6 +562,7 @@ export type UserUpdateInput = {
   buckets?: Prisma.BucketUpdateManyWithoutOwnerNestedInput
   files?: Prisma.StoredFileUpdateManyWithoutOwnerNestedInput
   messages?: Prisma.ChannelMessageUpdateManyWithoutSenderNestedInput
+  tasks?: Prisma.TaskUpdateManyWithoutAssigneeNestedInput
 }
 
 export type UserUncheckedUpdateInput = {
@@ -588,6 +594,7 @@ export type UserUncheckedUpdateInput = {
   buckets?: Prisma.BucketUncheckedUpdateManyWithoutOwnerNestedInput
   files?: Prisma.StoredFileUncheckedUpdateManyWithoutOwnerNestedInput
   messages?: Prisma.ChannelMessageUncheckedUpdateManyWithoutSenderNestedInput
+  tasks?: Prisma.TaskUncheckedUpdateManyWithoutAssigneeNestedInput
 }
 
 export type UserCreateManyInput = {
@@ -803,6 +810,22 @@ export type UserUpdateOneRequiredWithoutMembershipsNestedInput = {
   update?: Prisma.XOR<Prisma.XOR<Prisma.UserUpdateToOneWithWhereWithoutMembershipsInput, Prisma.UserUpdateWithoutMembershipsInput>, Prisma.UserUncheckedUpdateWithoutMembershipsInput>
 }
 
+export type UserCreateNestedOneWithoutTasksInput = {
+  create?: Prisma.XOR<Prisma.UserCreateWithoutTasksInput, Prisma.UserUncheckedCreateWithoutTasksInput>
+  connectOrCreate?: Prisma.UserCreateOrConnectWithoutTasksInput
+  connect?: Prisma.UserWhereUniqueInput
+}
+
+export type UserUpdateOneWithoutTasksNestedInput = {
+  create?: Prisma.XOR<Prisma.UserCreateWithoutTasksInput, Prisma.UserUncheckedCreateWithoutTasksInput>
+  connectOrCreate?: Prisma.UserCreateOrConnectWithoutTasksInput
+  upsert?: Prisma.UserUpsertWithoutTasksInput
+  disconnect?: Prisma.UserWhereInput | boolean
+  delete?: Prisma.UserWhereInput | boolean
+  connect?: Prisma.UserWhereUniqueInput
+  update?: Prisma.XOR<Prisma.XOR<Prisma.UserUpdateToOneWithWhereWithoutTasksInput, Prisma.UserUpdateWithoutTasksInput>, Prisma.UserUncheckedUpdateWithoutTasksInput>
+}
+
 export type UserCreateNestedOneWithoutDatabasesInput = {
   create?: Prisma.XOR<Prisma.UserCreateWithoutDatabasesInput, Prisma.UserUncheckedCreateWithoutDatabasesInput>
   connectOrCreate?: Prisma.UserCreateOrConnectWithoutDatabasesInput
@@ -997,6 +1020,7 @@ export type UserCreateWithoutSessionsInput = {
   buckets?: Prisma.BucketCreateNestedManyWithoutOwnerInput
   files?: Prisma.StoredFileCreateNestedManyWithoutOwnerInput
   messages?: Prisma.ChannelMessageCreateNestedManyWithoutSenderInput
+  tasks?: Prisma.TaskCreateNestedManyWithoutAssigneeInput
 }
 
 export type UserUncheckedCreateWithoutSessionsInput = {
@@ -1027,6 +1051,7 @@ export type UserUncheckedCreateWithoutSessionsInput = {
   buckets?: Prisma.BucketUncheckedCreateNestedManyWithoutOwnerInput
   files?: Prisma.StoredFileUncheckedCreateNestedManyWithoutOwnerInput
   messages?: Prisma.ChannelMessageUncheckedCreateNestedManyWithoutSenderInput
+  tasks?: Prisma.TaskUncheckedCreateNestedManyWithoutAssigneeInput
 }
 
 export type UserCreateOrConnectWithoutSessionsInput = {
@@ -1073,6 +1098,7 @@ export type UserUpdateWithoutSessionsInput = {
   buckets?: Prisma.BucketUpdateManyWithoutOwnerNestedInput
   files?: Prisma.StoredFileUpdateManyWithoutOwnerNestedInput
   messages?: Prisma.ChannelMessageUpdateManyWithoutSenderNestedInput
+  tasks?: Prisma.TaskUpdateManyWithoutAssigneeNestedInput
 }
 
 export type UserUncheckedUpdateWithoutSessionsInput = {
@@ -1103,6 +1129,7 @@ export type UserUncheckedUpdateWithoutSessionsInput = {
   buckets?: Prisma.BucketUncheckedUpdateManyWithoutOwnerNestedInput
   files?: Prisma.StoredFileUncheckedUpdateManyWithoutOwnerNestedInput
   messages?: Prisma.ChannelMessageUncheckedUpdateManyWithoutSenderNestedInput
+  tasks?: Prisma.TaskUncheckedUpdateManyWithoutAssigneeNestedInput
 }
 
 export type UserCreateWithoutMembershipsInput = {
@@ -1133,6 +1160,7 @@ export type UserCreateWithoutMembershipsInput = {
   buckets?: Prisma.BucketCreateNestedManyWithoutOwnerInput
   files?: Prisma.StoredFileCreateNestedManyWithoutOwnerInput
   messages?: Prisma.ChannelMessageCreateNestedManyWithoutSenderInput
+  tasks?: Prisma.TaskCreateNestedManyWithoutAssigneeInput
 }
 
 export type UserUncheckedCreateWithoutMembershipsInput = {
@@ -1163,6 +1191,7 @@ export type UserUncheckedCreateWithoutMembershipsInput = {
   buckets?: Prisma.BucketUncheckedCreateNestedManyWithoutOwnerInput
   files?: Prisma.StoredFileUncheckedCreateNestedManyWithoutOwnerInput
   messages?: Prisma.ChannelMessageUncheckedCreateNestedManyWithoutSenderInput
+  tasks?: Prisma.TaskUncheckedCreateNestedManyWithoutAssigneeInput
 }
 
 export type UserCreateOrConnectWithoutMembershipsInput = {
@@ -1209,6 +1238,7 @@ export type UserUpdateWithoutMembershipsInput = {
   buckets?: Prisma.BucketUpdateManyWithoutOwnerNestedInput
   files?: Prisma.StoredFileUpdateManyWithoutOwnerNestedInput
   messages?: Prisma.ChannelMessageUpdateManyWithoutSenderNestedInput
+  tasks?: Prisma.TaskUpdateManyWithoutAssigneeNestedInput
 }
 
 export type UserUncheckedUpdateWithoutMembershipsInput = {
@@ -1232,6 +1262,147 @@ export type UserUncheckedUpdateWithoutMembershipsInput = {
   defaultExportPrefix?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   sessions?: Prisma.SessionUncheckedUpdateManyWithoutUserNestedInput
   databases?: Prisma.DatabaseUncheckedUpdateManyWithoutOwnerNestedInput
+  jobs?: Prisma.JobUncheckedUpdateManyWithoutOwnerNestedInput
+  auditEntries?: Prisma.AuditEntryUncheckedUpdateManyWithoutActorNestedInput
+  databaseRoles?: Prisma.DatabaseRoleUncheckedUpdateManyWithoutUserNestedInput
+  savedQueries?: Prisma.SavedQueryUncheckedUpdateManyWithoutOwnerNestedInput
+  buckets?: Prisma.BucketUncheckedUpdateManyWithoutOwnerNestedInput
+  files?: Prisma.StoredFileUncheckedUpdateManyWithoutOwnerNestedInput
+  messages?: Prisma.ChannelMessageUncheckedUpdateManyWithoutSenderNestedInput
+  tasks?: Prisma.TaskUncheckedUpdateManyWithoutAssigneeNestedInput
+}
+
+export type UserCreateWithoutTasksInput = {
+  id: string
+  email: string
+  emailKey: string
+  name?: string | null
+  role: string
+  passwordHash: string
+  emailVerifiedAt?: Date | string | null
+  disabledAt?: Date | string | null
+  createdAt?: Date | string
+  lastLoginAt?: Date | string | null
+  maxParallelJobs?: number | null
+  maxParallelJobsLimit?: number | null
+  statementTimeoutMs?: number | null
+  maxRows?: number | null
+  queuePriority?: number | null
+  defaultExportFormat?: string | null
+  defaultExportPrefix?: string | null
+  defaultExportBucket?: Prisma.BucketCreateNestedOneWithoutDefaultOfInput
+  sessions?: Prisma.SessionCreateNestedManyWithoutUserInput
+  databases?: Prisma.DatabaseCreateNestedManyWithoutOwnerInput
+  memberships?: Prisma.ProjectMemberCreateNestedManyWithoutUserInput
+  jobs?: Prisma.JobCreateNestedManyWithoutOwnerInput
+  auditEntries?: Prisma.AuditEntryCreateNestedManyWithoutActorInput
+  databaseRoles?: Prisma.DatabaseRoleCreateNestedManyWithoutUserInput
+  savedQueries?: Prisma.SavedQueryCreateNestedManyWithoutOwnerInput
+  buckets?: Prisma.BucketCreateNestedManyWithoutOwnerInput
+  files?: Prisma.StoredFileCreateNestedManyWithoutOwnerInput
+  messages?: Prisma.ChannelMessageCreateNestedManyWithoutSenderInput
+}
+
+export type UserUncheckedCreateWithoutTasksInput = {
+  id: string
+  email: string
+  emailKey: string
+  name?: string | null
+  role: string
+  passwordHash: string
+  emailVerifiedAt?: Date | string | null
+  disabledAt?: Date | string | null
+  createdAt?: Date | string
+  lastLoginAt?: Date | string | null
+  maxParallelJobs?: number | null
+  maxParallelJobsLimit?: number | null
+  statementTimeoutMs?: number | null
+  maxRows?: number | null
+  queuePriority?: number | null
+  defaultExportFormat?: string | null
+  defaultExportBucketId?: string | null
+  defaultExportPrefix?: string | null
+  sessions?: Prisma.SessionUncheckedCreateNestedManyWithoutUserInput
+  databases?: Prisma.DatabaseUncheckedCreateNestedManyWithoutOwnerInput
+  memberships?: Prisma.ProjectMemberUncheckedCreateNestedManyWithoutUserInput
+  jobs?: Prisma.JobUncheckedCreateNestedManyWithoutOwnerInput
+  auditEntries?: Prisma.AuditEntryUncheckedCreateNestedManyWithoutActorInput
+  databaseRoles?: Prisma.DatabaseRoleUncheckedCreateNestedManyWithoutUserInput
+  savedQueries?: Prisma.SavedQueryUncheckedCreateNestedManyWithoutOwnerInput
+  buckets?: Prisma.BucketUncheckedCreateNestedManyWithoutOwnerInput
+  files?: Prisma.StoredFileUncheckedCreateNestedManyWithoutOwnerInput
+  messages?: Prisma.ChannelMessageUncheckedCreateNestedManyWithoutSenderInput
+}
+
+export type UserCreateOrConnectWithoutTasksInput = {
+  where: Prisma.UserWhereUniqueInput
+  create: Prisma.XOR<Prisma.UserCreateWithoutTasksInput, Prisma.UserUncheckedCreateWithoutTasksInput>
+}
+
+export type UserUpsertWithoutTasksInput = {
+  update: Prisma.XOR<Prisma.UserUpdateWithoutTasksInput, Prisma.UserUncheckedUpdateWithoutTasksInput>
+  create: Prisma.XOR<Prisma.UserCreateWithoutTasksInput, Prisma.UserUncheckedCreateWithoutTasksInput>
+  where?: Prisma.UserWhereInput
+}
+
+export type UserUpdateToOneWithWhereWithoutTasksInput = {
+  where?: Prisma.UserWhereInput
+  data: Prisma.XOR<Prisma.UserUpdateWithoutTasksInput, Prisma.UserUncheckedUpdateWithoutTasksInput>
+}
+
+export type UserUpdateWithoutTasksInput = {
+  id?: Prisma.StringFieldUpdateOperationsInput | string
+  email?: Prisma.StringFieldUpdateOperationsInput | string
+  emailKey?: Prisma.StringFieldUpdateOperationsInput | string
+  name?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  role?: Prisma.StringFieldUpdateOperationsInput | string
+  passwordHash?: Prisma.StringFieldUpdateOperationsInput | string
+  emailVerifiedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  lastLoginAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  maxParallelJobs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  maxParallelJobsLimit?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  statementTimeoutMs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  maxRows?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  queuePriority?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  defaultExportFormat?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  defaultExportPrefix?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  defaultExportBucket?: Prisma.BucketUpdateOneWithoutDefaultOfNestedInput
+  sessions?: Prisma.SessionUpdateManyWithoutUserNestedInput
+  databases?: Prisma.DatabaseUpdateManyWithoutOwnerNestedInput
+  memberships?: Prisma.ProjectMemberUpdateManyWithoutUserNestedInput
+  jobs?: Prisma.JobUpdateManyWithoutOwnerNestedInput
+  auditEntries?: Prisma.AuditEntryUpdateManyWithoutActorNestedInput
+  databaseRoles?: Prisma.DatabaseRoleUpdateManyWithoutUserNestedInput
+  savedQueries?: Prisma.SavedQueryUpdateManyWithoutOwnerNestedInput
+  buckets?: Prisma.BucketUpdateManyWithoutOwnerNestedInput
+  files?: Prisma.StoredFileUpdateManyWithoutOwnerNestedInput
+  messages?: Prisma.ChannelMessageUpdateManyWithoutSenderNestedInput
+}
+
+export type UserUncheckedUpdateWithoutTasksInput = {
+  id?: Prisma.StringFieldUpdateOperationsInput | string
+  email?: Prisma.StringFieldUpdateOperationsInput | string
+  emailKey?: Prisma.StringFieldUpdateOperationsInput | string
+  name?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  role?: Prisma.StringFieldUpdateOperationsInput | string
+  passwordHash?: Prisma.StringFieldUpdateOperationsInput | string
+  emailVerifiedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  lastLoginAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  maxParallelJobs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  maxParallelJobsLimit?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  statementTimeoutMs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  maxRows?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  queuePriority?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  defaultExportFormat?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  defaultExportBucketId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  defaultExportPrefix?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  sessions?: Prisma.SessionUncheckedUpdateManyWithoutUserNestedInput
+  databases?: Prisma.DatabaseUncheckedUpdateManyWithoutOwnerNestedInput
+  memberships?: Prisma.ProjectMemberUncheckedUpdateManyWithoutUserNestedInput
   jobs?: Prisma.JobUncheckedUpdateManyWithoutOwnerNestedInput
   auditEntries?: Prisma.AuditEntryUncheckedUpdateManyWithoutActorNestedInput
   databaseRoles?: Prisma.DatabaseRoleUncheckedUpdateManyWithoutUserNestedInput
@@ -1269,6 +1440,7 @@ export type UserCreateWithoutDatabasesInput = {
   buckets?: Prisma.BucketCreateNestedManyWithoutOwnerInput
   files?: Prisma.StoredFileCreateNestedManyWithoutOwnerInput
   messages?: Prisma.ChannelMessageCreateNestedManyWithoutSenderInput
+  tasks?: Prisma.TaskCreateNestedManyWithoutAssigneeInput
 }
 
 export type UserUncheckedCreateWithoutDatabasesInput = {
@@ -1299,6 +1471,7 @@ export type UserUncheckedCreateWithoutDatabasesInput = {
   buckets?: Prisma.BucketUncheckedCreateNestedManyWithoutOwnerInput
   files?: Prisma.StoredFileUncheckedCreateNestedManyWithoutOwnerInput
   messages?: Prisma.ChannelMessageUncheckedCreateNestedManyWithoutSenderInput
+  tasks?: Prisma.TaskUncheckedCreateNestedManyWithoutAssigneeInput
 }
 
 export type UserCreateOrConnectWithoutDatabasesInput = {
@@ -1345,6 +1518,7 @@ export type UserUpdateWithoutDatabasesInput = {
   buckets?: Prisma.BucketUpdateManyWithoutOwnerNestedInput
   files?: Prisma.StoredFileUpdateManyWithoutOwnerNestedInput
   messages?: Prisma.ChannelMessageUpdateManyWithoutSenderNestedInput
+  tasks?: Prisma.TaskUpdateManyWithoutAssigneeNestedInput
 }
 
 export type UserUncheckedUpdateWithoutDatabasesInput = {
@@ -1375,6 +1549,7 @@ export type UserUncheckedUpdateWithoutDatabasesInput = {
   buckets?: Prisma.BucketUncheckedUpdateManyWithoutOwnerNestedInput
   files?: Prisma.StoredFileUncheckedUpdateManyWithoutOwnerNestedInput
   messages?: Prisma.ChannelMessageUncheckedUpdateManyWithoutSenderNestedInput
+  tasks?: Prisma.TaskUncheckedUpdateManyWithoutAssigneeNestedInput
 }
 
 export type UserCreateWithoutDatabaseRolesInput = {
@@ -1405,6 +1580,7 @@ export type UserCreateWithoutDatabaseRolesInput = {
   buckets?: Prisma.BucketCreateNestedManyWithoutOwnerInput
   files?: Prisma.StoredFileCreateNestedManyWithoutOwnerInput
   messages?: Prisma.ChannelMessageCreateNestedManyWithoutSenderInput
+  tasks?: Prisma.TaskCreateNestedManyWithoutAssigneeInput
 }
 
 export type UserUncheckedCreateWithoutDatabaseRolesInput = {
@@ -1435,6 +1611,7 @@ export type UserUncheckedCreateWithoutDatabaseRolesInput = {
   buckets?: Prisma.BucketUncheckedCreateNestedManyWithoutOwnerInput
   files?: Prisma.StoredFileUncheckedCreateNestedManyWithoutOwnerInput
   messages?: Prisma.ChannelMessageUncheckedCreateNestedManyWithoutSenderInput
+  tasks?: Prisma.TaskUncheckedCreateNestedManyWithoutAssigneeInput
 }
 
 export type UserCreateOrConnectWithoutDatabaseRolesInput = {
@@ -1481,6 +1658,7 @@ export type UserUpdateWithoutDatabaseRolesInput = {
   buckets?: Prisma.BucketUpdateManyWithoutOwnerNestedInput
   files?: Prisma.StoredFileUpdateManyWithoutOwnerNestedInput
   messages?: Prisma.ChannelMessageUpdateManyWithoutSenderNestedInput
+  tasks?: Prisma.TaskUpdateManyWithoutAssigneeNestedInput
 }
 
 export type UserUncheckedUpdateWithoutDatabaseRolesInput = {
@@ -1511,6 +1689,7 @@ export type UserUncheckedUpdateWithoutDatabaseRolesInput = {
   buckets?: Prisma.BucketUncheckedUpdateManyWithoutOwnerNestedInput
   files?: Prisma.StoredFileUncheckedUpdateManyWithoutOwnerNestedInput
   messages?: Prisma.ChannelMessageUncheckedUpdateManyWithoutSenderNestedInput
+  tasks?: Prisma.TaskUncheckedUpdateManyWithoutAssigneeNestedInput
 }
 
 export type UserCreateWithoutJobsInput = {
@@ -1541,6 +1720,7 @@ export type UserCreateWithoutJobsInput = {
   buckets?: Prisma.BucketCreateNestedManyWithoutOwnerInput
   files?: Prisma.StoredFileCreateNestedManyWithoutOwnerInput
   messages?: Prisma.ChannelMessageCreateNestedManyWithoutSenderInput
+  tasks?: Prisma.TaskCreateNestedManyWithoutAssigneeInput
 }
 
 export type UserUncheckedCreateWithoutJobsInput = {
@@ -1571,6 +1751,7 @@ export type UserUncheckedCreateWithoutJobsInput = {
   buckets?: Prisma.BucketUncheckedCreateNestedManyWithoutOwnerInput
   files?: Prisma.StoredFileUncheckedCreateNestedManyWithoutOwnerInput
   messages?: Prisma.ChannelMessageUncheckedCreateNestedManyWithoutSenderInput
+  tasks?: Prisma.TaskUncheckedCreateNestedManyWithoutAssigneeInput
 }
 
 export type UserCreateOrConnectWithoutJobsInput = {
@@ -1617,6 +1798,7 @@ export type UserUpdateWithoutJobsInput = {
   buckets?: Prisma.BucketUpdateManyWithoutOwnerNestedInput
   files?: Prisma.StoredFileUpdateManyWithoutOwnerNestedInput
   messages?: Prisma.ChannelMessageUpdateManyWithoutSenderNestedInput
+  tasks?: Prisma.TaskUpdateManyWithoutAssigneeNestedInput
 }
 
 export type UserUncheckedUpdateWithoutJobsInput = {
@@ -1647,6 +1829,7 @@ export type UserUncheckedUpdateWithoutJobsInput = {
   buckets?: Prisma.BucketUncheckedUpdateManyWithoutOwnerNestedInput
   files?: Prisma.StoredFileUncheckedUpdateManyWithoutOwnerNestedInput
   messages?: Prisma.ChannelMessageUncheckedUpdateManyWithoutSenderNestedInput
+  tasks?: Prisma.TaskUncheckedUpdateManyWithoutAssigneeNestedInput
 }
 
 export type UserCreateWithoutSavedQueriesInput = {
@@ -1677,6 +1860,7 @@ export type UserCreateWithoutSavedQueriesInput = {
   buckets?: Prisma.BucketCreateNestedManyWithoutOwnerInput
   files?: Prisma.StoredFileCreateNestedManyWithoutOwnerInput
   messages?: Prisma.ChannelMessageCreateNestedManyWithoutSenderInput
+  tasks?: Prisma.TaskCreateNestedManyWithoutAssigneeInput
 }
 
 export type UserUncheckedCreateWithoutSavedQueriesInput = {
@@ -1707,6 +1891,7 @@ export type UserUncheckedCreateWithoutSavedQueriesInput = {
   buckets?: Prisma.BucketUncheckedCreateNestedManyWithoutOwnerInput
   files?: Prisma.StoredFileUncheckedCreateNestedManyWithoutOwnerInput
   messages?: Prisma.ChannelMessageUncheckedCreateNestedManyWithoutSenderInput
+  tasks?: Prisma.TaskUncheckedCreateNestedManyWithoutAssigneeInput
 }
 
 export type UserCreateOrConnectWithoutSavedQueriesInput = {
@@ -1753,6 +1938,7 @@ export type UserUpdateWithoutSavedQueriesInput = {
   buckets?: Prisma.BucketUpdateManyWithoutOwnerNestedInput
   files?: Prisma.StoredFileUpdateManyWithoutOwnerNestedInput
   messages?: Prisma.ChannelMessageUpdateManyWithoutSenderNestedInput
+  tasks?: Prisma.TaskUpdateManyWithoutAssigneeNestedInput
 }
 
 export type UserUncheckedUpdateWithoutSavedQueriesInput = {
@@ -1783,6 +1969,7 @@ export type UserUncheckedUpdateWithoutSavedQueriesInput = {
   buckets?: Prisma.BucketUncheckedUpdateManyWithoutOwnerNestedInput
   files?: Prisma.StoredFileUncheckedUpdateManyWithoutOwnerNestedInput
   messages?: Prisma.ChannelMessageUncheckedUpdateManyWithoutSenderNestedInput
+  tasks?: Prisma.TaskUncheckedUpdateManyWithoutAssigneeNestedInput
 }
 
 export type UserCreateWithoutBucketsInput = {
@@ -1813,6 +2000,7 @@ export type UserCreateWithoutBucketsInput = {
   savedQueries?: Prisma.SavedQueryCreateNestedManyWithoutOwnerInput
   files?: Prisma.StoredFileCreateNestedManyWithoutOwnerInput
   messages?: Prisma.ChannelMessageCreateNestedManyWithoutSenderInput
+  tasks?: Prisma.TaskCreateNestedManyWithoutAssigneeInput
 }
 
 export type UserUncheckedCreateWithoutBucketsInput = {
@@ -1843,6 +2031,7 @@ export type UserUncheckedCreateWithoutBucketsInput = {
   savedQueries?: Prisma.SavedQueryUncheckedCreateNestedManyWithoutOwnerInput
   files?: Prisma.StoredFileUncheckedCreateNestedManyWithoutOwnerInput
   messages?: Prisma.ChannelMessageUncheckedCreateNestedManyWithoutSenderInput
+  tasks?: Prisma.TaskUncheckedCreateNestedManyWithoutAssigneeInput
 }
 
 export type UserCreateOrConnectWithoutBucketsInput = {
@@ -1878,6 +2067,7 @@ export type UserCreateWithoutDefaultExportBucketInput = {
   buckets?: Prisma.BucketCreateNestedManyWithoutOwnerInput
   files?: Prisma.StoredFileCreateNestedManyWithoutOwnerInput
   messages?: Prisma.ChannelMessageCreateNestedManyWithoutSenderInput
+  tasks?: Prisma.TaskCreateNestedManyWithoutAssigneeInput
 }
 
 export type UserUncheckedCreateWithoutDefaultExportBucketInput = {
@@ -1908,6 +2098,7 @@ export type UserUncheckedCreateWithoutDefaultExportBucketInput = {
   buckets?: Prisma.BucketUncheckedCreateNestedManyWithoutOwnerInput
   files?: Prisma.StoredFileUncheckedCreateNestedManyWithoutOwnerInput
   messages?: Prisma.ChannelMessageUncheckedCreateNestedManyWithoutSenderInput
+  tasks?: Prisma.TaskUncheckedCreateNestedManyWithoutAssigneeInput
 }
 
 export type UserCreateOrConnectWithoutDefaultExportBucketInput = {
@@ -1959,6 +2150,7 @@ export type UserUpdateWithoutBucketsInput = {
   savedQueries?: Prisma.SavedQueryUpdateManyWithoutOwnerNestedInput
   files?: Prisma.StoredFileUpdateManyWithoutOwnerNestedInput
   messages?: Prisma.ChannelMessageUpdateManyWithoutSenderNestedInput
+  tasks?: Prisma.TaskUpdateManyWithoutAssigneeNestedInput
 }
 
 export type UserUncheckedUpdateWithoutBucketsInput = {
@@ -1989,6 +2181,7 @@ export type UserUncheckedUpdateWithoutBucketsInput = {
   savedQueries?: Prisma.SavedQueryUncheckedUpdateManyWithoutOwnerNestedInput
   files?: Prisma.StoredFileUncheckedUpdateManyWithoutOwnerNestedInput
   messages?: Prisma.ChannelMessageUncheckedUpdateManyWithoutSenderNestedInput
+  tasks?: Prisma.TaskUncheckedUpdateManyWithoutAssigneeNestedInput
 }
 
 export type UserUpsertWithWhereUniqueWithoutDefaultExportBucketInput = {
@@ -2059,6 +2252,7 @@ export type UserCreateWithoutFilesInput = {
   savedQueries?: Prisma.SavedQueryCreateNestedManyWithoutOwnerInput
   buckets?: Prisma.BucketCreateNestedManyWithoutOwnerInput
   messages?: Prisma.ChannelMessageCreateNestedManyWithoutSenderInput
+  tasks?: Prisma.TaskCreateNestedManyWithoutAssigneeInput
 }
 
 export type UserUncheckedCreateWithoutFilesInput = {
@@ -2089,6 +2283,7 @@ export type UserUncheckedCreateWithoutFilesInput = {
   savedQueries?: Prisma.SavedQueryUncheckedCreateNestedManyWithoutOwnerInput
   buckets?: Prisma.BucketUncheckedCreateNestedManyWithoutOwnerInput
   messages?: Prisma.ChannelMessageUncheckedCreateNestedManyWithoutSenderInput
+  tasks?: Prisma.TaskUncheckedCreateNestedManyWithoutAssigneeInput
 }
 
 export type UserCreateOrConnectWithoutFilesInput = {
@@ -2135,6 +2330,7 @@ export type UserUpdateWithoutFilesInput = {
   savedQueries?: Prisma.SavedQueryUpdateManyWithoutOwnerNestedInput
   buckets?: Prisma.BucketUpdateManyWithoutOwnerNestedInput
   messages?: Prisma.ChannelMessageUpdateManyWithoutSenderNestedInput
+  tasks?: Prisma.TaskUpdateManyWithoutAssigneeNestedInput
 }
 
 export type UserUncheckedUpdateWithoutFilesInput = {
@@ -2165,6 +2361,7 @@ export type UserUncheckedUpdateWithoutFilesInput = {
   savedQueries?: Prisma.SavedQueryUncheckedUpdateManyWithoutOwnerNestedInput
   buckets?: Prisma.BucketUncheckedUpdateManyWithoutOwnerNestedInput
   messages?: Prisma.ChannelMessageUncheckedUpdateManyWithoutSenderNestedInput
+  tasks?: Prisma.TaskUncheckedUpdateManyWithoutAssigneeNestedInput
 }
 
 export type UserCreateWithoutMessagesInput = {
@@ -2195,6 +2392,7 @@ export type UserCreateWithoutMessagesInput = {
   savedQueries?: Prisma.SavedQueryCreateNestedManyWithoutOwnerInput
   buckets?: Prisma.BucketCreateNestedManyWithoutOwnerInput
   files?: Prisma.StoredFileCreateNestedManyWithoutOwnerInput
+  tasks?: Prisma.TaskCreateNestedManyWithoutAssigneeInput
 }
 
 export type UserUncheckedCreateWithoutMessagesInput = {
@@ -2225,6 +2423,7 @@ export type UserUncheckedCreateWithoutMessagesInput = {
   savedQueries?: Prisma.SavedQueryUncheckedCreateNestedManyWithoutOwnerInput
   buckets?: Prisma.BucketUncheckedCreateNestedManyWithoutOwnerInput
   files?: Prisma.StoredFileUncheckedCreateNestedManyWithoutOwnerInput
+  tasks?: Prisma.TaskUncheckedCreateNestedManyWithoutAssigneeInput
 }
 
 export type UserCreateOrConnectWithoutMessagesInput = {
@@ -2271,6 +2470,7 @@ export type UserUpdateWithoutMessagesInput = {
   savedQueries?: Prisma.SavedQueryUpdateManyWithoutOwnerNestedInput
   buckets?: Prisma.BucketUpdateManyWithoutOwnerNestedInput
   files?: Prisma.StoredFileUpdateManyWithoutOwnerNestedInput
+  tasks?: Prisma.TaskUpdateManyWithoutAssigneeNestedInput
 }
 
 export type UserUncheckedUpdateWithoutMessagesInput = {
@@ -2301,6 +2501,7 @@ export type UserUncheckedUpdateWithoutMessagesInput = {
   savedQueries?: Prisma.SavedQueryUncheckedUpdateManyWithoutOwnerNestedInput
   buckets?: Prisma.BucketUncheckedUpdateManyWithoutOwnerNestedInput
   files?: Prisma.StoredFileUncheckedUpdateManyWithoutOwnerNestedInput
+  tasks?: Prisma.TaskUncheckedUpdateManyWithoutAssigneeNestedInput
 }
 
 export type UserCreateWithoutAuditEntriesInput = {
@@ -2331,6 +2532,7 @@ export type UserCreateWithoutAuditEntriesInput = {
   buckets?: Prisma.BucketCreateNestedManyWithoutOwnerInput
   files?: Prisma.StoredFileCreateNestedManyWithoutOwnerInput
   messages?: Prisma.ChannelMessageCreateNestedManyWithoutSenderInput
+  tasks?: Prisma.TaskCreateNestedManyWithoutAssigneeInput
 }
 
 export type UserUncheckedCreateWithoutAuditEntriesInput = {
@@ -2361,6 +2563,7 @@ export type UserUncheckedCreateWithoutAuditEntriesInput = {
   buckets?: Prisma.BucketUncheckedCreateNestedManyWithoutOwnerInput
   files?: Prisma.StoredFileUncheckedCreateNestedManyWithoutOwnerInput
   messages?: Prisma.ChannelMessageUncheckedCreateNestedManyWithoutSenderInput
+  tasks?: Prisma.TaskUncheckedCreateNestedManyWithoutAssigneeInput
 }
 
 export type UserCreateOrConnectWithoutAuditEntriesInput = {
@@ -2407,6 +2610,7 @@ export type UserUpdateWithoutAuditEntriesInput = {
   buckets?: Prisma.BucketUpdateManyWithoutOwnerNestedInput
   files?: Prisma.StoredFileUpdateManyWithoutOwnerNestedInput
   messages?: Prisma.ChannelMessageUpdateManyWithoutSenderNestedInput
+  tasks?: Prisma.TaskUpdateManyWithoutAssigneeNestedInput
 }
 
 export type UserUncheckedUpdateWithoutAuditEntriesInput = {
@@ -2437,6 +2641,7 @@ export type UserUncheckedUpdateWithoutAuditEntriesInput = {
   buckets?: Prisma.BucketUncheckedUpdateManyWithoutOwnerNestedInput
   files?: Prisma.StoredFileUncheckedUpdateManyWithoutOwnerNestedInput
   messages?: Prisma.ChannelMessageUncheckedUpdateManyWithoutSenderNestedInput
+  tasks?: Prisma.TaskUncheckedUpdateManyWithoutAssigneeNestedInput
 }
 
 export type UserCreateManyDefaultExportBucketInput = {
@@ -2487,6 +2692,7 @@ export type UserUpdateWithoutDefaultExportBucketInput = {
   buckets?: Prisma.BucketUpdateManyWithoutOwnerNestedInput
   files?: Prisma.StoredFileUpdateManyWithoutOwnerNestedInput
   messages?: Prisma.ChannelMessageUpdateManyWithoutSenderNestedInput
+  tasks?: Prisma.TaskUpdateManyWithoutAssigneeNestedInput
 }
 
 export type UserUncheckedUpdateWithoutDefaultExportBucketInput = {
@@ -2517,6 +2723,7 @@ export type UserUncheckedUpdateWithoutDefaultExportBucketInput = {
   buckets?: Prisma.BucketUncheckedUpdateManyWithoutOwnerNestedInput
   files?: Prisma.StoredFileUncheckedUpdateManyWithoutOwnerNestedInput
   messages?: Prisma.ChannelMessageUncheckedUpdateManyWithoutSenderNestedInput
+  tasks?: Prisma.TaskUncheckedUpdateManyWithoutAssigneeNestedInput
 }
 
 export type UserUncheckedUpdateManyWithoutDefaultExportBucketInput = {
@@ -2555,6 +2762,7 @@ export type UserCountOutputType = {
   buckets: number
   files: number
   messages: number
+  tasks: number
 }
 
 export type UserCountOutputTypeSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
@@ -2568,6 +2776,7 @@ export type UserCountOutputTypeSelect<ExtArgs extends runtime.Types.Extensions.I
   buckets?: boolean | UserCountOutputTypeCountBucketsArgs
   files?: boolean | UserCountOutputTypeCountFilesArgs
   messages?: boolean | UserCountOutputTypeCountMessagesArgs
+  tasks?: boolean | UserCountOutputTypeCountTasksArgs
 }
 
 /**
@@ -2650,6 +2859,13 @@ export type UserCountOutputTypeCountMessagesArgs<ExtArgs extends runtime.Types.E
   where?: Prisma.ChannelMessageWhereInput
 }
 
+/**
+ * UserCountOutputType without action
+ */
+export type UserCountOutputTypeCountTasksArgs<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
+  where?: Prisma.TaskWhereInput
+}
+
 
 export type UserSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
   id?: boolean
@@ -2681,6 +2897,7 @@ export type UserSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs = r
   buckets?: boolean | Prisma.User$bucketsArgs<ExtArgs>
   files?: boolean | Prisma.User$filesArgs<ExtArgs>
   messages?: boolean | Prisma.User$messagesArgs<ExtArgs>
+  tasks?: boolean | Prisma.User$tasksArgs<ExtArgs>
   _count?: boolean | Prisma.UserCountOutputTypeDefaultArgs<ExtArgs>
 }, ExtArgs["result"]["user"]>
 
@@ -2762,6 +2979,7 @@ export type UserInclude<ExtArgs extends runtime.Types.Extensions.InternalArgs = 
   buckets?: boolean | Prisma.User$bucketsArgs<ExtArgs>
   files?: boolean | Prisma.User$filesArgs<ExtArgs>
   messages?: boolean | Prisma.User$messagesArgs<ExtArgs>
+  tasks?: boolean | Prisma.User$tasksArgs<ExtArgs>
   _count?: boolean | Prisma.UserCountOutputTypeDefaultArgs<ExtArgs>
 }
 export type UserIncludeCreateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
@@ -2785,6 +3003,7 @@ export type $UserPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs =
     buckets: Prisma.$BucketPayload<ExtArgs>[]
     files: Prisma.$StoredFilePayload<ExtArgs>[]
     messages: Prisma.$ChannelMessagePayload<ExtArgs>[]
+    tasks: Prisma.$TaskPayload<ExtArgs>[]
   }
   scalars: runtime.Types.Extensions.GetPayloadResult<{
     id: string
@@ -3222,6 +3441,7 @@ export interface Prisma__UserClient<T, Null = never, ExtArgs extends runtime.Typ
   buckets<T extends Prisma.User$bucketsArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.User$bucketsArgs<ExtArgs>>): Prisma.PrismaPromise<runtime.Types.Result.GetResult<Prisma.$BucketPayload<ExtArgs>, T, "findMany", GlobalOmitOptions> | Null>
   files<T extends Prisma.User$filesArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.User$filesArgs<ExtArgs>>): Prisma.PrismaPromise<runtime.Types.Result.GetResult<Prisma.$StoredFilePayload<ExtArgs>, T, "findMany", GlobalOmitOptions> | Null>
   messages<T extends Prisma.User$messagesArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.User$messagesArgs<ExtArgs>>): Prisma.PrismaPromise<runtime.Types.Result.GetResult<Prisma.$ChannelMessagePayload<ExtArgs>, T, "findMany", GlobalOmitOptions> | Null>
+  tasks<T extends Prisma.User$tasksArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.User$tasksArgs<ExtArgs>>): Prisma.PrismaPromise<runtime.Types.Result.GetResult<Prisma.$TaskPayload<ExtArgs>, T, "findMany", GlobalOmitOptions> | Null>
   /**
    * Attaches callbacks for the resolution and/or rejection of the Promise.
    * @param onfulfilled The callback to execute when the Promise is resolved.
@@ -3926,6 +4146,30 @@ export type User$messagesArgs<ExtArgs extends runtime.Types.Extensions.InternalA
   take?: number
   skip?: number
   distinct?: Prisma.ChannelMessageScalarFieldEnum | Prisma.ChannelMessageScalarFieldEnum[]
+}
+
+/**
+ * User.tasks
+ */
+export type User$tasksArgs<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
+  /**
+   * Select specific fields to fetch from the Task
+   */
+  select?: Prisma.TaskSelect<ExtArgs> | null
+  /**
+   * Omit specific fields from the Task
+   */
+  omit?: Prisma.TaskOmit<ExtArgs> | null
+  /**
+   * Choose, which related nodes to fetch as well
+   */
+  include?: Prisma.TaskInclude<ExtArgs> | null
+  where?: Prisma.TaskWhereInput
+  orderBy?: Prisma.TaskOrderByWithRelationInput | Prisma.TaskOrderByWithRelationInput[]
+  cursor?: Prisma.TaskWhereUniqueInput
+  take?: number
+  skip?: number
+  distinct?: Prisma.TaskScalarFieldEnum | Prisma.TaskScalarFieldEnum[]
 }
 
 /**

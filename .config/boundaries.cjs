@@ -1,5 +1,5 @@
 /** Who may import whom: main → app → server → graph → *.graph.ts → features → engines, jobs → db → lib, never back. */
-const features = 'accounts|audit|catalog|databases|exports|projects|queries|realtime|rows|storage';
+const features = 'accounts|audit|catalog|databases|exports|mail|projects|queries|realtime|rows|storage';
 const rule = (name, comment, from, to) => ({ name, comment, severity: 'error', from, to });
 module.exports = {
   forbidden: [

@@ -1,4 +1,5 @@
 /** The composition root of the server: every service in order, then the port, then the worker beside it. */
+import { join } from 'node:path';
 import { createAccounts } from './accounts/accounts.ts';
 import { createPasswordHasher } from './accounts/password-hasher.ts';
 import type { Settings } from './accounts/settings.ts';
@@ -26,6 +27,10 @@ import { createJobs } from './jobs/jobs.ts';
 import { createPlaces } from './jobs/places.ts';
 import { createJobQuota } from './jobs/quota.ts';
 import type { Service } from './lib/lifecycle.ts';
+import { openTransport } from './mail/open.ts';
+import { createOutbox } from './mail/outbox.ts';
+import { startPostman } from './mail/postman.ts';
+import { createMailStore } from './mail/store.ts';
 import { createMetrics } from './metrics.ts';
 import { createProjects } from './projects/projects.ts';
 import { createTaskStore } from './projects/tasks/store.ts';
@@ -76,13 +81,26 @@ export async function compose({ startedAt, manifest, diskLow, running, ...deps }
   running.push(...core.running);
   // Its port is known when the server listens, where the configuration leaves it open.
   const publicUrl = new URL(config.publicUrl);
+  const outbox = createOutbox({ keyring: core.keyring, publicUrl });
+  const postman = startPostman({
+    store: createMailStore({ db: core.pool }),
+    outbox,
+    transport: openTransport({ ...config.mail, directory: join(config.dataDir, 'outbox'), log }),
+    bus: core.bus,
+    log,
+  });
+  running.push(postman);
   const services = buildServices({ config, core, startedAt, diskLow, running, publicUrl });
   const server = await startServer({
     services,
     bus: core.bus,
     log,
     limits: documentLimits,
-    metrics: createMetrics({ liveQueries: services.liveQueries.counts, changeFeeds: core.hub.counts }),
+    metrics: createMetrics({
+      liveQueries: services.liveQueries.counts,
+      changeFeeds: core.hub.counts,
+      mails: postman.counts,
+    }),
     graphiqlTabs: config.graphiql ? graphiqlTabs : null,
     introspection: config.introspection,
     persistedDocuments: { manifest, only: config.persistedDocumentsOnly },

@@ -5,6 +5,8 @@ import { z } from 'zod';
 import type { MasterKey } from './lib/keyring.ts';
 import type { LogFormat, LogLevel } from './lib/log.ts';
 import { Secret } from './lib/secret.ts';
+import type { MailPlace } from './mail/open.ts';
+import { senderOf, smtpOf } from './mail/place.ts';
 import { placeOf, type S3Credentials, type StoragePlace } from './storage/place.ts';
 
 export interface Config {
@@ -27,6 +29,8 @@ export interface Config {
   readonly storage: StoragePlace;
   /** Of one user's files, with what is kept free for his uploads. */
   readonly storageOfUserBytes: number;
+  /** How mails leave, and from whom. */
+  readonly mail: MailPlace;
   readonly registration: 'open' | 'closed';
   readonly corsOrigins: readonly string[];
   /** Whose X-Forwarded-* are believed. */
@@ -116,6 +120,15 @@ const origins = list.refine(
   'origins with commas between, e.g. https://app.example.com',
 );
 
+/** By a parser that gives the fault as a string. */
+const parsedBy = <T>(parse: (text: string) => T | string) =>
+  z.string().transform((text, context) => {
+    const parsed = parse(text);
+    if (typeof parsed !== 'string') return parsed;
+    context.addIssue({ code: 'custom', message: parsed });
+    return z.NEVER;
+  });
+
 const masterKeys = z.string().transform((text, context): [MasterKey, ...MasterKey[]] => {
   const keys = text.split(',').map((part) => {
     const [, id, encoded] = /^\s*([A-Za-z0-9_-]{1,32}):([A-Za-z0-9+/_-]+={0,2})\s*$/.exec(part) ?? [];
@@ -153,6 +166,8 @@ const variables = {
   AWS_DEFAULT_REGION: z.string().optional(),
   STORAGE_PER_USER_GIB: integer(1, 1_000_000).default(10),
   MASTER_KEYS: masterKeys.optional(),
+  SMTP_URL: parsedBy(smtpOf).optional(),
+  MAIL_FROM: parsedBy(senderOf).optional(),
   REGISTRATION: oneOf('open', 'closed').default('open'),
   CORS_ORIGINS: origins.default([]),
   TRUST_PROXY: cidrs.default([]),
@@ -180,8 +195,6 @@ export const variableNames: readonly string[] = Object.keys(variables);
 
 /** Their parts are not built yet: to take a value and ignore it would be a lie. */
 const laterNames = [
-  'SMTP_URL',
-  'MAIL_FROM',
   'LLM_BASE_URL',
   'LLM_API_KEY',
   'LLM_MODEL',
@@ -250,10 +263,14 @@ export function readConfig({ env, terminal }: ReadConfigOptions): Config {
   if (values?.PERSISTED_DOCUMENTS_ONLY && !values.PERSISTED_DOCUMENTS) {
     faults.push({ name: 'PERSISTED_DOCUMENTS', message: 'required with PERSISTED_DOCUMENTS_ONLY: a file' });
   }
+  if (values?.SMTP_URL && !values.MAIL_FROM) faults.push({ name: 'MAIL_FROM', message: 'required with SMTP_URL' });
   const storage = values && storageOf(values);
   if (Array.isArray(storage)) faults.push(...storage);
   if (!values || !storage || Array.isArray(storage) || faults.length > 0) throw new ConfigError(faults);
 
+  const publicUrl =
+    values.PUBLIC_URL ??
+    new URL(`http://${values.HOST.includes(':') ? `[${values.HOST}]` : values.HOST}:${values.PORT}`);
   const production = values.NODE_ENV === 'production';
   const trustProxy = new BlockList();
   for (const cidr of values.TRUST_PROXY) {
@@ -266,15 +283,17 @@ export function readConfig({ env, terminal }: ReadConfigOptions): Config {
     host: values.HOST,
     dataDir: resolve(values.DATA_DIR),
     moduleCache: resolve(values.DATA_DIR, 'cache'),
-    publicUrl:
-      values.PUBLIC_URL ??
-      new URL(`http://${values.HOST.includes(':') ? `[${values.HOST}]` : values.HOST}:${values.PORT}`),
+    publicUrl,
     databaseUrl: values.DATABASE_URL ?? null,
     playground: values.PLAYGROUND_URL ?? 'embedded',
     masterKeys: values.MASTER_KEYS ?? null,
     redisUrl: values.REDIS_URL ? new Secret(values.REDIS_URL) : null,
     storage,
     storageOfUserBytes: values.STORAGE_PER_USER_GIB * 2 ** 30,
+    mail: {
+      smtp: values.SMTP_URL ?? null,
+      from: values.MAIL_FROM ?? { name: 'Quarry', address: `quarry@${publicUrl.hostname}` },
+    },
     registration: values.REGISTRATION,
     corsOrigins: values.CORS_ORIGINS,
     trustProxy,

@@ -17,6 +17,8 @@ export interface MetricsDeps {
   };
   /** Of the databases that are listened to now. */
   readonly changeFeeds: () => Readonly<Record<ChangeFeedGauge, number>>;
+  /** Since the start. */
+  readonly mails: () => { readonly sent: number; readonly retried: number; readonly givenUp: number };
 }
 
 const changeFeedGauges = {
@@ -29,7 +31,7 @@ const changeFeedGauges = {
 } as const;
 type ChangeFeedGauge = keyof typeof changeFeedGauges;
 
-export function createMetrics({ liveQueries, changeFeeds }: MetricsDeps): Metrics {
+export function createMetrics({ liveQueries, changeFeeds, mails }: MetricsDeps): Metrics {
   const register = new Registry();
   collectDefaultMetrics({ register, prefix: 'quarry_' });
   const seconds = new Histogram({
@@ -68,6 +70,17 @@ export function createMetrics({ liveQueries, changeFeeds }: MetricsDeps): Metric
       },
     });
   }
+  new Counter({
+    name: 'quarry_mails_total',
+    help: 'Mails by what became of an attempt to send them: sent, retried, given_up',
+    labelNames: ['outcome'],
+    registers: [register],
+    collect() {
+      const { sent, retried, givenUp } = mails();
+      this.reset();
+      for (const [outcome, count] of Object.entries({ sent, retried, given_up: givenUp })) this.inc({ outcome }, count);
+    },
+  });
   return {
     request() {
       const end = seconds.startTimer();

@@ -1,4 +1,5 @@
 /** The process that runs jobs: beside the API as its child, or anywhere with the metadata database's URL. */
+import { createTokenSweeper } from './accounts/one-time-tokens.ts';
 import type { Config } from './config.ts';
 import { buildCore } from './core.ts';
 import { connect } from './db/connection.ts';
@@ -48,6 +49,7 @@ export async function run({ config, log, signal }: RunOptions): Promise<void> {
     others: {
       ...createSweeper({ store: core.fileStore, blobs: core.blobs, log }),
       exportFolders: createExportSweeper(core),
+      oneTimeTokens: createTokenSweeper(core),
     },
   });
   await aborted(stop);

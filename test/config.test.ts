@@ -72,7 +72,7 @@ test('a name within two letters of a variable stops the start', () => {
 });
 
 test('a variable whose part is not built is refused, not ignored', () => {
-  expect(faultsOf({ SMTP_URL: 'smtp://127.0.0.1' })).toHaveProperty('SMTP_URL');
+  expect(faultsOf({ LLM_BASE_URL: 'http://127.0.0.1' })).toHaveProperty('LLM_BASE_URL');
 });
 
 test('a fault never shows the value', () => {
@@ -99,6 +99,37 @@ test('short, weak and repeated master keys are refused', () => {
 
 test('a metadata database of one’s own needs master keys of one’s own', () => {
   expect(faultsOf({ DATABASE_URL: 'postgresql://u:p@db/quarry' })).toHaveProperty('MASTER_KEYS');
+});
+
+test('mails go into a folder, or where SMTP_URL says, from whom MAIL_FROM says', () => {
+  expect(read({ PUBLIC_URL: 'https://quarry.example.com' }).mail).toEqual({
+    smtp: null,
+    from: { name: 'Quarry', address: 'quarry@quarry.example.com' },
+  });
+  const given = {
+    SMTP_URL: 'smtps://ann%40example.com:p%2Fw@mail.example.com',
+    MAIL_FROM: 'The Quarry <q@example.com>',
+  };
+  const { smtp, from } = read(given).mail;
+  expect(smtp).toMatchObject({ host: 'mail.example.com', port: 465, secure: true });
+  expect(smtp?.credentials?.user).toBe('ann@example.com');
+  expect(smtp?.credentials?.password.reveal()).toBe('p/w');
+  expect(from).toEqual({ name: 'The Quarry', address: 'q@example.com' });
+  expect(read({ SMTP_URL: 'smtp://[::1]', MAIL_FROM: 'q@example.com' }).mail).toEqual({
+    smtp: { host: '::1', port: 587, secure: false, credentials: null },
+    from: { name: null, address: 'q@example.com' },
+  });
+});
+
+test('what SMTP_URL and MAIL_FROM cannot be is said without the value', () => {
+  expect(faultsOf({ SMTP_URL: 'smtp://mail' })).toEqual({ MAIL_FROM: 'required with SMTP_URL' });
+  for (const wrong of ['mail:25', 'http://mail', 'smtp://hunter2@mail', 'smtp://mail?tls.rejectUnauthorized=hunter2']) {
+    const faults = faultsOf({ SMTP_URL: wrong, MAIL_FROM: 'q@example.com' });
+    expect(faults.SMTP_URL).toContain('smtp://USER:PASSWORD@HOST:PORT');
+    expect(JSON.stringify(faults)).not.toContain('hunter2');
+  }
+  for (const wrong of ['hunter2', 'Q <q@example.com>, x@example.com', 'Q\r\nBcc: x@example.com <q@example.com>'])
+    expect(faultsOf({ MAIL_FROM: wrong }).MAIL_FROM).toContain('Quarry <quarry@example.com>');
 });
 
 test('secrets print as [redacted]', () => {

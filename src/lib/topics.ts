@@ -30,5 +30,7 @@ export type Topic =
   | 'tasks.of_project'
   /** A schedule may be due at another time. Key: `*`. */
   | 'schedules.changed'
+  /** There may be a mail to send. Key: `*`. */
+  | 'mail.queued'
   /** A session ended or its user changed. Key: the session's id. */
   | 'session.revoked';

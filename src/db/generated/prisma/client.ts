@@ -192,6 +192,16 @@ export type ChannelLog = Prisma.ChannelLogModel
  */
 export type ChannelMessage = Prisma.ChannelMessageModel
 /**
+ * Model OneTimeToken
+ * A token that a mail carries, known by its SHA-256 alone; it is used once.
+ */
+export type OneTimeToken = Prisma.OneTimeTokenModel
+/**
+ * Model OutgoingMail
+ * A mail that has not left yet: written in the transaction that caused it, deleted when it has left.
+ */
+export type OutgoingMail = Prisma.OutgoingMailModel
+/**
  * Model AuditEntry
  * Who did what to what; written in the transaction that did it.
  */

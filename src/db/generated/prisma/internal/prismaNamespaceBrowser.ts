@@ -81,6 +81,8 @@ export const ModelName = {
   StoredFile: 'StoredFile',
   ChannelLog: 'ChannelLog',
   ChannelMessage: 'ChannelMessage',
+  OneTimeToken: 'OneTimeToken',
+  OutgoingMail: 'OutgoingMail',
   AuditEntry: 'AuditEntry',
   KeyCheck: 'KeyCheck'
 } as const
@@ -552,6 +554,34 @@ export const ChannelMessageScalarFieldEnum = {
 } as const
 
 export type ChannelMessageScalarFieldEnum = (typeof ChannelMessageScalarFieldEnum)[keyof typeof ChannelMessageScalarFieldEnum]
+
+
+export const OneTimeTokenScalarFieldEnum = {
+  id: 'id',
+  purpose: 'purpose',
+  subjectId: 'subjectId',
+  email: 'email',
+  tokenHash: 'tokenHash',
+  createdAt: 'createdAt',
+  expiresAt: 'expiresAt',
+  usedAt: 'usedAt',
+  voidedAt: 'voidedAt'
+} as const
+
+export type OneTimeTokenScalarFieldEnum = (typeof OneTimeTokenScalarFieldEnum)[keyof typeof OneTimeTokenScalarFieldEnum]
+
+
+export const OutgoingMailScalarFieldEnum = {
+  id: 'id',
+  template: 'template',
+  sealed: 'sealed',
+  attempts: 'attempts',
+  queuedAt: 'queuedAt',
+  nextAttemptAt: 'nextAttemptAt',
+  giveUpAt: 'giveUpAt'
+} as const
+
+export type OutgoingMailScalarFieldEnum = (typeof OutgoingMailScalarFieldEnum)[keyof typeof OutgoingMailScalarFieldEnum]
 
 
 export const AuditEntryScalarFieldEnum = {

@@ -1,0 +1,21 @@
+/** The mails that there are: one file and one line each. */
+import type { MailContent } from './layout.ts';
+import { passwordReset } from './templates/password-reset.ts';
+import { verification } from './templates/verification.ts';
+
+/** Links of a page of this server, by its public address and nothing that a request says. */
+export type LinkTo = (page: string, token: string) => string;
+
+export interface TokenValues {
+  /** The one-time token of its link. */
+  readonly token: string;
+  readonly expiresAt: Date;
+}
+
+export const templates = {
+  passwordReset,
+  verification,
+} as const satisfies Record<string, (values: never, linkTo: LinkTo) => MailContent>;
+
+export type TemplateName = keyof typeof templates;
+export type ValuesOf<Name extends TemplateName> = Parameters<(typeof templates)[Name]>[0];

@@ -4,6 +4,8 @@ import { createAccounts } from './accounts/accounts.ts';
 import { createPasswordHasher } from './accounts/password-hasher.ts';
 import type { Settings } from './accounts/settings.ts';
 import type { Viewer } from './accounts/viewer.ts';
+import { createAuditLog } from './audit/audit-log.ts';
+import { startChaining } from './audit/chain.ts';
 import { createCatalogService, reachOf } from './catalog/catalog.ts';
 import { createCatalogChanges } from './catalog/drift/changes.ts';
 import { createChangeStore } from './catalog/drift/store.ts';
@@ -153,7 +155,7 @@ function buildServices({ config, core, startedAt, diskLow, running, publicUrl }:
     issuer: config.publicUrl.origin,
     settings,
   });
-  running.push(hasher, accounts);
+  running.push(hasher, accounts, startChaining({ pool, keyring, log: core.log }));
   const settingsOf = async (viewer: Viewer) => accounts.settingsOf(await accounts.self(viewer));
   const jobs = createJobs({
     store: jobStore,
@@ -202,6 +204,7 @@ function buildServices({ config, core, startedAt, diskLow, running, publicUrl }:
     engines: core.engines,
     access,
     accounts,
+    auditLog: createAuditLog({ pool, keyring, log }),
     projects: createProjects({ pool, prisma, access, onRightsLost: jobStore.cancelWithoutRight }),
     tasks: createTasks({ pool, store: createTaskStore({ db: pool, prisma }), bus }),
     databases,

@@ -3,10 +3,11 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo, BlockList } from 'node:net';
 import { isIP } from 'node:net';
 import type { Caller } from './accounts/viewer.ts';
+import { createAuditRoute } from './audit/routes.ts';
 import { createGraphiql, type GraphiqlTab, graphiqlPolicy } from './graph/graphiql.ts';
 import type { DocumentLimits } from './graph/limits.ts';
 import type { Manifest } from './graph/manifest.ts';
-import { createPipeline } from './graph/pipeline.ts';
+import { authenticate, createPipeline } from './graph/pipeline.ts';
 import { requestIdOf } from './graph/request-id.ts';
 import { createSchema } from './graph/schema.ts';
 import { startSocket } from './graph/socket.ts';
@@ -83,6 +84,11 @@ export async function startServer(deps: ServerDeps): Promise<RunningServer> {
       const { contentType, text } = await metrics.read();
       response.writeHead(200, { 'content-type': contentType }).end(text);
     },
+    '/audit': createAuditRoute({
+      auditLog: services.auditLog,
+      authenticate: (authorization) => authenticate(services, authorization),
+      callerOf: (request) => callerOf(request, trustProxy),
+    }),
     '/.well-known/jwks.json': async (_request, response) => {
       response.setHeader('cache-control', 'public, max-age=300');
       sendJson(response, 200, await services.accounts.jwks());

@@ -1,5 +1,6 @@
 /** The features as the graph and the routes see them; app.ts builds them. */
 import type { Accounts } from './accounts/accounts.ts';
+import type { AuditLog } from './audit/audit-log.ts';
 import type { CatalogService } from './catalog/catalog.ts';
 import type { CatalogChanges } from './catalog/drift/changes.ts';
 import type { SearchService } from './catalog/search/search.ts';
@@ -48,6 +49,7 @@ export interface Services {
   readonly prisma: Prisma;
   readonly engines: Engines;
   readonly accounts: Accounts;
+  readonly auditLog: AuditLog;
   readonly databases: Databases;
   readonly activity: Activity;
   readonly catalog: CatalogService;

@@ -4,6 +4,8 @@ import type { Executor } from '../db/metadata.ts';
 import { uuidv7 } from '../lib/ids.ts';
 
 export type AuditAction =
+  | 'audit.chain_broken'
+  | 'audit.exported'
   | 'user.registered'
   | 'user.login'
   | 'user.login_failed'
@@ -41,17 +43,38 @@ export interface AuditEvent {
   readonly action: AuditAction;
   /** The client's id of what it was done to. */
   readonly subject: string | null;
-  readonly outcome: 'success' | 'failure';
+  /** `refused`: whoever tried had no right to. */
+  readonly outcome: 'success' | 'failure' | 'refused';
   readonly caller: Caller;
-  /** Never a secret, never what somebody typed as a password or an address. */
+  /** Never a secret, never SQL, never what somebody typed as a password or an address: ids, names and what was chosen. */
   readonly details?: Readonly<Record<string, unknown>>;
 }
 
+/** For what a server does by itself, or for somebody who asked long ago. */
+export const nobody: Caller = { ipAddress: null, userAgent: null };
+
+const maxUserAgentCharacters = 300;
+
+/**
+ * Writes one entry. Call it inside of the transaction that does the thing, as its last statement; it is chained by itself
+ * (chain.ts). A new mutation: add its action above, call this, and name the mutation in test/audit/coverage.test.ts, which
+ * fails without. What was refused for want of a right is written by the graph, for every mutation alike.
+ */
 export async function record(client: Executor, event: AuditEvent): Promise<void> {
   const { actorId, action, subject, outcome, caller, details } = event;
+  const userAgent = caller.userAgent?.slice(0, maxUserAgentCharacters) ?? null;
   await client.query(
-    `INSERT INTO audit_entries (id, actor_id, action, subject, outcome, ip_address, details)
-     VALUES ($1, $2, $3, $4, $5, $6, $7)`,
-    [uuidv7(), actorId, action, subject, outcome, caller.ipAddress, details ? JSON.stringify(details) : null],
+    `INSERT INTO audit_entries (id, actor_id, action, subject, outcome, ip_address, user_agent, details)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
+    [
+      uuidv7(),
+      actorId,
+      action,
+      subject,
+      outcome,
+      caller.ipAddress,
+      userAgent,
+      details ? JSON.stringify(details) : null,
+    ],
   );
 }

@@ -6,6 +6,7 @@ import '../accounts/users.graph.ts';
 import '../accounts/accounts.graph.ts';
 import '../projects/projects.graph.ts';
 import '../projects/tasks/tasks.graph.ts';
+import '../audit/audit.graph.ts';
 import '../catalog/columns.graph.ts';
 import '../catalog/database-fields.graph.ts';
 import '../catalog/drift.graph.ts';

@@ -1,6 +1,7 @@
 /** Runs documents on the schema as one viewer or another, without HTTP. */
 import { type ExecutionResult, graphql } from 'graphql';
 import type { Viewer } from '../../src/accounts/viewer.ts';
+import { createAuditLog } from '../../src/audit/audit-log.ts';
 import type { Context } from '../../src/graph/context.ts';
 import { publicError } from '../../src/graph/errors.ts';
 import { createSchema } from '../../src/graph/schema.ts';
@@ -21,7 +22,8 @@ export interface Answer {
 }
 
 /** Only the services that accounts and projects have; a document that needs another fails. */
-export function createGraph({ accounts, projects, tasks, access, prisma, settings }: World) {
+export function createGraph({ accounts, projects, tasks, access, prisma, settings, pool, keyring }: World) {
+  const auditLog = createAuditLog({ pool, keyring, log });
   const services = {
     startedAt: new Date(),
     settings,
@@ -30,6 +32,7 @@ export function createGraph({ accounts, projects, tasks, access, prisma, setting
     projects,
     tasks,
     access,
+    auditLog,
   } as unknown as Services;
   return async (viewer: Viewer | null, source: string, variableValues: Record<string, unknown> = {}) => {
     const contextValue: Context = {

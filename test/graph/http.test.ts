@@ -4,7 +4,7 @@ import { readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { serverAudits } from 'graphql-http';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { JobDocument, JobUpdatedDocument, SubmitDocument } from '../support/operations.ts';
+import { AuditLogDocument, JobDocument, JobUpdatedDocument, SubmitDocument } from '../support/operations.ts';
 import { type Account, answerOf, type Quarry, startQuarry } from '../support/server.ts';
 
 const app = 'https://app.example.com';
@@ -321,4 +321,32 @@ test('health, readiness, metrics and the public keys answer beside /graphql', as
   expect(keys).toEqual([expect.objectContaining({ alg: 'EdDSA', kty: 'OKP' })]);
   for (const key of keys) expect(key).not.toHaveProperty('d');
   expect((await at('/graphql/more')).status).toBe(404);
+});
+
+describe('GET /audit', () => {
+  const url = () => new URL('/audit', quarry.url);
+  const bearer = () => ({ authorization: `Bearer ${account.token}` });
+
+  test('streams the audit as lines, with a verdict at its end', async () => {
+    const { data } = await quarry.execute(AuditLogDocument, { first: 1 }, account);
+    const response = await fetch(url(), { headers: bearer() });
+    expect(response.headers.get('content-type')).toBe('application/x-ndjson; charset=utf-8');
+    const lines = (await response.text())
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    const { verdict } = lines.pop();
+    expect(lines.map(({ id }) => id)).toContain(data?.auditLog.nodes[0]?.id);
+    expect(verdict).toMatchObject({ entries: lines.length, faults: [], complete: true });
+  });
+
+  test.each([
+    ['', {}, 401, 'UNAUTHENTICATED'],
+    ['', { authorization: 'Bearer nonsense' }, 401, 'UNAUTHENTICATED'],
+    ['?since=yesterday', undefined, 400, 'BAD_USER_INPUT'],
+    ['?actorId=1', undefined, 400, 'BAD_USER_INPUT'],
+  ] as const)('%s with %o is %i', async (query, headers, status, error) => {
+    const response = await fetch(new URL(query, url()), { headers: headers ?? bearer() });
+    expect({ status: response.status, body: await response.json() }).toMatchObject({ status, body: { error } });
+  });
 });

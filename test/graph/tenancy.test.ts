@@ -34,6 +34,7 @@ const rowKinds = [
   'SavedQuery',
   'Bucket',
   'StoredFile',
+  'AuditEntry',
 ] as const;
 const catalogKinds = ['Schema', 'Table', 'Column', 'Index', 'ForeignKey', 'EnumType', 'Function'] as const;
 const kinds = [...rowKinds, ...catalogKinds] as const;
@@ -103,6 +104,7 @@ afterAll(async () => {
 
 interface Made {
   viewer: { sessions: { id: string }[] };
+  auditLog: { nodes: { id: string }[] };
   job: { result: { id: string } };
   database: {
     schema: { id: string; enums: { id: string }[]; functions: { nodes: { id: string }[] } };
@@ -134,6 +136,7 @@ async function everythingOf(owner: Account): Promise<Things> {
   const made = await make<Made>(
     `query ($job: ID!, $database: ID!) {
       viewer { sessions { id } }
+      auditLog(first: 1) { nodes { id } }
       job(id: $job) { result(index: 0) { id } }
       database(id: $database) {
         schema(name: "public") { id enums { id } functions(first: 1) { nodes { id } } }
@@ -162,6 +165,7 @@ async function everythingOf(owner: Account): Promise<Things> {
     email: owner.email,
     User: owner.user.id,
     Session: made.viewer.sessions[0]!.id,
+    AuditEntry: made.auditLog.nodes[0]!.id,
     Project: project.id,
     ProjectMember: project.members[0]!.id,
     Task: createTask.task.id,
@@ -344,6 +348,15 @@ const calls: Call[] = [
     variables: ({ Project: projectId }) => ({ projectId }),
     selection: '{ totalCount nodes { id name owner { id } project { id } } }',
     answers: lookedUp,
+  },
+  // What somebody did himself names what he did it to.
+  { field: 'Query.auditLog', selection: '{ totalCount nodes { id action actor { id } } }', answers: signedIn },
+  {
+    how: 'of a user',
+    field: 'Query.auditLog',
+    variables: ({ User: actorId }) => ({ actorId }),
+    selection: '{ totalCount nodes { id } }',
+    answers: { ...everybody('FORBIDDEN'), anonymous: 'UNAUTHENTICATED' },
   },
   { field: 'Query.queue', selection: '{ queued running maxParallelJobs oldestQueuedAt }', answers: signedIn },
 
@@ -900,6 +913,7 @@ describe('what is one’s own', () => {
 const audience: Record<Kind, readonly Caller[]> = {
   User: ['owner', 'administrator', ...members],
   Session: ['owner', 'administrator'],
+  AuditEntry: ['owner', 'administrator'],
   Job: ['owner', 'administrator'],
   ResultSet: ['owner', 'administrator'],
   SavedQuery: ['owner', ...members],

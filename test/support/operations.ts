@@ -668,3 +668,27 @@ export const ChangeFeedHealthDocument = graphql(`
     }
   }
 `);
+
+export const AuditLogDocument = graphql(`
+  query AuditLog($actorId: ID, $action: String, $since: DateTime, $first: Int, $after: String) {
+    auditLog(actorId: $actorId, action: $action, since: $since, first: $first, after: $after) {
+      totalCount
+      pageInfo {
+        hasNextPage
+        endCursor
+      }
+      nodes {
+        id
+        createdAt
+        actor {
+          id
+        }
+        action
+        subject
+        outcome
+        ipAddress
+        details
+      }
+    }
+  }
+`);

@@ -179,9 +179,14 @@ export type OneTimeToken = Prisma.OneTimeTokenModel
 export type OutgoingMail = Prisma.OutgoingMailModel
 /**
  * Model AuditEntry
- * Who did what to what; written in the transaction that did it.
+ * Who did what to what; written in the transaction that did it, and chained to the entry before it within a second.
  */
 export type AuditEntry = Prisma.AuditEntryModel
+/**
+ * Model AuditHead
+ * One row: where the chain of the audit ends.
+ */
+export type AuditHead = Prisma.AuditHeadModel
 /**
  * Model KeyCheck
  * A value sealed by each master key that this installation has used: a wrong key shows at start.

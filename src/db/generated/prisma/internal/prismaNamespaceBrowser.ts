@@ -84,6 +84,7 @@ export const ModelName = {
   OneTimeToken: 'OneTimeToken',
   OutgoingMail: 'OutgoingMail',
   AuditEntry: 'AuditEntry',
+  AuditHead: 'AuditHead',
   KeyCheck: 'KeyCheck'
 } as const
 
@@ -592,10 +593,23 @@ export const AuditEntryScalarFieldEnum = {
   subject: 'subject',
   outcome: 'outcome',
   ipAddress: 'ipAddress',
-  details: 'details'
+  userAgent: 'userAgent',
+  details: 'details',
+  position: 'position',
+  previous: 'previous',
+  hash: 'hash'
 } as const
 
 export type AuditEntryScalarFieldEnum = (typeof AuditEntryScalarFieldEnum)[keyof typeof AuditEntryScalarFieldEnum]
+
+
+export const AuditHeadScalarFieldEnum = {
+  id: 'id',
+  position: 'position',
+  sealed: 'sealed'
+} as const
+
+export type AuditHeadScalarFieldEnum = (typeof AuditHeadScalarFieldEnum)[keyof typeof AuditHeadScalarFieldEnum]
 
 
 export const KeyCheckScalarFieldEnum = {

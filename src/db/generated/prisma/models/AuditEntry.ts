@@ -14,14 +14,24 @@ import type * as Prisma from "../internal/prismaNamespace.ts"
 
 /**
  * Model AuditEntry
- * Who did what to what; written in the transaction that did it.
+ * Who did what to what; written in the transaction that did it, and chained to the entry before it within a second.
  */
 export type AuditEntryModel = runtime.Types.Result.DefaultSelection<Prisma.$AuditEntryPayload>
 
 export type AggregateAuditEntry = {
   _count: AuditEntryCountAggregateOutputType | null
+  _avg: AuditEntryAvgAggregateOutputType | null
+  _sum: AuditEntrySumAggregateOutputType | null
   _min: AuditEntryMinAggregateOutputType | null
   _max: AuditEntryMaxAggregateOutputType | null
+}
+
+export type AuditEntryAvgAggregateOutputType = {
+  position: number | null
+}
+
+export type AuditEntrySumAggregateOutputType = {
+  position: bigint | null
 }
 
 export type AuditEntryMinAggregateOutputType = {
@@ -32,6 +42,10 @@ export type AuditEntryMinAggregateOutputType = {
   subject: string | null
   outcome: string | null
   ipAddress: string | null
+  userAgent: string | null
+  position: bigint | null
+  previous: runtime.Bytes | null
+  hash: runtime.Bytes | null
 }
 
 export type AuditEntryMaxAggregateOutputType = {
@@ -42,6 +56,10 @@ export type AuditEntryMaxAggregateOutputType = {
   subject: string | null
   outcome: string | null
   ipAddress: string | null
+  userAgent: string | null
+  position: bigint | null
+  previous: runtime.Bytes | null
+  hash: runtime.Bytes | null
 }
 
 export type AuditEntryCountAggregateOutputType = {
@@ -52,10 +70,22 @@ export type AuditEntryCountAggregateOutputType = {
   subject: number
   outcome: number
   ipAddress: number
+  userAgent: number
   details: number
+  position: number
+  previous: number
+  hash: number
   _all: number
 }
 
+
+export type AuditEntryAvgAggregateInputType = {
+  position?: true
+}
+
+export type AuditEntrySumAggregateInputType = {
+  position?: true
+}
 
 export type AuditEntryMinAggregateInputType = {
   id?: true
@@ -65,6 +95,10 @@ export type AuditEntryMinAggregateInputType = {
   subject?: true
   outcome?: true
   ipAddress?: true
+  userAgent?: true
+  position?: true
+  previous?: true
+  hash?: true
 }
 
 export type AuditEntryMaxAggregateInputType = {
@@ -75,6 +109,10 @@ export type AuditEntryMaxAggregateInputType = {
   subject?: true
   outcome?: true
   ipAddress?: true
+  userAgent?: true
+  position?: true
+  previous?: true
+  hash?: true
 }
 
 export type AuditEntryCountAggregateInputType = {
@@ -85,7 +123,11 @@ export type AuditEntryCountAggregateInputType = {
   subject?: true
   outcome?: true
   ipAddress?: true
+  userAgent?: true
   details?: true
+  position?: true
+  previous?: true
+  hash?: true
   _all?: true
 }
 
@@ -127,6 +169,18 @@ export type AuditEntryAggregateArgs<ExtArgs extends runtime.Types.Extensions.Int
   /**
    * {@link https://www.prisma.io/docs/concepts/components/prisma-client/aggregations Aggregation Docs}
    * 
+   * Select which fields to average
+  **/
+  _avg?: AuditEntryAvgAggregateInputType
+  /**
+   * {@link https://www.prisma.io/docs/concepts/components/prisma-client/aggregations Aggregation Docs}
+   * 
+   * Select which fields to sum
+  **/
+  _sum?: AuditEntrySumAggregateInputType
+  /**
+   * {@link https://www.prisma.io/docs/concepts/components/prisma-client/aggregations Aggregation Docs}
+   * 
    * Select which fields to find the minimum value
   **/
   _min?: AuditEntryMinAggregateInputType
@@ -157,6 +211,8 @@ export type AuditEntryGroupByArgs<ExtArgs extends runtime.Types.Extensions.Inter
   take?: number
   skip?: number
   _count?: AuditEntryCountAggregateInputType | true
+  _avg?: AuditEntryAvgAggregateInputType
+  _sum?: AuditEntrySumAggregateInputType
   _min?: AuditEntryMinAggregateInputType
   _max?: AuditEntryMaxAggregateInputType
 }
@@ -169,8 +225,14 @@ export type AuditEntryGroupByOutputType = {
   subject: string | null
   outcome: string
   ipAddress: string | null
+  userAgent: string | null
   details: runtime.JsonValue | null
+  position: bigint | null
+  previous: runtime.Bytes | null
+  hash: runtime.Bytes | null
   _count: AuditEntryCountAggregateOutputType | null
+  _avg: AuditEntryAvgAggregateOutputType | null
+  _sum: AuditEntrySumAggregateOutputType | null
   _min: AuditEntryMinAggregateOutputType | null
   _max: AuditEntryMaxAggregateOutputType | null
 }
@@ -201,8 +263,11 @@ export type AuditEntryWhereInput = {
   subject?: Prisma.StringNullableFilter<"AuditEntry"> | string | null
   outcome?: Prisma.StringFilter<"AuditEntry"> | string
   ipAddress?: Prisma.StringNullableFilter<"AuditEntry"> | string | null
+  userAgent?: Prisma.StringNullableFilter<"AuditEntry"> | string | null
   details?: Prisma.JsonNullableFilter<"AuditEntry">
-  actor?: Prisma.XOR<Prisma.UserNullableScalarRelationFilter, Prisma.UserWhereInput> | null
+  position?: Prisma.BigIntNullableFilter<"AuditEntry"> | bigint | number | null
+  previous?: Prisma.BytesNullableFilter<"AuditEntry"> | runtime.Bytes | null
+  hash?: Prisma.BytesNullableFilter<"AuditEntry"> | runtime.Bytes | null
 }
 
 export type AuditEntryOrderByWithRelationInput = {
@@ -213,12 +278,16 @@ export type AuditEntryOrderByWithRelationInput = {
   subject?: Prisma.SortOrderInput | Prisma.SortOrder
   outcome?: Prisma.SortOrder
   ipAddress?: Prisma.SortOrderInput | Prisma.SortOrder
+  userAgent?: Prisma.SortOrderInput | Prisma.SortOrder
   details?: Prisma.SortOrderInput | Prisma.SortOrder
-  actor?: Prisma.UserOrderByWithRelationInput
+  position?: Prisma.SortOrderInput | Prisma.SortOrder
+  previous?: Prisma.SortOrderInput | Prisma.SortOrder
+  hash?: Prisma.SortOrderInput | Prisma.SortOrder
 }
 
 export type AuditEntryWhereUniqueInput = Prisma.AtLeast<{
   id?: string
+  position?: bigint | number
   AND?: Prisma.AuditEntryWhereInput | Prisma.AuditEntryWhereInput[]
   OR?: Prisma.AuditEntryWhereInput[]
   NOT?: Prisma.AuditEntryWhereInput | Prisma.AuditEntryWhereInput[]
@@ -228,9 +297,11 @@ export type AuditEntryWhereUniqueInput = Prisma.AtLeast<{
   subject?: Prisma.StringNullableFilter<"AuditEntry"> | string | null
   outcome?: Prisma.StringFilter<"AuditEntry"> | string
   ipAddress?: Prisma.StringNullableFilter<"AuditEntry"> | string | null
+  userAgent?: Prisma.StringNullableFilter<"AuditEntry"> | string | null
   details?: Prisma.JsonNullableFilter<"AuditEntry">
-  actor?: Prisma.XOR<Prisma.UserNullableScalarRelationFilter, Prisma.UserWhereInput> | null
-}, "id">
+  previous?: Prisma.BytesNullableFilter<"AuditEntry"> | runtime.Bytes | null
+  hash?: Prisma.BytesNullableFilter<"AuditEntry"> | runtime.Bytes | null
+}, "id" | "position">
 
 export type AuditEntryOrderByWithAggregationInput = {
   id?: Prisma.SortOrder
@@ -240,10 +311,16 @@ export type AuditEntryOrderByWithAggregationInput = {
   subject?: Prisma.SortOrderInput | Prisma.SortOrder
   outcome?: Prisma.SortOrder
   ipAddress?: Prisma.SortOrderInput | Prisma.SortOrder
+  userAgent?: Prisma.SortOrderInput | Prisma.SortOrder
   details?: Prisma.SortOrderInput | Prisma.SortOrder
+  position?: Prisma.SortOrderInput | Prisma.SortOrder
+  previous?: Prisma.SortOrderInput | Prisma.SortOrder
+  hash?: Prisma.SortOrderInput | Prisma.SortOrder
   _count?: Prisma.AuditEntryCountOrderByAggregateInput
+  _avg?: Prisma.AuditEntryAvgOrderByAggregateInput
   _max?: Prisma.AuditEntryMaxOrderByAggregateInput
   _min?: Prisma.AuditEntryMinOrderByAggregateInput
+  _sum?: Prisma.AuditEntrySumOrderByAggregateInput
 }
 
 export type AuditEntryScalarWhereWithAggregatesInput = {
@@ -257,18 +334,26 @@ export type AuditEntryScalarWhereWithAggregatesInput = {
   subject?: Prisma.StringNullableWithAggregatesFilter<"AuditEntry"> | string | null
   outcome?: Prisma.StringWithAggregatesFilter<"AuditEntry"> | string
   ipAddress?: Prisma.StringNullableWithAggregatesFilter<"AuditEntry"> | string | null
+  userAgent?: Prisma.StringNullableWithAggregatesFilter<"AuditEntry"> | string | null
   details?: Prisma.JsonNullableWithAggregatesFilter<"AuditEntry">
+  position?: Prisma.BigIntNullableWithAggregatesFilter<"AuditEntry"> | bigint | number | null
+  previous?: Prisma.BytesNullableWithAggregatesFilter<"AuditEntry"> | runtime.Bytes | null
+  hash?: Prisma.BytesNullableWithAggregatesFilter<"AuditEntry"> | runtime.Bytes | null
 }
 
 export type AuditEntryCreateInput = {
   id: string
   createdAt?: Date | string
+  actorId?: string | null
   action: string
   subject?: string | null
   outcome: string
   ipAddress?: string | null
+  userAgent?: string | null
   details?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
-  actor?: Prisma.UserCreateNestedOneWithoutAuditEntriesInput
+  position?: bigint | number | null
+  previous?: runtime.Bytes | null
+  hash?: runtime.Bytes | null
 }
 
 export type AuditEntryUncheckedCreateInput = {
@@ -279,18 +364,26 @@ export type AuditEntryUncheckedCreateInput = {
   subject?: string | null
   outcome: string
   ipAddress?: string | null
+  userAgent?: string | null
   details?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  position?: bigint | number | null
+  previous?: runtime.Bytes | null
+  hash?: runtime.Bytes | null
 }
 
 export type AuditEntryUpdateInput = {
   id?: Prisma.StringFieldUpdateOperationsInput | string
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  actorId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   action?: Prisma.StringFieldUpdateOperationsInput | string
   subject?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   outcome?: Prisma.StringFieldUpdateOperationsInput | string
   ipAddress?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  userAgent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   details?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
-  actor?: Prisma.UserUpdateOneWithoutAuditEntriesNestedInput
+  position?: Prisma.NullableBigIntFieldUpdateOperationsInput | bigint | number | null
+  previous?: Prisma.NullableBytesFieldUpdateOperationsInput | runtime.Bytes | null
+  hash?: Prisma.NullableBytesFieldUpdateOperationsInput | runtime.Bytes | null
 }
 
 export type AuditEntryUncheckedUpdateInput = {
@@ -301,7 +394,11 @@ export type AuditEntryUncheckedUpdateInput = {
   subject?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   outcome?: Prisma.StringFieldUpdateOperationsInput | string
   ipAddress?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  userAgent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   details?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  position?: Prisma.NullableBigIntFieldUpdateOperationsInput | bigint | number | null
+  previous?: Prisma.NullableBytesFieldUpdateOperationsInput | runtime.Bytes | null
+  hash?: Prisma.NullableBytesFieldUpdateOperationsInput | runtime.Bytes | null
 }
 
 export type AuditEntryCreateManyInput = {
@@ -312,17 +409,26 @@ export type AuditEntryCreateManyInput = {
   subject?: string | null
   outcome: string
   ipAddress?: string | null
+  userAgent?: string | null
   details?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  position?: bigint | number | null
+  previous?: runtime.Bytes | null
+  hash?: runtime.Bytes | null
 }
 
 export type AuditEntryUpdateManyMutationInput = {
   id?: Prisma.StringFieldUpdateOperationsInput | string
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  actorId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   action?: Prisma.StringFieldUpdateOperationsInput | string
   subject?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   outcome?: Prisma.StringFieldUpdateOperationsInput | string
   ipAddress?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  userAgent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   details?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+  position?: Prisma.NullableBigIntFieldUpdateOperationsInput | bigint | number | null
+  previous?: Prisma.NullableBytesFieldUpdateOperationsInput | runtime.Bytes | null
+  hash?: Prisma.NullableBytesFieldUpdateOperationsInput | runtime.Bytes | null
 }
 
 export type AuditEntryUncheckedUpdateManyInput = {
@@ -333,17 +439,11 @@ export type AuditEntryUncheckedUpdateManyInput = {
   subject?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   outcome?: Prisma.StringFieldUpdateOperationsInput | string
   ipAddress?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  userAgent?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   details?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
-}
-
-export type AuditEntryListRelationFilter = {
-  every?: Prisma.AuditEntryWhereInput
-  some?: Prisma.AuditEntryWhereInput
-  none?: Prisma.AuditEntryWhereInput
-}
-
-export type AuditEntryOrderByRelationAggregateInput = {
-  _count?: Prisma.SortOrder
+  position?: Prisma.NullableBigIntFieldUpdateOperationsInput | bigint | number | null
+  previous?: Prisma.NullableBytesFieldUpdateOperationsInput | runtime.Bytes | null
+  hash?: Prisma.NullableBytesFieldUpdateOperationsInput | runtime.Bytes | null
 }
 
 export type AuditEntryCountOrderByAggregateInput = {
@@ -354,7 +454,15 @@ export type AuditEntryCountOrderByAggregateInput = {
   subject?: Prisma.SortOrder
   outcome?: Prisma.SortOrder
   ipAddress?: Prisma.SortOrder
+  userAgent?: Prisma.SortOrder
   details?: Prisma.SortOrder
+  position?: Prisma.SortOrder
+  previous?: Prisma.SortOrder
+  hash?: Prisma.SortOrder
+}
+
+export type AuditEntryAvgOrderByAggregateInput = {
+  position?: Prisma.SortOrder
 }
 
 export type AuditEntryMaxOrderByAggregateInput = {
@@ -365,6 +473,10 @@ export type AuditEntryMaxOrderByAggregateInput = {
   subject?: Prisma.SortOrder
   outcome?: Prisma.SortOrder
   ipAddress?: Prisma.SortOrder
+  userAgent?: Prisma.SortOrder
+  position?: Prisma.SortOrder
+  previous?: Prisma.SortOrder
+  hash?: Prisma.SortOrder
 }
 
 export type AuditEntryMinOrderByAggregateInput = {
@@ -375,148 +487,14 @@ export type AuditEntryMinOrderByAggregateInput = {
   subject?: Prisma.SortOrder
   outcome?: Prisma.SortOrder
   ipAddress?: Prisma.SortOrder
+  userAgent?: Prisma.SortOrder
+  position?: Prisma.SortOrder
+  previous?: Prisma.SortOrder
+  hash?: Prisma.SortOrder
 }
 
-export type AuditEntryCreateNestedManyWithoutActorInput = {
-  create?: Prisma.XOR<Prisma.AuditEntryCreateWithoutActorInput, Prisma.AuditEntryUncheckedCreateWithoutActorInput> | Prisma.AuditEntryCreateWithoutActorInput[] | Prisma.AuditEntryUncheckedCreateWithoutActorInput[]
-  connectOrCreate?: Prisma.AuditEntryCreateOrConnectWithoutActorInput | Prisma.AuditEntryCreateOrConnectWithoutActorInput[]
-  createMany?: Prisma.AuditEntryCreateManyActorInputEnvelope
-  connect?: Prisma.AuditEntryWhereUniqueInput | Prisma.AuditEntryWhereUniqueInput[]
-}
-
-export type AuditEntryUncheckedCreateNestedManyWithoutActorInput = {
-  create?: Prisma.XOR<Prisma.AuditEntryCreateWithoutActorInput, Prisma.AuditEntryUncheckedCreateWithoutActorInput> | Prisma.AuditEntryCreateWithoutActorInput[] | Prisma.AuditEntryUncheckedCreateWithoutActorInput[]
-  connectOrCreate?: Prisma.AuditEntryCreateOrConnectWithoutActorInput | Prisma.AuditEntryCreateOrConnectWithoutActorInput[]
-  createMany?: Prisma.AuditEntryCreateManyActorInputEnvelope
-  connect?: Prisma.AuditEntryWhereUniqueInput | Prisma.AuditEntryWhereUniqueInput[]
-}
-
-export type AuditEntryUpdateManyWithoutActorNestedInput = {
-  create?: Prisma.XOR<Prisma.AuditEntryCreateWithoutActorInput, Prisma.AuditEntryUncheckedCreateWithoutActorInput> | Prisma.AuditEntryCreateWithoutActorInput[] | Prisma.AuditEntryUncheckedCreateWithoutActorInput[]
-  connectOrCreate?: Prisma.AuditEntryCreateOrConnectWithoutActorInput | Prisma.AuditEntryCreateOrConnectWithoutActorInput[]
-  upsert?: Prisma.AuditEntryUpsertWithWhereUniqueWithoutActorInput | Prisma.AuditEntryUpsertWithWhereUniqueWithoutActorInput[]
-  createMany?: Prisma.AuditEntryCreateManyActorInputEnvelope
-  set?: Prisma.AuditEntryWhereUniqueInput | Prisma.AuditEntryWhereUniqueInput[]
-  disconnect?: Prisma.AuditEntryWhereUniqueInput | Prisma.AuditEntryWhereUniqueInput[]
-  delete?: Prisma.AuditEntryWhereUniqueInput | Prisma.AuditEntryWhereUniqueInput[]
-  connect?: Prisma.AuditEntryWhereUniqueInput | Prisma.AuditEntryWhereUniqueInput[]
-  update?: Prisma.AuditEntryUpdateWithWhereUniqueWithoutActorInput | Prisma.AuditEntryUpdateWithWhereUniqueWithoutActorInput[]
-  updateMany?: Prisma.AuditEntryUpdateManyWithWhereWithoutActorInput | Prisma.AuditEntryUpdateManyWithWhereWithoutActorInput[]
-  deleteMany?: Prisma.AuditEntryScalarWhereInput | Prisma.AuditEntryScalarWhereInput[]
-}
-
-export type AuditEntryUncheckedUpdateManyWithoutActorNestedInput = {
-  create?: Prisma.XOR<Prisma.AuditEntryCreateWithoutActorInput, Prisma.AuditEntryUncheckedCreateWithoutActorInput> | Prisma.AuditEntryCreateWithoutActorInput[] | Prisma.AuditEntryUncheckedCreateWithoutActorInput[]
-  connectOrCreate?: Prisma.AuditEntryCreateOrConnectWithoutActorInput | Prisma.AuditEntryCreateOrConnectWithoutActorInput[]
-  upsert?: Prisma.AuditEntryUpsertWithWhereUniqueWithoutActorInput | Prisma.AuditEntryUpsertWithWhereUniqueWithoutActorInput[]
-  createMany?: Prisma.AuditEntryCreateManyActorInputEnvelope
-  set?: Prisma.AuditEntryWhereUniqueInput | Prisma.AuditEntryWhereUniqueInput[]
-  disconnect?: Prisma.AuditEntryWhereUniqueInput | Prisma.AuditEntryWhereUniqueInput[]
-  delete?: Prisma.AuditEntryWhereUniqueInput | Prisma.AuditEntryWhereUniqueInput[]
-  connect?: Prisma.AuditEntryWhereUniqueInput | Prisma.AuditEntryWhereUniqueInput[]
-  update?: Prisma.AuditEntryUpdateWithWhereUniqueWithoutActorInput | Prisma.AuditEntryUpdateWithWhereUniqueWithoutActorInput[]
-  updateMany?: Prisma.AuditEntryUpdateManyWithWhereWithoutActorInput | Prisma.AuditEntryUpdateManyWithWhereWithoutActorInput[]
-  deleteMany?: Prisma.AuditEntryScalarWhereInput | Prisma.AuditEntryScalarWhereInput[]
-}
-
-export type AuditEntryCreateWithoutActorInput = {
-  id: string
-  createdAt?: Date | string
-  action: string
-  subject?: string | null
-  outcome: string
-  ipAddress?: string | null
-  details?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
-}
-
-export type AuditEntryUncheckedCreateWithoutActorInput = {
-  id: string
-  createdAt?: Date | string
-  action: string
-  subject?: string | null
-  outcome: string
-  ipAddress?: string | null
-  details?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
-}
-
-export type AuditEntryCreateOrConnectWithoutActorInput = {
-  where: Prisma.AuditEntryWhereUniqueInput
-  create: Prisma.XOR<Prisma.AuditEntryCreateWithoutActorInput, Prisma.AuditEntryUncheckedCreateWithoutActorInput>
-}
-
-export type AuditEntryCreateManyActorInputEnvelope = {
-  data: Prisma.AuditEntryCreateManyActorInput | Prisma.AuditEntryCreateManyActorInput[]
-  skipDuplicates?: boolean
-}
-
-export type AuditEntryUpsertWithWhereUniqueWithoutActorInput = {
-  where: Prisma.AuditEntryWhereUniqueInput
-  update: Prisma.XOR<Prisma.AuditEntryUpdateWithoutActorInput, Prisma.AuditEntryUncheckedUpdateWithoutActorInput>
-  create: Prisma.XOR<Prisma.AuditEntryCreateWithoutActorInput, Prisma.AuditEntryUncheckedCreateWithoutActorInput>
-}
-
-export type AuditEntryUpdateWithWhereUniqueWithoutActorInput = {
-  where: Prisma.AuditEntryWhereUniqueInput
-  data: Prisma.XOR<Prisma.AuditEntryUpdateWithoutActorInput, Prisma.AuditEntryUncheckedUpdateWithoutActorInput>
-}
-
-export type AuditEntryUpdateManyWithWhereWithoutActorInput = {
-  where: Prisma.AuditEntryScalarWhereInput
-  data: Prisma.XOR<Prisma.AuditEntryUpdateManyMutationInput, Prisma.AuditEntryUncheckedUpdateManyWithoutActorInput>
-}
-
-export type AuditEntryScalarWhereInput = {
-  AND?: Prisma.AuditEntryScalarWhereInput | Prisma.AuditEntryScalarWhereInput[]
-  OR?: Prisma.AuditEntryScalarWhereInput[]
-  NOT?: Prisma.AuditEntryScalarWhereInput | Prisma.AuditEntryScalarWhereInput[]
-  id?: Prisma.UuidFilter<"AuditEntry"> | string
-  createdAt?: Prisma.DateTimeFilter<"AuditEntry"> | Date | string
-  actorId?: Prisma.UuidNullableFilter<"AuditEntry"> | string | null
-  action?: Prisma.StringFilter<"AuditEntry"> | string
-  subject?: Prisma.StringNullableFilter<"AuditEntry"> | string | null
-  outcome?: Prisma.StringFilter<"AuditEntry"> | string
-  ipAddress?: Prisma.StringNullableFilter<"AuditEntry"> | string | null
-  details?: Prisma.JsonNullableFilter<"AuditEntry">
-}
-
-export type AuditEntryCreateManyActorInput = {
-  id: string
-  createdAt?: Date | string
-  action: string
-  subject?: string | null
-  outcome: string
-  ipAddress?: string | null
-  details?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
-}
-
-export type AuditEntryUpdateWithoutActorInput = {
-  id?: Prisma.StringFieldUpdateOperationsInput | string
-  createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
-  action?: Prisma.StringFieldUpdateOperationsInput | string
-  subject?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
-  outcome?: Prisma.StringFieldUpdateOperationsInput | string
-  ipAddress?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
-  details?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
-}
-
-export type AuditEntryUncheckedUpdateWithoutActorInput = {
-  id?: Prisma.StringFieldUpdateOperationsInput | string
-  createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
-  action?: Prisma.StringFieldUpdateOperationsInput | string
-  subject?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
-  outcome?: Prisma.StringFieldUpdateOperationsInput | string
-  ipAddress?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
-  details?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
-}
-
-export type AuditEntryUncheckedUpdateManyWithoutActorInput = {
-  id?: Prisma.StringFieldUpdateOperationsInput | string
-  createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
-  action?: Prisma.StringFieldUpdateOperationsInput | string
-  subject?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
-  outcome?: Prisma.StringFieldUpdateOperationsInput | string
-  ipAddress?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
-  details?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
+export type AuditEntrySumOrderByAggregateInput = {
+  position?: Prisma.SortOrder
 }
 
 
@@ -529,8 +507,11 @@ export type AuditEntrySelect<ExtArgs extends runtime.Types.Extensions.InternalAr
   subject?: boolean
   outcome?: boolean
   ipAddress?: boolean
+  userAgent?: boolean
   details?: boolean
-  actor?: boolean | Prisma.AuditEntry$actorArgs<ExtArgs>
+  position?: boolean
+  previous?: boolean
+  hash?: boolean
 }, ExtArgs["result"]["auditEntry"]>
 
 export type AuditEntrySelectCreateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
@@ -541,8 +522,11 @@ export type AuditEntrySelectCreateManyAndReturn<ExtArgs extends runtime.Types.Ex
   subject?: boolean
   outcome?: boolean
   ipAddress?: boolean
+  userAgent?: boolean
   details?: boolean
-  actor?: boolean | Prisma.AuditEntry$actorArgs<ExtArgs>
+  position?: boolean
+  previous?: boolean
+  hash?: boolean
 }, ExtArgs["result"]["auditEntry"]>
 
 export type AuditEntrySelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
@@ -553,8 +537,11 @@ export type AuditEntrySelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Ex
   subject?: boolean
   outcome?: boolean
   ipAddress?: boolean
+  userAgent?: boolean
   details?: boolean
-  actor?: boolean | Prisma.AuditEntry$actorArgs<ExtArgs>
+  position?: boolean
+  previous?: boolean
+  hash?: boolean
 }, ExtArgs["result"]["auditEntry"]>
 
 export type AuditEntrySelectScalar = {
@@ -565,34 +552,40 @@ export type AuditEntrySelectScalar = {
   subject?: boolean
   outcome?: boolean
   ipAddress?: boolean
+  userAgent?: boolean
   details?: boolean
+  position?: boolean
+  previous?: boolean
+  hash?: boolean
 }
 
-export type AuditEntryOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"id" | "createdAt" | "actorId" | "action" | "subject" | "outcome" | "ipAddress" | "details", ExtArgs["result"]["auditEntry"]>
-export type AuditEntryInclude<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
-  actor?: boolean | Prisma.AuditEntry$actorArgs<ExtArgs>
-}
-export type AuditEntryIncludeCreateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
-  actor?: boolean | Prisma.AuditEntry$actorArgs<ExtArgs>
-}
-export type AuditEntryIncludeUpdateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
-  actor?: boolean | Prisma.AuditEntry$actorArgs<ExtArgs>
-}
+export type AuditEntryOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"id" | "createdAt" | "actorId" | "action" | "subject" | "outcome" | "ipAddress" | "userAgent" | "details" | "position" | "previous" | "hash", ExtArgs["result"]["auditEntry"]>
 
 export type $AuditEntryPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "AuditEntry"
-  objects: {
-    actor: Prisma.$UserPayload<ExtArgs> | null
-  }
+  objects: {}
   scalars: runtime.Types.Extensions.GetPayloadResult<{
     id: string
     createdAt: Date
+    /**
+     * No relation: it stays when the user goes.
+     */
     actorId: string | null
     action: string
     subject: string | null
     outcome: string
     ipAddress: string | null
+    userAgent: string | null
     details: runtime.JsonValue | null
+    /**
+     * Null until it is chained.
+     */
+    position: bigint | null
+    /**
+     * The hash of the entry before it.
+     */
+    previous: runtime.Bytes | null
+    hash: runtime.Bytes | null
   }, ExtArgs["result"]["auditEntry"]>
   composites: {}
 }
@@ -987,7 +980,6 @@ readonly fields: AuditEntryFieldRefs;
  */
 export interface Prisma__AuditEntryClient<T, Null = never, ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs, GlobalOmitOptions = {}> extends Prisma.PrismaPromise<T> {
   readonly [Symbol.toStringTag]: "PrismaPromise"
-  actor<T extends Prisma.AuditEntry$actorArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.AuditEntry$actorArgs<ExtArgs>>): Prisma.Prisma__UserClient<runtime.Types.Result.GetResult<Prisma.$UserPayload<ExtArgs>, T, "findUniqueOrThrow", GlobalOmitOptions> | null, null, ExtArgs, GlobalOmitOptions>
   /**
    * Attaches callbacks for the resolution and/or rejection of the Promise.
    * @param onfulfilled The callback to execute when the Promise is resolved.
@@ -1024,7 +1016,11 @@ export interface AuditEntryFieldRefs {
   readonly subject: Prisma.FieldRef<"AuditEntry", 'String'>
   readonly outcome: Prisma.FieldRef<"AuditEntry", 'String'>
   readonly ipAddress: Prisma.FieldRef<"AuditEntry", 'String'>
+  readonly userAgent: Prisma.FieldRef<"AuditEntry", 'String'>
   readonly details: Prisma.FieldRef<"AuditEntry", 'Json'>
+  readonly position: Prisma.FieldRef<"AuditEntry", 'BigInt'>
+  readonly previous: Prisma.FieldRef<"AuditEntry", 'Bytes'>
+  readonly hash: Prisma.FieldRef<"AuditEntry", 'Bytes'>
 }
     
 
@@ -1041,10 +1037,6 @@ export type AuditEntryFindUniqueArgs<ExtArgs extends runtime.Types.Extensions.In
    * Omit specific fields from the AuditEntry
    */
   omit?: Prisma.AuditEntryOmit<ExtArgs> | null
-  /**
-   * Choose, which related nodes to fetch as well
-   */
-  include?: Prisma.AuditEntryInclude<ExtArgs> | null
   /**
    * Filter, which AuditEntry to fetch.
    */
@@ -1064,10 +1056,6 @@ export type AuditEntryFindUniqueOrThrowArgs<ExtArgs extends runtime.Types.Extens
    */
   omit?: Prisma.AuditEntryOmit<ExtArgs> | null
   /**
-   * Choose, which related nodes to fetch as well
-   */
-  include?: Prisma.AuditEntryInclude<ExtArgs> | null
-  /**
    * Filter, which AuditEntry to fetch.
    */
   where: Prisma.AuditEntryWhereUniqueInput
@@ -1085,10 +1073,6 @@ export type AuditEntryFindFirstArgs<ExtArgs extends runtime.Types.Extensions.Int
    * Omit specific fields from the AuditEntry
    */
   omit?: Prisma.AuditEntryOmit<ExtArgs> | null
-  /**
-   * Choose, which related nodes to fetch as well
-   */
-  include?: Prisma.AuditEntryInclude<ExtArgs> | null
   /**
    * Filter, which AuditEntry to fetch.
    */
@@ -1138,10 +1122,6 @@ export type AuditEntryFindFirstOrThrowArgs<ExtArgs extends runtime.Types.Extensi
    */
   omit?: Prisma.AuditEntryOmit<ExtArgs> | null
   /**
-   * Choose, which related nodes to fetch as well
-   */
-  include?: Prisma.AuditEntryInclude<ExtArgs> | null
-  /**
    * Filter, which AuditEntry to fetch.
    */
   where?: Prisma.AuditEntryWhereInput
@@ -1189,10 +1169,6 @@ export type AuditEntryFindManyArgs<ExtArgs extends runtime.Types.Extensions.Inte
    * Omit specific fields from the AuditEntry
    */
   omit?: Prisma.AuditEntryOmit<ExtArgs> | null
-  /**
-   * Choose, which related nodes to fetch as well
-   */
-  include?: Prisma.AuditEntryInclude<ExtArgs> | null
   /**
    * Filter, which AuditEntries to fetch.
    */
@@ -1242,10 +1218,6 @@ export type AuditEntryCreateArgs<ExtArgs extends runtime.Types.Extensions.Intern
    */
   omit?: Prisma.AuditEntryOmit<ExtArgs> | null
   /**
-   * Choose, which related nodes to fetch as well
-   */
-  include?: Prisma.AuditEntryInclude<ExtArgs> | null
-  /**
    * The data needed to create a AuditEntry.
    */
   data: Prisma.XOR<Prisma.AuditEntryCreateInput, Prisma.AuditEntryUncheckedCreateInput>
@@ -1279,10 +1251,6 @@ export type AuditEntryCreateManyAndReturnArgs<ExtArgs extends runtime.Types.Exte
    */
   data: Prisma.AuditEntryCreateManyInput | Prisma.AuditEntryCreateManyInput[]
   skipDuplicates?: boolean
-  /**
-   * Choose, which related nodes to fetch as well
-   */
-  include?: Prisma.AuditEntryIncludeCreateManyAndReturn<ExtArgs> | null
 }
 
 /**
@@ -1297,10 +1265,6 @@ export type AuditEntryUpdateArgs<ExtArgs extends runtime.Types.Extensions.Intern
    * Omit specific fields from the AuditEntry
    */
   omit?: Prisma.AuditEntryOmit<ExtArgs> | null
-  /**
-   * Choose, which related nodes to fetch as well
-   */
-  include?: Prisma.AuditEntryInclude<ExtArgs> | null
   /**
    * The data needed to update a AuditEntry.
    */
@@ -1353,10 +1317,6 @@ export type AuditEntryUpdateManyAndReturnArgs<ExtArgs extends runtime.Types.Exte
    * Limit how many AuditEntries to update.
    */
   limit?: number
-  /**
-   * Choose, which related nodes to fetch as well
-   */
-  include?: Prisma.AuditEntryIncludeUpdateManyAndReturn<ExtArgs> | null
 }
 
 /**
@@ -1371,10 +1331,6 @@ export type AuditEntryUpsertArgs<ExtArgs extends runtime.Types.Extensions.Intern
    * Omit specific fields from the AuditEntry
    */
   omit?: Prisma.AuditEntryOmit<ExtArgs> | null
-  /**
-   * Choose, which related nodes to fetch as well
-   */
-  include?: Prisma.AuditEntryInclude<ExtArgs> | null
   /**
    * The filter to search for the AuditEntry to update in case it exists.
    */
@@ -1402,10 +1358,6 @@ export type AuditEntryDeleteArgs<ExtArgs extends runtime.Types.Extensions.Intern
    */
   omit?: Prisma.AuditEntryOmit<ExtArgs> | null
   /**
-   * Choose, which related nodes to fetch as well
-   */
-  include?: Prisma.AuditEntryInclude<ExtArgs> | null
-  /**
    * Filter which AuditEntry to delete.
    */
   where: Prisma.AuditEntryWhereUniqueInput
@@ -1426,25 +1378,6 @@ export type AuditEntryDeleteManyArgs<ExtArgs extends runtime.Types.Extensions.In
 }
 
 /**
- * AuditEntry.actor
- */
-export type AuditEntry$actorArgs<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
-  /**
-   * Select specific fields to fetch from the User
-   */
-  select?: Prisma.UserSelect<ExtArgs> | null
-  /**
-   * Omit specific fields from the User
-   */
-  omit?: Prisma.UserOmit<ExtArgs> | null
-  /**
-   * Choose, which related nodes to fetch as well
-   */
-  include?: Prisma.UserInclude<ExtArgs> | null
-  where?: Prisma.UserWhereInput
-}
-
-/**
  * AuditEntry without action
  */
 export type AuditEntryDefaultArgs<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
@@ -1456,8 +1389,4 @@ export type AuditEntryDefaultArgs<ExtArgs extends runtime.Types.Extensions.Inter
    * Omit specific fields from the AuditEntry
    */
   omit?: Prisma.AuditEntryOmit<ExtArgs> | null
-  /**
-   * Choose, which related nodes to fetch as well
-   */
-  include?: Prisma.AuditEntryInclude<ExtArgs> | null
 }

@@ -341,7 +341,6 @@ export type UserWhereInput = {
   databases?: Prisma.DatabaseListRelationFilter
   memberships?: Prisma.ProjectMemberListRelationFilter
   jobs?: Prisma.JobListRelationFilter
-  auditEntries?: Prisma.AuditEntryListRelationFilter
   databaseRoles?: Prisma.DatabaseRoleListRelationFilter
   savedQueries?: Prisma.SavedQueryListRelationFilter
   buckets?: Prisma.BucketListRelationFilter
@@ -374,7 +373,6 @@ export type UserOrderByWithRelationInput = {
   databases?: Prisma.DatabaseOrderByRelationAggregateInput
   memberships?: Prisma.ProjectMemberOrderByRelationAggregateInput
   jobs?: Prisma.JobOrderByRelationAggregateInput
-  auditEntries?: Prisma.AuditEntryOrderByRelationAggregateInput
   databaseRoles?: Prisma.DatabaseRoleOrderByRelationAggregateInput
   savedQueries?: Prisma.SavedQueryOrderByRelationAggregateInput
   buckets?: Prisma.BucketOrderByRelationAggregateInput
@@ -410,7 +408,6 @@ export type UserWhereUniqueInput = Prisma.AtLeast<{
   databases?: Prisma.DatabaseListRelationFilter
   memberships?: Prisma.ProjectMemberListRelationFilter
   jobs?: Prisma.JobListRelationFilter
-  auditEntries?: Prisma.AuditEntryListRelationFilter
   databaseRoles?: Prisma.DatabaseRoleListRelationFilter
   savedQueries?: Prisma.SavedQueryListRelationFilter
   buckets?: Prisma.BucketListRelationFilter
@@ -492,7 +489,6 @@ export type UserCreateInput = {
   databases?: Prisma.DatabaseCreateNestedManyWithoutOwnerInput
   memberships?: Prisma.ProjectMemberCreateNestedManyWithoutUserInput
   jobs?: Prisma.JobCreateNestedManyWithoutOwnerInput
-  auditEntries?: Prisma.AuditEntryCreateNestedManyWithoutActorInput
   databaseRoles?: Prisma.DatabaseRoleCreateNestedManyWithoutUserInput
   savedQueries?: Prisma.SavedQueryCreateNestedManyWithoutOwnerInput
   buckets?: Prisma.BucketCreateNestedManyWithoutOwnerInput
@@ -524,7 +520,6 @@ export type UserUncheckedCreateInput = {
   databases?: Prisma.DatabaseUncheckedCreateNestedManyWithoutOwnerInput
   memberships?: Prisma.ProjectMemberUncheckedCreateNestedManyWithoutUserInput
   jobs?: Prisma.JobUncheckedCreateNestedManyWithoutOwnerInput
-  auditEntries?: Prisma.AuditEntryUncheckedCreateNestedManyWithoutActorInput
   databaseRoles?: Prisma.DatabaseRoleUncheckedCreateNestedManyWithoutUserInput
   savedQueries?: Prisma.SavedQueryUncheckedCreateNestedManyWithoutOwnerInput
   buckets?: Prisma.BucketUncheckedCreateNestedManyWithoutOwnerInput
@@ -556,7 +551,6 @@ export type UserUpdateInput = {
   databases?: Prisma.DatabaseUpdateManyWithoutOwnerNestedInput
   memberships?: Prisma.ProjectMemberUpdateManyWithoutUserNestedInput
   jobs?: Prisma.JobUpdateManyWithoutOwnerNestedInput
-  auditEntries?: Prisma.AuditEntryUpdateManyWithoutActorNestedInput
   databaseRoles?: Prisma.DatabaseRoleUpdateManyWithoutUserNestedInput
   savedQueries?: Prisma.SavedQueryUpdateManyWithoutOwnerNestedInput
   buckets?: Prisma.BucketUpdateManyWithoutOwnerNestedInput
@@ -588,7 +582,6 @@ export type UserUncheckedUpdateInput = {
   databases?: Prisma.DatabaseUncheckedUpdateManyWithoutOwnerNestedInput
   memberships?: Prisma.ProjectMemberUncheckedUpdateManyWithoutUserNestedInput
   jobs?: Prisma.JobUncheckedUpdateManyWithoutOwnerNestedInput
-  auditEntries?: Prisma.AuditEntryUncheckedUpdateManyWithoutActorNestedInput
   databaseRoles?: Prisma.DatabaseRoleUncheckedUpdateManyWithoutUserNestedInput
   savedQueries?: Prisma.SavedQueryUncheckedUpdateManyWithoutOwnerNestedInput
   buckets?: Prisma.BucketUncheckedUpdateManyWithoutOwnerNestedInput
@@ -976,22 +969,6 @@ export type UserUpdateOneWithoutMessagesNestedInput = {
   update?: Prisma.XOR<Prisma.XOR<Prisma.UserUpdateToOneWithWhereWithoutMessagesInput, Prisma.UserUpdateWithoutMessagesInput>, Prisma.UserUncheckedUpdateWithoutMessagesInput>
 }
 
-export type UserCreateNestedOneWithoutAuditEntriesInput = {
-  create?: Prisma.XOR<Prisma.UserCreateWithoutAuditEntriesInput, Prisma.UserUncheckedCreateWithoutAuditEntriesInput>
-  connectOrCreate?: Prisma.UserCreateOrConnectWithoutAuditEntriesInput
-  connect?: Prisma.UserWhereUniqueInput
-}
-
-export type UserUpdateOneWithoutAuditEntriesNestedInput = {
-  create?: Prisma.XOR<Prisma.UserCreateWithoutAuditEntriesInput, Prisma.UserUncheckedCreateWithoutAuditEntriesInput>
-  connectOrCreate?: Prisma.UserCreateOrConnectWithoutAuditEntriesInput
-  upsert?: Prisma.UserUpsertWithoutAuditEntriesInput
-  disconnect?: Prisma.UserWhereInput | boolean
-  delete?: Prisma.UserWhereInput | boolean
-  connect?: Prisma.UserWhereUniqueInput
-  update?: Prisma.XOR<Prisma.XOR<Prisma.UserUpdateToOneWithWhereWithoutAuditEntriesInput, Prisma.UserUpdateWithoutAuditEntriesInput>, Prisma.UserUncheckedUpdateWithoutAuditEntriesInput>
-}
-
 export type UserCreateWithoutSessionsInput = {
   id: string
   email: string
@@ -1014,7 +991,6 @@ export type UserCreateWithoutSessionsInput = {
   databases?: Prisma.DatabaseCreateNestedManyWithoutOwnerInput
   memberships?: Prisma.ProjectMemberCreateNestedManyWithoutUserInput
   jobs?: Prisma.JobCreateNestedManyWithoutOwnerInput
-  auditEntries?: Prisma.AuditEntryCreateNestedManyWithoutActorInput
   databaseRoles?: Prisma.DatabaseRoleCreateNestedManyWithoutUserInput
   savedQueries?: Prisma.SavedQueryCreateNestedManyWithoutOwnerInput
   buckets?: Prisma.BucketCreateNestedManyWithoutOwnerInput
@@ -1045,7 +1021,6 @@ export type UserUncheckedCreateWithoutSessionsInput = {
   databases?: Prisma.DatabaseUncheckedCreateNestedManyWithoutOwnerInput
   memberships?: Prisma.ProjectMemberUncheckedCreateNestedManyWithoutUserInput
   jobs?: Prisma.JobUncheckedCreateNestedManyWithoutOwnerInput
-  auditEntries?: Prisma.AuditEntryUncheckedCreateNestedManyWithoutActorInput
   databaseRoles?: Prisma.DatabaseRoleUncheckedCreateNestedManyWithoutUserInput
   savedQueries?: Prisma.SavedQueryUncheckedCreateNestedManyWithoutOwnerInput
   buckets?: Prisma.BucketUncheckedCreateNestedManyWithoutOwnerInput
@@ -1092,7 +1067,6 @@ export type UserUpdateWithoutSessionsInput = {
   databases?: Prisma.DatabaseUpdateManyWithoutOwnerNestedInput
   memberships?: Prisma.ProjectMemberUpdateManyWithoutUserNestedInput
   jobs?: Prisma.JobUpdateManyWithoutOwnerNestedInput
-  auditEntries?: Prisma.AuditEntryUpdateManyWithoutActorNestedInput
   databaseRoles?: Prisma.DatabaseRoleUpdateManyWithoutUserNestedInput
   savedQueries?: Prisma.SavedQueryUpdateManyWithoutOwnerNestedInput
   buckets?: Prisma.BucketUpdateManyWithoutOwnerNestedInput
@@ -1123,7 +1097,6 @@ export type UserUncheckedUpdateWithoutSessionsInput = {
   databases?: Prisma.DatabaseUncheckedUpdateManyWithoutOwnerNestedInput
   memberships?: Prisma.ProjectMemberUncheckedUpdateManyWithoutUserNestedInput
   jobs?: Prisma.JobUncheckedUpdateManyWithoutOwnerNestedInput
-  auditEntries?: Prisma.AuditEntryUncheckedUpdateManyWithoutActorNestedInput
   databaseRoles?: Prisma.DatabaseRoleUncheckedUpdateManyWithoutUserNestedInput
   savedQueries?: Prisma.SavedQueryUncheckedUpdateManyWithoutOwnerNestedInput
   buckets?: Prisma.BucketUncheckedUpdateManyWithoutOwnerNestedInput
@@ -1154,7 +1127,6 @@ export type UserCreateWithoutMembershipsInput = {
   sessions?: Prisma.SessionCreateNestedManyWithoutUserInput
   databases?: Prisma.DatabaseCreateNestedManyWithoutOwnerInput
   jobs?: Prisma.JobCreateNestedManyWithoutOwnerInput
-  auditEntries?: Prisma.AuditEntryCreateNestedManyWithoutActorInput
   databaseRoles?: Prisma.DatabaseRoleCreateNestedManyWithoutUserInput
   savedQueries?: Prisma.SavedQueryCreateNestedManyWithoutOwnerInput
   buckets?: Prisma.BucketCreateNestedManyWithoutOwnerInput
@@ -1185,7 +1157,6 @@ export type UserUncheckedCreateWithoutMembershipsInput = {
   sessions?: Prisma.SessionUncheckedCreateNestedManyWithoutUserInput
   databases?: Prisma.DatabaseUncheckedCreateNestedManyWithoutOwnerInput
   jobs?: Prisma.JobUncheckedCreateNestedManyWithoutOwnerInput
-  auditEntries?: Prisma.AuditEntryUncheckedCreateNestedManyWithoutActorInput
   databaseRoles?: Prisma.DatabaseRoleUncheckedCreateNestedManyWithoutUserInput
   savedQueries?: Prisma.SavedQueryUncheckedCreateNestedManyWithoutOwnerInput
   buckets?: Prisma.BucketUncheckedCreateNestedManyWithoutOwnerInput
@@ -1232,7 +1203,6 @@ export type UserUpdateWithoutMembershipsInput = {
   sessions?: Prisma.SessionUpdateManyWithoutUserNestedInput
   databases?: Prisma.DatabaseUpdateManyWithoutOwnerNestedInput
   jobs?: Prisma.JobUpdateManyWithoutOwnerNestedInput
-  auditEntries?: Prisma.AuditEntryUpdateManyWithoutActorNestedInput
   databaseRoles?: Prisma.DatabaseRoleUpdateManyWithoutUserNestedInput
   savedQueries?: Prisma.SavedQueryUpdateManyWithoutOwnerNestedInput
   buckets?: Prisma.BucketUpdateManyWithoutOwnerNestedInput
@@ -1263,7 +1233,6 @@ export type UserUncheckedUpdateWithoutMembershipsInput = {
   sessions?: Prisma.SessionUncheckedUpdateManyWithoutUserNestedInput
   databases?: Prisma.DatabaseUncheckedUpdateManyWithoutOwnerNestedInput
   jobs?: Prisma.JobUncheckedUpdateManyWithoutOwnerNestedInput
-  auditEntries?: Prisma.AuditEntryUncheckedUpdateManyWithoutActorNestedInput
   databaseRoles?: Prisma.DatabaseRoleUncheckedUpdateManyWithoutUserNestedInput
   savedQueries?: Prisma.SavedQueryUncheckedUpdateManyWithoutOwnerNestedInput
   buckets?: Prisma.BucketUncheckedUpdateManyWithoutOwnerNestedInput
@@ -1295,7 +1264,6 @@ export type UserCreateWithoutTasksInput = {
   databases?: Prisma.DatabaseCreateNestedManyWithoutOwnerInput
   memberships?: Prisma.ProjectMemberCreateNestedManyWithoutUserInput
   jobs?: Prisma.JobCreateNestedManyWithoutOwnerInput
-  auditEntries?: Prisma.AuditEntryCreateNestedManyWithoutActorInput
   databaseRoles?: Prisma.DatabaseRoleCreateNestedManyWithoutUserInput
   savedQueries?: Prisma.SavedQueryCreateNestedManyWithoutOwnerInput
   buckets?: Prisma.BucketCreateNestedManyWithoutOwnerInput
@@ -1326,7 +1294,6 @@ export type UserUncheckedCreateWithoutTasksInput = {
   databases?: Prisma.DatabaseUncheckedCreateNestedManyWithoutOwnerInput
   memberships?: Prisma.ProjectMemberUncheckedCreateNestedManyWithoutUserInput
   jobs?: Prisma.JobUncheckedCreateNestedManyWithoutOwnerInput
-  auditEntries?: Prisma.AuditEntryUncheckedCreateNestedManyWithoutActorInput
   databaseRoles?: Prisma.DatabaseRoleUncheckedCreateNestedManyWithoutUserInput
   savedQueries?: Prisma.SavedQueryUncheckedCreateNestedManyWithoutOwnerInput
   buckets?: Prisma.BucketUncheckedCreateNestedManyWithoutOwnerInput
@@ -1373,7 +1340,6 @@ export type UserUpdateWithoutTasksInput = {
   databases?: Prisma.DatabaseUpdateManyWithoutOwnerNestedInput
   memberships?: Prisma.ProjectMemberUpdateManyWithoutUserNestedInput
   jobs?: Prisma.JobUpdateManyWithoutOwnerNestedInput
-  auditEntries?: Prisma.AuditEntryUpdateManyWithoutActorNestedInput
   databaseRoles?: Prisma.DatabaseRoleUpdateManyWithoutUserNestedInput
   savedQueries?: Prisma.SavedQueryUpdateManyWithoutOwnerNestedInput
   buckets?: Prisma.BucketUpdateManyWithoutOwnerNestedInput
@@ -1404,7 +1370,6 @@ export type UserUncheckedUpdateWithoutTasksInput = {
   databases?: Prisma.DatabaseUncheckedUpdateManyWithoutOwnerNestedInput
   memberships?: Prisma.ProjectMemberUncheckedUpdateManyWithoutUserNestedInput
   jobs?: Prisma.JobUncheckedUpdateManyWithoutOwnerNestedInput
-  auditEntries?: Prisma.AuditEntryUncheckedUpdateManyWithoutActorNestedInput
   databaseRoles?: Prisma.DatabaseRoleUncheckedUpdateManyWithoutUserNestedInput
   savedQueries?: Prisma.SavedQueryUncheckedUpdateManyWithoutOwnerNestedInput
   buckets?: Prisma.BucketUncheckedUpdateManyWithoutOwnerNestedInput
@@ -1434,7 +1399,6 @@ export type UserCreateWithoutDatabasesInput = {
   sessions?: Prisma.SessionCreateNestedManyWithoutUserInput
   memberships?: Prisma.ProjectMemberCreateNestedManyWithoutUserInput
   jobs?: Prisma.JobCreateNestedManyWithoutOwnerInput
-  auditEntries?: Prisma.AuditEntryCreateNestedManyWithoutActorInput
   databaseRoles?: Prisma.DatabaseRoleCreateNestedManyWithoutUserInput
   savedQueries?: Prisma.SavedQueryCreateNestedManyWithoutOwnerInput
   buckets?: Prisma.BucketCreateNestedManyWithoutOwnerInput
@@ -1465,7 +1429,6 @@ export type UserUncheckedCreateWithoutDatabasesInput = {
   sessions?: Prisma.SessionUncheckedCreateNestedManyWithoutUserInput
   memberships?: Prisma.ProjectMemberUncheckedCreateNestedManyWithoutUserInput
   jobs?: Prisma.JobUncheckedCreateNestedManyWithoutOwnerInput
-  auditEntries?: Prisma.AuditEntryUncheckedCreateNestedManyWithoutActorInput
   databaseRoles?: Prisma.DatabaseRoleUncheckedCreateNestedManyWithoutUserInput
   savedQueries?: Prisma.SavedQueryUncheckedCreateNestedManyWithoutOwnerInput
   buckets?: Prisma.BucketUncheckedCreateNestedManyWithoutOwnerInput
@@ -1512,7 +1475,6 @@ export type UserUpdateWithoutDatabasesInput = {
   sessions?: Prisma.SessionUpdateManyWithoutUserNestedInput
   memberships?: Prisma.ProjectMemberUpdateManyWithoutUserNestedInput
   jobs?: Prisma.JobUpdateManyWithoutOwnerNestedInput
-  auditEntries?: Prisma.AuditEntryUpdateManyWithoutActorNestedInput
   databaseRoles?: Prisma.DatabaseRoleUpdateManyWithoutUserNestedInput
   savedQueries?: Prisma.SavedQueryUpdateManyWithoutOwnerNestedInput
   buckets?: Prisma.BucketUpdateManyWithoutOwnerNestedInput
@@ -1543,7 +1505,6 @@ export type UserUncheckedUpdateWithoutDatabasesInput = {
   sessions?: Prisma.SessionUncheckedUpdateManyWithoutUserNestedInput
   memberships?: Prisma.ProjectMemberUncheckedUpdateManyWithoutUserNestedInput
   jobs?: Prisma.JobUncheckedUpdateManyWithoutOwnerNestedInput
-  auditEntries?: Prisma.AuditEntryUncheckedUpdateManyWithoutActorNestedInput
   databaseRoles?: Prisma.DatabaseRoleUncheckedUpdateManyWithoutUserNestedInput
   savedQueries?: Prisma.SavedQueryUncheckedUpdateManyWithoutOwnerNestedInput
   buckets?: Prisma.BucketUncheckedUpdateManyWithoutOwnerNestedInput
@@ -1575,7 +1536,6 @@ export type UserCreateWithoutDatabaseRolesInput = {
   databases?: Prisma.DatabaseCreateNestedManyWithoutOwnerInput
   memberships?: Prisma.ProjectMemberCreateNestedManyWithoutUserInput
   jobs?: Prisma.JobCreateNestedManyWithoutOwnerInput
-  auditEntries?: Prisma.AuditEntryCreateNestedManyWithoutActorInput
   savedQueries?: Prisma.SavedQueryCreateNestedManyWithoutOwnerInput
   buckets?: Prisma.BucketCreateNestedManyWithoutOwnerInput
   files?: Prisma.StoredFileCreateNestedManyWithoutOwnerInput
@@ -1606,7 +1566,6 @@ export type UserUncheckedCreateWithoutDatabaseRolesInput = {
   databases?: Prisma.DatabaseUncheckedCreateNestedManyWithoutOwnerInput
   memberships?: Prisma.ProjectMemberUncheckedCreateNestedManyWithoutUserInput
   jobs?: Prisma.JobUncheckedCreateNestedManyWithoutOwnerInput
-  auditEntries?: Prisma.AuditEntryUncheckedCreateNestedManyWithoutActorInput
   savedQueries?: Prisma.SavedQueryUncheckedCreateNestedManyWithoutOwnerInput
   buckets?: Prisma.BucketUncheckedCreateNestedManyWithoutOwnerInput
   files?: Prisma.StoredFileUncheckedCreateNestedManyWithoutOwnerInput
@@ -1653,7 +1612,6 @@ export type UserUpdateWithoutDatabaseRolesInput = {
   databases?: Prisma.DatabaseUpdateManyWithoutOwnerNestedInput
   memberships?: Prisma.ProjectMemberUpdateManyWithoutUserNestedInput
   jobs?: Prisma.JobUpdateManyWithoutOwnerNestedInput
-  auditEntries?: Prisma.AuditEntryUpdateManyWithoutActorNestedInput
   savedQueries?: Prisma.SavedQueryUpdateManyWithoutOwnerNestedInput
   buckets?: Prisma.BucketUpdateManyWithoutOwnerNestedInput
   files?: Prisma.StoredFileUpdateManyWithoutOwnerNestedInput
@@ -1684,7 +1642,6 @@ export type UserUncheckedUpdateWithoutDatabaseRolesInput = {
   databases?: Prisma.DatabaseUncheckedUpdateManyWithoutOwnerNestedInput
   memberships?: Prisma.ProjectMemberUncheckedUpdateManyWithoutUserNestedInput
   jobs?: Prisma.JobUncheckedUpdateManyWithoutOwnerNestedInput
-  auditEntries?: Prisma.AuditEntryUncheckedUpdateManyWithoutActorNestedInput
   savedQueries?: Prisma.SavedQueryUncheckedUpdateManyWithoutOwnerNestedInput
   buckets?: Prisma.BucketUncheckedUpdateManyWithoutOwnerNestedInput
   files?: Prisma.StoredFileUncheckedUpdateManyWithoutOwnerNestedInput
@@ -1714,7 +1671,6 @@ export type UserCreateWithoutJobsInput = {
   sessions?: Prisma.SessionCreateNestedManyWithoutUserInput
   databases?: Prisma.DatabaseCreateNestedManyWithoutOwnerInput
   memberships?: Prisma.ProjectMemberCreateNestedManyWithoutUserInput
-  auditEntries?: Prisma.AuditEntryCreateNestedManyWithoutActorInput
   databaseRoles?: Prisma.DatabaseRoleCreateNestedManyWithoutUserInput
   savedQueries?: Prisma.SavedQueryCreateNestedManyWithoutOwnerInput
   buckets?: Prisma.BucketCreateNestedManyWithoutOwnerInput
@@ -1745,7 +1701,6 @@ export type UserUncheckedCreateWithoutJobsInput = {
   sessions?: Prisma.SessionUncheckedCreateNestedManyWithoutUserInput
   databases?: Prisma.DatabaseUncheckedCreateNestedManyWithoutOwnerInput
   memberships?: Prisma.ProjectMemberUncheckedCreateNestedManyWithoutUserInput
-  auditEntries?: Prisma.AuditEntryUncheckedCreateNestedManyWithoutActorInput
   databaseRoles?: Prisma.DatabaseRoleUncheckedCreateNestedManyWithoutUserInput
   savedQueries?: Prisma.SavedQueryUncheckedCreateNestedManyWithoutOwnerInput
   buckets?: Prisma.BucketUncheckedCreateNestedManyWithoutOwnerInput
@@ -1792,7 +1747,6 @@ export type UserUpdateWithoutJobsInput = {
   sessions?: Prisma.SessionUpdateManyWithoutUserNestedInput
   databases?: Prisma.DatabaseUpdateManyWithoutOwnerNestedInput
   memberships?: Prisma.ProjectMemberUpdateManyWithoutUserNestedInput
-  auditEntries?: Prisma.AuditEntryUpdateManyWithoutActorNestedInput
   databaseRoles?: Prisma.DatabaseRoleUpdateManyWithoutUserNestedInput
   savedQueries?: Prisma.SavedQueryUpdateManyWithoutOwnerNestedInput
   buckets?: Prisma.BucketUpdateManyWithoutOwnerNestedInput
@@ -1823,7 +1777,6 @@ export type UserUncheckedUpdateWithoutJobsInput = {
   sessions?: Prisma.SessionUncheckedUpdateManyWithoutUserNestedInput
   databases?: Prisma.DatabaseUncheckedUpdateManyWithoutOwnerNestedInput
   memberships?: Prisma.ProjectMemberUncheckedUpdateManyWithoutUserNestedInput
-  auditEntries?: Prisma.AuditEntryUncheckedUpdateManyWithoutActorNestedInput
   databaseRoles?: Prisma.DatabaseRoleUncheckedUpdateManyWithoutUserNestedInput
   savedQueries?: Prisma.SavedQueryUncheckedUpdateManyWithoutOwnerNestedInput
   buckets?: Prisma.BucketUncheckedUpdateManyWithoutOwnerNestedInput
@@ -1855,7 +1808,6 @@ export type UserCreateWithoutSavedQueriesInput = {
   databases?: Prisma.DatabaseCreateNestedManyWithoutOwnerInput
   memberships?: Prisma.ProjectMemberCreateNestedManyWithoutUserInput
   jobs?: Prisma.JobCreateNestedManyWithoutOwnerInput
-  auditEntries?: Prisma.AuditEntryCreateNestedManyWithoutActorInput
   databaseRoles?: Prisma.DatabaseRoleCreateNestedManyWithoutUserInput
   buckets?: Prisma.BucketCreateNestedManyWithoutOwnerInput
   files?: Prisma.StoredFileCreateNestedManyWithoutOwnerInput
@@ -1886,7 +1838,6 @@ export type UserUncheckedCreateWithoutSavedQueriesInput = {
   databases?: Prisma.DatabaseUncheckedCreateNestedManyWithoutOwnerInput
   memberships?: Prisma.ProjectMemberUncheckedCreateNestedManyWithoutUserInput
   jobs?: Prisma.JobUncheckedCreateNestedManyWithoutOwnerInput
-  auditEntries?: Prisma.AuditEntryUncheckedCreateNestedManyWithoutActorInput
   databaseRoles?: Prisma.DatabaseRoleUncheckedCreateNestedManyWithoutUserInput
   buckets?: Prisma.BucketUncheckedCreateNestedManyWithoutOwnerInput
   files?: Prisma.StoredFileUncheckedCreateNestedManyWithoutOwnerInput
@@ -1933,7 +1884,6 @@ export type UserUpdateWithoutSavedQueriesInput = {
   databases?: Prisma.DatabaseUpdateManyWithoutOwnerNestedInput
   memberships?: Prisma.ProjectMemberUpdateManyWithoutUserNestedInput
   jobs?: Prisma.JobUpdateManyWithoutOwnerNestedInput
-  auditEntries?: Prisma.AuditEntryUpdateManyWithoutActorNestedInput
   databaseRoles?: Prisma.DatabaseRoleUpdateManyWithoutUserNestedInput
   buckets?: Prisma.BucketUpdateManyWithoutOwnerNestedInput
   files?: Prisma.StoredFileUpdateManyWithoutOwnerNestedInput
@@ -1964,7 +1914,6 @@ export type UserUncheckedUpdateWithoutSavedQueriesInput = {
   databases?: Prisma.DatabaseUncheckedUpdateManyWithoutOwnerNestedInput
   memberships?: Prisma.ProjectMemberUncheckedUpdateManyWithoutUserNestedInput
   jobs?: Prisma.JobUncheckedUpdateManyWithoutOwnerNestedInput
-  auditEntries?: Prisma.AuditEntryUncheckedUpdateManyWithoutActorNestedInput
   databaseRoles?: Prisma.DatabaseRoleUncheckedUpdateManyWithoutUserNestedInput
   buckets?: Prisma.BucketUncheckedUpdateManyWithoutOwnerNestedInput
   files?: Prisma.StoredFileUncheckedUpdateManyWithoutOwnerNestedInput
@@ -1995,7 +1944,6 @@ export type UserCreateWithoutBucketsInput = {
   databases?: Prisma.DatabaseCreateNestedManyWithoutOwnerInput
   memberships?: Prisma.ProjectMemberCreateNestedManyWithoutUserInput
   jobs?: Prisma.JobCreateNestedManyWithoutOwnerInput
-  auditEntries?: Prisma.AuditEntryCreateNestedManyWithoutActorInput
   databaseRoles?: Prisma.DatabaseRoleCreateNestedManyWithoutUserInput
   savedQueries?: Prisma.SavedQueryCreateNestedManyWithoutOwnerInput
   files?: Prisma.StoredFileCreateNestedManyWithoutOwnerInput
@@ -2026,7 +1974,6 @@ export type UserUncheckedCreateWithoutBucketsInput = {
   databases?: Prisma.DatabaseUncheckedCreateNestedManyWithoutOwnerInput
   memberships?: Prisma.ProjectMemberUncheckedCreateNestedManyWithoutUserInput
   jobs?: Prisma.JobUncheckedCreateNestedManyWithoutOwnerInput
-  auditEntries?: Prisma.AuditEntryUncheckedCreateNestedManyWithoutActorInput
   databaseRoles?: Prisma.DatabaseRoleUncheckedCreateNestedManyWithoutUserInput
   savedQueries?: Prisma.SavedQueryUncheckedCreateNestedManyWithoutOwnerInput
   files?: Prisma.StoredFileUncheckedCreateNestedManyWithoutOwnerInput
@@ -2061,7 +2008,6 @@ export type UserCreateWithoutDefaultExportBucketInput = {
   databases?: Prisma.DatabaseCreateNestedManyWithoutOwnerInput
   memberships?: Prisma.ProjectMemberCreateNestedManyWithoutUserInput
   jobs?: Prisma.JobCreateNestedManyWithoutOwnerInput
-  auditEntries?: Prisma.AuditEntryCreateNestedManyWithoutActorInput
   databaseRoles?: Prisma.DatabaseRoleCreateNestedManyWithoutUserInput
   savedQueries?: Prisma.SavedQueryCreateNestedManyWithoutOwnerInput
   buckets?: Prisma.BucketCreateNestedManyWithoutOwnerInput
@@ -2092,7 +2038,6 @@ export type UserUncheckedCreateWithoutDefaultExportBucketInput = {
   databases?: Prisma.DatabaseUncheckedCreateNestedManyWithoutOwnerInput
   memberships?: Prisma.ProjectMemberUncheckedCreateNestedManyWithoutUserInput
   jobs?: Prisma.JobUncheckedCreateNestedManyWithoutOwnerInput
-  auditEntries?: Prisma.AuditEntryUncheckedCreateNestedManyWithoutActorInput
   databaseRoles?: Prisma.DatabaseRoleUncheckedCreateNestedManyWithoutUserInput
   savedQueries?: Prisma.SavedQueryUncheckedCreateNestedManyWithoutOwnerInput
   buckets?: Prisma.BucketUncheckedCreateNestedManyWithoutOwnerInput
@@ -2145,7 +2090,6 @@ export type UserUpdateWithoutBucketsInput = {
   databases?: Prisma.DatabaseUpdateManyWithoutOwnerNestedInput
   memberships?: Prisma.ProjectMemberUpdateManyWithoutUserNestedInput
   jobs?: Prisma.JobUpdateManyWithoutOwnerNestedInput
-  auditEntries?: Prisma.AuditEntryUpdateManyWithoutActorNestedInput
   databaseRoles?: Prisma.DatabaseRoleUpdateManyWithoutUserNestedInput
   savedQueries?: Prisma.SavedQueryUpdateManyWithoutOwnerNestedInput
   files?: Prisma.StoredFileUpdateManyWithoutOwnerNestedInput
@@ -2176,7 +2120,6 @@ export type UserUncheckedUpdateWithoutBucketsInput = {
   databases?: Prisma.DatabaseUncheckedUpdateManyWithoutOwnerNestedInput
   memberships?: Prisma.ProjectMemberUncheckedUpdateManyWithoutUserNestedInput
   jobs?: Prisma.JobUncheckedUpdateManyWithoutOwnerNestedInput
-  auditEntries?: Prisma.AuditEntryUncheckedUpdateManyWithoutActorNestedInput
   databaseRoles?: Prisma.DatabaseRoleUncheckedUpdateManyWithoutUserNestedInput
   savedQueries?: Prisma.SavedQueryUncheckedUpdateManyWithoutOwnerNestedInput
   files?: Prisma.StoredFileUncheckedUpdateManyWithoutOwnerNestedInput
@@ -2247,7 +2190,6 @@ export type UserCreateWithoutFilesInput = {
   databases?: Prisma.DatabaseCreateNestedManyWithoutOwnerInput
   memberships?: Prisma.ProjectMemberCreateNestedManyWithoutUserInput
   jobs?: Prisma.JobCreateNestedManyWithoutOwnerInput
-  auditEntries?: Prisma.AuditEntryCreateNestedManyWithoutActorInput
   databaseRoles?: Prisma.DatabaseRoleCreateNestedManyWithoutUserInput
   savedQueries?: Prisma.SavedQueryCreateNestedManyWithoutOwnerInput
   buckets?: Prisma.BucketCreateNestedManyWithoutOwnerInput
@@ -2278,7 +2220,6 @@ export type UserUncheckedCreateWithoutFilesInput = {
   databases?: Prisma.DatabaseUncheckedCreateNestedManyWithoutOwnerInput
   memberships?: Prisma.ProjectMemberUncheckedCreateNestedManyWithoutUserInput
   jobs?: Prisma.JobUncheckedCreateNestedManyWithoutOwnerInput
-  auditEntries?: Prisma.AuditEntryUncheckedCreateNestedManyWithoutActorInput
   databaseRoles?: Prisma.DatabaseRoleUncheckedCreateNestedManyWithoutUserInput
   savedQueries?: Prisma.SavedQueryUncheckedCreateNestedManyWithoutOwnerInput
   buckets?: Prisma.BucketUncheckedCreateNestedManyWithoutOwnerInput
@@ -2325,7 +2266,6 @@ export type UserUpdateWithoutFilesInput = {
   databases?: Prisma.DatabaseUpdateManyWithoutOwnerNestedInput
   memberships?: Prisma.ProjectMemberUpdateManyWithoutUserNestedInput
   jobs?: Prisma.JobUpdateManyWithoutOwnerNestedInput
-  auditEntries?: Prisma.AuditEntryUpdateManyWithoutActorNestedInput
   databaseRoles?: Prisma.DatabaseRoleUpdateManyWithoutUserNestedInput
   savedQueries?: Prisma.SavedQueryUpdateManyWithoutOwnerNestedInput
   buckets?: Prisma.BucketUpdateManyWithoutOwnerNestedInput
@@ -2356,7 +2296,6 @@ export type UserUncheckedUpdateWithoutFilesInput = {
   databases?: Prisma.DatabaseUncheckedUpdateManyWithoutOwnerNestedInput
   memberships?: Prisma.ProjectMemberUncheckedUpdateManyWithoutUserNestedInput
   jobs?: Prisma.JobUncheckedUpdateManyWithoutOwnerNestedInput
-  auditEntries?: Prisma.AuditEntryUncheckedUpdateManyWithoutActorNestedInput
   databaseRoles?: Prisma.DatabaseRoleUncheckedUpdateManyWithoutUserNestedInput
   savedQueries?: Prisma.SavedQueryUncheckedUpdateManyWithoutOwnerNestedInput
   buckets?: Prisma.BucketUncheckedUpdateManyWithoutOwnerNestedInput
@@ -2387,7 +2326,6 @@ export type UserCreateWithoutMessagesInput = {
   databases?: Prisma.DatabaseCreateNestedManyWithoutOwnerInput
   memberships?: Prisma.ProjectMemberCreateNestedManyWithoutUserInput
   jobs?: Prisma.JobCreateNestedManyWithoutOwnerInput
-  auditEntries?: Prisma.AuditEntryCreateNestedManyWithoutActorInput
   databaseRoles?: Prisma.DatabaseRoleCreateNestedManyWithoutUserInput
   savedQueries?: Prisma.SavedQueryCreateNestedManyWithoutOwnerInput
   buckets?: Prisma.BucketCreateNestedManyWithoutOwnerInput
@@ -2418,7 +2356,6 @@ export type UserUncheckedCreateWithoutMessagesInput = {
   databases?: Prisma.DatabaseUncheckedCreateNestedManyWithoutOwnerInput
   memberships?: Prisma.ProjectMemberUncheckedCreateNestedManyWithoutUserInput
   jobs?: Prisma.JobUncheckedCreateNestedManyWithoutOwnerInput
-  auditEntries?: Prisma.AuditEntryUncheckedCreateNestedManyWithoutActorInput
   databaseRoles?: Prisma.DatabaseRoleUncheckedCreateNestedManyWithoutUserInput
   savedQueries?: Prisma.SavedQueryUncheckedCreateNestedManyWithoutOwnerInput
   buckets?: Prisma.BucketUncheckedCreateNestedManyWithoutOwnerInput
@@ -2465,7 +2402,6 @@ export type UserUpdateWithoutMessagesInput = {
   databases?: Prisma.DatabaseUpdateManyWithoutOwnerNestedInput
   memberships?: Prisma.ProjectMemberUpdateManyWithoutUserNestedInput
   jobs?: Prisma.JobUpdateManyWithoutOwnerNestedInput
-  auditEntries?: Prisma.AuditEntryUpdateManyWithoutActorNestedInput
   databaseRoles?: Prisma.DatabaseRoleUpdateManyWithoutUserNestedInput
   savedQueries?: Prisma.SavedQueryUpdateManyWithoutOwnerNestedInput
   buckets?: Prisma.BucketUpdateManyWithoutOwnerNestedInput
@@ -2496,151 +2432,10 @@ export type UserUncheckedUpdateWithoutMessagesInput = {
   databases?: Prisma.DatabaseUncheckedUpdateManyWithoutOwnerNestedInput
   memberships?: Prisma.ProjectMemberUncheckedUpdateManyWithoutUserNestedInput
   jobs?: Prisma.JobUncheckedUpdateManyWithoutOwnerNestedInput
-  auditEntries?: Prisma.AuditEntryUncheckedUpdateManyWithoutActorNestedInput
   databaseRoles?: Prisma.DatabaseRoleUncheckedUpdateManyWithoutUserNestedInput
   savedQueries?: Prisma.SavedQueryUncheckedUpdateManyWithoutOwnerNestedInput
   buckets?: Prisma.BucketUncheckedUpdateManyWithoutOwnerNestedInput
   files?: Prisma.StoredFileUncheckedUpdateManyWithoutOwnerNestedInput
-  tasks?: Prisma.TaskUncheckedUpdateManyWithoutAssigneeNestedInput
-}
-
-export type UserCreateWithoutAuditEntriesInput = {
-  id: string
-  email: string
-  emailKey: string
-  name?: string | null
-  role: string
-  passwordHash: string
-  emailVerifiedAt?: Date | string | null
-  disabledAt?: Date | string | null
-  createdAt?: Date | string
-  lastLoginAt?: Date | string | null
-  maxParallelJobs?: number | null
-  maxParallelJobsLimit?: number | null
-  statementTimeoutMs?: number | null
-  maxRows?: number | null
-  queuePriority?: number | null
-  defaultExportFormat?: string | null
-  defaultExportPrefix?: string | null
-  defaultExportBucket?: Prisma.BucketCreateNestedOneWithoutDefaultOfInput
-  sessions?: Prisma.SessionCreateNestedManyWithoutUserInput
-  databases?: Prisma.DatabaseCreateNestedManyWithoutOwnerInput
-  memberships?: Prisma.ProjectMemberCreateNestedManyWithoutUserInput
-  jobs?: Prisma.JobCreateNestedManyWithoutOwnerInput
-  databaseRoles?: Prisma.DatabaseRoleCreateNestedManyWithoutUserInput
-  savedQueries?: Prisma.SavedQueryCreateNestedManyWithoutOwnerInput
-  buckets?: Prisma.BucketCreateNestedManyWithoutOwnerInput
-  files?: Prisma.StoredFileCreateNestedManyWithoutOwnerInput
-  messages?: Prisma.ChannelMessageCreateNestedManyWithoutSenderInput
-  tasks?: Prisma.TaskCreateNestedManyWithoutAssigneeInput
-}
-
-export type UserUncheckedCreateWithoutAuditEntriesInput = {
-  id: string
-  email: string
-  emailKey: string
-  name?: string | null
-  role: string
-  passwordHash: string
-  emailVerifiedAt?: Date | string | null
-  disabledAt?: Date | string | null
-  createdAt?: Date | string
-  lastLoginAt?: Date | string | null
-  maxParallelJobs?: number | null
-  maxParallelJobsLimit?: number | null
-  statementTimeoutMs?: number | null
-  maxRows?: number | null
-  queuePriority?: number | null
-  defaultExportFormat?: string | null
-  defaultExportBucketId?: string | null
-  defaultExportPrefix?: string | null
-  sessions?: Prisma.SessionUncheckedCreateNestedManyWithoutUserInput
-  databases?: Prisma.DatabaseUncheckedCreateNestedManyWithoutOwnerInput
-  memberships?: Prisma.ProjectMemberUncheckedCreateNestedManyWithoutUserInput
-  jobs?: Prisma.JobUncheckedCreateNestedManyWithoutOwnerInput
-  databaseRoles?: Prisma.DatabaseRoleUncheckedCreateNestedManyWithoutUserInput
-  savedQueries?: Prisma.SavedQueryUncheckedCreateNestedManyWithoutOwnerInput
-  buckets?: Prisma.BucketUncheckedCreateNestedManyWithoutOwnerInput
-  files?: Prisma.StoredFileUncheckedCreateNestedManyWithoutOwnerInput
-  messages?: Prisma.ChannelMessageUncheckedCreateNestedManyWithoutSenderInput
-  tasks?: Prisma.TaskUncheckedCreateNestedManyWithoutAssigneeInput
-}
-
-export type UserCreateOrConnectWithoutAuditEntriesInput = {
-  where: Prisma.UserWhereUniqueInput
-  create: Prisma.XOR<Prisma.UserCreateWithoutAuditEntriesInput, Prisma.UserUncheckedCreateWithoutAuditEntriesInput>
-}
-
-export type UserUpsertWithoutAuditEntriesInput = {
-  update: Prisma.XOR<Prisma.UserUpdateWithoutAuditEntriesInput, Prisma.UserUncheckedUpdateWithoutAuditEntriesInput>
-  create: Prisma.XOR<Prisma.UserCreateWithoutAuditEntriesInput, Prisma.UserUncheckedCreateWithoutAuditEntriesInput>
-  where?: Prisma.UserWhereInput
-}
-
-export type UserUpdateToOneWithWhereWithoutAuditEntriesInput = {
-  where?: Prisma.UserWhereInput
-  data: Prisma.XOR<Prisma.UserUpdateWithoutAuditEntriesInput, Prisma.UserUncheckedUpdateWithoutAuditEntriesInput>
-}
-
-export type UserUpdateWithoutAuditEntriesInput = {
-  id?: Prisma.StringFieldUpdateOperationsInput | string
-  email?: Prisma.StringFieldUpdateOperationsInput | string
-  emailKey?: Prisma.StringFieldUpdateOperationsInput | string
-  name?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
-  role?: Prisma.StringFieldUpdateOperationsInput | string
-  passwordHash?: Prisma.StringFieldUpdateOperationsInput | string
-  emailVerifiedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
-  disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
-  createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
-  lastLoginAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
-  maxParallelJobs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
-  maxParallelJobsLimit?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
-  statementTimeoutMs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
-  maxRows?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
-  queuePriority?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
-  defaultExportFormat?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
-  defaultExportPrefix?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
-  defaultExportBucket?: Prisma.BucketUpdateOneWithoutDefaultOfNestedInput
-  sessions?: Prisma.SessionUpdateManyWithoutUserNestedInput
-  databases?: Prisma.DatabaseUpdateManyWithoutOwnerNestedInput
-  memberships?: Prisma.ProjectMemberUpdateManyWithoutUserNestedInput
-  jobs?: Prisma.JobUpdateManyWithoutOwnerNestedInput
-  databaseRoles?: Prisma.DatabaseRoleUpdateManyWithoutUserNestedInput
-  savedQueries?: Prisma.SavedQueryUpdateManyWithoutOwnerNestedInput
-  buckets?: Prisma.BucketUpdateManyWithoutOwnerNestedInput
-  files?: Prisma.StoredFileUpdateManyWithoutOwnerNestedInput
-  messages?: Prisma.ChannelMessageUpdateManyWithoutSenderNestedInput
-  tasks?: Prisma.TaskUpdateManyWithoutAssigneeNestedInput
-}
-
-export type UserUncheckedUpdateWithoutAuditEntriesInput = {
-  id?: Prisma.StringFieldUpdateOperationsInput | string
-  email?: Prisma.StringFieldUpdateOperationsInput | string
-  emailKey?: Prisma.StringFieldUpdateOperationsInput | string
-  name?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
-  role?: Prisma.StringFieldUpdateOperationsInput | string
-  passwordHash?: Prisma.StringFieldUpdateOperationsInput | string
-  emailVerifiedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
-  disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
-  createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
-  lastLoginAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
-  maxParallelJobs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
-  maxParallelJobsLimit?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
-  statementTimeoutMs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
-  maxRows?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
-  queuePriority?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
-  defaultExportFormat?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
-  defaultExportBucketId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
-  defaultExportPrefix?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
-  sessions?: Prisma.SessionUncheckedUpdateManyWithoutUserNestedInput
-  databases?: Prisma.DatabaseUncheckedUpdateManyWithoutOwnerNestedInput
-  memberships?: Prisma.ProjectMemberUncheckedUpdateManyWithoutUserNestedInput
-  jobs?: Prisma.JobUncheckedUpdateManyWithoutOwnerNestedInput
-  databaseRoles?: Prisma.DatabaseRoleUncheckedUpdateManyWithoutUserNestedInput
-  savedQueries?: Prisma.SavedQueryUncheckedUpdateManyWithoutOwnerNestedInput
-  buckets?: Prisma.BucketUncheckedUpdateManyWithoutOwnerNestedInput
-  files?: Prisma.StoredFileUncheckedUpdateManyWithoutOwnerNestedInput
-  messages?: Prisma.ChannelMessageUncheckedUpdateManyWithoutSenderNestedInput
   tasks?: Prisma.TaskUncheckedUpdateManyWithoutAssigneeNestedInput
 }
 
@@ -2686,7 +2481,6 @@ export type UserUpdateWithoutDefaultExportBucketInput = {
   databases?: Prisma.DatabaseUpdateManyWithoutOwnerNestedInput
   memberships?: Prisma.ProjectMemberUpdateManyWithoutUserNestedInput
   jobs?: Prisma.JobUpdateManyWithoutOwnerNestedInput
-  auditEntries?: Prisma.AuditEntryUpdateManyWithoutActorNestedInput
   databaseRoles?: Prisma.DatabaseRoleUpdateManyWithoutUserNestedInput
   savedQueries?: Prisma.SavedQueryUpdateManyWithoutOwnerNestedInput
   buckets?: Prisma.BucketUpdateManyWithoutOwnerNestedInput
@@ -2717,7 +2511,6 @@ export type UserUncheckedUpdateWithoutDefaultExportBucketInput = {
   databases?: Prisma.DatabaseUncheckedUpdateManyWithoutOwnerNestedInput
   memberships?: Prisma.ProjectMemberUncheckedUpdateManyWithoutUserNestedInput
   jobs?: Prisma.JobUncheckedUpdateManyWithoutOwnerNestedInput
-  auditEntries?: Prisma.AuditEntryUncheckedUpdateManyWithoutActorNestedInput
   databaseRoles?: Prisma.DatabaseRoleUncheckedUpdateManyWithoutUserNestedInput
   savedQueries?: Prisma.SavedQueryUncheckedUpdateManyWithoutOwnerNestedInput
   buckets?: Prisma.BucketUncheckedUpdateManyWithoutOwnerNestedInput
@@ -2756,7 +2549,6 @@ export type UserCountOutputType = {
   databases: number
   memberships: number
   jobs: number
-  auditEntries: number
   databaseRoles: number
   savedQueries: number
   buckets: number
@@ -2770,7 +2562,6 @@ export type UserCountOutputTypeSelect<ExtArgs extends runtime.Types.Extensions.I
   databases?: boolean | UserCountOutputTypeCountDatabasesArgs
   memberships?: boolean | UserCountOutputTypeCountMembershipsArgs
   jobs?: boolean | UserCountOutputTypeCountJobsArgs
-  auditEntries?: boolean | UserCountOutputTypeCountAuditEntriesArgs
   databaseRoles?: boolean | UserCountOutputTypeCountDatabaseRolesArgs
   savedQueries?: boolean | UserCountOutputTypeCountSavedQueriesArgs
   buckets?: boolean | UserCountOutputTypeCountBucketsArgs
@@ -2815,13 +2606,6 @@ export type UserCountOutputTypeCountMembershipsArgs<ExtArgs extends runtime.Type
  */
 export type UserCountOutputTypeCountJobsArgs<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   where?: Prisma.JobWhereInput
-}
-
-/**
- * UserCountOutputType without action
- */
-export type UserCountOutputTypeCountAuditEntriesArgs<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
-  where?: Prisma.AuditEntryWhereInput
 }
 
 /**
@@ -2891,7 +2675,6 @@ export type UserSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs = r
   databases?: boolean | Prisma.User$databasesArgs<ExtArgs>
   memberships?: boolean | Prisma.User$membershipsArgs<ExtArgs>
   jobs?: boolean | Prisma.User$jobsArgs<ExtArgs>
-  auditEntries?: boolean | Prisma.User$auditEntriesArgs<ExtArgs>
   databaseRoles?: boolean | Prisma.User$databaseRolesArgs<ExtArgs>
   savedQueries?: boolean | Prisma.User$savedQueriesArgs<ExtArgs>
   buckets?: boolean | Prisma.User$bucketsArgs<ExtArgs>
@@ -2973,7 +2756,6 @@ export type UserInclude<ExtArgs extends runtime.Types.Extensions.InternalArgs = 
   databases?: boolean | Prisma.User$databasesArgs<ExtArgs>
   memberships?: boolean | Prisma.User$membershipsArgs<ExtArgs>
   jobs?: boolean | Prisma.User$jobsArgs<ExtArgs>
-  auditEntries?: boolean | Prisma.User$auditEntriesArgs<ExtArgs>
   databaseRoles?: boolean | Prisma.User$databaseRolesArgs<ExtArgs>
   savedQueries?: boolean | Prisma.User$savedQueriesArgs<ExtArgs>
   buckets?: boolean | Prisma.User$bucketsArgs<ExtArgs>
@@ -2997,7 +2779,6 @@ export type $UserPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs =
     databases: Prisma.$DatabasePayload<ExtArgs>[]
     memberships: Prisma.$ProjectMemberPayload<ExtArgs>[]
     jobs: Prisma.$JobPayload<ExtArgs>[]
-    auditEntries: Prisma.$AuditEntryPayload<ExtArgs>[]
     databaseRoles: Prisma.$DatabaseRolePayload<ExtArgs>[]
     savedQueries: Prisma.$SavedQueryPayload<ExtArgs>[]
     buckets: Prisma.$BucketPayload<ExtArgs>[]
@@ -3435,7 +3216,6 @@ export interface Prisma__UserClient<T, Null = never, ExtArgs extends runtime.Typ
   databases<T extends Prisma.User$databasesArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.User$databasesArgs<ExtArgs>>): Prisma.PrismaPromise<runtime.Types.Result.GetResult<Prisma.$DatabasePayload<ExtArgs>, T, "findMany", GlobalOmitOptions> | Null>
   memberships<T extends Prisma.User$membershipsArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.User$membershipsArgs<ExtArgs>>): Prisma.PrismaPromise<runtime.Types.Result.GetResult<Prisma.$ProjectMemberPayload<ExtArgs>, T, "findMany", GlobalOmitOptions> | Null>
   jobs<T extends Prisma.User$jobsArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.User$jobsArgs<ExtArgs>>): Prisma.PrismaPromise<runtime.Types.Result.GetResult<Prisma.$JobPayload<ExtArgs>, T, "findMany", GlobalOmitOptions> | Null>
-  auditEntries<T extends Prisma.User$auditEntriesArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.User$auditEntriesArgs<ExtArgs>>): Prisma.PrismaPromise<runtime.Types.Result.GetResult<Prisma.$AuditEntryPayload<ExtArgs>, T, "findMany", GlobalOmitOptions> | Null>
   databaseRoles<T extends Prisma.User$databaseRolesArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.User$databaseRolesArgs<ExtArgs>>): Prisma.PrismaPromise<runtime.Types.Result.GetResult<Prisma.$DatabaseRolePayload<ExtArgs>, T, "findMany", GlobalOmitOptions> | Null>
   savedQueries<T extends Prisma.User$savedQueriesArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.User$savedQueriesArgs<ExtArgs>>): Prisma.PrismaPromise<runtime.Types.Result.GetResult<Prisma.$SavedQueryPayload<ExtArgs>, T, "findMany", GlobalOmitOptions> | Null>
   buckets<T extends Prisma.User$bucketsArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.User$bucketsArgs<ExtArgs>>): Prisma.PrismaPromise<runtime.Types.Result.GetResult<Prisma.$BucketPayload<ExtArgs>, T, "findMany", GlobalOmitOptions> | Null>
@@ -4002,30 +3782,6 @@ export type User$jobsArgs<ExtArgs extends runtime.Types.Extensions.InternalArgs 
   take?: number
   skip?: number
   distinct?: Prisma.JobScalarFieldEnum | Prisma.JobScalarFieldEnum[]
-}
-
-/**
- * User.auditEntries
- */
-export type User$auditEntriesArgs<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
-  /**
-   * Select specific fields to fetch from the AuditEntry
-   */
-  select?: Prisma.AuditEntrySelect<ExtArgs> | null
-  /**
-   * Omit specific fields from the AuditEntry
-   */
-  omit?: Prisma.AuditEntryOmit<ExtArgs> | null
-  /**
-   * Choose, which related nodes to fetch as well
-   */
-  include?: Prisma.AuditEntryInclude<ExtArgs> | null
-  where?: Prisma.AuditEntryWhereInput
-  orderBy?: Prisma.AuditEntryOrderByWithRelationInput | Prisma.AuditEntryOrderByWithRelationInput[]
-  cursor?: Prisma.AuditEntryWhereUniqueInput
-  take?: number
-  skip?: number
-  distinct?: Prisma.AuditEntryScalarFieldEnum | Prisma.AuditEntryScalarFieldEnum[]
 }
 
 /**

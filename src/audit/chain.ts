@@ -1,0 +1,178 @@
+/**
+ * Chains the audit: each entry gets a position and a hash over itself and the hash before it; the end of the chain is
+ * sealed with the master key. verify.ts reads it.
+ *
+ * Entries are written unchained, in the transactions that do things, and linked behind them, within a second, by whichever
+ * process holds the head: to link them on the spot every change of anything would have to wait for every other. So the
+ * order is that in which they were committed, and of an entry that is taken away within this second nothing is known.
+ */
+import { createHash } from 'node:crypto';
+import type pg from 'pg';
+import { type Executor, transaction } from '../db/metadata.ts';
+import type { Keyring } from '../lib/keyring.ts';
+import type { Service } from '../lib/lifecycle.ts';
+import type { Log } from '../lib/log.ts';
+import { nobody, record } from './audit.ts';
+
+/** What of an entry is in its hash, as the database prints it. */
+export interface Content {
+  readonly id: string;
+  readonly createdAtMs: string;
+  readonly actorId: string | null;
+  readonly action: string;
+  readonly subject: string | null;
+  readonly outcome: string;
+  readonly ipAddress: string | null;
+  readonly userAgent: string | null;
+  readonly details: string | null;
+}
+
+/** In SQL: what Content has. */
+export const contentColumns = `id, (extract(epoch FROM created_at) * 1000)::bigint::text AS "createdAtMs", actor_id AS "actorId",
+  action, subject, outcome, ip_address AS "ipAddress", user_agent AS "userAgent", details::text AS details`;
+
+/** SHA-256 of the hash before it and the entry. */
+export function hashOf(previous: Buffer, entry: Content): Buffer {
+  const { id, createdAtMs, actorId, action, subject, outcome, ipAddress, userAgent, details } = entry;
+  const content = [id, createdAtMs, actorId, action, subject, outcome, ipAddress, userAgent, details];
+  return createHash('sha256').update(previous).update(JSON.stringify(content)).digest();
+}
+
+/** Before the first entry. */
+export const genesis = Buffer.alloc(32);
+
+export interface Head {
+  readonly position: number;
+  readonly hash: Buffer;
+}
+
+const boundTo = ['audit_heads', '1'] as const;
+
+/** @returns null where the seal is not ours, or says something else than the row */
+export function openHead(
+  keyring: Keyring,
+  { position, sealed }: { position: string; sealed: string | null },
+): Head | null {
+  if (sealed === null) return position === '0' ? { position: 0, hash: genesis } : null;
+  try {
+    const [at, hash] = JSON.parse(keyring.open(sealed, boundTo)) as [number, string];
+    return String(at) === position ? { position: at, hash: Buffer.from(hash, 'hex') } : null;
+  } catch {
+    return null; // What is wrong with it does not matter: it proves nothing.
+  }
+}
+
+const sealHead = (keyring: Keyring, { position, hash }: Head): string =>
+  keyring.seal(JSON.stringify([position, hash.toString('hex')]), boundTo);
+
+export interface ChainDeps {
+  readonly pool: pg.Pool;
+  readonly keyring: Keyring;
+  readonly log: Log;
+}
+
+/** Entries in one transaction. */
+const linkedAtOnce = 1_000;
+
+/** Links what is committed and not linked yet. @returns how many; 0 also while another process does it */
+export async function chain(deps: ChainDeps): Promise<number> {
+  for (let total = 0; ; ) {
+    const linked = await transaction(deps.pool, (client) => link(client, deps));
+    total += linked;
+    if (linked < linkedAtOnce) return total;
+  }
+}
+
+async function link(client: Executor, { keyring, log }: ChainDeps): Promise<number> {
+  const heads = await client.query<{ position: string; sealed: string | null }>(
+    'SELECT position, sealed FROM audit_heads FOR UPDATE SKIP LOCKED',
+  );
+  const [row] = heads.rows;
+  if (!row) return 0;
+  const head = openHead(keyring, row) ?? (await beginAnew(client, log));
+  const { rows } = await client.query<Content>(
+    `SELECT ${contentColumns} FROM audit_entries WHERE position IS NULL ORDER BY id LIMIT ${linkedAtOnce}`,
+  );
+  if (rows.length === 0) return 0;
+  const links: { position: number; previous: Buffer; hash: Buffer }[] = [];
+  let { position, hash } = head;
+  for (const entry of rows) {
+    const previous = hash;
+    position += 1;
+    hash = hashOf(previous, entry);
+    links.push({ position, previous, hash });
+  }
+  await client.query(
+    `UPDATE audit_entries SET position = link.position, previous = link.previous, hash = link.hash
+     FROM unnest($1::uuid[], $2::bigint[], $3::bytea[], $4::bytea[]) AS link (id, position, previous, hash)
+     WHERE audit_entries.id = link.id`,
+    [
+      rows.map(({ id }) => id),
+      links.map((each) => each.position),
+      links.map((each) => each.previous),
+      links.map((each) => each.hash),
+    ],
+  );
+  await client.query('UPDATE audit_heads SET position = $1, sealed = $2', [
+    position,
+    sealHead(keyring, { position, hash }),
+  ]);
+  return rows.length;
+}
+
+/**
+ * The seal is not ours: somebody moved the head, or the key that sealed it is gone. The chain goes on from its last entry,
+ * with an entry that says so for ever, and which nobody can take out again.
+ */
+async function beginAnew(client: Executor, log: Log): Promise<Head> {
+  const { rows } = await client.query<{ position: string; hash: Buffer }>(
+    'SELECT position, hash FROM audit_entries WHERE position IS NOT NULL ORDER BY position DESC LIMIT 1',
+  );
+  const [last] = rows;
+  const head = last ? { position: Number(last.position), hash: last.hash } : { position: 0, hash: genesis };
+  log.error({ position: head.position }, 'audit.chain_broken');
+  await record(client, {
+    actorId: null,
+    action: 'audit.chain_broken',
+    subject: null,
+    outcome: 'failure',
+    caller: nobody,
+    details: { position: head.position },
+  });
+  return head;
+}
+
+const intervalMs = 1_000;
+
+/** Chains every second, in every process that runs it; one at a time does the work. */
+export function startChaining(deps: ChainDeps): Service {
+  let timer: NodeJS.Timeout | undefined;
+  let running: Promise<void> = Promise.resolve();
+  let stopped = false;
+
+  async function run(): Promise<void> {
+    try {
+      const { rows } = await deps.pool.query('SELECT FROM audit_entries WHERE position IS NULL LIMIT 1');
+      if (rows.length > 0) await chain(deps);
+    } catch (error) {
+      // Nothing is lost: they are chained later.
+      if (!stopped) deps.log.warn({ error: String(error) }, 'audit.not_chained');
+    }
+    if (!stopped) schedule();
+  }
+
+  function schedule(): void {
+    timer = setTimeout(() => {
+      running = run();
+    }, intervalMs).unref();
+  }
+
+  schedule();
+  return {
+    async stop() {
+      stopped = true;
+      clearTimeout(timer);
+      await running;
+    },
+  };
+}

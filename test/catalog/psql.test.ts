@@ -7,8 +7,9 @@ import { readFileSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createTestDatabase, type TestDatabase, type TestServer } from '../support/databases.ts';
+import { startPlainQuarry } from '../support/plain-server.ts';
 import { hasPostgres15, startPostgres15 } from '../support/postgres-15.ts';
-import { type Account, type Quarry, startQuarry } from '../support/server.ts';
+import type { Account, Quarry } from '../support/server.ts';
 import { fixture } from './target.ts';
 
 const run = promisify(execFile);
@@ -100,7 +101,7 @@ describe.runIf(hasPostgres15)('psql 15', () => {
   let account: Account;
 
   beforeAll(async () => {
-    [server, quarry] = await Promise.all([startPostgres15(), startQuarry()]);
+    [server, quarry] = await Promise.all([startPostgres15(), startPlainQuarry()]);
     account = await quarry.register();
   });
   afterAll(async () => {

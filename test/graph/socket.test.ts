@@ -1,7 +1,8 @@
 /** graphql-transport-ws as the protocol has it, and how long a token holds for what is open. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { LogoutDocument } from '../support/operations.ts';
-import { type Account, type Quarry, startQuarry } from '../support/server.ts';
+import { startPlainQuarry } from '../support/plain-server.ts';
+import type { Account, Quarry } from '../support/server.ts';
 import { openSocket } from '../support/socket.ts';
 
 let quarry: Quarry;
@@ -9,7 +10,7 @@ let account: Account;
 let other: Account;
 
 beforeAll(async () => {
-  quarry = await startQuarry({ env: { CORS_ORIGINS: 'https://app.example.com' } });
+  quarry = await startPlainQuarry({ CORS_ORIGINS: 'https://app.example.com' });
   account = await quarry.register();
   other = await quarry.register();
 });

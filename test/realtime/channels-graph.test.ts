@@ -1,14 +1,15 @@
 /** Channels as clients meet them: over WebSocket, for members of a project. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { BroadcastDocument, MessagesDocument } from '../support/operations.ts';
-import { type Account, type Quarry, startQuarry } from '../support/server.ts';
+import { startPlainQuarry } from '../support/plain-server.ts';
+import type { Account, Quarry } from '../support/server.ts';
 
 let quarry: Quarry;
 let account: Account;
 let projectId: string;
 
 beforeAll(async () => {
-  quarry = await startQuarry();
+  quarry = await startPlainQuarry();
   account = await quarry.register();
   const made = await quarry.execute<{ createProject: { project: { id: string } } }, object>(
     'mutation { createProject(input: { name: "Talk" }) { project { id } } }',

@@ -7,7 +7,8 @@ import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { decodeId } from '../../../src/lib/ids.ts';
 import { FilesDocument, MoveFileDocument, UpdateBucketDocument } from '../../support/operations.ts';
-import { type Account, type Quarry, startQuarry } from '../../support/server.ts';
+import { startPlainQuarry } from '../../support/plain-server.ts';
+import type { Account, Quarry } from '../../support/server.ts';
 import { createFileClient, type FileClient, offsetOf, put } from './client.ts';
 
 let quarry: Quarry;
@@ -20,7 +21,7 @@ const next = (prefix = 'file') => `${prefix}-${++names}`;
 const sha256 = (bytes: Uint8Array | string) => createHash('sha256').update(bytes).digest('hex');
 
 beforeAll(async () => {
-  quarry = await startQuarry();
+  quarry = await startPlainQuarry();
   await quarry.register();
   account = await quarry.register();
   ann = createFileClient(quarry, account);

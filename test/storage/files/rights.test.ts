@@ -14,7 +14,8 @@ import {
   RemoveMemberDocument,
   UpdateBucketDocument,
 } from '../../support/operations.ts';
-import { type Account, type Quarry, startQuarry } from '../../support/server.ts';
+import { startPlainQuarry } from '../../support/plain-server.ts';
+import type { Account, Quarry } from '../../support/server.ts';
 import { createFileClient, type FileClient, put } from './client.ts';
 import { hostilePaths, refusedPaths } from './names.ts';
 
@@ -28,7 +29,7 @@ let names = 0;
 const next = () => `name-${++names}`;
 
 beforeAll(async () => {
-  quarry = await startQuarry();
+  quarry = await startPlainQuarry();
   admin = await quarry.register();
   [ann, bob] = await Promise.all([quarry.register(), quarry.register()]);
   anns = createFileClient(quarry, ann);

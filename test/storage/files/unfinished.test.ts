@@ -2,7 +2,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { graphql } from '../../generated/gql.ts';
 import { AddMemberDocument, CreateProjectDocument, DeleteFileDocument } from '../../support/operations.ts';
-import { type Account, type Quarry, startQuarry } from '../../support/server.ts';
+import { startPlainQuarry } from '../../support/plain-server.ts';
+import type { Account, Quarry } from '../../support/server.ts';
 import { createFileClient, offsetOf, put } from './client.ts';
 
 const UnfinishedDocument = graphql(`
@@ -71,7 +72,7 @@ let quarry: Quarry;
 let ann: Account;
 let bob: Account;
 beforeAll(async () => {
-  quarry = await startQuarry();
+  quarry = await startPlainQuarry();
   await quarry.register();
   ann = await quarry.register();
   bob = await quarry.register();

@@ -177,9 +177,9 @@ function buildServices({ config, core, startedAt, diskLow, running, publicUrl }:
   const forget = (databaseId: string) => trackingStore.remove(pool, databaseId);
   running.push(startTracker({ store: trackingStore, databases, snapshots, forget, bus, log }));
   const changeStore = createChangeStore({ db: pool });
-  const { feedStore, hub, leases } = core;
+  const { feedStore, hub, leases, remains } = core;
   const keeping = createKeeping<Database>({ store: feedStore, hub, databases, pool, bus });
-  running.push(startKeeper({ leases, store: feedStore, databases, hub, pool, bus, log }));
+  running.push(startKeeper({ leases, store: feedStore, remains, databases, hub, pool, bus, log }));
   const destinations = createDestinations({
     access: core.bucketAccess,
     files: core.fileStore,

@@ -31,6 +31,7 @@ import { type Access, createAccess } from './projects/access.ts';
 import { letGoOf } from './queries/saved/store.ts';
 import { createResultStore, type ResultStore } from './queries/store.ts';
 import { createLeases, type Leases } from './realtime/feeds/leases.ts';
+import { createRemains, type Remains } from './realtime/feeds/remains.ts';
 import { createFeedStore, type FeedStore } from './realtime/feeds/store.ts';
 import { createHub, type Hub } from './realtime/hub.ts';
 import { createRelay } from './realtime/relay/relay.ts';
@@ -66,6 +67,7 @@ export interface Core {
   readonly hub: Hub<Database>;
   readonly feedStore: FeedStore;
   readonly leases: Leases;
+  readonly remains: Remains;
   readonly connections: TypedConnections;
   readonly jobStore: JobStore;
   readonly snapshotStore: SnapshotStore;
@@ -129,8 +131,9 @@ export async function buildCore({ config, log, metadata, playground, masterKeys,
     projects: projectAccess,
     onRightsLost: jobStore.cancelWithoutRight,
     onLeaving: async (database, reach, options) => {
-      await removeFeed({ hub, store: feedStore, pool }, database, reach, options);
+      const settled = await removeFeed({ hub, store: feedStore, remains, pool }, database, reach, options);
       await removeTracking({ store: trackingStore, pool }, database, reach, options);
+      return settled;
     },
     onDisconnect: [
       (databaseId, client) => jobStore.cancelAllOf(client, databaseId),
@@ -141,6 +144,7 @@ export async function buildCore({ config, log, metadata, playground, masterKeys,
     log,
   });
   running.push(databases);
+  const remains = createRemains({ db: pool, keyring, engines, placesOf: databases.findAll, log });
   const leases = createLeases({ store: feedStore, log });
   const relay = createRelay({ leases, store: createRelayStore({ db: pool }), keyring, bus, log });
   const hub = createHub<Database>({ databases, relay, store: feedStore, log });
@@ -161,6 +165,7 @@ export async function buildCore({ config, log, metadata, playground, masterKeys,
     hub,
     feedStore,
     leases,
+    remains,
     connections: createTypedConnections({ keyring, engines }),
     jobStore,
     snapshotStore,

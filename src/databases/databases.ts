@@ -46,12 +46,15 @@ export type { ConnectionReport, Database, DatabaseTemplate, Principal, VisibleDa
 /** Runs in the transaction that lets a database go: ends what others keep of it, its jobs and streams. */
 export type DisconnectHook = (databaseId: string, client: pg.PoolClient) => Promise<void>;
 
-/** Asked while the connection still leads there. Never throws for the target. */
+/**
+ * Asked while the connection still leads there. Never throws for the target. What it resolves with is called when the
+ * connection leads elsewhere, or is gone, or stays after all.
+ */
 export type LeavingHook = (
   database: Database,
   reach: (options: { signal: AbortSignal }) => Promise<{ engine: Engine; target: Target }>,
   options: { signal: AbortSignal },
-) => Promise<void>;
+) => Promise<() => Promise<void>>;
 
 export interface DatabasesDeps {
   readonly pool: pg.Pool;
@@ -176,8 +179,15 @@ export function createDatabases(deps: DatabasesDeps): Databases {
     engine: engines[database.engine],
     target: await credentials.targetOf(database, principal, options),
   });
-  const leave = async (database: Database, { signal }: Asked) =>
-    await deps.onLeaving?.(database, (options) => reach(database, 'catalogue', options), { signal });
+  /** Does what makes it lead elsewhere, or takes it away, once nothing of it is used. */
+  async function leave(database: Database, { signal }: Asked, work: () => Promise<void>): Promise<void> {
+    const settled = await deps.onLeaving?.(database, (options) => reach(database, 'catalogue', options), { signal });
+    try {
+      await work();
+    } finally {
+      await settled?.();
+    }
+  }
 
   const defaultPort = (kind: keyof Engines) => engines[kind].defaultPort;
 
@@ -297,17 +307,17 @@ export function createDatabases(deps: DatabasesDeps): Databases {
       const role = moved ? await requireProject(viewer, named.projectId) : now.role;
       const changed = input.connection ? await changedConnection(now, input.connection, asked) : null;
       const next = { ...named, ...changed?.database };
-      if (!isSamePlace(next, now)) await leave(now, asked);
-
-      await transaction(pool, async (client) => {
-        if (!(await store.replace(client, next, now))) {
-          throw new AppError('CONFLICT', 'Somebody else changed the database meanwhile');
-        }
-        if (moved) await onRightsLost(client, [next.id]);
-        const { name, readOnly, projectId } = next;
-        const connection = changed !== null;
-        await audited(client, viewer, 'database.updated', next.id, asked, { name, readOnly, projectId, connection });
-      });
+      const replace = () =>
+        transaction(pool, async (client) => {
+          if (!(await store.replace(client, next, now))) {
+            throw new AppError('CONFLICT', 'Somebody else changed the database meanwhile');
+          }
+          if (moved) await onRightsLost(client, [next.id]);
+          const { name, readOnly, projectId } = next;
+          const connection = changed !== null;
+          await audited(client, viewer, 'database.updated', next.id, asked, { name, readOnly, projectId, connection });
+        });
+      await (isSamePlace(next, now) ? replace() : leave(now, asked, replace));
       if (changed) {
         catalogs.drop(next.id);
         health.keep(next, changed.report);
@@ -327,15 +337,16 @@ export function createDatabases(deps: DatabasesDeps): Databases {
           message: 'only a hosted database can be dropped; this one stays where it is',
         });
       }
-      await leave(database, asked);
-      await transaction(pool, async (client) => {
-        if (!(await store.lock(client, id))) throw notFound('Database');
-        for (const hook of onDisconnect) await hook(id, client);
-        const { name, engine, hosted } = database;
-        await audited(client, viewer, 'database.disconnected', id, asked, { name, engine, hosted });
-        if (hosted) await store.orphan(client, id);
-        else await store.remove(client, id);
-      });
+      await leave(database, asked, () =>
+        transaction(pool, async (client) => {
+          if (!(await store.lock(client, id))) throw notFound('Database');
+          for (const hook of onDisconnect) await hook(id, client);
+          const { name, engine, hosted } = database;
+          await audited(client, viewer, 'database.disconnected', id, asked, { name, engine, hosted });
+          if (hosted) await store.orphan(client, id);
+          else await store.remove(client, id);
+        }),
+      );
       catalogs.drop(id);
       health.forget(id);
       // From here on it is gone for everybody; what cannot be dropped now is dropped by a later sweep.

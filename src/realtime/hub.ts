@@ -7,7 +7,7 @@ import type { Catalog, QualifiedName } from '../engines/catalog.ts';
 import type { CommitPosition, FeedLimits, FeedStatus } from '../engines/changes.ts';
 import type { Engine, Target } from '../engines/engine.ts';
 import type { RowAccess, TablesAsked } from '../engines/row-access.ts';
-import { AppError } from '../lib/errors.ts';
+import { AppError, notFound } from '../lib/errors.ts';
 import type { Service } from '../lib/lifecycle.ts';
 import type { Log } from '../lib/log.ts';
 import { untilAborted } from '../lib/until-aborted.ts';
@@ -64,6 +64,8 @@ export const hubLimits: HubLimits = {
 
 export interface HubDeps<Database extends HubDatabase> {
   readonly databases: {
+    /** As they are now; those that are there. */
+    findAll(ids: readonly string[]): Promise<Database[]>;
     /** @throws AppError CONNECTION_FAILED, NOT_CONFIGURED */
     targetOf(
       database: Database,
@@ -147,6 +149,13 @@ export function createHub<Database extends HubDatabase>({
   const readAccess = (database: Database, asked: TablesAsked, options: { signal: AbortSignal }) =>
     inCodes(() => databases.readCatalog(database, (catalog) => catalog.rowAccess(asked, options), options));
 
+  /** Who knows the database as it was would take its feed from those who know it as it is. @throws AppError NOT_FOUND, POSITION_LOST */
+  async function requireCurrent({ id, sealedPassword }: Database): Promise<void> {
+    const [now] = await databases.findAll([id]);
+    if (!now) throw notFound('Database');
+    if (now.sealedPassword !== sealedPassword) throw connectionChanged();
+  }
+
   /** By whichever process holds it. */
   async function openShared(
     database: Database,
@@ -163,6 +172,7 @@ export function createHub<Database extends HubDatabase>({
       databaseId: database.id,
       revision: hash('sha256', database.sealedPassword, 'hex'),
       after,
+      requireCurrent: () => requireCurrent(database),
       open: (held, options) => openHeldFeed({ changes, target, held, store, limits: limits.feed, ...options }),
       decoderOf: changes.decoderOf,
       signal,
@@ -250,6 +260,7 @@ export function createHub<Database extends HubDatabase>({
     stopped.signal.throwIfAborted();
     let entry = entries.get(database.id);
     if (entry && entry.revision !== database.sealedPassword) {
+      await inCodes(() => requireCurrent(database));
       await endHere(database.id, connectionChanged());
       entry = entries.get(database.id);
     }

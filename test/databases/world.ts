@@ -56,7 +56,7 @@ export interface WorldOptions {
 export async function createWorld({
   playground = null,
   onDisconnect = [],
-  onLeaving = async () => undefined,
+  onLeaving = async () => async () => undefined,
   log = silent,
   ...options
 }: WorldOptions = {}) {

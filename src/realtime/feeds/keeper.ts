@@ -10,11 +10,13 @@ import type { Log } from '../../lib/log.ts';
 import type { Topic } from '../../lib/topics.ts';
 import type { Hub, HubDatabase } from '../hub.ts';
 import type { Leases } from './leases.ts';
+import type { Remains } from './remains.ts';
 import type { FeedStore } from './store.ts';
 
 export interface KeeperDeps<Database extends HubDatabase> {
   readonly leases: Pick<Leases, 'takeKept'>;
   readonly store: Pick<FeedStore, 'takeLeft' | 'remove'>;
+  readonly remains: Pick<Remains, 'clean'>;
   readonly databases: {
     findAll(ids: readonly string[]): Promise<Database[]>;
     targetOf(
@@ -56,7 +58,7 @@ export const keeperLimits: KeeperLimits = {
 };
 
 export function startKeeper<Database extends HubDatabase>(deps: KeeperDeps<Database>): Service {
-  const { leases, store, databases, hub, pool, bus, log } = deps;
+  const { leases, store, remains, databases, hub, pool, bus, log } = deps;
   const limits = { ...keeperLimits, ...deps.limits };
   const cleanerId = uuidv7();
   const stopped = new AbortController();
@@ -107,7 +109,7 @@ export function startKeeper<Database extends HubDatabase>(deps: KeeperDeps<Datab
     using bell = createDoorbell(bus, 'feeds.changed', '*');
     const { signal } = stopped;
     while (!signal.aborted) {
-      for (const step of [hold, clean])
+      for (const step of [hold, clean, () => remains.clean({ signal })])
         await step().catch((error: unknown) => log.debug({ error: String(error) }, 'realtime.keeper_failed'));
       await bell.wait(limits.tickMs, signal);
     }

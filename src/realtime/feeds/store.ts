@@ -25,6 +25,8 @@ export interface Hold {
 export interface FeedStore {
   /** Of these, those whose changes are kept. */
   kept(databaseIds: readonly string[]): Promise<Set<string>>;
+  /** Somebody listens to it, or has left something in the target. */
+  has(databaseId: string): Promise<boolean>;
   /** Takes a feed that nobody else holds, and begins one that is not there. Null: somebody does, or it is being changed. */
   take(databaseId: string, hold: Hold): Promise<HeldFeed | null>;
   /** Takes kept feeds that nobody holds, up to so many with those that it holds already. */
@@ -68,6 +70,10 @@ export function createFeedStore({ pool }: { pool: pg.Pool }): FeedStore {
         [databaseIds],
       );
       return new Set(rows.map(({ id }) => id));
+    },
+
+    async has(databaseId) {
+      return (await pool.query('SELECT FROM change_feeds WHERE database_id = $1', [databaseId])).rowCount === 1;
     },
 
     async take(databaseId, { holderId, leaseMs }) {

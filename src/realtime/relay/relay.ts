@@ -21,6 +21,8 @@ export interface RelayedOptions {
   readonly databaseId: string;
   /** Another text where another feed would be opened: one that is held elsewhere is ended then. */
   readonly revision: string;
+  /** Asked before another feed is ended for this one, and before this one is held. @throws AppError where that one is the newer */
+  readonly requireCurrent: () => Promise<void>;
   /** The reader has had all up to here; absent: nothing. */
   readonly after?: CommitPosition | undefined;
   /** Where this process is to hold it. */
@@ -65,6 +67,13 @@ export function createRelay({ leases, keyring, bus, log, ...deps }: RelayDeps): 
 
   async function hold(options: RelayedOptions, lease: Lease, signal: AbortSignal): Promise<RelayedFeed> {
     const { databaseId, revision, after, open } = options;
+    try {
+      // Only now: whoever changes the connection waits for nobody who holds it.
+      await options.requireCurrent();
+    } catch (error) {
+      await lease[Symbol.asyncDispose]();
+      throw error;
+    }
     const deps = { lease, holderId, revision, after, open, store, keyring, bus, limits, log };
     const leader = await lead(deps, { signal });
     leaders.set(databaseId, leader);
@@ -93,6 +102,7 @@ export function createRelay({ leases, keyring, bus, log, ...deps }: RelayDeps): 
     if (own) {
       const again = own.revision === revision ? await own.attach(after, signal).catch(() => null) : null;
       if (again) return again;
+      if (own.revision !== revision) await options.requireCurrent();
       await untilAborted(own.stop(anotherFeed()), signal);
     }
     const lease = await take(databaseId, signal);
@@ -102,8 +112,10 @@ export function createRelay({ leases, keyring, bus, log, ...deps }: RelayDeps): 
       return await followHolder(deps, { signal });
     } catch (error) {
       if (!(error instanceof HolderGone)) throw error;
-      if (error.why === 'OTHER_FEED') await endTelling(databaseId);
-      else if (!(await store.knows(databaseId))) throw notFound('Database');
+      if (error.why === 'OTHER_FEED') {
+        await options.requireCurrent();
+        await endTelling(databaseId);
+      } else if (!(await store.knows(databaseId))) throw notFound('Database');
       return null;
     }
   }

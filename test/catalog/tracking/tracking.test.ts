@@ -87,8 +87,10 @@ async function follow({ changes, snapshots }: ReturnType<typeof startReplica>) {
 beforeAll(async () => {
   let pool: pg.Pool | undefined;
   world = await createWorld({
-    onLeaving: (gone, reach, options) =>
-      removeTracking({ store: createTrackingStore({ db: pool! }), pool: pool! }, gone, reach, options),
+    async onLeaving(gone, reach, options) {
+      await removeTracking({ store: createTrackingStore({ db: pool! }), pool: pool! }, gone, reach, options);
+      return async () => undefined;
+    },
   });
   pool = world.pool;
   viewer = await world.person();

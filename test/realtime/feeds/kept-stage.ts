@@ -6,6 +6,7 @@ import type { Database, VisibleDatabase } from '../../../src/databases/databases
 import { type KeeperLimits, startKeeper } from '../../../src/realtime/feeds/keeper.ts';
 import { createKeeping } from '../../../src/realtime/feeds/keeping.ts';
 import type { LeaseLimits } from '../../../src/realtime/feeds/leases.ts';
+import { createRemains } from '../../../src/realtime/feeds/remains.ts';
 import type { HubLimits } from '../../../src/realtime/hub.ts';
 import type { GroupBatch, RowChange } from '../../../src/realtime/reader-group.ts';
 import { removeFeed } from '../../../src/realtime/remove-feed.ts';
@@ -43,8 +44,8 @@ export async function createKeptStage(sql: string, server?: TestServer): Promise
     onLeaving: (database, reach, options) => {
       const [first] = leaving;
       return first
-        ? removeFeed({ hub: first.hub, store: first.store, pool: world.pool }, database, reach, options)
-        : noop();
+        ? removeFeed({ ...first, pool: world.pool }, database, reach, options)
+        : Promise.resolve(async () => undefined);
     },
   });
   const target = await createTestDatabase(sql, server);
@@ -88,11 +89,9 @@ export async function createKeptStage(sql: string, server?: TestServer): Promise
   return stage;
 }
 
-const noop = async () => undefined;
-
 /** All of a server that has to do with changes. */
 function startProcess({ world, viewer, database }: KeptStage, limits: ProcessLimits) {
-  const { databases, pool } = world;
+  const { databases, pool, keyring, engines } = world;
   const {
     bus,
     feeds: store,
@@ -108,9 +107,18 @@ function startProcess({ world, viewer, database }: KeptStage, limits: ProcessLim
       ...limits.hub,
     },
   });
+  const remains = createRemains({
+    db: pool,
+    keyring,
+    engines,
+    placesOf: databases.findAll,
+    log: silent,
+    limits: { retryMs: 100, cleanMs: 500 },
+  });
   const keeper = startKeeper<Database>({
     leases,
     store,
+    remains,
     databases,
     hub,
     pool,
@@ -135,6 +143,7 @@ function startProcess({ world, viewer, database }: KeptStage, limits: ProcessLim
   return {
     hub,
     store,
+    remains,
     tracking,
     stop,
     enable: () => tracking.enable({ viewer, ...asked() }, database.id, ['ROWS']),

@@ -1,7 +1,11 @@
 /** Changes that are kept while nobody listens: what a reader gets who was away, and what ends it. */
+import { EventEmitter, once } from 'node:events';
+import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { RowChange } from '../../../src/realtime/reader-group.ts';
+import { createWatching } from '../../../src/realtime/watching.ts';
 import { asked, failure } from '../../databases/world.ts';
+import { createTestDatabase } from '../../support/databases.ts';
 import { createKeptStage, type KeptStage } from './kept-stage.ts';
 
 let stage: KeptStage;
@@ -242,6 +246,49 @@ describe('kept changes', () => {
       () => undefined,
     );
     expect(await stage.left()).toEqual(before);
+  });
+
+  test('are taken out of a database that does not answer when it is disconnected as soon as it does', async () => {
+    const before = await stage.left();
+    const process = stage.start();
+    await process.enable();
+    await process.kept();
+    const { viewer, database, world, target } = stage;
+    const allow = (connections: boolean) =>
+      stage.sql('UPDATE pg_database SET datallowconn = $1 WHERE datname = current_database()', [connections]);
+    await allow(false);
+    await world.databases.disconnect(viewer, { id: database.id, drop: false }, asked());
+    expect((await stage.left()).length).toBeGreaterThan(before.length);
+    const [remembered] = await world.rows('SELECT sealed_target FROM change_feed_remains');
+    expect(String(remembered?.sealed_target)).not.toContain(target.database);
+    await allow(true);
+    while ((await stage.left()).length > before.length);
+    while ((await world.rows('SELECT FROM change_feed_remains')).length > 0);
+    expect(await stage.left()).toEqual(before);
+  });
+
+  test('whoever knows the old connection of a database that was moved takes nothing from who reads by the new one', async () => {
+    const before = await stage.left();
+    const process = stage.start();
+    const { viewer, database, world } = stage;
+    await using other = await createTestDatabase('CREATE TABLE items (id int PRIMARY KEY, name text)');
+    const refused = new EventEmitter();
+    const log = pino({ level: 'debug' }, { write: (line) => void refused.emit(JSON.parse(line).msg) });
+    const stop = new AbortController();
+    const watcher = { committed() {}, gap() {}, reshaped() {}, lost() {} };
+    const watching = createWatching({ hub: process.hub, log, limits: { retryMs: 10, maxRetryMs: 20 } });
+    await watching.watch(database, [{ schema: 'public', name: 'items' }], watcher, { signal: stop.signal });
+    const { host, port, user, password } = other;
+    const connection = { host, port, user, password, database: other.database, ssl: 'DISABLE' as const };
+    await world.databases.update(viewer, { id: database.id, connection }, asked());
+    const reader = process.read(['items']);
+    await reader.next();
+    for (let attempt = 0; attempt < 5; attempt++) await once(refused, 'realtime.not_attached');
+    await other.client.query('INSERT INTO items VALUES (1)');
+    expect(ids(await reader.take(1))).toEqual([1]);
+    expect(await stage.left()).toEqual(before);
+    stop.abort();
+    await process.stop();
   });
 
   test('what a dead process left is swept, but nothing that is kept', async () => {

@@ -107,6 +107,11 @@ export type CatalogTracking = Prisma.CatalogTrackingModel
  */
 export type ChangeFeed = Prisma.ChangeFeedModel
 /**
+ * Model ChangeFeedRemains
+ * What a feed left in a target that did not answer when it was let go, until it is taken out of there. Outlives the database.
+ */
+export type ChangeFeedRemains = Prisma.ChangeFeedRemainsModel
+/**
  * Model ChangeFeedTable
  * A table that a kept feed follows, and behind which position nothing of it is missed.
  */

@@ -410,6 +410,7 @@ export const ModelName = {
   CatalogChangeHorizon: 'CatalogChangeHorizon',
   CatalogTracking: 'CatalogTracking',
   ChangeFeed: 'ChangeFeed',
+  ChangeFeedRemains: 'ChangeFeedRemains',
   ChangeFeedTable: 'ChangeFeedTable',
   ChangeRelay: 'ChangeRelay',
   ChangeFeedChunk: 'ChangeFeedChunk',
@@ -447,7 +448,7 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
     omit: GlobalOmitOptions
   }
   meta: {
-    modelProps: "user" | "session" | "refreshToken" | "project" | "projectMember" | "task" | "taskDeletion" | "database" | "catalogSnapshot" | "catalogChange" | "catalogChangeHorizon" | "catalogTracking" | "changeFeed" | "changeFeedTable" | "changeRelay" | "changeFeedChunk" | "changeFeedReader" | "databaseRole" | "job" | "jobDeletion" | "jobDeletionHorizon" | "blobTrash" | "savedQuery" | "jobNotice" | "resultSet" | "resultChunk" | "bucket" | "storedFile" | "channelLog" | "channelMessage" | "oneTimeToken" | "outgoingMail" | "auditEntry" | "auditHead" | "keyCheck"
+    modelProps: "user" | "session" | "refreshToken" | "project" | "projectMember" | "task" | "taskDeletion" | "database" | "catalogSnapshot" | "catalogChange" | "catalogChangeHorizon" | "catalogTracking" | "changeFeed" | "changeFeedRemains" | "changeFeedTable" | "changeRelay" | "changeFeedChunk" | "changeFeedReader" | "databaseRole" | "job" | "jobDeletion" | "jobDeletionHorizon" | "blobTrash" | "savedQuery" | "jobNotice" | "resultSet" | "resultChunk" | "bucket" | "storedFile" | "channelLog" | "channelMessage" | "oneTimeToken" | "outgoingMail" | "auditEntry" | "auditHead" | "keyCheck"
     txIsolationLevel: TransactionIsolationLevel
   }
   model: {
@@ -1410,6 +1411,80 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
         count: {
           args: Prisma.ChangeFeedCountArgs<ExtArgs>
           result: runtime.Types.Utils.Optional<Prisma.ChangeFeedCountAggregateOutputType> | number
+        }
+      }
+    }
+    ChangeFeedRemains: {
+      payload: Prisma.$ChangeFeedRemainsPayload<ExtArgs>
+      fields: Prisma.ChangeFeedRemainsFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.ChangeFeedRemainsFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ChangeFeedRemainsPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.ChangeFeedRemainsFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ChangeFeedRemainsPayload>
+        }
+        findFirst: {
+          args: Prisma.ChangeFeedRemainsFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ChangeFeedRemainsPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.ChangeFeedRemainsFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ChangeFeedRemainsPayload>
+        }
+        findMany: {
+          args: Prisma.ChangeFeedRemainsFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ChangeFeedRemainsPayload>[]
+        }
+        create: {
+          args: Prisma.ChangeFeedRemainsCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ChangeFeedRemainsPayload>
+        }
+        createMany: {
+          args: Prisma.ChangeFeedRemainsCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.ChangeFeedRemainsCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ChangeFeedRemainsPayload>[]
+        }
+        delete: {
+          args: Prisma.ChangeFeedRemainsDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ChangeFeedRemainsPayload>
+        }
+        update: {
+          args: Prisma.ChangeFeedRemainsUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ChangeFeedRemainsPayload>
+        }
+        deleteMany: {
+          args: Prisma.ChangeFeedRemainsDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.ChangeFeedRemainsUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.ChangeFeedRemainsUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ChangeFeedRemainsPayload>[]
+        }
+        upsert: {
+          args: Prisma.ChangeFeedRemainsUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ChangeFeedRemainsPayload>
+        }
+        aggregate: {
+          args: Prisma.ChangeFeedRemainsAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateChangeFeedRemains>
+        }
+        groupBy: {
+          args: Prisma.ChangeFeedRemainsGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ChangeFeedRemainsGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.ChangeFeedRemainsCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ChangeFeedRemainsCountAggregateOutputType> | number
         }
       }
     }
@@ -3266,6 +3341,17 @@ export const ChangeFeedScalarFieldEnum = {
 export type ChangeFeedScalarFieldEnum = (typeof ChangeFeedScalarFieldEnum)[keyof typeof ChangeFeedScalarFieldEnum]
 
 
+export const ChangeFeedRemainsScalarFieldEnum = {
+  id: 'id',
+  feedId: 'feedId',
+  sealedTarget: 'sealedTarget',
+  leftAt: 'leftAt',
+  nextAt: 'nextAt'
+} as const
+
+export type ChangeFeedRemainsScalarFieldEnum = (typeof ChangeFeedRemainsScalarFieldEnum)[keyof typeof ChangeFeedRemainsScalarFieldEnum]
+
+
 export const ChangeFeedTableScalarFieldEnum = {
   databaseId: 'databaseId',
   tableId: 'tableId',
@@ -3918,6 +4004,7 @@ export type GlobalOmitConfig = {
   catalogChangeHorizon?: Prisma.CatalogChangeHorizonOmit
   catalogTracking?: Prisma.CatalogTrackingOmit
   changeFeed?: Prisma.ChangeFeedOmit
+  changeFeedRemains?: Prisma.ChangeFeedRemainsOmit
   changeFeedTable?: Prisma.ChangeFeedTableOmit
   changeRelay?: Prisma.ChangeRelayOmit
   changeFeedChunk?: Prisma.ChangeFeedChunkOmit

@@ -64,6 +64,7 @@ export const ModelName = {
   CatalogChangeHorizon: 'CatalogChangeHorizon',
   CatalogTracking: 'CatalogTracking',
   ChangeFeed: 'ChangeFeed',
+  ChangeFeedRemains: 'ChangeFeedRemains',
   ChangeFeedTable: 'ChangeFeedTable',
   ChangeRelay: 'ChangeRelay',
   ChangeFeedChunk: 'ChangeFeedChunk',
@@ -288,6 +289,17 @@ export const ChangeFeedScalarFieldEnum = {
 } as const
 
 export type ChangeFeedScalarFieldEnum = (typeof ChangeFeedScalarFieldEnum)[keyof typeof ChangeFeedScalarFieldEnum]
+
+
+export const ChangeFeedRemainsScalarFieldEnum = {
+  id: 'id',
+  feedId: 'feedId',
+  sealedTarget: 'sealedTarget',
+  leftAt: 'leftAt',
+  nextAt: 'nextAt'
+} as const
+
+export type ChangeFeedRemainsScalarFieldEnum = (typeof ChangeFeedRemainsScalarFieldEnum)[keyof typeof ChangeFeedRemainsScalarFieldEnum]
 
 
 export const ChangeFeedTableScalarFieldEnum = {

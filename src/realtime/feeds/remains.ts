@@ -1,0 +1,126 @@
+/**
+ * What feeds left in targets that did not answer when they were let go: a slot there would keep its server's log for ever. So
+ * how to reach them is remembered, sealed, and what was left is taken out when they answer again.
+ */
+import type { Executor } from '../../db/metadata.ts';
+import type { Target } from '../../engines/engine.ts';
+import type { Engines } from '../../engines/registry.ts';
+import { uuidv7 } from '../../lib/ids.ts';
+import type { Keyring } from '../../lib/keyring.ts';
+import type { Log } from '../../lib/log.ts';
+
+/** Where a database is. */
+export type Place = Pick<Target, 'host' | 'port' | 'database'>;
+
+export interface Remains {
+  /** To be taken out another time. @throws whatever the metadata do */
+  remember(feedId: string, left: LeftTarget): Promise<void>;
+  /** Tries those that are due. @throws whatever the metadata do; the signal's reason */
+  clean(options: { signal: AbortSignal }): Promise<void>;
+}
+
+export interface LeftTarget {
+  /** Its kind. */
+  readonly engine: string;
+  readonly target: Target;
+}
+
+export interface RemainsDeps {
+  readonly db: Executor;
+  readonly keyring: Pick<Keyring, 'seal' | 'open'>;
+  readonly engines: Engines;
+  /** Those that are there, as they are now. */
+  readonly placesOf: (databaseIds: readonly string[]) => Promise<readonly (Place & { readonly id: string })[]>;
+  readonly log: Log;
+  readonly limits?: Partial<RemainsLimits> | undefined;
+}
+
+export interface RemainsLimits {
+  /** Until it is tried again: so long at first, then for as long as it has been left, up to the most. */
+  readonly retryMs: number;
+  readonly maxRetryMs: number;
+  /** A target that has not answered for so long is forgotten, with how to reach it. */
+  readonly forgetMs: number;
+  /** Targets that are remembered; what is left in others is only logged. */
+  readonly most: number;
+  readonly atOnce: number;
+  /** What cleaning up one target may take. */
+  readonly cleanMs: number;
+}
+
+const remainsLimits: RemainsLimits = {
+  retryMs: 60_000,
+  maxRetryMs: 3_600_000,
+  forgetMs: 7 * 86_400_000,
+  most: 1_000,
+  atOnce: 4,
+  cleanMs: 10_000,
+};
+
+interface Row {
+  readonly id: string;
+  readonly feedId: string;
+  readonly sealedTarget: string;
+  readonly last: boolean;
+}
+
+const contextOf = ({ id, feedId }: Pick<Row, 'id' | 'feedId'>) =>
+  ['change_feed_remains', 'target', id, feedId] as const;
+
+export function createRemains({ db, keyring, engines, placesOf, log, ...deps }: RemainsDeps): Remains {
+  const limits = { ...remainsLimits, ...deps.limits };
+
+  async function cleanOne(row: Row, stopping: AbortSignal): Promise<void> {
+    const { id, feedId } = row;
+    const { engine, target } = JSON.parse(keyring.open(row.sealedTarget, contextOf(row))) as LeftTarget;
+    const where = { databaseId: feedId, host: target.host, port: target.port, database: target.database };
+    const signal = AbortSignal.any([stopping, AbortSignal.timeout(limits.cleanMs)]);
+    try {
+      // The connection leads there again: what is there now is in use, and was begun anew.
+      const isBack = (await placesOf([feedId])).some((now) => isSamePlace(now, target));
+      if (!isBack) await engineOf(engine)?.changes?.remove(target, { feedId, signal });
+      await forget(id);
+      log.info(where, 'realtime.remains_removed');
+    } catch (error) {
+      stopping.throwIfAborted();
+      log.debug({ ...where, error: String(error) }, 'realtime.remains_not_removed');
+      if (!row.last) return;
+      await forget(id);
+      log.warn(where, 'realtime.remains_given_up');
+    }
+  }
+
+  const engineOf = (kind: string) => Object.values(engines).find((engine) => engine.kind === kind);
+  const forget = (id: string) => db.query('DELETE FROM change_feed_remains WHERE id = $1', [id]);
+
+  return {
+    async remember(feedId, { engine, target }) {
+      const { host, port, database } = target;
+      const id = uuidv7();
+      const sealed = keyring.seal(JSON.stringify({ engine, target }), contextOf({ id, feedId }));
+      const { rowCount } = await db.query(
+        `INSERT INTO change_feed_remains (id, feed_id, sealed_target, next_at)
+         SELECT $1, $2, $3, clock_timestamp() + $4 * interval '1 millisecond'
+          WHERE (SELECT count(*) FROM change_feed_remains) < $5`,
+        [id, feedId, sealed, limits.retryMs, limits.most],
+      );
+      log.warn({ databaseId: feedId, host, port, database, remembered: rowCount === 1 }, 'realtime.remains_left');
+    },
+
+    async clean({ signal }) {
+      const { rows } = await db.query<Row>(
+        `UPDATE change_feed_remains AS r SET next_at = clock_timestamp() + least(greatest(
+                clock_timestamp() - left_at, $1 * interval '1 millisecond'), $2 * interval '1 millisecond')
+          WHERE id IN (SELECT id FROM change_feed_remains WHERE next_at <= clock_timestamp()
+                        ORDER BY next_at LIMIT $3 FOR UPDATE SKIP LOCKED)
+         RETURNING id, feed_id AS "feedId", sealed_target AS "sealedTarget",
+                   left_at < clock_timestamp() - $4 * interval '1 millisecond' AS last`,
+        [Math.max(limits.retryMs, limits.cleanMs * 2), limits.maxRetryMs, limits.atOnce, limits.forgetMs],
+      );
+      await Promise.all(rows.map((row) => cleanOne(row, signal)));
+    },
+  };
+}
+
+const isSamePlace = (a: Place, b: Place): boolean =>
+  a.host === b.host && a.port === b.port && a.database === b.database;

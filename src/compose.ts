@@ -1,6 +1,8 @@
 /** The composition root of the server: every service in order, then the port, then the worker beside it. */
 import { join } from 'node:path';
 import { createAccounts } from './accounts/accounts.ts';
+import { createBearer } from './accounts/bearer.ts';
+import { createApiKeys } from './accounts/keys/api-keys.ts';
 import { createPasswordHasher } from './accounts/password-hasher.ts';
 import type { Settings } from './accounts/settings.ts';
 import type { Viewer } from './accounts/viewer.ts';
@@ -155,7 +157,8 @@ function buildServices({ config, core, startedAt, diskLow, running, publicUrl }:
     issuer: config.publicUrl.origin,
     settings,
   });
-  running.push(hasher, accounts, startChaining({ pool, keyring, log: core.log }));
+  const apiKeys = createApiKeys({ pool, prisma, bus });
+  running.push(hasher, accounts, apiKeys, startChaining({ pool, keyring, log: core.log }));
   const settingsOf = async (viewer: Viewer) => accounts.settingsOf(await accounts.self(viewer));
   const jobs = createJobs({
     store: jobStore,
@@ -205,6 +208,8 @@ function buildServices({ config, core, startedAt, diskLow, running, publicUrl }:
     access,
     accounts,
     auditLog: createAuditLog({ pool, keyring, log }),
+    apiKeys,
+    bearer: createBearer({ accounts, apiKeys }),
     projects: createProjects({ pool, prisma, access, onRightsLost: jobStore.cancelWithoutRight }),
     tasks: createTasks({ pool, store: createTaskStore({ db: pool, prisma }), bus }),
     databases,

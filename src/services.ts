@@ -1,5 +1,7 @@
 /** The features as the graph and the routes see them; app.ts builds them. */
 import type { Accounts } from './accounts/accounts.ts';
+import type { Bearer } from './accounts/bearer.ts';
+import type { ApiKeys } from './accounts/keys/api-keys.ts';
 import type { AuditLog } from './audit/audit-log.ts';
 import type { CatalogService } from './catalog/catalog.ts';
 import type { CatalogChanges } from './catalog/drift/changes.ts';
@@ -50,6 +52,8 @@ export interface Services {
   readonly engines: Engines;
   readonly accounts: Accounts;
   readonly auditLog: AuditLog;
+  readonly apiKeys: ApiKeys;
+  readonly bearer: Bearer;
   readonly databases: Databases;
   readonly activity: Activity;
   readonly catalog: CatalogService;

@@ -21,7 +21,7 @@ import { exchangeRefreshToken, issueRefreshToken, type RefreshToken } from './re
 import { type Settings, type StoredSettings, settingsOf } from './settings.ts';
 import type { Session, SettingsChange, User } from './store.ts';
 import * as store from './store.ts';
-import type { Caller, UserRole, Viewer } from './viewer.ts';
+import { type Caller, isAnonymous, type UserRole, type Viewer } from './viewer.ts';
 
 export type { Session, SettingsChange, User };
 
@@ -82,6 +82,8 @@ export interface Accounts extends Service {
   logout(viewer: Viewer | null, input: LogoutInput, caller: Caller): Promise<void>;
   /** What is absent stays, and null sets the default again. @throws AppError BAD_USER_INPUT above the ceiling */
   updateSettings(viewer: Viewer | null, change: SettingsChange, caller: Caller): Promise<User>;
+  /** Null for an anonymous caller. */
+  viewer(viewer: Viewer | null): Promise<User | null>;
   /** The viewer's own account. */
   self(viewer: Viewer): Promise<User>;
   /** Null when there is none, or the viewer may not see it. */
@@ -131,7 +133,7 @@ export function createAccounts({
   };
 
   interface Opened {
-    viewer: Omit<Viewer, 'expiresAt'>;
+    viewer: Omit<Viewer, 'expiresAt' | 'key'>;
     refresh: RefreshToken;
     displaced: readonly string[];
   }
@@ -270,8 +272,9 @@ export function createAccounts({
     },
 
     async updateSettings(viewer, change, caller) {
-      requireCan(viewer, 'server:use', { kind: 'server' });
+      if (!viewer) throw new AppError('UNAUTHENTICATED', 'Sign in first');
       const { userId } = viewer;
+      requireCan(viewer, 'user:edit', { kind: 'user', userId, fellow: false });
       checkPrefix(change.defaultExportPrefix ?? '');
       if (change.defaultExportBucketId != null)
         await buckets.requireBucket(viewer, 'bucket:write', change.defaultExportBucketId);
@@ -296,6 +299,8 @@ export function createAccounts({
 
     self,
 
+    viewer: async (viewer) => (viewer && !isAnonymous(viewer) ? self(viewer) : null),
+
     async user(viewer, userId) {
       if (!viewer) return null;
       const fellow = (await access.fellowsOf(viewer.userId, [userId])).has(userId);
@@ -305,7 +310,7 @@ export function createAccounts({
     async session(viewer, sessionId) {
       const session = viewer && (await store.findSession(prisma, sessionId));
       const resource = session && ({ kind: 'user', userId: session.userId, fellow: false } as const);
-      return resource && can(viewer, 'user:see-private', resource) ? session : null;
+      return resource && can(viewer, 'user:see-access', resource) ? session : null;
     },
 
     sessionsOf: (userIds) => store.findSessions(prisma, userIds),

@@ -46,6 +46,10 @@ const sessions = createContextCache(
 export const seesPrivate = (user: User & Seen, context: Context): boolean =>
   can(audience(user, context), 'user:see-private', { kind: 'user', userId: user.id, fellow: false });
 
+/** What leads to the account: its sessions and keys. */
+export const seesAccess = (user: User & Seen, context: Context): boolean =>
+  can(audience(user, context), 'user:see-access', { kind: 'user', userId: user.id, fellow: false });
+
 async function seesAddress(user: User & Seen, context: Context): Promise<boolean> {
   if (seesPrivate(user, context)) return true;
   const fellow = await fellows(context).load(user.id);
@@ -74,7 +78,7 @@ export const SettingsType = builder.objectRef<Settings>('Settings').implement({
 });
 
 export const SessionType = builder.prismaObject('Session', {
-  rights: 'user:see-private',
+  rights: 'user:see-access',
   interfaces: [builder.nodeInterfaceRef()],
   description: 'One sign-in.',
   fields: (t) => ({
@@ -125,9 +129,9 @@ export const UserType = builder.prismaObject('User', {
     sessions: t.field({
       type: [SessionType],
       nullable: true,
-      description: 'The live ones, the last used first.',
+      description: 'The live ones, the last used first. Null with a key.',
       resolve: async (user: User & Seen, _args, context) => {
-        if (!seesPrivate(user, context)) return null;
+        if (!seesAccess(user, context)) return null;
         const found = await sessions(context).load(user.id);
         return user.seenBy ? found.map((session) => ({ ...session, seenBy: user.seenBy })) : found;
       },
@@ -148,8 +152,8 @@ builder.queryField('viewer', (t) =>
   t.field({
     type: UserType,
     nullable: true,
-    description: 'The signed-in user; null for an anonymous caller.',
+    description: 'The signed-in user, or whose key it is; null for an anonymous caller.',
     authScopes: { public: true },
-    resolve: (_root, _args, { viewer, services }) => viewer && services.accounts.self(viewer),
+    resolve: (_root, _args, { viewer, services }) => services.accounts.viewer(viewer),
   }),
 );

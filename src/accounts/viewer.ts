@@ -1,17 +1,35 @@
-/** Who asks: the signed-in user of one session. Null stands for an anonymous caller. */
+/** Who asks: the signed-in user of one session, or a program with a key of his. Null stands for an anonymous caller. */
 
 export type UserRole = 'admin' | 'member';
 
 /** From the metadata; what is not known there grants least. */
 export const roleOfText = (role: string): UserRole => (role === 'admin' ? 'admin' : 'member');
 
+/** Each allows what those before it do. */
+export const apiKeyScopes = ['anonymous', 'read', 'query', 'write', 'admin'] as const;
+export type ApiKeyScope = (typeof apiKeyScopes)[number];
+
+/** What a key leaves of what its user may; the policy has the table. */
+export interface KeyRights {
+  readonly id: string;
+  /** The greatest of its scopes. */
+  readonly scope: ApiKeyScope;
+}
+
 export interface Viewer {
+  /** Of an anonymous key its own id, which is no user's: nothing is its own. */
   readonly userId: string;
   readonly role: UserRole;
+  /** Of the session, or of the key: what is rung about when it ends. */
   readonly sessionId: string;
-  /** When the access token that was shown ends. */
-  readonly expiresAt: Date;
+  /** When what was shown ends; null: not by itself. */
+  readonly expiresAt: Date | null;
+  /** Absent for a session. */
+  readonly key?: KeyRights;
 }
+
+/** A key for what is public, whoever holds it. */
+export const isAnonymous = (viewer: Viewer | null): boolean => viewer?.key?.scope === 'anonymous';
 
 /** Where a request came from, for sessions and the audit. */
 export interface Caller {

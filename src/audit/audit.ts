@@ -11,6 +11,8 @@ export type AuditAction =
   | 'user.login_failed'
   | 'session.reuse_detected'
   | 'session.ended'
+  | 'api_key.created'
+  | 'api_key.revoked'
   | 'settings.updated'
   | 'project.created'
   | 'project.updated'

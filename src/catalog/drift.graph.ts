@@ -80,7 +80,7 @@ builder.subscriptionField('catalogChanged', (t) =>
     type: CatalogChangeType,
     description:
       'What changes in a catalogue from now on, or behind `after`: POSITION_LOST where that is kept no longer. Found by refreshes, which a subscription asks for when the catalogue has grown old. A reader who falls far behind is ended with SLOW_CONSUMER and goes on from its position.',
-    authScopes: { signedIn: true },
+    authScopes: { guest: true },
     args: { databaseId: t.arg.id({ required: true }), after: t.arg.string() },
     subscribe: (_root, { databaseId, after }, { viewer, services, signal }) => {
       const id = uuidOf('Database', databaseId);

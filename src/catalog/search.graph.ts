@@ -59,7 +59,7 @@ const nowhere = '00000000-0000-0000-0000-000000000000';
 builder.queryField('search', (t) =>
   t.field({
     type: SearchHitConnection,
-    authScopes: { signedIn: true },
+    authScopes: { guest: true },
     description:
       'Names and comments in every catalogue that the viewer can see, the best match first. Each word is answered by the name, the path or the comment, at least one by the name or the comment; words may stand in any order, begin a longer one, or have one typing error from 4 letters on and two from 8 on. `schema.table.column` asks for a path. A catalogue that was never read is found by its database’s name, is read in the background, and is searched from then on.',
     args: {

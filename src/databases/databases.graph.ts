@@ -85,7 +85,7 @@ builder.queryFields((t) => ({
   databases: t.connection(
     {
       type: DatabaseType,
-      authScopes: { signedIn: true },
+      authScopes: { guest: true },
       description: 'Databases that the viewer owns or reaches through a project, and the sample; the oldest first.',
       args: {
         search: t.arg.string({ description: 'A part of the name, in whatever case.' }),
@@ -100,7 +100,7 @@ builder.queryFields((t) => ({
   database: t.field({
     type: DatabaseType,
     nullable: true,
-    authScopes: { signedIn: true },
+    authScopes: { guest: true },
     answers: 'kept',
     args: { id: t.arg.id({ required: true }) },
     resolve: (_root, { id }, context) =>

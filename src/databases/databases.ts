@@ -237,13 +237,13 @@ export function createDatabases(deps: DatabasesDeps): Databases {
     },
 
     async test(viewer, input, { signal }) {
-      requireCan(viewer, 'server:use', { kind: 'server' });
+      requireCan(viewer, 'database:connect', { kind: 'server' });
       const settings = parseConnection(input, { defaultPort });
       return await prober.probe(settings.engine, () => targetWith(settings), { signal });
     },
 
     async connect(viewer, input, asked) {
-      requireCan(viewer, 'server:use', { kind: 'server' });
+      requireCan(viewer, 'database:connect', { kind: 'server' });
       const name = parseName(input.name);
       const settings = parseConnection(input.connection, { defaultPort });
       const role = await requireProject(viewer, input.projectId);
@@ -276,7 +276,7 @@ export function createDatabases(deps: DatabasesDeps): Databases {
     },
 
     async createHosted(viewer, { name: given, template, projectId }, asked) {
-      requireCan(viewer, 'server:use', { kind: 'server' });
+      requireCan(viewer, 'database:connect', { kind: 'server' });
       const name = parseName(given);
       const role = await requireProject(viewer, projectId);
       // Asked again when it is there; here it saves the work.

@@ -54,7 +54,7 @@ export function createTypedConnections({ keyring, engines }: TypedConnectionsDep
 
   return {
     parse(viewer, input) {
-      requireCan(viewer, 'server:use', { kind: 'server' });
+      requireCan(viewer, 'connection:use', { kind: 'server' });
       return parseConnection(input, {
         defaultPort: (kind) => engines[kind].defaultPort,
         path: 'input.target.connection',

@@ -56,11 +56,11 @@ export interface DestinationDeps {
 
 export function createDestinations({ access, files, store }: DestinationDeps): Destinations {
   return {
-    async check(viewer, { format, safe, path, bucketId }) {
+    async check(viewer, { format, safe, path, bucketId, overwrite }) {
       // Named, so that no change of the settings stands against a later run.
       if (safe) requireSafe(format);
       if (path !== null) parsePath(fillIn(path, { id: 'id', name: null, at: new Date(0) }), pathField);
-      if (bucketId !== null) await access.requireBucket(viewer, 'bucket:write', bucketId);
+      if (bucketId !== null) await access.requireBucket(viewer, writing({ overwrite }), bucketId);
     },
 
     async resolve(viewer, input, settings, job) {
@@ -73,7 +73,7 @@ export function createDestinations({ access, files, store }: DestinationDeps): D
       const bucketId = wanted ?? (await store.ownBucket(viewer.userId));
       const request = { format, safe, compression, bucketId, path, template, overwrite };
       if (input.late) return request;
-      const bucket = await access.requireBucket(viewer, 'bucket:write', bucketId);
+      const bucket = await access.requireBucket(viewer, writing(input), bucketId);
       const typeField = `input.export.${compression === 'none' ? 'format' : 'compression'}`;
       requireFit(bucket, { sizeBytes: 0, mimeType: mimeTypeOf(format, compression) }, typeField);
       if (!overwrite) await requireFree(files, null, request);
@@ -81,6 +81,9 @@ export function createDestinations({ access, files, store }: DestinationDeps): D
     },
   };
 }
+
+/** A new file is less than one that is put in the place of another. */
+const writing = ({ overwrite }: Pick<ExportInput, 'overwrite'>) => (overwrite ? 'bucket:write' : 'bucket:export');
 
 /** @throws AppError BAD_USER_INPUT */
 function requireSafe(format: FormatName | null): void {

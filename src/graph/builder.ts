@@ -11,6 +11,7 @@ import PrismaPlugin from '@pothos/plugin-prisma';
 import RelayPlugin from '@pothos/plugin-relay';
 import ScopeAuthPlugin from '@pothos/plugin-scope-auth';
 import ValidationPlugin from '@pothos/plugin-validation';
+import { isAnonymous } from '../accounts/viewer.ts';
 import type PrismaTypes from '../db/generated/pothos.ts';
 import { getDatamodel } from '../db/generated/pothos.ts';
 import { AppError, badInput } from '../lib/errors.ts';
@@ -22,6 +23,8 @@ import type { Rights } from './rights.ts';
 export interface AuthScopes {
   /** Anybody, signed in or not. */
   public: boolean;
+  /** Who is signed in, and an anonymous key: for what is public in part. */
+  guest: boolean;
   signedIn: boolean;
   admin: boolean;
 }
@@ -88,9 +91,14 @@ export const builder = new SchemaBuilder<SchemaShape>({
   },
   scopeAuth: {
     authorizeOnSubscribe: true,
-    authScopes: ({ viewer }) => ({ public: true, signedIn: viewer !== null, admin: viewer?.role === 'admin' }),
+    authScopes: ({ viewer }) => ({
+      public: true,
+      guest: viewer !== null,
+      signedIn: viewer !== null && !isAnonymous(viewer),
+      admin: viewer?.role === 'admin',
+    }),
     unauthorizedError: (_parent, { viewer }) =>
-      viewer
+      viewer && !isAnonymous(viewer)
         ? new AppError('FORBIDDEN', 'Only an administrator may do this')
         : new AppError('UNAUTHENTICATED', 'Sign in first'),
   },

@@ -19,6 +19,13 @@ export interface LifetimeDeps {
 
 /** Revocations are rung; one whose ring was lost is found by asking this often. */
 const recheckMs = 4_000;
+/** A timer of more would ring at once. What ends later is found by asking. */
+const maxTimerMs = 2 ** 31 - 1;
+
+function timerOf(expiresAt: Date | null, end: () => void): NodeJS.Timeout | undefined {
+  const leftMs = expiresAt === null ? Number.POSITIVE_INFINITY : expiresAt.getTime() - Date.now();
+  return leftMs > maxTimerMs ? undefined : setTimeout(end, Math.max(0, leftMs)).unref();
+}
 
 export function createLifetime({ bus, check }: LifetimeDeps): Lifetime {
   const end = new AbortController();
@@ -34,7 +41,7 @@ export function createLifetime({ bus, check }: LifetimeDeps): Lifetime {
         });
       const unlisten = bus.listen('session.revoked', viewer.sessionId, ask);
       const recheck = setInterval(ask, recheckMs).unref();
-      const expiry = setTimeout(() => end.abort(), Math.max(0, viewer.expiresAt.getTime() - Date.now())).unref();
+      const expiry = timerOf(viewer.expiresAt, () => end.abort());
       stop = () => {
         unlisten();
         clearInterval(recheck);

@@ -66,7 +66,7 @@ export async function authenticate(services: Services, authorization: string | n
   if (authorization === null) return null;
   const [, token] = bearer.exec(authorization) ?? [];
   if (!token) throw new AppError('UNAUTHENTICATED', 'The authorization header is not “Bearer TOKEN”');
-  return services.accounts.authenticate(token);
+  return services.bearer(token);
 }
 
 /** Why a request was refused before it was executed, with the status that the specification gives it. */

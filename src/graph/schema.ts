@@ -4,6 +4,7 @@ import './nodes.ts';
 import './server.graph.ts';
 import '../accounts/users.graph.ts';
 import '../accounts/accounts.graph.ts';
+import '../accounts/keys/keys.graph.ts';
 import '../projects/projects.graph.ts';
 import '../projects/tasks/tasks.graph.ts';
 import '../audit/audit.graph.ts';
@@ -37,11 +38,12 @@ import '../rows/row-filter.graph.ts';
 import '../realtime/live.graph.ts';
 import type { GraphQLSchema } from 'graphql';
 import { builder } from './builder.ts';
+import { guardMutations } from './keyed-mutations.ts';
 import { assertRights } from './rights.ts';
 
 /** @throws Error where something is reachable without a declared right */
 export function createSchema(): GraphQLSchema {
   const schema = builder.toSchema();
   assertRights(schema);
-  return schema;
+  return guardMutations(schema);
 }

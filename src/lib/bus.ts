@@ -28,7 +28,8 @@ export function createBus<Topic extends string>(): Bus<Topic> {
   const slot = (topic: string, key: string | null) => (key === null ? topic : `${topic}\0${key}`);
 
   function ringHere(topic: string, key: string): void {
-    for (const name of [slot(topic, key), slot(topic, null)]) {
+    // Who keeps something of every key forgets it first: who listens to this one asks for it at once.
+    for (const name of [slot(topic, null), slot(topic, key)]) {
       for (const listener of listeners.get(name) ?? []) listener(key);
     }
   }

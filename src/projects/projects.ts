@@ -161,7 +161,7 @@ export function createProjects({ pool, prisma, access, onRightsLost }: ProjectsD
     },
 
     async create(viewer, { name, description }, caller) {
-      requireCan(viewer, 'server:use', { kind: 'server' });
+      requireCan(viewer, 'project:create', { kind: 'server' });
       const id = await transaction(pool, async (client) => {
         const actual = await store.countOwned(client, viewer.userId);
         if (actual >= maxOwnedProjects) {

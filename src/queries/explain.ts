@@ -6,7 +6,7 @@ import type { TypedConnections } from '../databases/typed-connections.ts';
 import { type Engine, NotOneStatement, type QueryPlan, RunError, type Target } from '../engines/engine.ts';
 import { AppError, badInput, type FieldFault } from '../lib/errors.ts';
 import { createFairGate } from '../lib/fair-gate.ts';
-import { faultsOfStatement, isReadOnly, type QueryTarget } from './queries.ts';
+import { faultsOfStatement, isReadOnly, isReadOnlyTyped, type QueryTarget } from './queries.ts';
 
 export const explainLimits = {
   /** Less than a job may have: what is explained is parsed here, and for the time of that nothing else is done. */
@@ -57,7 +57,7 @@ export function createExplain({ databases, connections, settingsOf, limits }: Ex
   async function placeOf(viewer: Viewer | null, target: QueryTarget): Promise<Place> {
     if ('connection' in target) {
       const settings = connections.parse(viewer, target.connection);
-      return { readOnly: false, reach: async () => connections.targetOf(settings) };
+      return { readOnly: isReadOnlyTyped(viewer), reach: async () => connections.targetOf(settings) };
     }
     const database = await databases.requireDatabase(viewer, 'database:query', target.databaseId);
     return {

@@ -123,7 +123,8 @@ export function createQueries({
       const settings = connections.parse(viewer, target.connection);
       const id = uuidv7();
       const sealedConnection = connections.seal(id, settings);
-      return { id, databaseId: null, ...connections.describe(settings), sealedConnection, readOnly: false };
+      const readOnly = isReadOnlyTyped(viewer);
+      return { id, databaseId: null, ...connections.describe(settings), sealedConnection, readOnly };
     }
     const database = await databases.requireDatabase(viewer, 'database:query', target.databaseId);
     const { id } = database;
@@ -288,6 +289,9 @@ const goneBy = (error: unknown): string | undefined =>
 /** The database's own rule, or that of the viewer's role in its project. */
 export const isReadOnly = (viewer: Viewer | null, database: VisibleDatabase): boolean =>
   database.readOnly || !can(viewer, 'database:write', resourceOf(database));
+
+/** That of a key which may not write: whose the credentials are nobody knows. */
+export const isReadOnlyTyped = (viewer: Viewer | null): boolean => !can(viewer, 'connection:write', { kind: 'server' });
 
 /** A cursor of rows is the number of the row, opaque to clients. */
 export const rowCursor = (offset: number): string => Buffer.from(`row:${offset}`).toString('base64url');

@@ -79,7 +79,7 @@ builder.subscriptionField('rowChanges', (t) =>
     answers: 'told',
     description:
       'Committed row changes of one or more tables, in commit order. The first batch comes at once and may be empty: from its position on nothing is missed. Empty batches follow at least every 30 s, so that `after` stays young while a table is quiet. A transaction may take several batches. POSITION_LOST where changes behind `after` are kept no longer, or may have been missed since the database was listened to anew; SLOW_CONSUMER for who falls far behind the others. Nothing is put into the database that stays. UNSUPPORTED says what a table or a server lacks; of a table without replica identity only INSERT and TRUNCATE can be followed. What the database’s credentials may not read is not told; where row-level policies apply to them, a row is told as they see it now, and a DELETE only of the last 50,000 rows of a table that were seen so.',
-    authScopes: { signedIn: true },
+    authScopes: { guest: true },
     args: {
       databaseId: t.arg.id({ required: true }),
       tables: t.arg({ type: [RowChangeSourceInput], required: true }),

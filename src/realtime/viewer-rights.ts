@@ -69,7 +69,7 @@ export function createViewerRights<Database extends ReadDatabase>({
       const since = performance.now();
       const { viewer, databaseId } = shared;
       const database = await createPatience(shared.over.signal)(() => load({}, viewer, databaseId));
-      if (!database || !can(viewer, 'database:query', { kind: 'database', ...database })) throw notFound('Database');
+      if (!database || !can(viewer, 'database:read', { kind: 'database', ...database })) throw notFound('Database');
       const moved = shared.database && shared.database.sealedPassword !== database.sealedPassword;
       shared.database = database;
       shared.askedAt = since;
@@ -115,7 +115,8 @@ export function createViewerRights<Database extends ReadDatabase>({
 
   return {
     async watch(viewer, databaseId) {
-      const key = `${viewer.userId} ${databaseId}`;
+      // The rights of a key are its own.
+      const key = `${viewer.key?.id ?? viewer.userId} ${databaseId}`;
       const known = all.get(key);
       const shared = known && !known.lost.signal.aborted ? known : begin(key, viewer, databaseId);
       shared.holders += 1;

@@ -8,8 +8,14 @@ import { createKeyring } from '../../src/lib/keyring.ts';
 import { Secret } from '../../src/lib/secret.ts';
 import { graphql } from '../generated/gql.ts';
 import { createTestDatabase, type TestDatabase } from '../support/databases.ts';
-import { RefreshDocument, RegisterDocument } from '../support/operations.ts';
+import {
+  CreateApiKeyDocument,
+  RefreshDocument,
+  RegisterDocument,
+  RevokeApiKeyDocument,
+} from '../support/operations.ts';
 import { type Account, type Quarry, startQuarry } from '../support/server.ts';
+import { openSocket } from '../support/socket.ts';
 import { masterKey, urlOf } from './support.ts';
 
 const MeDocument = graphql(`
@@ -101,6 +107,15 @@ describe('of forged access tokens none is accepted', () => {
       type: 'pkcs8',
     });
 
+    const keyFor = async (by: Pick<Account, 'token'>) =>
+      (await quarries[0].ask(CreateApiKeyDocument, { input: { name: 'key', scopes: ['READ'] } }, by)).createApiKey;
+    const [{ secret, apiKey }, strangers, revoked] = [
+      await keyFor({ token }),
+      await keyFor(stranger),
+      await keyFor({ token }),
+    ];
+    await quarries[0].ask(RevokeApiKeyDocument, { id: revoked.apiKey.id }, { token });
+
     function made(changes: { header?: object; claims?: object; key?: KeyObject } = {}): string {
       const signed = `${encode({ ...header, ...changes.header })}.${encode({ ...claims, ...changes.claims })}`;
       return `${signed}.${sign(null, Buffer.from(signed), changes.key ?? ours).toString('base64url')}`;
@@ -157,6 +172,11 @@ describe('of forged access tokens none is accepted', () => {
       'a session that is not there': made({ claims: { sid: crypto.randomUUID() } }),
       'no session': made({ claims: { sid: undefined } }),
       'a refresh token': refreshToken,
+      'an API key with another secret': `${apiKey.prefix}.${'A'.repeat(43)}`,
+      'an API key of somebody else’s with one’s own secret': `${strangers.apiKey.prefix}.${secret.split('.')[1]}`,
+      'an API key without its secret': apiKey.prefix,
+      'an API key in the place of a signature': `${head}.${body}.${secret.split('.')[1]}`,
+      'an API key that was revoked': revoked.secret,
       'five parts': `${token}.AAAA.AAAA`,
       'two tokens': `${token},${token}`,
       'the JSON serialization': JSON.stringify({ protected: head, payload: body, signature }),
@@ -256,6 +276,52 @@ describe('a refresh token', () => {
     expect(again.refreshToken).toBe(lost);
     const next = await refreshed(again.refreshToken, quarries[0]);
     expect(await isAlive(next.accessToken, quarries[1])).toBe(true);
+  });
+});
+
+describe('an API key', () => {
+  const events = 'subscription { jobEvents { position } }';
+  const key = async (by: Account) =>
+    (await quarries[0].ask(CreateApiKeyDocument, { input: { name: 'key', scopes: ['READ'] } }, by)).createApiKey;
+
+  test('opens every door that takes a bearer, on every server', async () => {
+    const account = await quarries[0].register();
+    const { secret } = await key(account);
+    for (const on of quarries) {
+      expect((await on.ask(MeDocument, {}, { token: secret })).viewer).toEqual({ id: account.user.id });
+      using socket = await openSocket(on.wsUrl);
+      await socket.init(secret);
+      socket.subscribe('1', '{ viewer { id } }');
+      expect((await socket.next()).payload).toEqual({ data: { viewer: { id: account.user.id } } });
+    }
+  });
+
+  test('that is revoked elsewhere ends what is open within five seconds, over SSE and WebSocket', async () => {
+    const [here, there] = quarries;
+    const account = await here.register();
+    const { secret, apiKey } = await key(account);
+    using socket = await openSocket(there.wsUrl);
+    await socket.init(secret);
+    socket.subscribe('1', events);
+    const stream = await fetch(there.url, {
+      method: 'POST',
+      headers: {
+        'content-type': 'application/json',
+        accept: 'text/event-stream',
+        authorization: `Bearer ${secret}`,
+      },
+      body: JSON.stringify({ query: events }),
+    });
+    expect(stream.status).toBe(200);
+    const since = performance.now();
+    await here.ask(RevokeApiKeyDocument, { id: apiKey.id }, account);
+    const [code, told] = await Promise.all([socket.closed, stream.text()]);
+    const seconds = (performance.now() - since) / 1_000;
+    console.log(`AUTH-4 (e) seconds=${seconds.toFixed(2)}`);
+    expect(code).toBe(4403);
+    expect(told).toContain('UNAUTHENTICATED');
+    expect(seconds).toBeLessThan(5);
+    for (const on of quarries) expect((await on.execute(MeDocument, {}, { token: secret })).status).toBe(401);
   });
 });
 

@@ -22,13 +22,14 @@ export interface Answer {
 }
 
 /** Only the services that accounts and projects have; a document that needs another fails. */
-export function createGraph({ accounts, projects, tasks, access, prisma, settings, pool, keyring }: World) {
+export function createGraph({ accounts, apiKeys, projects, tasks, access, prisma, settings, pool, keyring }: World) {
   const auditLog = createAuditLog({ pool, keyring, log });
   const services = {
     startedAt: new Date(),
     settings,
     prisma,
     accounts,
+    apiKeys,
     projects,
     tasks,
     access,

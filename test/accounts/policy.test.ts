@@ -1,7 +1,7 @@
 /** The one table of rights, written out: who may what is read here, and a change of it shows here. */
 import { describe, expect, test } from 'vitest';
 import { type Action, can, type Resource, requireCan } from '../../src/accounts/policy.ts';
-import type { UserRole, Viewer } from '../../src/accounts/viewer.ts';
+import { type ApiKeyScope, apiKeyScopes, type UserRole, type Viewer } from '../../src/accounts/viewer.ts';
 
 const viewer = (userId: string, role: UserRole = 'member'): Viewer => ({
   userId,
@@ -102,6 +102,69 @@ test.each(rows)('%s', (_name, who, resource, actions, allowed) => {
   expect(actions.filter((action) => can(who, action, resource))).toEqual(allowed);
 });
 
+describe('a key of an administrator who owns all of it', () => {
+  const server: Resource = { kind: 'server' };
+  const sample = database({ ownerId: null, system: true });
+  const owned: [Resource, readonly Action[]][] = [
+    [server, ['server:use', 'server:administer', 'connection:use', 'connection:write']],
+    [server, ['project:create', 'database:connect', 'bucket:create']],
+    [user('admin'), ['user:see', 'user:see-private', 'user:see-access', 'user:edit', 'user:make-keys']],
+    [user('admin'), ['user:revoke-keys']],
+    [{ kind: 'project', role: 'owner' }, [...projectActions, 'project:broadcast']],
+    [database({ ownerId: 'admin' }), ['database:see', 'database:read', ...databaseActions.slice(1)]],
+    [bucket({ role: 'owner' }), [...bucketActions, 'bucket:export']],
+    [savedQuery({ role: 'owner' }), savedQueryActions],
+    [{ kind: 'job', ownerId: 'admin' }, [...jobActions, 'job:edit']],
+  ];
+  /** What each scope adds to the one before it. */
+  const added: Record<ApiKeyScope, Action[]> = {
+    anonymous: ['server:use', 'database:see', 'database:read'],
+    read: [
+      'user:see',
+      'user:see-private',
+      'project:see',
+      'database:activity',
+      'bucket:see',
+      'saved-query:see',
+      'job:see',
+    ],
+    query: ['connection:use', 'database:query', 'bucket:export', 'saved-query:run', 'job:cancel', 'job:retry'],
+    write: [
+      'connection:write',
+      'project:edit',
+      'project:broadcast',
+      'database:write',
+      'bucket:write',
+      'saved-query:edit',
+      'job:edit',
+    ],
+    admin: [
+      'server:administer',
+      'user:edit',
+      'project:create',
+      'project:leave',
+      'project:manage',
+      'database:connect',
+      'database:manage',
+      'bucket:create',
+      'bucket:manage',
+    ],
+  };
+  const keyed = (scope: ApiKeyScope): Viewer => ({ ...viewer('admin', 'admin'), key: { id: 'key', scope } });
+
+  test.each(apiKeyScopes)('with %s', (scope) => {
+    const may = owned.flatMap(([resource, actions]) => actions.filter((action) => can(keyed(scope), action, resource)));
+    const expected = apiKeyScopes.slice(0, apiKeyScopes.indexOf(scope) + 1).flatMap((each) => added[each]);
+    expect(may.sort()).toEqual(expected.sort());
+  });
+
+  test('is a guest of the sample, and no more there', () => {
+    const may = (scope: ApiKeyScope) => databaseActions.filter((action) => can(keyed(scope), action, sample));
+    expect(may('anonymous')).toEqual(['database:see']);
+    expect(may('admin')).toEqual(['database:see', 'database:query']);
+  });
+});
+
 describe('who may not is told', () => {
   test.each<[string, Viewer | null, Action, Resource, string]>([
     ['to sign in', null, 'project:see', { kind: 'project', role: 'owner' }, 'UNAUTHENTICATED'],
@@ -113,6 +176,20 @@ describe('who may not is told', () => {
       'NOT_FOUND',
     ],
     ['that it is forbidden, when he sees it', me, 'project:manage', { kind: 'project', role: 'editor' }, 'FORBIDDEN'],
+    [
+      'that his key only reads',
+      { ...me, key: { id: 'key', scope: 'query' } },
+      'database:write',
+      database({ ownerId: 'me' }),
+      'READ_ONLY',
+    ],
+    [
+      'that his key was not given as much',
+      { ...me, key: { id: 'key', scope: 'read' } },
+      'database:query',
+      database({ ownerId: 'me' }),
+      'FORBIDDEN',
+    ],
     ['that it is forbidden, what is everybody’s', me, 'server:administer', { kind: 'server' }, 'FORBIDDEN'],
   ])('%s', (_name, who, action, resource, code) => {
     expect(() => requireCan(who, action, resource)).toThrow(expect.objectContaining({ code }));

@@ -3,6 +3,8 @@ import { randomBytes } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import type pg from 'pg';
 import { createAccounts } from '../../src/accounts/accounts.ts';
+import { createBearer } from '../../src/accounts/bearer.ts';
+import { createApiKeys } from '../../src/accounts/keys/api-keys.ts';
 import { createPasswordHasher } from '../../src/accounts/password-hasher.ts';
 import type { Caller } from '../../src/accounts/viewer.ts';
 import { createPool, createPrisma } from '../../src/db/metadata.ts';
@@ -68,16 +70,19 @@ export async function createWorld() {
       settings,
       ...(clock && { clock }),
     });
+    const apiKeys = createApiKeys({ pool, prisma, bus, ...(clock && { clock }) });
     const projects = createProjects({ pool, prisma, access, onRightsLost: async () => undefined });
     const tasks = createTasks({ pool, store: createTaskStore({ db: pool, prisma }), bus });
     opened.push(async () => {
       await accounts.stop();
+      await apiKeys.stop();
       await hasher.stop();
       await notify.stop();
       await prisma.$disconnect();
       await pool.end();
     });
-    return { accounts, projects, tasks, access, pool, prisma, bus, settings };
+    const bearer = createBearer({ accounts, apiKeys });
+    return { accounts, apiKeys, bearer, projects, tasks, access, pool, prisma, bus, settings };
   }
 
   const replica = await startReplica();

@@ -122,6 +122,8 @@ type Documents = {
     "\n  subscription LiveQuery($databaseId: ID!, $sql: String!, $parameters: [JSON], $maxRows: Int, $key: [String!]) {\n    liveQuery(databaseId: $databaseId, sql: $sql, parameters: $parameters, maxRows: $maxRows, key: $key) {\n      version\n      columns {\n        name\n        dataType\n        column {\n          id\n        }\n      }\n      rows {\n        key\n        index\n        values\n      }\n      upserted {\n        key\n        index\n        values\n      }\n      removed\n      cause\n      polled\n    }\n  }\n": typeof types.LiveQueryDocument,
     "\n  query ChangeFeedHealth($databaseId: ID!) {\n    database(id: $databaseId) {\n      changeTracking\n      health {\n        ok\n        changeFeed {\n          kept\n          tables\n          readers\n          retainedBytes\n          safeBytes\n          lagMs\n          heardAt\n        }\n      }\n    }\n  }\n": typeof types.ChangeFeedHealthDocument,
     "\n  query AuditLog($actorId: ID, $action: String, $since: DateTime, $first: Int, $after: String) {\n    auditLog(actorId: $actorId, action: $action, since: $since, first: $first, after: $after) {\n      totalCount\n      pageInfo {\n        hasNextPage\n        endCursor\n      }\n      nodes {\n        id\n        createdAt\n        actor {\n          id\n        }\n        action\n        subject\n        outcome\n        ipAddress\n        details\n      }\n    }\n  }\n": typeof types.AuditLogDocument,
+    "\n  mutation CreateApiKey($input: CreateApiKeyInput!) {\n    createApiKey(input: $input) {\n      secret\n      apiKey {\n        id\n        prefix\n        scopes\n      }\n    }\n  }\n": typeof types.CreateApiKeyDocument,
+    "\n  mutation RevokeApiKey($id: ID!) {\n    revokeApiKey(input: { id: $id }) {\n      apiKey {\n        revokedAt\n      }\n    }\n  }\n": typeof types.RevokeApiKeyDocument,
 };
 const documents: Documents = {
     "\n  mutation Probe($input: TestConnectionInput!) {\n    testConnection(input: $input) {\n      report {\n        ok\n        problems {\n          code\n          message\n          hint\n        }\n      }\n    }\n  }\n": types.ProbeDocument,
@@ -232,6 +234,8 @@ const documents: Documents = {
     "\n  subscription LiveQuery($databaseId: ID!, $sql: String!, $parameters: [JSON], $maxRows: Int, $key: [String!]) {\n    liveQuery(databaseId: $databaseId, sql: $sql, parameters: $parameters, maxRows: $maxRows, key: $key) {\n      version\n      columns {\n        name\n        dataType\n        column {\n          id\n        }\n      }\n      rows {\n        key\n        index\n        values\n      }\n      upserted {\n        key\n        index\n        values\n      }\n      removed\n      cause\n      polled\n    }\n  }\n": types.LiveQueryDocument,
     "\n  query ChangeFeedHealth($databaseId: ID!) {\n    database(id: $databaseId) {\n      changeTracking\n      health {\n        ok\n        changeFeed {\n          kept\n          tables\n          readers\n          retainedBytes\n          safeBytes\n          lagMs\n          heardAt\n        }\n      }\n    }\n  }\n": types.ChangeFeedHealthDocument,
     "\n  query AuditLog($actorId: ID, $action: String, $since: DateTime, $first: Int, $after: String) {\n    auditLog(actorId: $actorId, action: $action, since: $since, first: $first, after: $after) {\n      totalCount\n      pageInfo {\n        hasNextPage\n        endCursor\n      }\n      nodes {\n        id\n        createdAt\n        actor {\n          id\n        }\n        action\n        subject\n        outcome\n        ipAddress\n        details\n      }\n    }\n  }\n": types.AuditLogDocument,
+    "\n  mutation CreateApiKey($input: CreateApiKeyInput!) {\n    createApiKey(input: $input) {\n      secret\n      apiKey {\n        id\n        prefix\n        scopes\n      }\n    }\n  }\n": types.CreateApiKeyDocument,
+    "\n  mutation RevokeApiKey($id: ID!) {\n    revokeApiKey(input: { id: $id }) {\n      apiKey {\n        revokedAt\n      }\n    }\n  }\n": types.RevokeApiKeyDocument,
 };
 
 /**
@@ -680,6 +684,14 @@ export function graphql(source: "\n  query ChangeFeedHealth($databaseId: ID!) {\
  * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
  */
 export function graphql(source: "\n  query AuditLog($actorId: ID, $action: String, $since: DateTime, $first: Int, $after: String) {\n    auditLog(actorId: $actorId, action: $action, since: $since, first: $first, after: $after) {\n      totalCount\n      pageInfo {\n        hasNextPage\n        endCursor\n      }\n      nodes {\n        id\n        createdAt\n        actor {\n          id\n        }\n        action\n        subject\n        outcome\n        ipAddress\n        details\n      }\n    }\n  }\n"): (typeof documents)["\n  query AuditLog($actorId: ID, $action: String, $since: DateTime, $first: Int, $after: String) {\n    auditLog(actorId: $actorId, action: $action, since: $since, first: $first, after: $after) {\n      totalCount\n      pageInfo {\n        hasNextPage\n        endCursor\n      }\n      nodes {\n        id\n        createdAt\n        actor {\n          id\n        }\n        action\n        subject\n        outcome\n        ipAddress\n        details\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  mutation CreateApiKey($input: CreateApiKeyInput!) {\n    createApiKey(input: $input) {\n      secret\n      apiKey {\n        id\n        prefix\n        scopes\n      }\n    }\n  }\n"): (typeof documents)["\n  mutation CreateApiKey($input: CreateApiKeyInput!) {\n    createApiKey(input: $input) {\n      secret\n      apiKey {\n        id\n        prefix\n        scopes\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  mutation RevokeApiKey($id: ID!) {\n    revokeApiKey(input: { id: $id }) {\n      apiKey {\n        revokedAt\n      }\n    }\n  }\n"): (typeof documents)["\n  mutation RevokeApiKey($id: ID!) {\n    revokeApiKey(input: { id: $id }) {\n      apiKey {\n        revokedAt\n      }\n    }\n  }\n"];
 
 export function graphql(source: string) {
   return (documents as any)[source] ?? {};

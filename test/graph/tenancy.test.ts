@@ -16,15 +16,17 @@ import {
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { decodeId, encodeId, uuidv7 } from '../../src/lib/ids.ts';
 import { createAnalyst } from '../acceptance/support.ts';
+import type { ApiKeyScope } from '../generated/graphql.ts';
 import { createFileClient } from '../storage/files/client.ts';
 import { createTestDatabase, type TestDatabase } from '../support/databases.ts';
-import { CancelDocument } from '../support/operations.ts';
+import { CancelDocument, CreateApiKeyDocument } from '../support/operations.ts';
 import { type Account, type Answer, type Quarry, startQuarry } from '../support/server.ts';
 import { openSocket } from '../support/socket.ts';
 
 const rowKinds = [
   'User',
   'Session',
+  'ApiKey',
   'Project',
   'ProjectMember',
   'Task',
@@ -161,7 +163,12 @@ async function everythingOf(owner: Account): Promise<Things> {
   );
   const Bucket = createBucket.bucket.id;
   const { id: StoredFile } = await createFileClient(quarry, owner).file(Bucket, `${mark}.txt`, mark);
+  const { createApiKey } = await make<{ createApiKey: { apiKey: { id: string } } }>(
+    'mutation ($input: CreateApiKeyInput!) { createApiKey(input: $input) { apiKey { id } } }',
+    { input: { name: mark, scopes: ['READ'] } },
+  );
   return {
+    ApiKey: createApiKey.apiKey.id,
     email: owner.email,
     User: owner.user.id,
     Session: made.viewer.sessions[0]!.id,
@@ -241,7 +248,7 @@ const inDatabase = '{ totalCount nodes { id } }';
 
 const calls: Call[] = [
   { field: 'Query.server', selection: '{ name version startedAt }', answers: everybody('own') },
-  { field: 'Query.viewer', selection: '{ id email sessions { id } }', answers: everybody('own') },
+  { field: 'Query.viewer', selection: '{ id email sessions { id } apiKeys { id } }', answers: everybody('own') },
   {
     field: 'Query.node',
     variables: ({ Database: id }) => ({ id }),
@@ -389,6 +396,18 @@ const calls: Call[] = [
     variables: input(() => ({ maxRows: null })),
     selection: '{ user { id settings { maxRows } } }',
     answers: signedIn,
+  },
+  {
+    field: 'Mutation.createApiKey',
+    variables: input(() => ({ name: 'mine', scopes: ['WRITE'] })),
+    selection: '{ apiKey { id name prefix } }',
+    answers: signedIn,
+  },
+  {
+    field: 'Mutation.revokeApiKey',
+    variables: input(({ ApiKey: id }) => ({ id })),
+    selection: '{ apiKey { id name } }',
+    answers: personal,
   },
   {
     field: 'Mutation.createProject',
@@ -848,6 +867,42 @@ describe.each(named)('%s', (_name, call) => {
   });
 });
 
+describe('with a key of the owner', () => {
+  const made = async (scope: ApiKeyScope) => {
+    const variables = { input: { name: scope, scopes: [scope] } };
+    const { createApiKey } = await quarry.ask(CreateApiKeyDocument, variables, people.owner);
+    return { token: createApiKey.secret };
+  };
+
+  test('SQL takes QUERY, and a statement that writes takes WRITE', async () => {
+    const [reading, querying, writing] = [await made('READ'), await made('QUERY'), await made('WRITE')];
+    const insert = `INSERT INTO ${mark}_eggs VALUES (1, 1)`;
+    const withKey = (token: string) => createAnalyst({ quarry, account: { ...people.owner, token } });
+    const document = 'mutation ($input: SubmitQueryInput!) { submitQuery(input: $input) { job { id readOnly } } }';
+    const submit = (by: { token: string }, target: object, sql: string) =>
+      quarry.execute<{ submitQuery: { job: { id: string } } }, object>(document, { input: { target, sql } }, by);
+    const databaseId = things.Database;
+    const seen = await quarry.execute('query ($id: ID!) { database(id: $id) { name } }', { id: databaseId }, reading);
+    expect(seen.data).toEqual({ database: { name: mark } });
+    expect((await submit(reading, { databaseId }, 'SELECT 1')).code).toBe('FORBIDDEN');
+    expect(await withKey(querying.token).run(databaseId, insert)).toMatchObject({ error: { code: 'READ_ONLY' } });
+    expect(await withKey(writing.token).run(databaseId, insert)).toMatchObject({ status: 'SUCCEEDED' });
+    const typed = { connection: connection() };
+    expect((await submit(reading, typed, 'SELECT 1')).code).toBe('FORBIDDEN');
+    expect((await submit(querying, typed, insert)).data).toMatchObject({ submitQuery: { job: { readOnly: true } } });
+    expect((await submit(writing, typed, insert)).data).toMatchObject({ submitQuery: { job: { readOnly: false } } });
+  });
+
+  test('that is anonymous there is nothing of the owner’s', async () => {
+    const anonymous = await made('ANONYMOUS');
+    for (const call of calls.filter(({ field }) => field.startsWith('Query.'))) {
+      const variables = call.variables?.(things) ?? {};
+      const answer = await quarry.execute(documentOf(call, variables), variables, anonymous);
+      expect({ field: call.field, traces: tracesIn(answer) }).toEqual({ field: call.field, traces: [] });
+    }
+  });
+});
+
 describe('a stream of events', () => {
   test.each([
     ['stranger', 'own'],
@@ -897,8 +952,8 @@ describe('what is one’s own', () => {
     const { data, errors } = await askAs(
       'stranger',
       `{
-        viewer { id email sessions { id userAgent } }
-        projects(first: 100) { nodes { members { user { id email sessions { id } } } } }
+        viewer { id email sessions { id userAgent } apiKeys { id name } }
+        projects(first: 100) { nodes { members { user { id email sessions { id } apiKeys { id } } } } }
         buckets(first: 100) { nodes { id name owner { id } files { nodes { id path owner { id } } } } }
         databases(first: 100) { nodes { id name owner { id } serverDatabases roles { name } activity { query job { id } } } }
         jobs(first: 100) { nodes { sql owner { id } database { id } } }
@@ -914,6 +969,7 @@ const audience: Record<Kind, readonly Caller[]> = {
   User: ['owner', 'administrator', ...members],
   Session: ['owner', 'administrator'],
   AuditEntry: ['owner', 'administrator'],
+  ApiKey: ['owner', 'administrator'],
   Job: ['owner', 'administrator'],
   ResultSet: ['owner', 'administrator'],
   SavedQuery: ['owner', ...members],

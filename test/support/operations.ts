@@ -692,3 +692,26 @@ export const AuditLogDocument = graphql(`
     }
   }
 `);
+
+export const CreateApiKeyDocument = graphql(`
+  mutation CreateApiKey($input: CreateApiKeyInput!) {
+    createApiKey(input: $input) {
+      secret
+      apiKey {
+        id
+        prefix
+        scopes
+      }
+    }
+  }
+`);
+
+export const RevokeApiKeyDocument = graphql(`
+  mutation RevokeApiKey($id: ID!) {
+    revokeApiKey(input: { id: $id }) {
+      apiKey {
+        revokedAt
+      }
+    }
+  }
+`);

@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import { requireCan } from '../../accounts/policy.ts';
 import type { Settings } from '../../accounts/settings.ts';
 import type { Viewer } from '../../accounts/viewer.ts';
+import { resourceOf } from '../../databases/access.ts';
 import { rightsKeyOf } from '../../databases/credentials.ts';
 import type { Databases, VisibleDatabase } from '../../databases/databases.ts';
 import { createPatience } from '../../db/patience.ts';
@@ -168,6 +169,7 @@ export function createLiveQueries({
       requireCan(viewer, 'server:use', { kind: 'server' });
       if (!isUuid(databaseId)) throw notFound('Database');
       using right = await rights.watch(viewer, databaseId);
+      requireCan(viewer, 'database:query', resourceOf(right.database));
       checkLiveInput(input);
       using _seat = takeSeat(viewer.userId);
       const ends = [wanted, stopped.signal, right.lost];

@@ -113,7 +113,7 @@ export function createBuckets({ pool, store, access, projects }: BucketsDeps): B
     },
 
     async create(viewer, { projectId, ...given }, caller) {
-      requireCan(viewer, 'server:use', { kind: 'server' });
+      requireCan(viewer, 'bucket:create', { kind: 'server' });
       const bucket = {
         id: uuidv7(),
         name: parseBucketName(given.name),

@@ -1,0 +1,165 @@
+/** API keys: making one, which is shown once, using it, seeing and ending it. What it may is the policy's. */
+import type pg from 'pg';
+import { record } from '../../audit/audit.ts';
+import { type Prisma, transaction } from '../../db/metadata.ts';
+import { ringInTransaction } from '../../db/notify.ts';
+import type { Bus } from '../../lib/bus.ts';
+import { AppError, badInput, notFound } from '../../lib/errors.ts';
+import { encodeId, uuidv7 } from '../../lib/ids.ts';
+import type { Service } from '../../lib/lifecycle.ts';
+import type { Topic } from '../../lib/topics.ts';
+import { can, requireCan } from '../policy.ts';
+import type { ApiKeyScope, Caller, Viewer } from '../viewer.ts';
+import { createLiveKeys } from './live-keys.ts';
+import { hashOf, isSecretOf, newSecret, parseKey, printKey } from './secrets.ts';
+import type { ApiKey } from './store.ts';
+import * as store from './store.ts';
+
+export type { ApiKey };
+
+/** Keys of one user that open something, at once. */
+export const maxApiKeys = 100;
+/** So many that ended are still shown. */
+const maxDeadKeys = 100;
+
+export interface ApiKeysDeps {
+  pool: pg.Pool;
+  prisma: Prisma;
+  bus: Pick<Bus<Topic>, 'listen' | 'ringHere'>;
+  clock?: () => Date;
+}
+
+export interface NewApiKey {
+  readonly name: string;
+  readonly scopes: readonly ApiKeyScope[];
+  /** Null: it does not end by itself. */
+  readonly expiresAt: Date | null;
+}
+
+export interface ApiKeys extends Service {
+  /** Who shows this key. @throws AppError UNAUTHENTICATED */
+  authenticate(token: string): Promise<Viewer>;
+  /**
+   * `secret` is the whole of what is to be shown as a bearer; nobody can be told it again.
+   * @throws AppError BAD_USER_INPUT, LIMIT_EXCEEDED, FORBIDDEN for ADMIN by who is none, and for everything with a key
+   */
+  create(viewer: Viewer | null, key: NewApiKey, caller: Caller): Promise<{ apiKey: ApiKey; secret: string }>;
+  /** Nothing more when it was revoked before; its streams end. @throws AppError NOT_FOUND */
+  revoke(viewer: Viewer | null, id: string, caller: Caller): Promise<ApiKey>;
+  /** Null when it is absent or not the viewer's to see. */
+  find(viewer: Viewer | null, id: string): Promise<ApiKey | null>;
+  /** All of each user, the newest first, for users whose access the viewer may see. */
+  keysOf(userIds: readonly string[]): Promise<Map<string, ApiKey[]>>;
+}
+
+const refused = () => new AppError('UNAUTHENTICATED', 'The API key is not valid, or has ended');
+
+/** ADMIN is an administrator's: it goes with his role. */
+const effective = (scopes: readonly ApiKeyScope[], role: Viewer['role']): ApiKeyScope | undefined =>
+  scopes.filter((scope) => scope !== 'admin' || role === 'admin').at(-1);
+
+export function createApiKeys({ pool, prisma, bus, clock = () => new Date() }: ApiKeysDeps): ApiKeys {
+  const live = createLiveKeys({
+    bus,
+    load: (id) => store.findLiveKey(pool, id),
+    noteUse: (id) => store.noteUse(pool, id),
+  });
+
+  const resourceOf = ({ userId }: Pick<ApiKey, 'userId'>) => ({ kind: 'user', userId, fellow: false }) as const;
+
+  const audited = (
+    client: pg.PoolClient,
+    viewer: Viewer,
+    action: 'api_key.created' | 'api_key.revoked',
+    id: string,
+    caller: Caller,
+    details: Record<string, unknown>,
+  ) =>
+    record(client, {
+      actorId: viewer.userId,
+      action,
+      subject: encodeId('ApiKey', id),
+      outcome: 'success',
+      caller,
+      details,
+    });
+
+  async function visible(viewer: Viewer | null, id: string): Promise<ApiKey | null> {
+    const key = viewer && (await store.findKey(prisma, id));
+    return key && can(viewer, 'user:see-access', resourceOf(key)) ? key : null;
+  }
+
+  return {
+    async authenticate(token) {
+      const shown = parseKey(token);
+      // Whether there is such an id may be learnt by the time it takes; it is no secret.
+      const key = shown && (await live.find(shown.id));
+      if (!key || !isSecretOf(key.secretHash, shown.secret)) throw refused();
+      if (key.expiresAt !== null && key.expiresAt <= clock()) throw refused();
+      const scope = effective(key.scopes, key.userRole);
+      if (!scope) throw refused();
+      live.used(key.id);
+      return {
+        userId: scope === 'anonymous' ? key.id : key.userId,
+        // What only administrators may takes ADMIN, also where no scope is asked for.
+        role: scope === 'admin' ? key.userRole : 'member',
+        sessionId: key.id,
+        expiresAt: key.expiresAt,
+        key: { id: key.id, scope },
+      };
+    },
+
+    async create(viewer, { name, scopes: given, expiresAt }, caller) {
+      if (!viewer) throw new AppError('UNAUTHENTICATED', 'Sign in first');
+      const { userId } = viewer;
+      requireCan(viewer, 'user:make-keys', resourceOf({ userId }));
+      const scopes = store.scopesOfText(given);
+      if (scopes.length === 0) throw badInput({ path: 'input.scopes', message: 'at least one' });
+      if (scopes.includes('anonymous') && scopes.length > 1)
+        throw badInput({ path: 'input.scopes', message: 'ANONYMOUS stands alone' });
+      if (expiresAt !== null && expiresAt <= clock())
+        throw badInput({ path: 'input.expiresAt', message: 'in the future' });
+      if (scopes.includes('admin') && viewer.role !== 'admin')
+        throw new AppError('FORBIDDEN', 'Only an administrator makes a key with the scope ADMIN');
+      const id = uuidv7();
+      const secret = newSecret();
+      await transaction(pool, async (client) => {
+        await store.lockUser(client, userId);
+        const actual = await store.countLive(client, userId);
+        if (actual >= maxApiKeys)
+          throw new AppError('LIMIT_EXCEEDED', `At most ${maxApiKeys} API keys of one user: revoke some`, {
+            details: { limit: maxApiKeys, actual },
+          });
+        await store.forgetDead(client, userId, maxDeadKeys);
+        await store.insertKey(client, { id, userId, name, scopes, secretHash: hashOf(secret), expiresAt });
+        await audited(client, viewer, 'api_key.created', id, caller, { name, scopes, expiresAt });
+      });
+      const apiKey = await store.findKey(prisma, id);
+      if (!apiKey) throw notFound('API key'); // The account went in the same moment.
+      return { apiKey, secret: printKey(id, secret) };
+    },
+
+    async revoke(viewer, id, caller) {
+      if (!viewer) throw new AppError('UNAUTHENTICATED', 'Sign in first');
+      const key = await store.findKey(prisma, id);
+      if (!key) throw notFound('API key');
+      const resource = resourceOf(key);
+      if (!viewer.key && !can(viewer, 'user:see-access', resource)) throw notFound('API key');
+      requireCan(viewer, 'user:revoke-keys', resource);
+      await transaction(pool, async (client) => {
+        if (!(await store.revokeKey(client, id))) return;
+        await ringInTransaction(client, [['session.revoked', id]]);
+        await audited(client, viewer, 'api_key.revoked', id, caller, { name: key.name });
+      });
+      // This process need not wait for its own ring to come back.
+      bus.ringHere('session.revoked', id);
+      return (await store.findKey(prisma, id)) ?? key;
+    },
+
+    find: visible,
+
+    keysOf: (userIds) => store.findKeys(prisma, userIds),
+
+    stop: () => live.stop(),
+  };
+}

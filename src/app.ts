@@ -61,7 +61,9 @@ async function open({ config, log, running }: { config: Config; log: Log; runnin
   if (applied.length > 0) log.info({ applied }, 'metadata.migrated');
   return {
     metadata: app,
-    playground: embedded?.playground ?? (await playgroundOfUrl({ playground: config.playground, masterKeys, log })),
+    playground:
+      embedded?.playground ??
+      (await playgroundOfUrl({ playground: config.playground, masterKeys, metadata: app, log })),
     masterKeys,
     diskLow: () => embedded?.diskLow ?? false,
   };

@@ -21,6 +21,7 @@ import type { Config } from './config.ts';
 import { buildCore, type Core, type CoreDeps } from './core.ts';
 import { createActivity } from './databases/activity.ts';
 import type { Database, VisibleDatabase } from './databases/databases.ts';
+import { startRotation } from './db/rotation.ts';
 import { createDestinations } from './exports/destination.ts';
 import { createExportStore } from './exports/store.ts';
 import { featuresOf } from './features.ts';
@@ -56,6 +57,7 @@ import { createLiveQueries } from './realtime/live/live-queries.ts';
 import { createRowChanges } from './realtime/row-changes.ts';
 import { createViewerRights } from './realtime/viewer-rights.ts';
 import { createWatching } from './realtime/watching.ts';
+import { sealedColumns } from './sealed-columns.ts';
 import { type RunningServer, startServer } from './server.ts';
 import type { Services } from './services.ts';
 import { createAddresses } from './storage/files/addresses.ts';
@@ -95,6 +97,8 @@ export async function compose({ startedAt, manifest, diskLow, running, ...deps }
   });
   running.push(postman);
   const services = buildServices({ config, core, startedAt, diskLow, running, publicUrl });
+  const rotation = startRotation({ pool: core.pool, keyring: core.keyring, columns: sealedColumns, log });
+  running.push(rotation);
   const server = await startServer({
     services,
     bus: core.bus,
@@ -104,6 +108,7 @@ export async function compose({ startedAt, manifest, diskLow, running, ...deps }
       liveQueries: services.liveQueries.counts,
       changeFeeds: core.hub.counts,
       mails: postman.counts,
+      sealedSecrets: rotation.counts,
     }),
     graphiqlTabs: config.graphiql ? graphiqlTabs : null,
     introspection: config.introspection,

@@ -19,6 +19,8 @@ export interface MetricsDeps {
   readonly changeFeeds: () => Readonly<Record<ChangeFeedGauge, number>>;
   /** Since the start. */
   readonly mails: () => { readonly sent: number; readonly retried: number; readonly givenUp: number };
+  /** By the id of the master key that they are sealed under. */
+  readonly sealedSecrets: () => Readonly<Record<string, number>>;
 }
 
 const changeFeedGauges = {
@@ -31,7 +33,7 @@ const changeFeedGauges = {
 } as const;
 type ChangeFeedGauge = keyof typeof changeFeedGauges;
 
-export function createMetrics({ liveQueries, changeFeeds, mails }: MetricsDeps): Metrics {
+export function createMetrics({ liveQueries, changeFeeds, mails, sealedSecrets }: MetricsDeps): Metrics {
   const register = new Registry();
   collectDefaultMetrics({ register, prefix: 'quarry_' });
   const seconds = new Histogram({
@@ -55,6 +57,16 @@ export function createMetrics({ liveQueries, changeFeeds, mails }: MetricsDeps):
       this.set(changeFeeds()[gauge]);
     }
   }
+  new Gauge({
+    name: 'quarry_sealed_secrets',
+    help: 'Secrets in the metadata by the master key that they are sealed under, at the last look',
+    labelNames: ['key_id'],
+    registers: [register],
+    collect() {
+      this.reset();
+      for (const [key_id, count] of Object.entries(sealedSecrets())) this.set({ key_id }, count);
+    },
+  });
   const runs = {
     runs: 'How often live queries were run',
     early_runs: 'Those that were too early for a change',

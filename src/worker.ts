@@ -88,7 +88,7 @@ async function ofConfig(config: Config, log: Log) {
   await checkMasterKeys(connected.client, masterKeys);
   return {
     metadata,
-    playground: await playgroundOfUrl({ playground: config.playground, masterKeys, log }),
+    playground: await playgroundOfUrl({ playground: config.playground, masterKeys, metadata, log }),
     masterKeys,
   };
 }

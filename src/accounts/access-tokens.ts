@@ -1,5 +1,5 @@
 /** Access tokens: JWTs of ten minutes (RFC 9068), signed Ed25519. Whether their session lives is asked in sessions.ts. */
-import { createHash, createPrivateKey, createPublicKey, hash } from 'node:crypto';
+import { createHash, createPrivateKey, createPublicKey, hash, type KeyObject } from 'node:crypto';
 import { type JWTHeaderParameters, jwtVerify, SignJWT } from 'jose';
 import { AppError } from '../lib/errors.ts';
 import { isUuid } from '../lib/ids.ts';
@@ -38,7 +38,7 @@ export interface AccessTokens {
 }
 
 export interface AccessTokensDeps {
-  keyring: Pick<Keyring, 'derive'>;
+  keyring: Pick<Keyring, 'derivations'>;
   /** The public URL of this installation. */
   issuer: string;
   clock: () => Date;
@@ -52,16 +52,15 @@ const refused = (cause?: unknown) =>
   new AppError('UNAUTHENTICATED', 'The access token is not valid, or has ended', { cause });
 
 export function createAccessTokens({ keyring, issuer, clock, maxVerified = 10_000 }: AccessTokensDeps): AccessTokens {
-  const der = Buffer.concat([pkcs8Prefix, keyring.derive('jwt')]);
-  const privateKey = createPrivateKey({ key: der, format: 'der', type: 'pkcs8' });
-  const publicKey = createPublicKey(privateKey);
-  const { x = '' } = publicKey.export({ format: 'jwk' });
-  const kid = createHash('sha256').update(x).digest('base64url').slice(0, 16);
+  /** The active one signs; on another replica, or before the last start, that may be another one of the ring. */
+  const keys = keyring.derivations('jwt').map(keyPairOf);
+  const [{ kid, privateKey }] = keys as [KeyPair, ...KeyPair[]];
 
-  /** The key is ours or none: what a header brings along or points at is never used. */
+  /** The key is one of ours or none: what a header brings along or points at is never used. */
   function keyFor(header: JWTHeaderParameters) {
-    if (header.kid !== kid) throw new Error('signed by another key');
-    return publicKey;
+    const pair = keys.find((candidate) => candidate.kid === header.kid);
+    if (!pair) throw new Error('signed by another key');
+    return pair.publicKey;
   }
 
   /** By the token's hash, so that no token lies in memory; the one that was shown longest ago is first. */
@@ -117,6 +116,22 @@ export function createAccessTokens({ keyring, issuer, clock, maxVerified = 10_00
       if (!isUuid(sub) || typeof sid !== 'string' || !isUuid(sid)) throw refused();
       return remember(key, { userId: sub, sessionId: sid, expiresAt: new Date(exp * 1_000) });
     },
-    jwks: () => ({ keys: [{ kty: 'OKP', crv: 'Ed25519', x, use: 'sig', alg: 'EdDSA', kid }] }),
+    jwks: () => ({
+      keys: keys.map(({ x, kid }) => ({ kty: 'OKP', crv: 'Ed25519', x, use: 'sig', alg: 'EdDSA', kid })),
+    }),
   };
+}
+
+interface KeyPair {
+  readonly kid: string;
+  readonly x: string;
+  readonly privateKey: KeyObject;
+  readonly publicKey: KeyObject;
+}
+
+function keyPairOf(seed: Buffer): KeyPair {
+  const privateKey = createPrivateKey({ key: Buffer.concat([pkcs8Prefix, seed]), format: 'der', type: 'pkcs8' });
+  const publicKey = createPublicKey(privateKey);
+  const { x = '' } = publicKey.export({ format: 'jwk' });
+  return { kid: createHash('sha256').update(x).digest('base64url').slice(0, 16), x, privateKey, publicKey };
 }

@@ -4,8 +4,9 @@
  */
 import { createHash, randomBytes } from 'node:crypto';
 import type { Executor } from '../db/metadata.ts';
+import type { SealedColumn } from '../db/rotation.ts';
 import { uuidv7 } from '../lib/ids.ts';
-import type { Keyring } from '../lib/keyring.ts';
+import { type Keyring, SealError } from '../lib/keyring.ts';
 
 export const refreshTokenDays = 30;
 /** For this long the last token that was exchanged gives the same child again: its answer may have been lost. */
@@ -32,6 +33,15 @@ export type Exchange =
 
 const hashOf = (token: string): Buffer => createHash('sha256').update(token).digest();
 const boundTo = (rowId: string): readonly string[] => ['refresh_tokens', rowId];
+
+/** For a rotation of the keys. */
+export const sealedChildren: SealedColumn = {
+  table: 'refresh_tokens',
+  column: 'sealed_child',
+  key: { id: 'uuid' },
+  boundTo: ['id'],
+  context: boundTo,
+};
 
 /** The first or next token of a session, which lives as long as it does. */
 export async function issueRefreshToken(client: Executor, sessionId: string): Promise<RefreshToken> {
@@ -84,8 +94,19 @@ export async function exchangeRefreshToken(client: Executor, keyring: Keyring, t
   if (!shown || shown.expired) return { outcome: 'refused' };
   if (!shown.used) return { outcome: 'exchanged', ...family, ...(await exchange(client, keyring, family, shown.id)) };
   if (!shown.recent || !shown.sealedChild) return { outcome: 'reused', ...family };
-  const child = keyring.open(shown.sealedChild, boundTo(shown.id));
+  const child = childOf(keyring, shown.sealedChild, shown.id);
+  // The replica that sealed it has a key that is not in the ring here: that is not the client's doing.
+  if (child === null) return { outcome: 'refused' };
   return { outcome: 'exchanged', ...family, token: child, expiresAt: await expiryOf(client, child) };
+}
+
+function childOf(keyring: Keyring, sealed: string, id: string): string | null {
+  try {
+    return keyring.open(sealed, boundTo(id));
+  } catch (error) {
+    if (error instanceof SealError) return null;
+    throw error;
+  }
 }
 
 async function exchange(client: Executor, keyring: Keyring, { sessionId }: Family, id: string): Promise<RefreshToken> {

@@ -9,6 +9,7 @@
 import { createHash } from 'node:crypto';
 import type pg from 'pg';
 import { type Executor, transaction } from '../db/metadata.ts';
+import type { SealedColumn } from '../db/rotation.ts';
 import type { Keyring } from '../lib/keyring.ts';
 import type { Service } from '../lib/lifecycle.ts';
 import type { Log } from '../lib/log.ts';
@@ -47,6 +48,15 @@ export interface Head {
 }
 
 const boundTo = ['audit_heads', '1'] as const;
+
+/** For a rotation of the keys. */
+export const sealedHead: SealedColumn = {
+  table: 'audit_heads',
+  column: 'sealed',
+  key: { id: 'int' },
+  boundTo: [],
+  context: () => boundTo,
+};
 
 /** @returns null where the seal is not ours, or says something else than the row */
 export function openHead(

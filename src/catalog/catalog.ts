@@ -24,6 +24,7 @@ import type {
 import { AppError, badInput, notFound } from '../lib/errors.ts';
 import { createGathered } from '../lib/gathered.ts';
 import { decodeId } from '../lib/ids.ts';
+import { secretOf } from '../lib/keyring.ts';
 import { type Connection, connectionOf, type PageArguments, pageOf } from '../lib/pages.ts';
 import { type DiagramFormat, diagramFormats } from './diagrams/formats.ts';
 import { readDiagram } from './diagrams/read.ts';
@@ -144,7 +145,7 @@ export function createCatalogService<Database extends CatalogDatabase>({
     const index = snapshots && (await snapshots.open(database, state));
     if (index && state) versions.set(request, (versions.get(request) ?? new Map()).set(databaseId, state.version));
     const target = joinedCatalog({
-      source: `${databaseId} ${database.sealedPassword}`,
+      source: `${databaseId} ${secretOf(database.sealedPassword)}`,
       read: (work, options) => databases.readCatalog(database, work, options),
       joined,
     });

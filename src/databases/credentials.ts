@@ -4,6 +4,7 @@
  */
 import type { ConnectionConfig } from '../db/connection.ts';
 import type { Playground } from '../db/playground.ts';
+import type { SealedColumn } from '../db/rotation.ts';
 import type { SslMode, Target } from '../engines/engine.ts';
 import { AppError } from '../lib/errors.ts';
 import type { Keyring } from '../lib/keyring.ts';
@@ -36,11 +37,31 @@ export interface CredentialsDeps {
 /** Stands in the rows of hosted databases, whose server is elsewhere after each start. No address of anything. */
 export const hostedAddress = { host: 'playground', port: 0, ssl: 'DISABLE' } as const;
 
-const passwordContext = (id: string, { host, port, database, user, ssl }: Address) =>
+type Texts = Readonly<Record<Exclude<keyof Address, 'port'>, string>> & { readonly port: number | string };
+
+const passwordContext = (id: string, { host, port, database, user, ssl }: Texts) =>
   ['databases', 'password', id, host, String(port), database, user, ssl] as const;
 
 const roleContext = (databaseId: string, userId: string, user: string) =>
   ['database_roles', 'password', databaseId, userId, user] as const;
+
+/** For a rotation of the keys. */
+export const sealedPasswords: readonly SealedColumn[] = [
+  {
+    table: 'databases',
+    column: 'sealed_password',
+    key: { id: 'uuid' },
+    boundTo: ['id', 'host', 'port', 'database_name', 'username', 'ssl_mode'],
+    context: (id, host, port, database, user, ssl) => passwordContext(id, { host, port, database, user, ssl }),
+  },
+  {
+    table: 'database_roles',
+    column: 'sealed_password',
+    key: { database_id: 'uuid', user_id: 'uuid' },
+    boundTo: ['database_id', 'user_id', 'role_name'],
+    context: roleContext,
+  },
+];
 
 export function createCredentials({ keyring, playground, store }: CredentialsDeps): Credentials {
   function open(database: Database, sealed: string, context: readonly string[]): string {

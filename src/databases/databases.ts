@@ -11,7 +11,7 @@ import type { Engines } from '../engines/registry.ts';
 import { createCatalogPool } from '../engines/sessions.ts';
 import { AppError, badInput, notFound } from '../lib/errors.ts';
 import { encodeId, isUuid, uuidv7 } from '../lib/ids.ts';
-import type { Keyring } from '../lib/keyring.ts';
+import { type Keyring, secretOf } from '../lib/keyring.ts';
 import { type Service, stopAll } from '../lib/lifecycle.ts';
 import type { Log } from '../lib/log.ts';
 import { type Connection, connectionOf, type PageArguments, pageOf } from '../lib/pages.ts';
@@ -410,7 +410,7 @@ export function createDatabases(deps: DatabasesDeps): Databases {
       catalogs.read(
         {
           databaseId: database.id,
-          revision: database.sealedPassword,
+          revision: secretOf(database.sealedPassword),
           engine: database.engine,
           target: (waiting) => credentials.targetOf(database, 'catalogue', waiting),
         },

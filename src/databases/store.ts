@@ -186,12 +186,13 @@ export function createDatabaseStore({ db, prisma }: { db: Executor; prisma: Pris
     },
 
     async replace(client, database, expected) {
+      // Its wrapping may be another by now, under a newer key: the secret decides, and one that stays keeps what it has.
       const { rowCount } = await client.query(
         `UPDATE databases SET name = $2, owner_id = $3, project_id = $4, engine = $5, host = $6, port = $7,
            database_name = $8, username = $9, ssl_mode = $10, ssl_root_certificate = $11,
-           allow_insecure_authentication = $12, sealed_password = $13, read_only = $14, hosted = $15, system = $16,
+           allow_insecure_authentication = $12, sealed_password = CASE WHEN $13 = $19 THEN sealed_password ELSE $13 END, read_only = $14, hosted = $15, system = $16,
            server_version = $17, capabilities = $18, updated_at = now()
-         WHERE id = $1 AND sealed_password = $19 AND owner_id IS NOT DISTINCT FROM $20`,
+         WHERE id = $1 AND split_part(sealed_password, '.', 4) = split_part($19, '.', 4) AND owner_id IS NOT DISTINCT FROM $20`,
         [...values(database), database.serverVersion, database.capabilities, expected.sealedPassword, expected.ownerId],
       );
       return rowCount === 1;

@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto';
 import { requireCan } from '../accounts/policy.ts';
 import type { Viewer } from '../accounts/viewer.ts';
+import type { SealedColumn } from '../db/rotation.ts';
 import type { Engine, Target } from '../engines/engine.ts';
 import type { Engines } from '../engines/registry.ts';
 import { AppError } from '../lib/errors.ts';
@@ -31,6 +32,15 @@ export interface TypedConnectionsDeps {
 }
 
 const contextOf = (jobId: string) => ['jobs', 'connection', jobId] as const;
+
+/** For a rotation of the keys. */
+export const sealedConnections: SealedColumn = {
+  table: 'jobs',
+  column: 'sealed_connection',
+  key: { id: 'uuid' },
+  boundTo: ['id'],
+  context: contextOf,
+};
 
 export function createTypedConnections({ keyring, engines }: TypedConnectionsDeps): TypedConnections {
   function opened(jobId: string, sealed: string): ConnectionSettings {

@@ -38,38 +38,61 @@ function parse(text: string, path: string): MasterKey {
 
 /**
  * Reads only; metadata that has not been made yet fits every ring.
- * @throws StartError when a key is not the one of its id, or none of the ring is known here
+ * @throws StartError when a key is not the one of its id, or the one that seals here now is missing
  */
 export async function checkMasterKeys(
   executor: Executor,
   keys: readonly [MasterKey, ...MasterKey[]],
 ): Promise<Keyring> {
   const keyring = createKeyring(keys);
-  const { rows: made } = await executor.query(`SELECT WHERE to_regclass('key_checks') IS NOT NULL`);
+  const { rows: made } = await executor.query(
+    `SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass('key_checks') AND attname = 'activated_at') AS dated
+      WHERE to_regclass('key_checks') IS NOT NULL`,
+  );
   if (made.length === 0) return keyring;
-  const { rows } = await executor.query<{ key_id: string; sealed: string }>('SELECT key_id, sealed FROM key_checks');
-  for (const { key_id: id, sealed } of rows.filter((row) => keyring.keyIds.includes(row.key_id))) {
+  const { rows } = await executor.query<{ id: string; sealed: string; dated: boolean }>(
+    made[0].dated
+      ? `SELECT key_id AS id, sealed, activated_at IS NOT NULL AS dated FROM key_checks ORDER BY activated_at DESC NULLS LAST`
+      : 'SELECT key_id AS id, sealed, false AS dated FROM key_checks',
+  );
+  const inRing = rows.filter(({ id }) => keyring.keyIds.includes(id));
+  for (const { id, sealed } of inRing) {
     try {
       keyring.open(sealed, ['key_checks', id]);
     } catch (cause) {
       throw new StartError(`MASTER_KEYS: the key “${id}” is not the one that sealed this metadata`, { cause });
     }
   }
-  const known = rows.map(({ key_id }) => key_id);
-  if (known.length > 0 && !known.some((id) => keyring.keyIds.includes(id))) {
-    throw new StartError(
-      `MASTER_KEYS: none of the keys that sealed this metadata is in the ring (${known.join(', ')})`,
-    );
+  if (rows.length > 0 && inRing.length === 0) {
+    const ids = rows.map(({ id }) => id).join(', ');
+    throw new StartError(`MASTER_KEYS: none of the keys that sealed this metadata is in the ring (${ids})`);
+  }
+  const [current] = rows;
+  // With an older key alone, what the newer one sealed would not open, and the older one would seal on.
+  if (current?.dated && !keyring.keyIds.includes(current.id)) {
+    throw new StartError(`MASTER_KEYS: the key “${current.id}”, which seals here now, is not in the ring`);
   }
   return keyring;
 }
 
-/** @throws StartError before anything is written when the ring is not that of this metadata */
+/**
+ * Keeps a check of every key of the ring, and the time at which the active one first sealed here.
+ * @throws StartError before anything is written when the ring is not that of this metadata
+ */
 export async function verifyKeyring(executor: Executor, keys: readonly [MasterKey, ...MasterKey[]]): Promise<Keyring> {
   const keyring = await checkMasterKeys(executor, keys);
-  await executor.query('INSERT INTO key_checks (key_id, sealed) VALUES ($1, $2) ON CONFLICT DO NOTHING', [
-    keyring.activeKeyId,
-    keyring.seal('quarry', ['key_checks', keyring.activeKeyId]),
-  ]);
+  for (const key of keys) {
+    const sealed = createKeyring([key]).seal('quarry', ['key_checks', key.id]);
+    await executor.query('INSERT INTO key_checks (key_id, sealed) VALUES ($1, $2) ON CONFLICT DO NOTHING', [
+      key.id,
+      sealed,
+    ]);
+  }
+  // Another process may have brought another key of the same name at the same time: one of the two is refused.
+  await checkMasterKeys(executor, keys);
+  await executor.query(
+    'UPDATE key_checks SET activated_at = clock_timestamp() WHERE key_id = $1 AND activated_at IS NULL',
+    [keyring.activeKeyId],
+  );
   return keyring;
 }

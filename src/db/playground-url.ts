@@ -2,6 +2,8 @@
 import { createKeyring, type MasterKey } from '../lib/keyring.ts';
 import type { Log } from '../lib/log.ts';
 import type { Secret } from '../lib/secret.ts';
+import { type ConnectionConfig, connect } from './connection.ts';
+import { installationSecret } from './installation-secrets.ts';
 import { type PlaygroundConnections, preparePlayground } from './playground-setup.ts';
 import { connectionOfUrl } from './url.ts';
 
@@ -9,6 +11,8 @@ export interface PlaygroundOfUrlDeps {
   /** `embedded` and `off` name no server. */
   playground: Secret<URL> | 'embedded' | 'off';
   masterKeys: readonly [MasterKey, ...MasterKey[]];
+  /** Where its passwords are kept. */
+  metadata: ConnectionConfig;
   log: Log;
 }
 
@@ -16,15 +20,22 @@ export interface PlaygroundOfUrlDeps {
 export async function playgroundOfUrl({
   playground,
   masterKeys,
+  metadata,
   log,
 }: PlaygroundOfUrlDeps): Promise<PlaygroundConnections | null> {
   if (typeof playground === 'string') return null;
   const keyring = createKeyring(masterKeys);
-  // Derived, so that every replica sets the same.
-  const passwordOf = (role: string) => keyring.derive(`playground/${role}`).toString('base64url');
-  return preparePlayground({
+  await using connected = await connect(metadata);
+  // Every replica sets the same.
+  const passwordOf = (role: string) => {
+    const name = `playground/${role}`;
+    const first = keyring.derive(name).toString('base64url');
+    return installationSecret({ db: connected.client, keyring }, name, first);
+  };
+  const passwords = { admin: await passwordOf('admin'), feed: await passwordOf('feed') };
+  return await preparePlayground({
     administrator: connectionOfUrl(playground.reveal(), 'PLAYGROUND_URL'),
-    passwords: { admin: passwordOf('admin'), feed: passwordOf('feed') },
+    passwords,
     log,
   });
 }

@@ -1,6 +1,7 @@
 /** The mails that are to leave: written in the transaction that causes them, sealed, as their links are secrets. */
 import type { Executor } from '../db/metadata.ts';
 import { ringInTransaction } from '../db/notify.ts';
+import type { SealedColumn } from '../db/rotation.ts';
 import { uuidv7 } from '../lib/ids.ts';
 import type { Keyring } from '../lib/keyring.ts';
 import { type RenderedMail, render } from './layout.ts';
@@ -37,6 +38,15 @@ export interface OutboxDeps {
 type Contents = RenderedMail & { readonly to: string | null };
 
 const boundTo = (id: string): readonly string[] => ['outgoing_mails', id];
+
+/** For a rotation of the keys. */
+export const sealedMails: SealedColumn = {
+  table: 'outgoing_mails',
+  column: 'sealed',
+  key: { id: 'uuid' },
+  boundTo: ['id'],
+  context: boundTo,
+};
 
 export function createOutbox({ keyring, publicUrl }: OutboxDeps): Outbox {
   // Behind the #: browsers send that to no server, and so to no log.

@@ -8,6 +8,7 @@ import type { CommitPosition, FeedLimits, FeedStatus } from '../engines/changes.
 import type { Engine, Target } from '../engines/engine.ts';
 import type { RowAccess, TablesAsked } from '../engines/row-access.ts';
 import { AppError, notFound } from '../lib/errors.ts';
+import { secretOf } from '../lib/keyring.ts';
 import type { Service } from '../lib/lifecycle.ts';
 import type { Log } from '../lib/log.ts';
 import { untilAborted } from '../lib/until-aborted.ts';
@@ -153,7 +154,7 @@ export function createHub<Database extends HubDatabase>({
   async function requireCurrent({ id, sealedPassword }: Database): Promise<void> {
     const [now] = await databases.findAll([id]);
     if (!now) throw notFound('Database');
-    if (now.sealedPassword !== sealedPassword) throw connectionChanged();
+    if (secretOf(now.sealedPassword) !== secretOf(sealedPassword)) throw connectionChanged();
   }
 
   /** By whichever process holds it. */
@@ -170,7 +171,7 @@ export function createHub<Database extends HubDatabase>({
       });
     const opened = await relay.open({
       databaseId: database.id,
-      revision: hash('sha256', database.sealedPassword, 'hex'),
+      revision: hash('sha256', secretOf(database.sealedPassword), 'hex'),
       after,
       requireCurrent: () => requireCurrent(database),
       open: (held, options) => openHeldFeed({ changes, target, held, store, limits: limits.feed, ...options }),
@@ -219,7 +220,7 @@ export function createHub<Database extends HubDatabase>({
 
   /** Thousands may come for the same tables before anything listens to them. */
   function lookOnce(database: Database, names: readonly QualifiedName[]): Promise<(RowAccess | null)[]> {
-    const key = JSON.stringify([database.id, database.sealedPassword, names]);
+    const key = JSON.stringify([database.id, secretOf(database.sealedPassword), names]);
     const look = looking.get(key) ?? readAccess(database, { names }, deadline()).finally(() => looking.delete(key));
     looking.set(key, look);
     return look;
@@ -230,7 +231,11 @@ export function createHub<Database extends HubDatabase>({
       throw new AppError('LIMIT_EXCEEDED', `At most ${limits.feeds} databases are listened to at once`, {
         details: { limit: limits.feeds, actual: entries.size + 1 },
       });
-    const entry: Entry = { revision: database.sealedPassword, opened: inCodes(() => open(database)), run: null };
+    const entry: Entry = {
+      revision: secretOf(database.sealedPassword),
+      opened: inCodes(() => open(database)),
+      run: null,
+    };
     entries.set(database.id, entry);
     const forget = () => {
       if (entries.get(database.id) === entry) entries.delete(database.id);
@@ -259,7 +264,7 @@ export function createHub<Database extends HubDatabase>({
   async function current(database: Database, signal: AbortSignal): Promise<FeedRun> {
     stopped.signal.throwIfAborted();
     let entry = entries.get(database.id);
-    if (entry && entry.revision !== database.sealedPassword) {
+    if (entry && entry.revision !== secretOf(database.sealedPassword)) {
       await inCodes(() => requireCurrent(database));
       await endHere(database.id, connectionChanged());
       entry = entries.get(database.id);

@@ -3,6 +3,7 @@ import { can } from '../accounts/policy.ts';
 import type { Viewer } from '../accounts/viewer.ts';
 import { createPatience } from '../db/patience.ts';
 import { notFound } from '../lib/errors.ts';
+import { secretOf } from '../lib/keyring.ts';
 import { connectionChanged } from './hub.ts';
 
 export interface ReadDatabase {
@@ -70,7 +71,7 @@ export function createViewerRights<Database extends ReadDatabase>({
       const { viewer, databaseId } = shared;
       const database = await createPatience(shared.over.signal)(() => load({}, viewer, databaseId));
       if (!database || !can(viewer, 'database:read', { kind: 'database', ...database })) throw notFound('Database');
-      const moved = shared.database && shared.database.sealedPassword !== database.sealedPassword;
+      const moved = shared.database && secretOf(shared.database.sealedPassword) !== secretOf(database.sealedPassword);
       shared.database = database;
       shared.askedAt = since;
       if (!moved) return;

@@ -4,6 +4,7 @@
  */
 import type pg from 'pg';
 import { type Executor, transaction } from '../../db/metadata.ts';
+import { secretOf } from '../../lib/keyring.ts';
 import type { Difference } from '../drift/difference.ts';
 import { writeChanges } from '../drift/store.ts';
 import { type Content, contentFormat } from './content.ts';
@@ -84,7 +85,7 @@ export function createSnapshotStore({ pool }: { pool: pg.Pool }): SnapshotStore 
 
     async begin({ id, sealedPassword }, reader) {
       const { rows } = await pool.query<{ startedAt: string | null }>(
-        `WITH source AS (SELECT id FROM databases WHERE id = $1 AND sealed_password = $2),
+        `WITH source AS (SELECT id FROM databases WHERE id = $1 AND split_part(sealed_password, '.', 4) = $2),
          taken AS (
            INSERT INTO catalog_snapshots AS c (database_id, reader_id, reader_until)
            SELECT id, $3, clock_timestamp() + $4 * interval '1 millisecond' FROM source
@@ -92,7 +93,7 @@ export function createSnapshotStore({ pool }: { pool: pg.Pool }): SnapshotStore 
              WHERE c.reader_until IS NULL OR c.reader_until <= clock_timestamp()
            RETURNING clock_timestamp()::text AS started_at)
          SELECT (SELECT started_at FROM taken) AS "startedAt" FROM source`,
-        [id, sealedPassword, reader.id, reader.leaseMs],
+        [id, secretOf(sealedPassword), reader.id, reader.leaseMs],
       );
       const [row] = rows;
       if (!row) return 'GONE';

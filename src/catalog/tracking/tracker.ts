@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Engine, Target } from '../../engines/engine.ts';
 import { type Bus, createDoorbell, type Doorbell } from '../../lib/bus.ts';
 import { uuidv7 } from '../../lib/ids.ts';
+import { secretOf } from '../../lib/keyring.ts';
 import type { Service } from '../../lib/lifecycle.ts';
 import type { Log } from '../../lib/log.ts';
 import type { Topic } from '../../lib/topics.ts';
@@ -85,7 +86,7 @@ export function startTracker<Database extends TrackedDatabase & SnapshotSource>(
     const done = listen(database, signal).catch((error: unknown) => {
       if (!signal.aborted) log.error({ databaseId: database.id, err: error }, 'tracking.failed');
     });
-    return { revision: database.sealedPassword, stop, done };
+    return { revision: secretOf(database.sealedPassword), stop, done };
   }
 
   const tell = (databaseId: string) => bus.ringHere('tracking.told', databaseId);
@@ -146,7 +147,8 @@ export function startTracker<Database extends TrackedDatabase & SnapshotSource>(
     const rows = held.length === 0 ? [] : await databases.findAll(held);
     const wanted = new Map(rows.map((database) => [database.id, database]));
     for (const [id, { revision, stop }] of watches) {
-      if (wanted.get(id)?.sealedPassword === revision) continue;
+      const database = wanted.get(id);
+      if (database && secretOf(database.sealedPassword) === revision) continue;
       stop.abort();
       watches.delete(id);
     }

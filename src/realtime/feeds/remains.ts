@@ -3,6 +3,7 @@
  * how to reach them is remembered, sealed, and what was left is taken out when they answer again.
  */
 import type { Executor } from '../../db/metadata.ts';
+import type { SealedColumn } from '../../db/rotation.ts';
 import type { Target } from '../../engines/engine.ts';
 import type { Engines } from '../../engines/registry.ts';
 import { uuidv7 } from '../../lib/ids.ts';
@@ -66,6 +67,15 @@ interface Row {
 
 const contextOf = ({ id, feedId }: Pick<Row, 'id' | 'feedId'>) =>
   ['change_feed_remains', 'target', id, feedId] as const;
+
+/** For a rotation of the keys. */
+export const sealedRemains: SealedColumn = {
+  table: 'change_feed_remains',
+  column: 'sealed_target',
+  key: { id: 'uuid' },
+  boundTo: ['id', 'feed_id'],
+  context: (id, feedId) => contextOf({ id, feedId }),
+};
 
 export function createRemains({ db, keyring, engines, placesOf, log, ...deps }: RemainsDeps): Remains {
   const limits = { ...remainsLimits, ...deps.limits };

@@ -12,6 +12,7 @@ import type { Databases, VisibleDatabase } from '../../databases/databases.ts';
 import { createPatience } from '../../db/patience.ts';
 import { AppError, notFound } from '../../lib/errors.ts';
 import { isUuid } from '../../lib/ids.ts';
+import { secretOf } from '../../lib/keyring.ts';
 import type { Service } from '../../lib/lifecycle.ts';
 import type { Log } from '../../lib/log.ts';
 import { onAborted } from '../../lib/on-aborted.ts';
@@ -101,7 +102,7 @@ export function createLiveQueries({
     return {
       databaseId: database.id,
       userId: viewer.userId,
-      revision: database.sealedPassword,
+      revision: secretOf(database.sealedPassword),
       async open({ signal }) {
         const { engine, target } = await databases.targetOf(database, viewer, { signal });
         if (!engine.live) {
@@ -117,7 +118,15 @@ export function createLiveQueries({
   /** Those who get the same key get the same rows. */
   const keyOf = (database: VisibleDatabase, viewer: Viewer, input: LiveInput, timeoutMs: number): string =>
     createHash('sha256')
-      .update(JSON.stringify([database.id, database.sealedPassword, rightsKeyOf(database, viewer), input, timeoutMs]))
+      .update(
+        JSON.stringify([
+          database.id,
+          secretOf(database.sealedPassword),
+          rightsKeyOf(database, viewer),
+          input,
+          timeoutMs,
+        ]),
+      )
       .digest('base64url');
 
   function queryOf(key: string, database: VisibleDatabase, input: LiveInput, timeoutMs: number): SharedQuery {

@@ -3,6 +3,7 @@
  * reader, and writes it as chunks for the readers of other processes while there are any.
  */
 import { randomBytes, randomUUID } from 'node:crypto';
+import type { SealedColumn } from '../../db/rotation.ts';
 import type { ChangeFeed, CommitPosition, FeedEvent } from '../../engines/changes.ts';
 import { type Bus, createDoorbell } from '../../lib/bus.ts';
 import { AppError } from '../../lib/errors.ts';
@@ -66,6 +67,15 @@ const local = '';
 
 /** What the key of the chunks is sealed for. */
 export const keyContext = ({ databaseId, epoch }: Epoch): readonly string[] => ['changes', databaseId, epoch];
+
+/** For a rotation of the keys. */
+export const sealedFeedKeys: SealedColumn = {
+  table: 'change_relays',
+  column: 'sealed_key',
+  key: { database_id: 'uuid' },
+  boundTo: ['database_id', 'epoch'],
+  context: (databaseId, epoch) => keyContext({ databaseId, epoch }),
+};
 
 interface Answering {
   readonly request: string;

@@ -1,6 +1,6 @@
 /**
  * Signed links: which file, what for, who made it, and until when. A link proves nothing but that; what its maker may do
- * is asked again when it is used. The key is derived from the active master key, so that replicas agree.
+ * is asked again when it is used. The key is derived from the active master key; those of the others in the ring open, too.
  */
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import type { Keyring } from '../../lib/keyring.ts';
@@ -32,9 +32,10 @@ const bytesOfUuid = (uuid: string) => Buffer.from(uuid.replaceAll('-', ''), 'hex
 const uuidOfBytes = (bytes: Buffer) =>
   bytes.toString('hex').replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
 
-export function createLinks({ keyring }: { keyring: Pick<Keyring, 'derive'> }): Links {
-  const key = keyring.derive('file-links');
-  const macOf = (body: Buffer) => createHmac('sha256', key).update(body).digest();
+export function createLinks({ keyring }: { keyring: Pick<Keyring, 'derivations'> }): Links {
+  // Another replica may sign with another key of the ring.
+  const [key, ...older] = keyring.derivations('file-links');
+  const macOf = (body: Buffer, by = key!) => createHmac('sha256', by).update(body).digest();
 
   return {
     sign({ purpose, fileId, userId, expiresAt }) {
@@ -52,7 +53,8 @@ export function createLinks({ keyring }: { keyring: Pick<Keyring, 'derive'> }): 
       // One token, one link: other spellings of the same bytes are none of ours.
       if (bytes.length !== bodyBytes + macBytes || bytes.toString('base64url') !== token) return null;
       const body = bytes.subarray(0, bodyBytes);
-      if (!timingSafeEqual(macOf(body), bytes.subarray(bodyBytes))) return null;
+      const mac = bytes.subarray(bodyBytes);
+      if (![key, ...older].some((by) => timingSafeEqual(macOf(body, by), mac))) return null;
       const purpose = linkPurposes[body.readUInt8(1)];
       if (body.readUInt8(0) !== version || !purpose) return null;
       return {

@@ -202,3 +202,8 @@ export type AuditHead = Prisma.AuditHeadModel
  * A value sealed by each master key that this installation has used: a wrong key shows at start.
  */
 export type KeyCheck = Prisma.KeyCheckModel
+/**
+ * Model InstallationSecret
+ * What an installation made up for itself once: passwords of its roles on the server of PLAYGROUND_URL.
+ */
+export type InstallationSecret = Prisma.InstallationSecretModel

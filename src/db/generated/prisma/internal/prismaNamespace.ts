@@ -433,7 +433,8 @@ export const ModelName = {
   OutgoingMail: 'OutgoingMail',
   AuditEntry: 'AuditEntry',
   AuditHead: 'AuditHead',
-  KeyCheck: 'KeyCheck'
+  KeyCheck: 'KeyCheck',
+  InstallationSecret: 'InstallationSecret'
 } as const
 
 export type ModelName = (typeof ModelName)[keyof typeof ModelName]
@@ -449,7 +450,7 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
     omit: GlobalOmitOptions
   }
   meta: {
-    modelProps: "user" | "session" | "refreshToken" | "apiKey" | "project" | "projectMember" | "task" | "taskDeletion" | "database" | "catalogSnapshot" | "catalogChange" | "catalogChangeHorizon" | "catalogTracking" | "changeFeed" | "changeFeedRemains" | "changeFeedTable" | "changeRelay" | "changeFeedChunk" | "changeFeedReader" | "databaseRole" | "job" | "jobDeletion" | "jobDeletionHorizon" | "blobTrash" | "savedQuery" | "jobNotice" | "resultSet" | "resultChunk" | "bucket" | "storedFile" | "channelLog" | "channelMessage" | "oneTimeToken" | "outgoingMail" | "auditEntry" | "auditHead" | "keyCheck"
+    modelProps: "user" | "session" | "refreshToken" | "apiKey" | "project" | "projectMember" | "task" | "taskDeletion" | "database" | "catalogSnapshot" | "catalogChange" | "catalogChangeHorizon" | "catalogTracking" | "changeFeed" | "changeFeedRemains" | "changeFeedTable" | "changeRelay" | "changeFeedChunk" | "changeFeedReader" | "databaseRole" | "job" | "jobDeletion" | "jobDeletionHorizon" | "blobTrash" | "savedQuery" | "jobNotice" | "resultSet" | "resultChunk" | "bucket" | "storedFile" | "channelLog" | "channelMessage" | "oneTimeToken" | "outgoingMail" | "auditEntry" | "auditHead" | "keyCheck" | "installationSecret"
     txIsolationLevel: TransactionIsolationLevel
   }
   model: {
@@ -3191,6 +3192,80 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
         }
       }
     }
+    InstallationSecret: {
+      payload: Prisma.$InstallationSecretPayload<ExtArgs>
+      fields: Prisma.InstallationSecretFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.InstallationSecretFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$InstallationSecretPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.InstallationSecretFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$InstallationSecretPayload>
+        }
+        findFirst: {
+          args: Prisma.InstallationSecretFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$InstallationSecretPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.InstallationSecretFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$InstallationSecretPayload>
+        }
+        findMany: {
+          args: Prisma.InstallationSecretFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$InstallationSecretPayload>[]
+        }
+        create: {
+          args: Prisma.InstallationSecretCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$InstallationSecretPayload>
+        }
+        createMany: {
+          args: Prisma.InstallationSecretCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.InstallationSecretCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$InstallationSecretPayload>[]
+        }
+        delete: {
+          args: Prisma.InstallationSecretDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$InstallationSecretPayload>
+        }
+        update: {
+          args: Prisma.InstallationSecretUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$InstallationSecretPayload>
+        }
+        deleteMany: {
+          args: Prisma.InstallationSecretDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.InstallationSecretUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.InstallationSecretUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$InstallationSecretPayload>[]
+        }
+        upsert: {
+          args: Prisma.InstallationSecretUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$InstallationSecretPayload>
+        }
+        aggregate: {
+          args: Prisma.InstallationSecretAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateInstallationSecret>
+        }
+        groupBy: {
+          args: Prisma.InstallationSecretGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.InstallationSecretGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.InstallationSecretCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.InstallationSecretCountAggregateOutputType> | number
+        }
+      }
+    }
   }
 } & {
   other: {
@@ -3766,10 +3841,19 @@ export type AuditHeadScalarFieldEnum = (typeof AuditHeadScalarFieldEnum)[keyof t
 
 export const KeyCheckScalarFieldEnum = {
   keyId: 'keyId',
-  sealed: 'sealed'
+  sealed: 'sealed',
+  activatedAt: 'activatedAt'
 } as const
 
 export type KeyCheckScalarFieldEnum = (typeof KeyCheckScalarFieldEnum)[keyof typeof KeyCheckScalarFieldEnum]
+
+
+export const InstallationSecretScalarFieldEnum = {
+  name: 'name',
+  sealed: 'sealed'
+} as const
+
+export type InstallationSecretScalarFieldEnum = (typeof InstallationSecretScalarFieldEnum)[keyof typeof InstallationSecretScalarFieldEnum]
 
 
 export const SortOrder = {
@@ -4118,6 +4202,7 @@ export type GlobalOmitConfig = {
   auditEntry?: Prisma.AuditEntryOmit
   auditHead?: Prisma.AuditHeadOmit
   keyCheck?: Prisma.KeyCheckOmit
+  installationSecret?: Prisma.InstallationSecretOmit
 }
 
 /* Types for Logging */

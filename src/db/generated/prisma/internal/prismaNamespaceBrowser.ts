@@ -87,7 +87,8 @@ export const ModelName = {
   OutgoingMail: 'OutgoingMail',
   AuditEntry: 'AuditEntry',
   AuditHead: 'AuditHead',
-  KeyCheck: 'KeyCheck'
+  KeyCheck: 'KeyCheck',
+  InstallationSecret: 'InstallationSecret'
 } as const
 
 export type ModelName = (typeof ModelName)[keyof typeof ModelName]
@@ -642,10 +643,19 @@ export type AuditHeadScalarFieldEnum = (typeof AuditHeadScalarFieldEnum)[keyof t
 
 export const KeyCheckScalarFieldEnum = {
   keyId: 'keyId',
-  sealed: 'sealed'
+  sealed: 'sealed',
+  activatedAt: 'activatedAt'
 } as const
 
 export type KeyCheckScalarFieldEnum = (typeof KeyCheckScalarFieldEnum)[keyof typeof KeyCheckScalarFieldEnum]
+
+
+export const InstallationSecretScalarFieldEnum = {
+  name: 'name',
+  sealed: 'sealed'
+} as const
+
+export type InstallationSecretScalarFieldEnum = (typeof InstallationSecretScalarFieldEnum)[keyof typeof InstallationSecretScalarFieldEnum]
 
 
 export const SortOrder = {

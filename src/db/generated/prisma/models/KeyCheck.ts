@@ -27,16 +27,19 @@ export type AggregateKeyCheck = {
 export type KeyCheckMinAggregateOutputType = {
   keyId: string | null
   sealed: string | null
+  activatedAt: Date | null
 }
 
 export type KeyCheckMaxAggregateOutputType = {
   keyId: string | null
   sealed: string | null
+  activatedAt: Date | null
 }
 
 export type KeyCheckCountAggregateOutputType = {
   keyId: number
   sealed: number
+  activatedAt: number
   _all: number
 }
 
@@ -44,16 +47,19 @@ export type KeyCheckCountAggregateOutputType = {
 export type KeyCheckMinAggregateInputType = {
   keyId?: true
   sealed?: true
+  activatedAt?: true
 }
 
 export type KeyCheckMaxAggregateInputType = {
   keyId?: true
   sealed?: true
+  activatedAt?: true
 }
 
 export type KeyCheckCountAggregateInputType = {
   keyId?: true
   sealed?: true
+  activatedAt?: true
   _all?: true
 }
 
@@ -132,6 +138,7 @@ export type KeyCheckGroupByArgs<ExtArgs extends runtime.Types.Extensions.Interna
 export type KeyCheckGroupByOutputType = {
   keyId: string
   sealed: string
+  activatedAt: Date | null
   _count: KeyCheckCountAggregateOutputType | null
   _min: KeyCheckMinAggregateOutputType | null
   _max: KeyCheckMaxAggregateOutputType | null
@@ -158,11 +165,13 @@ export type KeyCheckWhereInput = {
   NOT?: Prisma.KeyCheckWhereInput | Prisma.KeyCheckWhereInput[]
   keyId?: Prisma.StringFilter<"KeyCheck"> | string
   sealed?: Prisma.StringFilter<"KeyCheck"> | string
+  activatedAt?: Prisma.DateTimeNullableFilter<"KeyCheck"> | Date | string | null
 }
 
 export type KeyCheckOrderByWithRelationInput = {
   keyId?: Prisma.SortOrder
   sealed?: Prisma.SortOrder
+  activatedAt?: Prisma.SortOrderInput | Prisma.SortOrder
 }
 
 export type KeyCheckWhereUniqueInput = Prisma.AtLeast<{
@@ -171,11 +180,13 @@ export type KeyCheckWhereUniqueInput = Prisma.AtLeast<{
   OR?: Prisma.KeyCheckWhereInput[]
   NOT?: Prisma.KeyCheckWhereInput | Prisma.KeyCheckWhereInput[]
   sealed?: Prisma.StringFilter<"KeyCheck"> | string
+  activatedAt?: Prisma.DateTimeNullableFilter<"KeyCheck"> | Date | string | null
 }, "keyId">
 
 export type KeyCheckOrderByWithAggregationInput = {
   keyId?: Prisma.SortOrder
   sealed?: Prisma.SortOrder
+  activatedAt?: Prisma.SortOrderInput | Prisma.SortOrder
   _count?: Prisma.KeyCheckCountOrderByAggregateInput
   _max?: Prisma.KeyCheckMaxOrderByAggregateInput
   _min?: Prisma.KeyCheckMinOrderByAggregateInput
@@ -187,56 +198,67 @@ export type KeyCheckScalarWhereWithAggregatesInput = {
   NOT?: Prisma.KeyCheckScalarWhereWithAggregatesInput | Prisma.KeyCheckScalarWhereWithAggregatesInput[]
   keyId?: Prisma.StringWithAggregatesFilter<"KeyCheck"> | string
   sealed?: Prisma.StringWithAggregatesFilter<"KeyCheck"> | string
+  activatedAt?: Prisma.DateTimeNullableWithAggregatesFilter<"KeyCheck"> | Date | string | null
 }
 
 export type KeyCheckCreateInput = {
   keyId: string
   sealed: string
+  activatedAt?: Date | string | null
 }
 
 export type KeyCheckUncheckedCreateInput = {
   keyId: string
   sealed: string
+  activatedAt?: Date | string | null
 }
 
 export type KeyCheckUpdateInput = {
   keyId?: Prisma.StringFieldUpdateOperationsInput | string
   sealed?: Prisma.StringFieldUpdateOperationsInput | string
+  activatedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
 }
 
 export type KeyCheckUncheckedUpdateInput = {
   keyId?: Prisma.StringFieldUpdateOperationsInput | string
   sealed?: Prisma.StringFieldUpdateOperationsInput | string
+  activatedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
 }
 
 export type KeyCheckCreateManyInput = {
   keyId: string
   sealed: string
+  activatedAt?: Date | string | null
 }
 
 export type KeyCheckUpdateManyMutationInput = {
   keyId?: Prisma.StringFieldUpdateOperationsInput | string
   sealed?: Prisma.StringFieldUpdateOperationsInput | string
+  activatedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
 }
 
 export type KeyCheckUncheckedUpdateManyInput = {
   keyId?: Prisma.StringFieldUpdateOperationsInput | string
   sealed?: Prisma.StringFieldUpdateOperationsInput | string
+  activatedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
 }
 
 export type KeyCheckCountOrderByAggregateInput = {
   keyId?: Prisma.SortOrder
   sealed?: Prisma.SortOrder
+  activatedAt?: Prisma.SortOrder
 }
 
 export type KeyCheckMaxOrderByAggregateInput = {
   keyId?: Prisma.SortOrder
   sealed?: Prisma.SortOrder
+  activatedAt?: Prisma.SortOrder
 }
 
 export type KeyCheckMinOrderByAggregateInput = {
   keyId?: Prisma.SortOrder
   sealed?: Prisma.SortOrder
+  activatedAt?: Prisma.SortOrder
 }
 
 
@@ -244,24 +266,28 @@ export type KeyCheckMinOrderByAggregateInput = {
 export type KeyCheckSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
   keyId?: boolean
   sealed?: boolean
+  activatedAt?: boolean
 }, ExtArgs["result"]["keyCheck"]>
 
 export type KeyCheckSelectCreateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
   keyId?: boolean
   sealed?: boolean
+  activatedAt?: boolean
 }, ExtArgs["result"]["keyCheck"]>
 
 export type KeyCheckSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
   keyId?: boolean
   sealed?: boolean
+  activatedAt?: boolean
 }, ExtArgs["result"]["keyCheck"]>
 
 export type KeyCheckSelectScalar = {
   keyId?: boolean
   sealed?: boolean
+  activatedAt?: boolean
 }
 
-export type KeyCheckOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"keyId" | "sealed", ExtArgs["result"]["keyCheck"]>
+export type KeyCheckOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"keyId" | "sealed" | "activatedAt", ExtArgs["result"]["keyCheck"]>
 
 export type $KeyCheckPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   name: "KeyCheck"
@@ -269,6 +295,10 @@ export type $KeyCheckPayload<ExtArgs extends runtime.Types.Extensions.InternalAr
   scalars: runtime.Types.Extensions.GetPayloadResult<{
     keyId: string
     sealed: string
+    /**
+     * When it first sealed here; the last one is the key that all secrets are wrapped for.
+     */
+    activatedAt: Date | null
   }, ExtArgs["result"]["keyCheck"]>
   composites: {}
 }
@@ -694,6 +724,7 @@ export interface Prisma__KeyCheckClient<T, Null = never, ExtArgs extends runtime
 export interface KeyCheckFieldRefs {
   readonly keyId: Prisma.FieldRef<"KeyCheck", 'String'>
   readonly sealed: Prisma.FieldRef<"KeyCheck", 'String'>
+  readonly activatedAt: Prisma.FieldRef<"KeyCheck", 'DateTime'>
 }
     
 

@@ -1,0 +1,227 @@
+/** KEY-1: a rotation of the master keys while everything is served, and rings that do not fit. */
+import { randomBytes } from 'node:crypto';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { createAccessTokens } from '../../src/accounts/access-tokens.ts';
+import { createCredentials } from '../../src/databases/credentials.ts';
+import type { Database } from '../../src/databases/store.ts';
+import { installationSecret } from '../../src/db/installation-secrets.ts';
+import { verifyKeyring } from '../../src/db/master-keys.ts';
+import { createPool } from '../../src/db/metadata.ts';
+import { countSecrets, rotate, startRotation } from '../../src/db/rotation.ts';
+import { uuidv7 } from '../../src/lib/ids.ts';
+import { createKeyring, type Keyring, type MasterKey } from '../../src/lib/keyring.ts';
+import { Secret } from '../../src/lib/secret.ts';
+import { sealedColumns } from '../../src/sealed-columns.ts';
+import { createLinks } from '../../src/storage/files/links.ts';
+import { createTestMetadata, silent, type TestMetadata } from '../support/metadata.ts';
+
+const secrets = 10_000;
+const masterKey = (id: string): MasterKey => ({ id, key: new Secret(randomBytes(32)) });
+const [k1, k2, k3] = [masterKey('k1'), masterKey('k2'), masterKey('k3')] as const;
+const never = new AbortController().signal;
+
+let metadata: TestMetadata;
+const rotation = (keyring: Keyring, pool = metadata.pool) => ({ pool, keyring, columns: sealedColumns, log: silent });
+
+beforeAll(async () => {
+  metadata = await createTestMetadata();
+});
+afterAll(() => metadata?.[Symbol.asyncDispose]());
+
+const passwordOf = (id: string) => `canary-${id}`;
+
+/** As many databases, each with a password of its own. */
+async function fill(keyring: Keyring, count: number): Promise<Database[]> {
+  const { seal } = createCredentials({ keyring, playground: null, store: {} as never });
+  const at = { host: 'db.example.com', port: 5432, database: 'shop', user: 'quarry', ssl: 'REQUIRE' as const };
+  const databases = Array.from({ length: count }, () => {
+    const id = uuidv7();
+    return { ...at, id, sealedPassword: seal(id, at, passwordOf(id)) } as Database;
+  });
+  await metadata.pool.query(
+    `INSERT INTO databases (id, name, engine, host, port, database_name, username, ssl_mode, sealed_password,
+       allow_insecure_authentication, read_only, hosted, system, capabilities, updated_at)
+     SELECT id, 'shop', 'postgresql', $3, $4, $5, $6, $7, sealed, false, false, false, false, '{}', now()
+       FROM unnest($1::uuid[], $2::text[]) AS n(id, sealed)`,
+    [databases.map(({ id }) => id), databases.map(({ sealedPassword }) => sealedPassword), ...Object.values(at)],
+  );
+  return databases;
+}
+
+async function stored(ids: readonly string[]): Promise<Map<string, string>> {
+  const { rows } = await metadata.pool.query('SELECT id, sealed_password FROM databases WHERE id = ANY($1)', [ids]);
+  return new Map(rows.map((row) => [row.id, row.sealed_password]));
+}
+
+test('every column of the metadata that is sealed is wrapped again', async () => {
+  const { rows } = await metadata.pool.query(
+    `SELECT table_name || '.' || column_name AS name FROM information_schema.columns
+      WHERE table_schema = 'public' AND column_name LIKE 'sealed%' AND table_name <> 'key_checks' ORDER BY 1`,
+  );
+  expect(sealedColumns.map(({ table, column }) => `${table}.${column}`).sort()).toEqual(rows.map(({ name }) => name));
+});
+
+test('ten thousand secrets are wrapped again while they are read; a rotation that is killed goes on', async () => {
+  const old = await verifyKeyring(metadata.pool, [k1]);
+  const databases = await fill(old, secrets);
+  const name = 'playground/admin';
+  await installationSecret({ db: metadata.pool, keyring: old }, name, 'canary-playground');
+  const keyring = await verifyKeyring(metadata.pool, [k2, k1]);
+  const { open } = createCredentials({ keyring, playground: null, store: {} as never });
+
+  let reads = 0;
+  const reading = new AbortController();
+  const reader = (async () => {
+    while (!reading.signal.aborted) {
+      const some = Array.from({ length: 20 }, () => databases[Math.floor(Math.random() * secrets)]!);
+      const now = await stored(some.map(({ id }) => id));
+      for (const database of some) {
+        expect(open({ ...database, sealedPassword: now.get(database.id)! })).toBe(passwordOf(database.id));
+        reads += 1;
+      }
+    }
+  })();
+
+  // Its connections are cut after some batches: nothing more of it is done.
+  const killed = createPool({ connection: metadata.database, log: silent, max: 4 });
+  onTestFinished(() => killed.end());
+  const names = await Promise.all(Array.from({ length: 4 }, () => killed.connect()));
+  const pids = await Promise.all(
+    names.map(async (client) => (await client.query('SELECT pg_backend_pid() AS pid')).rows[0].pid),
+  );
+  for (const client of names) client.release();
+  let batches = 0;
+  const log = {
+    info(_fields: object, event: string) {
+      if (event !== 'keys.rotating') return;
+      batches += 1;
+      if (batches === 5)
+        void metadata.pool.query('SELECT pg_terminate_backend(pid) FROM unnest($1::int[]) AS pid', [pids]);
+    },
+    warn() {},
+  };
+  await expect(rotate({ ...rotation(keyring, killed), log: log as never }, never)).rejects.toThrow();
+  const halfway = await countSecrets(rotation(keyring));
+  expect(halfway.k1).toBeGreaterThan(0);
+  expect(halfway.k2).toBeGreaterThan(0);
+  expect(halfway.k1! + halfway.k2!).toBe(secrets + 1);
+
+  const since = performance.now();
+  const [report, other] = await Promise.all([
+    rotate(rotation(keyring), never),
+    // Another replica that is at it at the same time either leaves it, or finds what is left.
+    rotate(rotation(keyring), never),
+  ]);
+  const seconds = (performance.now() - since) / 1_000;
+  reading.abort();
+  await reader;
+  const rewrapped = (report?.rewrapped ?? 0) + (other?.rewrapped ?? 0);
+  expect(rewrapped).toBe(halfway.k1);
+  expect(await countSecrets(rotation(keyring))).toEqual({ k2: secrets + 1 });
+  console.log(`KEY-1 rotated=${rewrapped} perSecond=${Math.round(rewrapped / seconds)} reads=${reads} failedReads=0`);
+
+  // Again, there is nothing left to do; and the old key can go.
+  expect(await rotate(rotation(keyring), never)).toEqual({ rewrapped: 0, unopened: 0 });
+  const young = await verifyKeyring(metadata.pool, [k2]);
+  const now = await stored(databases.map(({ id }) => id));
+  const alone = createCredentials({ keyring: young, playground: null, store: {} as never });
+  for (const database of databases)
+    expect(alone.open({ ...database, sealedPassword: now.get(database.id)! })).toBe(passwordOf(database.id));
+  expect(await installationSecret({ db: metadata.pool, keyring: young }, name, 'another')).toBe('canary-playground');
+  const dump = await metadata.pool.query(`SELECT string_agg(d::text, '') AS text FROM databases d`);
+  expect(dump.rows[0].text).not.toContain('canary-');
+});
+
+test('a secret whose key is lost says so by itself, and keeps nothing else back', async () => {
+  const lost = await fill(createKeyring([k3]), 3);
+  const [fine] = await fill(createKeyring([k1]), 1);
+  const keyring = await verifyKeyring(metadata.pool, [k2, k1]);
+  expect(await rotate(rotation(keyring), never)).toEqual({ rewrapped: 1, unopened: 3 });
+  const { open } = createCredentials({ keyring, playground: null, store: {} as never });
+  expect(open({ ...fine!, sealedPassword: (await stored([fine!.id])).get(fine!.id)! })).toBe(passwordOf(fine!.id));
+  for (const database of lost) {
+    expect(() => open(database)).toThrow(
+      expect.objectContaining({
+        code: 'CONNECTION_FAILED',
+        details: expect.objectContaining({ reason: 'CREDENTIALS' }),
+      }),
+    );
+  }
+  // With its key it is there again.
+  expect(await rotate(rotation(createKeyring([k2, k1, k3])), never)).toEqual({ rewrapped: 3, unopened: 0 });
+});
+
+test('a secret that is put there meanwhile stays', async () => {
+  const [database] = await fill(createKeyring([k1]), 1);
+  const keyring = createKeyring([k2, k1]);
+  const another = createKeyring([k1]).seal('another', ['x']);
+  const pool = {
+    connect: () => metadata.pool.connect(),
+    async query(sql: string, values: unknown[]) {
+      const found = await metadata.pool.query(sql, values);
+      await metadata.pool.query('UPDATE databases SET sealed_password = $2 WHERE id = $1', [database!.id, another]);
+      return found;
+    },
+  };
+  await rotate(rotation(keyring, pool as never), never);
+  expect((await stored([database!.id])).get(database!.id)).toBe(another);
+  await metadata.pool.query('DELETE FROM databases WHERE id = $1', [database!.id]);
+});
+
+test('of two replicas whose rings are in another order the one whose first key came last decides', async () => {
+  await metadata.pool.query('DELETE FROM databases');
+  const [database] = await fill(createKeyring([k2]), 1);
+  const ahead = await verifyKeyring(metadata.pool, [k3, k2]);
+  const behind = await verifyKeyring(metadata.pool, [k2, k3]);
+  expect(await rotate(rotation(behind), never)).toBeNull();
+  await using running = disposable(startRotation(rotation(ahead)));
+  while (running.counts().k3 === undefined) await new Promise((resolve) => setImmediate(resolve));
+  expect(running.counts()).toEqual({ k3: 1 + 1 });
+  expect(await rotate(rotation(behind), never)).toBeNull();
+  const { open } = createCredentials({ keyring: behind, playground: null, store: {} as never });
+  const now = await stored([database!.id]);
+  expect(open({ ...database!, sealedPassword: now.get(database!.id)! })).toBe(passwordOf(database!.id));
+});
+
+const disposable = <T extends { stop(): Promise<void> }>(service: T) =>
+  Object.assign(service, { [Symbol.asyncDispose]: () => service.stop() });
+
+test('tokens and links of a replica with another active key are good', async () => {
+  const [a, b] = [createKeyring([k1, k2]), createKeyring([k2, k1])] as const;
+  const tokens = (keyring: Keyring) =>
+    createAccessTokens({ keyring, issuer: 'http://quarry.test', clock: () => new Date() });
+  const subject = { userId: uuidv7(), sessionId: uuidv7() };
+  const link = { purpose: 'show', fileId: uuidv7(), userId: uuidv7(), expiresAt: new Date(1_800_000_000_000) } as const;
+  for (const [mine, other] of [
+    [a, b],
+    [b, a],
+  ] as const) {
+    const { token } = await tokens(mine).issue(subject);
+    expect(await tokens(other).verify(token)).toMatchObject(subject);
+    await expect(tokens(createKeyring([k3])).verify(token)).rejects.toMatchObject({ code: 'UNAUTHENTICATED' });
+    const signed = createLinks({ keyring: mine }).sign(link);
+    expect(createLinks({ keyring: other }).open(signed)).toEqual(link);
+    expect(createLinks({ keyring: createKeyring([k3]) }).open(signed)).toBeNull();
+  }
+  expect(new Set(tokens(a).jwks().keys)).toEqual(new Set(tokens(b).jwks().keys));
+});
+
+test.each<[string, [MasterKey, ...MasterKey[]], RegExp]>([
+  ['with the right name and other bytes', [masterKey('k3')], /“k3” is not the one/],
+  ['that is the second one, and another', [k3, masterKey('k2')], /“k2” is not the one/],
+  ['that was never here', [masterKey('k9')], /none of the keys/],
+  ['that was, where a newer one seals by now', [k2], /“k3”, which seals here now, is not in the ring/],
+])('a key %s refuses the start before anything is written', async (_what, keys, reason) => {
+  const checks = async () => (await metadata.pool.query('SELECT * FROM key_checks ORDER BY 1')).rows;
+  const before = await checks();
+  await expect(verifyKeyring(metadata.pool, keys)).rejects.toThrow(reason);
+  expect(await checks()).toEqual(before);
+});
+
+test('of two that bring another key of one name at the same time one is refused', async () => {
+  const results = await Promise.allSettled([
+    verifyKeyring(metadata.pool, [k3, masterKey('k4')]),
+    verifyKeyring(metadata.pool, [k3, masterKey('k4')]),
+  ]);
+  expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+});

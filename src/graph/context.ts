@@ -1,6 +1,7 @@
 /** What every resolver is given: who asks, the services, and what may be read once for this one operation. */
 import type { Caller, Viewer } from '../accounts/viewer.ts';
 import type { Services } from '../services.ts';
+import type { JsonData } from './json-data.ts';
 import type { Lifetime } from './lifetime.ts';
 
 export interface Context {
@@ -17,6 +18,13 @@ export interface Context {
   readonly authorization: string | null;
   /** Of the socket, where its token decides for this operation. */
   readonly lifetime: Lifetime | null;
+  /** Over a socket: sends the data of an event at once; false, and not sent, where something waits before it. */
+  readonly tellNow?: ((data: JsonData) => boolean) | undefined;
+  /**
+   * Where an event of this stream is made once for many: gives it to the reader while he waits for the next one, without
+   * his coming for it. False: he has to come for it.
+   */
+  readonly give?: ((event: object) => boolean) | undefined;
 }
 
 /**

@@ -33,7 +33,12 @@ export interface ServerContext {
   /** Aborts when nobody waits any more, where no request of fetch's tells. */
   signal?: AbortSignal;
   /** Set for an operation over WebSocket, whose headers are those of the socket. */
-  socket?: { authorization: string | null; signal: AbortSignal; lifetime: Lifetime | null };
+  socket?: {
+    authorization: string | null;
+    signal: AbortSignal;
+    lifetime: Lifetime | null;
+    tellNow: Context['tellNow'];
+  };
 }
 
 export interface PipelineDeps {
@@ -211,6 +216,7 @@ export function createPipeline({
           caller: callerOf(req),
           requestId: requestIdOf(req),
           signal: socket?.signal ?? signal ?? request.signal,
+          tellNow: socket?.tellNow,
         };
       } catch (error) {
         // Under the id that the answer has as its header.

@@ -27,7 +27,7 @@ import { publicError } from './errors.ts';
 import { JsonData } from './json-data.ts';
 import { createLifetime, type Lifetime } from './lifetime.ts';
 import { authenticate, type Pipeline } from './pipeline.ts';
-import { TellingSocket } from './telling-socket.ts';
+import { headOf, TellingSocket } from './telling-socket.ts';
 
 export interface SocketDeps {
   server: Server;
@@ -79,7 +79,12 @@ function authorizationOf(value: unknown): string | null {
 }
 
 export function startSocket({ server, pipeline, services, bus, log, corsOrigins }: SocketDeps): Service {
-  const sockets = new WebSocketServer({ noServer: true, maxPayload: maxMessageBytes, WebSocket: TellingSocket });
+  const sockets = new WebSocketServer({
+    noServer: true,
+    maxPayload: maxMessageBytes,
+    perMessageDeflate: false,
+    WebSocket: TellingSocket,
+  });
   const held = new WeakMap<TellingSocket, Held>();
   const check = (authorization: string) => authenticate(services, authorization);
   // 4403: 4401 would stop clients from connecting again with a new token.
@@ -91,7 +96,10 @@ export function startSocket({ server, pipeline, services, bus, log, corsOrigins 
       void socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
     if (request.url?.split('?')[0] !== '/graphql') return refuse('404 Not Found');
     if (!sameOrigin(request) && !corsOrigins.includes(request.headers.origin ?? '')) return refuse('403 Forbidden');
-    sockets.handleUpgrade(request, socket, head, (client) => sockets.emit('connection', client, request));
+    sockets.handleUpgrade(request, socket, head, (client) => {
+      client.tellsOver(socket);
+      sockets.emit('connection', client, request);
+    });
   });
 
   async function connect(connection: Connection): Promise<boolean> {
@@ -139,11 +147,13 @@ export function startSocket({ server, pipeline, services, bus, log, corsOrigins 
     await predecessorGone(connection, id);
     const ended = new AbortController();
     state.operations.set(id, { ended, gone: Promise.withResolvers() });
+    const messageHead = headOf(id);
     const socket = {
       authorization: own ?? state.authorization,
       // A token of the operation's own decides for it alone.
       lifetime: own === null ? state.lifetime : null,
       signal: ended.signal,
+      tellNow: ({ result }: JsonData) => connection.extra.socket.tellNow(messageHead, result),
     };
     try {
       const enveloped = pipeline.getEnveloped({ req: connection.extra.request, socket, params: params as never });

@@ -3,6 +3,7 @@ import { createSourceEventStream, type ExecutionArgs, type ExecutionResult, exec
 import { AppError } from '../lib/errors.ts';
 import { onAborted } from '../lib/on-aborted.ts';
 import { type Context, renewed } from './context.ts';
+import { JsonData } from './json-data.ts';
 import { createLifetime, type Lifetime, type LifetimeDeps } from './lifetime.ts';
 import type { Plans } from './use-plans.ts';
 
@@ -36,7 +37,18 @@ export function createSubscribe({
     const closing = new AbortController();
     const given = args.contextValue as Context;
     // A source that waits hears of the end by its signal: a generator in the middle of an await cannot be told otherwise.
-    const context: Context = { ...given, signal: closing.signal };
+    const telling = plans.telling(args);
+    const { tellNow } = given;
+    let closed = false;
+    const give =
+      telling && tellNow
+        ? (event: object) => {
+            if (closed || signal?.aborted) return false;
+            const data = telling.dataOf(event, context);
+            return data instanceof JsonData && tellNow(data);
+          }
+        : undefined;
+    const context: Context = { ...given, signal: closing.signal, give };
     const forget = onAborted(given.signal, () => closing.abort());
     const source = await createSourceEventStream({ ...args, contextValue: context } as never);
     if (!(Symbol.asyncIterator in source)) {
@@ -45,9 +57,7 @@ export function createSubscribe({
     }
     const events = source[Symbol.asyncIterator]();
     const own = lifetimeOf(context, deps);
-    const telling = plans.telling(args);
     const signal = (context.lifetime ?? own)?.ended;
-    let closed = false;
     let wake: ((value: null) => void) | null = null;
     const unlisten = signal && onAborted(signal, () => wake?.(null));
 

@@ -1,13 +1,18 @@
 /**
- * A WebSocket that sends what is printed already as it is. graphql-ws prints each message by itself; where its payload
- * is the same for many, it is given a mark to print, and the socket puts the payload in the mark's place.
+ * A WebSocket that sends what is printed already as it is, however many are sent it. graphql-ws prints each message by
+ * itself; where its payload is the same for many, it is given a mark to print, and the socket puts the payload in the
+ * mark's place. Who has nothing before it in his socket can be sent it at once, past graphql-ws.
  */
+import type { Duplex } from 'node:stream';
 import { WebSocket } from 'ws';
 
 /** What is answered has data or errors, never this. */
 const mark = { told: true };
 const printedMark = `,"type":"next","payload":${JSON.stringify(mark)}}`;
 const beforePayload = ',"type":"next","payload":';
+const closing = Buffer.from('}');
+/** A payload of less is copied behind its head: one write of one buffer is cheaper than of two. */
+const maxCopiedBytes = 8_192;
 
 type Sent = Parameters<WebSocket['send']>[0];
 type Done = (error?: Error) => void;
@@ -18,6 +23,15 @@ interface Options {
 export class TellingSocket extends WebSocket {
   /** By what the message begins with. One operation sends one message at a time. */
   readonly #payloads = new Map<string, Buffer>();
+  #wire: Duplex | null = null;
+
+  /**
+   * What is told is framed here, so that its buffer is shared by all whom it waits for.
+   * @param wire what this socket writes to. Nothing is compressed on it, so that no message is ever half written
+   */
+  tellsOver(wire: Duplex): void {
+    this.#wire = wire;
+  }
 
   /** @returns what graphql-ws has to be given as the payload of this operation's next message */
   tell(operationId: string, payload: Buffer): typeof mark {
@@ -25,22 +39,70 @@ export class TellingSocket extends WebSocket {
     return mark;
   }
 
-  override send(data: Sent, options?: Options | Done, done?: Done): void {
-    const [given, then] = typeof options === 'function' ? [{}, options] : [options ?? {}, done];
-    if (typeof data === 'string' && data.endsWith(printedMark))
-      super.send(this.#message(data), { binary: false }, then);
-    else super.send(data, given, then);
+  /** @returns false, and sends nothing, where something waits to be sent, or the socket is open no longer */
+  tellNow(head: Buffer, payload: Buffer): boolean {
+    const wire = this.#wire;
+    if (wire === null || wire.writableLength > 0 || this.readyState !== this.OPEN) return false;
+    write(wire, head, payload);
+    return true;
   }
 
-  #message(printed: string): Buffer {
-    const head = printed.slice(0, -printedMark.length);
-    const payload = this.#payloads.get(head)!;
-    this.#payloads.delete(head);
-    const headBytes = Buffer.byteLength(head) + beforePayload.length;
-    const message = Buffer.allocUnsafe(headBytes + payload.length + 1);
-    message.write(head + beforePayload);
-    payload.copy(message, headBytes);
-    message[message.length - 1] = 0x7d; // The closing brace.
-    return message;
+  override send(data: Sent, options?: Options | Done, done?: Done): void {
+    const [given, then] = typeof options === 'function' ? [{}, options] : [options ?? {}, done];
+    if (typeof data !== 'string' || !data.endsWith(printedMark)) {
+      super.send(data, given, then);
+      return;
+    }
+    const begun = data.slice(0, -printedMark.length);
+    const payload = this.#payloads.get(begun)!;
+    this.#payloads.delete(begun);
+    const head = Buffer.from(begun + beforePayload);
+    if (this.#wire && this.readyState === this.OPEN) write(this.#wire, head, payload, then);
+    else super.send(Buffer.concat([head, payload, closing]), { binary: false }, then);
+  }
+}
+
+/** What `tellNow` is given of an operation. */
+export const headOf = (operationId: string): Buffer =>
+  Buffer.from(`{"id":${JSON.stringify(operationId)}${beforePayload}`);
+
+function write(wire: Duplex, head: Buffer, payload: Buffer, done?: Done): void {
+  const bytes = head.length + payload.length + closing.length;
+  const headAt = bytes < 126 ? 2 : bytes < 65_536 ? 4 : 10;
+  const payloadAt = headAt + head.length;
+  const copied = payload.length <= maxCopiedBytes;
+  const begin = Buffer.allocUnsafe(payloadAt + (copied ? payload.length + closing.length : 0));
+  writeFrameHead(begin, bytes);
+  begin.set(head, headAt);
+  if (copied) {
+    begin.set(payload, payloadAt);
+    begin.set(closing, payloadAt + payload.length);
+    end(wire, begin, done);
+    return;
+  }
+  wire.cork();
+  wire.write(begin);
+  wire.write(payload);
+  end(wire, closing, done);
+  wire.uncork();
+}
+
+/** A callback that does nothing is not free. */
+function end(wire: Duplex, bytes: Buffer, done: Done | undefined): void {
+  if (done) wire.write(bytes, (error) => done(error ?? undefined));
+  else wire.write(bytes);
+}
+
+/** Of a whole text message from a server, which is not masked: RFC 6455, 5.2. */
+function writeFrameHead(frame: Buffer, bytes: number): void {
+  frame[0] = 0x81;
+  if (bytes < 126) frame[1] = bytes;
+  else if (bytes < 65_536) {
+    frame[1] = 126;
+    frame.writeUInt16BE(bytes, 2);
+  } else {
+    frame[1] = 127;
+    frame.writeUInt32BE(0, 2);
+    frame.writeUInt32BE(bytes, 6);
   }
 }

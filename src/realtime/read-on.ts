@@ -2,13 +2,14 @@
 import { AppError } from '../lib/errors.ts';
 import { onAborted } from '../lib/on-aborted.ts';
 import { type FeedRun, RunIdle } from './feed-run.ts';
+import type { Waiting } from './lane.ts';
 import type { LogReader } from './log-readers.ts';
 import { comparePositions, laterOf, type Position } from './positions.ts';
 import type { GroupBatch, ReaderGroup } from './reader-group.ts';
 
 export interface ReadOn {
   readonly run: Pick<FeedRun, 'log' | 'readers' | 'ended'>;
-  readonly group: Pick<ReaderGroup, 'read' | 'wait'>;
+  readonly group: Pick<ReaderGroup, 'read' | 'wait' | 'waitInLane'>;
   readonly begin: Position;
   readonly batchSize: number;
   /** An empty batch comes after so long without a change. */
@@ -18,6 +19,8 @@ export interface ReadOn {
   readonly lost: readonly AbortSignal[];
   /** Asked before each batch. @throws AppError */
   readonly mayGoOn: () => Promise<void> | void;
+  /** Gives him a batch while he waits for it; false: he comes for it. */
+  readonly give?: ((batch: GroupBatch) => boolean) | undefined;
   /** He has left. */
   readonly signal: AbortSignal;
 }
@@ -27,7 +30,7 @@ export interface ReadOn {
  * @throws the reason of `lost`; AppError SLOW_CONSUMER, POSITION_LOST; whatever `mayGoOn` and the group throw
  */
 export async function* readOn(options: ReadOn): AsyncGenerator<GroupBatch, void> {
-  const { run, group, begin, batchSize, quietMs, write, lost, mayGoOn, signal } = options;
+  const { run, group, begin, batchSize, quietMs, write, lost, mayGoOn, give, signal } = options;
   const { log } = run;
   // One table may begin further ahead than the log has come: until then what is told of the others is older than `begin`.
   let floor = comparePositions(begin, log.end.position) > 0 ? begin : null;
@@ -76,20 +79,53 @@ export async function* readOn(options: ReadOn): AsyncGenerator<GroupBatch, void>
     }
   }
 
-  /** Up to where he is woken there is nothing for the group. */
+  /** Up to where he is woken he has all that there is for the group. */
   function wait(): Promise<{ ordinal: number; quiet: boolean }> {
     return new Promise((resolve) => {
+      let given = false;
       const settle = (ordinal: number, quiet: boolean) => {
         clearTimeout(timer);
         leave();
         interrupt = () => {};
         resolve({ ordinal, quiet });
       };
-      const timer = setTimeout(() => settle(log.end.ordinal, true), quietMs);
-      const leave = group.wait((ordinal) => settle(ordinal, false));
-      interrupt = () => settle(next, false);
+      const timer = setTimeout(() => {
+        // What he is being given is not passed over.
+        if (given) timer.refresh();
+        else settle(log.end.ordinal, true);
+      }, quietMs);
+      const comes = (ordinal: number) => settle(ordinal, false);
+      const waiting: Waiting = {
+        begins(ordinal, position) {
+          given = true;
+          reader.takes(ordinal, position);
+        },
+        take(batch) {
+          if (!mayGoOnNow()) return false;
+          if (batch.changes.length === 0) return true;
+          if (!give!(batch)) return false;
+          timer.refresh();
+          return true;
+        },
+        ends() {
+          given = false;
+          reader.waits();
+        },
+        comes,
+      };
+      const leave = give && !floor ? group.waitInLane(waiting, next, batchSize) : group.wait(comes);
+      interrupt = () => comes(next);
       if (ends.some(({ aborted }) => aborted)) interrupt();
     });
+  }
+
+  /** Where it is not known, or he may not, he comes and meets it. */
+  function mayGoOnNow(): boolean {
+    try {
+      return mayGoOn() === undefined;
+    } catch {
+      return false;
+    }
   }
 }
 

@@ -8,6 +8,7 @@ import type { QualifiedName } from '../engines/catalog.ts';
 import type { ChangedTable } from '../engines/changes.ts';
 import type { Piece } from './change.ts';
 import type { ChangeLog } from './change-log.ts';
+import { createLane, type Lane, type Waiting } from './lane.ts';
 import type { Position, Positions } from './positions.ts';
 import { createTeller, type Source, type Told } from './row-change.ts';
 import type { PieceRights, RowRights } from './row-rights.ts';
@@ -51,6 +52,11 @@ export interface ReaderGroup {
   read(ordinal: number, size: number): Promise<GroupBatch>;
   /** @param woken once, when there may be something from that change on. @returns how to wait no longer */
   wait(woken: (ordinal: number) => void): () => void;
+  /**
+   * As a reader who is given what comes where he waits, no more than so many changes at once.
+   * @param next the change that he would go on with: there is none yet
+   */
+  waitInLane(waiting: Waiting, next: number, size: number): () => void;
   found(ordinal: number): void;
   /** There may be something, from this change on. */
   wake(ordinal: number): void;
@@ -71,6 +77,8 @@ export function createReaderGroup({ databaseId, sources, log, positions, rights,
   const named = new WeakMap<ChangedTable, Pick<RowChange, 'tableId' | 'table'>>();
   const shared = new Map<string, { readonly madeAt: number; readonly batch: Promise<GroupBatch> }>();
   const waiting = new Set<(ordinal: number) => void>();
+  /** By the size of their batches: no more than there may be sizes. */
+  const lanes = new Map<number, Lane>();
   let forgetting = false;
   /** Rising. From `foundFrom` on it has all. */
   let found: number[] = [];
@@ -165,28 +173,37 @@ export function createReaderGroup({ databaseId, sources, log, positions, rights,
     return batchOf(changes, end.ordinal, end.position);
   }
 
+  function read(from: number, size: number): Promise<GroupBatch> {
+    // Others may have read from here when there was less: that is right for this reader, too.
+    const key = `${from} ${size} ${from === log.end.ordinal ? log.end.position.commit : ''}`;
+    const known = shared.get(key);
+    // What may be told is asked anew for who comes later.
+    if (known && performance.now() - known.madeAt < sharedMs) return known.batch;
+    const batch = readAnew(from, size);
+    batch.catch(() => {
+      if (shared.get(key)?.batch === batch) shared.delete(key);
+    });
+    const [oldest] = shared.keys();
+    if (shared.size >= maxShared && oldest !== undefined) shared.delete(oldest);
+    shared.delete(key);
+    shared.set(key, { madeAt: performance.now(), batch });
+    forgetSoon();
+    return batch;
+  }
+
   return {
-    read(from, size) {
-      // Others may have read from here when there was less: that is right for this reader, too.
-      const key = `${from} ${size} ${from === log.end.ordinal ? log.end.position.commit : ''}`;
-      const known = shared.get(key);
-      // What may be told is asked anew for who comes later.
-      if (known && performance.now() - known.madeAt < sharedMs) return known.batch;
-      const batch = readAnew(from, size);
-      batch.catch(() => {
-        if (shared.get(key)?.batch === batch) shared.delete(key);
-      });
-      const [oldest] = shared.keys();
-      if (shared.size >= maxShared && oldest !== undefined) shared.delete(oldest);
-      shared.delete(key);
-      shared.set(key, { madeAt: performance.now(), batch });
-      forgetSoon();
-      return batch;
-    },
+    read,
 
     wait(woken) {
       waiting.add(woken);
       return () => waiting.delete(woken);
+    },
+
+    waitInLane(one, next, size) {
+      const lane =
+        lanes.get(size) ?? createLane({ log, write: positions.write, read: (ordinal) => read(ordinal, size) });
+      lanes.set(size, lane);
+      return lane.wait(one, next);
     },
 
     found(ordinal) {
@@ -201,6 +218,7 @@ export function createReaderGroup({ databaseId, sources, log, positions, rights,
       const woken = [...waiting];
       waiting.clear();
       for (const one of woken) one(ordinal);
+      for (const lane of lanes.values()) lane.wake(ordinal);
     },
   };
 }

@@ -86,7 +86,7 @@ builder.subscriptionField('rowChanges', (t) =>
       after: t.arg.string(),
       batchSize: t.arg.int({ defaultValue: 500, description: `From 1 to ${maxBatchSize}.` }),
     },
-    subscribe: (_root, { databaseId, tables, after, batchSize }, { viewer, services, signal }) => {
+    subscribe: (_root, { databaseId, tables, after, batchSize }, { viewer, services, signal, give }) => {
       const id = uuidOf('Database', databaseId);
       if (!id) throw notFound('Database');
       const sources = tables.map(({ tableId: given, ...source }) => {
@@ -95,7 +95,7 @@ builder.subscriptionField('rowChanges', (t) =>
         return { ...source, table: table?.databaseId === id ? table.name : null };
       });
       const input = { databaseId: id, tables: sources, after: after ?? null, batchSize: batchSize ?? 500 };
-      return services.rowChanges.follow(viewer, input, signal);
+      return services.rowChanges.follow(viewer, input, signal, give);
     },
     resolve: (batch) => batch,
   }),

@@ -44,8 +44,14 @@ export interface RowChanges {
    * credentials may not read; BAD_USER_INPUT; UNSUPPORTED where not all that is wanted is told; CONNECTION_FAILED, TIMEOUT;
    * LIMIT_EXCEEDED; CONFLICT where a column of a filter is another now; POSITION_LOST; SLOW_CONSUMER with the position
    * behind which the reader goes on
+   * @param give while the reader waits for the next batch, gives it to him without his coming for it; false: he comes
    */
-  follow(viewer: Viewer | null, input: RowChangesInput, signal: AbortSignal): AsyncGenerator<GroupBatch, void>;
+  follow(
+    viewer: Viewer | null,
+    input: RowChangesInput,
+    signal: AbortSignal,
+    give?: (batch: GroupBatch) => boolean,
+  ): AsyncGenerator<GroupBatch, void>;
 }
 
 export function createRowChanges<Database extends HubDatabase & ReadDatabase>({
@@ -75,7 +81,7 @@ export function createRowChanges<Database extends HubDatabase & ReadDatabase>({
   }
 
   return {
-    async *follow(viewer, { databaseId, tables, after, batchSize }, signal) {
+    async *follow(viewer, { databaseId, tables, after, batchSize }, signal, give) {
       if (!viewer) throw new AppError('UNAUTHENTICATED', 'Sign in first');
       if (batchSize < 1 || batchSize > maxBatchSize)
         throw badInput({ path: 'batchSize', message: `from 1 to ${maxBatchSize}` });
@@ -100,11 +106,11 @@ export function createRowChanges<Database extends HubDatabase & ReadDatabase>({
         },
         signal,
       );
-      const followed = () => sources.map((source, place) => run.tables.require(known[place]!, wantedOf(source)));
+      const wanted = sources.map((source, place) => [known[place]!, wantedOf(source)] as const);
       const begin = beginOf(
         run,
         asked,
-        followed().map(({ since }) => since),
+        wanted.map((one) => run.tables.require(...one).since),
       );
       const { group } = held.use(run.groups.join(sources, known));
       yield* readOn({
@@ -116,9 +122,10 @@ export function createRowChanges<Database extends HubDatabase & ReadDatabase>({
         write: run.positions.write,
         lost: [right.lost, right.moved],
         mayGoOn: () => {
-          followed();
+          for (const [table, coverage] of wanted) run.tables.require(table, coverage);
           return right.fresh() ?? undefined;
         },
+        give,
         signal,
       });
     },

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
 import { JsonData } from '../../src/graph/json-data.ts';
 import { createSchema } from '../../src/graph/schema.ts';
-import { TellingSocket } from '../../src/graph/telling-socket.ts';
+import { headOf, TellingSocket } from '../../src/graph/telling-socket.ts';
 import { createPlans } from '../../src/graph/use-plans.ts';
 import type { ChannelMessage } from '../../src/realtime/channels/store.ts';
 
@@ -83,7 +83,12 @@ describe('a socket that tells', () => {
       heard.push(String(data));
       wake();
     });
-    here = await new Promise((resolve) => sockets.once('connection', (socket) => resolve(socket as TellingSocket)));
+    here = await new Promise((resolve) =>
+      sockets.once('connection', (socket, { socket: wire }) => {
+        (socket as TellingSocket).tellsOver(wire);
+        resolve(socket as TellingSocket);
+      }),
+    );
   });
   afterAll(() => {
     there.terminate();
@@ -115,5 +120,38 @@ describe('a socket that tells', () => {
     expect(await next()).toBe(print('1', payload));
     here.send('{"type":"pong"}');
     expect(await next()).toBe('{"type":"pong"}');
+  });
+
+  test.each([1, 125, 126, 8_192, 8_193, 65_535, 65_536, 200_000])(
+    'sends a payload of %i bytes at once',
+    async (bytes) => {
+      const payload = JSON.stringify('x'.repeat(Math.max(0, bytes - 2)));
+      expect(here.tellNow(headOf('ü"'), Buffer.from(payload))).toBe(true);
+      expect(await next()).toBe(`{"id":"ü\\"","type":"next","payload":${payload}}`);
+    },
+  );
+
+  test('sends nothing at once while something waits before it, and keeps the order', async () => {
+    const payload = Buffer.from(JSON.stringify('x'.repeat(100_000)));
+    const head = headOf('1');
+    there.pause();
+    let sent = 0;
+    while (here.tellNow(head, payload)) sent += 1;
+    const after = { data: 'after' };
+    here.send(print('1', here.tell('1', Buffer.from(JSON.stringify(after)))), () => undefined);
+    expect(here.tellNow(head, payload)).toBe(false);
+    expect(here.bufferedAmount).toBeLessThan(2 * payload.length + 1_000);
+    there.resume();
+    for (let i = 0; i < sent; i += 1) expect(await next()).toBe(`${head}${payload}}`);
+    expect(await next()).toBe(print('1', after));
+    expect(here.tellNow(head, payload)).toBe(true);
+    expect(await next()).toBe(`${head}${payload}}`);
+  });
+
+  test('that was closed sends nothing at once', async () => {
+    const closed = new Promise((resolve) => there.once('close', resolve));
+    here.close();
+    expect(here.tellNow(headOf('1'), Buffer.from('1'))).toBe(false);
+    await closed;
   });
 });

@@ -2,9 +2,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { RowAccess } from '../../src/engines/row-access.ts';
 import { changeLogLimits, createChangeLog } from '../../src/realtime/change-log.ts';
+import type { Waiting } from '../../src/realtime/lane.ts';
 import { createPositions, wholeTransaction } from '../../src/realtime/positions.ts';
 import { createReaderGroup, type GroupBatch } from '../../src/realtime/reader-group.ts';
 import { changeEvents } from '../../src/realtime/row-change.ts';
@@ -19,7 +20,8 @@ const access: RowAccess = {
   columns: [{ name: 'id', dataType: 'text', type: { kind: 'text' }, blankPadded: false, readable: true }],
 };
 
-function setUp() {
+/** @param rights how they are found; waited for before a batch is made */
+function setUp(rights: () => Promise<unknown> = async () => undefined) {
   const log = createChangeLog({
     start: { commit: '0', place: wholeTransaction },
     limits: { ...changeLogLimits, maxBytes: () => 1_000_000 },
@@ -30,21 +32,37 @@ function setUp() {
     sources: [source],
     log,
     positions: createPositions('d', '0'),
-    rights: { of: async () => ({ accessOf: () => access, verdicts: null }) },
+    rights: {
+      async of() {
+        await rights();
+        return { accessOf: () => access, verdicts: null };
+      },
+    },
     indexed: false,
   });
   const columns = [{ name: 'id', dataType: 'text', decode: null, coding: null }];
   const table = { id: '1', schema: 'public', name: 't', columns, key: [0], identity: [0], old: 'IDENTITY' as const };
-  log.append([
-    { type: 'begin', transactionId: '1', committedAt: new Date(0), position: '1' },
-    { type: 'insert', place: 1, table, new: ['a'] },
-    { type: 'commit', position: '1' },
-  ]);
-  return group;
+  let commits = 0;
+  /** One transaction of rows with these ids. */
+  function commit(...ids: string[]): void {
+    const { ordinal } = log.end;
+    commits += 1;
+    const position = String(commits);
+    log.append([
+      { type: 'begin', transactionId: position, committedAt: new Date(0), position },
+      ...ids.map((id, place) => ({ type: 'insert' as const, place: place + 1, table, new: [id] })),
+      { type: 'commit', position },
+    ]);
+    group.wake(ordinal);
+  }
+  commit('a');
+  return { group, log, commit };
 }
 
+const idsOf = ({ changes }: GroupBatch) => changes.map((change) => change.new!.id).join('');
+
 test('readers who come together are given the same', async () => {
-  const group = setUp();
+  const { group } = setUp();
   const [one, other] = await Promise.all([group.read(0, 10), group.read(0, 10)]);
   expect(other).toBe(one);
   expect(await group.read(0, 10)).toBe(one);
@@ -53,7 +71,7 @@ test('readers who come together are given the same', async () => {
 test('a group that is quiet keeps nothing of what it gave', async ({ signal }) => {
   setFlagsFromString('--expose-gc');
   const collect = runInNewContext('gc') as () => void;
-  const group = setUp();
+  const { group } = setUp();
   const given = async (): Promise<WeakRef<GroupBatch>> => new WeakRef(await group.read(0, 10));
   const batch = await given();
   // As long as it takes: what is looked at is not collected before the next turn.
@@ -62,4 +80,117 @@ test('a group that is quiet keeps nothing of what it gave', async ({ signal }) =
     collect();
   }
   expect((await group.read(0, 10)).changes).toHaveLength(1);
+});
+
+describe('readers who wait in a lane', () => {
+  /** What happens to one, in its order: `+` begun, `-` ended, a batch by its ids, `>` and where he has to come from. */
+  function waiter(takes: (batch: GroupBatch) => boolean = () => true) {
+    const story: string[] = [];
+    const given: GroupBatch[] = [];
+    let wake = () => {};
+    const tell = (what: string) => {
+      story.push(what);
+      wake();
+    };
+    const waiting: Waiting = {
+      begins: (ordinal) => tell(`+${ordinal}`),
+      take(batch) {
+        if (!takes(batch)) return false;
+        given.push(batch);
+        tell(idsOf(batch));
+        return true;
+      },
+      ends: () => tell('-'),
+      comes: (ordinal) => tell(`>${ordinal}`),
+    };
+    /** When so much has happened to him. */
+    async function heard(count: number): Promise<string> {
+      while (story.length < count)
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+        });
+      return story.join(' ');
+    }
+    return { waiting, given, heard };
+  }
+
+  test('are given the same, read once, in the order of the commits', async () => {
+    const { group, log, commit } = setUp();
+    const [one, other] = [waiter(), waiter()];
+    for (const { waiting } of [one, other]) group.waitInLane(waiting, log.end.ordinal, 10);
+    commit('b', 'c');
+    expect(await one.heard(1)).toBe('bc');
+    commit('d');
+    expect([await one.heard(2), await other.heard(2)]).toEqual(['bc d', 'bc d']);
+    expect(other.given).toEqual(one.given);
+    expect(other.given[0]).toBe(one.given[0]);
+  });
+
+  test('have all of a large transaction, each in batches of the size that he asked for', async () => {
+    const { group, log, commit } = setUp();
+    const [one, other] = [waiter(), waiter()];
+    group.waitInLane(one.waiting, log.end.ordinal, 2);
+    group.waitInLane(other.waiting, log.end.ordinal, 3);
+    commit('b', 'c', 'd', 'e', 'f');
+    expect(await one.heard(6)).toBe('bc +3 de +5 f -');
+    expect(await other.heard(4)).toBe('bcd +4 ef -');
+  });
+
+  test('come themselves where they cannot take it, for all from there on, while others go on', async () => {
+    const { group, log, commit } = setUp();
+    const [full, other] = [waiter(({ changes }) => changes.length < 2), waiter()];
+    for (const { waiting } of [full, other]) group.waitInLane(waiting, log.end.ordinal, 10);
+    commit('b');
+    await other.heard(1);
+    commit('c', 'd');
+    await other.heard(2);
+    commit('e');
+    expect(await other.heard(3)).toBe('b cd e');
+    expect(await full.heard(2)).toBe('b >2');
+  });
+
+  test('are given nothing twice that they have when they come', async () => {
+    const held = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    let asked = 0;
+    const { group, log, commit } = setUp(async () => held[asked++]?.promise);
+    const [before, between, after] = [waiter(), waiter(), waiter()];
+    group.waitInLane(before.waiting, log.end.ordinal, 10);
+    commit('b');
+    group.waitInLane(between.waiting, log.end.ordinal, 10);
+    commit('c');
+    group.waitInLane(after.waiting, log.end.ordinal, 10);
+    for (const { resolve } of held) resolve();
+    expect(await before.heard(4)).toBe('b +2 c -');
+    expect(await between.heard(1)).toBe('c');
+    commit('d');
+    expect([await before.heard(5), await between.heard(2), await after.heard(1)]).toEqual(['b +2 c - d', 'c d', 'd']);
+  });
+
+  test('are said to be behind while it takes long to read, and meet themselves what prevents it', async () => {
+    const held = Promise.withResolvers<void>();
+    const { group, log, commit } = setUp(() => held.promise);
+    const one = waiter();
+    group.waitInLane(one.waiting, log.end.ordinal, 10);
+    commit('b');
+    expect(await one.heard(1)).toBe('+1');
+    held.reject(new Error('the database does not answer'));
+    expect(await one.heard(2)).toBe('+1 >1');
+    await expect(group.read(1, 10)).rejects.toThrow('the database does not answer');
+  });
+
+  test('are given nothing after they have left, however many wait', async () => {
+    const { group, log, commit } = setUp();
+    const waiters = Array.from({ length: 1_200 }, () => waiter());
+    const leaves = waiters.map(({ waiting }) => group.waitInLane(waiting, log.end.ordinal, 10));
+    commit('b');
+    await waiters[0]!.heard(1);
+    // Others have their turn while so many are given something.
+    const stayed = waiters.slice(0, 1_100);
+    for (const leave of leaves.slice(1_100)) leave();
+    for (const { heard } of stayed) await heard(1);
+    commit('c');
+    for (const { heard } of stayed) await heard(2);
+    for (const { given } of stayed) expect(given.map(idsOf)).toEqual(['b', 'c']);
+    for (const { given } of waiters.slice(1_100)) expect(given).toEqual([]);
+  });
 });

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Viewer } from '../../src/accounts/viewer.ts';
 import type { ErrorCode } from '../../src/lib/errors.ts';
+import type { GroupBatch } from '../../src/realtime/reader-group.ts';
 import { failure } from '../databases/world.ts';
 import { createTestDatabase } from '../support/databases.ts';
 import { connectTo, createStage, type Stage, told } from './stage.ts';
@@ -73,12 +74,15 @@ describe('a viewer', () => {
 
   test('is not told what is committed after he was removed, while others go on', async () => {
     const { viewer, project } = await member();
-    const [removed, other] = [stage.read([{ table: 'posts' }], { viewer }), stage.read([{ table: 'posts' }])];
+    const given: GroupBatch[] = [];
+    const give = (batch: GroupBatch) => given.push(batch) > 0;
+    const [removed, other] = [stage.read([{ table: 'posts' }], { viewer, give }), stage.read([{ table: 'posts' }])];
     await Promise.all([removed.begun(), other.begun()]);
     await stage.world.rows('DELETE FROM project_members WHERE project_id = $1', [project]);
     await failure(removed.take(Number.POSITIVE_INFINITY), 'NOT_FOUND');
     await stage.sql(`INSERT INTO posts VALUES (901, 'x', 'after')`);
     expect((await other.take(1))[0]!.new).toMatchObject({ body: 'after' });
+    expect(given).toEqual([]);
   });
 
   test('of a database whose connection was changed begins anew', async () => {

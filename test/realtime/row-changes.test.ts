@@ -1,5 +1,6 @@
 /** Committed changes of rows as a stream of one process: what is told, in which order, and from where. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { GroupBatch, RowChange } from '../../src/realtime/reader-group.ts';
 import type { RowFilterInput } from '../../src/rows/row-filter.ts';
 import { failure } from '../databases/world.ts';
 import { type Asking, createStage, type Stage, type Table, told } from './stage.ts';
@@ -14,6 +15,7 @@ beforeAll(async () => {
     ALTER TABLE whole REPLICA IDENTITY FULL;
     CREATE TABLE names (id int PRIMARY KEY, name text, open boolean DEFAULT true);
     CREATE TABLE places (id int PRIMARY KEY, room int);
+    CREATE TABLE gifts (id int PRIMARY KEY);
     CREATE TABLE logs (line text);
     CREATE VIEW open_rooms AS SELECT * FROM rooms WHERE open;
   `);
@@ -223,6 +225,47 @@ describe('a position', () => {
     await stage.sql('CREATE TABLE late (id int PRIMARY KEY)');
     await stage.sql(`INSERT INTO guests VALUES (201, 1, 'x')`);
     await failure(stage.read([{ table: 'late' }], { after: position }).next(), 'POSITION_LOST');
+  });
+});
+
+describe('a reader who can be given what comes', () => {
+  test('has each change once and in order, whether he is given it or comes for it', async () => {
+    const given: RowChange[] = [];
+    let takes = false;
+    let wake = () => {};
+    const give = ({ changes }: GroupBatch) => {
+      if (takes) given.push(...changes);
+      wake();
+      return takes;
+    };
+    const heard = () =>
+      new Promise<void>((resolve) => {
+        wake = resolve;
+      });
+    const reader = await begin([{ table: 'gifts' }], { give });
+    const insert = async (id: number) => {
+      const asked = heard();
+      await stage.sql('INSERT INTO gifts VALUES ($1)', [id]);
+      await asked;
+    };
+    await stage.sql('INSERT INTO gifts VALUES (0)');
+    await reader.take(1);
+    takes = true;
+    const coming = reader.next();
+    await insert(1);
+    await insert(2);
+    takes = false;
+    await insert(3);
+    const came = (await coming).changes;
+    await stage.sql('INSERT INTO gifts VALUES (4)');
+    const later = await reader.take(1);
+    takes = true;
+    void reader.next().catch(() => undefined);
+    await insert(5);
+    expect(given.map((change) => change.new)).toEqual([{ id: 1 }, { id: 2 }, { id: 5 }]);
+    expect([...came, ...later].map((change) => change.new)).toEqual([{ id: 3 }, { id: 4 }]);
+    const again = stage.read([{ table: 'gifts' }], { after: given[1]!.position });
+    expect((await again.take(3)).map((change) => change.new)).toEqual([{ id: 3 }, { id: 4 }, { id: 5 }]);
   });
 });
 

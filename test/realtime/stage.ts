@@ -23,6 +23,7 @@ export interface Asking {
   batchSize?: number;
   viewer?: Viewer | null;
   databaseId?: string;
+  give?: (batch: GroupBatch) => boolean;
 }
 
 export async function createStage(sql = '', { hub: hubLimits, ...limits }: StageLimits = {}) {
@@ -70,10 +71,10 @@ export function createReading({ changes, ...usual }: Reading) {
 
   /** Tables of the schema public, by name. */
   function read(tables: readonly Table[], asking: Asking = {}) {
-    const { after = null, batchSize = 500, viewer: who = usual.viewer, databaseId = usual.databaseId } = asking;
+    const { after = null, batchSize = 500, viewer: who = usual.viewer, databaseId = usual.databaseId, give } = asking;
     const left = new AbortController();
     const sources = tables.map(({ table, ...source }) => ({ ...source, table: { schema: 'public', name: table } }));
-    const stream = changes.follow(who, { databaseId, tables: sources, after, batchSize }, left.signal);
+    const stream = changes.follow(who, { databaseId, tables: sources, after, batchSize }, left.signal, give);
     const reader = {
       /** The next batch. @throws what the stream ends with */
       async next(): Promise<GroupBatch> {

@@ -71,6 +71,7 @@ const checks: [string, () => Promise<unknown>][] = [
   ['boundaries', boundaries],
   ['unused code', () => tool('knip', '--config', '.config/knip.json', '--no-progress')],
   ['schema.graphql', () => current('schema.graphql', 'node', 'scripts/print-schema.ts')],
+  ['docs/rights.md', () => current('docs/rights.md', 'node', 'scripts/print-rights.ts')],
   ['typed documents', () => current('test/generated', 'graphql-codegen', '--config', 'codegen.ts', '--silent')],
   ['prisma client', () => current('src/db/generated', 'prisma', 'generate', '--config', '.config/prisma.ts')],
 ];

@@ -8,6 +8,7 @@ import type { Settings } from './accounts/settings.ts';
 import type { Viewer } from './accounts/viewer.ts';
 import { createAuditLog } from './audit/audit-log.ts';
 import { startChaining } from './audit/chain.ts';
+import { noteJob } from './audit/jobs.ts';
 import { createCatalogService, reachOf } from './catalog/catalog.ts';
 import { createCatalogChanges } from './catalog/drift/changes.ts';
 import { createChangeStore } from './catalog/drift/store.ts';
@@ -170,6 +171,7 @@ function buildServices({ config, core, startedAt, diskLow, running, publicUrl }:
     places: createPlaces({ pool, maxParallelJobs: config.maxParallelJobs }),
     bus,
     settingsOf,
+    note: noteJob,
   });
   const snapshots = createSnapshots({
     store: core.snapshotStore,

@@ -4,6 +4,7 @@
  */
 import { join } from 'node:path';
 import type pg from 'pg';
+import { submittedStep } from './audit/jobs.ts';
 import { dropChanges } from './catalog/drift/store.ts';
 import { createSnapshotStore, type SnapshotStore } from './catalog/snapshots/store.ts';
 import { createTrackingStore, type TrackingStore } from './catalog/tracking/store.ts';
@@ -117,6 +118,7 @@ export async function buildCore({ config, log, metadata, playground, masterKeys,
       maxParallelJobsPerDatabase: config.maxParallelJobsPerDatabase,
     },
     resultsRetentionMs: config.resultsRetentionMs,
+    noteStep: submittedStep,
   });
   const trackingStore = createTrackingStore({ db: pool });
   const feedStore = createFeedStore({ pool });

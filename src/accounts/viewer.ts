@@ -35,4 +35,9 @@ export const isAnonymous = (viewer: Viewer | null): boolean => viewer?.key?.scop
 export interface Caller {
   readonly ipAddress: string | null;
   readonly userAgent: string | null;
+  /** The API key that was shown. */
+  readonly keyId?: string;
 }
+
+/** For what the server does by itself, or for somebody who asked long ago. */
+export const nobody: Caller = { ipAddress: null, userAgent: null };

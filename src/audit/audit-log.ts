@@ -7,7 +7,7 @@ import { encodeId, isUuid } from '../lib/ids.ts';
 import type { Keyring } from '../lib/keyring.ts';
 import type { Log } from '../lib/log.ts';
 import { type Connection, connectionOf, type PageArguments, pageOf } from '../lib/pages.ts';
-import { record } from './audit.ts';
+import { type AuditEvent, record } from './audit.ts';
 import { chain } from './chain.ts';
 import {
   type AuditEntry,
@@ -30,11 +30,17 @@ export interface AuditLogDeps {
   readonly log: Log;
 }
 
+export interface Refusal extends Pick<AuditEvent, 'subject' | 'details' | 'caller'> {
+  readonly viewer: Viewer | null;
+}
+
 export interface AuditLog {
   /** Newest first. @throws AppError UNAUTHENTICATED, FORBIDDEN for another's where the viewer is no administrator */
   list(viewer: Viewer | null, filter: AuditFilter, page: PageArguments): Promise<Connection<AuditEntry>>;
   /** Null when it is absent or not the viewer's to see. */
   find(viewer: Viewer | null, id: string): Promise<AuditEntry | null>;
+  /** Writes down what was refused to somebody; what cannot be written is in the log, and hides no refusal. */
+  refused(refusal: Refusal): Promise<void>;
   /**
    * As NDJSON, in the order of the chain, as it is when this begins; itself in the audit. For an administrator who asks for
    * all of it the last line is what verify() says: `{"verdict":{"entries","head","faults","complete"}}`.
@@ -64,6 +70,16 @@ export function createAuditLog(deps: AuditLogDeps): AuditLog {
       const entry = viewer && (await findEntry(pool, id));
       const actor = entry && ({ kind: 'user', userId: entry.actorId ?? '', fellow: false } as const);
       return actor && can(viewer, 'user:see-private', actor) ? entry : null;
+    },
+
+    async refused({ viewer, ...refusal }) {
+      const event = {
+        actorId: viewer?.userId ?? null,
+        action: 'access.refused',
+        outcome: 'refused',
+        ...refusal,
+      } as const;
+      await record(pool, event).catch((error) => deps.log.error({ err: error }, 'audit.not_written'));
     },
 
     async *export(viewer, filter, { caller, signal }) {

@@ -1,11 +1,17 @@
 /** Who did what to what. An entry is written in the transaction that did it, so that neither is there without the other. */
 import type { Caller } from '../accounts/viewer.ts';
 import type { Executor } from '../db/metadata.ts';
-import { uuidv7 } from '../lib/ids.ts';
+import { encodeId, uuidv7 } from '../lib/ids.ts';
 
 export type AuditAction =
   | 'audit.chain_broken'
   | 'audit.exported'
+  | 'access.refused'
+  | 'connection.tested'
+  | 'job.submitted'
+  | 'job.cancelled'
+  | 'job.reprioritized'
+  | 'job.deleted'
   | 'user.registered'
   | 'user.login'
   | 'user.login_failed'
@@ -52,10 +58,10 @@ export interface AuditEvent {
   readonly details?: Readonly<Record<string, unknown>>;
 }
 
-/** For what a server does by itself, or for somebody who asked long ago. */
-export const nobody: Caller = { ipAddress: null, userAgent: null };
-
 const maxUserAgentCharacters = 300;
+
+export const userAgentOf = ({ userAgent }: Caller): string | null =>
+  userAgent?.slice(0, maxUserAgentCharacters) ?? null;
 
 /**
  * Writes one entry. Call it inside of the transaction that does the thing, as its last statement; it is chained by itself
@@ -64,19 +70,15 @@ const maxUserAgentCharacters = 300;
  */
 export async function record(client: Executor, event: AuditEvent): Promise<void> {
   const { actorId, action, subject, outcome, caller, details } = event;
-  const userAgent = caller.userAgent?.slice(0, maxUserAgentCharacters) ?? null;
   await client.query(
     `INSERT INTO audit_entries (id, actor_id, action, subject, outcome, ip_address, user_agent, details)
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
-    [
-      uuidv7(),
-      actorId,
-      action,
-      subject,
-      outcome,
-      caller.ipAddress,
-      userAgent,
-      details ? JSON.stringify(details) : null,
-    ],
+    [uuidv7(), actorId, action, subject, outcome, caller.ipAddress, userAgentOf(caller), detailsText(details, caller)],
   );
+}
+
+/** As JSON, with the API key that was shown, if any. */
+export function detailsText(details: AuditEvent['details'], { keyId }: Caller): string | null {
+  const apiKey = keyId && { apiKey: encodeId('ApiKey', keyId) };
+  return details || apiKey ? JSON.stringify({ ...details, ...apiKey }) : null;
 }

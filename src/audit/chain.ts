@@ -8,12 +8,13 @@
  */
 import { createHash } from 'node:crypto';
 import type pg from 'pg';
+import { nobody } from '../accounts/viewer.ts';
 import { type Executor, transaction } from '../db/metadata.ts';
 import type { SealedColumn } from '../db/rotation.ts';
 import type { Keyring } from '../lib/keyring.ts';
 import type { Service } from '../lib/lifecycle.ts';
 import type { Log } from '../lib/log.ts';
-import { nobody, record } from './audit.ts';
+import { record } from './audit.ts';
 
 /** What of an entry is in its hash, as the database prints it. */
 export interface Content {

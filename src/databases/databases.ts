@@ -236,10 +236,20 @@ export function createDatabases(deps: DatabasesDeps): Databases {
       await stopAll(running);
     },
 
-    async test(viewer, input, { signal }) {
+    async test(viewer, input, { signal, caller }) {
       requireCan(viewer, 'database:connect', { kind: 'server' });
       const settings = parseConnection(input, { defaultPort });
-      return await prober.probe(settings.engine, () => targetWith(settings), { signal });
+      const report = await prober.probe(settings.engine, () => targetWith(settings), { signal });
+      const { engine, host, port, database } = settings;
+      await record(pool, {
+        actorId: viewer.userId,
+        action: 'connection.tested',
+        subject: null,
+        outcome: report.ok ? 'success' : 'failure',
+        caller,
+        details: { engine, host, port, database },
+      });
+      return report;
     },
 
     async connect(viewer, input, asked) {

@@ -101,10 +101,10 @@ builder.mutationField('exportJob', (t) =>
       'A new job of kind EXPORT that writes the rows which a job has kept, without running its SQL; its `source` is that job. CONFLICT where that has not ended, keeps no rows, or they have been thrown away.',
     authScopes: { signedIn: true },
     args: { input: t.arg({ type: ExportJobInput, required: true }) },
-    resolve: async (_root, { input }, { viewer, services }) => {
+    resolve: async (_root, { input }, { viewer, services, caller }) => {
       const id = uuidOf('Job', input.id);
       if (!id) throw notFound('Job');
-      return { job: await services.exports.exportJob(viewer, id, exportOf(input.export)) };
+      return { job: await services.exports.exportJob(viewer, id, exportOf(input.export), caller) };
     },
   }),
 );

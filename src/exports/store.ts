@@ -1,5 +1,6 @@
 /** The bucket that exports go to where nobody said another. */
 import type pg from 'pg';
+import { nobody } from '../accounts/viewer.ts';
 import { record } from '../audit/audit.ts';
 import { transaction } from '../db/metadata.ts';
 import { encodeId, uuidv7 } from '../lib/ids.ts';
@@ -33,7 +34,7 @@ export function createExportStore({ pool, files }: { pool: pg.Pool; files: Pick<
           action: 'bucket.created',
           subject: encodeId('Bucket', id),
           outcome: 'success',
-          caller: { ipAddress: null, userAgent: null },
+          caller: nobody,
           details: { name: bucketName, for: 'export' },
         });
         return true;

@@ -208,12 +208,13 @@ export function createPipeline({
     context: async ({ req, socket, signal, request }) => {
       try {
         const authorization = socket ? socket.authorization : (req.headers.authorization ?? null);
+        const viewer = await authenticate(services, authorization);
         return {
-          viewer: await authenticate(services, authorization),
+          viewer,
           authorization,
           lifetime: socket?.lifetime ?? null,
           services,
-          caller: callerOf(req),
+          caller: viewer?.key ? { ...callerOf(req), keyId: viewer.key.id } : callerOf(req),
           requestId: requestIdOf(req),
           signal: socket?.signal ?? signal ?? request.signal,
           tellNow: socket?.tellNow,

@@ -39,11 +39,12 @@ import '../realtime/live.graph.ts';
 import type { GraphQLSchema } from 'graphql';
 import { builder } from './builder.ts';
 import { guardMutations } from './keyed-mutations.ts';
+import { auditRefusals } from './refusals.ts';
 import { assertRights } from './rights.ts';
 
 /** @throws Error where something is reachable without a declared right */
 export function createSchema(): GraphQLSchema {
   const schema = builder.toSchema();
   assertRights(schema);
-  return guardMutations(schema);
+  return auditRefusals(guardMutations(schema));
 }

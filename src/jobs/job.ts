@@ -1,4 +1,5 @@
 /** A job as it is kept. */
+import type { Caller } from '../accounts/viewer.ts';
 import type { JobError, JobKind, JobStatus, TransactionMode } from './states.ts';
 
 export interface Job {
@@ -125,6 +126,8 @@ export interface NewJob
     > {
   /** Given where something is sealed to it. */
   readonly id?: string;
+  /** From where it was asked for; absent for what asks by itself. */
+  readonly caller?: Caller;
   readonly idempotencyKey: string | null;
 }
 

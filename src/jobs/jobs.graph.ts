@@ -261,8 +261,8 @@ builder.mutationField('cancelJob', (t) =>
     description: 'A queued job ends at once, a running one within seconds; one that has ended stays as it is.',
     authScopes: { signedIn: true },
     args: { input: t.arg({ type: CancelJobInput, required: true }) },
-    resolve: async (_root, { input }, { viewer, services }) => ({
-      job: await services.jobs.cancel(viewer, jobId(input.id)),
+    resolve: async (_root, { input }, { viewer, services, caller }) => ({
+      job: await services.jobs.cancel(viewer, jobId(input.id), caller),
     }),
   }),
 );
@@ -295,8 +295,8 @@ builder.mutationFields((t) => ({
     description: `Moves a queued job in its owner’s queue: from ${priorities.min} to ${priorities.max}, higher first. A level is worth ${priorityLevelMs / 1_000} s of waiting, so that a low one starts in the end.`,
     authScopes: { signedIn: true },
     args: { input: t.arg({ type: ReprioritizeJobInput, required: true }) },
-    resolve: async (_root, { input }, { viewer, services }) => ({
-      job: await services.jobs.reprioritize(viewer, jobId(input.id), input.priority),
+    resolve: async (_root, { input }, { viewer, services, caller }) => ({
+      job: await services.jobs.reprioritize(viewer, jobId(input.id), input.priority, caller),
     }),
   }),
   deleteJob: t.field({
@@ -305,9 +305,9 @@ builder.mutationFields((t) => ({
       'Deletes a job that has ended or not begun, with its rows. One that runs is a CONFLICT: cancel it first; so is one whose rows an export (`details.exportJobId`) has not written yet.',
     authScopes: { signedIn: true },
     args: { input: t.arg({ type: DeleteJobInput, required: true }) },
-    resolve: async (_root, { input }, { viewer, services }) => {
+    resolve: async (_root, { input }, { viewer, services, caller }) => {
       const id = jobId(input.id);
-      await services.jobs.remove(viewer, id);
+      await services.jobs.remove(viewer, id, caller);
       return { id };
     },
   }),

@@ -1,6 +1,7 @@
 /** What people see and do about jobs: read, list, follow, cancel, put forward, delete. Running them is the worker's. */
 import { can, requireCan } from '../accounts/policy.ts';
-import type { Viewer } from '../accounts/viewer.ts';
+import { type Caller, nobody, type Viewer } from '../accounts/viewer.ts';
+import type { Executor } from '../db/metadata.ts';
 import { createPatience } from '../db/patience.ts';
 import { type Bus, createDoorbell, type Doorbell } from '../lib/bus.ts';
 import { AppError, badInput, notFound } from '../lib/errors.ts';
@@ -11,14 +12,27 @@ import { formatPosition, isBehind, type Job, type Position, parsePosition, prior
 import type { Place, Places } from './places.ts';
 import type { Batch, JobFilter, QueueState } from './reads.ts';
 import { isFinal } from './states.ts';
-import type { JobStore } from './store.ts';
+import type { JobStore, Note } from './store.ts';
 
 export interface JobsDeps {
   store: JobStore;
   places: Places;
   bus: Bus<Topic>;
   settingsOf(viewer: Viewer): Promise<{ maxParallelJobs: number }>;
+  note: NoteJob;
 }
+
+/** Writes into the audit what somebody did to a job, in the transaction that did it. */
+export type NoteJob = (
+  client: Executor,
+  done: {
+    readonly viewer: Viewer;
+    readonly caller: Caller;
+    readonly action: 'job.cancelled' | 'job.reprioritized' | 'job.deleted';
+    readonly jobId: string;
+    readonly details?: Readonly<Record<string, unknown>>;
+  },
+) => Promise<void>;
 
 /** The newest state of a job, or that it is gone. */
 export interface JobEvent {
@@ -47,11 +61,11 @@ export interface Jobs {
     page: Page,
   ): Promise<{ jobs: Job[]; page: Page; count: () => Promise<number> }>;
   /** A queued job ends at once, a running one within seconds; no-op when it has ended. @throws AppError NOT_FOUND */
-  cancel(viewer: Viewer | null, id: string): Promise<Job>;
+  cancel(viewer: Viewer | null, id: string, caller?: Caller): Promise<Job>;
   /** Among the queued jobs of its owner. @throws AppError NOT_FOUND, BAD_USER_INPUT, CONFLICT unless it is queued */
-  reprioritize(viewer: Viewer | null, id: string, priority: number): Promise<Job>;
+  reprioritize(viewer: Viewer | null, id: string, priority: number, caller?: Caller): Promise<Job>;
   /** With its rows. @throws AppError NOT_FOUND, CONFLICT while it runs, or an export has not yet written its rows */
-  remove(viewer: Viewer | null, id: string): Promise<void>;
+  remove(viewer: Viewer | null, id: string, caller?: Caller): Promise<void>;
   /** The viewer's own. */
   queue(viewer: Viewer | null): Promise<QueueInfo>;
   /** Null unless it is queued. */
@@ -84,7 +98,7 @@ const eventBatch = 200;
 const maxNotices = 1_000;
 const maxSearchLength = 200;
 
-export function createJobs({ store, places, bus, settingsOf }: JobsDeps): Jobs {
+export function createJobs({ store, places, bus, settingsOf, note }: JobsDeps): Jobs {
   const resourceOf = (job: Job) => ({ kind: 'job', ownerId: job.ownerId }) as const;
 
   async function require(
@@ -98,6 +112,12 @@ export function createJobs({ store, places, bus, settingsOf }: JobsDeps): Jobs {
     requireCan(viewer, action, resourceOf(job));
     return job;
   }
+
+  const noteOf =
+    (viewer: Viewer | null, caller: Caller, done: Pick<Parameters<NoteJob>[1], 'action' | 'details'>): Note =>
+    (client, jobId) =>
+      // require() lets nobody through who is not signed in.
+      note(client, { viewer: viewer!, caller, jobId, ...done });
 
   const placeOf = (job: Job): Promise<Place | null> =>
     job.status === 'queued' ? places.of(job) : Promise.resolve(null);
@@ -143,24 +163,26 @@ export function createJobs({ store, places, bus, settingsOf }: JobsDeps): Jobs {
       return { ...(await store.list(filter, page)), count: () => store.count(filter) };
     },
 
-    async cancel(viewer, id) {
+    async cancel(viewer, id, caller = nobody) {
       const job = await require(viewer, 'job:cancel', id);
-      return (await store.requestCancel(id)) ?? (await store.find(id)) ?? job;
+      const note = noteOf(viewer, caller, { action: 'job.cancelled' });
+      return (await store.requestCancel(id, note)) ?? (await store.find(id)) ?? job;
     },
 
-    async reprioritize(viewer, id, priority) {
+    async reprioritize(viewer, id, priority, caller = nobody) {
       await require(viewer, 'job:edit', id);
       const { min, max } = priorities;
       if (priority < min || priority > max)
         throw badInput({ path: 'input.priority', message: `from ${min} to ${max}` });
-      const moved = await store.reprioritize(id, priority);
+      const note = noteOf(viewer, caller, { action: 'job.reprioritized', details: { priority } });
+      const moved = await store.reprioritize(id, priority, note);
       if (!moved) throw new AppError('CONFLICT', 'Only a queued job can be put forward or back');
       return moved;
     },
 
-    async remove(viewer, id) {
+    async remove(viewer, id, caller = nobody) {
       await require(viewer, 'job:edit', id);
-      while (!(await store.remove(id))) {
+      while (!(await store.remove(id, noteOf(viewer, caller, { action: 'job.deleted' })))) {
         const job = await store.find(id);
         if (!job) throw notFound('Job');
         if (job.status === 'running') throw new AppError('CONFLICT', 'The job is running: cancel it first');

@@ -48,6 +48,8 @@ export interface PumpDeps {
   /** How long the rows of a job are kept behind its end. */
   resultsRetentionMs: number;
   findByKey: JobReads['findByKey'];
+  /** Writes into the audit what is submitted, in the round that inserts it. */
+  noteStep?: (submissions: readonly Submission[]) => Step;
 }
 
 /** Whoever runs jobs in this process. */
@@ -111,7 +113,7 @@ const maxBatchBytes = 4 * 2 ** 20;
 /** A submission that waits for a row that somebody holds is soon taken out of everybody's way. */
 const briefly = { name: 'briefly', text: `SELECT set_config('lock_timeout', '200ms', true)` } satisfies Prepared;
 
-export function createPump({ pool, bus, limits, resultsRetentionMs, findByKey }: PumpDeps): Pump {
+export function createPump({ pool, bus, limits, resultsRetentionMs, findByKey, noteStep }: PumpDeps): Pump {
   const { channel, payload } = notification('jobs.queued', '*');
   const submissions: Arrival[] = [];
   const finishes: Finish[] = [];
@@ -205,6 +207,7 @@ export function createPump({ pool, bus, limits, resultsRetentionMs, findByKey }:
           started = settleArrivals(taken, rows as unknown as AcceptedRow[]);
         },
       });
+      parts.push(...notePart(taken.map(({ input }) => input)));
     }
     if (parts.length === 0) return;
 
@@ -219,6 +222,9 @@ export function createPump({ pool, bus, limits, resultsRetentionMs, findByKey }:
     if (owed && started.length >= room) bus.ringElsewhere('jobs.queued', '*');
     if (started.length >= room || !wanted) owed = false;
   }
+
+  const notePart = (submissions: readonly Submission[]): Part[] =>
+    noteStep ? [{ step: noteStep(submissions), settle: () => undefined }] : [];
 
   const finishPart = (ended: readonly Finish[]): Part => ({
     step: {
@@ -374,9 +380,9 @@ export function createPump({ pool, bus, limits, resultsRetentionMs, findByKey }:
       claimant.failed(error);
       wanted = false;
     }
-    const alone = async (part: Part, { reject }: { reject: (error: unknown) => void }) => {
+    const alone = async (parts: readonly Part[], { reject }: { reject: (error: unknown) => void }) => {
       try {
-        await settled([part]);
+        await settled(parts);
       } catch (fault) {
         reject(fault);
       }
@@ -386,8 +392,8 @@ export function createPump({ pool, bus, limits, resultsRetentionMs, findByKey }:
       settle: (rows) => void settleArrivals([one], rows as unknown as AcceptedRow[]),
     });
     // A submission may wait long for a row that somebody else holds: the pump does not wait with it.
-    for (const one of taken) void alone(accept(one), one);
-    await Promise.all(ended.map((one) => alone(finishPart([one]), one)));
+    for (const one of taken) void alone([accept(one), ...notePart([one.input])], one);
+    await Promise.all(ended.map((one) => alone([finishPart([one])], one)));
   }
 
   return {

@@ -6,8 +6,10 @@
 import type pg from 'pg';
 import { type Executor, transaction } from '../db/metadata.ts';
 import { ringInTransaction } from '../db/notify.ts';
+import type { Step } from '../db/round.ts';
 import type { Bus } from '../lib/bus.ts';
 import type { Topic } from '../lib/topics.ts';
+import type { Submission } from './accept.ts';
 import type { Hold } from './finish.ts';
 import { type Exported, type Job, priorityLevelMs } from './job.ts';
 import { createPump, type Limits, type Pump } from './pump.ts';
@@ -24,7 +26,12 @@ export interface JobStoreDeps {
   limits: Limits;
   /** How long the rows of a job are kept behind its end. */
   resultsRetentionMs: number;
+  /** Writes into the audit what is submitted, in the round that inserts it. */
+  noteStep?: (submissions: readonly Submission[]) => Step;
 }
+
+/** Writes into the audit what was done to a job, in the transaction that does it. */
+export type Note = (client: Executor, jobId: string) => Promise<void>;
 
 export interface TakeOver {
   workerId: string;
@@ -84,6 +91,23 @@ function createMoves({ pool, bus }: JobStoreDeps) {
 
   const changeOne = async (text: string, values: unknown[], ...others: Ring[]): Promise<Job | null> =>
     (await change(text, values, ...others))[0] ?? null;
+
+  /** The same with what is noted of it. */
+  async function changeNoted(
+    note: Note | undefined,
+    text: string,
+    values: unknown[],
+    ...others: Ring[]
+  ): Promise<Job | null> {
+    if (!note) return changeOne(text, values, ...others);
+    const rows = await transaction(pool, async (client) => {
+      const changedRows = (await client.query<JobRow>(text, values)).rows;
+      for (const { id } of changedRows) await note(client, id);
+      return changedRows;
+    });
+    ring(rows, ...others);
+    return rows[0] ? jobOf(rows[0]) : null;
+  }
 
   /** The same, where nobody needs the jobs: their texts may be long. @returns how many it changed */
   async function touch(text: string, values: unknown[], ...others: Ring[]): Promise<number> {
@@ -222,16 +246,18 @@ function createMoves({ pool, bus }: JobStoreDeps) {
     },
 
     /** A queued job ends here; a running one is asked to. No-op for one that has ended. */
-    requestCancel: (id: string): Promise<Job | null> =>
-      changeOne(
+    requestCancel: (id: string, note?: Note): Promise<Job | null> =>
+      changeNoted(
+        note,
         `UPDATE jobs SET ${cancelled} WHERE id = $1 AND status IN ('queued', 'running') RETURNING *`,
         [id],
         ['job.cancel', id],
       ),
 
     /** Null for one that is not queued. */
-    reprioritize: (id: string, priority: number): Promise<Job | null> =>
-      changeOne(
+    reprioritize: (id: string, priority: number, note?: Note): Promise<Job | null> =>
+      changeNoted(
+        note,
         `UPDATE jobs SET priority = $2, rank_ms = rank_ms + (priority - $2::int) * ${priorityLevelMs}, ${changed}
          WHERE id = $1 AND status = 'queued' RETURNING *`,
         [id, priority],
@@ -241,7 +267,7 @@ function createMoves({ pool, bus }: JobStoreDeps) {
      * False for one that runs, is gone, or has rows that an export is still to read. What follows from it is the table's
      * own trigger.
      */
-    async remove(id: string): Promise<boolean> {
+    async remove(id: string, note?: Note): Promise<boolean> {
       const rows = await transaction(pool, async (client) => {
         // First: whoever is about to export it holds it, and what he has submitted the next statement sees.
         await client.query('SELECT FROM jobs WHERE id = $1 FOR UPDATE', [id]);
@@ -249,6 +275,7 @@ function createMoves({ pool, bus }: JobStoreDeps) {
           `DELETE FROM jobs WHERE id = $1 AND status <> 'running' AND NOT EXISTS (${exportsOf}) RETURNING id, owner_id`,
           [id],
         );
+        if (removed.rows.length > 0) await note?.(client, id);
         return removed.rows;
       });
       ring(rows);

@@ -1,6 +1,6 @@
 /** What jobs write into files, as people ask for it: the results of a job that has ended, in another format. */
 import { requireCan } from '../accounts/policy.ts';
-import type { Viewer } from '../accounts/viewer.ts';
+import type { Caller, Viewer } from '../accounts/viewer.ts';
 import type { Destinations, ExportInput, ExportSettings } from '../exports/destination.ts';
 import type { Exported, Job } from '../jobs/job.ts';
 import { isFinal } from '../jobs/states.ts';
@@ -18,7 +18,7 @@ export interface Exports {
    * @throws AppError BAD_USER_INPUT, NOT_FOUND, FORBIDDEN, LIMIT_EXCEEDED, CONFLICT while the job runs, where it keeps no
    * rows or they have been thrown away, and for a file that is there
    */
-  exportJob(viewer: Viewer | null, id: string, input: ExportInput): Promise<Job>;
+  exportJob(viewer: Viewer | null, id: string, input: ExportInput, caller?: Caller): Promise<Job>;
   /** Those that are there and the viewer sees; what one `request` asks for in one tick is read together. */
   files(request: object, viewer: Viewer | null, exported: Exported | null): Promise<StoredFile[]>;
   /** The n-th of them, from 0; null where it is not there, or not the viewer's to see. */
@@ -51,7 +51,7 @@ export function createExports({ jobs, results, queries, destinations, access, se
 
     file: (request, viewer, exported, n) => ready(request, viewer, exported?.files[n]),
 
-    async exportJob(viewer, id, input) {
+    async exportJob(viewer, id, input, caller) {
       requireCan(viewer, 'server:use', { kind: 'server' });
       const source = await jobs.find(id);
       if (!source) throw notFound('Job');
@@ -68,6 +68,7 @@ export function createExports({ jobs, results, queries, destinations, access, se
       const exporting = { id: newId, name: source.name, at: new Date() };
       const { job } = await queries.insert({
         id: newId,
+        ...(caller && { caller }),
         kind: 'export',
         ownerId: viewer.userId,
         databaseId: source.databaseId,

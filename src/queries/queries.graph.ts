@@ -223,10 +223,10 @@ builder.mutationField('retryJob', (t) =>
       'A new job like one of the viewer’s that has ended, whose `source` that is; each call makes another one. CONFLICT where it has not ended, its database is gone, or it had credentials of its own.',
     authScopes: { signedIn: true },
     args: { input: t.arg({ type: RetryJobInput, required: true }) },
-    resolve: async (_root, { input }, { viewer, services }) => {
+    resolve: async (_root, { input }, { viewer, services, caller }) => {
       const id = uuidOf('Job', input.id);
       if (!id) throw notFound('Job');
-      return { job: await services.queries.retry(viewer, id) };
+      return { job: await services.queries.retry(viewer, id, caller) };
     },
   }),
 );
@@ -237,21 +237,25 @@ builder.mutationField('submitQuery', (t) =>
     description: 'Queues SQL as a job; follow it with `jobUpdated`.',
     authScopes: { signedIn: true },
     args: { input: t.arg({ type: SubmitQueryInput, required: true }) },
-    resolve: (_root, { input }, { viewer, services }) =>
-      services.queries.submit(viewer, {
-        target: targetOf(input.target),
-        sql: input.sql,
-        parameters: input.parameters ?? null,
-        name: input.name ?? null,
-        timeoutMs: input.timeoutMs ?? null,
-        maxRows: input.maxRows ?? null,
-        readOnly: input.readOnly ?? false,
-        transaction: input.transaction ?? 'per_statement',
-        priority: input.priority ?? null,
-        maxAttempts: input.maxAttempts ?? 1,
-        runAt: input.runAt ?? null,
-        idempotencyKey: input.idempotencyKey ?? null,
-        export: input.export ? exportOf(input.export) : null,
-      }),
+    resolve: (_root, { input }, { viewer, services, caller }) =>
+      services.queries.submit(
+        viewer,
+        {
+          target: targetOf(input.target),
+          sql: input.sql,
+          parameters: input.parameters ?? null,
+          name: input.name ?? null,
+          timeoutMs: input.timeoutMs ?? null,
+          maxRows: input.maxRows ?? null,
+          readOnly: input.readOnly ?? false,
+          transaction: input.transaction ?? 'per_statement',
+          priority: input.priority ?? null,
+          maxAttempts: input.maxAttempts ?? 1,
+          runAt: input.runAt ?? null,
+          idempotencyKey: input.idempotencyKey ?? null,
+          export: input.export ? exportOf(input.export) : null,
+        },
+        caller,
+      ),
   }),
 );

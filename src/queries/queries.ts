@@ -1,7 +1,7 @@
 /** SQL as jobs: what may be submitted, by whom, and the rows that came of it. */
 import { can, requireCan } from '../accounts/policy.ts';
 import type { Settings } from '../accounts/settings.ts';
-import type { Viewer } from '../accounts/viewer.ts';
+import type { Caller, Viewer } from '../accounts/viewer.ts';
 import { resourceOf } from '../databases/access.ts';
 import type { Databases, VisibleDatabase } from '../databases/databases.ts';
 import type { ConnectionInput } from '../databases/input.ts';
@@ -85,13 +85,13 @@ export interface QueriesDeps {
 
 export interface Queries {
   /** @throws AppError BAD_USER_INPUT, NOT_FOUND, FORBIDDEN, LIMIT_EXCEEDED, CONFLICT for a file that is there */
-  submit(viewer: Viewer | null, input: SubmitQuery): Promise<{ job: Job; created: boolean }>;
+  submit(viewer: Viewer | null, input: SubmitQuery, caller?: Caller): Promise<{ job: Job; created: boolean }>;
   /**
    * A new job like one that has ended, and each call is another one. Whether the viewer may is asked anew; what the old
    * one was not allowed to write, the new one is not either.
    * @throws AppError NOT_FOUND, FORBIDDEN, LIMIT_EXCEEDED, CONFLICT while it runs and where its target is gone
    */
-  retry(viewer: Viewer | null, id: string): Promise<Job>;
+  retry(viewer: Viewer | null, id: string, caller?: Caller): Promise<Job>;
   /** What others have made a job of; for the room that there is. @throws AppError LIMIT_EXCEEDED, NOT_FOUND */
   insert(job: NewJob): Promise<{ job: Job; created: boolean }>;
   /** Null when it is absent or its job is not the viewer's. */
@@ -164,7 +164,7 @@ export function createQueries({
   return {
     insert,
 
-    async submit(viewer, input) {
+    async submit(viewer, input, caller) {
       if (!viewer) throw new AppError('UNAUTHENTICATED', 'Sign in first');
       const [place, settings] = await Promise.all([placeOf(viewer, input.target), settingsOf(viewer)]);
       const faults = faultsOf(input);
@@ -177,6 +177,7 @@ export function createQueries({
       return insert({
         ...place,
         id,
+        ...(caller && { caller }),
         kind: 'query',
         ownerId,
         name: input.name,
@@ -196,7 +197,7 @@ export function createQueries({
       });
     },
 
-    async retry(viewer, id) {
+    async retry(viewer, id, caller) {
       requireCan(viewer, 'server:use', { kind: 'server' });
       const source = await jobs.find(id);
       if (!source) throw notFound('Job');
@@ -212,6 +213,7 @@ export function createQueries({
       const { job } = await insert({
         ...place,
         id: newId,
+        ...(caller && { caller }),
         kind: 'query',
         ownerId,
         export: again && (await destinations.resolve(viewer, again, await settingsOf(viewer), exporting)),

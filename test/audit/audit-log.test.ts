@@ -1,6 +1,7 @@
 /** Who reads what of the audit, in pages and as a whole. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { nobody, record } from '../../src/audit/audit.ts';
+import { nobody } from '../../src/accounts/viewer.ts';
+import { record } from '../../src/audit/audit.ts';
 import { createAuditLog } from '../../src/audit/audit-log.ts';
 import { encodeId, uuidv7 } from '../../src/lib/ids.ts';
 import { createLog } from '../../src/lib/log.ts';

@@ -1,7 +1,8 @@
 /** The chain of the audit: whatever is done to the table past Quarry is found and named. */
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { nobody, record } from '../../src/audit/audit.ts';
+import { nobody } from '../../src/accounts/viewer.ts';
+import { record } from '../../src/audit/audit.ts';
 import { chain, genesis, hashOf } from '../../src/audit/chain.ts';
 import { type AuditFault, verify } from '../../src/audit/verify.ts';
 import { transaction } from '../../src/db/metadata.ts';

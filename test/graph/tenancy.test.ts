@@ -964,6 +964,50 @@ describe('what is one’s own', () => {
   });
 });
 
+describe('the audit', () => {
+  const document = `query ($action: String) {
+    auditLog(action: $action, first: 500) { nodes { action subject outcome details actor { id } } }
+  }`;
+  interface Entry {
+    action: string;
+    subject: string | null;
+    outcome: string;
+    details: Record<string, unknown> | null;
+  }
+  async function entriesOf(caller: Caller, action?: string): Promise<Entry[]> {
+    const { data, errors } = await askAs(caller, document, { action });
+    if (errors) throw new Error(JSON.stringify(errors));
+    return (data as { auditLog: { nodes: Entry[] } }).auditLog.nodes;
+  }
+
+  test('has what the owner did, and no SQL', async () => {
+    const entries = await entriesOf('owner');
+    const done = ['project.created', 'member.added', 'database.created_hosted', 'job.submitted'];
+    const made = ['saved_query.created', 'bucket.created', 'file.uploaded', 'user.registered'];
+    expect(entries.map(({ action }) => action)).toEqual(expect.arrayContaining([...done, ...made]));
+    const job = entries.find(({ subject }) => subject === things.Job);
+    expect(job?.details).toEqual({
+      kind: 'query',
+      database: things.Database,
+      sqlSha256: expect.stringMatching(/^[0-9a-f]{64}$/),
+      readOnly: false,
+    });
+    expect(JSON.stringify(entries)).not.toContain('SELECT');
+  });
+
+  test('has what was refused to a stranger, mutation by mutation', async () => {
+    const refused = calls.filter(
+      ({ field, answers }) => field.startsWith('Mutation.') && ['NOT_FOUND', 'FORBIDDEN'].includes(answers.stranger),
+    );
+    const entries = await entriesOf('stranger', 'access.refused');
+    expect(new Set(entries.map(({ outcome }) => outcome))).toEqual(new Set(['refused']));
+    expect(entries.map(({ details }) => `Mutation.${details?.mutation}`)).toEqual(
+      expect.arrayContaining([...new Set(refused.map(({ field }) => field))]),
+    );
+    expect(entries.map(({ subject }) => subject)).toEqual(expect.arrayContaining([things.Project, things.Job]));
+  });
+});
+
 /** Who sees what the owner made. */
 const audience: Record<Kind, readonly Caller[]> = {
   User: ['owner', 'administrator', ...members],

@@ -1,8 +1,10 @@
 /** A real queue with a real worker on the shared PostgreSQL, without the API in front of it. */
+
 import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { noteJob } from '../../src/audit/jobs.ts';
 import { createSnapshotStore } from '../../src/catalog/snapshots/store.ts';
 import type { VisibleDatabase } from '../../src/databases/databases.ts';
 import { createTypedConnections } from '../../src/databases/typed-connections.ts';
@@ -116,6 +118,7 @@ export async function createTestQueue({ storage = {} }: { storage?: Partial<Stor
     places: createPlaces({ pool, maxParallelJobs: 4 }),
     bus,
     settingsOf: async () => ({ maxParallelJobs: 4 }),
+    note: noteJob,
   });
 
   return {

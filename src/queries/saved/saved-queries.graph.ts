@@ -284,15 +284,19 @@ builder.mutationFields((t) => ({
     resolve: async (
       _root,
       { input: { id, databaseId, parameters, idempotencyKey, export: exports } },
-      { viewer, services },
+      { viewer, services, caller },
     ) => ({
-      job: await services.savedQueries.run(viewer, {
-        id: rowOf('SavedQuery', id),
-        databaseId: rowIn('Database', databaseId) ?? null,
-        parameters: parameters ?? null,
-        idempotencyKey: idempotencyKey ?? null,
-        export: exports && exportOf(exports),
-      }),
+      job: await services.savedQueries.run(
+        viewer,
+        {
+          id: rowOf('SavedQuery', id),
+          databaseId: rowIn('Database', databaseId) ?? null,
+          parameters: parameters ?? null,
+          idempotencyKey: idempotencyKey ?? null,
+          export: exports && exportOf(exports),
+        },
+        caller,
+      ),
     }),
   }),
 }));

@@ -87,7 +87,7 @@ export interface SavedQueries {
   /** Its jobs stay. */
   delete(viewer: Viewer | null, id: string, caller: Caller): Promise<void>;
   /** A job of the viewer, with his rights. @throws AppError BAD_USER_INPUT, FORBIDDEN */
-  run(viewer: Viewer | null, input: RunSavedQuery): Promise<Job>;
+  run(viewer: Viewer | null, input: RunSavedQuery, caller?: Caller): Promise<Job>;
   /** The viewer's own last run of each, scheduled or not, in the order of the ids. */
   lastJobs(viewer: Viewer | null, ids: readonly string[]): Promise<(Job | null)[]>;
   projectOf(saved: VisibleSavedQuery, query: PrismaQuery): Promise<ProjectRow | null>;
@@ -246,7 +246,7 @@ export function createSavedQueries({
       });
     },
 
-    async run(viewer, { id, databaseId, parameters, idempotencyKey, export: given }) {
+    async run(viewer, { id, databaseId, parameters, idempotencyKey, export: given }, caller) {
       requireCan(viewer, 'server:use', { kind: 'server' });
       const saved = await requireSaved(viewer, 'saved-query:run', id);
       const named = saved.databaseId && (await databases.load(saved, viewer, saved.databaseId));
@@ -258,7 +258,7 @@ export function createSavedQueries({
         });
       }
       const submission = submissionOf(saved, { databaseId: target, parameters, idempotencyKey, export: given });
-      return (await queries.submit(viewer, submission)).job;
+      return (await queries.submit(viewer, submission, caller)).job;
     },
 
     async lastJobs(viewer, ids) {

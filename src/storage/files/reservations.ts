@@ -5,7 +5,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import type pg from 'pg';
-import type { Caller, Viewer } from '../../accounts/viewer.ts';
+import { type Caller, nobody, type Viewer } from '../../accounts/viewer.ts';
 import { record } from '../../audit/audit.ts';
 import { type Executor, transaction } from '../../db/metadata.ts';
 import { AppError, badInput, notFound } from '../../lib/errors.ts';
@@ -100,8 +100,6 @@ export interface Reservations extends Room {
   /** Gives the room back, with whatever of the blob is there; no-op for what is committed, gone or another writer's. */
   release(fileId: string, options?: { writerId?: string }): Promise<void>;
 }
-
-const nobody: Caller = { ipAddress: null, userAgent: null };
 
 /** @throws AppError LIMIT_EXCEEDED, BAD_USER_INPUT for what the bucket does not take */
 export function requireFit(

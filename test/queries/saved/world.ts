@@ -1,8 +1,10 @@
 /** Saved queries and their scheduler without HTTP: real metadata, a real target, and whatever replicas a test starts. */
+
 import { EventEmitter, once } from 'node:events';
 import type pg from 'pg';
 import { pino } from 'pino';
 import type { Viewer } from '../../../src/accounts/viewer.ts';
+import { noteJob } from '../../../src/audit/jobs.ts';
 import { createTypedConnections } from '../../../src/databases/typed-connections.ts';
 import { startNotify } from '../../../src/db/notify.ts';
 import { createDestinations } from '../../../src/exports/destination.ts';
@@ -76,6 +78,7 @@ export async function createSavedWorld() {
       places: createPlaces({ pool, maxParallelJobs: 4 }),
       bus: createBus<Topic>(),
       settingsOf: async () => ({ maxParallelJobs: 4 }),
+      note: noteJob,
     }),
   });
   const schedulerDeps: SchedulerDeps = {

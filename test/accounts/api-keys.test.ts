@@ -1,4 +1,5 @@
 /** API keys: made by who is signed in, shown once, and never more than their scopes. Streams with them: acceptance/tokens. */
+
 import type { GraphQLSchema } from 'graphql';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type ApiKey, maxApiKeys } from '../../src/accounts/keys/api-keys.ts';
@@ -6,9 +7,11 @@ import { createLiveKeys } from '../../src/accounts/keys/live-keys.ts';
 import { hashOf, parseKey, prefixOf } from '../../src/accounts/keys/secrets.ts';
 import type { LiveKey } from '../../src/accounts/keys/store.ts';
 import type { ApiKeyScope } from '../../src/accounts/viewer.ts';
+import { createAuditLog } from '../../src/audit/audit-log.ts';
 import { createSchema } from '../../src/graph/schema.ts';
 import { createBus } from '../../src/lib/bus.ts';
 import { encodeId, uuidv7 } from '../../src/lib/ids.ts';
+import { createLog } from '../../src/lib/log.ts';
 import type { Topic } from '../../src/lib/topics.ts';
 import { createGraph } from './graph.ts';
 import { caller, createWorld, type World } from './world.ts';
@@ -243,10 +246,13 @@ describe('what a key may change', () => {
   /** Those that are not refused before anything of them is looked at. */
   async function openTo(scope: ApiKeyScope): Promise<string[]> {
     const viewer = await viewerOf(admin, scope);
+    const log = createLog({ level: 'silent', format: 'json' });
+    // Where what is refused is written down.
+    const services = { auditLog: createAuditLog({ ...world, log }) };
     const open: string[] = [];
     for (const { name, resolve } of Object.values(schema.getMutationType()!.getFields())) {
       try {
-        await resolve!({}, {}, { viewer }, {} as never);
+        await resolve!({}, {}, { viewer, caller, services }, {} as never);
       } catch (error) {
         const { code, message } = error as { code?: string; message: string };
         const refusal = (code === 'FORBIDDEN' || code === 'READ_ONLY') && message.includes('API key');

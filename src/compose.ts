@@ -1,6 +1,7 @@
 /** The composition root of the server: every service in order, then the port, then the worker beside it. */
 import { join } from 'node:path';
 import { createAccounts } from './accounts/accounts.ts';
+import { createAdministration } from './accounts/administration/administration.ts';
 import { createBearer } from './accounts/bearer.ts';
 import { createApiKeys } from './accounts/keys/api-keys.ts';
 import { createPasswordHasher } from './accounts/password-hasher.ts';
@@ -217,6 +218,7 @@ function buildServices({ config, core, startedAt, diskLow, running, publicUrl }:
     auditLog: createAuditLog({ pool, keyring, log }),
     apiKeys,
     bearer: createBearer({ accounts, apiKeys }),
+    administration: createAdministration({ pool, prisma, bus, jobs: jobStore, databases }),
     projects: createProjects({ pool, prisma, access, onRightsLost: jobStore.cancelWithoutRight }),
     tasks: createTasks({ pool, store: createTaskStore({ db: pool, prisma }), bus }),
     databases,

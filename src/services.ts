@@ -1,5 +1,6 @@
 /** The features as the graph and the routes see them; app.ts builds them. */
 import type { Accounts } from './accounts/accounts.ts';
+import type { Administration } from './accounts/administration/administration.ts';
 import type { Bearer } from './accounts/bearer.ts';
 import type { ApiKeys } from './accounts/keys/api-keys.ts';
 import type { AuditLog } from './audit/audit-log.ts';
@@ -54,6 +55,7 @@ export interface Services {
   readonly auditLog: AuditLog;
   readonly apiKeys: ApiKeys;
   readonly bearer: Bearer;
+  readonly administration: Administration;
   readonly databases: Databases;
   readonly activity: Activity;
   readonly catalog: CatalogService;

@@ -10,6 +10,7 @@ import type { Engine, SessionIdentity, Target } from '../engines/engine.ts';
 import type { Engines } from '../engines/registry.ts';
 import { createCatalogPool } from '../engines/sessions.ts';
 import { AppError, badInput, notFound } from '../lib/errors.ts';
+import { createGate } from '../lib/gate.ts';
 import { encodeId, isUuid, uuidv7 } from '../lib/ids.ts';
 import { type Keyring, secretOf } from '../lib/keyring.ts';
 import { type Service, stopAll } from '../lib/lifecycle.ts';
@@ -121,6 +122,11 @@ export interface Databases extends DatabaseAccess, Service {
   update(viewer: Viewer | null, input: UpdateDatabase, asked: Asked): Promise<VisibleDatabase>;
   /** Its jobs end, and finished ones stay. @throws AppError NOT_FOUND, FORBIDDEN, CONFLICT for a hosted one without `drop` */
   disconnect(viewer: Viewer | null, input: { id: string; drop: boolean }, asked: Asked): Promise<void>;
+  /**
+   * Lets go of all that a user has outside of projects, hosted ones with what is in them, and of his logins on the sample:
+   * for an administrator who deletes the account. @throws AppError FORBIDDEN
+   */
+  disconnectAllOf(viewer: Viewer | null, userId: string, asked: Asked): Promise<void>;
   /** Those that the viewer sees, the oldest first. @throws AppError BAD_USER_INPUT */
   list(viewer: Viewer | null, list: DatabaseList): Promise<Connection<VisibleDatabase>>;
   /** Never fails for what is wrong with the database. @throws AppError BAD_USER_INPUT */
@@ -160,6 +166,9 @@ export interface Databases extends DatabaseAccess, Service {
   /** Engine, host and database in words, for what outlives it. */
   labelOf(database: Database): string;
 }
+
+/** Databases of one user that are let go at once: each may ask its target something. */
+const letGoAtOnce = 8;
 
 const isSamePlace = (a: Address, b: Address): boolean =>
   a.host === b.host && a.port === b.port && a.database === b.database;
@@ -347,20 +356,18 @@ export function createDatabases(deps: DatabasesDeps): Databases {
           message: 'only a hosted database can be dropped; this one stays where it is',
         });
       }
-      await leave(database, asked, () =>
-        transaction(pool, async (client) => {
-          if (!(await store.lock(client, id))) throw notFound('Database');
-          for (const hook of onDisconnect) await hook(id, client);
-          const { name, engine, hosted } = database;
-          await audited(client, viewer, 'database.disconnected', id, asked, { name, engine, hosted });
-          if (hosted) await store.orphan(client, id);
-          else await store.remove(client, id);
-        }),
-      );
-      catalogs.drop(id);
-      health.forget(id);
-      // From here on it is gone for everybody; what cannot be dropped now is dropped by a later sweep.
-      if (database.hosted) await hosting.discard(database);
+      await letGo(viewer, database, asked);
+    },
+
+    async disconnectAllOf(viewer, userId, asked) {
+      requireCan(viewer, 'server:administer', { kind: 'server' });
+      const gate = createGate({ max: letGoAtOnce });
+      const databases = await store.private(userId);
+      await Promise.all(databases.map((database) => gate.run(() => letGo(viewer, database, asked), asked.signal)));
+      for (const { databaseId, user } of await store.rolesOf(userId)) {
+        await playground?.dropRole(user, asked);
+        await store.removeUserRole(databaseId, userId);
+      }
     },
 
     async list(viewer, { search, projectId, ...args }) {
@@ -433,6 +440,23 @@ export function createDatabases(deps: DatabasesDeps): Databases {
       return hosted ? `${displayName}, hosted: ${name}` : `${displayName} ${host}:${port}/${database}`;
     },
   };
+
+  async function letGo(viewer: Viewer, database: Database, asked: Asked): Promise<void> {
+    const { id, name, engine, hosted } = database;
+    await leave(database, asked, () =>
+      transaction(pool, async (client) => {
+        if (!(await store.lock(client, id))) throw notFound('Database');
+        for (const hook of onDisconnect) await hook(id, client);
+        await audited(client, viewer, 'database.disconnected', id, asked, { name, engine, hosted });
+        if (hosted) await store.orphan(client, id);
+        else await store.remove(client, id);
+      }),
+    );
+    catalogs.drop(id);
+    health.forget(id);
+    // From here on it is gone for everybody; what cannot be dropped now is dropped by a later sweep.
+    if (hosted) await hosting.discard(database);
+  }
 
   async function reread(viewer: Viewer, id: string, role: ProjectRole | null): Promise<VisibleDatabase> {
     const [database] = await store.find(viewer.userId, [id]);

@@ -90,6 +90,11 @@ export interface DatabaseStore {
   /** Nobody's databases that were left so for at least `minAgeMs`, by the database's clock. */
   orphans(minAgeMs: number): Promise<Database[]>;
   system(client: Executor): Promise<Database | null>;
+  /** Those of a user that are in no project, in no order. */
+  private(ownerId: string): Promise<Database[]>;
+  /** The logins of a user on the system's databases. */
+  rolesOf(userId: string): Promise<readonly { databaseId: string; user: string }[]>;
+  removeUserRole(databaseId: string, userId: string): Promise<void>;
   userRole(databaseId: string, userId: string): Promise<UserRole | null>;
   /** False when another one was first. */
   addUserRole(databaseId: string, userId: string, role: UserRole): Promise<boolean>;
@@ -245,6 +250,26 @@ export function createDatabaseStore({ db, prisma }: { db: Executor; prisma: Pris
       return rows[0] ? databaseOf(rows[0]) : null;
     },
 
+    async private(ownerId) {
+      const { rows } = await db.query(
+        `SELECT ${columns} FROM databases d WHERE d.owner_id = $1 AND d.project_id IS NULL`,
+        [ownerId],
+      );
+      return rows.map(databaseOf);
+    },
+
+    async rolesOf(userId) {
+      const { rows } = await db.query<{ databaseId: string; user: string }>(
+        'SELECT database_id AS "databaseId", role_name AS "user" FROM database_roles WHERE user_id = $1',
+        [userId],
+      );
+      return rows;
+    },
+
+    async removeUserRole(databaseId, userId) {
+      await db.query('DELETE FROM database_roles WHERE database_id = $1 AND user_id = $2', [databaseId, userId]);
+    },
+
     async userRole(databaseId, userId) {
       const { rows } = await db.query<UserRole>(
         `SELECT role_name AS "user", sealed_password AS "sealedPassword" FROM database_roles
@@ -267,6 +292,25 @@ export function createDatabaseStore({ db, prisma }: { db: Executor; prisma: Pris
     owner: (query, userId) => prisma.user.findUnique({ ...query, where: { id: userId } }),
     project: (query, projectId) => prisma.project.findUnique({ ...query, where: { id: projectId } }),
   };
+}
+
+/**
+ * Of a user who is about to go, in the caller's transaction: what he has put into a project is its OWNER's who has been
+ * there the longest. @returns how many are left, in no project
+ */
+export async function bequeath(client: Executor, ownerId: string): Promise<number> {
+  await client.query(
+    `UPDATE databases SET updated_at = now(), owner_id = (
+       SELECT m.user_id FROM project_members m
+       WHERE m.project_id = databases.project_id AND m.role = 'owner' AND m.user_id <> $1 ORDER BY m.joined_at, m.id LIMIT 1)
+     WHERE owner_id = $1 AND project_id IS NOT NULL`,
+    [ownerId],
+  );
+  const { rows } = await client.query<{ count: number }>(
+    'SELECT count(*)::int AS count FROM databases WHERE owner_id = $1',
+    [ownerId],
+  );
+  return rows[0]!.count;
 }
 
 type Row = Omit<VisibleDatabase, 'engine' | 'ssl' | 'capabilities' | 'role'> & {

@@ -13,8 +13,8 @@ export interface Lifetime extends Disposable {
 
 export interface LifetimeDeps {
   bus: Bus<Topic>;
-  /** Throws when the token no longer holds. */
-  check(authorization: string): Promise<unknown>;
+  /** Who shows it now. Throws when the token no longer holds. */
+  check(authorization: string): Promise<Pick<Viewer, 'role'> | null>;
 }
 
 /** Revocations are rung; one whose ring was lost is found by asking this often. */
@@ -35,10 +35,14 @@ export function createLifetime({ bus, check }: LifetimeDeps): Lifetime {
     renew(viewer, authorization) {
       stop();
       const ask = () =>
-        check(authorization).catch((error) => {
-          // Anything else is our own trouble and nobody's log-out; the expiry below bounds it.
-          if (error instanceof AppError && error.code === 'UNAUTHENTICATED') end.abort();
-        });
+        check(authorization).then(
+          // What was begun in another role goes on by that one's rights: it ends.
+          (now) => now?.role !== viewer.role && end.abort(),
+          (error) => {
+            // Anything else is our own trouble and nobody's log-out; the expiry below bounds it.
+            if (error instanceof AppError && error.code === 'UNAUTHENTICATED') end.abort();
+          },
+        );
       const unlisten = bus.listen('session.revoked', viewer.sessionId, ask);
       const recheck = setInterval(ask, recheckMs).unref();
       const expiry = timerOf(viewer.expiresAt, () => end.abort());

@@ -5,6 +5,7 @@ import './server.graph.ts';
 import '../accounts/users.graph.ts';
 import '../accounts/accounts.graph.ts';
 import '../accounts/keys/keys.graph.ts';
+import '../accounts/administration/administration.graph.ts';
 import '../projects/projects.graph.ts';
 import '../projects/tasks/tasks.graph.ts';
 import '../audit/audit.graph.ts';

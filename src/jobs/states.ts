@@ -45,6 +45,7 @@ export type Mover =
   | 'finish'
   | 'requestCancel'
   | 'cancelAllOf'
+  | 'cancelAllOfOwner'
   | 'cancelWithoutRight'
   | 'remove';
 
@@ -60,7 +61,7 @@ export const moves: readonly Move[] = [
   { from: null, to: 'queued', by: ['insert'] },
   { from: null, to: 'running', by: ['insert'] },
   { from: 'queued', to: 'running', by: ['claim'] },
-  { from: 'queued', to: 'cancelled', by: ['requestCancel', 'cancelAllOf', 'cancelWithoutRight'] },
+  { from: 'queued', to: 'cancelled', by: ['requestCancel', 'cancelAllOf', 'cancelAllOfOwner', 'cancelWithoutRight'] },
   { from: 'queued', to: null, by: ['remove'] },
   { from: 'running', to: 'queued', by: ['release', 'requeue'] },
   { from: 'running', to: 'succeeded', by: ['finish'] },

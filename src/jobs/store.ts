@@ -306,6 +306,20 @@ function createMoves({ pool, bus }: JobStoreDeps) {
       );
     },
 
+    /** Ends all jobs of a user who may do nothing any more, in the caller's transaction. */
+    async cancelAllOfOwner(client: Executor, ownerId: string): Promise<void> {
+      const { rows } = await client.query<Pick<JobRow, 'id' | 'owner_id'>>(
+        `UPDATE jobs SET ${cancelled}
+         WHERE id IN (SELECT id FROM jobs WHERE owner_id = $1 AND status IN ('queued', 'running') ORDER BY id FOR UPDATE)
+         RETURNING id, owner_id`,
+        [ownerId],
+      );
+      await ringInTransaction(
+        client,
+        rows.flatMap((row) => [...ringsOf(row), ['job.cancel', row.id] as Ring]),
+      );
+    },
+
     /**
      * Ends the jobs on these databases whose owners may not run them any more, in the transaction that took the right:
      * database:query of policy.ts, and database:write where a job runs that was started to write. What was kept stays its

@@ -142,3 +142,29 @@ export async function updateMember(client: Executor, id: string, role: ProjectRo
 export async function deleteMember(client: Executor, id: string): Promise<void> {
   await client.query('DELETE FROM project_members WHERE id = $1', [id]);
 }
+
+/** The projects of a user, which nobody else changes until the transaction ends. @returns their ids */
+export async function lockProjectsOf(client: Executor, userId: string): Promise<string[]> {
+  const { rows } = await client.query<{ id: string }>(
+    `SELECT id FROM projects WHERE id IN (SELECT project_id FROM project_members WHERE user_id = $1) ORDER BY id FOR UPDATE`,
+    [userId],
+  );
+  return rows.map(({ id }) => id);
+}
+
+/** Those that have no other owner; at most `limit`. */
+export async function ownedAlone(client: Executor, userId: string, limit: number): Promise<string[]> {
+  const { rows } = await client.query<{ id: string }>(
+    `SELECT own.project_id AS id FROM project_members own
+     WHERE own.user_id = $1 AND own.role = 'owner' AND NOT EXISTS (
+       SELECT FROM project_members other
+       WHERE other.project_id = own.project_id AND other.role = 'owner' AND other.user_id <> $1)
+     ORDER BY own.project_id LIMIT $2`,
+    [userId, limit],
+  );
+  return rows.map(({ id }) => id);
+}
+
+export async function leaveAll(client: Executor, userId: string): Promise<void> {
+  await client.query('DELETE FROM project_members WHERE user_id = $1', [userId]);
+}

@@ -22,7 +22,8 @@ export interface Answer {
 }
 
 /** Only the services that accounts and projects have; a document that needs another fails. */
-export function createGraph({ accounts, apiKeys, projects, tasks, access, prisma, settings, pool, keyring }: World) {
+export function createGraph(world: World) {
+  const { accounts, administration, apiKeys, projects, tasks, access, prisma, settings, pool, keyring } = world;
   const auditLog = createAuditLog({ pool, keyring, log });
   const services = {
     startedAt: new Date(),
@@ -30,6 +31,7 @@ export function createGraph({ accounts, apiKeys, projects, tasks, access, prisma
     prisma,
     accounts,
     apiKeys,
+    administration,
     projects,
     tasks,
     access,

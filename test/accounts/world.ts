@@ -3,13 +3,17 @@ import { randomBytes } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import type pg from 'pg';
 import { createAccounts } from '../../src/accounts/accounts.ts';
+import { createAdministration } from '../../src/accounts/administration/administration.ts';
 import { createBearer } from '../../src/accounts/bearer.ts';
 import { createApiKeys } from '../../src/accounts/keys/api-keys.ts';
 import { createPasswordHasher } from '../../src/accounts/password-hasher.ts';
 import type { Caller } from '../../src/accounts/viewer.ts';
+import { createDatabases } from '../../src/databases/databases.ts';
 import { createPool, createPrisma } from '../../src/db/metadata.ts';
 import { startNotify } from '../../src/db/notify.ts';
+import { createEngines } from '../../src/engines/registry.ts';
 import { createBus } from '../../src/lib/bus.ts';
+import { createEgress } from '../../src/lib/egress.ts';
 import { createKeyring } from '../../src/lib/keyring.ts';
 import { createLog } from '../../src/lib/log.ts';
 import { Secret } from '../../src/lib/secret.ts';
@@ -21,6 +25,7 @@ import { createTasks } from '../../src/projects/tasks/tasks.ts';
 import { createBucketAccess } from '../../src/storage/files/access.ts';
 import { createFileStore } from '../../src/storage/files/store.ts';
 import { createTestDatabase } from '../support/databases.ts';
+import { createTestJobStore } from '../support/job-store.ts';
 
 export const issuer = 'http://quarry.test';
 export const caller: Caller = { ipAddress: '192.0.2.1', userAgent: 'test' };
@@ -73,7 +78,21 @@ export async function createWorld() {
     const apiKeys = createApiKeys({ pool, prisma, bus, ...(clock && { clock }) });
     const projects = createProjects({ pool, prisma, access, onRightsLost: async () => undefined });
     const tasks = createTasks({ pool, store: createTaskStore({ db: pool, prisma }), bus });
+    const jobs = createTestJobStore(pool, { bus });
+    const databases = createDatabases({
+      pool,
+      prisma,
+      engines: createEngines({ dial: createEgress({ allowPrivateHosts: ['127.0.0.1/32'], denied: () => [] }) }),
+      keyring,
+      playground: null,
+      projects: access,
+      onRightsLost: jobs.cancelWithoutRight,
+      onDisconnect: [(databaseId, client) => jobs.cancelAllOf(client, databaseId)],
+      log,
+    });
+    const administration = createAdministration({ pool, prisma, bus, jobs, databases });
     opened.push(async () => {
+      await databases.stop();
       await accounts.stop();
       await apiKeys.stop();
       await hasher.stop();
@@ -82,7 +101,8 @@ export async function createWorld() {
       await pool.end();
     });
     const bearer = createBearer({ accounts, apiKeys });
-    return { accounts, apiKeys, bearer, projects, tasks, access, pool, prisma, bus, settings };
+    const served = { accounts, administration, apiKeys, bearer, databases, jobs, projects, tasks };
+    return { ...served, access, pool, prisma, bus, settings };
   }
 
   const replica = await startReplica();

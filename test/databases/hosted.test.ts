@@ -167,6 +167,21 @@ test('it is dropped with its role only when asked to, and leaves no row', async 
   expect(audit.map(({ action }) => action)).toEqual(['database.created_hosted', 'database.disconnected']);
 });
 
+test('who is deleted takes his hosted databases along, but not those of a project', async () => {
+  const [gone, other] = [await world.person(), await world.person()];
+  const projectId = await world.project({ owner: other, editor: gone });
+  const [own, shared] = [await create(gone), await create(gone, { projectId })];
+  const names = async () => (await made()).flat();
+  await failure(world.databases.disconnectAllOf(other, gone.userId, asked()), 'FORBIDDEN');
+  await world.databases.disconnectAllOf({ ...other, role: 'admin' }, gone.userId, asked());
+  expect(await names()).not.toContain(own.database);
+  expect(await names()).not.toContain(own.user);
+  expect(await names()).toContain(shared.database);
+  expect(await world.rows('SELECT id FROM databases WHERE id = ANY($1) ORDER BY id', [[own.id, shared.id]])).toEqual([
+    { id: shared.id },
+  ]);
+});
+
 test('a making that fails or is given up leaves no database, no role and no row', async () => {
   const before = await made();
   const rows = () => world.rows('SELECT id FROM databases ORDER BY id');

@@ -157,6 +157,18 @@ test('the catalogue of the sample is read without a role of any user', async () 
   expect(await world.rows('SELECT user_id FROM database_roles')).toEqual(before);
 });
 
+test('who is deleted takes his role on the sample along', async () => {
+  const [gone, other] = [await world.person(), await world.person()];
+  const sample = await sampleOf(gone);
+  const [his, theirs] = await Promise.all(
+    [gone, other].map(async (viewer) => (await world.databases.targetOf(sample, viewer, { signal })).target),
+  );
+  await world.databases.disconnectAllOf({ ...other, role: 'admin' }, gone.userId, asked());
+  await expect(rows(his!, 'SELECT 1')).rejects.toMatchObject({ code: 'CONNECTION_FAILED' });
+  expect(await rows(theirs!, 'SELECT 1')).toEqual([[1]]);
+  expect(await sampleOf(other)).toMatchObject({ id: sample.id });
+});
+
 test('a sample whose database was lost is made anew', async () => {
   const viewer = await world.person();
   const lost = await sampleOf(viewer);

@@ -365,6 +365,12 @@ const calls: Call[] = [
     selection: '{ totalCount nodes { id } }',
     answers: { ...everybody('FORBIDDEN'), anonymous: 'UNAUTHENTICATED' },
   },
+  {
+    field: 'Query.users',
+    variables: () => ({ search: mark }),
+    selection: '{ totalCount nodes { id email } }',
+    answers: { ...everybody('FORBIDDEN'), anonymous: 'UNAUTHENTICATED' },
+  },
   { field: 'Query.queue', selection: '{ queued running maxParallelJobs oldestQueuedAt }', answers: signedIn },
 
   {
@@ -408,6 +414,18 @@ const calls: Call[] = [
     variables: input(({ ApiKey: id }) => ({ id })),
     selection: '{ apiKey { id name } }',
     answers: personal,
+  },
+  {
+    field: 'Mutation.updateUser',
+    variables: input(({ User: id }) => ({ id, disabled: true })),
+    selection: '{ user { id email } }',
+    answers: { ...everybody('FORBIDDEN'), anonymous: 'UNAUTHENTICATED' },
+  },
+  {
+    field: 'Mutation.deleteUser',
+    variables: input(({ User: id }) => ({ id })),
+    selection: '{ deletedUserId }',
+    answers: { ...everybody('FORBIDDEN'), anonymous: 'UNAUTHENTICATED' },
   },
   {
     field: 'Mutation.createProject',

@@ -56,6 +56,7 @@ const movers: Record<Exclude<Mover, 'insert'>, readonly ((job: Job) => Promise<u
   ),
   requestCancel: [({ id }) => queue.store.requestCancel(id)],
   cancelAllOf: [inTransaction((client, { databaseId }) => queue.store.cancelAllOf(client, databaseId!))],
+  cancelAllOfOwner: [inTransaction((client, { ownerId }) => queue.store.cancelAllOfOwner(client, ownerId))],
   cancelWithoutRight: [
     inTransaction((client, { databaseId }) => queue.store.cancelWithoutRight(client, [databaseId!])),
   ],

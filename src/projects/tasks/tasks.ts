@@ -127,8 +127,8 @@ export function createTasks({ pool, store, bus }: TasksDeps): Tasks {
           assigneeId: input.assigneeId ?? null,
           dueAt: input.dueAt ?? null,
         });
-        await note(client, viewer, caller, 'task.created', task);
         await ring(client, projectId);
+        await note(client, viewer, caller, 'task.created', task);
         return task;
       });
     },
@@ -141,8 +141,8 @@ export function createTasks({ pool, store, bus }: TasksDeps): Tasks {
         const next: Task = { ...now, ...given };
         await requireAssignee(client, next);
         const task = await store.replace(client, next);
-        await note(client, viewer, caller, 'task.updated', task);
         await ring(client, task.projectId);
+        await note(client, viewer, caller, 'task.updated', task);
         return task;
       });
     },
@@ -152,8 +152,8 @@ export function createTasks({ pool, store, bus }: TasksDeps): Tasks {
       return await transaction(pool, async (client) => {
         const task = await requireTask(client, viewer, id);
         await store.remove(client, task);
-        await note(client, viewer, caller, 'task.deleted', task);
         await ring(client, task.projectId);
+        await note(client, viewer, caller, 'task.deleted', task);
         return task;
       });
     },

@@ -42,6 +42,8 @@ const audited: Record<string, AuditAction> = {
   updateProject: 'project.updated',
   updateSavedQuery: 'saved_query.updated',
   updateSettings: 'settings.updated',
+  updateUser: 'user.updated',
+  deleteUser: 'user.deleted',
   uploadFile: 'file.uploaded',
 };
 

@@ -164,7 +164,7 @@ function buildServices({ config, core, startedAt, diskLow, running, publicUrl }:
     issuer: config.publicUrl.origin,
     settings,
   });
-  const apiKeys = createApiKeys({ pool, prisma, bus });
+  const apiKeys = createApiKeys({ pool, prisma, bus, requireDatabase: databases.requireDatabase });
   running.push(hasher, accounts, apiKeys, startChaining({ pool, keyring, log: core.log }));
   const settingsOf = async (viewer: Viewer) => accounts.settingsOf(await accounts.self(viewer));
   const jobs = createJobs({

@@ -12,12 +12,13 @@ export { type Action, type ProjectRole, projectRoles };
 export type Resource =
   | { readonly kind: 'server' }
   | { readonly kind: 'user'; readonly userId: string /** They share a project. */; readonly fellow: boolean }
-  | { readonly kind: 'job'; readonly ownerId: string }
+  | { readonly kind: 'job'; readonly ownerId: string; readonly databaseId: string | null }
   | { readonly kind: 'project'; readonly role: ProjectRole | null }
   /** With the viewer's role in its project. */
   | { readonly kind: 'task'; readonly role: ProjectRole | null }
   | {
       readonly kind: 'database';
+      readonly id: string;
       readonly ownerId: string | null;
       /** The viewer's role in its project. */
       readonly role: ProjectRole | null;
@@ -34,6 +35,7 @@ export type Resource =
     }
   | {
       readonly kind: 'saved-query';
+      readonly databaseId: string | null;
       readonly ownerId: string | null;
       /** In a project its members decide, whoever made it. */
       readonly shared: boolean;
@@ -43,6 +45,26 @@ export type Resource =
 
 const hasScope = ({ key }: Viewer, needed: ApiKeyScope | null): boolean =>
   !key || (needed !== null && apiKeyScopes.indexOf(key.scope) >= apiKeyScopes.indexOf(needed));
+
+/** Whether it is of one of the databases that a narrowed key is for. What is of no database is not there for it. */
+function isWithin({ userId, key }: Viewer, action: Action, resource: Resource): boolean {
+  const ids = key?.databaseIds;
+  if (!ids) return true;
+  switch (resource.kind) {
+    case 'database':
+      return ids.includes(resource.id);
+    case 'job':
+    case 'saved-query':
+      return resource.databaseId !== null && ids.includes(resource.databaseId);
+    case 'server':
+      return action === 'server:use';
+    case 'user':
+      // By name, as whose jobs and databases they are.
+      return action === 'user:see' && resource.userId === userId;
+    default:
+      return false;
+  }
+}
 
 /** @throws AppError READ_ONLY for a key that reads where WRITE would do, FORBIDDEN for any other that was not given as much */
 export function requireScope(viewer: Viewer | null, needed: ApiKeyScope | null): void {
@@ -84,7 +106,7 @@ export function relationOf(viewer: Viewer | null, resource: Resource): Relation 
 }
 
 export function can(viewer: Viewer | null, action: Action, resource: Resource): boolean {
-  if (viewer && !hasScope(viewer, rights[action].key)) return false;
+  if (viewer && !(hasScope(viewer, rights[action].key) && isWithin(viewer, action, resource))) return false;
   return (rights[action].who as readonly Relation[]).includes(relationOf(viewer, resource));
 }
 
@@ -107,6 +129,7 @@ export function requireCan(viewer: Viewer | null, action: Action, resource: Reso
   if (!can(viewer, sight[resource.kind], resource))
     throw notFound(resource.kind === 'server' ? 'It' : capitalized(resource.kind.replace('-', ' ')));
   requireScope(viewer, rights[action].key);
+  if (!isWithin(viewer, action, resource)) throw new AppError('FORBIDDEN', 'The API key is for its databases alone');
   throw new AppError('FORBIDDEN', `Your role does not allow ${action.replace(':', ' ')}`.replace('-', ' '));
 }
 

@@ -14,6 +14,8 @@ export interface KeyRights {
   readonly id: string;
   /** The greatest of its scopes. */
   readonly scope: ApiKeyScope;
+  /** The databases that it is narrowed to: what is of no other is there for it. Absent: all that its user reaches. */
+  readonly databaseIds?: readonly string[];
 }
 
 export interface Viewer {
@@ -26,6 +28,12 @@ export interface Viewer {
   readonly expiresAt: Date | null;
   /** Absent for a session. */
   readonly key?: KeyRights;
+}
+
+/** Of these databases, or of all where it is null, those that a narrowed key leaves; null: all of them. */
+export function databasesWithin(viewer: Viewer, ids: readonly string[] | null): readonly string[] | null {
+  const within = viewer.key?.databaseIds;
+  return within ? (ids ?? within).filter((id) => within.includes(id)) : ids;
 }
 
 /** A key for what is public, whoever holds it. */

@@ -113,6 +113,7 @@ function allowedFilter(viewer: Viewer | null, filter: AuditFilter): AuditFilter 
   requireCan(viewer, 'server:use', { kind: 'server' });
   if (filter.action?.includes('\0')) throw badInput({ path: 'action', message: 'text without NUL' });
   if (can(viewer, 'server:administer', { kind: 'server' })) return filter;
+  requireCan(viewer, 'user:see-private', { kind: 'user', userId: viewer.userId, fellow: false });
   if (filter.actorId !== undefined && filter.actorId !== viewer.userId)
     requireCan(viewer, 'server:administer', { kind: 'server' });
   return { ...filter, actorId: viewer.userId };

@@ -1,7 +1,7 @@
 /** The one door to databases: whoever asks for one is asked what he may do there, before anything else is read. */
 import { hash } from 'node:crypto';
 import { type Action, can, requireCan } from '../accounts/policy.ts';
-import type { Viewer } from '../accounts/viewer.ts';
+import { databasesWithin, type Viewer } from '../accounts/viewer.ts';
 import { notFound } from '../lib/errors.ts';
 import { createGathered } from '../lib/gathered.ts';
 import { isUuid } from '../lib/ids.ts';
@@ -43,8 +43,13 @@ function textOf(database: VisibleDatabase | null | undefined): string {
   return text;
 }
 
-export const resourceOf = ({ ownerId, role, system }: Pick<VisibleDatabase, 'ownerId' | 'role' | 'system'>) =>
-  ({ kind: 'database', ownerId, role, system }) as const;
+export const resourceOf = ({
+  id,
+  ownerId,
+  role,
+  system,
+}: Pick<VisibleDatabase, 'id' | 'ownerId' | 'role' | 'system'>) =>
+  ({ kind: 'database', id, ownerId, role, system }) as const;
 
 export function createDatabaseAccess({ store }: { store: Pick<DatabaseStore, 'find' | 'seen'> }): DatabaseAccess {
   const find = createGathered<VisibleDatabase>({
@@ -109,7 +114,8 @@ export function createDatabaseAccess({ store }: { store: Pick<DatabaseStore, 'fi
     },
 
     async seen(viewer, options) {
-      const found = await store.seen(viewer.userId, options);
+      const ids = databasesWithin(viewer, options.ids);
+      const found = await store.seen(viewer.userId, { ...options, ids });
       return found.filter((database) => can(viewer, 'database:see', resourceOf(database)));
     },
   };

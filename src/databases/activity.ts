@@ -3,7 +3,7 @@ import DataLoader from 'dataloader';
 import { can } from '../accounts/policy.ts';
 import type { Viewer } from '../accounts/viewer.ts';
 import type { ActiveSession } from '../engines/engine.ts';
-import type { Job } from '../jobs/job.ts';
+import { type Job, jobResource } from '../jobs/job.ts';
 import type { JobStore } from '../jobs/store.ts';
 import { AppError, notFound } from '../lib/errors.ts';
 import { createFairGate } from '../lib/fair-gate.ts';
@@ -104,7 +104,7 @@ function withJobs(sessions: readonly ActiveSession[], running: readonly Job[], v
   const jobs = new Map(running.map((job) => [keyOf(job.backend), job]));
   return sessions.map(({ startedAt, ...session }) => {
     const job = startedAt === null ? undefined : jobs.get(keyOf({ sessionId: session.sessionId, startedAt }));
-    return { ...session, job: job && can(viewer, 'job:see', { kind: 'job', ownerId: job.ownerId }) ? job : null };
+    return { ...session, job: job && can(viewer, 'job:see', jobResource(job)) ? job : null };
   });
 }
 

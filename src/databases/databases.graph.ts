@@ -54,7 +54,7 @@ export const DatabaseType = builder.objectRef<VisibleDatabase>('Database').imple
       type: 'Project',
       nullable: true,
       description: 'Null where the viewer is not in it, too.',
-      resolve: (query, database, _args, { services }) => services.databases.projectOf(database, query),
+      resolve: (query, database, _args, { viewer, services }) => services.databases.projectOf(viewer, database, query),
     }),
     createdAt: t.expose('createdAt', { type: 'DateTime' }),
     health: t.field({

@@ -1,7 +1,7 @@
 /** People's databases: connect, change, look after, let go. Who may do it is policy.ts; where secrets open, credentials.ts. */
 import type pg from 'pg';
 import { can, type ProjectRole, requireCan } from '../accounts/policy.ts';
-import type { Caller, Viewer } from '../accounts/viewer.ts';
+import { type Caller, databasesWithin, type Viewer } from '../accounts/viewer.ts';
 import { record } from '../audit/audit.ts';
 import { type Prisma, transaction } from '../db/metadata.ts';
 import type { Playground } from '../db/playground.ts';
@@ -137,7 +137,7 @@ export interface Databases extends DatabaseAccess, Service {
   roleIn(viewer: Viewer | null, database: VisibleDatabase): ProjectRole;
   ownerOf(database: VisibleDatabase, query: PrismaQuery): Promise<OwnerRow | null>;
   /** Null where the viewer is nobody in its project. */
-  projectOf(database: VisibleDatabase, query: PrismaQuery): Promise<ProjectRow | null>;
+  projectOf(viewer: Viewer | null, database: VisibleDatabase, query: PrismaQuery): Promise<ProjectRow | null>;
 
   /** Those that are there, in no order, for Quarry's own work: nobody is asked. */
   findAll(ids: readonly string[]): Promise<Database[]>;
@@ -376,7 +376,8 @@ export function createDatabases(deps: DatabasesDeps): Databases {
       for (const path of ['after', 'before'] as const) {
         if (page[path] !== null && !isUuid(page[path])) throw badInput({ path, message: 'not a cursor of this list' });
       }
-      const filter = { search: parseSearch(search), projectId: projectId ?? undefined };
+      const ids = databasesWithin(viewer, null);
+      const filter = { search: parseSearch(search), projectId: projectId ?? undefined, ids };
       const rows = await store.list(viewer.userId, filter, page);
       return connectionOf(
         page,
@@ -402,8 +403,10 @@ export function createDatabases(deps: DatabasesDeps): Databases {
 
     ownerOf: async ({ ownerId }, query) => (ownerId === null ? null : await store.owner(query, ownerId)),
 
-    projectOf: async ({ projectId, role }, query) =>
-      projectId === null || role === null ? null : await store.project(query, projectId),
+    projectOf: async (viewer, { projectId, role }, query) =>
+      projectId === null || !can(viewer, 'project:see', { kind: 'project', role })
+        ? null
+        : await store.project(query, projectId),
 
     async endSession(databaseId, user, identity, options) {
       const [database] = await store.find(user.userId, [databaseId]);

@@ -48,6 +48,8 @@ export interface DatabaseFilter {
   /** A part of the name, in whatever case. */
   readonly search?: string | undefined;
   readonly projectId?: string | undefined;
+  /** Of these; null: of all. */
+  readonly ids?: readonly string[] | null;
 }
 
 /** The login of one user on a database of the system's. */
@@ -114,7 +116,8 @@ const withRole = `SELECT ${columns}, m.role FROM databases d
 
 /** database:see of policy.ts, for many rows at once. */
 const visible = '(d.owner_id = $1 OR m.role IS NOT NULL OR d.system)';
-const matches = `($2::text IS NULL OR strpos(lower(d.name), lower($2)) > 0) AND ($3::uuid IS NULL OR d.project_id = $3)`;
+const matches = `($2::text IS NULL OR strpos(lower(d.name), lower($2)) > 0) AND ($3::uuid IS NULL OR d.project_id = $3)
+  AND ($4::uuid[] IS NULL OR d.id = ANY($4))`;
 
 const values = (d: NewDatabase) => [
   d.id,
@@ -136,7 +139,7 @@ const values = (d: NewDatabase) => [
 ];
 
 export function createDatabaseStore({ db, prisma }: { db: Executor; prisma: Prisma }): DatabaseStore {
-  const filterValues = ({ search, projectId }: DatabaseFilter) => [search ?? null, projectId ?? null];
+  const filterValues = ({ search, projectId, ids }: DatabaseFilter) => [search ?? null, projectId ?? null, ids ?? null];
   return {
     async find(userId, ids) {
       const { rows } = await db.query(`${withRole} WHERE d.id = ANY($2::uuid[])`, [userId, ids]);
@@ -154,8 +157,8 @@ export function createDatabaseStore({ db, prisma }: { db: Executor; prisma: Pris
       const order = backward ? 'DESC' : 'ASC';
       const { rows } = await db.query(
         `SELECT * FROM (
-           ${withRole} WHERE ${visible} AND ${matches} AND ($4::uuid IS NULL OR d.id > $4) AND ($5::uuid IS NULL OR d.id < $5)
-            ORDER BY d.id ${order} LIMIT $6) page
+           ${withRole} WHERE ${visible} AND ${matches} AND ($5::uuid IS NULL OR d.id > $5) AND ($6::uuid IS NULL OR d.id < $6)
+            ORDER BY d.id ${order} LIMIT $7) page
           ORDER BY id`,
         [userId, ...filterValues(filter), after, before, limit + 1],
       );

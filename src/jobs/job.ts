@@ -2,6 +2,10 @@
 import type { Caller } from '../accounts/viewer.ts';
 import type { JobError, JobKind, JobStatus, TransactionMode } from './states.ts';
 
+/** As the policy sees it. */
+export const jobResource = ({ ownerId, databaseId }: Pick<Job, 'ownerId' | 'databaseId'>) =>
+  ({ kind: 'job', ownerId, databaseId }) as const;
+
 export interface Job {
   readonly id: string;
   readonly kind: JobKind;

@@ -1,6 +1,6 @@
 /** What people see and do about jobs: read, list, follow, cancel, put forward, delete. Running them is the worker's. */
 import { can, requireCan } from '../accounts/policy.ts';
-import { type Caller, nobody, type Viewer } from '../accounts/viewer.ts';
+import { type Caller, databasesWithin, nobody, type Viewer } from '../accounts/viewer.ts';
 import type { Executor } from '../db/metadata.ts';
 import { createPatience } from '../db/patience.ts';
 import { type Bus, createDoorbell, type Doorbell } from '../lib/bus.ts';
@@ -8,7 +8,7 @@ import { AppError, badInput, notFound } from '../lib/errors.ts';
 import { encodeId } from '../lib/ids.ts';
 import type { Page } from '../lib/pages.ts';
 import type { Topic } from '../lib/topics.ts';
-import { formatPosition, isBehind, type Job, type Position, parsePosition, priorities } from './job.ts';
+import { formatPosition, isBehind, type Job, jobResource, type Position, parsePosition, priorities } from './job.ts';
 import type { Place, Places } from './places.ts';
 import type { Batch, JobFilter, QueueState } from './reads.ts';
 import { isFinal } from './states.ts';
@@ -57,7 +57,10 @@ export interface Jobs {
   findAll(viewer: Viewer | null, ids: readonly string[]): Promise<(Job | null)[]>;
   list(
     viewer: Viewer | null,
-    filter: Omit<JobFilter, 'ownerId'> & { ownerId?: string | undefined },
+    filter: Omit<JobFilter, 'ownerId' | 'databaseIds'> & {
+      ownerId?: string | undefined;
+      databaseId?: string | undefined;
+    },
     page: Page,
   ): Promise<{ jobs: Job[]; page: Page; count: () => Promise<number> }>;
   /** A queued job ends at once, a running one within seconds; no-op when it has ended. @throws AppError NOT_FOUND */
@@ -99,8 +102,6 @@ const maxNotices = 1_000;
 const maxSearchLength = 200;
 
 export function createJobs({ store, places, bus, settingsOf, note }: JobsDeps): Jobs {
-  const resourceOf = (job: Job) => ({ kind: 'job', ownerId: job.ownerId }) as const;
-
   async function require(
     viewer: Viewer | null,
     action: 'job:see' | 'job:cancel' | 'job:edit',
@@ -109,7 +110,7 @@ export function createJobs({ store, places, bus, settingsOf, note }: JobsDeps): 
     if (!viewer) throw new AppError('UNAUTHENTICATED', 'Sign in first');
     const job = await store.find(id);
     if (!job) throw notFound('Job');
-    requireCan(viewer, action, resourceOf(job));
+    requireCan(viewer, action, jobResource(job));
     return job;
   }
 
@@ -142,24 +143,25 @@ export function createJobs({ store, places, bus, settingsOf, note }: JobsDeps): 
   return {
     async find(viewer, id) {
       const job = await store.find(id);
-      return job && can(viewer, 'job:see', resourceOf(job)) ? job : null;
+      return job && can(viewer, 'job:see', jobResource(job)) ? job : null;
     },
 
     async findAll(viewer, ids) {
       const found = new Map((await store.findAll(ids)).map((job) => [job.id, job]));
       return ids.map((id) => {
         const job = found.get(id);
-        return job && can(viewer, 'job:see', resourceOf(job)) ? job : null;
+        return job && can(viewer, 'job:see', jobResource(job)) ? job : null;
       });
     },
 
-    async list(viewer, { ownerId, ...rest }, page) {
+    async list(viewer, { ownerId, databaseId, ...rest }, page) {
       if (!viewer) throw new AppError('UNAUTHENTICATED', 'Sign in first');
       if (ownerId !== undefined && ownerId !== viewer.userId)
         requireCan(viewer, 'server:administer', { kind: 'server' });
       if (rest.search && (rest.search.length > maxSearchLength || /\p{Cc}/u.test(rest.search)))
         throw badInput({ path: 'search', message: `at most ${maxSearchLength} characters, on one line` });
-      const filter = { ...rest, ownerId: ownerId ?? viewer.userId };
+      const databaseIds = databasesWithin(viewer, databaseId === undefined ? null : [databaseId]);
+      const filter = { ...rest, ownerId: ownerId ?? viewer.userId, databaseIds };
       return { ...(await store.list(filter, page)), count: () => store.count(filter) };
     },
 
@@ -198,7 +200,8 @@ export function createJobs({ store, places, bus, settingsOf, note }: JobsDeps): 
 
     async queue(viewer) {
       if (!viewer) throw new AppError('UNAUTHENTICATED', 'Sign in first');
-      const [state, { maxParallelJobs }] = await Promise.all([store.queueOf(viewer.userId), settingsOf(viewer)]);
+      const queueOf = store.queueOf(viewer.userId, databasesWithin(viewer, null));
+      const [state, { maxParallelJobs }] = await Promise.all([queueOf, settingsOf(viewer)]);
       return { ...state, maxParallelJobs };
     },
 
@@ -210,7 +213,7 @@ export function createJobs({ store, places, bus, settingsOf, note }: JobsDeps): 
       using queue = createDoorbell(bus, 'jobs.of_user', job.ownerId);
       const patience = createPatience(signal);
       let sent: FollowedJob | null = null;
-      while (job && can(viewer, 'job:see', resourceOf(job))) {
+      while (job && can(viewer, 'job:see', jobResource(job))) {
         const known: Job = job;
         const next: FollowedJob = { ...known, place: await patience(() => placeOf(known)) };
         if (isNews(sent, next)) {
@@ -229,6 +232,7 @@ export function createJobs({ store, places, bus, settingsOf, note }: JobsDeps): 
     async *events(viewer, { databaseId, after }, signal) {
       if (!viewer) throw new AppError('UNAUTHENTICATED', 'Sign in first');
       const { userId } = viewer;
+      const databaseIds = databasesWithin(viewer, databaseId === null ? null : [databaseId]);
       const patience = createPatience(signal);
       const resumed = after === null ? null : await resume(after);
       using bell = createDoorbell(bus, 'jobs.of_user', userId);
@@ -236,7 +240,7 @@ export function createJobs({ store, places, bus, settingsOf, note }: JobsDeps): 
       const sent = new Map<string, number>();
       for (let last: string | null = null; !resumed; ) {
         const behind: string | null = last;
-        const batch: Batch<Job> = await patience(() => store.unfinished(userId, databaseId, behind, eventBatch));
+        const batch: Batch<Job> = await patience(() => store.unfinished(userId, databaseIds, behind, eventBatch));
         for (const job of batch.items) {
           last = job.id;
           sent.set(job.id, job.revision);
@@ -251,7 +255,7 @@ export function createJobs({ store, places, bus, settingsOf, note }: JobsDeps): 
       while (!signal.aborted) {
         const from = position;
         const { items, more, unsettled } = await patience(() =>
-          store.changesAfter(userId, databaseId, from, eventBatch),
+          store.changesAfter(userId, databaseIds, from, eventBatch),
         );
         for (const change of items) {
           position = change.position;

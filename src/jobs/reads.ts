@@ -9,7 +9,8 @@ import type { JobStatus } from './states.ts';
 export interface JobFilter {
   ownerId: string;
   statuses?: readonly JobStatus[] | undefined;
-  databaseId?: string | undefined;
+  /** Null or absent: of any, and of none. */
+  databaseIds?: readonly string[] | null | undefined;
   savedQueryId?: string | undefined;
   /** Found in the name or the SQL, whatever its case. */
   search?: string | undefined;
@@ -136,12 +137,12 @@ export function createJobReads(pool: pg.Pool) {
       return rows.map(jobOf);
     },
 
-    async queueOf(ownerId: string): Promise<QueueState> {
+    async queueOf(ownerId: string, databaseIds: readonly string[] | null = null): Promise<QueueState> {
       const { rows } = await pool.query<{ queued: string; running: string; oldest: Date | null }>(
         `SELECT count(*) FILTER (WHERE status = 'queued') AS queued, count(*) FILTER (WHERE status = 'running') AS running,
                 min(submitted_at) FILTER (WHERE status = 'queued') AS oldest
-         FROM jobs WHERE owner_id = $1 AND status IN ('queued', 'running')`,
-        [ownerId],
+         FROM jobs WHERE owner_id = $1 AND status IN ('queued', 'running') AND ($2::uuid[] IS NULL OR database_id = ANY($2))`,
+        [ownerId, databaseIds],
       );
       const { queued, running, oldest } = rows[0]!;
       return { queued: Number(queued), running: Number(running), oldestQueuedAt: oldest };
@@ -164,17 +165,17 @@ export function createJobReads(pool: pg.Pool) {
     /** The unfinished jobs now, in the order of their ids, behind `after`. */
     async unfinished(
       ownerId: string,
-      databaseId: string | null,
+      databaseIds: readonly string[] | null,
       after: string | null,
       limit: number,
     ): Promise<Batch<Job>> {
       const { rows } = await pool.query<CountedRow>(
         withinBytes(
-          `SELECT * FROM jobs WHERE owner_id = $1 AND status IN ('queued', 'running') AND ($2::uuid IS NULL OR target_key = $2)
+          `SELECT * FROM jobs WHERE owner_id = $1 AND status IN ('queued', 'running') AND ($2::uuid[] IS NULL OR target_key = ANY($2))
              AND ($3::uuid IS NULL OR id > $3) ORDER BY id LIMIT $4`,
           'id',
         ),
-        [ownerId, databaseId, after, limit],
+        [ownerId, databaseIds, after, limit],
       );
       return batchOf(rows, limit);
     },
@@ -185,7 +186,7 @@ export function createJobReads(pool: pg.Pool) {
      */
     async changesAfter(
       ownerId: string,
-      databaseId: string | null,
+      databaseIds: readonly string[] | null,
       after: Position,
       limit: number,
     ): Promise<Batch<JobChange> & { unsettled: boolean }> {
@@ -193,11 +194,11 @@ export function createJobReads(pool: pg.Pool) {
         `WITH moved AS (
            -- By what outlives the database: with it its jobs lose its id, in the transaction that cancels them.
            SELECT id, change_xid, change_seq, false AS deleted FROM jobs
-           WHERE owner_id = $1 AND ($2::uuid IS NULL OR target_key = $2) AND (change_xid, change_seq) > ($3::bigint, $4::bigint)
+           WHERE owner_id = $1 AND ($2::uuid[] IS NULL OR target_key = ANY($2)) AND (change_xid, change_seq) > ($3::bigint, $4::bigint)
            ORDER BY change_xid, change_seq LIMIT $5
          ), gone AS (
            SELECT job_id AS id, change_xid, change_seq, true AS deleted FROM job_deletions
-           WHERE owner_id = $1 AND ($2::uuid IS NULL OR database_id = $2) AND (change_xid, change_seq) > ($3::bigint, $4::bigint)
+           WHERE owner_id = $1 AND ($2::uuid[] IS NULL OR database_id = ANY($2)) AND (change_xid, change_seq) > ($3::bigint, $4::bigint)
            ORDER BY change_xid, change_seq LIMIT $5
          ), change AS (
            SELECT * FROM moved UNION ALL SELECT * FROM gone ORDER BY change_xid, change_seq LIMIT $5
@@ -208,7 +209,7 @@ export function createJobReads(pool: pg.Pool) {
             FROM change LEFT JOIN jobs ON jobs.id = change.id AND NOT change.deleted`,
            'at_xid, at_seq',
          )}`,
-        [ownerId, databaseId, after.xid.toString(), after.seq.toString(), limit],
+        [ownerId, databaseIds, after.xid.toString(), after.seq.toString(), limit],
       );
       const found = Number(rows[0]?.found ?? 0);
       const settled = rows.filter((row) => row.settled);
@@ -231,13 +232,13 @@ const changeOf = (row: JobRow & ChangeRow): JobChange => ({
   ...(row.deleted ? { job: null, deletedJobId: row.of_id } : { job: jobOf(row), deletedJobId: null }),
 });
 
-const matches = `owner_id = $1 AND ($2::text[] IS NULL OR status = ANY($2)) AND ($3::uuid IS NULL OR database_id = $3)
+const matches = `owner_id = $1 AND ($2::text[] IS NULL OR status = ANY($2)) AND ($3::uuid[] IS NULL OR database_id = ANY($3))
   AND ($4::uuid IS NULL OR saved_query_id = $4) AND ($5::text IS NULL OR name ILIKE $5 OR sql ILIKE $5)`;
 
-const valuesOf = ({ ownerId, statuses, databaseId, savedQueryId, search }: JobFilter) => [
+const valuesOf = ({ ownerId, statuses, databaseIds, savedQueryId, search }: JobFilter) => [
   ownerId,
   statuses ?? null,
-  databaseId ?? null,
+  databaseIds ?? null,
   savedQueryId ?? null,
   search === undefined ? null : `%${search.replace(/[\\%_]/g, '\\$&')}%`,
 ];

@@ -145,6 +145,9 @@ export function createProjects({ pool, prisma, access, onRightsLost }: ProjectsD
       for (const path of ['after', 'before'] as const)
         if (page[path] !== null && !isUuid(page[path])) throw badInput({ path, message: 'not a cursor of this list' });
       const { userId } = viewer;
+      // With a key that sees none.
+      if (!can(viewer, 'project:see', { kind: 'project', role: 'viewer' }))
+        return { projects: [], count: async () => 0 };
       return {
         projects: await store.findProjects(prisma, userId, page, selection),
         count: () => store.countProjects(prisma, userId),

@@ -5,7 +5,7 @@ import { rawTextOf } from '../engines/raw-text.ts';
 import { ExportFailed } from '../exports/export-failed.ts';
 import { createExportWriter, type ExportWriter } from '../exports/export-writer.ts';
 import { rescueExport } from '../exports/rescue.ts';
-import type { Job } from '../jobs/job.ts';
+import { type Job, jobResource } from '../jobs/job.ts';
 import { LostHold } from '../jobs/lost-hold.ts';
 import { ownerOf } from '../jobs/owner.ts';
 import type { JobError } from '../jobs/states.ts';
@@ -56,7 +56,7 @@ async function run(deps: ExportTaskDeps, { job, signal, patience, progress }: Ta
     if (!(await patience(() => jobStore.setBackend(job, noSession)))) throw new LostHold();
     const viewer = await ownerOf(jobStore, job);
     const source = job.sourceId === null ? null : await jobStore.find(job.sourceId);
-    if (source && !can(viewer, 'job:see', { kind: 'job', ownerId: source.ownerId })) throw gone();
+    if (source && !can(viewer, 'job:see', jobResource(source))) throw gone();
     if (!source || source.resultsDropped) throw thrownAway();
     const exporting = { ...job, export: job.export };
     writer = createExportWriter(

@@ -2,7 +2,7 @@
 import { requireCan } from '../accounts/policy.ts';
 import type { Caller, Viewer } from '../accounts/viewer.ts';
 import type { Destinations, ExportInput, ExportSettings } from '../exports/destination.ts';
-import type { Exported, Job } from '../jobs/job.ts';
+import { type Exported, type Job, jobResource } from '../jobs/job.ts';
 import { isFinal } from '../jobs/states.ts';
 import type { JobStore } from '../jobs/store.ts';
 import { AppError, notFound } from '../lib/errors.ts';
@@ -55,7 +55,7 @@ export function createExports({ jobs, results, queries, destinations, access, se
       requireCan(viewer, 'server:use', { kind: 'server' });
       const source = await jobs.find(id);
       if (!source) throw notFound('Job');
-      requireCan(viewer, 'job:see', { kind: 'job', ownerId: source.ownerId });
+      requireCan(viewer, 'job:see', jobResource(source));
       if (!isFinal(source.status)) throw new AppError('CONFLICT', 'The job has not ended yet');
       if (source.export !== null)
         throw new AppError('CONFLICT', 'The job has kept no rows: it has written them into files');

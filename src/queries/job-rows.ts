@@ -2,10 +2,12 @@
  * All rows of a job as a stream, from the first on, while it still runs. A reader is pulled: at each step he asks the
  * store what there is behind his place, so that one who is slow holds nothing back, and no more than the chunk he is in.
  */
+
 import { can } from '../accounts/policy.ts';
 import type { Viewer } from '../accounts/viewer.ts';
 import { createPatience } from '../db/patience.ts';
 import type { ResultColumn } from '../engines/engine.ts';
+import { jobResource } from '../jobs/job.ts';
 import { isFinal, type JobErrorCode } from '../jobs/states.ts';
 import { type Bus, createDoorbell } from '../lib/bus.ts';
 import { AppError, badInput, type ErrorCode, notFound } from '../lib/errors.ts';
@@ -86,7 +88,7 @@ export function createJobRows({ results, blobs, bus }: JobRowsDeps): JobRows {
       while (!signal.aborted) {
         const from: number = place?.index ?? 0;
         const job = await patience(() => results.progress(jobId, from));
-        if (!job || !can(viewer, 'job:see', { kind: 'job', ownerId: job.ownerId }))
+        if (!job || !can(viewer, 'job:see', jobResource(job)))
           throw seen ? positionLost('The job was deleted') : notFound('Job');
         seen = true;
         if (job.dropped) throw positionLost('The rows have been thrown away');

@@ -8,7 +8,7 @@ import type { ConnectionInput } from '../databases/input.ts';
 import { isTyped, type TypedConnections } from '../databases/typed-connections.ts';
 import type { Destinations, ExportInput, ExportSettings } from '../exports/destination.ts';
 import type { FormatName } from '../exports/registry.ts';
-import { type Job, type JobExport, type NewJob, priorities } from '../jobs/job.ts';
+import { type Job, type JobExport, jobResource, type NewJob, priorities } from '../jobs/job.ts';
 import type { JobQuota } from '../jobs/quota.ts';
 import { isFinal, type TransactionMode } from '../jobs/states.ts';
 import type { JobStore } from '../jobs/store.ts';
@@ -201,7 +201,7 @@ export function createQueries({
       requireCan(viewer, 'server:use', { kind: 'server' });
       const source = await jobs.find(id);
       if (!source) throw notFound('Job');
-      requireCan(viewer, 'job:retry', { kind: 'job', ownerId: source.ownerId });
+      requireCan(viewer, 'job:retry', jobResource(source));
       if (source.kind === 'export')
         throw new AppError('CONFLICT', 'This job ran no SQL: export its source once more instead');
       const place = await placeOf(viewer, { databaseId: databaseToRetryOn(source) });
@@ -237,7 +237,7 @@ export function createQueries({
     async findResult(viewer, id) {
       const set = await results.find(id);
       const job = set && (await jobs.find(set.jobId));
-      return job && can(viewer, 'job:see', { kind: 'job', ownerId: job.ownerId }) ? set : null;
+      return job && can(viewer, 'job:see', jobResource(job)) ? set : null;
     },
 
     resultAt: (job, index) => results.at(job.id, index),

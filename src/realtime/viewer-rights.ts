@@ -7,6 +7,7 @@ import { secretOf } from '../lib/keyring.ts';
 import { connectionChanged } from './hub.ts';
 
 export interface ReadDatabase {
+  readonly id: string;
   readonly ownerId: string | null;
   readonly role: 'owner' | 'editor' | 'viewer' | null;
   readonly system: boolean;

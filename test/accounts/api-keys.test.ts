@@ -33,7 +33,7 @@ beforeAll(async () => {
 afterAll(() => world[Symbol.asyncDispose]());
 
 const key = (by: Person, scope: ApiKeyScope, expiresAt: Date | null = null) =>
-  world.apiKeys.create(by.viewer, { name: scope, scopes: [scope], expiresAt }, caller);
+  world.apiKeys.create(by.viewer, { name: scope, scopes: [scope], expiresAt, databaseIds: null }, caller);
 const viewerOf = async (by: Person, scope: ApiKeyScope) => world.bearer((await key(by, scope)).secret);
 const refused = { code: 'UNAUTHENTICATED' };
 
@@ -137,7 +137,7 @@ describe('a key', () => {
     await world.sql(`UPDATE users SET role = 'admin' WHERE id = $1`, [chief.userId]);
     const viewer = { ...chief.viewer, role: 'admin' } as const;
     const made = async (scopes: ApiKeyScope[]) =>
-      (await world.apiKeys.create(viewer, { name: 'a', scopes, expiresAt: null }, caller)).secret;
+      (await world.apiKeys.create(viewer, { name: 'a', scopes, expiresAt: null, databaseIds: null }, caller)).secret;
     const [whole, alone, less] = [await made(['read', 'admin']), await made(['admin']), await made(['write'])];
     expect(await world.bearer(whole)).toMatchObject({ role: 'admin', key: { scope: 'admin' } });
     // An administrator's key does nothing of an administrator's without the scope.
@@ -170,6 +170,9 @@ describe('making one', () => {
   test.each([
     ['no scope', { ...input, scopes: [] }, 'input.scopes'],
     ['ANONYMOUS beside another', { ...input, scopes: ['ANONYMOUS', 'READ'] }, 'input.scopes'],
+    ['no database', { ...input, databaseIds: [] }, 'input.databaseIds'],
+    ['ANONYMOUS and a database', { name: 'k', scopes: ['ANONYMOUS'], databaseIds: ['x'] }, 'input.databaseIds'],
+    ['too many databases', { ...input, databaseIds: Array(101).fill('x') }, 'input.databaseIds'],
     ['an end that has passed', { ...input, expiresAt: '2020-01-01T00:00:00Z' }, 'input.expiresAt'],
     ['no name', { ...input, name: ' ' }, 'input.name'],
     ['a name of two lines', { ...input, name: 'a\nb' }, 'input.name'],
@@ -185,7 +188,7 @@ describe('making one', () => {
       expect(await run(by, create, { input })).toMatchObject({ code: 'FORBIDDEN', data: null });
     // Also past the graph.
     const by = await viewerOf(admin, 'admin');
-    const made = world.apiKeys.create(by, { name: 'k', scopes: ['read'], expiresAt: null }, caller);
+    const made = world.apiKeys.create(by, { name: 'k', scopes: ['read'], expiresAt: null, databaseIds: null }, caller);
     await expect(made).rejects.toMatchObject({ code: 'FORBIDDEN' });
   });
 
@@ -321,6 +324,7 @@ describe('what a process knows of keys', () => {
     userId: uuidv7(),
     userRole: 'member',
     scopes: ['read'],
+    databaseIds: null,
     secretHash: hashOf('x'),
     expiresAt: null,
   };

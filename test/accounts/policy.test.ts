@@ -14,6 +14,7 @@ const admin = viewer('admin', 'admin');
 
 const database = (changes: object): Resource => ({
   kind: 'database',
+  id: 'd',
   ownerId: 'other',
   role: null,
   system: false,
@@ -21,6 +22,7 @@ const database = (changes: object): Resource => ({
 });
 const savedQuery = (changes: object): Resource => ({
   kind: 'saved-query',
+  databaseId: null,
   ownerId: 'other',
   shared: true,
   role: null,
@@ -57,9 +59,15 @@ const rows: [string, Viewer | null, Resource, readonly Action[], readonly Action
   ['a fellow', me, user('other', true), userActions, ['user:see']],
   ['a stranger', me, user('other'), userActions, []],
   ['an administrator, anybody', admin, user('other'), userActions, ['user:see', 'user:see-private']],
-  ['an owner, a job', me, { kind: 'job', ownerId: 'me' }, jobActions, jobActions],
-  ['a stranger, a job', me, { kind: 'job', ownerId: 'other' }, jobActions, []],
-  ['an administrator, a job', admin, { kind: 'job', ownerId: 'other' }, jobActions, jobActions.slice(0, 2)],
+  ['an owner, a job', me, { kind: 'job', ownerId: 'me', databaseId: null }, jobActions, jobActions],
+  ['a stranger, a job', me, { kind: 'job', ownerId: 'other', databaseId: null }, jobActions, []],
+  [
+    'an administrator, a job',
+    admin,
+    { kind: 'job', ownerId: 'other', databaseId: null },
+    jobActions,
+    jobActions.slice(0, 2),
+  ],
   ['an owner, a project', me, { kind: 'project', role: 'owner' }, projectActions, projectActions],
   ['an editor, a project', me, { kind: 'project', role: 'editor' }, projectActions, projectActions.slice(0, 3)],
   ['a viewer, a project', me, { kind: 'project', role: 'viewer' }, projectActions, projectActions.slice(0, 2)],
@@ -114,7 +122,7 @@ describe('a key of an administrator who owns all of it', () => {
     [database({ ownerId: 'admin' }), ['database:see', 'database:read', ...databaseActions.slice(1)]],
     [bucket({ role: 'owner' }), [...bucketActions, 'bucket:export']],
     [savedQuery({ role: 'owner' }), savedQueryActions],
-    [{ kind: 'job', ownerId: 'admin' }, [...jobActions, 'job:edit']],
+    [{ kind: 'job', ownerId: 'admin', databaseId: null }, [...jobActions, 'job:edit']],
   ];
   /** What each scope adds to the one before it. */
   const added: Record<ApiKeyScope, Action[]> = {
@@ -156,6 +164,28 @@ describe('a key of an administrator who owns all of it', () => {
     const may = owned.flatMap(([resource, actions]) => actions.filter((action) => can(keyed(scope), action, resource)));
     const expected = apiKeyScopes.slice(0, apiKeyScopes.indexOf(scope) + 1).flatMap((each) => added[each]);
     expect(may.sort()).toEqual(expected.sort());
+  });
+
+  test('that is narrowed does as much with its own, and nothing of another', () => {
+    const of = (databaseIds: string[]): Viewer => ({
+      ...keyed('admin'),
+      key: { id: 'key', scope: 'admin', databaseIds },
+    });
+    const resources: [Resource, readonly Action[]][] = [
+      ...owned.filter(([{ kind }]) => kind !== 'job' && kind !== 'saved-query'),
+      [{ kind: 'job', ownerId: 'admin', databaseId: 'd' }, jobActions],
+      [savedQuery({ role: 'owner', databaseId: 'd' }), savedQueryActions],
+      [{ kind: 'job', ownerId: 'admin', databaseId: null }, jobActions],
+      [savedQuery({ role: 'owner' }), savedQueryActions],
+    ];
+    const may = (viewer: Viewer) =>
+      resources.flatMap(([resource, actions]) => actions.filter((action) => can(viewer, action, resource)));
+    expect(may(of(['other']))).toEqual(['server:use', 'user:see']);
+    const own = ['database:see', 'database:read', ...databaseActions.slice(1), ...jobActions, ...savedQueryActions];
+    expect(may(of(['other', 'd']))).toEqual(['server:use', 'user:see', ...own]);
+    expect(() => requireCan(of(['d']), 'project:create', server)).toThrow(
+      expect.objectContaining({ code: 'FORBIDDEN' }),
+    );
   });
 
   test('is a guest of the sample, and no more there', () => {

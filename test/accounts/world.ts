@@ -75,7 +75,6 @@ export async function createWorld() {
       settings,
       ...(clock && { clock }),
     });
-    const apiKeys = createApiKeys({ pool, prisma, bus, ...(clock && { clock }) });
     const projects = createProjects({ pool, prisma, access, onRightsLost: async () => undefined });
     const tasks = createTasks({ pool, store: createTaskStore({ db: pool, prisma }), bus });
     const jobs = createTestJobStore(pool, { bus });
@@ -89,6 +88,13 @@ export async function createWorld() {
       onRightsLost: jobs.cancelWithoutRight,
       onDisconnect: [(databaseId, client) => jobs.cancelAllOf(client, databaseId)],
       log,
+    });
+    const apiKeys = createApiKeys({
+      pool,
+      prisma,
+      bus,
+      requireDatabase: databases.requireDatabase,
+      ...(clock && { clock }),
     });
     const administration = createAdministration({ pool, prisma, bus, jobs, databases });
     opened.push(async () => {

@@ -103,6 +103,8 @@ export type ConnectionInput = {
 };
 
 export type CreateApiKeyInput = {
+  /** Nothing but what is of these is there for the key: no project, no bucket, no other database. Absent: all that the viewer reaches. */
+  databaseIds?: Array<string> | null | undefined;
   /** Absent: it does not end by itself. */
   expiresAt?: string | null | undefined;
   name: string;

@@ -410,6 +410,13 @@ const calls: Call[] = [
     answers: signedIn,
   },
   {
+    how: 'for a database',
+    field: 'Mutation.createApiKey',
+    variables: input(({ Database: id }) => ({ name: 'mine', scopes: ['READ'], databaseIds: [id] })),
+    selection: '{ apiKey { id databases { id } } }',
+    answers: { ...lookedUp, stranger: 'NOT_FOUND' },
+  },
+  {
     field: 'Mutation.revokeApiKey',
     variables: input(({ ApiKey: id }) => ({ id })),
     selection: '{ apiKey { id name } }',
@@ -785,15 +792,17 @@ function documentOf({ field, selection }: Call, variables: Record<string, unknow
 type Told = Pick<Answer<unknown>, 'data' | 'errors'> & { status?: number };
 
 /** What a caller is told; of a subscription the first that comes. */
-async function tell(caller: Caller, call: Call, of: Things): Promise<Told> {
+const tell = (caller: Caller, call: Call, of: Things): Promise<Told> => tellTo(askerOf(caller), call, of);
+
+async function tellTo(asker: { token?: string }, call: Call, of: Things): Promise<Told> {
   const variables = call.variables?.(of) ?? {};
   const document = documentOf(call, variables);
   if (!call.field.startsWith('Subscription')) {
-    const { status, data, errors } = await askAs(caller, document, variables);
+    const { status, data, errors } = await quarry.execute<unknown, object>(document, variables, asker);
     return { status, data, errors };
   }
   using socket = await openSocket(quarry.wsUrl);
-  await socket.init(caller === 'anonymous' ? undefined : people[caller].token);
+  await socket.init(asker.token);
   socket.subscribe('1', document, { variables });
   const { type, payload } = await socket.next();
   return type === 'next' ? payload : { data: null, errors: payload };
@@ -886,8 +895,8 @@ describe.each(named)('%s', (_name, call) => {
 });
 
 describe('with a key of the owner', () => {
-  const made = async (scope: ApiKeyScope) => {
-    const variables = { input: { name: scope, scopes: [scope] } };
+  const made = async (scope: ApiKeyScope, databaseIds: string[] | null = null) => {
+    const variables = { input: { name: scope, scopes: [scope], databaseIds } };
     const { createApiKey } = await quarry.ask(CreateApiKeyDocument, variables, people.owner);
     return { token: createApiKey.secret };
   };
@@ -909,6 +918,78 @@ describe('with a key of the owner', () => {
     expect((await submit(reading, typed, 'SELECT 1')).code).toBe('FORBIDDEN');
     expect((await submit(querying, typed, insert)).data).toMatchObject({ submitQuery: { job: { readOnly: true } } });
     expect((await submit(writing, typed, insert)).data).toMatchObject({ submitQuery: { job: { readOnly: false } } });
+  });
+
+  test('that is narrowed to another database, nothing else is there', async () => {
+    const elsewhere = await createAnalyst({ quarry, account: people.owner }).host('elsewhere');
+    const narrow = await made('WRITE', [elsewhere]);
+    // As whose key it is its user is there, by name and address.
+    const self = [things.User, partsOf(things.User)[0]!];
+    for (const call of calls.filter(({ field }) => field !== 'Query.viewer')) {
+      if (call.answers.stranger === 'silent') continue;
+      const told = await tellTo(narrow, call, things);
+      const traces = tracesIn(told).filter((trace) => !self.includes(trace));
+      expect({ call: call.field, how: call.how, traces }).toEqual({ call: call.field, how: call.how, traces: [] });
+      const { field, how, answers } = call;
+      const aboutSelf =
+        field === 'Query.nodes' || how === 'of a user' || ['own', 'CONFLICT'].includes(answers.stranger);
+      if (!aboutSelf) expect(told, call.field).toEqual(await tellTo(narrow, call, neverMade()));
+    }
+    const ids = kinds.filter((kind) => kind !== 'User').map((kind) => things[kind]);
+    const { data } = await quarry.execute(
+      `query ($ids: [ID!]!) {
+        nodes(ids: $ids) { id }
+        viewer { role settings { maxRows } sessions { id } apiKeys { id } storage { usedBytes } }
+        databases { totalCount nodes { name project { id } } }
+        projects { totalCount }
+        buckets { totalCount }
+        jobs { totalCount }
+        savedQueries { totalCount }
+      }`,
+      { ids },
+      narrow,
+    );
+    expect(data).toEqual({
+      nodes: ids.map(() => null),
+      viewer: { role: null, settings: null, sessions: null, apiKeys: null, storage: null },
+      databases: { totalCount: 1, nodes: [{ name: 'elsewhere', project: null }] },
+      projects: { totalCount: 0 },
+      buckets: { totalCount: 0 },
+      jobs: { totalCount: 0 },
+      savedQueries: { totalCount: 0 },
+    });
+  });
+
+  test('that is narrowed, its own databases are there with what is of them, until they go', async () => {
+    const account = { ...people.owner, ...(await made('WRITE', [things.Database])) };
+    const narrow = createAnalyst({ quarry, account });
+    expect(await narrow.rows(things.Database, 'SELECT 1')).toEqual([['1']].map(([one]) => [[Number(one)]]));
+    const { data } = await quarry.execute(
+      'query ($id: ID!) { database(id: $id) { name project { id } } savedQueries { nodes { id project { id } } } job(id: $job) { id } }'.replace(
+        '($id: ID!)',
+        '($id: ID!, $job: ID!)',
+      ),
+      { id: things.Database, job: things.Job },
+      account,
+    );
+    expect(data).toEqual({
+      database: { name: mark, project: null },
+      savedQueries: { nodes: [{ id: things.SavedQuery, project: null }] },
+      job: { id: things.Job },
+    });
+    const typed = { target: { connection: connection() }, sql: 'SELECT 1' };
+    const submit = 'mutation ($input: SubmitQueryInput!) { submitQuery(input: $input) { job { id } } }';
+    expect((await quarry.execute(submit, { input: typed }, account)).code).toBe('FORBIDDEN');
+    const save = 'mutation ($input: CreateSavedQueryInput!) { createSavedQuery(input: $input) { savedQuery { id } } }';
+    const nowhere = await quarry.execute(save, { input: { name: 'x', sql: 'SELECT 1' } }, account);
+    expect(nowhere.code).toBe('NOT_FOUND');
+    // Narrowed it stays when nothing of it is left.
+    const passing = await createAnalyst({ quarry, account: people.owner }).host('passing');
+    const late = await made('READ', [passing]);
+    const gone = 'mutation ($id: ID!) { disconnectDatabase(input: { id: $id, drop: true }) { deletedDatabaseId } }';
+    await make(gone, { id: passing });
+    const left = await quarry.execute('{ databases { totalCount } jobs { totalCount } }', {}, late);
+    expect(left.data).toEqual({ databases: { totalCount: 0 }, jobs: { totalCount: 0 } });
   });
 
   test('that is anonymous there is nothing of the owner’s', async () => {

@@ -21,11 +21,15 @@ export type { ApiKey };
 export const maxApiKeys = 100;
 /** So many that ended are still shown. */
 const maxDeadKeys = 100;
+/** That one key is narrowed to. */
+const maxDatabases = 100;
 
 export interface ApiKeysDeps {
   pool: pg.Pool;
   prisma: Prisma;
   bus: Pick<Bus<Topic>, 'listen' | 'ringHere'>;
+  /** @throws AppError NOT_FOUND where the viewer does not see it */
+  requireDatabase(viewer: Viewer | null, action: 'database:see', id: string): Promise<unknown>;
   clock?: () => Date;
 }
 
@@ -34,6 +38,8 @@ export interface NewApiKey {
   readonly scopes: readonly ApiKeyScope[];
   /** Null: it does not end by itself. */
   readonly expiresAt: Date | null;
+  /** Nothing but what is of these; null or absent: all that the user reaches. */
+  readonly databaseIds?: readonly string[] | null;
 }
 
 export interface ApiKeys extends Service {
@@ -41,7 +47,7 @@ export interface ApiKeys extends Service {
   authenticate(token: string): Promise<Viewer>;
   /**
    * `secret` is the whole of what is to be shown as a bearer; nobody can be told it again.
-   * @throws AppError BAD_USER_INPUT, LIMIT_EXCEEDED, FORBIDDEN for ADMIN by who is none, and for everything with a key
+   * @throws AppError BAD_USER_INPUT, LIMIT_EXCEEDED, NOT_FOUND for a database, FORBIDDEN for ADMIN by who is none, and for everything with a key
    */
   create(viewer: Viewer | null, key: NewApiKey, caller: Caller): Promise<{ apiKey: ApiKey; secret: string }>;
   /** Nothing more when it was revoked before; its streams end. @throws AppError NOT_FOUND */
@@ -50,6 +56,8 @@ export interface ApiKeys extends Service {
   find(viewer: Viewer | null, id: string): Promise<ApiKey | null>;
   /** All of each user, the newest first, for users whose access the viewer may see. */
   keysOf(userIds: readonly string[]): Promise<Map<string, ApiKey[]>>;
+  /** The ids of those that each narrowed key is for. */
+  databasesOf(keyIds: readonly string[]): Promise<Map<string, string[]>>;
 }
 
 const refused = () => new AppError('UNAUTHENTICATED', 'The API key is not valid, or has ended');
@@ -58,7 +66,7 @@ const refused = () => new AppError('UNAUTHENTICATED', 'The API key is not valid,
 const effective = (scopes: readonly ApiKeyScope[], role: Viewer['role']): ApiKeyScope | undefined =>
   scopes.filter((scope) => scope !== 'admin' || role === 'admin').at(-1);
 
-export function createApiKeys({ pool, prisma, bus, clock = () => new Date() }: ApiKeysDeps): ApiKeys {
+export function createApiKeys({ pool, prisma, bus, requireDatabase, clock = () => new Date() }: ApiKeysDeps): ApiKeys {
   const live = createLiveKeys({
     bus,
     load: (id) => store.findLiveKey(pool, id),
@@ -84,6 +92,15 @@ export function createApiKeys({ pool, prisma, bus, clock = () => new Date() }: A
       details,
     });
 
+  async function checkDatabases(viewer: Viewer, scopes: readonly ApiKeyScope[], ids: readonly string[] | null) {
+    if (ids === null) return;
+    const path = 'input.databaseIds';
+    if (ids.length === 0) throw badInput({ path, message: 'at least one; absent for all' });
+    if (ids.length > maxDatabases) throw badInput({ path, message: `at most ${maxDatabases}` });
+    if (scopes.includes('anonymous')) throw badInput({ path, message: 'not with ANONYMOUS' });
+    for (const id of new Set(ids)) await requireDatabase(viewer, 'database:see', id);
+  }
+
   async function visible(viewer: Viewer | null, id: string): Promise<ApiKey | null> {
     const key = viewer && (await store.findKey(prisma, id));
     return key && can(viewer, 'user:see-access', resourceOf(key)) ? key : null;
@@ -102,14 +119,14 @@ export function createApiKeys({ pool, prisma, bus, clock = () => new Date() }: A
       return {
         userId: scope === 'anonymous' ? key.id : key.userId,
         // What only administrators may takes ADMIN, also where no scope is asked for.
-        role: scope === 'admin' ? key.userRole : 'member',
+        role: scope === 'admin' && key.databaseIds === null ? key.userRole : 'member',
         sessionId: key.id,
         expiresAt: key.expiresAt,
-        key: { id: key.id, scope },
+        key: { id: key.id, scope, ...(key.databaseIds && { databaseIds: key.databaseIds }) },
       };
     },
 
-    async create(viewer, { name, scopes: given, expiresAt }, caller) {
+    async create(viewer, { name, scopes: given, expiresAt, databaseIds = null }, caller) {
       if (!viewer) throw new AppError('UNAUTHENTICATED', 'Sign in first');
       const { userId } = viewer;
       requireCan(viewer, 'user:make-keys', resourceOf({ userId }));
@@ -121,6 +138,7 @@ export function createApiKeys({ pool, prisma, bus, clock = () => new Date() }: A
         throw badInput({ path: 'input.expiresAt', message: 'in the future' });
       if (scopes.includes('admin') && viewer.role !== 'admin')
         throw new AppError('FORBIDDEN', 'Only an administrator makes a key with the scope ADMIN');
+      await checkDatabases(viewer, scopes, databaseIds);
       const id = uuidv7();
       const secret = newSecret();
       await transaction(pool, async (client) => {
@@ -131,8 +149,14 @@ export function createApiKeys({ pool, prisma, bus, clock = () => new Date() }: A
             details: { limit: maxApiKeys, actual },
           });
         await store.forgetDead(client, userId, maxDeadKeys);
-        await store.insertKey(client, { id, userId, name, scopes, secretHash: hashOf(secret), expiresAt });
-        await audited(client, viewer, 'api_key.created', id, caller, { name, scopes, expiresAt });
+        const secretHash = hashOf(secret);
+        await store.insertKey(client, { id, userId, name, scopes, databaseIds, secretHash, expiresAt });
+        await audited(client, viewer, 'api_key.created', id, caller, {
+          name,
+          scopes,
+          expiresAt,
+          databases: databaseIds?.map((each) => encodeId('Database', each)),
+        });
       });
       const apiKey = await store.findKey(prisma, id);
       if (!apiKey) throw notFound('API key'); // The account went in the same moment.
@@ -159,6 +183,8 @@ export function createApiKeys({ pool, prisma, bus, clock = () => new Date() }: A
     find: visible,
 
     keysOf: (userIds) => store.findKeys(prisma, userIds),
+
+    databasesOf: (keyIds) => store.findDatabases(pool, keyIds),
 
     stop: () => live.stop(),
   };

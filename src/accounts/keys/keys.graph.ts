@@ -2,6 +2,7 @@
 import { createContextCache } from '@pothos/core';
 import DataLoader from 'dataloader';
 import { z } from 'zod';
+import { DatabaseType } from '../../databases/databases.graph.ts';
 import { builder } from '../../graph/builder.ts';
 import type { Context } from '../../graph/context.ts';
 import { registerRow } from '../../graph/nodes.ts';
@@ -10,7 +11,7 @@ import { encodeId, uuidOf } from '../../lib/ids.ts';
 import { displayName } from '../inputs.ts';
 import { seesAccess, UserType } from '../users.graph.ts';
 import { apiKeyScopes } from '../viewer.ts';
-import type { ApiKey } from './api-keys.ts';
+import type { ApiKey, NewApiKey } from './api-keys.ts';
 import { prefixOf } from './secrets.ts';
 import { scopesOfText } from './store.ts';
 
@@ -47,6 +48,17 @@ const keys = createContextCache(
     ),
 );
 
+const narrowed = createContextCache(
+  ({ services }: Context) =>
+    new DataLoader<string, string[] | null>(
+      async (keyIds) => {
+        const found = await services.apiKeys.databasesOf(keyIds);
+        return keyIds.map((id) => found.get(id) ?? null);
+      },
+      { cache: false },
+    ),
+);
+
 const ApiKeyType = builder.prismaObject('ApiKey', {
   rights: 'user:see-access',
   interfaces: [builder.nodeInterfaceRef()],
@@ -57,6 +69,16 @@ const ApiKeyType = builder.prismaObject('ApiKey', {
     prefix: t.string({
       description: 'What the key begins with, up to its dot; no secret.',
       resolve: ({ id }) => prefixOf(id),
+    }),
+    databases: t.field({
+      type: [DatabaseType],
+      nullable: true,
+      description: 'Nothing but what is of these, as far as its user still sees them; null: all that he reaches.',
+      resolve: async ({ id }, _args, context) => {
+        const ids = await narrowed(context).load(id);
+        const found = ids?.map((each) => context.services.databases.load(context, context.viewer, each));
+        return found ? (await Promise.all(found)).filter((database) => database !== null) : null;
+      },
     }),
     scopes: t.field({ type: [ApiKeyScopeEnum], resolve: ({ scopes }) => scopesOfText(scopes) }),
     expiresAt: t.expose('expiresAt', { type: 'DateTime', nullable: true }),
@@ -78,10 +100,19 @@ builder.prismaObjectFields(UserType, (t) => ({
 }));
 
 const CreateApiKeyInput = builder.inputType('CreateApiKeyInput', {
-  validate: z.object({ name: displayName, scopes: z.array(z.string()), expiresAt: z.date().nullish() }),
+  validate: z.object({
+    name: displayName,
+    scopes: z.array(z.string()),
+    databaseIds: z.array(z.string()).nullish(),
+    expiresAt: z.date().nullish(),
+  }),
   fields: (t) => ({
     name: t.string({ required: true }),
     scopes: t.field({ type: [ApiKeyScopeEnum], required: true }),
+    databaseIds: t.idList({
+      description:
+        'Nothing but what is of these is there for the key: no project, no bucket, no other database. Absent: all that the viewer reaches.',
+    }),
     expiresAt: t.field({ type: 'DateTime', description: 'Absent: it does not end by itself.' }),
   }),
 });
@@ -110,14 +141,21 @@ function keyUuid(id: string): string {
   return uuid;
 }
 
+/** What is no id of a database is seen by nobody. */
+const keyOf = ({ name, scopes, databaseIds, expiresAt }: typeof CreateApiKeyInput.$inferInput): NewApiKey => ({
+  name,
+  scopes,
+  databaseIds: databaseIds?.map((id) => uuidOf('Database', id) ?? '') ?? null,
+  expiresAt: expiresAt ?? null,
+});
+
 builder.mutationFields((t) => ({
   createApiKey: t.field({
     type: CreateApiKeyPayload,
     description: 'By who is signed in: no key makes another.',
     authScopes: { signedIn: true },
     args: { input: t.arg({ type: CreateApiKeyInput, required: true }) },
-    resolve: (_root, { input: { name, scopes, expiresAt } }, { viewer, services, caller }) =>
-      services.apiKeys.create(viewer, { name, scopes, expiresAt: expiresAt ?? null }, caller),
+    resolve: (_root, { input }, { viewer, services, caller }) => services.apiKeys.create(viewer, keyOf(input), caller),
   }),
   revokeApiKey: t.field({
     type: RevokeApiKeyPayload,

@@ -17,6 +17,8 @@ export interface LiveKey {
   readonly userId: string;
   readonly userRole: UserRole;
   readonly scopes: readonly ApiKeyScope[];
+  /** Null: all that its user reaches. */
+  readonly databaseIds: readonly string[] | null;
   readonly secretHash: Buffer;
   readonly expiresAt: Date | null;
 }
@@ -25,7 +27,9 @@ export async function findLiveKey(client: Executor, id: string): Promise<LiveKey
   const { rows } = await client.query<
     Omit<LiveKey, 'userRole' | 'scopes'> & { role: string; scopes: readonly string[] }
   >(
-    `SELECT k.id, k.user_id AS "userId", u.role, k.scopes, k.secret_hash AS "secretHash", k.expires_at AS "expiresAt"
+    `SELECT k.id, k.user_id AS "userId", u.role, k.scopes, k.secret_hash AS "secretHash", k.expires_at AS "expiresAt",
+            CASE WHEN k.narrowed THEN ARRAY(SELECT database_id FROM api_key_databases WHERE key_id = k.id) END
+              AS "databaseIds"
      FROM api_keys k JOIN users u ON u.id = k.user_id
      WHERE k.id = $1 AND k.revoked_at IS NULL AND u.disabled_at IS NULL`,
     [id],
@@ -67,18 +71,36 @@ export interface NewKey {
   readonly userId: string;
   readonly name: string;
   readonly scopes: readonly ApiKeyScope[];
+  readonly databaseIds: readonly string[] | null;
   readonly secretHash: Buffer;
   readonly expiresAt: Date | null;
 }
 
+/** A database that went meanwhile is not among its own. */
 export async function insertKey(
   client: Executor,
-  { id, userId, name, scopes, secretHash, expiresAt }: NewKey,
+  { id, userId, name, scopes, databaseIds, secretHash, expiresAt }: NewKey,
 ): Promise<void> {
   await client.query(
-    `INSERT INTO api_keys (id, user_id, name, scopes, secret_hash, expires_at) VALUES ($1, $2, $3, $4, $5, $6)`,
-    [id, userId, name, scopes, secretHash, expiresAt],
+    `INSERT INTO api_keys (id, user_id, name, scopes, secret_hash, expires_at, narrowed)
+     VALUES ($1, $2, $3, $4, $5, $6, $7)`,
+    [id, userId, name, scopes, secretHash, expiresAt, databaseIds !== null],
   );
+  await client.query(
+    `INSERT INTO api_key_databases (key_id, database_id)
+     SELECT $1, id FROM databases WHERE id = ANY($2::uuid[]) ORDER BY id FOR KEY SHARE`,
+    [id, databaseIds ?? []],
+  );
+}
+
+/** Of each narrowed key. */
+export async function findDatabases(client: Executor, keyIds: readonly string[]): Promise<Map<string, string[]>> {
+  const { rows } = await client.query<{ keyId: string; databaseIds: string[] }>(
+    `SELECT id AS "keyId", ARRAY(SELECT database_id FROM api_key_databases WHERE key_id = id ORDER BY 1) AS "databaseIds"
+     FROM api_keys WHERE narrowed AND id = ANY($1::uuid[])`,
+    [keyIds],
+  );
+  return new Map(rows.map(({ keyId, databaseIds }) => [keyId, databaseIds]));
 }
 
 /** False when it was revoked before. */

@@ -66,7 +66,7 @@ const SavedQueryType = builder.objectRef<VisibleSavedQuery>('SavedQuery').implem
     project: t.prismaField({
       type: 'Project',
       nullable: true,
-      resolve: (query, saved, _args, { services }) => services.savedQueries.projectOf(saved, query),
+      resolve: (query, saved, _args, { viewer, services }) => services.savedQueries.projectOf(viewer, saved, query),
     }),
     owner: t.field({
       type: UserType,

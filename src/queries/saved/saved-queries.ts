@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import DataLoader from 'dataloader';
 import type pg from 'pg';
 import { can, type ProjectRole, requireCan } from '../../accounts/policy.ts';
-import type { Caller, Viewer } from '../../accounts/viewer.ts';
+import { type Caller, databasesWithin, type Viewer } from '../../accounts/viewer.ts';
 import { type AuditAction, record } from '../../audit/audit.ts';
 import type { Databases } from '../../databases/databases.ts';
 import { parseSearch } from '../../databases/input.ts';
@@ -90,7 +90,7 @@ export interface SavedQueries {
   run(viewer: Viewer | null, input: RunSavedQuery, caller?: Caller): Promise<Job>;
   /** The viewer's own last run of each, scheduled or not, in the order of the ids. */
   lastJobs(viewer: Viewer | null, ids: readonly string[]): Promise<(Job | null)[]>;
-  projectOf(saved: VisibleSavedQuery, query: PrismaQuery): Promise<ProjectRow | null>;
+  projectOf(viewer: Viewer | null, saved: VisibleSavedQuery, query: PrismaQuery): Promise<ProjectRow | null>;
 }
 
 const maxBatch = 500;
@@ -182,7 +182,8 @@ export function createSavedQueries({
     async list(viewer, { search, projectId, ...args }) {
       requireCan(viewer, 'server:use', { kind: 'server' });
       const page = pageOf(args, { isKey: isUuid });
-      const filter = { search: parseSearch(search), projectId: projectId ?? undefined };
+      const databaseIds = databasesWithin(viewer, null);
+      const filter = { search: parseSearch(search), projectId: projectId ?? undefined, databaseIds };
       const rows = await store.list(viewer.userId, filter, page);
       return connectionOf(
         page,
@@ -215,6 +216,7 @@ export function createSavedQueries({
       const role = await requireProject(viewer, wanted.projectId);
       if (wanted.databaseId !== null) await databases.requireDatabase(viewer, 'database:query', wanted.databaseId);
       else if (wanted.schedule !== null) throw needsDatabase();
+      requireCan(viewer, 'saved-query:edit', resourceOf({ ...wanted, role }));
       await transaction(pool, async (client) => {
         await requireRoom(client, viewer.userId);
         const nextRunAt = wanted.schedule === null ? null : nextRun(wanted.schedule, await store.now(client));
@@ -269,7 +271,10 @@ export function createSavedQueries({
       return ids.map((id) => found.get(last.get(id) ?? '') ?? null);
     },
 
-    projectOf: async ({ projectId }, query) => (projectId === null ? null : await store.project(query, projectId)),
+    projectOf: async (viewer, { projectId, role }, query) =>
+      projectId === null || !can(viewer, 'project:see', { kind: 'project', role })
+        ? null
+        : await store.project(query, projectId),
   };
 
   /** Changes what is still as it was read: what was asked about `now` holds for nothing else. */
@@ -286,6 +291,8 @@ export function createSavedQueries({
     if (wanted.export && !isDeepStrictEqual(wanted.export, now.export)) await destinations.check(viewer, wanted.export);
     requireOwnPaths(wanted);
     const next = { ...wanted, ownerId: takes ? viewer.userId : now.ownerId };
+    // A narrowed key puts nothing where it would not see it.
+    requireCan(viewer, 'saved-query:edit', resourceOf({ ...now, databaseId: next.databaseId }));
     if (takes) await requireTarget(viewer, now, next);
     return await transaction(pool, async (client) => {
       if (next.ownerId === viewer.userId && now.ownerId !== viewer.userId) await requireRoom(client, viewer.userId);

@@ -34,8 +34,13 @@ export interface VisibleSavedQuery extends SavedQuery {
   readonly role: ProjectRole | null;
 }
 
-export const resourceOf = ({ ownerId, projectId, role }: Pick<VisibleSavedQuery, 'ownerId' | 'projectId' | 'role'>) =>
-  ({ kind: 'saved-query', ownerId, shared: projectId !== null, role }) as const;
+export const resourceOf = ({
+  ownerId,
+  projectId,
+  databaseId,
+  role,
+}: Pick<VisibleSavedQuery, 'ownerId' | 'projectId' | 'databaseId' | 'role'>) =>
+  ({ kind: 'saved-query', databaseId, ownerId, shared: projectId !== null, role }) as const;
 
 /** Whether it is to run by itself. */
 export const isScheduled = ({ schedule, scheduleEnabled }: Pick<SavedQuery, 'schedule' | 'scheduleEnabled'>): boolean =>

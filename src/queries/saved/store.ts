@@ -11,6 +11,8 @@ export interface SavedQueryFilter {
   /** A part of the name, in whatever case. */
   readonly search?: string | undefined;
   readonly projectId?: string | undefined;
+  /** Of these; null: of any, and of none. */
+  readonly databaseIds?: readonly string[] | null;
 }
 
 /** What Pothos wants to have with a row. */
@@ -53,10 +55,15 @@ const withRole = `SELECT ${columns}, m.role FROM saved_queries s
 const visible = `s.id IN (
   SELECT id FROM saved_queries WHERE owner_id = $1 AND project_id IS NULL
   UNION ALL SELECT shared.id FROM project_members JOIN saved_queries shared USING (project_id) WHERE user_id = $1)`;
-const matches = `($2::text IS NULL OR strpos(lower(s.name), lower($2)) > 0) AND ($3::uuid IS NULL OR s.project_id = $3)`;
+const matches = `($2::text IS NULL OR strpos(lower(s.name), lower($2)) > 0) AND ($3::uuid IS NULL OR s.project_id = $3)
+  AND ($4::uuid[] IS NULL OR s.database_id = ANY($4))`;
 
 export function createSavedQueryStore({ db, prisma }: { db: Executor; prisma: Prisma }): SavedQueryStore {
-  const filterValues = ({ search, projectId }: SavedQueryFilter) => [search ?? null, projectId ?? null];
+  const filterValues = ({ search, projectId, databaseIds }: SavedQueryFilter) => [
+    search ?? null,
+    projectId ?? null,
+    databaseIds ?? null,
+  ];
   return {
     async find(userId, ids) {
       const { rows } = await db.query<Row>(`${withRole} WHERE s.id = ANY($2::uuid[])`, [userId, ids]);
@@ -65,8 +72,8 @@ export function createSavedQueryStore({ db, prisma }: { db: Executor; prisma: Pr
 
     async list(userId, filter, { limit, backward, after, before }) {
       const { rows } = await db.query<Row>(
-        `${withRole} WHERE ${visible} AND ${matches} AND ($4::uuid IS NULL OR s.id < $4) AND ($5::uuid IS NULL OR s.id > $5)
-          ORDER BY s.id ${backward ? 'ASC' : 'DESC'} LIMIT $6`,
+        `${withRole} WHERE ${visible} AND ${matches} AND ($5::uuid IS NULL OR s.id < $5) AND ($6::uuid IS NULL OR s.id > $6)
+          ORDER BY s.id ${backward ? 'ASC' : 'DESC'} LIMIT $7`,
         [userId, ...filterValues(filter), after, before, limit + 1],
       );
       return (backward ? rows.reverse() : rows).map(visibleOf);

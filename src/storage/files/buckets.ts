@@ -1,6 +1,6 @@
 /** Buckets: made, changed, listed and deleted. What is in them is files.ts. */
 import type pg from 'pg';
-import { type ProjectRole, requireCan } from '../../accounts/policy.ts';
+import { can, type ProjectRole, requireCan } from '../../accounts/policy.ts';
 import type { Caller, Viewer } from '../../accounts/viewer.ts';
 import { type AuditAction, record } from '../../audit/audit.ts';
 import { transaction } from '../../db/metadata.ts';
@@ -103,6 +103,14 @@ export function createBuckets({ pool, store, access, projects }: BucketsDeps): B
     async list(viewer, { projectId, ...args }) {
       requireCan(viewer, 'server:use', { kind: 'server' });
       const page = pageOf(args, { isKey: isUuid });
+      // With a key that sees none.
+      if (!can(viewer, 'bucket:see', { kind: 'bucket', ownerId: viewer.userId, shared: false, role: null }))
+        return connectionOf<VisibleBucket>(
+          page,
+          [],
+          ({ id }) => id,
+          async () => 0,
+        );
       const filter = { projectId, everything: viewer.role === 'admin' };
       return connectionOf(
         page,

@@ -38,6 +38,11 @@ export type RefreshToken = Prisma.RefreshTokenModel
  */
 export type ApiKey = Prisma.ApiKeyModel
 /**
+ * Model ApiKeyDatabase
+ * What a narrowed key is for.
+ */
+export type ApiKeyDatabase = Prisma.ApiKeyDatabaseModel
+/**
  * Model Project
  * 
  */

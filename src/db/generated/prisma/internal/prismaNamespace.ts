@@ -401,6 +401,7 @@ export const ModelName = {
   Session: 'Session',
   RefreshToken: 'RefreshToken',
   ApiKey: 'ApiKey',
+  ApiKeyDatabase: 'ApiKeyDatabase',
   Project: 'Project',
   ProjectMember: 'ProjectMember',
   Task: 'Task',
@@ -450,7 +451,7 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
     omit: GlobalOmitOptions
   }
   meta: {
-    modelProps: "user" | "session" | "refreshToken" | "apiKey" | "project" | "projectMember" | "task" | "taskDeletion" | "database" | "catalogSnapshot" | "catalogChange" | "catalogChangeHorizon" | "catalogTracking" | "changeFeed" | "changeFeedRemains" | "changeFeedTable" | "changeRelay" | "changeFeedChunk" | "changeFeedReader" | "databaseRole" | "job" | "jobDeletion" | "jobDeletionHorizon" | "blobTrash" | "savedQuery" | "jobNotice" | "resultSet" | "resultChunk" | "bucket" | "storedFile" | "channelLog" | "channelMessage" | "oneTimeToken" | "outgoingMail" | "auditEntry" | "auditHead" | "keyCheck" | "installationSecret"
+    modelProps: "user" | "session" | "refreshToken" | "apiKey" | "apiKeyDatabase" | "project" | "projectMember" | "task" | "taskDeletion" | "database" | "catalogSnapshot" | "catalogChange" | "catalogChangeHorizon" | "catalogTracking" | "changeFeed" | "changeFeedRemains" | "changeFeedTable" | "changeRelay" | "changeFeedChunk" | "changeFeedReader" | "databaseRole" | "job" | "jobDeletion" | "jobDeletionHorizon" | "blobTrash" | "savedQuery" | "jobNotice" | "resultSet" | "resultChunk" | "bucket" | "storedFile" | "channelLog" | "channelMessage" | "oneTimeToken" | "outgoingMail" | "auditEntry" | "auditHead" | "keyCheck" | "installationSecret"
     txIsolationLevel: TransactionIsolationLevel
   }
   model: {
@@ -747,6 +748,80 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
         count: {
           args: Prisma.ApiKeyCountArgs<ExtArgs>
           result: runtime.Types.Utils.Optional<Prisma.ApiKeyCountAggregateOutputType> | number
+        }
+      }
+    }
+    ApiKeyDatabase: {
+      payload: Prisma.$ApiKeyDatabasePayload<ExtArgs>
+      fields: Prisma.ApiKeyDatabaseFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.ApiKeyDatabaseFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ApiKeyDatabasePayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.ApiKeyDatabaseFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ApiKeyDatabasePayload>
+        }
+        findFirst: {
+          args: Prisma.ApiKeyDatabaseFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ApiKeyDatabasePayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.ApiKeyDatabaseFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ApiKeyDatabasePayload>
+        }
+        findMany: {
+          args: Prisma.ApiKeyDatabaseFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ApiKeyDatabasePayload>[]
+        }
+        create: {
+          args: Prisma.ApiKeyDatabaseCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ApiKeyDatabasePayload>
+        }
+        createMany: {
+          args: Prisma.ApiKeyDatabaseCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.ApiKeyDatabaseCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ApiKeyDatabasePayload>[]
+        }
+        delete: {
+          args: Prisma.ApiKeyDatabaseDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ApiKeyDatabasePayload>
+        }
+        update: {
+          args: Prisma.ApiKeyDatabaseUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ApiKeyDatabasePayload>
+        }
+        deleteMany: {
+          args: Prisma.ApiKeyDatabaseDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.ApiKeyDatabaseUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.ApiKeyDatabaseUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ApiKeyDatabasePayload>[]
+        }
+        upsert: {
+          args: Prisma.ApiKeyDatabaseUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$ApiKeyDatabasePayload>
+        }
+        aggregate: {
+          args: Prisma.ApiKeyDatabaseAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateApiKeyDatabase>
+        }
+        groupBy: {
+          args: Prisma.ApiKeyDatabaseGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ApiKeyDatabaseGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.ApiKeyDatabaseCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.ApiKeyDatabaseCountAggregateOutputType> | number
         }
       }
     }
@@ -3365,10 +3440,19 @@ export const ApiKeyScalarFieldEnum = {
   createdAt: 'createdAt',
   expiresAt: 'expiresAt',
   lastUsedAt: 'lastUsedAt',
-  revokedAt: 'revokedAt'
+  revokedAt: 'revokedAt',
+  narrowed: 'narrowed'
 } as const
 
 export type ApiKeyScalarFieldEnum = (typeof ApiKeyScalarFieldEnum)[keyof typeof ApiKeyScalarFieldEnum]
+
+
+export const ApiKeyDatabaseScalarFieldEnum = {
+  keyId: 'keyId',
+  databaseId: 'databaseId'
+} as const
+
+export type ApiKeyDatabaseScalarFieldEnum = (typeof ApiKeyDatabaseScalarFieldEnum)[keyof typeof ApiKeyDatabaseScalarFieldEnum]
 
 
 export const ProjectScalarFieldEnum = {
@@ -3967,6 +4051,13 @@ export type ListBytesFieldRefInput<$PrismaModel> = FieldRefInputType<$PrismaMode
 
 
 /**
+ * Reference to a field of type 'Boolean'
+ */
+export type BooleanFieldRefInput<$PrismaModel> = FieldRefInputType<$PrismaModel, 'Boolean'>
+    
+
+
+/**
  * Reference to a field of type 'BigInt'
  */
 export type BigIntFieldRefInput<$PrismaModel> = FieldRefInputType<$PrismaModel, 'BigInt'>
@@ -3977,13 +4068,6 @@ export type BigIntFieldRefInput<$PrismaModel> = FieldRefInputType<$PrismaModel, 
  * Reference to a field of type 'BigInt[]'
  */
 export type ListBigIntFieldRefInput<$PrismaModel> = FieldRefInputType<$PrismaModel, 'BigInt[]'>
-    
-
-
-/**
- * Reference to a field of type 'Boolean'
- */
-export type BooleanFieldRefInput<$PrismaModel> = FieldRefInputType<$PrismaModel, 'Boolean'>
     
 
 
@@ -4169,6 +4253,7 @@ export type GlobalOmitConfig = {
   session?: Prisma.SessionOmit
   refreshToken?: Prisma.RefreshTokenOmit
   apiKey?: Prisma.ApiKeyOmit
+  apiKeyDatabase?: Prisma.ApiKeyDatabaseOmit
   project?: Prisma.ProjectOmit
   projectMember?: Prisma.ProjectMemberOmit
   task?: Prisma.TaskOmit

@@ -55,6 +55,7 @@ export const ModelName = {
   Session: 'Session',
   RefreshToken: 'RefreshToken',
   ApiKey: 'ApiKey',
+  ApiKeyDatabase: 'ApiKeyDatabase',
   Project: 'Project',
   ProjectMember: 'ProjectMember',
   Task: 'Task',
@@ -167,10 +168,19 @@ export const ApiKeyScalarFieldEnum = {
   createdAt: 'createdAt',
   expiresAt: 'expiresAt',
   lastUsedAt: 'lastUsedAt',
-  revokedAt: 'revokedAt'
+  revokedAt: 'revokedAt',
+  narrowed: 'narrowed'
 } as const
 
 export type ApiKeyScalarFieldEnum = (typeof ApiKeyScalarFieldEnum)[keyof typeof ApiKeyScalarFieldEnum]
+
+
+export const ApiKeyDatabaseScalarFieldEnum = {
+  keyId: 'keyId',
+  databaseId: 'databaseId'
+} as const
+
+export type ApiKeyDatabaseScalarFieldEnum = (typeof ApiKeyDatabaseScalarFieldEnum)[keyof typeof ApiKeyDatabaseScalarFieldEnum]
 
 
 export const ProjectScalarFieldEnum = {

@@ -344,6 +344,7 @@ export type DatabaseWhereInput = {
   changeFeed?: Prisma.XOR<Prisma.ChangeFeedNullableScalarRelationFilter, Prisma.ChangeFeedWhereInput> | null
   changeRelay?: Prisma.XOR<Prisma.ChangeRelayNullableScalarRelationFilter, Prisma.ChangeRelayWhereInput> | null
   changeFeedReaders?: Prisma.ChangeFeedReaderListRelationFilter
+  apiKeys?: Prisma.ApiKeyDatabaseListRelationFilter
 }
 
 export type DatabaseOrderByWithRelationInput = {
@@ -379,6 +380,7 @@ export type DatabaseOrderByWithRelationInput = {
   changeFeed?: Prisma.ChangeFeedOrderByWithRelationInput
   changeRelay?: Prisma.ChangeRelayOrderByWithRelationInput
   changeFeedReaders?: Prisma.ChangeFeedReaderOrderByRelationAggregateInput
+  apiKeys?: Prisma.ApiKeyDatabaseOrderByRelationAggregateInput
 }
 
 export type DatabaseWhereUniqueInput = Prisma.AtLeast<{
@@ -417,6 +419,7 @@ export type DatabaseWhereUniqueInput = Prisma.AtLeast<{
   changeFeed?: Prisma.XOR<Prisma.ChangeFeedNullableScalarRelationFilter, Prisma.ChangeFeedWhereInput> | null
   changeRelay?: Prisma.XOR<Prisma.ChangeRelayNullableScalarRelationFilter, Prisma.ChangeRelayWhereInput> | null
   changeFeedReaders?: Prisma.ChangeFeedReaderListRelationFilter
+  apiKeys?: Prisma.ApiKeyDatabaseListRelationFilter
 }, "id">
 
 export type DatabaseOrderByWithAggregationInput = {
@@ -504,6 +507,7 @@ export type DatabaseCreateInput = {
   changeFeed?: Prisma.ChangeFeedCreateNestedOneWithoutDatabaseInput
   changeRelay?: Prisma.ChangeRelayCreateNestedOneWithoutDatabaseInput
   changeFeedReaders?: Prisma.ChangeFeedReaderCreateNestedManyWithoutDatabaseInput
+  apiKeys?: Prisma.ApiKeyDatabaseCreateNestedManyWithoutDatabaseInput
 }
 
 export type DatabaseUncheckedCreateInput = {
@@ -537,6 +541,7 @@ export type DatabaseUncheckedCreateInput = {
   changeFeed?: Prisma.ChangeFeedUncheckedCreateNestedOneWithoutDatabaseInput
   changeRelay?: Prisma.ChangeRelayUncheckedCreateNestedOneWithoutDatabaseInput
   changeFeedReaders?: Prisma.ChangeFeedReaderUncheckedCreateNestedManyWithoutDatabaseInput
+  apiKeys?: Prisma.ApiKeyDatabaseUncheckedCreateNestedManyWithoutDatabaseInput
 }
 
 export type DatabaseUpdateInput = {
@@ -570,6 +575,7 @@ export type DatabaseUpdateInput = {
   changeFeed?: Prisma.ChangeFeedUpdateOneWithoutDatabaseNestedInput
   changeRelay?: Prisma.ChangeRelayUpdateOneWithoutDatabaseNestedInput
   changeFeedReaders?: Prisma.ChangeFeedReaderUpdateManyWithoutDatabaseNestedInput
+  apiKeys?: Prisma.ApiKeyDatabaseUpdateManyWithoutDatabaseNestedInput
 }
 
 export type DatabaseUncheckedUpdateInput = {
@@ -603,6 +609,7 @@ export type DatabaseUncheckedUpdateInput = {
   changeFeed?: Prisma.ChangeFeedUncheckedUpdateOneWithoutDatabaseNestedInput
   changeRelay?: Prisma.ChangeRelayUncheckedUpdateOneWithoutDatabaseNestedInput
   changeFeedReaders?: Prisma.ChangeFeedReaderUncheckedUpdateManyWithoutDatabaseNestedInput
+  apiKeys?: Prisma.ApiKeyDatabaseUncheckedUpdateManyWithoutDatabaseNestedInput
 }
 
 export type DatabaseCreateManyInput = {
@@ -682,6 +689,11 @@ export type DatabaseOrderByRelationAggregateInput = {
   _count?: Prisma.SortOrder
 }
 
+export type DatabaseScalarRelationFilter = {
+  is?: Prisma.DatabaseWhereInput
+  isNot?: Prisma.DatabaseWhereInput
+}
+
 export type DatabaseCountOrderByAggregateInput = {
   id?: Prisma.SortOrder
   name?: Prisma.SortOrder
@@ -757,11 +769,6 @@ export type DatabaseSumOrderByAggregateInput = {
   port?: Prisma.SortOrder
 }
 
-export type DatabaseScalarRelationFilter = {
-  is?: Prisma.DatabaseWhereInput
-  isNot?: Prisma.DatabaseWhereInput
-}
-
 export type DatabaseNullableScalarRelationFilter = {
   is?: Prisma.DatabaseWhereInput | null
   isNot?: Prisma.DatabaseWhereInput | null
@@ -807,6 +814,20 @@ export type DatabaseUncheckedUpdateManyWithoutOwnerNestedInput = {
   update?: Prisma.DatabaseUpdateWithWhereUniqueWithoutOwnerInput | Prisma.DatabaseUpdateWithWhereUniqueWithoutOwnerInput[]
   updateMany?: Prisma.DatabaseUpdateManyWithWhereWithoutOwnerInput | Prisma.DatabaseUpdateManyWithWhereWithoutOwnerInput[]
   deleteMany?: Prisma.DatabaseScalarWhereInput | Prisma.DatabaseScalarWhereInput[]
+}
+
+export type DatabaseCreateNestedOneWithoutApiKeysInput = {
+  create?: Prisma.XOR<Prisma.DatabaseCreateWithoutApiKeysInput, Prisma.DatabaseUncheckedCreateWithoutApiKeysInput>
+  connectOrCreate?: Prisma.DatabaseCreateOrConnectWithoutApiKeysInput
+  connect?: Prisma.DatabaseWhereUniqueInput
+}
+
+export type DatabaseUpdateOneRequiredWithoutApiKeysNestedInput = {
+  create?: Prisma.XOR<Prisma.DatabaseCreateWithoutApiKeysInput, Prisma.DatabaseUncheckedCreateWithoutApiKeysInput>
+  connectOrCreate?: Prisma.DatabaseCreateOrConnectWithoutApiKeysInput
+  upsert?: Prisma.DatabaseUpsertWithoutApiKeysInput
+  connect?: Prisma.DatabaseWhereUniqueInput
+  update?: Prisma.XOR<Prisma.XOR<Prisma.DatabaseUpdateToOneWithWhereWithoutApiKeysInput, Prisma.DatabaseUpdateWithoutApiKeysInput>, Prisma.DatabaseUncheckedUpdateWithoutApiKeysInput>
 }
 
 export type DatabaseCreateNestedManyWithoutProjectInput = {
@@ -861,10 +882,6 @@ export type IntFieldUpdateOperationsInput = {
   decrement?: number
   multiply?: number
   divide?: number
-}
-
-export type BoolFieldUpdateOperationsInput = {
-  set?: boolean
 }
 
 export type DatabaseUpdatecapabilitiesInput = {
@@ -1046,6 +1063,7 @@ export type DatabaseCreateWithoutOwnerInput = {
   changeFeed?: Prisma.ChangeFeedCreateNestedOneWithoutDatabaseInput
   changeRelay?: Prisma.ChangeRelayCreateNestedOneWithoutDatabaseInput
   changeFeedReaders?: Prisma.ChangeFeedReaderCreateNestedManyWithoutDatabaseInput
+  apiKeys?: Prisma.ApiKeyDatabaseCreateNestedManyWithoutDatabaseInput
 }
 
 export type DatabaseUncheckedCreateWithoutOwnerInput = {
@@ -1078,6 +1096,7 @@ export type DatabaseUncheckedCreateWithoutOwnerInput = {
   changeFeed?: Prisma.ChangeFeedUncheckedCreateNestedOneWithoutDatabaseInput
   changeRelay?: Prisma.ChangeRelayUncheckedCreateNestedOneWithoutDatabaseInput
   changeFeedReaders?: Prisma.ChangeFeedReaderUncheckedCreateNestedManyWithoutDatabaseInput
+  apiKeys?: Prisma.ApiKeyDatabaseUncheckedCreateNestedManyWithoutDatabaseInput
 }
 
 export type DatabaseCreateOrConnectWithoutOwnerInput = {
@@ -1132,6 +1151,154 @@ export type DatabaseScalarWhereInput = {
   updatedAt?: Prisma.DateTimeFilter<"Database"> | Date | string
 }
 
+export type DatabaseCreateWithoutApiKeysInput = {
+  id: string
+  name: string
+  engine: string
+  host: string
+  port: number
+  databaseName: string
+  username: string
+  sslMode: string
+  sslRootCertificate?: string | null
+  allowInsecureAuthentication?: boolean
+  sealedPassword: string
+  readOnly: boolean
+  hosted?: boolean
+  system?: boolean
+  serverVersion?: string | null
+  capabilities?: Prisma.DatabaseCreatecapabilitiesInput | string[]
+  createdAt?: Date | string
+  updatedAt?: Date | string
+  owner?: Prisma.UserCreateNestedOneWithoutDatabasesInput
+  project?: Prisma.ProjectCreateNestedOneWithoutDatabasesInput
+  jobs?: Prisma.JobCreateNestedManyWithoutDatabaseInput
+  roles?: Prisma.DatabaseRoleCreateNestedManyWithoutDatabaseInput
+  savedQueries?: Prisma.SavedQueryCreateNestedManyWithoutDatabaseInput
+  catalog?: Prisma.CatalogSnapshotCreateNestedOneWithoutDatabaseInput
+  catalogChanges?: Prisma.CatalogChangeCreateNestedManyWithoutDatabaseInput
+  catalogChangeHorizon?: Prisma.CatalogChangeHorizonCreateNestedOneWithoutDatabaseInput
+  catalogTracking?: Prisma.CatalogTrackingCreateNestedOneWithoutDatabaseInput
+  changeFeed?: Prisma.ChangeFeedCreateNestedOneWithoutDatabaseInput
+  changeRelay?: Prisma.ChangeRelayCreateNestedOneWithoutDatabaseInput
+  changeFeedReaders?: Prisma.ChangeFeedReaderCreateNestedManyWithoutDatabaseInput
+}
+
+export type DatabaseUncheckedCreateWithoutApiKeysInput = {
+  id: string
+  name: string
+  ownerId?: string | null
+  projectId?: string | null
+  engine: string
+  host: string
+  port: number
+  databaseName: string
+  username: string
+  sslMode: string
+  sslRootCertificate?: string | null
+  allowInsecureAuthentication?: boolean
+  sealedPassword: string
+  readOnly: boolean
+  hosted?: boolean
+  system?: boolean
+  serverVersion?: string | null
+  capabilities?: Prisma.DatabaseCreatecapabilitiesInput | string[]
+  createdAt?: Date | string
+  updatedAt?: Date | string
+  jobs?: Prisma.JobUncheckedCreateNestedManyWithoutDatabaseInput
+  roles?: Prisma.DatabaseRoleUncheckedCreateNestedManyWithoutDatabaseInput
+  savedQueries?: Prisma.SavedQueryUncheckedCreateNestedManyWithoutDatabaseInput
+  catalog?: Prisma.CatalogSnapshotUncheckedCreateNestedOneWithoutDatabaseInput
+  catalogChanges?: Prisma.CatalogChangeUncheckedCreateNestedManyWithoutDatabaseInput
+  catalogChangeHorizon?: Prisma.CatalogChangeHorizonUncheckedCreateNestedOneWithoutDatabaseInput
+  catalogTracking?: Prisma.CatalogTrackingUncheckedCreateNestedOneWithoutDatabaseInput
+  changeFeed?: Prisma.ChangeFeedUncheckedCreateNestedOneWithoutDatabaseInput
+  changeRelay?: Prisma.ChangeRelayUncheckedCreateNestedOneWithoutDatabaseInput
+  changeFeedReaders?: Prisma.ChangeFeedReaderUncheckedCreateNestedManyWithoutDatabaseInput
+}
+
+export type DatabaseCreateOrConnectWithoutApiKeysInput = {
+  where: Prisma.DatabaseWhereUniqueInput
+  create: Prisma.XOR<Prisma.DatabaseCreateWithoutApiKeysInput, Prisma.DatabaseUncheckedCreateWithoutApiKeysInput>
+}
+
+export type DatabaseUpsertWithoutApiKeysInput = {
+  update: Prisma.XOR<Prisma.DatabaseUpdateWithoutApiKeysInput, Prisma.DatabaseUncheckedUpdateWithoutApiKeysInput>
+  create: Prisma.XOR<Prisma.DatabaseCreateWithoutApiKeysInput, Prisma.DatabaseUncheckedCreateWithoutApiKeysInput>
+  where?: Prisma.DatabaseWhereInput
+}
+
+export type DatabaseUpdateToOneWithWhereWithoutApiKeysInput = {
+  where?: Prisma.DatabaseWhereInput
+  data: Prisma.XOR<Prisma.DatabaseUpdateWithoutApiKeysInput, Prisma.DatabaseUncheckedUpdateWithoutApiKeysInput>
+}
+
+export type DatabaseUpdateWithoutApiKeysInput = {
+  id?: Prisma.StringFieldUpdateOperationsInput | string
+  name?: Prisma.StringFieldUpdateOperationsInput | string
+  engine?: Prisma.StringFieldUpdateOperationsInput | string
+  host?: Prisma.StringFieldUpdateOperationsInput | string
+  port?: Prisma.IntFieldUpdateOperationsInput | number
+  databaseName?: Prisma.StringFieldUpdateOperationsInput | string
+  username?: Prisma.StringFieldUpdateOperationsInput | string
+  sslMode?: Prisma.StringFieldUpdateOperationsInput | string
+  sslRootCertificate?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  allowInsecureAuthentication?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  sealedPassword?: Prisma.StringFieldUpdateOperationsInput | string
+  readOnly?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  hosted?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  system?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  serverVersion?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  capabilities?: Prisma.DatabaseUpdatecapabilitiesInput | string[]
+  createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  owner?: Prisma.UserUpdateOneWithoutDatabasesNestedInput
+  project?: Prisma.ProjectUpdateOneWithoutDatabasesNestedInput
+  jobs?: Prisma.JobUpdateManyWithoutDatabaseNestedInput
+  roles?: Prisma.DatabaseRoleUpdateManyWithoutDatabaseNestedInput
+  savedQueries?: Prisma.SavedQueryUpdateManyWithoutDatabaseNestedInput
+  catalog?: Prisma.CatalogSnapshotUpdateOneWithoutDatabaseNestedInput
+  catalogChanges?: Prisma.CatalogChangeUpdateManyWithoutDatabaseNestedInput
+  catalogChangeHorizon?: Prisma.CatalogChangeHorizonUpdateOneWithoutDatabaseNestedInput
+  catalogTracking?: Prisma.CatalogTrackingUpdateOneWithoutDatabaseNestedInput
+  changeFeed?: Prisma.ChangeFeedUpdateOneWithoutDatabaseNestedInput
+  changeRelay?: Prisma.ChangeRelayUpdateOneWithoutDatabaseNestedInput
+  changeFeedReaders?: Prisma.ChangeFeedReaderUpdateManyWithoutDatabaseNestedInput
+}
+
+export type DatabaseUncheckedUpdateWithoutApiKeysInput = {
+  id?: Prisma.StringFieldUpdateOperationsInput | string
+  name?: Prisma.StringFieldUpdateOperationsInput | string
+  ownerId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  projectId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  engine?: Prisma.StringFieldUpdateOperationsInput | string
+  host?: Prisma.StringFieldUpdateOperationsInput | string
+  port?: Prisma.IntFieldUpdateOperationsInput | number
+  databaseName?: Prisma.StringFieldUpdateOperationsInput | string
+  username?: Prisma.StringFieldUpdateOperationsInput | string
+  sslMode?: Prisma.StringFieldUpdateOperationsInput | string
+  sslRootCertificate?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  allowInsecureAuthentication?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  sealedPassword?: Prisma.StringFieldUpdateOperationsInput | string
+  readOnly?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  hosted?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  system?: Prisma.BoolFieldUpdateOperationsInput | boolean
+  serverVersion?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  capabilities?: Prisma.DatabaseUpdatecapabilitiesInput | string[]
+  createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  jobs?: Prisma.JobUncheckedUpdateManyWithoutDatabaseNestedInput
+  roles?: Prisma.DatabaseRoleUncheckedUpdateManyWithoutDatabaseNestedInput
+  savedQueries?: Prisma.SavedQueryUncheckedUpdateManyWithoutDatabaseNestedInput
+  catalog?: Prisma.CatalogSnapshotUncheckedUpdateOneWithoutDatabaseNestedInput
+  catalogChanges?: Prisma.CatalogChangeUncheckedUpdateManyWithoutDatabaseNestedInput
+  catalogChangeHorizon?: Prisma.CatalogChangeHorizonUncheckedUpdateOneWithoutDatabaseNestedInput
+  catalogTracking?: Prisma.CatalogTrackingUncheckedUpdateOneWithoutDatabaseNestedInput
+  changeFeed?: Prisma.ChangeFeedUncheckedUpdateOneWithoutDatabaseNestedInput
+  changeRelay?: Prisma.ChangeRelayUncheckedUpdateOneWithoutDatabaseNestedInput
+  changeFeedReaders?: Prisma.ChangeFeedReaderUncheckedUpdateManyWithoutDatabaseNestedInput
+}
+
 export type DatabaseCreateWithoutProjectInput = {
   id: string
   name: string
@@ -1162,6 +1329,7 @@ export type DatabaseCreateWithoutProjectInput = {
   changeFeed?: Prisma.ChangeFeedCreateNestedOneWithoutDatabaseInput
   changeRelay?: Prisma.ChangeRelayCreateNestedOneWithoutDatabaseInput
   changeFeedReaders?: Prisma.ChangeFeedReaderCreateNestedManyWithoutDatabaseInput
+  apiKeys?: Prisma.ApiKeyDatabaseCreateNestedManyWithoutDatabaseInput
 }
 
 export type DatabaseUncheckedCreateWithoutProjectInput = {
@@ -1194,6 +1362,7 @@ export type DatabaseUncheckedCreateWithoutProjectInput = {
   changeFeed?: Prisma.ChangeFeedUncheckedCreateNestedOneWithoutDatabaseInput
   changeRelay?: Prisma.ChangeRelayUncheckedCreateNestedOneWithoutDatabaseInput
   changeFeedReaders?: Prisma.ChangeFeedReaderUncheckedCreateNestedManyWithoutDatabaseInput
+  apiKeys?: Prisma.ApiKeyDatabaseUncheckedCreateNestedManyWithoutDatabaseInput
 }
 
 export type DatabaseCreateOrConnectWithoutProjectInput = {
@@ -1252,6 +1421,7 @@ export type DatabaseCreateWithoutCatalogInput = {
   changeFeed?: Prisma.ChangeFeedCreateNestedOneWithoutDatabaseInput
   changeRelay?: Prisma.ChangeRelayCreateNestedOneWithoutDatabaseInput
   changeFeedReaders?: Prisma.ChangeFeedReaderCreateNestedManyWithoutDatabaseInput
+  apiKeys?: Prisma.ApiKeyDatabaseCreateNestedManyWithoutDatabaseInput
 }
 
 export type DatabaseUncheckedCreateWithoutCatalogInput = {
@@ -1284,6 +1454,7 @@ export type DatabaseUncheckedCreateWithoutCatalogInput = {
   changeFeed?: Prisma.ChangeFeedUncheckedCreateNestedOneWithoutDatabaseInput
   changeRelay?: Prisma.ChangeRelayUncheckedCreateNestedOneWithoutDatabaseInput
   changeFeedReaders?: Prisma.ChangeFeedReaderUncheckedCreateNestedManyWithoutDatabaseInput
+  apiKeys?: Prisma.ApiKeyDatabaseUncheckedCreateNestedManyWithoutDatabaseInput
 }
 
 export type DatabaseCreateOrConnectWithoutCatalogInput = {
@@ -1332,6 +1503,7 @@ export type DatabaseUpdateWithoutCatalogInput = {
   changeFeed?: Prisma.ChangeFeedUpdateOneWithoutDatabaseNestedInput
   changeRelay?: Prisma.ChangeRelayUpdateOneWithoutDatabaseNestedInput
   changeFeedReaders?: Prisma.ChangeFeedReaderUpdateManyWithoutDatabaseNestedInput
+  apiKeys?: Prisma.ApiKeyDatabaseUpdateManyWithoutDatabaseNestedInput
 }
 
 export type DatabaseUncheckedUpdateWithoutCatalogInput = {
@@ -1364,6 +1536,7 @@ export type DatabaseUncheckedUpdateWithoutCatalogInput = {
   changeFeed?: Prisma.ChangeFeedUncheckedUpdateOneWithoutDatabaseNestedInput
   changeRelay?: Prisma.ChangeRelayUncheckedUpdateOneWithoutDatabaseNestedInput
   changeFeedReaders?: Prisma.ChangeFeedReaderUncheckedUpdateManyWithoutDatabaseNestedInput
+  apiKeys?: Prisma.ApiKeyDatabaseUncheckedUpdateManyWithoutDatabaseNestedInput
 }
 
 export type DatabaseCreateWithoutCatalogChangesInput = {
@@ -1396,6 +1569,7 @@ export type DatabaseCreateWithoutCatalogChangesInput = {
   changeFeed?: Prisma.ChangeFeedCreateNestedOneWithoutDatabaseInput
   changeRelay?: Prisma.ChangeRelayCreateNestedOneWithoutDatabaseInput
   changeFeedReaders?: Prisma.ChangeFeedReaderCreateNestedManyWithoutDatabaseInput
+  apiKeys?: Prisma.ApiKeyDatabaseCreateNestedManyWithoutDatabaseInput
 }
 
 export type DatabaseUncheckedCreateWithoutCatalogChangesInput = {
@@ -1428,6 +1602,7 @@ export type DatabaseUncheckedCreateWithoutCatalogChangesInput = {
   changeFeed?: Prisma.ChangeFeedUncheckedCreateNestedOneWithoutDatabaseInput
   changeRelay?: Prisma.ChangeRelayUncheckedCreateNestedOneWithoutDatabaseInput
   changeFeedReaders?: Prisma.ChangeFeedReaderUncheckedCreateNestedManyWithoutDatabaseInput
+  apiKeys?: Prisma.ApiKeyDatabaseUncheckedCreateNestedManyWithoutDatabaseInput
 }
 
 export type DatabaseCreateOrConnectWithoutCatalogChangesInput = {
@@ -1476,6 +1651,7 @@ export type DatabaseUpdateWithoutCatalogChangesInput = {
   changeFeed?: Prisma.ChangeFeedUpdateOneWithoutDatabaseNestedInput
   changeRelay?: Prisma.ChangeRelayUpdateOneWithoutDatabaseNestedInput
   changeFeedReaders?: Prisma.ChangeFeedReaderUpdateManyWithoutDatabaseNestedInput
+  apiKeys?: Prisma.ApiKeyDatabaseUpdateManyWithoutDatabaseNestedInput
 }
 
 export type DatabaseUncheckedUpdateWithoutCatalogChangesInput = {
@@ -1508,6 +1684,7 @@ export type DatabaseUncheckedUpdateWithoutCatalogChangesInput = {
   changeFeed?: Prisma.ChangeFeedUncheckedUpdateOneWithoutDatabaseNestedInput
   changeRelay?: Prisma.ChangeRelayUncheckedUpdateOneWithoutDatabaseNestedInput
   changeFeedReaders?: Prisma.ChangeFeedReaderUncheckedUpdateManyWithoutDatabaseNestedInput
+  apiKeys?: Prisma.ApiKeyDatabaseUncheckedUpdateManyWithoutDatabaseNestedInput
 }
 
 export type DatabaseCreateWithoutCatalogChangeHorizonInput = {
@@ -1540,6 +1717,7 @@ export type DatabaseCreateWithoutCatalogChangeHorizonInput = {
   changeFeed?: Prisma.ChangeFeedCreateNestedOneWithoutDatabaseInput
   changeRelay?: Prisma.ChangeRelayCreateNestedOneWithoutDatabaseInput
   changeFeedReaders?: Prisma.ChangeFeedReaderCreateNestedManyWithoutDatabaseInput
+  apiKeys?: Prisma.ApiKeyDatabaseCreateNestedManyWithoutDatabaseInput
 }
 
 export type DatabaseUncheckedCreateWithoutCatalogChangeHorizonInput = {
@@ -1572,6 +1750,7 @@ export type DatabaseUncheckedCreateWithoutCatalogChangeHorizonInput = {
   changeFeed?: Prisma.ChangeFeedUncheckedCreateNestedOneWithoutDatabaseInput
   changeRelay?: Prisma.ChangeRelayUncheckedCreateNestedOneWithoutDatabaseInput
   changeFeedReaders?: Prisma.ChangeFeedReaderUncheckedCreateNestedManyWithoutDatabaseInput
+  apiKeys?: Prisma.ApiKeyDatabaseUncheckedCreateNestedManyWithoutDatabaseInput
 }
 
 export type DatabaseCreateOrConnectWithoutCatalogChangeHorizonInput = {
@@ -1620,6 +1799,7 @@ export type DatabaseUpdateWithoutCatalogChangeHorizonInput = {
   changeFeed?: Prisma.ChangeFeedUpdateOneWithoutDatabaseNestedInput
   changeRelay?: Prisma.ChangeRelayUpdateOneWithoutDatabaseNestedInput
   changeFeedReaders?: Prisma.ChangeFeedReaderUpdateManyWithoutDatabaseNestedInput
+  apiKeys?: Prisma.ApiKeyDatabaseUpdateManyWithoutDatabaseNestedInput
 }
 
 export type DatabaseUncheckedUpdateWithoutCatalogChangeHorizonInput = {
@@ -1652,6 +1832,7 @@ export type DatabaseUncheckedUpdateWithoutCatalogChangeHorizonInput = {
   changeFeed?: Prisma.ChangeFeedUncheckedUpdateOneWithoutDatabaseNestedInput
   changeRelay?: Prisma.ChangeRelayUncheckedUpdateOneWithoutDatabaseNestedInput
   changeFeedReaders?: Prisma.ChangeFeedReaderUncheckedUpdateManyWithoutDatabaseNestedInput
+  apiKeys?: Prisma.ApiKeyDatabaseUncheckedUpdateManyWithoutDatabaseNestedInput
 }
 
 export type DatabaseCreateWithoutCatalogTrackingInput = {
@@ -1684,6 +1865,7 @@ export type DatabaseCreateWithoutCatalogTrackingInput = {
   changeFeed?: Prisma.ChangeFeedCreateNestedOneWithoutDatabaseInput
   changeRelay?: Prisma.ChangeRelayCreateNestedOneWithoutDatabaseInput
   changeFeedReaders?: Prisma.ChangeFeedReaderCreateNestedManyWithoutDatabaseInput
+  apiKeys?: Prisma.ApiKeyDatabaseCreateNestedManyWithoutDatabaseInput
 }
 
 export type DatabaseUncheckedCreateWithoutCatalogTrackingInput = {
@@ -1716,6 +1898,7 @@ export type DatabaseUncheckedCreateWithoutCatalogTrackingInput = {
   changeFeed?: Prisma.ChangeFeedUncheckedCreateNestedOneWithoutDatabaseInput
   changeRelay?: Prisma.ChangeRelayUncheckedCreateNestedOneWithoutDatabaseInput
   changeFeedReaders?: Prisma.ChangeFeedReaderUncheckedCreateNestedManyWithoutDatabaseInput
+  apiKeys?: Prisma.ApiKeyDatabaseUncheckedCreateNestedManyWithoutDatabaseInput
 }
 
 export type DatabaseCreateOrConnectWithoutCatalogTrackingInput = {
@@ -1764,6 +1947,7 @@ export type DatabaseUpdateWithoutCatalogTrackingInput = {
   changeFeed?: Prisma.ChangeFeedUpdateOneWithoutDatabaseNestedInput
   changeRelay?: Prisma.ChangeRelayUpdateOneWithoutDatabaseNestedInput
   changeFeedReaders?: Prisma.ChangeFeedReaderUpdateManyWithoutDatabaseNestedInput
+  apiKeys?: Prisma.ApiKeyDatabaseUpdateManyWithoutDatabaseNestedInput
 }
 
 export type DatabaseUncheckedUpdateWithoutCatalogTrackingInput = {
@@ -1796,6 +1980,7 @@ export type DatabaseUncheckedUpdateWithoutCatalogTrackingInput = {
   changeFeed?: Prisma.ChangeFeedUncheckedUpdateOneWithoutDatabaseNestedInput
   changeRelay?: Prisma.ChangeRelayUncheckedUpdateOneWithoutDatabaseNestedInput
   changeFeedReaders?: Prisma.ChangeFeedReaderUncheckedUpdateManyWithoutDatabaseNestedInput
+  apiKeys?: Prisma.ApiKeyDatabaseUncheckedUpdateManyWithoutDatabaseNestedInput
 }
 
 export type DatabaseCreateWithoutChangeFeedInput = {
@@ -1828,6 +2013,7 @@ export type DatabaseCreateWithoutChangeFeedInput = {
   catalogTracking?: Prisma.CatalogTrackingCreateNestedOneWithoutDatabaseInput
   changeRelay?: Prisma.ChangeRelayCreateNestedOneWithoutDatabaseInput
   changeFeedReaders?: Prisma.ChangeFeedReaderCreateNestedManyWithoutDatabaseInput
+  apiKeys?: Prisma.ApiKeyDatabaseCreateNestedManyWithoutDatabaseInput
 }
 
 export type DatabaseUncheckedCreateWithoutChangeFeedInput = {
@@ -1860,6 +2046,7 @@ export type DatabaseUncheckedCreateWithoutChangeFeedInput = {
   catalogTracking?: Prisma.CatalogTrackingUncheckedCreateNestedOneWithoutDatabaseInput
   changeRelay?: Prisma.ChangeRelayUncheckedCreateNestedOneWithoutDatabaseInput
   changeFeedReaders?: Prisma.ChangeFeedReaderUncheckedCreateNestedManyWithoutDatabaseInput
+  apiKeys?: Prisma.ApiKeyDatabaseUncheckedCreateNestedManyWithoutDatabaseInput
 }
 
 export type DatabaseCreateOrConnectWithoutChangeFeedInput = {
@@ -1908,6 +2095,7 @@ export type DatabaseUpdateWithoutChangeFeedInput = {
   catalogTracking?: Prisma.CatalogTrackingUpdateOneWithoutDatabaseNestedInput
   changeRelay?: Prisma.ChangeRelayUpdateOneWithoutDatabaseNestedInput
   changeFeedReaders?: Prisma.ChangeFeedReaderUpdateManyWithoutDatabaseNestedInput
+  apiKeys?: Prisma.ApiKeyDatabaseUpdateManyWithoutDatabaseNestedInput
 }
 
 export type DatabaseUncheckedUpdateWithoutChangeFeedInput = {
@@ -1940,6 +2128,7 @@ export type DatabaseUncheckedUpdateWithoutChangeFeedInput = {
   catalogTracking?: Prisma.CatalogTrackingUncheckedUpdateOneWithoutDatabaseNestedInput
   changeRelay?: Prisma.ChangeRelayUncheckedUpdateOneWithoutDatabaseNestedInput
   changeFeedReaders?: Prisma.ChangeFeedReaderUncheckedUpdateManyWithoutDatabaseNestedInput
+  apiKeys?: Prisma.ApiKeyDatabaseUncheckedUpdateManyWithoutDatabaseNestedInput
 }
 
 export type DatabaseCreateWithoutChangeRelayInput = {
@@ -1972,6 +2161,7 @@ export type DatabaseCreateWithoutChangeRelayInput = {
   catalogTracking?: Prisma.CatalogTrackingCreateNestedOneWithoutDatabaseInput
   changeFeed?: Prisma.ChangeFeedCreateNestedOneWithoutDatabaseInput
   changeFeedReaders?: Prisma.ChangeFeedReaderCreateNestedManyWithoutDatabaseInput
+  apiKeys?: Prisma.ApiKeyDatabaseCreateNestedManyWithoutDatabaseInput
 }
 
 export type DatabaseUncheckedCreateWithoutChangeRelayInput = {
@@ -2004,6 +2194,7 @@ export type DatabaseUncheckedCreateWithoutChangeRelayInput = {
   catalogTracking?: Prisma.CatalogTrackingUncheckedCreateNestedOneWithoutDatabaseInput
   changeFeed?: Prisma.ChangeFeedUncheckedCreateNestedOneWithoutDatabaseInput
   changeFeedReaders?: Prisma.ChangeFeedReaderUncheckedCreateNestedManyWithoutDatabaseInput
+  apiKeys?: Prisma.ApiKeyDatabaseUncheckedCreateNestedManyWithoutDatabaseInput
 }
 
 export type DatabaseCreateOrConnectWithoutChangeRelayInput = {
@@ -2052,6 +2243,7 @@ export type DatabaseUpdateWithoutChangeRelayInput = {
   catalogTracking?: Prisma.CatalogTrackingUpdateOneWithoutDatabaseNestedInput
   changeFeed?: Prisma.ChangeFeedUpdateOneWithoutDatabaseNestedInput
   changeFeedReaders?: Prisma.ChangeFeedReaderUpdateManyWithoutDatabaseNestedInput
+  apiKeys?: Prisma.ApiKeyDatabaseUpdateManyWithoutDatabaseNestedInput
 }
 
 export type DatabaseUncheckedUpdateWithoutChangeRelayInput = {
@@ -2084,6 +2276,7 @@ export type DatabaseUncheckedUpdateWithoutChangeRelayInput = {
   catalogTracking?: Prisma.CatalogTrackingUncheckedUpdateOneWithoutDatabaseNestedInput
   changeFeed?: Prisma.ChangeFeedUncheckedUpdateOneWithoutDatabaseNestedInput
   changeFeedReaders?: Prisma.ChangeFeedReaderUncheckedUpdateManyWithoutDatabaseNestedInput
+  apiKeys?: Prisma.ApiKeyDatabaseUncheckedUpdateManyWithoutDatabaseNestedInput
 }
 
 export type DatabaseCreateWithoutChangeFeedReadersInput = {
@@ -2116,6 +2309,7 @@ export type DatabaseCreateWithoutChangeFeedReadersInput = {
   catalogTracking?: Prisma.CatalogTrackingCreateNestedOneWithoutDatabaseInput
   changeFeed?: Prisma.ChangeFeedCreateNestedOneWithoutDatabaseInput
   changeRelay?: Prisma.ChangeRelayCreateNestedOneWithoutDatabaseInput
+  apiKeys?: Prisma.ApiKeyDatabaseCreateNestedManyWithoutDatabaseInput
 }
 
 export type DatabaseUncheckedCreateWithoutChangeFeedReadersInput = {
@@ -2148,6 +2342,7 @@ export type DatabaseUncheckedCreateWithoutChangeFeedReadersInput = {
   catalogTracking?: Prisma.CatalogTrackingUncheckedCreateNestedOneWithoutDatabaseInput
   changeFeed?: Prisma.ChangeFeedUncheckedCreateNestedOneWithoutDatabaseInput
   changeRelay?: Prisma.ChangeRelayUncheckedCreateNestedOneWithoutDatabaseInput
+  apiKeys?: Prisma.ApiKeyDatabaseUncheckedCreateNestedManyWithoutDatabaseInput
 }
 
 export type DatabaseCreateOrConnectWithoutChangeFeedReadersInput = {
@@ -2196,6 +2391,7 @@ export type DatabaseUpdateWithoutChangeFeedReadersInput = {
   catalogTracking?: Prisma.CatalogTrackingUpdateOneWithoutDatabaseNestedInput
   changeFeed?: Prisma.ChangeFeedUpdateOneWithoutDatabaseNestedInput
   changeRelay?: Prisma.ChangeRelayUpdateOneWithoutDatabaseNestedInput
+  apiKeys?: Prisma.ApiKeyDatabaseUpdateManyWithoutDatabaseNestedInput
 }
 
 export type DatabaseUncheckedUpdateWithoutChangeFeedReadersInput = {
@@ -2228,6 +2424,7 @@ export type DatabaseUncheckedUpdateWithoutChangeFeedReadersInput = {
   catalogTracking?: Prisma.CatalogTrackingUncheckedUpdateOneWithoutDatabaseNestedInput
   changeFeed?: Prisma.ChangeFeedUncheckedUpdateOneWithoutDatabaseNestedInput
   changeRelay?: Prisma.ChangeRelayUncheckedUpdateOneWithoutDatabaseNestedInput
+  apiKeys?: Prisma.ApiKeyDatabaseUncheckedUpdateManyWithoutDatabaseNestedInput
 }
 
 export type DatabaseCreateWithoutRolesInput = {
@@ -2260,6 +2457,7 @@ export type DatabaseCreateWithoutRolesInput = {
   changeFeed?: Prisma.ChangeFeedCreateNestedOneWithoutDatabaseInput
   changeRelay?: Prisma.ChangeRelayCreateNestedOneWithoutDatabaseInput
   changeFeedReaders?: Prisma.ChangeFeedReaderCreateNestedManyWithoutDatabaseInput
+  apiKeys?: Prisma.ApiKeyDatabaseCreateNestedManyWithoutDatabaseInput
 }
 
 export type DatabaseUncheckedCreateWithoutRolesInput = {
@@ -2292,6 +2490,7 @@ export type DatabaseUncheckedCreateWithoutRolesInput = {
   changeFeed?: Prisma.ChangeFeedUncheckedCreateNestedOneWithoutDatabaseInput
   changeRelay?: Prisma.ChangeRelayUncheckedCreateNestedOneWithoutDatabaseInput
   changeFeedReaders?: Prisma.ChangeFeedReaderUncheckedCreateNestedManyWithoutDatabaseInput
+  apiKeys?: Prisma.ApiKeyDatabaseUncheckedCreateNestedManyWithoutDatabaseInput
 }
 
 export type DatabaseCreateOrConnectWithoutRolesInput = {
@@ -2340,6 +2539,7 @@ export type DatabaseUpdateWithoutRolesInput = {
   changeFeed?: Prisma.ChangeFeedUpdateOneWithoutDatabaseNestedInput
   changeRelay?: Prisma.ChangeRelayUpdateOneWithoutDatabaseNestedInput
   changeFeedReaders?: Prisma.ChangeFeedReaderUpdateManyWithoutDatabaseNestedInput
+  apiKeys?: Prisma.ApiKeyDatabaseUpdateManyWithoutDatabaseNestedInput
 }
 
 export type DatabaseUncheckedUpdateWithoutRolesInput = {
@@ -2372,6 +2572,7 @@ export type DatabaseUncheckedUpdateWithoutRolesInput = {
   changeFeed?: Prisma.ChangeFeedUncheckedUpdateOneWithoutDatabaseNestedInput
   changeRelay?: Prisma.ChangeRelayUncheckedUpdateOneWithoutDatabaseNestedInput
   changeFeedReaders?: Prisma.ChangeFeedReaderUncheckedUpdateManyWithoutDatabaseNestedInput
+  apiKeys?: Prisma.ApiKeyDatabaseUncheckedUpdateManyWithoutDatabaseNestedInput
 }
 
 export type DatabaseCreateWithoutJobsInput = {
@@ -2404,6 +2605,7 @@ export type DatabaseCreateWithoutJobsInput = {
   changeFeed?: Prisma.ChangeFeedCreateNestedOneWithoutDatabaseInput
   changeRelay?: Prisma.ChangeRelayCreateNestedOneWithoutDatabaseInput
   changeFeedReaders?: Prisma.ChangeFeedReaderCreateNestedManyWithoutDatabaseInput
+  apiKeys?: Prisma.ApiKeyDatabaseCreateNestedManyWithoutDatabaseInput
 }
 
 export type DatabaseUncheckedCreateWithoutJobsInput = {
@@ -2436,6 +2638,7 @@ export type DatabaseUncheckedCreateWithoutJobsInput = {
   changeFeed?: Prisma.ChangeFeedUncheckedCreateNestedOneWithoutDatabaseInput
   changeRelay?: Prisma.ChangeRelayUncheckedCreateNestedOneWithoutDatabaseInput
   changeFeedReaders?: Prisma.ChangeFeedReaderUncheckedCreateNestedManyWithoutDatabaseInput
+  apiKeys?: Prisma.ApiKeyDatabaseUncheckedCreateNestedManyWithoutDatabaseInput
 }
 
 export type DatabaseCreateOrConnectWithoutJobsInput = {
@@ -2484,6 +2687,7 @@ export type DatabaseUpdateWithoutJobsInput = {
   changeFeed?: Prisma.ChangeFeedUpdateOneWithoutDatabaseNestedInput
   changeRelay?: Prisma.ChangeRelayUpdateOneWithoutDatabaseNestedInput
   changeFeedReaders?: Prisma.ChangeFeedReaderUpdateManyWithoutDatabaseNestedInput
+  apiKeys?: Prisma.ApiKeyDatabaseUpdateManyWithoutDatabaseNestedInput
 }
 
 export type DatabaseUncheckedUpdateWithoutJobsInput = {
@@ -2516,6 +2720,7 @@ export type DatabaseUncheckedUpdateWithoutJobsInput = {
   changeFeed?: Prisma.ChangeFeedUncheckedUpdateOneWithoutDatabaseNestedInput
   changeRelay?: Prisma.ChangeRelayUncheckedUpdateOneWithoutDatabaseNestedInput
   changeFeedReaders?: Prisma.ChangeFeedReaderUncheckedUpdateManyWithoutDatabaseNestedInput
+  apiKeys?: Prisma.ApiKeyDatabaseUncheckedUpdateManyWithoutDatabaseNestedInput
 }
 
 export type DatabaseCreateWithoutSavedQueriesInput = {
@@ -2548,6 +2753,7 @@ export type DatabaseCreateWithoutSavedQueriesInput = {
   changeFeed?: Prisma.ChangeFeedCreateNestedOneWithoutDatabaseInput
   changeRelay?: Prisma.ChangeRelayCreateNestedOneWithoutDatabaseInput
   changeFeedReaders?: Prisma.ChangeFeedReaderCreateNestedManyWithoutDatabaseInput
+  apiKeys?: Prisma.ApiKeyDatabaseCreateNestedManyWithoutDatabaseInput
 }
 
 export type DatabaseUncheckedCreateWithoutSavedQueriesInput = {
@@ -2580,6 +2786,7 @@ export type DatabaseUncheckedCreateWithoutSavedQueriesInput = {
   changeFeed?: Prisma.ChangeFeedUncheckedCreateNestedOneWithoutDatabaseInput
   changeRelay?: Prisma.ChangeRelayUncheckedCreateNestedOneWithoutDatabaseInput
   changeFeedReaders?: Prisma.ChangeFeedReaderUncheckedCreateNestedManyWithoutDatabaseInput
+  apiKeys?: Prisma.ApiKeyDatabaseUncheckedCreateNestedManyWithoutDatabaseInput
 }
 
 export type DatabaseCreateOrConnectWithoutSavedQueriesInput = {
@@ -2628,6 +2835,7 @@ export type DatabaseUpdateWithoutSavedQueriesInput = {
   changeFeed?: Prisma.ChangeFeedUpdateOneWithoutDatabaseNestedInput
   changeRelay?: Prisma.ChangeRelayUpdateOneWithoutDatabaseNestedInput
   changeFeedReaders?: Prisma.ChangeFeedReaderUpdateManyWithoutDatabaseNestedInput
+  apiKeys?: Prisma.ApiKeyDatabaseUpdateManyWithoutDatabaseNestedInput
 }
 
 export type DatabaseUncheckedUpdateWithoutSavedQueriesInput = {
@@ -2660,6 +2868,7 @@ export type DatabaseUncheckedUpdateWithoutSavedQueriesInput = {
   changeFeed?: Prisma.ChangeFeedUncheckedUpdateOneWithoutDatabaseNestedInput
   changeRelay?: Prisma.ChangeRelayUncheckedUpdateOneWithoutDatabaseNestedInput
   changeFeedReaders?: Prisma.ChangeFeedReaderUncheckedUpdateManyWithoutDatabaseNestedInput
+  apiKeys?: Prisma.ApiKeyDatabaseUncheckedUpdateManyWithoutDatabaseNestedInput
 }
 
 export type DatabaseCreateManyOwnerInput = {
@@ -2714,6 +2923,7 @@ export type DatabaseUpdateWithoutOwnerInput = {
   changeFeed?: Prisma.ChangeFeedUpdateOneWithoutDatabaseNestedInput
   changeRelay?: Prisma.ChangeRelayUpdateOneWithoutDatabaseNestedInput
   changeFeedReaders?: Prisma.ChangeFeedReaderUpdateManyWithoutDatabaseNestedInput
+  apiKeys?: Prisma.ApiKeyDatabaseUpdateManyWithoutDatabaseNestedInput
 }
 
 export type DatabaseUncheckedUpdateWithoutOwnerInput = {
@@ -2746,6 +2956,7 @@ export type DatabaseUncheckedUpdateWithoutOwnerInput = {
   changeFeed?: Prisma.ChangeFeedUncheckedUpdateOneWithoutDatabaseNestedInput
   changeRelay?: Prisma.ChangeRelayUncheckedUpdateOneWithoutDatabaseNestedInput
   changeFeedReaders?: Prisma.ChangeFeedReaderUncheckedUpdateManyWithoutDatabaseNestedInput
+  apiKeys?: Prisma.ApiKeyDatabaseUncheckedUpdateManyWithoutDatabaseNestedInput
 }
 
 export type DatabaseUncheckedUpdateManyWithoutOwnerInput = {
@@ -2822,6 +3033,7 @@ export type DatabaseUpdateWithoutProjectInput = {
   changeFeed?: Prisma.ChangeFeedUpdateOneWithoutDatabaseNestedInput
   changeRelay?: Prisma.ChangeRelayUpdateOneWithoutDatabaseNestedInput
   changeFeedReaders?: Prisma.ChangeFeedReaderUpdateManyWithoutDatabaseNestedInput
+  apiKeys?: Prisma.ApiKeyDatabaseUpdateManyWithoutDatabaseNestedInput
 }
 
 export type DatabaseUncheckedUpdateWithoutProjectInput = {
@@ -2854,6 +3066,7 @@ export type DatabaseUncheckedUpdateWithoutProjectInput = {
   changeFeed?: Prisma.ChangeFeedUncheckedUpdateOneWithoutDatabaseNestedInput
   changeRelay?: Prisma.ChangeRelayUncheckedUpdateOneWithoutDatabaseNestedInput
   changeFeedReaders?: Prisma.ChangeFeedReaderUncheckedUpdateManyWithoutDatabaseNestedInput
+  apiKeys?: Prisma.ApiKeyDatabaseUncheckedUpdateManyWithoutDatabaseNestedInput
 }
 
 export type DatabaseUncheckedUpdateManyWithoutProjectInput = {
@@ -2889,6 +3102,7 @@ export type DatabaseCountOutputType = {
   savedQueries: number
   catalogChanges: number
   changeFeedReaders: number
+  apiKeys: number
 }
 
 export type DatabaseCountOutputTypeSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
@@ -2897,6 +3111,7 @@ export type DatabaseCountOutputTypeSelect<ExtArgs extends runtime.Types.Extensio
   savedQueries?: boolean | DatabaseCountOutputTypeCountSavedQueriesArgs
   catalogChanges?: boolean | DatabaseCountOutputTypeCountCatalogChangesArgs
   changeFeedReaders?: boolean | DatabaseCountOutputTypeCountChangeFeedReadersArgs
+  apiKeys?: boolean | DatabaseCountOutputTypeCountApiKeysArgs
 }
 
 /**
@@ -2944,6 +3159,13 @@ export type DatabaseCountOutputTypeCountChangeFeedReadersArgs<ExtArgs extends ru
   where?: Prisma.ChangeFeedReaderWhereInput
 }
 
+/**
+ * DatabaseCountOutputType without action
+ */
+export type DatabaseCountOutputTypeCountApiKeysArgs<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
+  where?: Prisma.ApiKeyDatabaseWhereInput
+}
+
 
 export type DatabaseSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
   id?: boolean
@@ -2978,6 +3200,7 @@ export type DatabaseSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs
   changeFeed?: boolean | Prisma.Database$changeFeedArgs<ExtArgs>
   changeRelay?: boolean | Prisma.Database$changeRelayArgs<ExtArgs>
   changeFeedReaders?: boolean | Prisma.Database$changeFeedReadersArgs<ExtArgs>
+  apiKeys?: boolean | Prisma.Database$apiKeysArgs<ExtArgs>
   _count?: boolean | Prisma.DatabaseCountOutputTypeDefaultArgs<ExtArgs>
 }, ExtArgs["result"]["database"]>
 
@@ -3068,6 +3291,7 @@ export type DatabaseInclude<ExtArgs extends runtime.Types.Extensions.InternalArg
   changeFeed?: boolean | Prisma.Database$changeFeedArgs<ExtArgs>
   changeRelay?: boolean | Prisma.Database$changeRelayArgs<ExtArgs>
   changeFeedReaders?: boolean | Prisma.Database$changeFeedReadersArgs<ExtArgs>
+  apiKeys?: boolean | Prisma.Database$apiKeysArgs<ExtArgs>
   _count?: boolean | Prisma.DatabaseCountOutputTypeDefaultArgs<ExtArgs>
 }
 export type DatabaseIncludeCreateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
@@ -3094,6 +3318,7 @@ export type $DatabasePayload<ExtArgs extends runtime.Types.Extensions.InternalAr
     changeFeed: Prisma.$ChangeFeedPayload<ExtArgs> | null
     changeRelay: Prisma.$ChangeRelayPayload<ExtArgs> | null
     changeFeedReaders: Prisma.$ChangeFeedReaderPayload<ExtArgs>[]
+    apiKeys: Prisma.$ApiKeyDatabasePayload<ExtArgs>[]
   }
   scalars: runtime.Types.Extensions.GetPayloadResult<{
     id: string
@@ -3528,6 +3753,7 @@ export interface Prisma__DatabaseClient<T, Null = never, ExtArgs extends runtime
   changeFeed<T extends Prisma.Database$changeFeedArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.Database$changeFeedArgs<ExtArgs>>): Prisma.Prisma__ChangeFeedClient<runtime.Types.Result.GetResult<Prisma.$ChangeFeedPayload<ExtArgs>, T, "findUniqueOrThrow", GlobalOmitOptions> | null, null, ExtArgs, GlobalOmitOptions>
   changeRelay<T extends Prisma.Database$changeRelayArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.Database$changeRelayArgs<ExtArgs>>): Prisma.Prisma__ChangeRelayClient<runtime.Types.Result.GetResult<Prisma.$ChangeRelayPayload<ExtArgs>, T, "findUniqueOrThrow", GlobalOmitOptions> | null, null, ExtArgs, GlobalOmitOptions>
   changeFeedReaders<T extends Prisma.Database$changeFeedReadersArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.Database$changeFeedReadersArgs<ExtArgs>>): Prisma.PrismaPromise<runtime.Types.Result.GetResult<Prisma.$ChangeFeedReaderPayload<ExtArgs>, T, "findMany", GlobalOmitOptions> | Null>
+  apiKeys<T extends Prisma.Database$apiKeysArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.Database$apiKeysArgs<ExtArgs>>): Prisma.PrismaPromise<runtime.Types.Result.GetResult<Prisma.$ApiKeyDatabasePayload<ExtArgs>, T, "findMany", GlobalOmitOptions> | Null>
   /**
    * Attaches callbacks for the resolution and/or rejection of the Promise.
    * @param onfulfilled The callback to execute when the Promise is resolved.
@@ -4228,6 +4454,30 @@ export type Database$changeFeedReadersArgs<ExtArgs extends runtime.Types.Extensi
   take?: number
   skip?: number
   distinct?: Prisma.ChangeFeedReaderScalarFieldEnum | Prisma.ChangeFeedReaderScalarFieldEnum[]
+}
+
+/**
+ * Database.apiKeys
+ */
+export type Database$apiKeysArgs<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
+  /**
+   * Select specific fields to fetch from the ApiKeyDatabase
+   */
+  select?: Prisma.ApiKeyDatabaseSelect<ExtArgs> | null
+  /**
+   * Omit specific fields from the ApiKeyDatabase
+   */
+  omit?: Prisma.ApiKeyDatabaseOmit<ExtArgs> | null
+  /**
+   * Choose, which related nodes to fetch as well
+   */
+  include?: Prisma.ApiKeyDatabaseInclude<ExtArgs> | null
+  where?: Prisma.ApiKeyDatabaseWhereInput
+  orderBy?: Prisma.ApiKeyDatabaseOrderByWithRelationInput | Prisma.ApiKeyDatabaseOrderByWithRelationInput[]
+  cursor?: Prisma.ApiKeyDatabaseWhereUniqueInput
+  take?: number
+  skip?: number
+  distinct?: Prisma.ApiKeyDatabaseScalarFieldEnum | Prisma.ApiKeyDatabaseScalarFieldEnum[]
 }
 
 /**

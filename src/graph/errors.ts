@@ -42,6 +42,10 @@ export function publicError(error: unknown, { log, requestId }: MaskDeps): Graph
   });
 }
 
+/** Of an input object graphql repeats the whole, with whatever password is in it; its path and what is wrong stay. */
+const withoutValue = (message: string): string =>
+  message.replace(/ got invalid value [[{].*?((?: at "[^"]*")?; [^;]*)$/s, ' got an invalid value$1');
+
 const inContract = (code: unknown): boolean => (errorCodes as readonly unknown[]).includes(code);
 
 /** By the status that yoga gives to what it refuses itself. */
@@ -61,7 +65,7 @@ function refusedRequest(error: GraphQLError): GraphQLError {
   const { http, originalError } = error.extensions as { http?: Refusal; originalError?: unknown };
   const code = refusals[http?.status ?? 0] ?? 'BAD_USER_INPUT';
   const { nodes, source, positions, path } = error;
-  return new GraphQLError(error.message, {
+  return new GraphQLError(withoutValue(error.message), {
     nodes,
     source,
     positions,
@@ -79,7 +83,7 @@ const isArgument = ({ originalError, message }: GraphQLError): boolean =>
   originalError instanceof GraphQLError && message.startsWith('Argument "');
 
 function withCode(error: GraphQLError, code: ErrorCode): GraphQLError {
-  return new GraphQLError(error.message, {
+  return new GraphQLError(withoutValue(error.message), {
     nodes: error.nodes,
     source: error.source,
     positions: error.positions,

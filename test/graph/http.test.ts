@@ -4,6 +4,7 @@ import { readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { serverAudits } from 'graphql-http';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { naughtyTexts } from '../exports/naughty.ts';
 import { AuditLogDocument, JobDocument, JobUpdatedDocument, SubmitDocument } from '../support/operations.ts';
 import { type Account, answerOf, type Quarry, startQuarry } from '../support/server.ts';
 
@@ -18,7 +19,7 @@ let quarry: Quarry;
 let account: Account;
 
 beforeAll(async () => {
-  quarry = await startQuarry({ env: { CORS_ORIGINS: `${app},${other}` } });
+  quarry = await startQuarry({ env: { CORS_ORIGINS: `${app},${other}`, LOG_LEVEL: 'trace' } });
   account = await quarry.register();
 });
 
@@ -286,6 +287,102 @@ describe('errors', () => {
     expect(answer.errors![0]!.message).not.toMatch(/zstd|zlib|frame/i);
     const entry = await quarry.until('request.failed', { of: (candidate) => candidate.requestId === requestId });
     expect(entry.err).toMatchObject({ stack: expect.stringContaining('ZstdDecompress') });
+  });
+});
+
+describe('GQL-5: of a hundred errors', () => {
+  const canaries = {
+    password: 'canary-password-7f3a',
+    parameter: 'canary-parameter-91bc',
+    literal: 'canary-literal-4d20',
+    variable: 'canary-variable-c8e1',
+  };
+  /** Of the program, the machine and the metadata, which are nobody's business. */
+  const inside =
+    /\\n\s+at |node_modules|\.ts:\d|file:\/\/|\/src\/|refresh_tokens|password_hash|sealed_password|_prisma|prisma\.|postgres\/(meta|playground)|quarry_(owner|app)/;
+  const asker = () => ({ authorization: `Bearer ${account.token}` });
+  const told: string[] = [];
+
+  async function ask(query: string, variables: object = {}, headers: Record<string, string> = asker()) {
+    const { data, errors } = await post({ query, variables }, headers);
+    told.push(JSON.stringify({ data, errors }));
+    return data;
+  }
+
+  async function misuse(): Promise<void> {
+    const { password, variable } = canaries;
+    const login = 'mutation ($input: LoginInput!) { login(input: $input) { accessToken } }';
+    const register = 'mutation ($input: RegisterInput!) { register(input: $input) { auth { accessToken } } }';
+    const connect = 'mutation ($input: ConnectDatabaseInput!) { connectDatabase(input: $input) { database { id } } }';
+    for (const text of naughtyTexts.slice(0, 30)) {
+      await ask('query ($id: String) { databases(after: $id) { totalCount } }', { id: text });
+      await ask('query ($id: ID!) { savedQueries(projectId: $id, first: 1000) { totalCount } }', { id: text });
+      await ask(register, { input: { email: text, password } }, {});
+    }
+    await ask(login, { input: { email: account.email, password } }, {});
+    await ask(login, { input: { email: account.email, password, remember: true } }, {});
+    await ask(register, { input: { email: account.email, password } }, {});
+    for (const wrong of [{ a: variable }, [variable], variable, true]) {
+      await ask('query ($first: Int) { databases(first: $first) { totalCount } }', { first: wrong });
+      await ask('query ($kinds: [CatalogKind!]) { search(text: "x", kinds: $kinds) { totalCount } }', { kinds: wrong });
+      await ask('query ($since: DateTime) { auditLog(since: $since) { totalCount } }', { since: wrong });
+    }
+    const at = { host: '127.0.0.1', port: 1, database: 'x', user: 'x', password };
+    for (const connection of [
+      at,
+      { ...at, host: '10.0.0.1' },
+      { ...at, host: 'no such host' },
+      { ...at, port: 99_999 },
+      { url: `postgresql://x:${password}@127.0.0.1:1/x?sslrootcert=/etc/passwd` },
+      { url: `mysql://x:${password}@127.0.0.1/x` },
+    ]) {
+      await ask(connect, { input: { name: 'x', connection } });
+    }
+  }
+
+  /** SQL that fails, each time another way. */
+  async function fail(databaseId: string): Promise<void> {
+    const { literal, parameter } = canaries;
+    const statements = [
+      `SELECT '${literal}' FRM x`,
+      `SELECT '${literal}'::int`,
+      'SELECT $1::int',
+      'SELECT nothing FROM posts',
+      'SELECT 1 / 0',
+      'SELECT pg_sleep(60)',
+      'INSERT INTO posts DEFAULT VALUES',
+      'SELECT * FROM pg_authid',
+    ];
+    for (const sql of statements) {
+      const parameters = sql.includes('$1') ? [parameter] : null;
+      const input = { target: { databaseId }, sql, timeoutMs: 200, ...(parameters && { parameters }) };
+      const { submitQuery } = await quarry.ask(SubmitDocument, { input }, account);
+      const { id } = submitQuery.job;
+      for await (const { jobUpdated } of quarry.subscribe(JobUpdatedDocument, { id }, account)) {
+        if (jobUpdated.status === 'FAILED') break;
+      }
+      const job = 'query ($id: ID!) { job(id: $id) { status error { code message sqlState position } } }';
+      expect(await ask(job, { id })).toMatchObject({ job: { status: 'FAILED', error: { code: expect.any(String) } } });
+    }
+  }
+
+  test('none tells of the inside, and the log has no secret of anybody', async () => {
+    await quarry.until('sample.ready');
+    const from = quarry.log.length;
+    const databases = await ask('{ databases(first: 1) { nodes { id } } }');
+    await misuse();
+    await fail((databases as { databases: { nodes: [{ id: string }] } }).databases.nodes[0].id);
+
+    const failed = told.filter((text) => /"errors":\[|"FAILED"/.test(text));
+    expect(failed.length).toBeGreaterThan(100);
+    expect(failed.filter((text) => inside.test(text))).toEqual([]);
+    expect(told.filter((text) => text.includes(canaries.password))).toEqual([]);
+    const log = JSON.stringify(quarry.log);
+    const secrets = [...Object.values(canaries), account.token, account.refreshToken];
+    expect(secrets.filter((secret) => log.includes(secret))).toEqual([]);
+    // What nobody had expected would be in it.
+    expect(quarry.log.slice(from).filter(({ msg }) => msg === 'request.failed')).toEqual([]);
+    console.log(`GQL-5 errors=${failed.length} leaks=0`);
   });
 });
 

@@ -19,7 +19,7 @@ import { createAnalyst } from '../acceptance/support.ts';
 import type { ApiKeyScope } from '../generated/graphql.ts';
 import { createFileClient } from '../storage/files/client.ts';
 import { createTestDatabase, type TestDatabase } from '../support/databases.ts';
-import { CancelDocument, CreateApiKeyDocument } from '../support/operations.ts';
+import { CancelDocument, CreateApiKeyDocument, LogoutDocument } from '../support/operations.ts';
 import { type Account, type Answer, type Quarry, startQuarry } from '../support/server.ts';
 import { openSocket } from '../support/socket.ts';
 
@@ -999,6 +999,38 @@ describe('with a key of the owner', () => {
       const answer = await quarry.execute(documentOf(call, variables), variables, anonymous);
       expect({ field: call.field, traces: tracesIn(answer) }).toEqual({ field: call.field, traces: [] });
     }
+  });
+});
+
+describe('a token that was revoked', () => {
+  test('leads to nothing at all: no operation is executed with it, over no transport', async () => {
+    const gone = await quarry.register();
+    await quarry.ask(LogoutDocument, { input: {} }, gone);
+    const authorization = `Bearer ${gone.token}`;
+    for (const call of calls) {
+      const variables = call.variables?.(things) ?? {};
+      const stream = call.field.startsWith('Subscription');
+      const response = await fetch(quarry.url, {
+        method: 'POST',
+        headers: {
+          'content-type': 'application/json',
+          accept: stream ? 'text/event-stream' : 'application/graphql-response+json',
+          authorization,
+        },
+        body: JSON.stringify({ query: documentOf(call, variables), variables }),
+      });
+      const text = await response.text();
+      expect({ field: call.field, text }).toEqual({
+        field: call.field,
+        text: expect.stringContaining('UNAUTHENTICATED'),
+      });
+      expect(text).not.toContain('"data":{');
+      expect(tracesIn(text)).toEqual([]);
+      if (!stream) expect(response.status).toBe(401);
+    }
+    using socket = await openSocket(quarry.wsUrl);
+    socket.send({ type: 'connection_init', payload: { authorization } });
+    expect(await socket.closed).toBe(4403);
   });
 });
 

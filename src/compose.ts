@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { createAccounts } from './accounts/accounts.ts';
 import { createAdministration } from './accounts/administration/administration.ts';
+import { noInvitations } from './accounts/admission.ts';
 import { createBearer } from './accounts/bearer.ts';
 import { createApiKeys } from './accounts/keys/api-keys.ts';
 import { createPasswordHasher } from './accounts/password-hasher.ts';
@@ -35,7 +36,7 @@ import { createPlaces } from './jobs/places.ts';
 import { createJobQuota } from './jobs/quota.ts';
 import type { Service } from './lib/lifecycle.ts';
 import { openTransport } from './mail/open.ts';
-import { createOutbox } from './mail/outbox.ts';
+import { createOutbox, type Outbox } from './mail/outbox.ts';
 import { startPostman } from './mail/postman.ts';
 import { createMailStore } from './mail/store.ts';
 import { createMetrics } from './metrics.ts';
@@ -98,7 +99,7 @@ export async function compose({ startedAt, manifest, diskLow, running, ...deps }
     log,
   });
   running.push(postman);
-  const services = buildServices({ config, core, startedAt, diskLow, running, publicUrl });
+  const services = buildServices({ config, core, startedAt, diskLow, running, publicUrl, outbox });
   const rotation = startRotation({ pool: core.pool, keyring: core.keyring, columns: sealedColumns, log });
   running.push(rotation);
   const server = await startServer({
@@ -146,11 +147,13 @@ interface BuildServices {
   diskLow: () => boolean;
   running: Service[];
   publicUrl: URL;
+  outbox: Outbox;
 }
 
-function buildServices({ config, core, startedAt, diskLow, running, publicUrl }: BuildServices): Services {
+function buildServices({ config, core, startedAt, diskLow, running, publicUrl, outbox }: BuildServices): Services {
   const { pool, prisma, keyring, bus, databases, connections, jobStore, resultStore, blobs } = core;
-  const settings = { registration: config.registration, maxParallelJobs: config.maxParallelJobs };
+  const { registration, requireVerifiedEmail, maxParallelJobs } = config;
+  const settings = { registration, requireVerifiedEmail, maxParallelJobs };
   const hasher = createPasswordHasher();
   const access = core.projectAccess;
   const accounts = createAccounts({
@@ -161,6 +164,8 @@ function buildServices({ config, core, startedAt, diskLow, running, publicUrl }:
     access,
     buckets: core.bucketAccess,
     hasher,
+    outbox,
+    admission: noInvitations,
     issuer: config.publicUrl.origin,
     settings,
   });

@@ -2,6 +2,7 @@
 import { BlockList, isIP } from 'node:net';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
+import { type RegistrationMode, registrationModes } from './accounts/admission.ts';
 import type { MasterKey } from './lib/keyring.ts';
 import type { LogFormat, LogLevel } from './lib/log.ts';
 import { Secret } from './lib/secret.ts';
@@ -31,7 +32,8 @@ export interface Config {
   readonly storageOfUserBytes: number;
   /** How mails leave, and from whom. */
   readonly mail: MailPlace;
-  readonly registration: 'open' | 'closed';
+  readonly registration: RegistrationMode;
+  readonly requireVerifiedEmail: boolean;
   readonly corsOrigins: readonly string[];
   /** Whose X-Forwarded-* are believed. */
   readonly trustProxy: BlockList;
@@ -168,7 +170,8 @@ const variables = {
   MASTER_KEYS: masterKeys.optional(),
   SMTP_URL: parsedBy(smtpOf).optional(),
   MAIL_FROM: parsedBy(senderOf).optional(),
-  REGISTRATION: oneOf('open', 'closed').default('open'),
+  REGISTRATION: oneOf(...registrationModes).default('open'),
+  REQUIRE_VERIFIED_EMAIL: flag.default(false),
   CORS_ORIGINS: origins.default([]),
   TRUST_PROXY: cidrs.default([]),
   ALLOW_PRIVATE_HOSTS: z
@@ -194,14 +197,7 @@ const environment = z.object(variables);
 export const variableNames: readonly string[] = Object.keys(variables);
 
 /** Their parts are not built yet: to take a value and ignore it would be a lie. */
-const laterNames = [
-  'LLM_BASE_URL',
-  'LLM_API_KEY',
-  'LLM_MODEL',
-  'OIDC_ISSUER',
-  'OIDC_AUDIENCE',
-  'REQUIRE_VERIFIED_EMAIL',
-];
+const laterNames = ['LLM_BASE_URL', 'LLM_API_KEY', 'LLM_MODEL', 'OIDC_ISSUER', 'OIDC_AUDIENCE'];
 
 /** One letter from HOST or PORT, and meant. */
 const usualNames = new Set(['POST', 'COST', 'LOST', 'SORT', 'HOSTS', 'PORTS']);
@@ -295,6 +291,7 @@ export function readConfig({ env, terminal }: ReadConfigOptions): Config {
       from: values.MAIL_FROM ?? { name: 'Quarry', address: `quarry@${publicUrl.hostname}` },
     },
     registration: values.REGISTRATION,
+    requireVerifiedEmail: values.REQUIRE_VERIFIED_EMAIL,
     corsOrigins: values.CORS_ORIGINS,
     trustProxy,
     allowPrivateHosts: values.ALLOW_PRIVATE_HOSTS,

@@ -5,6 +5,8 @@ import type { ServerFeature } from './services.ts';
 /** By name: the variable that decides, and whether it is on. */
 const features: Readonly<Record<string, readonly [setting: string, enabled: (config: Config) => boolean]>> = {
   REGISTRATION: ['REGISTRATION', ({ registration }) => registration === 'open'],
+  VERIFIED_EMAIL: ['REQUIRE_VERIFIED_EMAIL', ({ requireVerifiedEmail }) => requireVerifiedEmail],
+  MAIL: ['SMTP_URL', ({ mail }) => mail.smtp !== null],
   HOSTED_DATABASES: ['PLAYGROUND_URL', ({ playground }) => playground !== 'off'],
   PERSISTED_DOCUMENTS: ['PERSISTED_DOCUMENTS', ({ persistedDocuments }) => persistedDocuments !== null],
   PERSISTED_DOCUMENTS_ONLY: ['PERSISTED_DOCUMENTS_ONLY', ({ persistedDocumentsOnly }) => persistedDocumentsOnly],

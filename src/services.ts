@@ -1,6 +1,7 @@
 /** The features as the graph and the routes see them; app.ts builds them. */
 import type { Accounts } from './accounts/accounts.ts';
 import type { Administration } from './accounts/administration/administration.ts';
+import type { RegistrationMode } from './accounts/admission.ts';
 import type { Bearer } from './accounts/bearer.ts';
 import type { ApiKeys } from './accounts/keys/api-keys.ts';
 import type { AuditLog } from './audit/audit-log.ts';
@@ -32,7 +33,7 @@ import type { Uploads } from './storage/files/uploads.ts';
 
 /** What the configuration decides and clients may know. */
 export interface ServerSettings {
-  readonly registration: 'open' | 'closed';
+  readonly registration: RegistrationMode;
   /** The ceiling of every user's parallel jobs, unless an administrator set one for him. */
   readonly maxParallelJobs: number;
 }

@@ -9,7 +9,7 @@ import type { SettingsChange, SignedIn, User } from './accounts.ts';
 import { loginInput, registerInput, settingsInput } from './inputs.ts';
 import { UserType } from './users.graph.ts';
 
-const AuthPayload = builder.objectRef<SignedIn>('AuthPayload').implement({
+export const AuthPayload = builder.objectRef<SignedIn>('AuthPayload').implement({
   rights: 'parent',
   fields: (t) => ({
     accessToken: t.exposeString('accessToken', { description: 'For `Authorization: Bearer`.' }),
@@ -38,8 +38,10 @@ const RegisterInput = builder.inputType('RegisterInput', {
   }),
 });
 
-const RegisterPayload = builder.objectRef<{ auth: SignedIn }>('RegisterPayload').implement({
+const RegisterPayload = builder.objectRef<{ auth: SignedIn | null }>('RegisterPayload').implement({
   rights: 'parent',
+  description:
+    'Null `auth`: the address must be confirmed first, and the answer is the same for an address that was known.',
   fields: (t) => ({ auth: t.expose('auth', { type: AuthPayload, nullable: true }) }),
 });
 
@@ -108,7 +110,8 @@ const accountsOf = ({ services }: Context) => services.accounts;
 builder.mutationFields((t) => ({
   register: t.field({
     type: RegisterPayload,
-    description: 'Opens an account and signs it in. The first one of all is the administrator.',
+    description:
+      'Opens an account and signs it in, or mails what confirms the address where that comes first. The first one of all is the administrator.',
     authScopes: { public: true },
     args: { input: t.arg({ type: RegisterInput, required: true }) },
     resolve: async (_root, { input }, context) => ({

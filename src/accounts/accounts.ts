@@ -2,7 +2,6 @@
 import type pg from 'pg';
 import { record } from '../audit/audit.ts';
 import { type Prisma, transaction } from '../db/metadata.ts';
-import { ringInTransaction } from '../db/notify.ts';
 import { checkPrefix } from '../exports/destination.ts';
 import type { Bus } from '../lib/bus.ts';
 import { AppError, badInput, notFound } from '../lib/errors.ts';
@@ -10,20 +9,27 @@ import { encodeId } from '../lib/ids.ts';
 import type { Keyring } from '../lib/keyring.ts';
 import type { Service } from '../lib/lifecycle.ts';
 import type { Topic } from '../lib/topics.ts';
+import type { Outbox } from '../mail/outbox.ts';
 import type { Access } from '../projects/access.ts';
 import type { BucketAccess } from '../storage/files/access.ts';
 import { createAccessTokens, type PublicJwk } from './access-tokens.ts';
+import { createAccountMails } from './account-mails.ts';
+import type { Admission, RegistrationMode } from './admission.ts';
 import { createLiveSessions } from './live-sessions.ts';
+import { createPasswordChanges, type PasswordChanges } from './password-changes.ts';
 import type { PasswordHasher } from './password-hasher.ts';
-import { maxPasswordBytes } from './passwords.ts';
+import { canBePassword } from './passwords.ts';
 import { can, requireCan } from './policy.ts';
-import { exchangeRefreshToken, issueRefreshToken, type RefreshToken } from './refresh-tokens.ts';
+import { createProfiles, type Profiles } from './profiles.ts';
+import { exchangeRefreshToken } from './refresh-tokens.ts';
+import { createRegistration, type Registration } from './registration.ts';
 import { type Settings, type StoredSettings, settingsOf } from './settings.ts';
+import { createSignIns, type SignedIn } from './sign-ins.ts';
 import type { Session, SettingsChange, User } from './store.ts';
 import * as store from './store.ts';
-import { type Caller, isAnonymous, type UserRole, type Viewer } from './viewer.ts';
+import { type Caller, isAnonymous, type Viewer } from './viewer.ts';
 
-export type { Session, SettingsChange, User };
+export type { Session, SettingsChange, SignedIn, User };
 
 export interface AccountsDeps {
   buckets: Pick<BucketAccess, 'requireBucket'>;
@@ -33,20 +39,18 @@ export interface AccountsDeps {
   bus: Pick<Bus<Topic>, 'listen' | 'ringHere'>;
   access: Pick<Access, 'fellowsOf'>;
   hasher: PasswordHasher;
+  outbox: Pick<Outbox, 'queue'>;
+  admission: Admission;
   /** Who issues the tokens: the public URL of this installation. */
   issuer: string;
   settings: {
-    readonly registration: 'open' | 'closed';
+    readonly registration: RegistrationMode;
+    /** Nobody is signed in before his address is confirmed, and registering does not tell who has an account. */
+    readonly requireVerifiedEmail: boolean;
     /** The ceiling of every user's parallel jobs, unless an administrator set one for him. */
     readonly maxParallelJobs: number;
   };
   clock?: () => Date;
-}
-
-export interface RegisterInput {
-  email: string;
-  password: string;
-  name?: string | null | undefined;
 }
 
 export interface LoginInput {
@@ -61,20 +65,10 @@ export interface LogoutInput {
   sessionId?: string | null | undefined;
 }
 
-export interface SignedIn {
-  readonly accessToken: string;
-  readonly accessTokenExpiresAt: Date;
-  readonly refreshToken: string;
-  readonly refreshTokenExpiresAt: Date;
-  readonly viewer: Viewer;
-}
-
-export interface Accounts extends Service {
+export interface Accounts extends Service, Registration, PasswordChanges, Profiles {
   /** Who holds this access token. @throws AppError UNAUTHENTICATED */
   authenticate(token: string): Promise<Viewer>;
-  /** Opens an account, the very first one as administrator. @throws AppError CONFLICT, FORBIDDEN when registration is closed */
-  register(input: RegisterInput, caller: Caller, signal?: AbortSignal): Promise<SignedIn>;
-  /** @throws AppError UNAUTHENTICATED, FORBIDDEN for an account that is disabled */
+  /** @throws AppError UNAUTHENTICATED, FORBIDDEN for an account that is disabled, EMAIL_NOT_VERIFIED */
   login(input: LoginInput, caller: Caller, signal?: AbortSignal): Promise<SignedIn>;
   /** A new pair for a refresh token. One used twice ends its session. @throws AppError UNAUTHENTICATED */
   refreshSession(refreshToken: string, caller: Caller): Promise<SignedIn>;
@@ -101,7 +95,6 @@ export interface Accounts extends Service {
 
 const wrongCredentials = () => new AppError('UNAUTHENTICATED', 'The address or the password is wrong');
 const sessionEnded = () => new AppError('UNAUTHENTICATED', 'The session has ended; sign in again');
-const closed = () => new AppError('FORBIDDEN', 'Registration is closed');
 
 export function createAccounts({
   pool,
@@ -110,6 +103,8 @@ export function createAccounts({
   bus,
   access,
   hasher,
+  outbox,
+  admission,
   issuer,
   settings,
   buckets,
@@ -120,40 +115,8 @@ export function createAccounts({
 
   const idOfUser = (id: string) => encodeId('User', id);
 
-  /** The part of ending sessions that belongs to the transaction. */
-  const ringEnded = (client: pg.PoolClient, sessionIds: readonly string[]) =>
-    ringInTransaction(
-      client,
-      sessionIds.map((id) => ['session.revoked', id] as const),
-    );
-
-  /** This process need not wait for its own ring to come back. */
-  const forget = (sessionIds: readonly string[]) => {
-    for (const id of sessionIds) bus.ringHere('session.revoked', id);
-  };
-
-  interface Opened {
-    viewer: Omit<Viewer, 'expiresAt' | 'key'>;
-    refresh: RefreshToken;
-    displaced: readonly string[];
-  }
-
-  async function openSession(client: pg.PoolClient, userId: string, role: UserRole, caller: Caller): Promise<Opened> {
-    const { id: sessionId, displaced } = await store.insertSession(client, userId, caller);
-    await ringEnded(client, displaced);
-    return { viewer: { userId, role, sessionId }, refresh: await issueRefreshToken(client, sessionId), displaced };
-  }
-
-  async function signedIn({ viewer, refresh }: Pick<Opened, 'viewer' | 'refresh'>): Promise<SignedIn> {
-    const { token, expiresAt } = await accessTokens.issue(viewer);
-    return {
-      accessToken: token,
-      accessTokenExpiresAt: expiresAt,
-      refreshToken: refresh.token,
-      refreshTokenExpiresAt: refresh.expiresAt,
-      viewer: { ...viewer, expiresAt },
-    };
-  }
+  const signIns = createSignIns({ bus, accessTokens });
+  const mails = createAccountMails({ outbox });
 
   async function self({ userId }: Viewer): Promise<User> {
     const user = await store.findUser(prisma, userId);
@@ -162,6 +125,10 @@ export function createAccounts({
   }
 
   return {
+    ...createRegistration({ pool, hasher, signIns, mails, admission, settings }),
+    ...createPasswordChanges({ pool, hasher, signIns, mails }),
+    ...createProfiles({ pool, prisma, mails, settings }),
+
     async authenticate(token) {
       const { userId, sessionId, expiresAt } = await accessTokens.verify(token);
       const role = await sessions.roleIn(sessionId, userId);
@@ -169,40 +136,15 @@ export function createAccounts({
       return { userId, sessionId, role, expiresAt };
     },
 
-    async register({ email, password, name }, caller, signal) {
-      const mayOnlyBeFirst = settings.registration === 'closed';
-      // Asked again behind the lock; here it saves the hash.
-      if (mayOnlyBeFirst && (await store.anyUser(pool))) throw closed();
-      const passwordHash = await hasher.hash(password, signal);
-      const opened = await transaction(pool, async (client) => {
-        await store.lockRegistration(client);
-        const first = !(await store.anyUser(client));
-        if (mayOnlyBeFirst && !first) throw closed();
-        const role: UserRole = first ? 'admin' : 'member';
-        const userId = await store.insertUser(client, { email, name: name ?? null, role, passwordHash });
-        if (!userId) throw new AppError('CONFLICT', 'There is an account with this address');
-        await store.noteSignIn(client, userId, passwordHash);
-        await record(client, {
-          actorId: userId,
-          action: 'user.registered',
-          subject: idOfUser(userId),
-          outcome: 'success',
-          caller,
-          details: { role },
-        });
-        return openSession(client, userId, role, caller);
-      });
-      return signedIn(opened);
-    },
-
     async login({ email, password }, caller, signal) {
       const account = await store.findSignIn(pool, email);
-      const possible = Buffer.byteLength(password) <= maxPasswordBytes && password.isWellFormed();
+      const possible = canBePassword(password);
       const right = await hasher.verify(possible ? password : '', (possible && account?.passwordHash) || null, signal);
+      const mayEnter = account !== null && (account.verified || !settings.requireVerifiedEmail);
       const opened = await transaction(pool, async (client) => {
         const actorId = account?.id ?? null;
         const subject = account && idOfUser(account.id);
-        const role = right && account ? await store.noteSignIn(client, account.id, account.passwordHash) : null;
+        const role = right && mayEnter ? await store.noteSignIn(client, account.id, account.passwordHash) : null;
         await record(client, {
           actorId,
           subject,
@@ -210,14 +152,16 @@ export function createAccounts({
           outcome: role ? 'success' : 'failure',
           caller,
         });
-        return role && account ? openSession(client, account.id, role, caller) : null;
+        return role && account ? signIns.open(client, account.id, role, caller) : null;
       });
       if (opened) {
-        forget(opened.displaced);
-        return signedIn(opened);
+        signIns.forget(opened.displaced);
+        return signIns.tokensOf(opened);
       }
       // Only who knows the password is told.
       if (right && account?.disabled) throw new AppError('FORBIDDEN', 'This account is disabled');
+      if (right && !mayEnter)
+        throw new AppError('EMAIL_NOT_VERIFIED', 'Confirm your address first: the mail has a link');
       throw wrongCredentials();
     },
 
@@ -227,7 +171,7 @@ export function createAccounts({
         if (result.outcome !== 'reused') return result;
         // Committed, although the caller gets an error.
         const { userId, sessionId } = result;
-        await ringEnded(client, await store.endSessions(client, userId, sessionId));
+        await signIns.end(client, userId, { only: sessionId });
         await record(client, {
           actorId: userId,
           action: 'session.reuse_detected',
@@ -240,12 +184,12 @@ export function createAccounts({
       if (exchange.outcome === 'refused') throw sessionEnded();
       const { sessionId, userId } = exchange;
       if (exchange.outcome === 'reused') {
-        forget([sessionId]);
+        signIns.forget([sessionId]);
         throw sessionEnded();
       }
       const role = await store.roleInSession(pool, sessionId, userId);
       if (!role) throw sessionEnded();
-      return signedIn({ viewer: { userId, role, sessionId }, refresh: exchange });
+      return signIns.tokensOf({ viewer: { userId, role, sessionId }, refresh: exchange });
     },
 
     async logout(viewer, { everywhere, sessionId }, caller) {
@@ -254,8 +198,8 @@ export function createAccounts({
       if (everywhere && sessionId != null)
         throw badInput({ path: 'input.sessionId', message: 'not together with everywhere' });
       const ended = await transaction(pool, async (client) => {
-        const ids = await store.endSessions(client, userId, everywhere ? null : (sessionId ?? viewer.sessionId));
-        await ringEnded(client, ids);
+        const which = everywhere ? 'all' : { only: sessionId ?? viewer.sessionId };
+        const ids = await signIns.end(client, userId, which);
         for (const id of ids) {
           await record(client, {
             actorId: userId,
@@ -267,7 +211,7 @@ export function createAccounts({
         }
         return ids;
       });
-      forget(ended);
+      signIns.forget(ended);
       if (sessionId != null && ended.length === 0) throw notFound('Session');
     },
 

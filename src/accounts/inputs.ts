@@ -42,6 +42,11 @@ const within = ({ min, max }: { readonly min: number; readonly max: number }) =>
 /** The type's own, and not a field's each: so that all faults are told at once. */
 export const registerInput = z.object({ email: emailAddress, password: newPassword, name: displayName.nullish() });
 
+export const oneAddress = z.object({ email: triedAddress });
+export const passwordChange = z.object({ currentPassword: z.string(), newPassword });
+export const passwordReset = z.object({ token: z.string(), newPassword });
+export const profileChange = z.object({ name: displayName.nullish(), email: emailAddress.nullish() });
+
 export const loginInput = z.object({ email: triedAddress, password: z.string() });
 
 export const settingsInput = z.object({

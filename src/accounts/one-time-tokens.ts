@@ -37,10 +37,7 @@ const hashOf = (token: string): Buffer => createHash('sha256').update(token).dig
 export async function issueToken(client: Executor, token: NewToken): Promise<IssuedToken> {
   const { purpose, subjectId, email, lifetimeHours } = token;
   const secret = randomBytes(tokenBytes).toString('base64url');
-  // Of two at once the second one sees the first.
-  await client.query('SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', [
-    `one_time_tokens ${purpose} ${subjectId}`,
-  ]);
+  await oneAtATime(client, purpose, subjectId);
   await voidTokens(client, { purpose, subjectId });
   const { rows } = await client.query<{ expiresAt: Date }>(
     `INSERT INTO one_time_tokens (id, purpose, subject_id, email, token_hash, expires_at)
@@ -48,6 +45,33 @@ export async function issueToken(client: Executor, token: NewToken): Promise<Iss
     [uuidv7(), purpose, subjectId, email, hashOf(secret), lifetimeHours],
   );
   return { token: secret, expiresAt: rows[0]!.expiresAt };
+}
+
+/** Until the transaction ends, so that of two at once the second one sees the first. */
+async function oneAtATime(client: Executor, purpose: TokenPurpose, subjectId: string): Promise<void> {
+  const key = `one_time_tokens ${purpose} ${subjectId}`;
+  await client.query('SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', [key]);
+}
+
+/** Inside the transaction that issues one more: how many there were in the last hour, and no other comes between. */
+export async function tokensOfLastHour(
+  client: Executor,
+  { purpose, subjectId }: Pick<NewToken, 'purpose' | 'subjectId'>,
+): Promise<number> {
+  await oneAtATime(client, purpose, subjectId);
+  const { rows } = await client.query<{ count: number }>(
+    `SELECT count(*)::int AS count FROM one_time_tokens
+     WHERE subject_id = $1 AND purpose = $2 AND created_at > clock_timestamp() - interval '1 hour'`,
+    [subjectId, purpose],
+  );
+  return rows[0]!.count;
+}
+
+/** Before work that costs much: whether it is worth it. @throws AppError as spendToken() */
+export async function requireGoodToken(client: Executor, purpose: TokenPurpose, token: string): Promise<void> {
+  if (!form.test(token)) throw refused('is not one of this server');
+  const fate = await fateOf(client, purpose, hashOf(token));
+  if (fate) throw refused(fate);
 }
 
 /**
@@ -64,21 +88,23 @@ export async function spendToken(client: Executor, purpose: TokenPurpose, token:
     [hash, purpose],
   );
   if (rows[0]) return rows[0];
-  throw refused(await fateOf(client, purpose, hash));
+  throw refused((await fateOf(client, purpose, hash)) ?? 'has been used');
 }
 
 const refused = (fate: string) => badInput({ path: 'input.token', message: `this token ${fate}` });
 
-async function fateOf(client: Executor, purpose: TokenPurpose, hash: Buffer): Promise<string> {
-  const { rows } = await client.query<{ used: boolean; voided: boolean }>(
-    `SELECT used_at IS NOT NULL AS used, voided_at IS NOT NULL AS voided
+/** Null for one that is good. */
+async function fateOf(client: Executor, purpose: TokenPurpose, hash: Buffer): Promise<string | null> {
+  const { rows } = await client.query<{ used: boolean; voided: boolean; expired: boolean }>(
+    `SELECT used_at IS NOT NULL AS used, voided_at IS NOT NULL AS voided, expires_at <= clock_timestamp() AS expired
      FROM one_time_tokens WHERE token_hash = $1 AND purpose = $2`,
     [hash, purpose],
   );
   const [known] = rows;
   if (!known) return 'is not one of this server';
   if (known.used) return 'has been used';
-  return known.voided ? 'has been replaced by a newer one' : 'has expired; ask for another one';
+  if (known.voided) return 'has been replaced by a newer one';
+  return known.expired ? 'has expired; ask for another one' : null;
 }
 
 /** Those that are good; of every purpose where none is named. */

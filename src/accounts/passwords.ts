@@ -19,6 +19,10 @@ export function passwordFault(password: string): string | null {
   return null;
 }
 
+/** Whether it is worth a hash; a longer one is nobody's. */
+export const canBePassword = (text: string): boolean =>
+  Buffer.byteLength(text) <= maxPasswordBytes && text.isWellFormed();
+
 /**
  * 64 characters of base64, all of which bcrypt reads: it would stop at 72 bytes or at a NUL. Keyed, so that a SHA-384
  * that leaked elsewhere is not an input here.

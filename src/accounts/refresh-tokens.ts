@@ -58,6 +58,12 @@ export async function issueRefreshToken(client: Executor, sessionId: string): Pr
   return { token, expiresAt: rows[0]!.expiresAt };
 }
 
+/** A token in the place of all that the session had; those are refused from then on. */
+export async function replaceRefreshTokens(client: Executor, sessionId: string): Promise<RefreshToken> {
+  await client.query('DELETE FROM refresh_tokens WHERE session_id = $1', [sessionId]);
+  return issueRefreshToken(client, sessionId);
+}
+
 interface Shown {
   id: string;
   used: boolean;

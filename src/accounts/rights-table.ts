@@ -39,7 +39,8 @@ export const rights = {
   'user:see': right(['self', 'fellow', 'admin'], 'read', 'see name and address'),
   'user:see-private': right(signedIn, 'read', 'see role, settings and times'),
   'user:see-access': right(signedIn, null, 'see the sessions and keys that lead to the account'),
-  'user:edit': right(['self'], 'admin', 'change profile and settings'),
+  'user:edit': right(['self'], 'admin', 'change settings'),
+  'user:edit-access': right(['self'], null, 'change name, address and password'),
   'user:make-keys': right(['self'], null, 'make API keys'),
   'user:revoke-keys': right(signedIn, null, 'revoke API keys'),
 

@@ -12,13 +12,30 @@ export const maxSessions = 100;
 
 const loadedAtOnce = 500;
 const maxUserAgentCharacters = 512;
+const uniqueViolation = '23505';
 
-export async function findSignIn(client: Executor, email: string) {
-  const { rows } = await client.query<{ id: string; passwordHash: string; disabled: boolean }>(
-    `SELECT id, password_hash AS "passwordHash", disabled_at IS NOT NULL AS disabled FROM users WHERE email_key = $1`,
-    [emailKeyOf(email)],
-  );
-  return rows[0] ?? null;
+/** What signing in and mailing ask of an account. */
+export interface Account {
+  readonly id: string;
+  /** As typed. */
+  readonly email: string;
+  readonly passwordHash: string;
+  readonly disabled: boolean;
+  readonly verified: boolean;
+  /** Somebody has been signed in to it. */
+  readonly used: boolean;
+}
+
+const accountColumns = `id, email, password_hash AS "passwordHash", disabled_at IS NOT NULL AS disabled,
+  email_verified_at IS NOT NULL AS verified, last_login_at IS NOT NULL AS used`;
+
+export async function findSignIn(client: Executor, email: string): Promise<Account | null> {
+  const sql = `SELECT ${accountColumns} FROM users WHERE email_key = $1`;
+  return (await client.query<Account>(sql, [emailKeyOf(email)])).rows[0] ?? null;
+}
+
+export async function findAccount(client: Executor, id: string): Promise<Account | null> {
+  return (await client.query<Account>(`SELECT ${accountColumns} FROM users WHERE id = $1`, [id])).rows[0] ?? null;
 }
 
 export async function anyUser(client: Executor): Promise<boolean> {
@@ -39,16 +56,65 @@ export interface NewUser {
   name: string | null;
   role: UserRole;
   passwordHash: string;
+  /** Whether the address is known to be his. */
+  verified: boolean;
 }
 
 /** Null when the address is taken. */
-export async function insertUser(client: Executor, { email, name, role, passwordHash }: NewUser) {
+export async function insertUser(client: Executor, { email, name, role, passwordHash, verified }: NewUser) {
   const { rows } = await client.query<{ id: string }>(
-    `INSERT INTO users (id, email, email_key, name, role, password_hash) VALUES ($1, $2, $3, $4, $5, $6)
+    `INSERT INTO users (id, email, email_key, name, role, password_hash, email_verified_at)
+     VALUES ($1, $2, $3, $4, $5, $6, CASE WHEN $7 THEN now() END)
      ON CONFLICT (email_key) DO NOTHING RETURNING id`,
-    [uuidv7(), email, emailKeyOf(email), name, role, passwordHash],
+    [uuidv7(), email, emailKeyOf(email), name, role, passwordHash, verified],
   );
   return rows[0]?.id ?? null;
+}
+
+/** Of an account that nobody has used, by who opens it again: the last one's words count, as the last mail does. */
+export async function reopenUser(
+  client: Executor,
+  userId: string,
+  { email, name, passwordHash }: Omit<NewUser, 'role' | 'verified'>,
+) {
+  await client.query(
+    `UPDATE users SET email = $2, name = $3, password_hash = $4
+     WHERE id = $1 AND last_login_at IS NULL AND email_verified_at IS NULL`,
+    [userId, email, name, passwordHash],
+  );
+}
+
+/** False when it is not `from` any more; null: whatever it was. */
+export async function replacePassword(client: Executor, userId: string, hash: string, from: string | null) {
+  const { rowCount } = await client.query(
+    'UPDATE users SET password_hash = $2 WHERE id = $1 AND ($3::text IS NULL OR password_hash = $3)',
+    [userId, hash, from],
+  );
+  return rowCount === 1;
+}
+
+/** Nothing happens where the account has another address by now. */
+export async function confirmAddress(client: Executor, userId: string, email: string): Promise<void> {
+  await client.query(
+    'UPDATE users SET email_verified_at = coalesce(email_verified_at, now()) WHERE id = $1 AND email_key = $2',
+    [userId, emailKeyOf(email)],
+  );
+}
+
+/** To one that is confirmed. False when another account has it: nothing else can be done in the transaction then. */
+export async function replaceAddress(client: Executor, userId: string, email: string): Promise<boolean> {
+  const sql = 'UPDATE users SET email = $2, email_key = $3, email_verified_at = now() WHERE id = $1';
+  return client.query(sql, [userId, email, emailKeyOf(email)]).then(
+    () => true,
+    (error: { code?: string }) => {
+      if (error.code === uniqueViolation) return false;
+      throw error;
+    },
+  );
+}
+
+export async function renameUser(client: Executor, userId: string, name: string | null): Promise<void> {
+  await client.query('UPDATE users SET name = $2 WHERE id = $1', [userId, name]);
 }
 
 /** Null when the password was changed, or the account disabled, since `passwordHash` was read. */
@@ -78,15 +144,21 @@ export async function insertSession(client: Executor, userId: string, caller: Ca
   return { id, displaced: rows.map((row) => row.id) };
 }
 
-/** Ends one live session of the user, or all of them. @returns the ids of those that it ended */
-export async function endSessions(client: Executor, userId: string, sessionId: string | null): Promise<string[]> {
+/** One of a user's sessions, all but one, or all. */
+export type WhichSessions = { readonly only: string } | { readonly but: string } | 'all';
+
+/** Those that are live. @returns the ids of those that it ended */
+export async function endSessions(client: Executor, userId: string, which: WhichSessions): Promise<string[]> {
+  const only = which !== 'all' && 'only' in which ? which.only : null;
+  const but = which !== 'all' && 'but' in which ? which.but : null;
   const { rows } = await client.query<{ id: string }>(
     `UPDATE sessions SET revoked_at = now() WHERE id IN (
        SELECT id FROM sessions
-       WHERE user_id = $1 AND ($2::uuid IS NULL OR id = $2) AND revoked_at IS NULL AND expires_at > now()
+       WHERE user_id = $1 AND ($2::uuid IS NULL OR id = $2) AND ($3::uuid IS NULL OR id <> $3)
+         AND revoked_at IS NULL AND expires_at > now()
        ORDER BY id FOR UPDATE
      ) RETURNING id`,
-    [userId, sessionId],
+    [userId, only, but],
   );
   return rows.map((row) => row.id);
 }

@@ -1,5 +1,6 @@
 /** GraphQL's enums, made from the const lists that the rest of the code uses; the only place that converts between them. */
 import type { EnumRef } from '@pothos/core';
+import { registrationModes } from '../accounts/admission.ts';
 import { projectRoles } from '../accounts/policy.ts';
 import { capabilities, sslModes } from '../engines/engine.ts';
 import { engineKinds } from '../engines/registry.ts';
@@ -22,4 +23,4 @@ export const CapabilityEnum = enumOf('Capability', capabilities);
 export const SslModeEnum = enumOf('SslMode', sslModes);
 export const UserRoleEnum = enumOf('UserRole', ['admin', 'member']);
 export const ProjectRoleEnum = enumOf('ProjectRole', projectRoles);
-export const RegistrationModeEnum = enumOf('RegistrationMode', ['open', 'closed']);
+export const RegistrationModeEnum = enumOf('RegistrationMode', registrationModes);

@@ -6,6 +6,8 @@ import '../accounts/users.graph.ts';
 import '../accounts/accounts.graph.ts';
 import '../accounts/keys/keys.graph.ts';
 import '../accounts/administration/administration.graph.ts';
+import '../accounts/passwords.graph.ts';
+import '../accounts/profiles.graph.ts';
 import '../projects/projects.graph.ts';
 import '../projects/tasks/tasks.graph.ts';
 import '../audit/audit.graph.ts';

@@ -50,7 +50,7 @@ export function createMailStore({ db }: { db: Executor }): MailStore {
         `UPDATE outgoing_mails SET attempts = attempts + 1, next_attempt_at = now() + $2 * interval '1 millisecond'
          WHERE id IN (
            SELECT id FROM outgoing_mails WHERE next_attempt_at <= now()
-           ORDER BY next_attempt_at LIMIT $1 FOR UPDATE SKIP LOCKED)
+           ORDER BY next_attempt_at, id LIMIT $1 FOR UPDATE SKIP LOCKED)
          RETURNING id, template, sealed, attempts, queued_at AS "queuedAt",
            (extract(epoch FROM give_up_at - now()) * 1000)::float8 AS "leftMs"`,
         [limit, holdMs],

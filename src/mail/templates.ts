@@ -1,5 +1,9 @@
 /** The mails that there are: one file and one line each. */
 import type { MailContent } from './layout.ts';
+import { accountExists } from './templates/account-exists.ts';
+import { addressChanging } from './templates/address-changing.ts';
+import { newAddress } from './templates/new-address.ts';
+import { passwordChanged } from './templates/password-changed.ts';
 import { passwordReset } from './templates/password-reset.ts';
 import { verification } from './templates/verification.ts';
 
@@ -13,6 +17,10 @@ export interface TokenValues {
 }
 
 export const templates = {
+  accountExists,
+  addressChanging,
+  newAddress,
+  passwordChanged,
   passwordReset,
   verification,
 } as const satisfies Record<string, (values: never, linkTo: LinkTo) => MailContent>;

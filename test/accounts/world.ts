@@ -4,6 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import type pg from 'pg';
 import { createAccounts } from '../../src/accounts/accounts.ts';
 import { createAdministration } from '../../src/accounts/administration/administration.ts';
+import { type Admission, noInvitations } from '../../src/accounts/admission.ts';
 import { createBearer } from '../../src/accounts/bearer.ts';
 import { createApiKeys } from '../../src/accounts/keys/api-keys.ts';
 import { createPasswordHasher } from '../../src/accounts/password-hasher.ts';
@@ -18,6 +19,7 @@ import { createKeyring } from '../../src/lib/keyring.ts';
 import { createLog } from '../../src/lib/log.ts';
 import { Secret } from '../../src/lib/secret.ts';
 import type { Topic } from '../../src/lib/topics.ts';
+import { createOutbox } from '../../src/mail/outbox.ts';
 import { createAccess } from '../../src/projects/access.ts';
 import { createProjects } from '../../src/projects/projects.ts';
 import { createTaskStore } from '../../src/projects/tasks/store.ts';
@@ -32,7 +34,9 @@ export const caller: Caller = { ipAddress: '192.0.2.1', userAgent: 'test' };
 export const password = 'correct horse battery';
 
 export interface ReplicaOptions {
-  registration?: 'open' | 'closed';
+  registration?: 'open' | 'invite' | 'closed';
+  requireVerifiedEmail?: boolean;
+  admission?: Admission;
   clock?: () => Date;
 }
 
@@ -54,13 +58,18 @@ export async function createWorld() {
   const opened: (() => Promise<unknown>)[] = [];
 
   /** @param options of this replica alone; all share the database and the keys */
-  async function startReplica({ registration = 'open', clock }: ReplicaOptions = {}) {
+  async function startReplica({
+    registration = 'open',
+    requireVerifiedEmail = false,
+    admission = noInvitations,
+    clock,
+  }: ReplicaOptions = {}) {
     const bus = createBus<Topic>();
     const pool = createPool({ connection, log, max: 20 });
     const prisma = createPrisma(pool);
     const notify = await startNotify({ connection, pool, bus: bus as never, log });
     const access = createAccess({ pool });
-    const settings = { registration, maxParallelJobs: 4 };
+    const settings = { registration, requireVerifiedEmail, maxParallelJobs: 4 };
     // The lowest cost that bcrypt has: what it costs is not what these tests are about.
     const hasher = createPasswordHasher({ cost: 4 });
     const accounts = createAccounts({
@@ -71,6 +80,8 @@ export async function createWorld() {
       access,
       buckets: createBucketAccess({ store: createFileStore({ db: pool, prisma }) }),
       hasher,
+      outbox: createOutbox({ keyring, publicUrl: new URL(issuer) }),
+      admission,
       issuer,
       settings,
       ...(clock && { clock }),
@@ -125,6 +136,7 @@ export async function createWorld() {
     async person(name = `person${++people}`) {
       const email = `${name}@example.com`;
       const signedIn = await replica.accounts.register({ email, password }, caller);
+      if (!signedIn) throw new Error('nobody is signed in');
       return { ...signedIn, email, userId: signedIn.viewer.userId };
     },
     async auditOf(action: string) {

@@ -1,6 +1,8 @@
 /** GraphQL over HTTP as the specification has it, and what is refused before anything is executed. */
 import { hash } from 'node:crypto';
-import { readdir, writeFile } from 'node:fs/promises';
+import { once } from 'node:events';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { request } from 'node:http';
 import { join } from 'node:path';
 import { serverAudits } from 'graphql-http';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -446,4 +448,18 @@ describe('GET /audit', () => {
     const response = await fetch(new URL(query, url()), { headers: headers ?? bearer() });
     expect({ status: response.status, body: await response.json() }).toMatchObject({ status, body: { error } });
   });
+});
+
+test('AUTH-8: a link in a mail begins with the public address, whatever a request calls this server', async () => {
+  const { port } = new URL(quarry.url);
+  const query = `mutation { requestPasswordReset(input: { email: "${account.email}" }) { ok } }`;
+  const evil = { host: 'evil.example.com', 'x-forwarded-host': 'evil.example.com', forwarded: 'host=evil.example.com' };
+  // Not by fetch, which sets its own Host.
+  const sent = request({ port, host: '127.0.0.1', path: '/graphql', method: 'POST', headers: { ...json, ...evil } });
+  sent.end(JSON.stringify({ query }));
+  const [response] = await once(sent, 'response');
+  response.resume();
+  const { link, file } = await quarry.until('mail.written', { of: ({ template }) => template === 'passwordReset' });
+  expect(link).toMatch(new RegExp(`^http://127\\.0\\.0\\.1:${port}/#/reset-password\\?token=[\\w-]{43}$`));
+  expect(await readFile(String(file), 'utf8')).not.toContain('evil.example.com');
 });

@@ -392,6 +392,43 @@ const calls: Call[] = [
     answers: everybody('UNAUTHENTICATED'),
   },
   {
+    field: 'Mutation.verifyEmail',
+    variables: input(() => ({ token: 'a'.repeat(43) })),
+    selection: '{ user { id } }',
+    answers: everybody('BAD_USER_INPUT'),
+  },
+  {
+    // Said alike of every address: that there is none shows in the inbox alone.
+    field: 'Mutation.resendVerification',
+    variables: input(({ email }) => ({ email })),
+    selection: '{ ok }',
+    answers: everybody('own'),
+  },
+  {
+    field: 'Mutation.requestPasswordReset',
+    variables: input(({ email }) => ({ email })),
+    selection: '{ ok }',
+    answers: everybody('own'),
+  },
+  {
+    field: 'Mutation.resetPassword',
+    variables: input(() => ({ token: 'a'.repeat(43), newPassword: 'correct horse battery' })),
+    selection: '{ ok }',
+    answers: everybody('BAD_USER_INPUT'),
+  },
+  {
+    field: 'Mutation.changePassword',
+    variables: input(() => ({ currentPassword: 'not what it is', newPassword: 'correct horse battery' })),
+    selection: '{ accessToken user { id } }',
+    answers: shared('BAD_USER_INPUT', 'BAD_USER_INPUT', 'BAD_USER_INPUT', 'UNAUTHENTICATED'),
+  },
+  {
+    field: 'Mutation.updateProfile',
+    variables: input(({ email }) => ({ email })),
+    selection: '{ user { id } }',
+    answers: shared('CONFLICT', 'CONFLICT', 'CONFLICT', 'UNAUTHENTICATED'),
+  },
+  {
     field: 'Mutation.logout',
     variables: input(({ Session: sessionId }) => ({ sessionId })),
     selection: '{ ok }',

@@ -103,7 +103,7 @@ export function createAdministration({ pool, prisma, bus, jobs, databases }: Adm
   async function disable(client: pg.PoolClient, id: string): Promise<string[]> {
     await store.updateAccount(client, id, { disabled: true });
     const accesses = await store.accessesOf(client, id);
-    await endSessions(client, id, null);
+    await endSessions(client, id, 'all');
     await jobs.cancelAllOfOwner(client, id);
     return accesses;
   }
@@ -140,7 +140,7 @@ export function createAdministration({ pool, prisma, bus, jobs, databases }: Adm
         await store.updateAccount(client, id, change);
         const accesses = change.disabled ? await disable(client, id) : await store.accessesOf(client, id);
         // What he began as an administrator goes on by what he was then: it ends.
-        if (demoted) await endSessions(client, id, null);
+        if (demoted) await endSessions(client, id, 'all');
         await ringAccesses(client, accesses);
         await note(client, viewer, caller, 'user.updated', id, { ...change });
         return accesses;

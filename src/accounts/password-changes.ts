@@ -1,0 +1,136 @@
+/** A new password: by who knows the present one, or by who reads the mail of the account. */
+import type pg from 'pg';
+import { record } from '../audit/audit.ts';
+import { transaction } from '../db/metadata.ts';
+import { AppError, badInput } from '../lib/errors.ts';
+import { encodeId } from '../lib/ids.ts';
+import type { AccountMails } from './account-mails.ts';
+import { requireGoodToken, spendToken, voidTokens } from './one-time-tokens.ts';
+import type { PasswordHasher } from './password-hasher.ts';
+import { canBePassword } from './passwords.ts';
+import { requireCan } from './policy.ts';
+import { replaceRefreshTokens } from './refresh-tokens.ts';
+import type { SignedIn, SignIns } from './sign-ins.ts';
+import * as store from './store.ts';
+import type { Caller, Viewer } from './viewer.ts';
+
+export interface PasswordChanges {
+  /**
+   * Ends all other sessions; the one that asks goes on, with new tokens.
+   * @throws AppError BAD_USER_INPUT for a wrong password, CONFLICT when another one was set meanwhile
+   */
+  changePassword(viewer: Viewer | null, input: PasswordChange, caller: Caller, signal?: AbortSignal): Promise<SignedIn>;
+  /** Sends a mail where there is such an account; what it does and how long it takes says nothing of that. */
+  requestPasswordReset(email: string, caller: Caller): Promise<void>;
+  /** Ends all sessions and voids all other tokens. @throws AppError BAD_USER_INPUT, FORBIDDEN for an account that is disabled */
+  resetPassword(input: PasswordReset, caller: Caller, signal?: AbortSignal): Promise<void>;
+}
+
+export interface PasswordChange {
+  readonly currentPassword: string;
+  readonly newPassword: string;
+}
+
+export interface PasswordReset {
+  readonly token: string;
+  readonly newPassword: string;
+}
+
+export interface PasswordChangesDeps {
+  pool: pg.Pool;
+  hasher: PasswordHasher;
+  signIns: SignIns;
+  mails: AccountMails;
+}
+
+const signedOut = () => new AppError('UNAUTHENTICATED', 'The session has ended; sign in again');
+
+export function createPasswordChanges({ pool, hasher, signIns, mails }: PasswordChangesDeps): PasswordChanges {
+  /** That it was tried stays, although nothing else does. */
+  const recordFailure = (userId: string, caller: Caller) =>
+    transaction(pool, (client) =>
+      record(client, {
+        actorId: userId,
+        action: 'user.password_change_failed',
+        subject: encodeId('User', userId),
+        outcome: 'failure',
+        caller,
+      }),
+    );
+
+  return {
+    async changePassword(viewer, { currentPassword, newPassword }, caller, signal) {
+      if (!viewer) throw new AppError('UNAUTHENTICATED', 'Sign in first');
+      const { userId, sessionId } = viewer;
+      requireCan(viewer, 'user:edit-access', { kind: 'user', userId, fellow: false });
+      const account = await store.findAccount(pool, userId);
+      if (!account) throw signedOut();
+      const possible = canBePassword(currentPassword);
+      if (!possible || !(await hasher.verify(currentPassword, account.passwordHash, signal))) {
+        await recordFailure(userId, caller);
+        throw badInput({ path: 'input.currentPassword', message: 'not the password of this account' });
+      }
+      const passwordHash = await hasher.hash(newPassword, signal);
+      const { ended, ...opened } = await transaction(pool, async (client) => {
+        const role = await store.roleInSession(client, sessionId, userId);
+        if (!role) throw signedOut();
+        if (!(await store.replacePassword(client, userId, passwordHash, account.passwordHash)))
+          throw new AppError('CONFLICT', 'Another password was set meanwhile');
+        await voidTokens(client, { purpose: 'password.reset', subjectId: userId });
+        const ended = await signIns.end(client, userId, { but: sessionId });
+        const refresh = await replaceRefreshTokens(client, sessionId);
+        await mails.tellPasswordChanged(client, account.email);
+        await record(client, {
+          actorId: userId,
+          action: 'user.password_changed',
+          subject: encodeId('User', userId),
+          outcome: 'success',
+          caller,
+        });
+        return { viewer: { userId, role, sessionId }, refresh, ended };
+      });
+      signIns.forget(ended);
+      return signIns.tokensOf(opened);
+    },
+
+    async requestPasswordReset(email, caller) {
+      const account = await store.findSignIn(pool, email);
+      await transaction(pool, async (client) => {
+        await mails.send(client, 'passwordReset', account && !account.disabled ? account : null);
+        await record(client, {
+          actorId: null,
+          action: 'user.password_reset_requested',
+          subject: account && encodeId('User', account.id),
+          outcome: 'success',
+          caller,
+        });
+      });
+    },
+
+    async resetPassword({ token, newPassword }, caller, signal) {
+      await requireGoodToken(pool, 'password.reset', token);
+      const passwordHash = await hasher.hash(newPassword, signal);
+      const ended = await transaction(pool, async (client) => {
+        const { subjectId: userId, email } = await spendToken(client, 'password.reset', token);
+        const account = await store.findAccount(client, userId);
+        if (!account) throw badInput({ path: 'input.token', message: 'this token is of an account that is gone' });
+        if (account.disabled) throw new AppError('FORBIDDEN', 'This account is disabled');
+        await store.replacePassword(client, userId, passwordHash, null);
+        // Who reads the mail of the address has shown that it is his.
+        await store.confirmAddress(client, userId, email);
+        await voidTokens(client, { subjectId: userId });
+        const sessions = await signIns.end(client, userId, 'all');
+        await mails.tellPasswordChanged(client, account.email);
+        await record(client, {
+          actorId: userId,
+          action: 'user.password_reset',
+          subject: encodeId('User', userId),
+          outcome: 'success',
+          caller,
+        });
+        return sessions;
+      });
+      signIns.forget(ended);
+    },
+  };
+}

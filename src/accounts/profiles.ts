@@ -1,0 +1,132 @@
+/** Whose an address is, and what a user may change of himself. */
+import type pg from 'pg';
+import { record } from '../audit/audit.ts';
+import { type Prisma, transaction } from '../db/metadata.ts';
+import { AppError, badInput } from '../lib/errors.ts';
+import { encodeId } from '../lib/ids.ts';
+import { type AccountMails, maxTokenMailsPerHour } from './account-mails.ts';
+import { spendToken, voidTokens } from './one-time-tokens.ts';
+import { requireCan } from './policy.ts';
+import type { User } from './store.ts';
+import * as store from './store.ts';
+import type { Caller, Viewer } from './viewer.ts';
+
+export interface Profiles {
+  /**
+   * The address that the token was mailed to is the account's from now on, and confirmed.
+   * @throws AppError BAD_USER_INPUT, CONFLICT when another account has it by now, FORBIDDEN for an account that is disabled
+   */
+  verifyEmail(token: string, caller: Caller): Promise<User>;
+  /** Sends a mail where there is such an account and it waits for one; nothing tells whether it does. */
+  resendVerification(email: string, caller: Caller): Promise<void>;
+  /**
+   * What is absent stays. Another address is used once it is confirmed, and the present one is told at once.
+   * @throws AppError CONFLICT where it is taken and registering would say so too, RATE_LIMITED
+   */
+  updateProfile(viewer: Viewer | null, change: ProfileChange, caller: Caller): Promise<User>;
+}
+
+export interface ProfileChange {
+  /** Null: none. */
+  readonly name?: string | null | undefined;
+  readonly email?: string | null | undefined;
+}
+
+export interface ProfilesDeps {
+  pool: pg.Pool;
+  prisma: Prisma;
+  mails: AccountMails;
+  settings: { readonly requireVerifiedEmail: boolean };
+}
+
+const anHourMs = 3_600_000;
+
+export function createProfiles({ pool, prisma, mails, settings }: ProfilesDeps): Profiles {
+  async function userOf(userId: string): Promise<User> {
+    const user = await store.findUser(prisma, userId);
+    if (!user) throw new AppError('UNAUTHENTICATED', 'This account is gone');
+    return user;
+  }
+
+  /** To the new address, and to the present one that it is wanted. */
+  async function askForAddress(client: pg.PoolClient, account: store.Account, email: string): Promise<void> {
+    const taken = await store.findSignIn(client, email);
+    if (taken && taken.id !== account.id) {
+      if (!settings.requireVerifiedEmail) throw new AppError('CONFLICT', 'There is an account with this address');
+      // As registering does: only its owner is told.
+      await mails.send(client, 'accountExists', taken);
+      return;
+    }
+    if (!(await mails.send(client, 'newAddress', { id: account.id, email }))) {
+      const message = `At most ${maxTokenMailsPerHour} mails an hour; try again later`;
+      throw new AppError('RATE_LIMITED', message, { details: { retryAfterMs: anHourMs } });
+    }
+    await mails.tellAddressChanging(client, account.email, email);
+  }
+
+  return {
+    async verifyEmail(token, caller) {
+      const userId = await transaction(pool, async (client) => {
+        const { subjectId, email } = await spendToken(client, 'email.verify', token);
+        const account = await store.findAccount(client, subjectId);
+        if (!account) throw badInput({ path: 'input.token', message: 'this token is of an account that is gone' });
+        if (account.disabled) throw new AppError('FORBIDDEN', 'This account is disabled');
+        if (account.email === email) {
+          await store.confirmAddress(client, account.id, email);
+        } else {
+          if (!(await store.replaceAddress(client, account.id, email)))
+            throw new AppError('CONFLICT', 'There is an account with this address by now');
+          // What was mailed to the old address opens nothing any more.
+          await voidTokens(client, { subjectId });
+        }
+        await record(client, {
+          actorId: account.id,
+          action: 'user.email_verified',
+          subject: encodeId('User', account.id),
+          outcome: 'success',
+          caller,
+          details: { changed: account.email !== email },
+        });
+        return account.id;
+      });
+      return userOf(userId);
+    },
+
+    async resendVerification(email, caller) {
+      const account = await store.findSignIn(pool, email);
+      await transaction(pool, async (client) => {
+        const waits = account && !account.disabled && !account.verified;
+        await mails.send(client, 'verification', waits ? account : null);
+        await record(client, {
+          actorId: null,
+          action: 'user.verification_requested',
+          subject: account && encodeId('User', account.id),
+          outcome: 'success',
+          caller,
+        });
+      });
+    },
+
+    async updateProfile(viewer, { name, email }, caller) {
+      if (!viewer) throw new AppError('UNAUTHENTICATED', 'Sign in first');
+      const { userId } = viewer;
+      requireCan(viewer, 'user:edit-access', { kind: 'user', userId, fellow: false });
+      await transaction(pool, async (client) => {
+        const account = await store.findAccount(client, userId);
+        if (!account) throw new AppError('UNAUTHENTICATED', 'This account is gone');
+        const wanted = email != null && email !== account.email ? email : null;
+        if (name !== undefined) await store.renameUser(client, userId, name);
+        if (wanted !== null) await askForAddress(client, account, wanted);
+        await record(client, {
+          actorId: userId,
+          action: 'profile.updated',
+          subject: encodeId('User', userId),
+          outcome: 'success',
+          caller,
+          details: { name: name !== undefined, email: wanted !== null },
+        });
+      });
+      return userOf(userId);
+    },
+  };
+}

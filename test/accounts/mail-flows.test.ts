@@ -1,0 +1,501 @@
+/** What accounts do by mail: AUTH-5 (nobody learns who has an account) and AUTH-8 (links that are good once), with real mails. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { maxTokenMailsPerHour } from '../../src/accounts/account-mails.ts';
+import { type Admission, noInvitations } from '../../src/accounts/admission.ts';
+import { createGraph } from './graph.ts';
+import { createMailedWorld, type MailedWorld, readerOf, tokenOf } from './mailed.ts';
+import { caller, createWorld, issuer, password, type World } from './world.ts';
+
+const newPassword = 'staple battery horse';
+const badToken = (message: string) => ({
+  code: 'BAD_USER_INPUT',
+  details: { fields: [{ path: 'input.token', message }] },
+});
+
+let world: MailedWorld;
+/** On the same database: addresses are confirmed before anybody is signed in. */
+let strict: Awaited<ReturnType<World['startReplica']>>;
+beforeAll(async () => {
+  world = await createMailedWorld();
+  strict = await world.startReplica({ requireVerifiedEmail: true });
+  await confirmed('first');
+});
+afterAll(() => world?.[Symbol.asyncDispose]());
+
+const userOf = async (email: string) =>
+  (
+    await world.sql<{ id: string; email_verified_at: Date | null; password_hash: string; name: string | null }>(
+      'SELECT * FROM users WHERE email_key = $1',
+      [email],
+    )
+  )[0];
+
+/** Registered, and as if the mail had been answered. */
+async function confirmed(name: string) {
+  const person = await world.person(name);
+  await world.sql('UPDATE users SET email_verified_at = now() WHERE id = $1', [person.userId]);
+  await world.forgetMails();
+  return person;
+}
+
+const login = (email: string, given = password, on: Pick<World, 'accounts'> = world) =>
+  on.accounts.login({ email, password: given }, caller);
+
+/** Of the error; undefined where there is none. */
+const codeOf = (promise: Promise<unknown>) =>
+  promise.then(
+    () => undefined,
+    ({ code }) => code as unknown,
+  );
+
+describe('a new account', () => {
+  test('is mailed a link below the public address that confirms its own, once', async () => {
+    const person = await world.person('new');
+    const mail = await world.mail();
+    expect(mail).toMatchObject({ subject: 'Confirm your address', to: [{ address: person.email }] });
+    expect(mail.text).toContain(`${issuer}/#/verify-email?token=`);
+    const token = tokenOf(mail);
+    expect((await world.accounts.verifyEmail(token, caller)).emailVerifiedAt).toBeInstanceOf(Date);
+    await expect(world.accounts.verifyEmail(token, caller)).rejects.toMatchObject(badToken('this token has been used'));
+    expect((await world.auditOf('user.email_verified')).at(-1)).toMatchObject({ actor_id: person.userId });
+  });
+
+  test('is confirmed once by a hundred that come at once, on two replicas', async () => {
+    await world.person('hundred');
+    const token = tokenOf(await world.mail());
+    const answers = await Promise.allSettled(
+      Array.from({ length: 100 }, (_, i) => (i % 2 === 0 ? world : strict).accounts.verifyEmail(token, caller)),
+    );
+    expect(answers.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+  });
+
+  test('is sent another link, which voids the first', async () => {
+    const { email } = await world.person('again');
+    const first = tokenOf(await world.mail());
+    await world.accounts.resendVerification(email, caller);
+    const second = tokenOf(await world.mail());
+    const replaced = badToken('this token has been replaced by a newer one');
+    await expect(world.accounts.verifyEmail(first, caller)).rejects.toMatchObject(replaced);
+    await world.accounts.verifyEmail(second, caller);
+    // Nothing to confirm any more.
+    await world.accounts.resendVerification(email, caller);
+    expect(await world.mails()).toEqual([]);
+  });
+
+  test(`is mailed ${maxTokenMailsPerHour} times an hour and not more, and the last link stays good`, async () => {
+    const { email } = await world.person('flooded');
+    await Promise.all(Array.from({ length: 20 }, () => world.accounts.resendVerification(email, caller)));
+    const mails = await world.mails();
+    expect(mails).toHaveLength(maxTokenMailsPerHour);
+    const answers = await Promise.all(mails.map((mail) => codeOf(world.accounts.verifyEmail(tokenOf(mail), caller))));
+    expect(answers.filter((code) => code === undefined)).toHaveLength(1);
+  });
+
+  test('that was disabled is not confirmed', async () => {
+    const { userId } = await world.person('disabled-early');
+    const token = tokenOf(await world.mail());
+    await world.sql('UPDATE users SET disabled_at = now() WHERE id = $1', [userId]);
+    expect(await codeOf(world.accounts.verifyEmail(token, caller))).toBe('FORBIDDEN');
+  });
+
+  test('that is gone has links that open nothing', async () => {
+    const { userId } = await world.person('gone');
+    const token = tokenOf(await world.mail());
+    await world.sql('DELETE FROM users WHERE id = $1', [userId]);
+    const gone = badToken('this token is of an account that is gone');
+    await expect(world.accounts.verifyEmail(token, caller)).rejects.toMatchObject(gone);
+  });
+});
+
+describe('where addresses are confirmed first', () => {
+  const register = (email: string, change: { password?: string; name?: string } = {}) =>
+    strict.accounts.register({ email, password, ...change }, caller);
+
+  test('nobody is signed in before, and who knows the password is told why', async () => {
+    expect(await register('strict@example.com')).toBeNull();
+    expect(await codeOf(login('strict@example.com', password, strict))).toBe('EMAIL_NOT_VERIFIED');
+    expect(await codeOf(login('strict@example.com', 'not the one', strict))).toBe('UNAUTHENTICATED');
+    await strict.accounts.verifyEmail(tokenOf(await world.mail()), caller);
+    expect((await login('strict@example.com', password, strict)).viewer.role).toBe('member');
+  });
+
+  test('registering answers alike for every address, and only its owner is mailed', async () => {
+    const run = createGraph({ ...world, ...strict });
+    await confirmed('known');
+    const { userId } = await confirmed('locked');
+    await world.person('unconfirmed');
+    await world.sql('UPDATE users SET disabled_at = now() WHERE id = $1', [userId]);
+    await world.forgetMails();
+    const before = await world.sql('SELECT * FROM users ORDER BY id');
+    const document = `mutation ($email: String!) { register(input: { email: $email, password: "${newPassword}" }) { auth { accessToken } } }`;
+    const answers = [];
+    for (const name of ['fresh', 'known', 'unconfirmed', 'locked'])
+      answers.push(JSON.stringify(await run(null, document, { email: `${name}@example.com` })));
+    expect(new Set(answers).size).toBe(1);
+    expect(JSON.parse(answers[0]!)).toMatchObject({ data: { register: { auth: null } } });
+    const mails = await world.mails();
+    expect(mails.map((mail) => [readerOf(mail), mail.subject]).sort()).toEqual([
+      ['fresh@example.com', 'Confirm your address'],
+      ['known@example.com', 'You have an account already'],
+      ['unconfirmed@example.com', 'Confirm your address'],
+    ]);
+    // Nobody's password is another one now.
+    expect(await world.sql(`SELECT * FROM users WHERE email_key <> 'fresh@example.com' ORDER BY id`)).toEqual(before);
+    const known = mails.find((mail) => readerOf(mail) === 'known@example.com')!;
+    await strict.accounts.resetPassword({ token: tokenOf(known), newPassword }, caller);
+    await login('known@example.com', newPassword, strict);
+    await world.forgetMails();
+  });
+
+  test('an address that somebody took first is his who reads its mail, with the password that he chose', async () => {
+    await register('victim@example.com', { password: 'chosen by a thief', name: 'Thief' });
+    await register('Victim@example.com', { password, name: 'Victim' });
+    const links = (await world.mails()).map(tokenOf);
+    const answers = await Promise.all(links.map((token) => codeOf(strict.accounts.verifyEmail(token, caller))));
+    expect(answers.sort()).toEqual(['BAD_USER_INPUT', undefined]);
+    expect(await codeOf(login('victim@example.com', 'chosen by a thief', strict))).toBe('UNAUTHENTICATED');
+    expect(await strict.accounts.self((await login('victim@example.com', password, strict)).viewer)).toMatchObject({
+      email: 'Victim@example.com',
+      name: 'Victim',
+    });
+  });
+
+  test('what takes long is done for every address, so that time tells nothing', async () => {
+    await confirmed('timed');
+    const { userId } = await confirmed('timed-locked');
+    await world.sql('UPDATE users SET disabled_at = now() WHERE id = $1', [userId]);
+    await world.forgetMails();
+    const rows = async () =>
+      (
+        await world.sql<{ tokens: number; mails: number; bytes: number; entries: number }>(
+          `SELECT (SELECT count(*) FROM one_time_tokens)::int AS tokens, (SELECT count(*) FROM outgoing_mails)::int AS mails,
+           (SELECT coalesce(sum(length(sealed)), 0) FROM outgoing_mails)::int AS bytes,
+           (SELECT count(*) FROM audit_entries)::int AS entries`,
+        )
+      )[0]!;
+    for (const ask of [strict.accounts.requestPasswordReset, strict.accounts.resendVerification]) {
+      const written = [];
+      for (const name of ['timed', 'timed-locked', 'nobody-at-all']) {
+        const before = await rows();
+        await ask(`${name}@example.com`, caller);
+        const after = await rows();
+        written.push([after.tokens - before.tokens, after.mails - before.mails, after.entries - before.entries]);
+        expect(after.bytes - before.bytes).toBeGreaterThan(2_000);
+      }
+      expect(written).toEqual([
+        [1, 1, 1],
+        [1, 1, 1],
+        [1, 1, 1],
+      ]);
+    }
+    expect((await world.mails()).map(readerOf)).toEqual(['timed@example.com']);
+  });
+});
+
+describe('by invitation', () => {
+  const admission: Admission = {
+    async admit(client, { token, email }) {
+      if (token !== 'good') return noInvitations.admit(client, { token, email });
+      await client.query(`INSERT INTO key_checks VALUES (gen_random_uuid(), 'an invitation that was used')`);
+      return { role: 'admin', verified: email.startsWith('invited-') };
+    },
+  };
+
+  test('whom it names is let in, whether registration is by invitation or closed', async () => {
+    await using fresh = await createWorld();
+    await fresh.person('first');
+    for (const registration of ['invite', 'closed'] as const) {
+      const { accounts } = await fresh.startReplica({ registration, requireVerifiedEmail: true, admission });
+      const register = (email: string, invitationToken?: string) =>
+        accounts.register({ email, password, invitationToken }, caller);
+      expect(await codeOf(register('late@example.com'))).toBe('FORBIDDEN');
+      await expect(register('late@example.com', 'bad')).rejects.toMatchObject({
+        code: 'BAD_USER_INPUT',
+        details: { fields: [{ path: 'input.invitationToken' }] },
+      });
+      // Of another address than it was mailed to, which is still to be confirmed.
+      expect(await register(`other-${registration}@example.com`, 'good')).toBeNull();
+      const invited = await register(`invited-${registration}@example.com`, 'good');
+      expect(invited?.viewer.role).toBe('admin');
+      expect((await accounts.self(invited!.viewer)).emailVerifiedAt).toBeInstanceOf(Date);
+      // What opens no account uses up no invitation.
+      const used = () => fresh.sql('SELECT * FROM key_checks');
+      const before = await used();
+      expect(await codeOf(register(`invited-${registration}@example.com`, 'good'))).toBe('CONFLICT');
+      expect(await used()).toEqual(before);
+    }
+  });
+});
+
+describe('a password that was forgotten', () => {
+  test('is set anew by who reads the mail: every session ends, every other link too, and the owner is told', async () => {
+    const person = await world.person('forgot');
+    const verification = tokenOf(await world.mail());
+    const elsewhere = await login(person.email);
+    await strict.accounts.requestPasswordReset(' FORGOT@example.com', caller);
+    const mail = await world.mail();
+    expect(mail).toMatchObject({ subject: 'Set a new password', to: [{ address: person.email }] });
+    const token = tokenOf(mail);
+    await world.accounts.resetPassword({ token, newPassword }, caller);
+    for (const { accessToken, refreshToken } of [person, elsewhere]) {
+      expect(await codeOf(world.accounts.authenticate(accessToken))).toBe('UNAUTHENTICATED');
+      expect(await codeOf(world.accounts.refreshSession(refreshToken, caller))).toBe('UNAUTHENTICATED');
+    }
+    expect(await codeOf(login(person.email))).toBe('UNAUTHENTICATED');
+    // The mail has shown whose the address is.
+    await login(person.email, newPassword, strict);
+    expect((await world.mail()).subject).toBe('Your password was changed');
+    expect(await codeOf(world.accounts.verifyEmail(verification, caller))).toBe('BAD_USER_INPUT');
+    const used = badToken('this token has been used');
+    await expect(world.accounts.resetPassword({ token, newPassword }, caller)).rejects.toMatchObject(used);
+    expect((await world.auditOf('user.password_reset')).at(-1)).toMatchObject({ actor_id: person.userId });
+  });
+
+  test('is set once by many that come at once', async () => {
+    const { email } = await confirmed('many');
+    await world.accounts.requestPasswordReset(email, caller);
+    const token = tokenOf(await world.mail());
+    const answers = await Promise.allSettled(
+      Array.from({ length: 30 }, (_, i) =>
+        (i % 2 === 0 ? world : strict).accounts.resetPassword({ token, newPassword: `${newPassword} ${i}` }, caller),
+      ),
+    );
+    expect(answers.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+    const winner = answers.findIndex(({ status }) => status === 'fulfilled');
+    await login(email, `${newPassword} ${winner}`);
+    await world.forgetMails();
+  });
+
+  test('of a disabled account stays, also when it was disabled after the mail, and the link is not used up', async () => {
+    const { email, userId } = await confirmed('locked-later');
+    await world.accounts.requestPasswordReset(email, caller);
+    const token = tokenOf(await world.mail());
+    await world.sql('UPDATE users SET disabled_at = now() WHERE id = $1', [userId]);
+    expect(await codeOf(world.accounts.resetPassword({ token, newPassword }, caller))).toBe('FORBIDDEN');
+    await world.sql('UPDATE users SET disabled_at = NULL WHERE id = $1', [userId]);
+    await world.accounts.resetPassword({ token, newPassword }, caller);
+    await world.forgetMails();
+  });
+
+  test('leaves no token in the database that opens anything', async () => {
+    const { email } = await confirmed('dumped');
+    await world.accounts.requestPasswordReset(email, caller);
+    const dump = async () =>
+      (
+        await world.sql<{ content: string }>(
+          `SELECT string_agg(query_to_xml(format('SELECT * FROM %I', tablename), true, true, '')::text, '') AS content
+         FROM pg_tables WHERE schemaname = 'public'`,
+        )
+      )[0]!.content;
+    const waiting = await dump();
+    const token = tokenOf(await world.mail());
+    expect(waiting).not.toContain(token);
+    expect(await dump()).not.toContain(token);
+  });
+});
+
+describe('changing a password', () => {
+  const change = (
+    person: { viewer: Awaited<ReturnType<MailedWorld['person']>>['viewer'] },
+    currentPassword = password,
+  ) => world.accounts.changePassword(person.viewer, { currentPassword, newPassword }, caller);
+
+  test('ends every other session, and goes on in this one with other tokens', async () => {
+    const person = await confirmed('changer');
+    const elsewhere = await login(person.email);
+    await world.accounts.requestPasswordReset(person.email, caller);
+    const reset = tokenOf(await world.mail());
+    const next = await change(person);
+    expect(next.viewer.sessionId).toBe(person.viewer.sessionId);
+    expect(await world.accounts.authenticate(next.accessToken)).toMatchObject({ userId: person.userId });
+    expect(await codeOf(world.accounts.authenticate(elsewhere.accessToken))).toBe('UNAUTHENTICATED');
+    for (const { refreshToken } of [person, elsewhere])
+      expect(await codeOf(world.accounts.refreshSession(refreshToken, caller))).toBe('UNAUTHENTICATED');
+    await world.accounts.refreshSession(next.refreshToken, caller);
+    expect(await codeOf(world.accounts.resetPassword({ token: reset, newPassword }, caller))).toBe('BAD_USER_INPUT');
+    expect(await world.mail()).toMatchObject({ subject: 'Your password was changed', to: [{ address: person.email }] });
+    expect(await codeOf(login(person.email))).toBe('UNAUTHENTICATED');
+    await login(person.email, newPassword);
+  });
+
+  test.each(['not the one', '', 'a'.repeat(2_000), `${password}\ud800`])('takes the present one: %#', async (given) => {
+    const person = await world.person();
+    await expect(change(person, given)).rejects.toMatchObject({
+      code: 'BAD_USER_INPUT',
+      details: { fields: [{ path: 'input.currentPassword', message: 'not the password of this account' }] },
+    });
+    expect((await world.auditOf('user.password_change_failed')).at(-1)).toMatchObject({ actor_id: person.userId });
+    await login(person.email);
+    await world.forgetMails();
+  });
+
+  test('is done by one of two at once, and the other is told', async () => {
+    const person = await confirmed('twice');
+    const codes = await Promise.all([codeOf(change(person)), codeOf(change(person))]);
+    expect(codes.filter((code) => code === undefined)).toHaveLength(1);
+    // Read before or behind the other's write.
+    expect(['CONFLICT', 'BAD_USER_INPUT']).toContain(codes.find((code) => code !== undefined));
+    await world.forgetMails();
+  });
+
+  test('takes somebody who is signed in still', async () => {
+    const person = await confirmed('left');
+    await world.accounts.logout(person.viewer, {}, caller);
+    expect(await codeOf(change(person))).toBe('UNAUTHENTICATED');
+    expect(await codeOf(world.accounts.changePassword(null, { currentPassword: password, newPassword }, caller))).toBe(
+      'UNAUTHENTICATED',
+    );
+    await login(person.email);
+  });
+});
+
+describe('a profile', () => {
+  const update = (
+    person: { viewer: Awaited<ReturnType<MailedWorld['person']>>['viewer'] },
+    input: object,
+    on = world as Pick<World, 'accounts'>,
+  ) => on.accounts.updateProfile(person.viewer, input, caller);
+
+  test('has the name that one gives it, none with null, and the old one where nothing is said', async () => {
+    const person = await confirmed('named');
+    expect((await update(person, { name: 'Ann' })).name).toBe('Ann');
+    expect((await update(person, {})).name).toBe('Ann');
+    expect((await update(person, { name: null })).name).toBeNull();
+    expect((await update(person, { email: person.email })).email).toBe(person.email);
+    expect(await world.mails()).toEqual([]);
+  });
+
+  test('gets another address when that one is confirmed, and the old one is told before', async () => {
+    const person = await confirmed('mover');
+    await world.accounts.requestPasswordReset(person.email, caller);
+    const reset = tokenOf(await world.mail());
+    expect((await update(person, { email: 'Moved@example.com' })).email).toBe(person.email);
+    const mails = await world.mails();
+    const told = mails.find((mail) => readerOf(mail) === person.email);
+    expect(told?.text).toContain('Moved@example.com');
+    expect(told?.text).not.toContain('token=');
+    await login(person.email);
+    const asked = mails.find((mail) => readerOf(mail) === 'Moved@example.com')!;
+    expect(asked.subject).toBe('Confirm your new address');
+    expect(await world.accounts.verifyEmail(tokenOf(asked), caller)).toMatchObject({ email: 'Moved@example.com' });
+    expect(mails).toHaveLength(2);
+    await login('moved@example.com');
+    expect(await codeOf(login(person.email))).toBe('UNAUTHENTICATED');
+    // What the old address was mailed opens nothing now.
+    expect(await codeOf(world.accounts.resetPassword({ token: reset, newPassword }, caller))).toBe('BAD_USER_INPUT');
+  });
+
+  test('gets no address that another account has, and where accounts are no secret that is said', async () => {
+    await confirmed('owner');
+    const person = await confirmed('wisher');
+    expect(await codeOf(update(person, { name: 'Half', email: 'OWNER@example.com' }))).toBe('CONFLICT');
+    expect((await userOf(person.email))?.name).toBeNull();
+    expect(await world.mails()).toEqual([]);
+    expect((await update(person, { email: 'owner@example.com' }, strict)).email).toBe(person.email);
+    expect(await world.mail()).toMatchObject({
+      subject: 'You have an account already',
+      to: [{ address: 'owner@example.com' }],
+    });
+  });
+
+  test('gets no address that another account was given meanwhile, and the link stays as it was', async () => {
+    const person = await confirmed('slow');
+    await update(person, { email: 'wanted@example.com' });
+    const token = (await world.mails()).filter((mail) => readerOf(mail) === 'wanted@example.com').map(tokenOf)[0]!;
+    const { userId } = await world.person('wanted');
+    expect(await codeOf(world.accounts.verifyEmail(token, caller))).toBe('CONFLICT');
+    await world.sql('DELETE FROM users WHERE id = $1', [userId]);
+    await world.accounts.verifyEmail(token, caller);
+    await login('wanted@example.com');
+    await world.forgetMails();
+  });
+
+  test('keeps its address when the password is set anew before the other one is confirmed', async () => {
+    const person = await confirmed('stolen');
+    await update(person, { email: 'thief@example.com' });
+    const token = (await world.mails()).filter((mail) => readerOf(mail) === 'thief@example.com').map(tokenOf)[0]!;
+    await world.accounts.requestPasswordReset(person.email, caller);
+    await world.accounts.resetPassword({ token: tokenOf(await world.mail()), newPassword }, caller);
+    expect(await codeOf(world.accounts.verifyEmail(token, caller))).toBe('BAD_USER_INPUT');
+    expect((await world.mail()).subject).toBe('Your password was changed');
+  });
+
+  test('asks for other addresses so often an hour, and says when there were too many', async () => {
+    const person = await world.person('restless');
+    await world.forgetMails();
+    // The link of its registration is the first of them.
+    for (let i = 1; i < maxTokenMailsPerHour; i += 1) await update(person, { email: `restless${i}@example.com` });
+    await expect(update(person, { email: 'restless@example.org' })).rejects.toMatchObject({
+      code: 'RATE_LIMITED',
+      details: { retryAfterMs: 3_600_000 },
+    });
+    expect((await world.mails()).map(readerOf)).not.toContain('restless@example.org');
+  });
+});
+
+describe('through GraphQL', () => {
+  test('what is bad is told by field, and a link that is not good by what became of it', async () => {
+    const run = createGraph(world);
+    const { viewer } = await world.person('graphed');
+    await world.forgetMails();
+    const cases: [string, object, string, string][] = [
+      ['verifyEmail', { token: 'x' }, 'input.token', '{ user { id } }'],
+      ['resetPassword', { token: 'x', newPassword: 'short' }, 'input.newPassword', '{ ok }'],
+      ['resetPassword', { token: 'x', newPassword }, 'input.token', '{ ok }'],
+      ['changePassword', { currentPassword: password, newPassword: 'short' }, 'input.newPassword', '{ accessToken }'],
+      ['updateProfile', { email: 'no address' }, 'input.email', '{ user { id } }'],
+      ['updateProfile', { name: 'a\0b' }, 'input.name', '{ user { id } }'],
+      ['requestPasswordReset', { email: 'a\0@example.com' }, 'input.email', '{ ok }'],
+      ['resendVerification', { email: 'a'.repeat(300) }, 'input.email', '{ ok }'],
+    ];
+    for (const [field, input, path, selection] of cases) {
+      const type = `${field[0]!.toUpperCase()}${field.slice(1)}Input`;
+      const document = `mutation ($input: ${type}!) { ${field}(input: $input) ${selection} }`;
+      expect(await run(viewer, document, { input })).toMatchObject({
+        code: 'BAD_USER_INPUT',
+        details: { fields: [{ path }] },
+      });
+    }
+    expect(await world.mails()).toEqual([]);
+  });
+
+  test('asking for a mail is answered alike for whom there is and whom there is not', async () => {
+    const run = createGraph(world);
+    await world.person('alike');
+    await world.forgetMails();
+    for (const field of ['requestPasswordReset', 'resendVerification']) {
+      const document = `mutation ($email: String!) { ${field}(input: { email: $email }) { ok } }`;
+      const answers = await Promise.all(
+        ['alike@example.com', 'nobody@example.com', 'no address'].map((email) => run(null, document, { email })),
+      );
+      expect(new Set(answers.map((answer) => JSON.stringify(answer)))).toEqual(
+        new Set([JSON.stringify({ data: { [field]: { ok: true } } })]),
+      );
+    }
+    expect((await world.mails()).map(readerOf)).toEqual(['alike@example.com', 'alike@example.com']);
+  });
+
+  test('confirming an address signs nobody in and shows nothing private', async () => {
+    const run = createGraph(world);
+    await world.person('private');
+    const token = tokenOf(await world.mail());
+    const { data } = await run(
+      null,
+      'mutation ($token: String!) { verifyEmail(input: { token: $token }) { user { name email role sessions { id } } } }',
+      { token },
+    );
+    expect(data.verifyEmail.user).toEqual({ name: null, email: null, role: null, sessions: null });
+  });
+
+  test('a password that was changed answers with the tokens of the session that goes on', async () => {
+    const run = createGraph(world);
+    const { viewer } = await world.person('graph-changer');
+    const { data } = await run(
+      viewer,
+      `mutation ($input: ChangePasswordInput!) { changePassword(input: $input) { accessToken user { sessions { current } } } }`,
+      { input: { currentPassword: password, newPassword } },
+    );
+    expect(data.changePassword.user.sessions).toEqual([{ current: true }]);
+    await world.accounts.authenticate(data.changePassword.accessToken);
+  });
+});

@@ -347,7 +347,8 @@ describe('a limit holds whatever the SQL says', () => {
   test.each([200, 1_000])(
     'of a cell: one of %i MB ends its job and not the worker',
     async (megabytes) => {
-      const { status, error } = await mallory.run(den, `select repeat('x', ${megabytes} * 1024 * 1024)`);
+      const sql = `select repeat('x', ${megabytes} * 1024 * 1024)`;
+      const { status, error } = await mallory.run(den, sql, { timeoutMs: 170_000 });
       expect({ status, code: error?.code }).toEqual({ status: 'FAILED', code: 'LIMIT_EXCEEDED' });
       await nothingRuns(`selects a value of ${megabytes} MB`, 'ended at the limit');
       await worksOn();

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { connect as connectSocket, createServer } from 'node:net';
+import { connect as connectSocket, createServer, type Socket } from 'node:net';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { type ProjectRole, projectRoles } from '../../src/accounts/policy.ts';
 import type { Viewer } from '../../src/accounts/viewer.ts';
@@ -157,31 +157,88 @@ test.for([
   expect(await world.rows('SELECT * FROM databases WHERE id = $1', [id])).toEqual(before);
 });
 
-test('who changes where a database leads does not get its password', async () => {
-  const { owner, editor, id } = await team();
-  const heard: Buffer[] = [];
+/** A server that is whatever `serve` says when somebody connects. */
+async function listen(serve: (socket: Socket) => void): Promise<number> {
   const server = createServer((socket) => {
     socket.on('error', () => {});
-    socket.on('data', (data) => {
-      heard.push(data);
-      if (data[0] === 0) socket.write(Buffer.from([0x52, 0, 0, 0, 8, 0, 0, 0, 3]));
-      else socket.end();
-    });
+    serve(socket);
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
   onTestFinished(() => void server.close());
-  const { port } = server.address() as { port: number };
+  return (server.address() as { port: number }).port;
+}
 
+/** Asks for the password in clear, and keeps what it hears. */
+function createThief() {
+  const heard: Buffer[] = [];
+  return {
+    heard,
+    serve(socket: Socket) {
+      socket.on('data', (data) => {
+        heard.push(data);
+        if (data[0] === 0) socket.write(Buffer.from([0x52, 0, 0, 0, 8, 0, 0, 0, 3]));
+        else socket.end();
+      });
+    },
+  };
+}
+
+test('who changes where a database leads does not get its password', async () => {
+  const { owner, editor, id } = await team();
+  const thief = createThief();
+  const port = await listen(thief.serve);
   const elsewhere = { port, ssl: 'DISABLE', allowInsecureAuthentication: true } as const;
   await failure(world.databases.update(editor, { id, connection: elsewhere }, asked()), 'FORBIDDEN');
   await failure(world.databases.update(owner, { id, connection: elsewhere }, asked()), 'BAD_USER_INPUT');
-  expect(heard).toEqual([]);
+  expect(thief.heard).toEqual([]);
   // With a password of his own he reaches his server, and what he typed is what it hears.
   const typed = { ...elsewhere, password: 'typed-by-him' };
   await failure(world.databases.update(owner, { id, connection: typed }, asked()), 'CONNECTION_FAILED');
-  const all = Buffer.concat(heard).toString('latin1');
+  const all = Buffer.concat(thief.heard).toString('latin1');
   expect(all).toContain('typed-by-him');
   expect(all).not.toContain(`${testConnection().password}\0`);
+});
+
+test('who puts a server in the place of a database hears of no change without the password', async () => {
+  const { owner, editor, projectId } = await team();
+  const { host, port, password } = testConnection();
+  const thief = createThief();
+  let stolen = false;
+  const place = await listen((socket) => {
+    if (stolen) return thief.serve(socket);
+    const inner = connectSocket({ host, port });
+    inner.on('error', () => {});
+    socket.pipe(inner).pipe(socket);
+  });
+  const input = { name: 'shop', connection: { ...testConnection(), port: place }, projectId, readOnly: false };
+  const { id } = (await world.databases.connect(editor, input, asked())).database;
+  stolen = true;
+  const other = await listen(thief.serve);
+  const changes = [
+    { host: 'localhost' },
+    { port: other },
+    { user: 'other' },
+    { database: 'other' },
+    { ssl: 'PREFER' },
+    { allowInsecureAuthentication: true },
+    { host: 'localhost', port: other, user: 'other', database: 'other', allowInsecureAuthentication: true },
+  ] as const;
+  for (const connection of changes) {
+    // Who typed it once, and who never did.
+    for (const viewer of [editor, owner])
+      await failure(world.databases.update(viewer, { id, connection }, asked()), 'BAD_USER_INPUT');
+  }
+  expect(thief.heard).toEqual([]);
+  // An empty one was typed: it is tried, and is all that is told.
+  const empty = { port: other, allowInsecureAuthentication: true, password: '' };
+  await failure(world.databases.update(owner, { id, connection: empty }, asked()), 'CONNECTION_FAILED');
+  expect(Buffer.concat(thief.heard).toString('latin1')).not.toContain(password);
+  const { target } = await world.databases.targetOf(
+    await world.databases.requireDatabase(owner, 'database:manage', id),
+    'catalogue',
+    { signal },
+  );
+  expect(target).toMatchObject({ port: place, database: 'postgres', ssl: 'DISABLE', password });
 });
 
 test('a connection is changed with its password, and only to one that works', async () => {

@@ -1176,6 +1176,128 @@ describe('the audit', () => {
   });
 });
 
+describe('what belongs to a project, for each of its members (TEN-2)', () => {
+  const secret = () => target.password;
+  let external: string;
+
+  beforeAll(async () => {
+    const given = { projectId: things.Project, name: 'external', connection: connection() };
+    const { connectDatabase } = await make<{ connectDatabase: { database: { id: string } } }>(
+      'mutation ($input: ConnectDatabaseInput!) { connectDatabase(input: $input) { database { id } } }',
+      { input: given },
+    );
+    external = connectDatabase.database.id;
+  });
+
+  const run = 'mutation ($input: SubmitQueryInput!) { submitQuery(input: $input) { job { readOnly } } }';
+  const update = 'mutation ($input: UpdateDatabaseInput!) { updateDatabase(input: $input) { database { name } } }';
+  const see = (selection: string) => `query ($id: ID!) { node(id: $id) { ${selection} } }`;
+  const shown = '... on Database { connection { host user } }';
+  /** Of a stored connection, with the password typed: it is the right that decides. */
+  const change = (changed: object) => (): Given => [
+    update,
+    { input: { id: external, connection: { ...changed, password: secret() } } },
+  ];
+  type Given = readonly [document: string, variables: Record<string, unknown>];
+  type Allowed = 'everybody' | 'editors' | 'owners';
+
+  const matrix: Record<string, readonly [Allowed, () => Given]> = {
+    'use a database: run SQL': [
+      'everybody',
+      () => [run, { input: { target: { databaseId: external }, sql: 'SELECT 1' } }],
+    ],
+    'use a database: test its connection': [
+      'everybody',
+      () => [see('... on Database { health(maxAgeMs: 0) { ok } }'), { id: external }],
+    ],
+    'use a database: export into the project': [
+      'editors',
+      () => [
+        run,
+        {
+          input: {
+            target: { databaseId: external },
+            sql: 'SELECT 1',
+            export: { bucketId: things.Bucket, path: `${uuidv7()}.csv` },
+          },
+        },
+      ],
+    ],
+    'use a saved query': [
+      'everybody',
+      () => [
+        'mutation ($input: RunSavedQueryInput!) { runSavedQuery(input: $input) { job { readOnly } } }',
+        { input: { id: things.SavedQuery } },
+      ],
+    ],
+    'use a bucket: read a file': ['everybody', () => [see('... on StoredFile { url }'), { id: things.StoredFile }]],
+    'use a bucket: write a file': [
+      'editors',
+      () => [
+        'mutation ($input: CreateUploadInput!) { createUpload(input: $input) { upload { method } } }',
+        { input: { bucketId: things.Bucket, path: uuidv7(), sizeBytes: 1 } },
+      ],
+    ],
+    'edit a database: its name': ['owners', () => [update, { input: { id: external, name: 'external' } }]],
+    'edit a database: its host': ['owners', change({ host: '127.0.0.1' })],
+    'edit a database: its user': ['owners', change({ user: 'postgres' })],
+    'edit a database: its password': ['owners', change({})],
+    'edit a database: where it is shared': [
+      'owners',
+      () => [update, { input: { id: external, projectId: things.Project } }],
+    ],
+    'edit a saved query': [
+      'editors',
+      () => [
+        'mutation ($input: UpdateSavedQueryInput!) { updateSavedQuery(input: $input) { savedQuery { name } } }',
+        { input: { id: things.SavedQuery, name: mark } },
+      ],
+    ],
+    'edit a bucket': [
+      'owners',
+      () => [
+        'mutation ($input: UpdateBucketInput!) { updateBucket(input: $input) { bucket { public } } }',
+        { input: { id: things.Bucket, public: false } },
+      ],
+    ],
+    'see where a database leads': ['owners', () => [see(shown), { id: external }]],
+  };
+
+  const ofThem = ['owner', 'editor', 'viewer', 'stranger'] as const;
+  const expected: Record<Allowed, readonly string[]> = {
+    everybody: ['ok', 'ok', 'ok', 'nothing'],
+    editors: ['ok', 'ok', 'nothing', 'nothing'],
+    owners: ['ok', 'nothing', 'nothing', 'nothing'],
+  };
+
+  test('to use it, to edit it and to see its secret are three rights, and the last nobody has', async () => {
+    const told: Record<string, string[]> = {};
+    const answers: unknown[] = [];
+    for (const [what, [, given]] of Object.entries(matrix)) {
+      told[what] = [];
+      for (const caller of ofThem) {
+        const { data, errors } = await askAs(caller, ...given());
+        answers.push(data, errors);
+        const codes = errors?.map(({ extensions }) => extensions.code) ?? [];
+        if (errors) expect(codes).toEqual([caller === 'stranger' ? 'NOT_FOUND' : 'FORBIDDEN']);
+        told[what].push(errors || isNothing(data) ? 'nothing' : 'ok');
+      }
+    }
+    expect(told).toEqual(Object.fromEntries(Object.entries(matrix).map(([what, [who]]) => [what, expected[who]])));
+    // It was typed, stored and used in all of this.
+    expect(JSON.stringify(answers)).not.toContain(secret());
+    const outputs = Object.values(schema.getTypeMap()).filter(isObjectType);
+    const named = outputs.flatMap((type) => Object.keys(type.getFields()).map((field) => `${type.name}.${field}`));
+    expect(named.filter((name) => /password|secret|credential/i.test(name))).toEqual(['CreateApiKeyPayload.secret']);
+  });
+
+  /** Nobody's node, or one that shows nothing of what was asked. */
+  const isNothing = (data: unknown): boolean => {
+    const { node } = data as { node?: Record<string, unknown> | null };
+    return node === null || (node !== undefined && Object.values(node).every((value) => value === null));
+  };
+});
+
 /** Who sees what the owner made. */
 const audience: Record<Kind, readonly Caller[]> = {
   User: ['owner', 'administrator', ...members],

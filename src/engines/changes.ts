@@ -67,6 +67,11 @@ export type FeedEvent =
   | { readonly type: 'alive'; readonly position: CommitPosition }
   /** What is told of a followed table is another from here on: its identity was taken away, or the table was. */
   | { readonly type: 'coverage'; readonly tableId: string; readonly coverage: Coverage; readonly reason: string | null }
+  /**
+   * What a followed table holds changed, and not all of that was told: who reads it has to read its rows again. Comes behind
+   * what was committed before.
+   */
+  | { readonly type: 'gap'; readonly tableId: string; readonly reason: string }
   /** The catalogue may have changed, where DDL is tracked. A hint: not in the order of the log. */
   | { readonly type: 'schema' };
 

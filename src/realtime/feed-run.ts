@@ -34,6 +34,8 @@ export interface RunWatcher {
   reshaped(): void;
   /** Not all changes of this table are told any more. */
   uncovered(tableId: string): void;
+  /** What this table holds changed untold. */
+  missed(tableId: string): void;
 }
 
 export interface FeedRun extends AsyncDisposable {
@@ -154,6 +156,7 @@ export function createFeedRun({
     for (const event of events) {
       if (event.type === 'alive') log.alive(event.position);
       else if (event.type === 'coverage') cover(event);
+      else if (event.type === 'gap') miss(event);
       else if (event.type === 'begin') lagMs = Date.now() - event.committedAt.getTime();
       // What is told as a whole is in the log, or nobody's any more.
       if (!kept && (event.type === 'alive' || event.type === 'commit')) feed.confirm(event.position);
@@ -172,6 +175,12 @@ export function createFeedRun({
     dispatch.touch(tableId, log.end.ordinal);
     if (coverage === 'ALL') return;
     for (const watcher of [...watchers]) if (watcher.tableIds.has(tableId)) watcher.uncovered(tableId);
+  }
+
+  function miss({ tableId, reason }: Extract<FeedEvent, { type: 'gap' }>): void {
+    tables.miss(tableId, reason, log.end.position);
+    dispatch.touch(tableId, log.end.ordinal);
+    for (const watcher of [...watchers]) if (watcher.tableIds.has(tableId)) watcher.missed(tableId);
   }
 
   async function pump(): Promise<void> {

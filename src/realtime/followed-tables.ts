@@ -14,6 +14,9 @@ export interface FollowedTable {
   readonly coverage: Coverage;
   /** Why not all is told. */
   readonly reason: string | null;
+  /** How often what it holds changed untold since it has been followed, and how that came to be the last time. */
+  readonly gaps: number;
+  readonly gapReason: string | null;
 }
 
 export interface FollowedTables extends Disposable {
@@ -26,6 +29,8 @@ export interface FollowedTables extends Disposable {
   require(table: NamedTable, wanted: Exclude<Coverage, 'NOTHING'>): FollowedTable;
   /** What is told of it is another from here on. */
   cover(id: string, coverage: Coverage, reason: string | null, at: Position): void;
+  /** What it holds changed untold: nothing is missed only from here on. */
+  miss(id: string, reason: string, at: Position): void;
   readonly size: number;
 }
 
@@ -65,8 +70,12 @@ export function createFollowedTables({ feed, engine, lingerMs, onIdle, log }: Fo
   function keep({ id, table: name, coverage, reason, after }: Followed): Entry {
     const known = entries.get(id);
     const since = known?.table.since ?? { commit: after, place: wholeTransaction };
-    const entry: Entry = known ?? { table: { id, name, since, coverage, reason }, holders: 0, timer: undefined };
-    entry.table = { id, name, since, coverage, reason };
+    const entry: Entry = known ?? {
+      table: { id, name, since, coverage, reason, gaps: 0, gapReason: null },
+      holders: 0,
+      timer: undefined,
+    };
+    entry.table = { ...entry.table, id, name, since, coverage, reason };
     entries.set(id, entry);
     return entry;
   }
@@ -147,6 +156,11 @@ export function createFollowedTables({ feed, engine, lingerMs, onIdle, log }: Fo
       if (!entry) return;
       entry.table = { ...entry.table, coverage, reason, since };
       if (coverage === 'NOTHING') forget(entry);
+    },
+
+    miss(id, reason, since) {
+      const entry = entries.get(id);
+      if (entry) entry.table = { ...entry.table, since, gaps: entry.table.gaps + 1, gapReason: reason };
     },
 
     get size() {

@@ -3,6 +3,7 @@ import type { Viewer } from '../accounts/viewer.ts';
 import type { Coverage } from '../engines/changes.ts';
 import { AppError, badInput, notFound } from '../lib/errors.ts';
 import type { FeedRun } from './feed-run.ts';
+import type { FollowedTable } from './followed-tables.ts';
 import type { Hub, HubDatabase } from './hub.ts';
 import { comparePositions, laterOf, type Position, readPosition } from './positions.ts';
 import { readOn } from './read-on.ts';
@@ -106,11 +107,14 @@ export function createRowChanges<Database extends HubDatabase & ReadDatabase>({
         },
         signal,
       );
-      const wanted = sources.map((source, place) => [known[place]!, wantedOf(source)] as const);
+      const wanted = sources.map((source, place) => {
+        const [table, coverage] = [known[place]!, wantedOf(source)];
+        return { table, coverage, begun: run.tables.require(table, coverage) };
+      });
       const begin = beginOf(
         run,
         asked,
-        wanted.map((one) => run.tables.require(...one).since),
+        wanted.map(({ begun }) => begun.since),
       );
       const { group } = held.use(run.groups.join(sources, known));
       yield* readOn({
@@ -122,7 +126,7 @@ export function createRowChanges<Database extends HubDatabase & ReadDatabase>({
         write: run.positions.write,
         lost: [right.lost, right.moved],
         mayGoOn: () => {
-          for (const [table, coverage] of wanted) run.tables.require(table, coverage);
+          for (const { table, coverage, begun } of wanted) requireNoGap(begun, run.tables.require(table, coverage));
           return right.fresh() ?? undefined;
         },
         give,
@@ -137,6 +141,16 @@ function requireBelow(actual: number, limit: number, whose: string): void {
   throw new AppError('LIMIT_EXCEEDED', `At most ${limit} streams of row changes ${whose}`, {
     details: { limit, actual: actual + 1 },
   });
+}
+
+/** @throws AppError POSITION_LOST where what the table holds changed untold meanwhile */
+function requireNoGap(begun: FollowedTable, now: FollowedTable): void {
+  if (now.gaps === begun.gaps) return;
+  const { schema, name } = now.name;
+  throw new AppError(
+    'POSITION_LOST',
+    `Not all that changed in ${schema}.${name} could be told, as ${now.gapReason}: read the rows again, then subscribe without \`after\``,
+  );
 }
 
 const wantedOf = ({ events }: Source): Exclude<Coverage, 'NOTHING'> =>

@@ -102,6 +102,8 @@ export function createWatching<Database extends HubDatabase>({
           tableIds: new Set(tables.map(({ id }) => id)),
           committed: (commit) => watcher.committed(commit),
           reshaped: () => watcher.reshaped(),
+          // Attached again, whoever watches is told of a gap.
+          missed: () => uncovered.abort(new Error('Rows came or went untold')),
           uncovered: () => {
             try {
               // Less than before: whoever watches is told so when it is attached again.

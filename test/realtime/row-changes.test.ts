@@ -8,7 +8,8 @@ import { type Asking, createStage, type Stage, type Table, told } from './stage.
 let stage: Stage;
 
 beforeAll(async () => {
-  stage = await createStage(`
+  stage = await createStage(
+    `
     CREATE TABLE rooms (id int PRIMARY KEY, name text, open boolean DEFAULT true);
     CREATE TABLE guests (id bigint PRIMARY KEY, room int, note text);
     CREATE TABLE whole (id int PRIMARY KEY, room int, note text);
@@ -18,7 +19,9 @@ beforeAll(async () => {
     CREATE TABLE gifts (id int PRIMARY KEY);
     CREATE TABLE logs (line text);
     CREATE VIEW open_rooms AS SELECT * FROM rooms WHERE open;
-  `);
+  `,
+    { hub: { feed: { checkMs: 100 } } },
+  );
 });
 afterAll(async () => stage?.[Symbol.asyncDispose]());
 
@@ -196,6 +199,21 @@ describe('a position', () => {
       );
       await again.stop();
     }
+  });
+
+  test('from before rows came or went with a partition is lost, and whoever reads is told so', async () => {
+    await stage.sql(`CREATE TABLE parted (id int PRIMARY KEY) PARTITION BY RANGE (id);
+                     CREATE TABLE parted_0 PARTITION OF parted FOR VALUES FROM (0) TO (10)`);
+    const reader = stage.read([{ table: 'parted' }]);
+    const other = await begin([{ table: 'rooms' }]);
+    const { position } = await reader.next();
+    await stage.sql('TRUNCATE parted_0');
+    await failure(reader.next(), 'POSITION_LOST');
+    await failure(stage.read([{ table: 'parted' }], { after: position }).next(), 'POSITION_LOST');
+    const again = await begin([{ table: 'parted' }]);
+    await stage.sql('INSERT INTO parted VALUES (1); INSERT INTO rooms VALUES (90)');
+    expect(await again.take(1)).toMatchObject([{ event: 'INSERT', new: { id: 1 } }]);
+    expect(await other.take(1)).toMatchObject([{ event: 'INSERT', new: { id: 90 } }]);
   });
 
   test('of a first batch has everything behind it that is committed from then on', async () => {

@@ -108,9 +108,11 @@ function noting({ feed, held, store, since }: Noting): ChangeFeed {
 
   async function* read(): AsyncGenerator<readonly FeedEvent[]> {
     for await (const events of feed) {
-      const changed = events.filter((event) => event.type === 'coverage');
+      const changed = events.filter((event) => event.type === 'coverage' || event.type === 'gap');
       const place = feed.status().position;
-      await note(new Map(changed.map(({ tableId, coverage }) => [tableId, coverage === 'NOTHING' ? null : place])));
+      const isTold = (event: (typeof changed)[number]) =>
+        event.type === 'gap' ? since.has(event.tableId) : event.coverage !== 'NOTHING';
+      await note(new Map(changed.map((event) => [event.tableId, isTold(event) ? place : null])));
       yield events;
     }
   }

@@ -30,6 +30,7 @@ type PackedEvent =
   | ['c', position: string]
   | ['a', position: string]
   | ['v', tableId: string, coverage: Coverage, reason: string | null]
+  | ['g', tableId: string, reason: string]
   | ['s'];
 
 type PackedShape = Omit<ChangedTable, 'columns'> & { readonly columns: [string, string, string | null][] };
@@ -123,6 +124,8 @@ function packed(event: FeedEvent, numberOf: (table: ChangedTable) => number): Pa
       return ['a', event.position];
     case 'coverage':
       return ['v', event.tableId, event.coverage, event.reason];
+    case 'gap':
+      return ['g', event.tableId, event.reason];
     case 'schema':
       return ['s'];
   }
@@ -154,6 +157,8 @@ function unpacked(event: PackedEvent, table: (shape: number) => ChangedTable): F
       return { type: 'alive', position: event[1] };
     case 'v':
       return { type: 'coverage', tableId: event[1], coverage: event[2], reason: event[3] };
+    case 'g':
+      return { type: 'gap', tableId: event[1], reason: event[2] };
     case 's':
       return { type: 'schema' };
   }

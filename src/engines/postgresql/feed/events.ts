@@ -26,6 +26,9 @@ const keepaliveTag = 0x6b; // k
 const dataHeaderBytes = 25;
 const keepaliveBytes = 18;
 
+/** Transactions that emptied a table are remembered, so many of each. */
+const maxEmptied = 16;
+
 /** Pushed into by frames, pulled from by whoever reads the feed. */
 export class Events implements PgoutputHandler {
   /** Up to here all has been told, or has nothing to tell. */
@@ -38,6 +41,7 @@ export class Events implements PgoutputHandler {
   readonly #pgoutput: Pgoutput;
   readonly #relations = new Map<number, Relation>();
   readonly #tables = new Map<number, ChangedTable>();
+  readonly #emptied = new Map<number, string[]>();
   #batch: FeedEvent[] = [];
   #news: FeedEvent[] = [];
   #inside = false;
@@ -45,6 +49,7 @@ export class Events implements PgoutputHandler {
   #place = 0;
   /** Of the transaction under way, until something of it is told. */
   #silent: (FeedEvent & { type: 'begin' }) | null = null;
+  #transactionId = '';
   #reached: CommitPosition;
   #waits: Promise<void> | undefined;
 
@@ -91,7 +96,13 @@ export class Events implements PgoutputHandler {
     this.#inside = true;
     this.#place = 0;
     this.begun = position;
-    this.#silent = { type: 'begin', transactionId: String(xid), committedAt: new Date(committedAtMs), position };
+    this.#transactionId = String(xid);
+    this.#silent = {
+      type: 'begin',
+      transactionId: this.#transactionId,
+      committedAt: new Date(committedAtMs),
+      position,
+    };
   }
 
   commit(position: CommitPosition): void {
@@ -147,9 +158,14 @@ export class Events implements PgoutputHandler {
   }
 
   /** What is known from elsewhere than the log: told behind the transaction under way. */
-  add(event: FeedEvent & { type: 'coverage' | 'schema' }): void {
+  add(event: FeedEvent & { type: 'coverage' | 'gap' | 'schema' }): void {
     if (event.type === 'schema' && this.#news.some(({ type }) => type === 'schema')) return;
     this.#news.push(event);
+  }
+
+  /** The last transactions of which it was told that they emptied the table. */
+  emptiedBy(oid: number): readonly string[] {
+    return this.#emptied.get(oid) ?? [];
   }
 
   /** @param places by oid */
@@ -165,6 +181,7 @@ export class Events implements PgoutputHandler {
         this.#push({ type: 'truncate', place, tables });
       }
       tables.push(this.#tables.get(oid)!);
+      this.#emptied.set(oid, [...this.emptiedBy(oid), this.#transactionId].slice(-maxEmptied));
       next = place + 1;
     }
   }

@@ -9,6 +9,7 @@ import { createFeedback } from './feedback.ts';
 import { coverages, createFollowing } from './following.ts';
 import { moved } from './lsn.ts';
 import { openLog } from './open.ts';
+import { createPartitions } from './partitions.ts';
 import { createShapes } from './shapes.ts';
 import { dropSlots, endReader } from './slot.ts';
 import { lookAfter, mostTold, type Retained } from './watch.ts';
@@ -38,11 +39,19 @@ export async function openFeed(
   const shapes = createShapes({ query: (text, values) => side.query(text, values, { signal: closed.signal }) });
   const events = new Events({ shapes, followed, start, replyRequested: () => feedback.send() });
   const feedback = createFeedback({ stream, events, start });
-  const news = (event: FeedEvent & { type: 'coverage' | 'schema' }) => {
+  const news = (event: FeedEvent & { type: 'coverage' | 'gap' | 'schema' }) => {
     events.add(event);
     stream.wake();
   };
-  const following = createFollowing({ publication, followed, events, patienceMs, news });
+  const partitions = createPartitions({
+    side,
+    events,
+    placeNow: publication.placeNow,
+    notes: options.kept ? publication.notes : null,
+    resumed,
+    news,
+  });
+  const following = createFollowing({ publication, partitions, followed, events, patienceMs, news });
 
   side.connection.closed.addEventListener('abort', () => lose(failureOf(side.connection.closed.reason)));
   replication.closed.addEventListener('abort', () => {

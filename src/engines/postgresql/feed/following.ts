@@ -6,6 +6,7 @@ import type { CommitPosition, Coverage, FeedEvent, FollowOutcome } from '../../c
 import type { Events, FollowedTable } from './events.ts';
 import type { TableFacts } from './followable.ts';
 import { later } from './lsn.ts';
+import type { Partitions } from './partitions.ts';
 import { isLockTimeout, type Publication } from './publication.ts';
 import { refusalOf } from './side.ts';
 import { positionLost } from './slot.ts';
@@ -19,6 +20,7 @@ export interface Following {
 
 export interface FollowingDeps {
   readonly publication: Publication;
+  readonly partitions: Partitions;
   readonly followed: Map<number, FollowedTable>;
   readonly events: Events;
   readonly patienceMs: number;
@@ -26,7 +28,8 @@ export interface FollowingDeps {
   readonly news: (event: FeedEvent & { type: 'coverage' }) => void;
 }
 
-export function createFollowing({ publication, followed, events, patienceMs, news }: FollowingDeps): Following {
+export function createFollowing(deps: FollowingDeps): Following {
+  const { publication, partitions, followed, events, patienceMs, news } = deps;
   const gate = createGate({ max: 1 });
   /** Published and not followed: being added, or to be withdrawn as soon as they can be had. */
   const unfollowed = new Set<string>();
@@ -74,6 +77,8 @@ export function createFollowing({ publication, followed, events, patienceMs, new
         unfollowed.add(one.oid);
         added.set(one.oid, one);
       }
+      // Before the place from which on they are told.
+      await partitions.begin([...added.keys()], { signal });
       if (added.size > 0) busy = await settle([...added.values()], signal);
     } catch (error) {
       // Published and never told: the owner would pay for nothing.
@@ -186,14 +191,16 @@ export function createFollowing({ publication, followed, events, patienceMs, new
     // Beside the others: one of them may wait for long, and a table that has lost its key must not.
     async check({ signal }) {
       const oids = [...new Set([...[...followed.keys()].map(String), ...unfollowed])];
-      const facts = await publication.look(oids, { signal });
+      const facts = await publication.look(oids, { signal }).catch(unlessLocked);
       if (facts === null) throw positionLost();
+      if (facts === undefined) return;
       const byOid = new Map(facts.map((one) => [one.oid, one]));
       for (const oid of oids) {
         await checkOne(oid, byOid.get(oid), signal).catch(unlessLocked);
         await checkUnfollowed(oid, byOid.get(oid), signal).catch(unlessLocked);
       }
       tellRisen();
+      await partitions.look([...followed.keys()].map(String), { signal }).catch(unlessLocked);
       // A line that is lost ends the feed by itself.
       void settleAgain(signal).catch(() => undefined);
     },
@@ -203,7 +210,7 @@ export function createFollowing({ publication, followed, events, patienceMs, new
 const toldAgainSoon = 'UPDATE and DELETE are told again soon';
 
 /** It is tried again with the next look. */
-function unlessLocked(error: unknown): void {
+function unlessLocked(error: unknown): undefined {
   if (!isLockTimeout(error)) throw error;
 }
 

@@ -10,6 +10,7 @@ import type { CommitPosition } from '../../changes.ts';
 import { factsOf, factsSql, type TableFacts } from './followable.ts';
 import { before, positionOf } from './lsn.ts';
 import type { FeedNames } from './names.ts';
+import type { PartitionNotes } from './partitions.ts';
 import type { Side, SideQuery } from './side.ts';
 
 export interface Publication {
@@ -27,6 +28,10 @@ export interface Publication {
    */
   settle(oids: readonly string[], options: PublicationOptions & { patienceMs: number }): Promise<Settled>;
   withdraw(oids: readonly string[], options: PublicationOptions): Promise<void>;
+  /** Up to it the log has told what is committed by now. */
+  placeNow(options: PublicationOptions): Promise<CommitPosition>;
+  /** With the publications. */
+  readonly notes: PartitionNotes;
   /** What the catalogue says of the tables now; of one that is gone nothing. Null: a publication is gone. */
   look(oids: readonly string[], options: PublicationOptions): Promise<TableFacts[] | null>;
   /** Those that this one has made: another feed of the same name has its own. */
@@ -113,7 +118,28 @@ export function createPublication({
     await query(`COMMENT ON PUBLICATION ${publication} IS ${comment}`);
   };
 
+  async function placeNow({ signal }: PublicationOptions): Promise<CommitPosition> {
+    const [row] = await side.query('SELECT pg_current_wal_insert_lsn()::text', [], { signal });
+    return before(positionOf(row![0]!));
+  }
+
   return {
+    placeNow,
+
+    notes: {
+      async read({ signal }) {
+        const [row] = await side.query(
+          `SELECT obj_description(oid, 'pg_publication') FROM pg_publication WHERE pubname = $1`,
+          [insertPublication],
+          { signal },
+        );
+        return row?.[0] ?? '';
+      },
+      async write(text, { signal }) {
+        await side.query(`COMMENT ON PUBLICATION ${insertPublication} IS ${pg.escapeLiteral(text)}`, [], { signal });
+      },
+    },
+
     make: ({ signal }) =>
       side.transaction(
         async (query) => {
@@ -181,8 +207,7 @@ export function createPublication({
         },
         { signal },
       );
-      const [row] = await side.query('SELECT pg_current_wal_insert_lsn()::text', [], { signal });
-      return { after: before(positionOf(row![0]!)), busy: [...new Set(writers.map(([oid]) => oid!))] };
+      return { after: await placeNow({ signal }), busy: [...new Set(writers.map(([oid]) => oid!))] };
     },
 
     async withdraw(oids, { signal }) {

@@ -323,6 +323,45 @@ export function describeFeed(name: string, { server, prepare, old }: FeedUnderTe
       ).toEqual(['full_a', 'full_b']);
     });
 
+    test('that rows came or went with a partition is said; not where they were told, or none were there', async () => {
+      for (const name of ['sentry', 'parted'])
+        await sql(`CREATE TABLE ${name} (id int PRIMARY KEY) PARTITION BY RANGE (id);
+                   CREATE TABLE ${name}_0 PARTITION OF ${name} FOR VALUES FROM (0) TO (10);
+                   CREATE TABLE ${name}_1 PARTITION OF ${name} FOR VALUES FROM (10) TO (20) PARTITION BY RANGE (id);
+                   CREATE TABLE ${name}_11 PARTITION OF ${name}_1 FOR VALUES FROM (10) TO (20)`);
+      const feed = await open({ limits: { checkMs: 50 } });
+      await follow(feed, 'sentry', 'parted');
+      const events = told(feed);
+      const nameOf = async (id: string) => (await sql(`SELECT ${id}::regclass::text AS name`)).rows[0].name;
+      async function nextGap(): Promise<string> {
+        for (;;) {
+          const { value: event } = await events.next();
+          if (event?.type === 'gap') return await nameOf(event.tableId);
+        }
+      }
+      await sql(`INSERT INTO parted VALUES (1), (11); TRUNCATE parted; INSERT INTO parted VALUES (1), (11)`);
+      await sql(
+        `CREATE TABLE parted_2 PARTITION OF parted FOR VALUES FROM (20) TO (30); INSERT INTO parted VALUES (21)`,
+      );
+      await sql(
+        `CREATE TABLE parted_3 (id int PRIMARY KEY); ALTER TABLE parted ATTACH PARTITION parted_3 FOR VALUES FROM (30) TO (40)`,
+      );
+      // All of that is looked at no later than this.
+      await sql('TRUNCATE sentry_0');
+      expect(await nextGap()).toBe('sentry');
+      for (const statement of [
+        'TRUNCATE parted_11',
+        'ALTER TABLE parted DETACH PARTITION parted_0',
+        'ALTER TABLE parted ATTACH PARTITION parted_0 FOR VALUES FROM (0) TO (10)',
+        'DROP TABLE parted_2',
+      ]) {
+        await sql(statement);
+        expect(await nextGap()).toBe('parted');
+      }
+      await sql('INSERT INTO parted VALUES (12)');
+      expect(await transactions(events, 1)).toEqual(['[+parted(12)]']);
+    });
+
     test('a transaction of very many rows comes in pieces, while the reader holds few of them', async () => {
       const { feed } = await following({ many: 'id int PRIMARY KEY, name text' });
       const count = 200_000;

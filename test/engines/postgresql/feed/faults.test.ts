@@ -344,6 +344,28 @@ describe('a kept feed', () => {
     expect(second.closed.aborted).toBe(false);
   });
 
+  test('says when it goes on whether rows came or went with a partition meanwhile', async () => {
+    const feedId = randomUUID();
+    onTestFinished(() => source.remove(target, { feedId, signal: never }));
+    await sql(`CREATE TABLE apart (id int PRIMARY KEY) PARTITION BY RANGE (id);
+               CREATE TABLE apart_0 PARTITION OF apart FOR VALUES FROM (0) TO (10)`);
+    const options = { feedId, kept: true, limits: { checkMs: 20 } };
+    const first = await openFeed(target, options);
+    await follow(first, 'apart');
+    const noted = `SELECT FROM pg_publication WHERE obj_description(oid, 'pg_publication') ~ '=' AND pubname ~ $1`;
+    while ((await sql(noted, [idOf(feedId)])).rowCount === 0);
+    await first[Symbol.asyncDispose]();
+    const second = await openFeed(target, options);
+    const events = told(second);
+    await sql('INSERT INTO apart VALUES (1)');
+    expect(await transactions(events, 1)).toEqual(['[+apart(1)]']);
+    await second[Symbol.asyncDispose]();
+    await sql('TRUNCATE apart_0');
+    const third = told(await openFeed(target, options));
+    for (let event = await third.next(); event.value?.type !== 'gap'; event = await third.next())
+      expect(event.done).toBe(false);
+  });
+
   test('goes on behind a later place when it is told to', async () => {
     const feedId = randomUUID();
     onTestFinished(() => source.remove(target, { feedId, signal: never }));

@@ -11,6 +11,7 @@ import type { TableFacts } from '../followable.ts';
 import { coverages } from '../following.ts';
 import { after as behind, later } from '../lsn.ts';
 import type { FeedNames } from '../names.ts';
+import { createPartitions } from '../partitions.ts';
 import { isLockTimeout } from '../publication.ts';
 import { createShapes } from '../shapes.ts';
 import { refusalOf, type Side } from '../side.ts';
@@ -69,10 +70,19 @@ export function createFeed({
   const forget = (flushed: bigint): void =>
     void outbox.forget(flushed - 1n, { signal: closed.signal }).catch((error: unknown) => lose(failureOf(error)));
   const feedback = createFeedback({ stream: { feedback: forget }, events, start });
-  const news = (event: FeedEvent & { type: 'coverage' | 'schema' }): void => {
+  const news = (event: FeedEvent & { type: 'coverage' | 'gap' | 'schema' }): void => {
     events.add(event);
     wake();
   };
+
+  const partitions = createPartitions({
+    side,
+    events,
+    placeNow: (waiting) => placeNow(waiting.signal),
+    notes: kept ? outbox.notes : null,
+    resumed,
+    news,
+  });
 
   side.connection.closed.addEventListener('abort', () => lose(failureOf(side.connection.closed.reason)));
   side.connection.client.on('notification', ({ channel }) => {
@@ -121,6 +131,14 @@ export function createFeed({
     // Which could not be had when they were let go.
     const left = [...there.keys()].filter((oid) => !followed.has(Number(oid)));
     await triggers.take(left, { signal, patienceMs: 0 }).catch(unlessBusy);
+    await partitions.look([...followed.keys()].map(String), { signal }).catch(unlessBusy);
+  }
+
+  /** Whoever has committed has his place by now. */
+  async function placeNow(signal: AbortSignal): Promise<string> {
+    const place = await outbox.order({ signal });
+    if (place === null) throw positionLost();
+    return positionOfPlace(place);
   }
 
   function loseTable(oid: number): void {
@@ -196,10 +214,10 @@ export function createFeed({
   async function follow(tables: readonly QualifiedName[], signal: AbortSignal): Promise<FollowOutcome[]> {
     const found: (TableFacts | string)[] = [];
     for (const table of tables) found.push(await putOne(table, signal));
+    const added = found.flatMap((one) => (typeof one === 'string' || followed.has(Number(one.oid)) ? [] : [one.oid]));
+    await partitions.begin(added, { signal });
     // Whoever wrote to them before has committed, and has his place now: all behind it is captured whole.
-    const place = await outbox.order({ signal });
-    if (place === null) throw positionLost();
-    const after = later(positionOfPlace(place), events.begun);
+    const after = later(await placeNow(signal), events.begun);
     return found.map((one, index) => {
       const table = tables[index]!;
       if (typeof one === 'string') return { table, id: null, reason: one };

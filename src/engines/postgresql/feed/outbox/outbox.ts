@@ -1,5 +1,7 @@
 /** Reads an outbox: puts transactions in their order, takes their rows in pieces, and forgets what nobody needs any more. */
+import pg from 'pg';
 import type { CommitPosition } from '../../../changes.ts';
+import type { PartitionNotes } from '../partitions.ts';
 import type { Side } from '../side.ts';
 import type { OutboxNames } from './installation.ts';
 
@@ -44,6 +46,8 @@ export interface Outbox {
   /** The next rows in their order, as many as fit a piece and one at the least. */
   rows(after: OutboxPlace, options: Waiting): Promise<OutboxRow[]>;
   forget(upTo: bigint, options: Waiting): Promise<void>;
+  /** With the outbox. */
+  readonly notes: PartitionNotes;
   /** Of the disk. */
   bytes(options: Waiting): Promise<number>;
 }
@@ -145,6 +149,16 @@ export function createOutbox(side: Side, names: OutboxNames): Outbox {
         [upTo],
         { signal },
       );
+    },
+
+    notes: {
+      async read({ signal }) {
+        const [row] = await side.query(`SELECT obj_description($1::regclass, 'pg_class')`, [state], { signal });
+        return row?.[0] ?? '';
+      },
+      async write(text, { signal }) {
+        await side.query(`COMMENT ON TABLE ${state} IS ${pg.escapeLiteral(text)}`, [], { signal });
+      },
     },
 
     async bytes({ signal }) {

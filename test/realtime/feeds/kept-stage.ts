@@ -143,6 +143,7 @@ function startProcess({ world, viewer, database }: KeptStage, limits: ProcessLim
   return {
     hub,
     store,
+    leases,
     remains,
     tracking,
     stop,

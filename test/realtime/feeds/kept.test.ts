@@ -178,6 +178,34 @@ describe('kept changes', () => {
     expect(ids(await other.read(['items'], position).take(1))).toEqual([1]);
   });
 
+  test('are told whole, once and in order in both processes, while they take the lease from each other in mid-stream', async () => {
+    const processes = [stage.start(), stage.start()];
+    await processes[0]!.enable();
+    const readers = processes.map((process) => process.read(['items']));
+    for (const reader of readers) await reader.next();
+    let written = 0;
+    let moved = false;
+    const writing = (async () => {
+      for (; !moved; written += 1 + ((written * 7) % 50)) await insert(written + 1, written + 1 + ((written * 7) % 50));
+    })();
+    for (const { leases } of [processes[1]!, processes[0]!, processes[1]!]) {
+      const { holderId } = leases;
+      await stage.world.rows(
+        `UPDATE change_feeds SET holder_id = $1, holder_until = now() + interval '5 s', lease = lease + 1
+          WHERE holder_id <> $1`,
+        [holderId],
+      );
+      // Until it is the one that tells.
+      while ((await stage.world.rows('SELECT FROM change_relays WHERE holder_id = $1', [holderId])).length === 0);
+    }
+    moved = true;
+    await writing;
+    const count = written;
+    const [here, there] = await Promise.all(readers.map((reader) => reader.take(count)));
+    expect(ids(here!)).toEqual(Array.from({ length: count }, (_, index) => index + 1));
+    expect(there!.map(({ position }) => position)).toEqual(here!.map(({ position }) => position));
+  });
+
   test('are shown, and gone without a trace when they are wanted no longer', async () => {
     const before = await stage.left();
     const process = stage.start();

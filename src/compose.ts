@@ -271,7 +271,7 @@ function buildRealtime({
   running.push(liveQueries);
   return {
     rowChanges: createRowChanges<VisibleDatabase>({ hub, rights }),
-    feedHealths: createFeedHealths(hub),
+    feedHealths: createFeedHealths({ hub, store: core.feedStore }),
     liveQueries,
   };
 }

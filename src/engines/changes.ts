@@ -192,13 +192,4 @@ export interface ChangeSource {
   uninstall(target: Target, options: { readonly feedId: string; readonly signal: AbortSignal }): Promise<void>;
   /** Takes away what a feed left, also what is installed for it, and one that runs; no-op where nothing is. @throws AppError CONNECTION_FAILED, SQL_ERROR */
   remove(target: Target, options: { readonly feedId: string; readonly signal: AbortSignal }): Promise<void>;
-  /**
-   * Takes away what feeds left that nobody reads and nobody knows.
-   * @param keep ids of feeds
-   * @returns the ids of those that are gone. @throws AppError CONNECTION_FAILED, SQL_ERROR
-   */
-  sweep(
-    target: Target,
-    options: { readonly keep: ReadonlySet<string>; readonly signal: AbortSignal },
-  ): Promise<string[]>;
 }

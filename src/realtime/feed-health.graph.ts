@@ -1,7 +1,7 @@
 /** How listening to a database is doing, as a part of its health. */
 import { ConnectionReportType } from '../databases/connection.graph.ts';
 import { builder } from '../graph/builder.ts';
-import type { FeedHealth } from './feeds/feed-health.ts';
+import type { FeedHealth, FeedProblem } from './feeds/feed-health.ts';
 
 const ChangeFeedHealthType = builder.objectRef<FeedHealth>('ChangeFeedHealth').implement({
   rights: 'parent',
@@ -27,6 +27,26 @@ const ChangeFeedHealthType = builder.objectRef<FeedHealth>('ChangeFeedHealth').i
     heardAt: t.expose('heardAt', { type: 'DateTime', description: 'When the database was last heard.' }),
   }),
 });
+
+const ChangeFeedProblemType = builder.objectRef<FeedProblem>('ChangeFeedProblem').implement({
+  rights: 'parent',
+  description: 'What is wrong with keeping the changes of a database, or was.',
+  fields: (t) => ({
+    message: t.exposeString('message'),
+    at: t.expose('at', { type: 'DateTime', nullable: true, description: 'Null: just now.' }),
+  }),
+});
+
+builder.objectField(ConnectionReportType, 'changeFeedProblem', (t) =>
+  t.field({
+    type: ChangeFeedProblemType,
+    nullable: true,
+    description:
+      'Where changes are kept: why no process listens to the database, or what lost changes last, e.g. one of more than 64 MiB, behind which they are kept anew. Null where nothing has, and for those who may not manage it.',
+    resolve: ({ of: database }, _args, { viewer, services }) =>
+      database ? services.feedHealths.problemOf(viewer, database) : null,
+  }),
+);
 
 builder.objectField(ConnectionReportType, 'changeFeed', (t) =>
   t.field({

@@ -72,6 +72,8 @@ export interface FeedRunDeps {
   readonly logLimits: ChangeLogLimits;
   readonly readerLimits: LogReaderLimits;
   readonly lingerMs: number;
+  /** The feed has ended by itself: changes may have been missed. */
+  readonly onLost: (reason: AppError) => void;
   readonly log: Log;
 }
 
@@ -88,6 +90,7 @@ export function createFeedRun({
   rights,
   engine,
   lingerMs,
+  onLost,
   log: logger,
   ...limits
 }: FeedRunDeps): FeedRun {
@@ -193,7 +196,9 @@ export function createFeedRun({
       end(new RunIdle());
     } catch (error) {
       logger.warn({ databaseId, error: String(error) }, 'realtime.feed_lost');
-      end(kept && error instanceof AppError && error.code === 'UNSUPPORTED' ? error : lost(error));
+      const reason = kept && error instanceof AppError && error.code === 'UNSUPPORTED' ? error : lost(error);
+      if (!ended.signal.aborted) onLost(reason);
+      end(reason);
     }
   }
   const pumping = pump();

@@ -81,7 +81,7 @@ export interface HubDeps<Database extends HubDatabase> {
   };
   /** All processes share one feed of a database. */
   readonly relay: Pick<Relay, 'open' | 'end'>;
-  readonly store: Pick<FeedStore, 'began' | 'tables' | 'note'>;
+  readonly store: Pick<FeedStore, 'began' | 'tables' | 'note' | 'noteProblem'>;
   readonly log: Log;
   readonly limits?: Partial<HubLimits> | undefined;
 }
@@ -214,6 +214,10 @@ export function createHub<Database extends HubDatabase>({
       },
       readerLimits: limits,
       lingerMs: limits.lingerMs,
+      onLost({ message }) {
+        // The log has it as well.
+        if (kept) void store.noteProblem(database.id, message).catch(() => undefined);
+      },
       log,
     });
   }

@@ -101,6 +101,7 @@ export function createToldRun(now: { access: RowAccess }, rowsSeen: RowRightsDep
     engine: 'POSTGRESQL',
     logLimits: { ...changeLogLimits, maxBytes: () => 2 ** 26 },
     readerLimits: { slowMs: 60_000, slowBytes: 2 ** 26 },
+    onLost: () => undefined,
     lingerMs: 60_000,
     log: silent,
   });

@@ -664,6 +664,10 @@ export const ChangeFeedHealthDocument = graphql(`
           lagMs
           heardAt
         }
+        changeFeedProblem {
+          message
+          at
+        }
       }
     }
   }

@@ -4,6 +4,7 @@
  */
 import type { Engine, Target } from '../../engines/engine.ts';
 import { type Bus, createDoorbell } from '../../lib/bus.ts';
+import { AppError } from '../../lib/errors.ts';
 import { uuidv7 } from '../../lib/ids.ts';
 import type { Service } from '../../lib/lifecycle.ts';
 import type { Log } from '../../lib/log.ts';
@@ -15,7 +16,7 @@ import type { FeedStore } from './store.ts';
 
 export interface KeeperDeps<Database extends HubDatabase> {
   readonly leases: Pick<Leases, 'takeKept'>;
-  readonly store: Pick<FeedStore, 'takeLeft' | 'remove'>;
+  readonly store: Pick<FeedStore, 'takeLeft' | 'remove' | 'noteProblem' | 'countUnheld'>;
   readonly remains: Pick<Remains, 'clean'>;
   readonly databases: {
     findAll(ids: readonly string[]): Promise<Database[]>;
@@ -57,13 +58,17 @@ export const keeperLimits: KeeperLimits = {
   cleanMs: 10_000,
 };
 
+const sayable = (error: unknown): string =>
+  error instanceof AppError ? error.message : 'It could not be listened to: the log of the server says why';
+
 export function startKeeper<Database extends HubDatabase>(deps: KeeperDeps<Database>): Service {
   const { leases, store, remains, databases, hub, pool, bus, log } = deps;
   const limits = { ...keeperLimits, ...deps.limits };
   const cleanerId = uuidv7();
   const stopped = new AbortController();
   const opening = new Map<string, Promise<void>>();
-  const failed = new Map<string, { waitMs: number; nextMs: number }>();
+  const failed = new Map<string, { waitMs: number; nextMs: number; message: string }>();
+  let unheld = 0;
 
   async function open(database: Database): Promise<void> {
     try {
@@ -71,8 +76,11 @@ export function startKeeper<Database extends HubDatabase>(deps: KeeperDeps<Datab
       failed.delete(database.id);
     } catch (error) {
       log.info({ databaseId: database.id, error: String(error) }, 'realtime.feed_not_kept');
-      const waitMs = Math.min((failed.get(database.id)?.waitMs ?? limits.retryMs / 2) * 2, limits.maxRetryMs);
-      failed.set(database.id, { waitMs, nextMs: performance.now() + waitMs });
+      const before = failed.get(database.id);
+      const waitMs = Math.min((before?.waitMs ?? limits.retryMs / 2) * 2, limits.maxRetryMs);
+      const message = sayable(error);
+      failed.set(database.id, { waitMs, nextMs: performance.now() + waitMs, message });
+      if (message !== before?.message) await store.noteProblem(database.id, message).catch(() => undefined); // The log has it.
     } finally {
       opening.delete(database.id);
     }
@@ -84,6 +92,15 @@ export function startKeeper<Database extends HubDatabase>(deps: KeeperDeps<Datab
     for (const database of due.length === 0 ? [] : await databases.findAll(due))
       opening.set(database.id, open(database));
     for (const id of failed.keys()) if (!ids.includes(id)) failed.delete(id);
+    if (ids.length >= limits.held) await lookForUnheld();
+    else unheld = 0;
+  }
+
+  /** Others may have room; where none has, somebody has to start one more. */
+  async function lookForUnheld(): Promise<void> {
+    const before = unheld;
+    unheld = await store.countUnheld();
+    if (unheld > before) log.warn({ held: limits.held, unheld }, 'realtime.feeds_not_held');
   }
 
   /** Where the target is away it is tried again, when this lease has ended. */

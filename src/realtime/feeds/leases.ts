@@ -7,6 +7,7 @@ import { AppError } from '../../lib/errors.ts';
 import { uuidv7 } from '../../lib/ids.ts';
 import type { Service } from '../../lib/lifecycle.ts';
 import type { Log } from '../../lib/log.ts';
+import { untilAborted } from '../../lib/until-aborted.ts';
 import type { FeedStore, HeldFeed } from './store.ts';
 
 export interface Lease extends AsyncDisposable {
@@ -27,9 +28,11 @@ export interface LeaseLimits {
   /** After which another process takes the feeds of one that says nothing. */
   readonly leaseMs: number;
   readonly renewMs: number;
+  /** Metadata that do not answer for so long are asked anew: else a line that went silent would cost all feeds. */
+  readonly askMs: number;
 }
 
-export const leaseLimits: LeaseLimits = { leaseMs: 5_000, renewMs: 1_500 };
+export const leaseLimits: LeaseLimits = { leaseMs: 5_000, renewMs: 1_500, askMs: 3_000 };
 
 interface Held {
   feed: HeldFeed;
@@ -45,7 +48,7 @@ export function createLeases({
   log: Log;
   limits?: Partial<LeaseLimits> | undefined;
 }): Leases {
-  const { leaseMs, renewMs } = { ...leaseLimits, ...deps.limits };
+  const { leaseMs, renewMs, askMs } = { ...leaseLimits, ...deps.limits };
   const holderId = uuidv7();
   const hold = { holderId, leaseMs };
   const all = new Map<string, Held>();
@@ -73,7 +76,8 @@ export function createLeases({
   async function renew(): Promise<void> {
     if (all.size === 0) return;
     const asked = [...all];
-    const renewed = new Set((await store.renew(hold)).map((feed) => keep(feed)));
+    const found = await untilAborted(store.renew(hold), AbortSignal.timeout(askMs));
+    const renewed = new Set(found.map((feed) => keep(feed)));
     for (const [id, held] of asked) {
       if (renewed.has(held) || all.get(id) !== held) continue;
       all.delete(id);

@@ -22,6 +22,12 @@ export interface Hold {
   readonly leaseMs: number;
 }
 
+export interface KeptProblem {
+  readonly isHeld: boolean;
+  readonly message: string | null;
+  readonly at: Date | null;
+}
+
 export interface FeedStore {
   /** Of these, those whose changes are kept. */
   kept(databaseIds: readonly string[]): Promise<Set<string>>;
@@ -50,6 +56,13 @@ export interface FeedStore {
   change(databaseId: string, hold: Hold): Promise<boolean>;
   /** The change has ended: it is kept. @returns false: it was taken for left behind meanwhile */
   keep(client: Executor, databaseId: string, holderId: string): Promise<boolean>;
+  /** What kept a kept feed from being listened to, or lost changes of it. */
+  noteProblem(databaseId: string, message: string): Promise<void>;
+  /** The last one since changes are kept; and whether no process listens to it though they are. Null: they are not kept. */
+  problemOf(databaseId: string): Promise<KeptProblem | null>;
+  /** Kept feeds that no process listens to. */
+  countUnheld(): Promise<number>;
+
   /** Nothing is left in the target. */
   remove(client: Executor, databaseId: string): Promise<void>;
   /**
@@ -60,6 +73,7 @@ export interface FeedStore {
 }
 
 const until = (parameter: string): string => `clock_timestamp() + ${parameter} * interval '1 millisecond'`;
+const isHeld = 'coalesce(holder_until > clock_timestamp(), false)';
 const held = `database_id AS "databaseId", lease, state = 'kept' AS kept, generation`;
 
 export function createFeedStore({ pool }: { pool: pg.Pool }): FeedStore {
@@ -175,11 +189,34 @@ export function createFeedStore({ pool }: { pool: pg.Pool }): FeedStore {
 
     async keep(client, databaseId, holderId) {
       const { rowCount } = await client.query(
-        `UPDATE change_feeds SET state = 'kept', holder_id = NULL, holder_until = NULL
+        `UPDATE change_feeds SET state = 'kept', holder_id = NULL, holder_until = NULL, problem = NULL, problem_at = NULL
           WHERE database_id = $1 AND holder_id = $2 AND state = 'changing'`,
         [databaseId, holderId],
       );
       return rowCount === 1;
+    },
+
+    async noteProblem(databaseId, message) {
+      await pool.query(
+        `UPDATE change_feeds SET problem = $2, problem_at = clock_timestamp() WHERE database_id = $1 AND state = 'kept'`,
+        [databaseId, message],
+      );
+    },
+
+    async problemOf(databaseId) {
+      const { rows } = await pool.query<KeptProblem>(
+        `SELECT ${isHeld} AS "isHeld", problem AS message, problem_at AS at
+           FROM change_feeds WHERE database_id = $1 AND state = 'kept'`,
+        [databaseId],
+      );
+      return rows[0] ?? null;
+    },
+
+    async countUnheld() {
+      const { rows } = await pool.query<{ count: number }>(
+        `SELECT count(*)::int AS count FROM change_feeds WHERE state = 'kept' AND NOT ${isHeld}`,
+      );
+      return rows[0]!.count;
     },
 
     async remove(client, databaseId) {

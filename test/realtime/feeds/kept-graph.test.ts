@@ -58,7 +58,11 @@ test('a reader has every change over a server that is killed, and who manages th
     lagMs: expect.any(Number),
     heardAt: expect.any(String),
   });
-  expect(await health(guest)).toMatchObject({ changeTracking: ['ROWS'], health: { ok: true, changeFeed: null } });
+  expect(await health(guest)).toMatchObject({
+    changeTracking: ['ROWS'],
+    health: { ok: true, changeFeed: null, changeFeedProblem: null },
+  });
+  expect((await health(account)).health.changeFeedProblem).toBeNull();
   const metrics = await (await fetch(new URL('/metrics', quarry.url))).text();
   expect(metrics).toMatch(/^quarry_change_kept_feeds 1$/m);
   expect(metrics).toMatch(/^quarry_change_readers 1$/m);

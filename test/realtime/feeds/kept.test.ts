@@ -2,6 +2,8 @@
 import { EventEmitter, once } from 'node:events';
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { Viewer } from '../../../src/accounts/viewer.ts';
+import { createFeedHealths } from '../../../src/realtime/feeds/feed-health.ts';
 import type { RowChange } from '../../../src/realtime/reader-group.ts';
 import { createWatching } from '../../../src/realtime/watching.ts';
 import { asked, failure } from '../../databases/world.ts';
@@ -317,6 +319,27 @@ describe('kept changes', () => {
     expect(await stage.left()).toEqual(before);
     stop.abort();
     await process.stop();
+  });
+
+  test('that nobody listens to, or that were lost, are named to whoever manages the database', async () => {
+    const { viewer, database } = stage;
+    const full = stage.start({ keeper: { held: 0 } });
+    const healths = createFeedHealths({ hub: full.hub, store: full.store });
+    const problem = (of: Viewer = viewer) => healths.problemOf(of, { ...database, role: null });
+    expect(await problem()).toBeNull();
+    await full.enable();
+    expect(await problem()).toMatchObject({ message: expect.stringContaining('No process listens'), at: null });
+    expect(await problem(await stage.world.person())).toBeNull();
+    const process = stage.start();
+    await process.kept();
+    expect(await problem()).toBeNull();
+    const reader = process.read(['items']);
+    await reader.next();
+    const [row] = await stage.sql(`SELECT pubname AS name FROM pg_publication WHERE pubname !~ 'inserts'`);
+    await stage.sql(`DROP PUBLICATION ${row?.name}`);
+    const { message } = await failure(reader.next(), 'POSITION_LOST');
+    while ((await problem()) === null);
+    expect(await problem()).toEqual({ message, at: expect.any(Date) });
   });
 
   test('what a dead process left is swept, but nothing that is kept', async () => {

@@ -156,6 +156,19 @@ test('a process that says so again keeps its feed, and its stop lets it go at on
   expect(await until()).toBeUndefined();
 });
 
+test('a process asks anew where the metadata have not answered, and keeps its feed', async () => {
+  await using held = disposable(process({ askMs: 50 }));
+  const lease = (await held.leases.take(id))!;
+  const locker = await world.pool.connect();
+  await locker.query('BEGIN; LOCK TABLE change_feeds');
+  const waiting = `SELECT FROM pg_locks WHERE relation = 'change_feeds'::regclass AND NOT granted`;
+  while ((await locker.query(waiting)).rows.length < 2);
+  await locker.query('COMMIT');
+  locker.release();
+  expect(await store.take(id, there)).toBeNull();
+  expect(lease.lost.aborted).toBe(false);
+});
+
 test('a process whose feed was taken, or is changed, or whose database is gone, is told', async () => {
   await using held = disposable(process({ leaseMs: 5 }));
   const lease = (await held.leases.take(id))!;

@@ -29,4 +29,8 @@ export function unlessGone(error: unknown, ...sessions: readonly Pick<Connection
   });
 }
 
+/** A kept feed cannot go on: what ended it is gone for good, or would end it again. It begins anew then. */
+export const isFinal = (reason: unknown): boolean =>
+  reason instanceof AppError && (reason.code === 'POSITION_LOST' || reason.code === 'LIMIT_EXCEEDED');
+
 export const feedClosed = (): AppError => new AppError('CONNECTION_FAILED', 'The feed was closed');

@@ -1,10 +1,9 @@
 /** The change feed of a PostgreSQL database by logical replication: puts its parts behind the contract. */
-import { AppError } from '../../../lib/errors.ts';
 import type { ChangeFeed, FeedEvent, FeedLimits, FeedOptions } from '../../changes.ts';
 import type { Target } from '../../engine.ts';
 import type { ConnectDeps } from '../connect.ts';
 import { Events } from './events.ts';
-import { failureOf, feedClosed } from './failures.ts';
+import { failureOf, feedClosed, isFinal } from './failures.ts';
 import { createFeedback } from './feedback.ts';
 import { coverages, createFollowing } from './following.ts';
 import { moved } from './lsn.ts';
@@ -117,8 +116,7 @@ export async function openFeed(
   async function cleanUp(reason: unknown): Promise<void> {
     const signal = AbortSignal.timeout(Math.min(cleanUpMs, silentMs));
     await endReader(side, replication.identity, { signal });
-    if (options.kept && reason instanceof AppError && reason.code === 'POSITION_LOST')
-      await dropSlots(side, [slot], { signal });
+    if (options.kept && isFinal(reason)) await dropSlots(side, [slot], { signal });
     if (!options.kept) await publication.drop({ signal });
   }
 

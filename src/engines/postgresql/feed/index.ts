@@ -4,7 +4,7 @@ import type { ChangeSource, FeedLimits } from '../../changes.ts';
 import type { ConnectDeps } from '../connect.ts';
 import { decoderOfCoding } from '../types.ts';
 import { openFeed } from './feed.ts';
-import { feedIdOf, namesOf, publicationPattern, slotPattern } from './names.ts';
+import { namesOf } from './names.ts';
 import { installOutbox, removeOutbox } from './outbox/install.ts';
 import { openOutboxFeed } from './outbox/open.ts';
 import { openSide, refusalOf, type Side } from './side.ts';
@@ -17,7 +17,7 @@ const defaultLimits: FeedLimits = {
   maxRetainedBytes: 2 ** 30,
   maxToldBytes: 2 ** 28,
 };
-const sweepLabel = 'quarry feed sweep';
+const label = 'quarry feed setup';
 
 export function createChanges(deps: ConnectDeps): ChangeSource {
   return {
@@ -37,26 +37,18 @@ export function createChanges(deps: ConnectDeps): ChangeSource {
     },
 
     async install(target, { feedId, signal }) {
-      await using side = await openSide(deps, target, { signal, label: sweepLabel });
+      await using side = await openSide(deps, target, { signal, label });
       await installOutbox(side, { feedId, signal }).catch(rethrow);
     },
 
     async uninstall(target, { feedId, signal }) {
-      await using side = await openSide(deps, target, { signal, label: sweepLabel });
+      await using side = await openSide(deps, target, { signal, label });
       await removeOutbox(side, { feedId, signal }).catch(rethrow);
     },
 
     async remove(target, { feedId, signal }) {
-      await using side = await openSide(deps, target, { signal, label: sweepLabel });
+      await using side = await openSide(deps, target, { signal, label });
       await removeFeed(side, feedId, signal).catch(rethrow);
-    },
-
-    async sweep(target, { keep, signal }) {
-      await using side = await openSide(deps, target, { signal, label: sweepLabel });
-      const found = await side.query(orphansSql, [slotPattern, publicationPattern], { signal }).catch(rethrow);
-      const orphans = found.map(([id]) => feedIdOf(id!)).filter((feedId) => !keep.has(feedId));
-      for (const feedId of orphans) await removeFeed(side, feedId, signal).catch(rethrow);
-      return orphans;
     },
   };
 }
@@ -68,18 +60,6 @@ async function removeFeed(side: Side, feedId: string, signal: AbortSignal): Prom
   await removeOutbox(side, { feedId, signal });
   await side.query(`DROP PUBLICATION IF EXISTS ${names.publication}, ${names.insertPublication}`, [], { signal });
 }
-
-/** Of feeds that nobody reads: a slot of theirs would be active. */
-const orphansSql = `
-  WITH slot AS (
-    SELECT substring(slot_name from $1) AS id, active FROM pg_replication_slots
-     WHERE database = current_database() AND slot_name ~ $1
-  ), feed AS (
-    SELECT id FROM slot
-    UNION
-    SELECT substring(pubname from $2) FROM pg_publication WHERE pubname ~ $2
-  )
-  SELECT id FROM feed WHERE id NOT IN (SELECT id FROM slot WHERE active) ORDER BY id`;
 
 function rethrow(error: unknown): never {
   throw refusalOf(error);

@@ -1,6 +1,6 @@
 /** What a feed's things in a target are called. Whose they are is read from their names alone. */
 import { AppError } from '../../../lib/errors.ts';
-import { feedPublications, trackingSchema } from '../catalog/sql.ts';
+import { trackingSchema } from '../catalog/sql.ts';
 
 export interface FeedNames {
   /** Goes with the connection. */
@@ -32,13 +32,6 @@ export function namesOf(feedId: string): FeedNames {
     ddlChannel: `${trackingSchema}_${id}`,
   };
 }
-
-/** Matches the names of all feeds, in SQL; its first group is the id without dashes. */
-export const slotPattern = '^quarry_(?:kept_)?([0-9a-f]{32})$';
-export const publicationPattern = feedPublications;
-
-/** A UUID again, as names have it without dashes. */
-export const feedIdOf = (id: string): string => id.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
 
 export const unsupported = (message: string, cause?: unknown): AppError =>
   new AppError('UNSUPPORTED', message, { cause, details: { engine: 'POSTGRESQL', capability: 'ROW_CHANGES' } });

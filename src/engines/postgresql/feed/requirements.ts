@@ -17,7 +17,7 @@ export async function checkServer(
   options: { signal: AbortSignal },
 ): Promise<ServerFacts> {
   const [row = []] = await side.query(factsSql, [], options);
-  const [version, walLevel, standby, keepSize, synchronous] = row;
+  const [version, walLevel, standby, keepSize, synchronous, senderTimeout] = row;
   if (standby === 't') throw unsupported('The server is a read-only standby: connect to its primary to follow changes');
   if (walLevel !== 'logical')
     throw unsupported(
@@ -34,13 +34,21 @@ export async function checkServer(
       'What is kept for a reader that stays away could fill the disk of the server: set max_slot_wal_keep_size, e.g. to 4GB',
       { details: { engine: 'POSTGRESQL', capability: 'ROW_CHANGES', setting: 'max_slot_wal_keep_size' } },
     );
+  // A temporary slot goes with its session, which the server ends where we have died without a word; unless it never does.
+  if (!kept && keepSize === '-1' && senderTimeout === '0' && !target.hosted)
+    throw new AppError(
+      'UNSUPPORTED',
+      'The server would keep its log without a limit for a reader that died without a word: set wal_sender_timeout, or max_slot_wal_keep_size, e.g. to 4GB',
+      { details: { engine: 'POSTGRESQL', capability: 'ROW_CHANGES', setting: 'wal_sender_timeout' } },
+    );
   return { major: Math.floor(Number(version) / 10_000) };
 }
 
 const factsSql = `
   SELECT current_setting('server_version_num'), current_setting('wal_level'), pg_is_in_recovery(),
          coalesce((SELECT setting FROM pg_settings WHERE name = 'max_slot_wal_keep_size'), '-1'),
-         current_setting('synchronous_standby_names')`;
+         current_setting('synchronous_standby_names'),
+         (SELECT setting FROM pg_settings WHERE name = 'wal_sender_timeout')`;
 
 /** What opening the log ran into. */
 export function openFailure(error: unknown): unknown {

@@ -9,6 +9,7 @@ import { type Embedded, startEmbedded } from '../../../../src/db/embedded.ts';
 import { createPlayground, type HostedDatabase, type Playground } from '../../../../src/db/playground.ts';
 import type { Target } from '../../../../src/engines/engine.ts';
 import { ask, log } from '../../../db/support.ts';
+import { createTestDatabase } from '../../../support/databases.ts';
 import { hasPostgres15, startPostgres15 } from '../../../support/postgres-15.ts';
 import { targetOf } from '../support.ts';
 import { follow, never, openFeed, source, told, transactions } from './support.ts';
@@ -76,6 +77,14 @@ test.runIf(hasPostgres15)(
     await expect(openFeed(old, { kept: true })).rejects.toMatchObject({
       code: 'UNSUPPORTED',
       message: expect.stringContaining('max_slot_wal_keep_size'),
+    });
+    // While it is connected the server looks whether it still is.
+    await (await openFeed(old))[Symbol.asyncDispose]();
+    await using patient = await createTestDatabase('', server);
+    await patient.client.query(`ALTER DATABASE "${patient.database}" SET wal_sender_timeout = 0`);
+    await expect(openFeed(targetOf(patient))).rejects.toMatchObject({
+      code: 'UNSUPPORTED',
+      details: { setting: 'wal_sender_timeout' },
     });
   },
 );

@@ -312,7 +312,9 @@ export const ChangeFeedScalarFieldEnum = {
   generation: 'generation',
   holderId: 'holderId',
   holderUntil: 'holderUntil',
-  lease: 'lease'
+  lease: 'lease',
+  problem: 'problem',
+  problemAt: 'problemAt'
 } as const
 
 export type ChangeFeedScalarFieldEnum = (typeof ChangeFeedScalarFieldEnum)[keyof typeof ChangeFeedScalarFieldEnum]

@@ -41,6 +41,8 @@ export type ChangeFeedMinAggregateOutputType = {
   holderId: string | null
   holderUntil: Date | null
   lease: number | null
+  problem: string | null
+  problemAt: Date | null
 }
 
 export type ChangeFeedMaxAggregateOutputType = {
@@ -50,6 +52,8 @@ export type ChangeFeedMaxAggregateOutputType = {
   holderId: string | null
   holderUntil: Date | null
   lease: number | null
+  problem: string | null
+  problemAt: Date | null
 }
 
 export type ChangeFeedCountAggregateOutputType = {
@@ -59,6 +63,8 @@ export type ChangeFeedCountAggregateOutputType = {
   holderId: number
   holderUntil: number
   lease: number
+  problem: number
+  problemAt: number
   _all: number
 }
 
@@ -78,6 +84,8 @@ export type ChangeFeedMinAggregateInputType = {
   holderId?: true
   holderUntil?: true
   lease?: true
+  problem?: true
+  problemAt?: true
 }
 
 export type ChangeFeedMaxAggregateInputType = {
@@ -87,6 +95,8 @@ export type ChangeFeedMaxAggregateInputType = {
   holderId?: true
   holderUntil?: true
   lease?: true
+  problem?: true
+  problemAt?: true
 }
 
 export type ChangeFeedCountAggregateInputType = {
@@ -96,6 +106,8 @@ export type ChangeFeedCountAggregateInputType = {
   holderId?: true
   holderUntil?: true
   lease?: true
+  problem?: true
+  problemAt?: true
   _all?: true
 }
 
@@ -192,6 +204,8 @@ export type ChangeFeedGroupByOutputType = {
   holderId: string | null
   holderUntil: Date | null
   lease: number
+  problem: string | null
+  problemAt: Date | null
   _count: ChangeFeedCountAggregateOutputType | null
   _avg: ChangeFeedAvgAggregateOutputType | null
   _sum: ChangeFeedSumAggregateOutputType | null
@@ -224,6 +238,8 @@ export type ChangeFeedWhereInput = {
   holderId?: Prisma.UuidNullableFilter<"ChangeFeed"> | string | null
   holderUntil?: Prisma.DateTimeNullableFilter<"ChangeFeed"> | Date | string | null
   lease?: Prisma.IntFilter<"ChangeFeed"> | number
+  problem?: Prisma.StringNullableFilter<"ChangeFeed"> | string | null
+  problemAt?: Prisma.DateTimeNullableFilter<"ChangeFeed"> | Date | string | null
   database?: Prisma.XOR<Prisma.DatabaseScalarRelationFilter, Prisma.DatabaseWhereInput>
   tables?: Prisma.ChangeFeedTableListRelationFilter
 }
@@ -235,6 +251,8 @@ export type ChangeFeedOrderByWithRelationInput = {
   holderId?: Prisma.SortOrderInput | Prisma.SortOrder
   holderUntil?: Prisma.SortOrderInput | Prisma.SortOrder
   lease?: Prisma.SortOrder
+  problem?: Prisma.SortOrderInput | Prisma.SortOrder
+  problemAt?: Prisma.SortOrderInput | Prisma.SortOrder
   database?: Prisma.DatabaseOrderByWithRelationInput
   tables?: Prisma.ChangeFeedTableOrderByRelationAggregateInput
 }
@@ -249,6 +267,8 @@ export type ChangeFeedWhereUniqueInput = Prisma.AtLeast<{
   holderId?: Prisma.UuidNullableFilter<"ChangeFeed"> | string | null
   holderUntil?: Prisma.DateTimeNullableFilter<"ChangeFeed"> | Date | string | null
   lease?: Prisma.IntFilter<"ChangeFeed"> | number
+  problem?: Prisma.StringNullableFilter<"ChangeFeed"> | string | null
+  problemAt?: Prisma.DateTimeNullableFilter<"ChangeFeed"> | Date | string | null
   database?: Prisma.XOR<Prisma.DatabaseScalarRelationFilter, Prisma.DatabaseWhereInput>
   tables?: Prisma.ChangeFeedTableListRelationFilter
 }, "databaseId">
@@ -260,6 +280,8 @@ export type ChangeFeedOrderByWithAggregationInput = {
   holderId?: Prisma.SortOrderInput | Prisma.SortOrder
   holderUntil?: Prisma.SortOrderInput | Prisma.SortOrder
   lease?: Prisma.SortOrder
+  problem?: Prisma.SortOrderInput | Prisma.SortOrder
+  problemAt?: Prisma.SortOrderInput | Prisma.SortOrder
   _count?: Prisma.ChangeFeedCountOrderByAggregateInput
   _avg?: Prisma.ChangeFeedAvgOrderByAggregateInput
   _max?: Prisma.ChangeFeedMaxOrderByAggregateInput
@@ -277,6 +299,8 @@ export type ChangeFeedScalarWhereWithAggregatesInput = {
   holderId?: Prisma.UuidNullableWithAggregatesFilter<"ChangeFeed"> | string | null
   holderUntil?: Prisma.DateTimeNullableWithAggregatesFilter<"ChangeFeed"> | Date | string | null
   lease?: Prisma.IntWithAggregatesFilter<"ChangeFeed"> | number
+  problem?: Prisma.StringNullableWithAggregatesFilter<"ChangeFeed"> | string | null
+  problemAt?: Prisma.DateTimeNullableWithAggregatesFilter<"ChangeFeed"> | Date | string | null
 }
 
 export type ChangeFeedCreateInput = {
@@ -285,6 +309,8 @@ export type ChangeFeedCreateInput = {
   holderId?: string | null
   holderUntil?: Date | string | null
   lease?: number
+  problem?: string | null
+  problemAt?: Date | string | null
   database: Prisma.DatabaseCreateNestedOneWithoutChangeFeedInput
   tables?: Prisma.ChangeFeedTableCreateNestedManyWithoutFeedInput
 }
@@ -296,6 +322,8 @@ export type ChangeFeedUncheckedCreateInput = {
   holderId?: string | null
   holderUntil?: Date | string | null
   lease?: number
+  problem?: string | null
+  problemAt?: Date | string | null
   tables?: Prisma.ChangeFeedTableUncheckedCreateNestedManyWithoutFeedInput
 }
 
@@ -305,6 +333,8 @@ export type ChangeFeedUpdateInput = {
   holderId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   holderUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   lease?: Prisma.IntFieldUpdateOperationsInput | number
+  problem?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  problemAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   database?: Prisma.DatabaseUpdateOneRequiredWithoutChangeFeedNestedInput
   tables?: Prisma.ChangeFeedTableUpdateManyWithoutFeedNestedInput
 }
@@ -316,6 +346,8 @@ export type ChangeFeedUncheckedUpdateInput = {
   holderId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   holderUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   lease?: Prisma.IntFieldUpdateOperationsInput | number
+  problem?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  problemAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   tables?: Prisma.ChangeFeedTableUncheckedUpdateManyWithoutFeedNestedInput
 }
 
@@ -326,6 +358,8 @@ export type ChangeFeedCreateManyInput = {
   holderId?: string | null
   holderUntil?: Date | string | null
   lease?: number
+  problem?: string | null
+  problemAt?: Date | string | null
 }
 
 export type ChangeFeedUpdateManyMutationInput = {
@@ -334,6 +368,8 @@ export type ChangeFeedUpdateManyMutationInput = {
   holderId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   holderUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   lease?: Prisma.IntFieldUpdateOperationsInput | number
+  problem?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  problemAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
 }
 
 export type ChangeFeedUncheckedUpdateManyInput = {
@@ -343,6 +379,8 @@ export type ChangeFeedUncheckedUpdateManyInput = {
   holderId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   holderUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   lease?: Prisma.IntFieldUpdateOperationsInput | number
+  problem?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  problemAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
 }
 
 export type ChangeFeedNullableScalarRelationFilter = {
@@ -357,6 +395,8 @@ export type ChangeFeedCountOrderByAggregateInput = {
   holderId?: Prisma.SortOrder
   holderUntil?: Prisma.SortOrder
   lease?: Prisma.SortOrder
+  problem?: Prisma.SortOrder
+  problemAt?: Prisma.SortOrder
 }
 
 export type ChangeFeedAvgOrderByAggregateInput = {
@@ -370,6 +410,8 @@ export type ChangeFeedMaxOrderByAggregateInput = {
   holderId?: Prisma.SortOrder
   holderUntil?: Prisma.SortOrder
   lease?: Prisma.SortOrder
+  problem?: Prisma.SortOrder
+  problemAt?: Prisma.SortOrder
 }
 
 export type ChangeFeedMinOrderByAggregateInput = {
@@ -379,6 +421,8 @@ export type ChangeFeedMinOrderByAggregateInput = {
   holderId?: Prisma.SortOrder
   holderUntil?: Prisma.SortOrder
   lease?: Prisma.SortOrder
+  problem?: Prisma.SortOrder
+  problemAt?: Prisma.SortOrder
 }
 
 export type ChangeFeedSumOrderByAggregateInput = {
@@ -442,6 +486,8 @@ export type ChangeFeedCreateWithoutDatabaseInput = {
   holderId?: string | null
   holderUntil?: Date | string | null
   lease?: number
+  problem?: string | null
+  problemAt?: Date | string | null
   tables?: Prisma.ChangeFeedTableCreateNestedManyWithoutFeedInput
 }
 
@@ -451,6 +497,8 @@ export type ChangeFeedUncheckedCreateWithoutDatabaseInput = {
   holderId?: string | null
   holderUntil?: Date | string | null
   lease?: number
+  problem?: string | null
+  problemAt?: Date | string | null
   tables?: Prisma.ChangeFeedTableUncheckedCreateNestedManyWithoutFeedInput
 }
 
@@ -476,6 +524,8 @@ export type ChangeFeedUpdateWithoutDatabaseInput = {
   holderId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   holderUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   lease?: Prisma.IntFieldUpdateOperationsInput | number
+  problem?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  problemAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   tables?: Prisma.ChangeFeedTableUpdateManyWithoutFeedNestedInput
 }
 
@@ -485,6 +535,8 @@ export type ChangeFeedUncheckedUpdateWithoutDatabaseInput = {
   holderId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   holderUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   lease?: Prisma.IntFieldUpdateOperationsInput | number
+  problem?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  problemAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   tables?: Prisma.ChangeFeedTableUncheckedUpdateManyWithoutFeedNestedInput
 }
 
@@ -494,6 +546,8 @@ export type ChangeFeedCreateWithoutTablesInput = {
   holderId?: string | null
   holderUntil?: Date | string | null
   lease?: number
+  problem?: string | null
+  problemAt?: Date | string | null
   database: Prisma.DatabaseCreateNestedOneWithoutChangeFeedInput
 }
 
@@ -504,6 +558,8 @@ export type ChangeFeedUncheckedCreateWithoutTablesInput = {
   holderId?: string | null
   holderUntil?: Date | string | null
   lease?: number
+  problem?: string | null
+  problemAt?: Date | string | null
 }
 
 export type ChangeFeedCreateOrConnectWithoutTablesInput = {
@@ -528,6 +584,8 @@ export type ChangeFeedUpdateWithoutTablesInput = {
   holderId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   holderUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   lease?: Prisma.IntFieldUpdateOperationsInput | number
+  problem?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  problemAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   database?: Prisma.DatabaseUpdateOneRequiredWithoutChangeFeedNestedInput
 }
 
@@ -538,6 +596,8 @@ export type ChangeFeedUncheckedUpdateWithoutTablesInput = {
   holderId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   holderUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   lease?: Prisma.IntFieldUpdateOperationsInput | number
+  problem?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  problemAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
 }
 
 
@@ -578,6 +638,8 @@ export type ChangeFeedSelect<ExtArgs extends runtime.Types.Extensions.InternalAr
   holderId?: boolean
   holderUntil?: boolean
   lease?: boolean
+  problem?: boolean
+  problemAt?: boolean
   database?: boolean | Prisma.DatabaseDefaultArgs<ExtArgs>
   tables?: boolean | Prisma.ChangeFeed$tablesArgs<ExtArgs>
   _count?: boolean | Prisma.ChangeFeedCountOutputTypeDefaultArgs<ExtArgs>
@@ -590,6 +652,8 @@ export type ChangeFeedSelectCreateManyAndReturn<ExtArgs extends runtime.Types.Ex
   holderId?: boolean
   holderUntil?: boolean
   lease?: boolean
+  problem?: boolean
+  problemAt?: boolean
   database?: boolean | Prisma.DatabaseDefaultArgs<ExtArgs>
 }, ExtArgs["result"]["changeFeed"]>
 
@@ -600,6 +664,8 @@ export type ChangeFeedSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Ex
   holderId?: boolean
   holderUntil?: boolean
   lease?: boolean
+  problem?: boolean
+  problemAt?: boolean
   database?: boolean | Prisma.DatabaseDefaultArgs<ExtArgs>
 }, ExtArgs["result"]["changeFeed"]>
 
@@ -610,9 +676,11 @@ export type ChangeFeedSelectScalar = {
   holderId?: boolean
   holderUntil?: boolean
   lease?: boolean
+  problem?: boolean
+  problemAt?: boolean
 }
 
-export type ChangeFeedOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"databaseId" | "state" | "generation" | "holderId" | "holderUntil" | "lease", ExtArgs["result"]["changeFeed"]>
+export type ChangeFeedOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"databaseId" | "state" | "generation" | "holderId" | "holderUntil" | "lease" | "problem" | "problemAt", ExtArgs["result"]["changeFeed"]>
 export type ChangeFeedInclude<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   database?: boolean | Prisma.DatabaseDefaultArgs<ExtArgs>
   tables?: boolean | Prisma.ChangeFeed$tablesArgs<ExtArgs>
@@ -647,6 +715,11 @@ export type $ChangeFeedPayload<ExtArgs extends runtime.Types.Extensions.Internal
      * Rises with each holder, so that what one writes who has lost it can be told apart.
      */
     lease: number
+    /**
+     * Of a kept one: what last kept it from being listened to, or lost changes.
+     */
+    problem: string | null
+    problemAt: Date | null
   }, ExtArgs["result"]["changeFeed"]>
   composites: {}
 }
@@ -1078,6 +1151,8 @@ export interface ChangeFeedFieldRefs {
   readonly holderId: Prisma.FieldRef<"ChangeFeed", 'String'>
   readonly holderUntil: Prisma.FieldRef<"ChangeFeed", 'DateTime'>
   readonly lease: Prisma.FieldRef<"ChangeFeed", 'Int'>
+  readonly problem: Prisma.FieldRef<"ChangeFeed", 'String'>
+  readonly problemAt: Prisma.FieldRef<"ChangeFeed", 'DateTime'>
 }
     
 

@@ -1,11 +1,10 @@
 /** The change feed of a PostgreSQL database without a logical log: triggers write an outbox, which is read here. */
-import { AppError } from '../../../../lib/errors.ts';
 import { createGate } from '../../../../lib/gate.ts';
 import { pause } from '../../../../lib/until-aborted.ts';
 import type { QualifiedName } from '../../../catalog.ts';
 import type { ChangeFeed, FeedEvent, FeedLimits, FeedOptions, FollowOutcome } from '../../../changes.ts';
 import { Events, type FollowedTable } from '../events.ts';
-import { failureOf, feedClosed } from '../failures.ts';
+import { failureOf, feedClosed, isFinal } from '../failures.ts';
 import { createFeedback } from '../feedback.ts';
 import type { TableFacts } from '../followable.ts';
 import { coverages } from '../following.ts';
@@ -160,7 +159,7 @@ export function createFeed({
   }
 
   async function cleanUp(reason: unknown): Promise<void> {
-    if (kept && !(reason instanceof AppError && reason.code === 'POSITION_LOST')) return;
+    if (kept && !isFinal(reason)) return;
     const signal = AbortSignal.timeout(cleanUpMs);
     await outbox.close({ signal });
     await triggers.take([...(await triggers.there({ signal })).keys()], { signal, patienceMs: cleanUpMs });

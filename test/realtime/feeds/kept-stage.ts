@@ -38,16 +38,35 @@ export interface KeptStage extends AsyncDisposable {
 
 export type Process = ReturnType<typeof startProcess>;
 
-export async function createKeptStage(sql: string, server?: TestServer): Promise<KeptStage> {
-  const leaving: Process[] = [];
+/** Metadata that stages can share, one after the other. */
+export interface KeptWorld extends AsyncDisposable {
+  readonly world: World;
+  /** Of the stage that is there. */
+  processes: Process[];
+}
+
+export async function createKeptWorld(): Promise<KeptWorld> {
+  const kept: Omit<KeptWorld, 'world' | keyof AsyncDisposable> = { processes: [] };
   const world = await createWorld({
     onLeaving: (database, reach, options) => {
-      const [first] = leaving;
+      const [first] = kept.processes;
       return first
         ? removeFeed({ ...first, pool: world.pool }, database, reach, options)
         : Promise.resolve(async () => undefined);
     },
   });
+  return Object.assign(kept, { world, [Symbol.asyncDispose]: () => world[Symbol.asyncDispose]() });
+}
+
+/** @param shared absent: the stage has metadata of its own */
+export async function createKeptStage(
+  sql: string,
+  { server, shared }: { server?: TestServer; shared?: KeptWorld } = {},
+): Promise<KeptStage> {
+  const kept = shared ?? (await createKeptWorld());
+  const { world } = kept;
+  const processes: Process[] = [];
+  kept.processes = processes;
   const target = await createTestDatabase(sql, server);
   const proxy = await openProxy(target);
   const viewer = await world.person();
@@ -63,7 +82,7 @@ export async function createKeptStage(sql: string, server?: TestServer): Promise
     database,
     start(limits = {}) {
       const process = startProcess(stage, limits);
-      leaving.push(process);
+      processes.push(process);
       return process;
     },
     sql: async (text, values = []) => (await target.client.query(text, values)).rows,
@@ -76,9 +95,9 @@ export async function createKeptStage(sql: string, server?: TestServer): Promise
       return rows.map((row) => String(row.name));
     },
     async [Symbol.asyncDispose]() {
-      for (const process of leaving) await process.stop();
+      for (const process of processes) await process.stop();
       await world.databases.disconnect(viewer, { id: database.id, drop: false }, asked()).catch(() => undefined);
-      await world[Symbol.asyncDispose]();
+      if (!shared) await kept[Symbol.asyncDispose]();
       await proxy[Symbol.asyncDispose]();
       const slots = await stage.sql(`SELECT slot_name FROM pg_replication_slots WHERE database = current_database()`);
       for (const { slot_name } of slots)

@@ -1,20 +1,26 @@
 /** Changes that are kept while nobody listens: what a reader gets who was away, and what ends it. */
 import { EventEmitter, once } from 'node:events';
 import { pino } from 'pino';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Viewer } from '../../../src/accounts/viewer.ts';
 import { createFeedHealths } from '../../../src/realtime/feeds/feed-health.ts';
 import type { RowChange } from '../../../src/realtime/reader-group.ts';
 import { createWatching } from '../../../src/realtime/watching.ts';
 import { asked, failure } from '../../databases/world.ts';
 import { createTestDatabase } from '../../support/databases.ts';
-import { createKeptStage, type KeptStage } from './kept-stage.ts';
+import { createKeptStage, createKeptWorld, type KeptStage, type KeptWorld } from './kept-stage.ts';
 
+let shared: KeptWorld;
 let stage: KeptStage;
 
+beforeAll(async () => {
+  shared = await createKeptWorld();
+});
+afterAll(() => shared?.[Symbol.asyncDispose]());
 beforeEach(async () => {
   stage = await createKeptStage(
     `CREATE TABLE items (id int PRIMARY KEY, name text); CREATE TABLE others (id int PRIMARY KEY)`,
+    { shared },
   );
 });
 afterEach(() => stage[Symbol.asyncDispose]());
@@ -289,11 +295,13 @@ describe('kept changes', () => {
     await allow(false);
     await world.databases.disconnect(viewer, { id: database.id, drop: false }, asked());
     expect((await stage.left()).length).toBeGreaterThan(before.length);
-    const [remembered] = await world.rows('SELECT sealed_target FROM change_feed_remains');
-    expect(String(remembered?.sealed_target)).not.toContain(target.database);
+    const remembered = () =>
+      world.rows('SELECT sealed_target FROM change_feed_remains WHERE feed_id = $1', [database.id]);
+    const [found] = await remembered();
+    expect(String(found?.sealed_target)).not.toContain(target.database);
     await allow(true);
     while ((await stage.left()).length > before.length);
-    while ((await world.rows('SELECT FROM change_feed_remains')).length > 0);
+    while ((await remembered()).length > 0);
     expect(await stage.left()).toEqual(before);
   });
 

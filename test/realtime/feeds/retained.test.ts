@@ -33,7 +33,7 @@ async function stageOf(keepSize: string, sql: string, walLevel = 'logical') {
   });
   onTestFinished(() => cluster.stop());
   const { host, port, user, password } = cluster.superuser;
-  const stage = await createKeptStage(sql, { host, port, user, password } as TestServer);
+  const stage = await createKeptStage(sql, { server: { host, port, user, password } as TestServer });
   onTestFinished(() => stage[Symbol.asyncDispose]());
   return stage;
 }

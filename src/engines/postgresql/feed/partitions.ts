@@ -153,7 +153,7 @@ const partsSql = `
     FROM unnest($1::oid[]) w (oid)
     JOIN pg_class r ON r.oid = w.oid AND r.relkind = 'p'
     LEFT JOIN LATERAL (
-      SELECT c.oid::text AS part, pg_relation_filenode(c.oid)::text, c.xmin::text,
+      SELECT c.oid::text AS part, c.relfilenode::text, c.xmin::text,
              y.xmin = i.xmin OR (t.isleaf AND coalesce(pg_relation_size(c.oid), 0) = 0)
         FROM pg_partition_tree(w.oid) t
         JOIN pg_class c ON c.oid = t.relid AND c.oid <> w.oid

@@ -132,15 +132,21 @@ export function describeFeed(name: string, { server, prepare, old }: FeedUnderTe
       const between = await client();
       await before.query('BEGIN; INSERT INTO late VALUES (1)');
       await between.query('BEGIN; INSERT INTO elsewhere VALUES (1)');
-      const followed = feed.follow([{ schema: 'public', name: 'late' }], { signal: never });
+      const late = [{ schema: 'public', name: 'late' }];
+      const followed = (async () => {
+        // Where that needs the table for itself it says to try again.
+        for (;;) {
+          const [outcome] = await feed.follow(late, { signal: never });
+          if (outcome?.id !== null) return outcome;
+        }
+      })();
       const writes = (async () => {
         // Until it is being followed; where that waits for the lock of the writer, it is when the writer waits for us.
         while ((await sql(waitsSql)).rows[0].n === '0');
         await before.query('INSERT INTO late VALUES (2); COMMIT');
         await between.query('INSERT INTO late VALUES (3); INSERT INTO late VALUES (4); COMMIT');
       })();
-      const [outcome] = await followed;
-      expect(outcome).toMatchObject({ coverage: 'ALL' });
+      expect(await followed).toMatchObject({ coverage: 'ALL' });
       await writes;
       await sql('INSERT INTO late VALUES (5)');
       const events = told(feed);
@@ -324,13 +330,13 @@ export function describeFeed(name: string, { server, prepare, old }: FeedUnderTe
     });
 
     test('that rows came or went with a partition is said; not where they were told, or none were there', async () => {
-      for (const name of ['sentry', 'parted'])
+      for (const name of ['sentry', 'divided'])
         await sql(`CREATE TABLE ${name} (id int PRIMARY KEY) PARTITION BY RANGE (id);
                    CREATE TABLE ${name}_0 PARTITION OF ${name} FOR VALUES FROM (0) TO (10);
                    CREATE TABLE ${name}_1 PARTITION OF ${name} FOR VALUES FROM (10) TO (20) PARTITION BY RANGE (id);
                    CREATE TABLE ${name}_11 PARTITION OF ${name}_1 FOR VALUES FROM (10) TO (20)`);
       const feed = await open({ limits: { checkMs: 50 } });
-      await follow(feed, 'sentry', 'parted');
+      await follow(feed, 'sentry', 'divided');
       const events = told(feed);
       const nameOf = async (id: string) => (await sql(`SELECT ${id}::regclass::text AS name`)).rows[0].name;
       async function nextGap(): Promise<string> {
@@ -339,27 +345,27 @@ export function describeFeed(name: string, { server, prepare, old }: FeedUnderTe
           if (event?.type === 'gap') return await nameOf(event.tableId);
         }
       }
-      await sql(`INSERT INTO parted VALUES (1), (11); TRUNCATE parted; INSERT INTO parted VALUES (1), (11)`);
+      await sql(`INSERT INTO divided VALUES (1), (11); TRUNCATE divided; INSERT INTO divided VALUES (1), (11)`);
       await sql(
-        `CREATE TABLE parted_2 PARTITION OF parted FOR VALUES FROM (20) TO (30); INSERT INTO parted VALUES (21)`,
+        `CREATE TABLE divided_2 PARTITION OF divided FOR VALUES FROM (20) TO (30); INSERT INTO divided VALUES (21)`,
       );
       await sql(
-        `CREATE TABLE parted_3 (id int PRIMARY KEY); ALTER TABLE parted ATTACH PARTITION parted_3 FOR VALUES FROM (30) TO (40)`,
+        `CREATE TABLE divided_3 (id int PRIMARY KEY); ALTER TABLE divided ATTACH PARTITION divided_3 FOR VALUES FROM (30) TO (40)`,
       );
       // All of that is looked at no later than this.
       await sql('TRUNCATE sentry_0');
       expect(await nextGap()).toBe('sentry');
       for (const statement of [
-        'TRUNCATE parted_11',
-        'ALTER TABLE parted DETACH PARTITION parted_0',
-        'ALTER TABLE parted ATTACH PARTITION parted_0 FOR VALUES FROM (0) TO (10)',
-        'DROP TABLE parted_2',
+        'TRUNCATE divided_11',
+        'ALTER TABLE divided DETACH PARTITION divided_0',
+        'ALTER TABLE divided ATTACH PARTITION divided_0 FOR VALUES FROM (0) TO (10)',
+        'DROP TABLE divided_2',
       ]) {
         await sql(statement);
-        expect(await nextGap()).toBe('parted');
+        expect(await nextGap()).toBe('divided');
       }
-      await sql('INSERT INTO parted VALUES (12)');
-      expect(await transactions(events, 1)).toEqual(['[+parted(12)]']);
+      await sql('INSERT INTO divided VALUES (12)');
+      expect(await transactions(events, 1)).toEqual(['[+divided(12)]']);
     });
 
     test('a transaction of very many rows comes in pieces, while the reader holds few of them', async () => {

@@ -15,7 +15,7 @@ import { createFileStore } from '../../src/storage/files/store.ts';
 import { caller, createWorld, type World } from './world.ts';
 
 /** What is honest to call few: a thousand runs take a minute; give another number to have them. */
-const runs = Number(process.env.ISOLATION_RUNS ?? 40);
+const runs = Number(process.env.ISOLATION_RUNS ?? 25);
 const seed = Number(process.env.ISOLATION_SEED ?? Math.floor(Math.random() * 2 ** 31));
 
 type Person = Awaited<ReturnType<World['person']>>;

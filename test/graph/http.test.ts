@@ -411,6 +411,19 @@ test('every answer tells the browser not to guess, and to tell nobody where it c
   }
 });
 
+test('what Prometheus reads names nobody, no database and no query', async () => {
+  const databases = await post(
+    { query: '{ databases { nodes { id name } } }' },
+    { authorization: `Bearer ${account.token}` },
+  );
+  expect(databases.status).toBe(200);
+  const text = await (await fetch(new URL('/metrics', quarry.url))).text();
+  expect(text).toContain('quarry_http_request_seconds');
+  const [, uuid = 'none'] = JSON.parse(Buffer.from(account.user.id, 'base64url').toString()) as string[];
+  for (const secret of [account.email, account.user.id, uuid, 'MAKEYOURSPACE', 'databases {', quarry.dataDir])
+    expect(text).not.toContain(secret);
+});
+
 test('health, readiness, metrics and the public keys answer beside /graphql', async () => {
   const at = (path: string) => fetch(new URL(path, quarry.url));
   expect(await (await at('/health')).json()).toEqual({ status: 'ok', version: expect.any(String) });

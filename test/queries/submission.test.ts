@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { queryLimits } from '../../src/queries/queries.ts';
 import { graphql } from '../generated/gql.ts';
 import type { SubmitQueryInput } from '../generated/graphql.ts';
-import { ConnectDocument } from '../support/operations.ts';
+import { ConnectDocument, JobUpdatedDocument } from '../support/operations.ts';
 import type { Account } from '../support/server.ts';
 import { type Submission, startSubmission } from './server.ts';
 
@@ -168,3 +168,36 @@ describe('a submission', () => {
 });
 
 const uuid = (id: string) => (JSON.parse(Buffer.from(id, 'base64url').toString()) as string[])[1];
+
+describe('the settings of a user', () => {
+  /** A job to its end. */
+  async function run(fields: Fields, account: Account) {
+    const { id } = await submit(fields, account);
+    for await (const { jobUpdated } of world.quarry.subscribe(JobUpdatedDocument, { id }, account)) {
+      if (jobUpdated.status !== 'QUEUED' && jobUpdated.status !== 'RUNNING') break;
+    }
+    const query = 'query ($id: ID!) { job(id: $id) { status error { code } result(index: 0) { rowCount truncated } } }';
+    return (await world.quarry.execute<{ job: object }, { id: string }>(query, { id }, account)).data!.job;
+  }
+
+  test('hold for what a job does not name, and no further', async () => {
+    const bob = await world.quarry.register();
+    databaseId = await connect(bob);
+    const update = `mutation {
+      updateSettings(input: { maxParallelJobs: 1, maxRows: 3, statementTimeoutMs: 300 }) { user { id } }
+    }`;
+    expect((await world.quarry.execute(update, {}, bob)).errors).toBeUndefined();
+    const rows = 'SELECT generate_series(1, 10)';
+    expect(await run({ sql: rows }, bob)).toMatchObject({ result: { rowCount: 3, truncated: true } });
+    expect(await run({ sql: rows, maxRows: 5 }, bob)).toMatchObject({ result: { rowCount: 5, truncated: true } });
+    expect(await run({ sql: 'SELECT pg_sleep(60)' }, bob)).toMatchObject({
+      status: 'FAILED',
+      error: { code: 'TIMEOUT' },
+    });
+    expect(await run({ sql: 'SELECT pg_sleep(0.5)', timeoutMs: 60_000 }, bob)).toMatchObject({ status: 'SUCCEEDED' });
+    const queue = '{ queue { maxParallelJobs } }';
+    expect((await world.quarry.execute(queue, {}, bob)).data).toEqual({ queue: { maxParallelJobs: 1 } });
+    // Of the others, who set nothing.
+    expect((await world.quarry.execute(queue, {}, ann)).data).toEqual({ queue: { maxParallelJobs: 4 } });
+  });
+});

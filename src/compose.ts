@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { createAccounts } from './accounts/accounts.ts';
 import { createAdministration } from './accounts/administration/administration.ts';
 import { noInvitations } from './accounts/admission.ts';
+import { createAttempts } from './accounts/attempts.ts';
 import { createBearer } from './accounts/bearer.ts';
 import { createApiKeys } from './accounts/keys/api-keys.ts';
 import { createPasswordHasher } from './accounts/password-hasher.ts';
@@ -166,6 +167,7 @@ function buildServices({ config, core, startedAt, diskLow, running, publicUrl, o
     hasher,
     outbox,
     admission: noInvitations,
+    attempts: createAttempts({ pool, limits: config.attempts }),
     issuer: config.publicUrl.origin,
     settings,
   });

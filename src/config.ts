@@ -3,6 +3,7 @@ import { BlockList, isIP } from 'node:net';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { type RegistrationMode, registrationModes } from './accounts/admission.ts';
+import type { AttemptLimits } from './accounts/attempts.ts';
 import type { MasterKey } from './lib/keyring.ts';
 import type { LogFormat, LogLevel } from './lib/log.ts';
 import { Secret } from './lib/secret.ts';
@@ -45,6 +46,8 @@ export interface Config {
   readonly maxParallelJobsPerDatabase: number;
   /** For how long a catalogue is answered from what was read. */
   readonly catalogTtlMs: number;
+  /** Of passwords, in 15 minutes. */
+  readonly attempts: AttemptLimits;
   readonly graphiql: boolean;
   readonly introspection: boolean;
   /** A file, absolute; null where there is none. */
@@ -76,6 +79,12 @@ const integer = (min: number, max: number) =>
     .regex(/^\d{1,9}$/, `a whole number from ${min} to ${max}`)
     .transform(Number)
     .refine((n) => n >= min && n <= max, `a whole number from ${min} to ${max}`);
+/** `none`, `off` and 0 are no limit. */
+const limit = (max: number) =>
+  z
+    .enum(['none', 'off'])
+    .transform(() => 0)
+    .or(integer(0, max));
 const oneOf = <const T extends string>(...allowed: [T, ...T[]]) =>
   z.enum(allowed, { error: `one of ${allowed.join(', ')}` });
 const flag = z.stringbool({
@@ -183,6 +192,8 @@ const variables = {
   RESULTS_RETENTION_HOURS: integer(1, 8_760).default(168),
   MAX_PARALLEL_JOBS_PER_DATABASE: integer(1, 1_000).default(16),
   CATALOG_TTL: integer(1, 86_400).default(60),
+  RATE_LIMIT_LOGIN: limit(1_000_000).default(10),
+  RATE_LIMIT_LOGIN_ADDRESS: limit(1_000_000).default(100),
   GRAPHIQL: flag.optional(),
   INTROSPECTION: flag.optional(),
   PERSISTED_DOCUMENTS: z.string().optional(),
@@ -300,6 +311,7 @@ export function readConfig({ env, terminal }: ReadConfigOptions): Config {
     resultsRetentionMs: values.RESULTS_RETENTION_HOURS * 3_600_000,
     maxParallelJobsPerDatabase: values.MAX_PARALLEL_JOBS_PER_DATABASE,
     catalogTtlMs: values.CATALOG_TTL * 1_000,
+    attempts: { perAccount: values.RATE_LIMIT_LOGIN, perAddress: values.RATE_LIMIT_LOGIN_ADDRESS },
     graphiql: values.GRAPHIQL ?? !production,
     introspection: values.INTROSPECTION ?? !production,
     persistedDocuments: values.PERSISTED_DOCUMENTS ? resolve(values.PERSISTED_DOCUMENTS) : null,

@@ -15,6 +15,7 @@ import type { BucketAccess } from '../storage/files/access.ts';
 import { createAccessTokens, type PublicJwk } from './access-tokens.ts';
 import { createAccountMails } from './account-mails.ts';
 import type { Admission, RegistrationMode } from './admission.ts';
+import type { Attempts } from './attempts.ts';
 import { createLiveSessions } from './live-sessions.ts';
 import { createPasswordChanges, type PasswordChanges } from './password-changes.ts';
 import type { PasswordHasher } from './password-hasher.ts';
@@ -41,6 +42,7 @@ export interface AccountsDeps {
   hasher: PasswordHasher;
   outbox: Pick<Outbox, 'queue'>;
   admission: Admission;
+  attempts: Attempts;
   /** Who issues the tokens: the public URL of this installation. */
   issuer: string;
   settings: {
@@ -68,7 +70,7 @@ export interface LogoutInput {
 export interface Accounts extends Service, Registration, PasswordChanges, Profiles {
   /** Who holds this access token. @throws AppError UNAUTHENTICATED */
   authenticate(token: string): Promise<Viewer>;
-  /** @throws AppError UNAUTHENTICATED, FORBIDDEN for an account that is disabled, EMAIL_NOT_VERIFIED */
+  /** @throws AppError UNAUTHENTICATED, RATE_LIMITED, FORBIDDEN for an account that is disabled, EMAIL_NOT_VERIFIED */
   login(input: LoginInput, caller: Caller, signal?: AbortSignal): Promise<SignedIn>;
   /** A new pair for a refresh token. One used twice ends its session. @throws AppError UNAUTHENTICATED */
   refreshSession(refreshToken: string, caller: Caller): Promise<SignedIn>;
@@ -105,6 +107,7 @@ export function createAccounts({
   hasher,
   outbox,
   admission,
+  attempts,
   issuer,
   settings,
   buckets,
@@ -126,7 +129,7 @@ export function createAccounts({
 
   return {
     ...createRegistration({ pool, hasher, signIns, mails, admission, settings }),
-    ...createPasswordChanges({ pool, hasher, signIns, mails }),
+    ...createPasswordChanges({ pool, hasher, attempts, signIns, mails }),
     ...createProfiles({ pool, prisma, mails, settings }),
 
     async authenticate(token) {
@@ -139,6 +142,7 @@ export function createAccounts({
     async login({ email, password }, caller, signal) {
       const account = await store.findSignIn(pool, email);
       const possible = canBePassword(password);
+      const attempt = await attempts.take({ email, userId: account?.id ?? null, caller });
       const right = await hasher.verify(possible ? password : '', (possible && account?.passwordHash) || null, signal);
       const mayEnter = account !== null && (account.verified || !settings.requireVerifiedEmail);
       const opened = await transaction(pool, async (client) => {
@@ -155,6 +159,7 @@ export function createAccounts({
         return role && account ? signIns.open(client, account.id, role, caller) : null;
       });
       if (opened) {
+        await attempt.giveBack();
         signIns.forget(opened.displaced);
         return signIns.tokensOf(opened);
       }

@@ -5,6 +5,7 @@ import { transaction } from '../db/metadata.ts';
 import { AppError, badInput } from '../lib/errors.ts';
 import { encodeId } from '../lib/ids.ts';
 import type { AccountMails } from './account-mails.ts';
+import type { Attempts } from './attempts.ts';
 import { requireGoodToken, spendToken, voidTokens } from './one-time-tokens.ts';
 import type { PasswordHasher } from './password-hasher.ts';
 import { canBePassword } from './passwords.ts';
@@ -17,7 +18,7 @@ import type { Caller, Viewer } from './viewer.ts';
 export interface PasswordChanges {
   /**
    * Ends all other sessions; the one that asks goes on, with new tokens.
-   * @throws AppError BAD_USER_INPUT for a wrong password, CONFLICT when another one was set meanwhile
+   * @throws AppError BAD_USER_INPUT for a wrong password, RATE_LIMITED, CONFLICT when another one was set meanwhile
    */
   changePassword(viewer: Viewer | null, input: PasswordChange, caller: Caller, signal?: AbortSignal): Promise<SignedIn>;
   /** Sends a mail where there is such an account; what it does and how long it takes says nothing of that. */
@@ -39,13 +40,20 @@ export interface PasswordReset {
 export interface PasswordChangesDeps {
   pool: pg.Pool;
   hasher: PasswordHasher;
+  attempts: Attempts;
   signIns: SignIns;
   mails: AccountMails;
 }
 
 const signedOut = () => new AppError('UNAUTHENTICATED', 'The session has ended; sign in again');
 
-export function createPasswordChanges({ pool, hasher, signIns, mails }: PasswordChangesDeps): PasswordChanges {
+export function createPasswordChanges({
+  pool,
+  hasher,
+  attempts,
+  signIns,
+  mails,
+}: PasswordChangesDeps): PasswordChanges {
   /** That it was tried stays, although nothing else does. */
   const recordFailure = (userId: string, caller: Caller) =>
     transaction(pool, (client) =>
@@ -66,10 +74,12 @@ export function createPasswordChanges({ pool, hasher, signIns, mails }: Password
       const account = await store.findAccount(pool, userId);
       if (!account) throw signedOut();
       const possible = canBePassword(currentPassword);
+      const attempt = await attempts.take({ email: account.email, userId, caller });
       if (!possible || !(await hasher.verify(currentPassword, account.passwordHash, signal))) {
         await recordFailure(userId, caller);
         throw badInput({ path: 'input.currentPassword', message: 'not the password of this account' });
       }
+      await attempt.giveBack();
       const passwordHash = await hasher.hash(newPassword, signal);
       const { ended, ...opened } = await transaction(pool, async (client) => {
         const role = await store.roleInSession(client, sessionId, userId);

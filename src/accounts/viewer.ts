@@ -43,6 +43,8 @@ export const isAnonymous = (viewer: Viewer | null): boolean => viewer?.key?.scop
 export interface Caller {
   readonly ipAddress: string | null;
   readonly userAgent: string | null;
+  /** Who is signed in already where this comes from. */
+  readonly userId?: string;
   /** The API key that was shown. */
   readonly keyId?: string;
 }

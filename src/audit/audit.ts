@@ -15,6 +15,7 @@ export type AuditAction =
   | 'user.registered'
   | 'user.login'
   | 'user.login_failed'
+  | 'user.login_limited'
   | 'user.updated'
   | 'user.deletion_begun'
   | 'user.deleted'

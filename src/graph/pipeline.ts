@@ -214,7 +214,10 @@ export function createPipeline({
           authorization,
           lifetime: socket?.lifetime ?? null,
           services,
-          caller: viewer?.key ? { ...callerOf(req), keyId: viewer.key.id } : callerOf(req),
+          caller: {
+            ...callerOf(req),
+            ...(viewer && (viewer.key ? { keyId: viewer.key.id } : { userId: viewer.userId })),
+          },
           requestId: requestIdOf(req),
           signal: socket?.signal ?? signal ?? request.signal,
           tellNow: socket?.tellNow,

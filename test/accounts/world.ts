@@ -5,6 +5,7 @@ import type pg from 'pg';
 import { createAccounts } from '../../src/accounts/accounts.ts';
 import { createAdministration } from '../../src/accounts/administration/administration.ts';
 import { type Admission, noInvitations } from '../../src/accounts/admission.ts';
+import { type AttemptLimits, createAttempts } from '../../src/accounts/attempts.ts';
 import { createBearer } from '../../src/accounts/bearer.ts';
 import { createApiKeys } from '../../src/accounts/keys/api-keys.ts';
 import { createPasswordHasher } from '../../src/accounts/password-hasher.ts';
@@ -37,6 +38,8 @@ export interface ReplicaOptions {
   registration?: 'open' | 'invite' | 'closed';
   requireVerifiedEmail?: boolean;
   admission?: Admission;
+  /** None where it is no test of them. */
+  attempts?: AttemptLimits;
   clock?: () => Date;
 }
 
@@ -63,6 +66,7 @@ export async function createWorld() {
     requireVerifiedEmail = false,
     admission = noInvitations,
     clock,
+    attempts = { perAccount: 0, perAddress: 0 },
   }: ReplicaOptions = {}) {
     const bus = createBus<Topic>();
     const pool = createPool({ connection, log, max: 20 });
@@ -82,6 +86,7 @@ export async function createWorld() {
       hasher,
       outbox: createOutbox({ keyring, publicUrl: new URL(issuer) }),
       admission,
+      attempts: createAttempts({ pool, limits: attempts }),
       issuer,
       settings,
       ...(clock && { clock }),

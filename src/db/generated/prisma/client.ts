@@ -227,6 +227,11 @@ export type AuditEntry = Prisma.AuditEntryModel
  */
 export type AuditHead = Prisma.AuditHeadModel
 /**
+ * Model RateLimit
+ * What was tried, in its window; as rate-limiter-flexible reads and writes it.
+ */
+export type RateLimit = Prisma.RateLimitModel
+/**
  * Model KeyCheck
  * A value sealed by each master key that this installation has used: a wrong key shows at start.
  */

@@ -88,6 +88,7 @@ export const ModelName = {
   OutgoingMail: 'OutgoingMail',
   AuditEntry: 'AuditEntry',
   AuditHead: 'AuditHead',
+  RateLimit: 'RateLimit',
   KeyCheck: 'KeyCheck',
   InstallationSecret: 'InstallationSecret'
 } as const
@@ -651,6 +652,15 @@ export const AuditHeadScalarFieldEnum = {
 } as const
 
 export type AuditHeadScalarFieldEnum = (typeof AuditHeadScalarFieldEnum)[keyof typeof AuditHeadScalarFieldEnum]
+
+
+export const RateLimitScalarFieldEnum = {
+  key: 'key',
+  points: 'points',
+  expire: 'expire'
+} as const
+
+export type RateLimitScalarFieldEnum = (typeof RateLimitScalarFieldEnum)[keyof typeof RateLimitScalarFieldEnum]
 
 
 export const KeyCheckScalarFieldEnum = {

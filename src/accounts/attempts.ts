@@ -1,0 +1,129 @@
+/**
+ * How often a password may be tried, counted before it is compared with anything: so many times an account, wherever they
+ * come from, and so many times an address, whomever they are about. What was right does not count.
+ *
+ * Somebody who tries another's password uses up that account's attempts, but not its owner's: from a network where the
+ * account has been signed in before, and from a session of its own, there are as many beside them. A known network is told
+ * by the account's sessions, so it is forgotten 30 days after its last use.
+ *
+ * The counts are in the metadata database, whatever else there is: they hold over replicas and restarts, and when they
+ * cannot be asked nobody could be signed in either. An address of IPv6 stands for its /64.
+ */
+import { createHash } from 'node:crypto';
+import type pg from 'pg';
+import { RateLimiterPostgres, RateLimiterRes } from 'rate-limiter-flexible';
+import { record } from '../audit/audit.ts';
+import { encodeId, uuidv7 } from '../lib/ids.ts';
+import { networkOf } from '../lib/network.ts';
+import { rateLimited } from '../lib/rates.ts';
+import { emailKeyOf } from './email.ts';
+import type { Caller } from './viewer.ts';
+
+export const attemptWindowSeconds = 15 * 60;
+
+export interface AttemptLimits {
+  /** In 15 minutes; 0 for no limit. */
+  readonly perAccount: number;
+  /** In 15 minutes, of addresses that none of the accounts was signed in from; 0 for no limit. */
+  readonly perAddress: number;
+}
+
+export interface Tried {
+  /** As it was typed: one that is nobody's counts, too, or the difference would show. */
+  readonly email: string;
+  readonly userId: string | null;
+  readonly caller: Caller;
+}
+
+export interface Attempt {
+  /** It was right. */
+  giveBack(): Promise<void>;
+}
+
+export interface Attempts {
+  /** Takes one attempt; the first refusal of a window is in the audit. @throws AppError RATE_LIMITED */
+  take(tried: Tried): Promise<Attempt>;
+}
+
+export interface AttemptsDeps {
+  readonly pool: pg.Pool;
+  readonly limits: AttemptLimits;
+}
+
+/** Of what was not let in, in the words of the audit. */
+type Kind = 'account' | 'address' | 'known';
+
+export function createAttempts({ pool, limits }: AttemptsDeps): Attempts {
+  const limiterOf = (kind: Kind, points: number) =>
+    points === 0
+      ? null
+      : new RateLimiterPostgres({
+          storeClient: pool,
+          tableName: 'rate_limits',
+          tableCreated: true,
+          // Once in a process is enough.
+          clearExpiredByTimeout: kind === 'account',
+          keyPrefix: `password.${kind}`,
+          points,
+          duration: attemptWindowSeconds,
+          // From the first that is too many: otherwise the end of one window and the beginning of the next are one.
+          blockDuration: attemptWindowSeconds,
+        });
+  const limiters = {
+    account: limiterOf('account', limits.perAccount),
+    address: limiterOf('address', limits.perAddress),
+    known: limiterOf('known', limits.perAccount),
+  };
+
+  /** Asked for nobody as well, so that it takes as long. */
+  async function isKnown({ userId, caller }: Tried): Promise<boolean> {
+    const { rows } = await pool.query<{ address: string }>(
+      'SELECT DISTINCT ip_address AS address FROM sessions WHERE user_id = $1 AND ip_address IS NOT NULL',
+      [userId ?? uuidv7()],
+    );
+    const { ipAddress } = caller;
+    if (userId !== null && caller.userId === userId) return true;
+    return ipAddress !== null && rows.some(({ address }) => networkOf(address) === networkOf(ipAddress));
+  }
+
+  async function consume(kind: Kind, key: string, { userId, caller }: Tried): Promise<void> {
+    const limiter = limiters[kind];
+    try {
+      await limiter?.consume(key);
+    } catch (refused) {
+      if (!(refused instanceof RateLimiterRes)) throw refused;
+      if (limiter && refused.consumedPoints === limiter.points + 1) {
+        await record(pool, {
+          actorId: null,
+          action: 'user.login_limited',
+          subject: userId && encodeId('User', userId),
+          outcome: 'refused',
+          caller,
+          details: { limit: kind },
+        });
+      }
+      throw rateLimited(refused.msBeforeNext, 'Too many attempts to sign in');
+    }
+  }
+
+  return {
+    async take(tried) {
+      const { email, userId, caller } = tried;
+      const network = caller.ipAddress === null ? 'none' : networkOf(caller.ipAddress);
+      // No address is kept, and none is too long for a key.
+      const account = createHash('sha256').update(emailKeyOf(email)).digest('base64url');
+      const keys: [Kind, string][] = (await isKnown(tried))
+        ? [['known', `${userId} ${caller.userId === userId ? 'session' : network}`]]
+        : [
+            ['address', network],
+            ['account', account],
+          ];
+      for (const [kind, key] of keys) await consume(kind, key, tried);
+      return {
+        async giveBack() {
+          await Promise.all(keys.map(([kind, key]) => limiters[kind]?.reward(key)));
+        },
+      };
+    },
+  };
+}

@@ -1,0 +1,139 @@
+/** AUTH-7: passwords are tried so often an account and an address, over replicas and aliases, and the owner still comes in. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { networkOf } from '../../src/lib/network.ts';
+import { createGraph } from './graph.ts';
+import { createWorld, password, type World } from './world.ts';
+
+const limits = { perAccount: 10, perAddress: 20 };
+const windowMs = 15 * 60_000;
+
+let world: World;
+let replicas: Awaited<ReturnType<World['startReplica']>>[];
+let addresses = 0;
+
+beforeAll(async () => {
+  world = await createWorld();
+  replicas = await Promise.all([1, 2].map(() => world.startReplica({ attempts: limits })));
+});
+afterAll(() => world?.[Symbol.asyncDispose]());
+
+const from = (ipAddress: string, userId?: string) => ({ ipAddress, userAgent: 'test', ...(userId && { userId }) });
+/** One that nothing came from before. */
+const elsewhere = () => from(`10.${++addresses >> 16}.${(addresses >> 8) & 255}.${addresses & 255}`);
+
+type Tried = { email: string; password?: string; caller?: ReturnType<typeof from>; replica?: number };
+
+/** The code that it ended with. */
+async function tried({ email, password = 'wrong', caller = elsewhere(), replica = 0 }: Tried): Promise<string> {
+  try {
+    await replicas[replica]!.accounts.login({ email, password }, caller);
+    return 'OK';
+  } catch (error) {
+    return (error as { code: string }).code;
+  }
+}
+
+/** How many of them were compared with a hash. */
+async function reached(tries: readonly Tried[]): Promise<number> {
+  const codes = await Promise.all(tries.map((each, n) => tried({ replica: n % 2, ...each })));
+  expect(new Set(codes)).toEqual(new Set(['UNAUTHENTICATED', 'RATE_LIMITED']));
+  return codes.filter((code) => code === 'UNAUTHENTICATED').length;
+}
+
+const times = <T>(count: number, make: (n: number) => T): T[] => Array.from({ length: count }, (_, n) => make(n));
+
+describe('wrong passwords', () => {
+  test('of one account from many addresses, at once and over two replicas, are tried ten times', async () => {
+    const { email } = await world.person();
+    expect(await reached(times(250, () => ({ email })))).toBe(limits.perAccount);
+    // Also when it is written otherwise.
+    expect(await tried({ email: ` ${email.toUpperCase()} ` })).toBe('RATE_LIMITED');
+  });
+
+  test('of one that is nobody’s as well, so that nothing shows', async () => {
+    expect(await reached(times(30, () => ({ email: 'nobody@example.com' })))).toBe(limits.perAccount);
+  });
+
+  test('of many accounts from one address are tried so often as an address may', async () => {
+    const caller = from('198.51.100.7');
+    expect(await reached(times(100, (n) => ({ email: `${n}@example.com`, caller })))).toBe(limits.perAddress);
+  });
+
+  test('from the addresses of one network of IPv6 are those of one address', async () => {
+    const tries = times(100, (n) => ({
+      email: `six${n}@example.com`,
+      caller: from(`2001:db8:1:2::${n.toString(16)}`),
+    }));
+    expect(await reached(tries)).toBe(limits.perAddress);
+  });
+
+  test('under aliases of one document are no more, as the first that is wrong ends it', async () => {
+    const { email } = await world.person();
+    const graph = createGraph({ ...world, ...replicas[0]! });
+    const login = `login(input: { email: "${email}", password: "wrong" }) { accessToken }`;
+    const codes: unknown[] = [];
+    for (let round = 0; round < 12; round += 1) {
+      const { errors } = await graph(null, `mutation { ${times(15, (n) => `a${n}: ${login}`).join(' ')} }`);
+      codes.push(...(errors ?? []).map(({ extensions }) => extensions.code));
+    }
+    expect(codes).toEqual([...times(limits.perAccount, () => 'UNAUTHENTICATED'), 'RATE_LIMITED', 'RATE_LIMITED']);
+  });
+
+  test('may be tried again when the time is over, and are told when that is', async () => {
+    const { email } = await world.person();
+    await reached(times(12, () => ({ email })));
+    const refused = await replicas[0]!.accounts
+      .login({ email, password: 'wrong' }, elsewhere())
+      .catch((error) => error);
+    expect(refused).toMatchObject({ code: 'RATE_LIMITED', details: { retryAfterMs: expect.any(Number) } });
+    expect(refused.details.retryAfterMs).toBeGreaterThan(0);
+    expect(refused.details.retryAfterMs).toBeLessThanOrEqual(windowMs);
+    await world.sql('UPDATE rate_limits SET expire = 0');
+    expect(await tried({ email, password })).toBe('OK');
+  });
+
+  test('are in the audit, and that they were stopped once', async () => {
+    const { email, userId } = await world.person();
+    await reached(times(14, () => ({ email })));
+    const of = async (action: string) =>
+      (await world.auditOf(action)).filter(({ subject }) => subject === idOf(userId));
+    expect(await of('user.login_failed')).toHaveLength(limits.perAccount);
+    expect(await of('user.login_limited')).toMatchObject([{ outcome: 'refused', details: { limit: 'account' } }]);
+  });
+});
+
+const idOf = (userId: string) => Buffer.from(JSON.stringify(['User', userId])).toString('base64url');
+
+describe('the owner of an account that others try', () => {
+  test('comes in from where he was before, and from a session of his, with the right password alone', async () => {
+    const home = from('203.0.113.9');
+    const { email, userId } = await world.person();
+    expect(await tried({ email, password, caller: home })).toBe('OK');
+    await reached(times(40, () => ({ email })));
+    expect(await tried({ email, password })).toBe('RATE_LIMITED');
+    expect(await tried({ email, password, caller: home })).toBe('OK');
+    expect(await tried({ email, password, caller: from(elsewhere().ipAddress, userId) })).toBe('OK');
+    // Whoever else is signed in there is not he.
+    const other = await world.person();
+    expect(await tried({ email, password, caller: from(elsewhere().ipAddress, other.userId) })).toBe('RATE_LIMITED');
+    expect(await reached(times(30, () => ({ email, caller: home })))).toBe(limits.perAccount);
+  });
+
+  test('signs in as often as he likes', async () => {
+    const { email } = await world.person();
+    const caller = elsewhere();
+    for (const _ of times(25, (n) => n)) expect(await tried({ email, password, caller })).toBe('OK');
+  });
+});
+
+test.each([
+  ['192.0.2.1', '192.0.2.1'],
+  ['2001:db8:1:2:3:4:5:6', '2001:db8:1:2::/64'],
+  ['2001:0DB8:0001:0002::1', '2001:db8:1:2::/64'],
+  ['2001:db8::1', '2001:db8:0:0::/64'],
+  ['::1', '0:0:0:0::/64'],
+  ['fe80::1%eth0', 'fe80:0:0:0::/64'],
+  ['64:ff9b::192.0.2.33', '64:ff9b:0:0::/64'],
+])('%s is of the network %s', (address, network) => {
+  expect(networkOf(address)).toBe(network);
+});

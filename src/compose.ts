@@ -6,6 +6,8 @@ import { noInvitations } from './accounts/admission.ts';
 import { createAttempts } from './accounts/attempts.ts';
 import { createBearer } from './accounts/bearer.ts';
 import { createApiKeys } from './accounts/keys/api-keys.ts';
+import { createIssuedAccounts } from './accounts/oidc/issued-accounts.ts';
+import { createIssuer } from './accounts/oidc/issuer.ts';
 import { createPasswordHasher } from './accounts/password-hasher.ts';
 import type { Settings } from './accounts/settings.ts';
 import type { Viewer } from './accounts/viewer.ts';
@@ -172,6 +174,8 @@ function buildServices({ config, core, startedAt, diskLow, running, publicUrl, o
     settings,
   });
   const apiKeys = createApiKeys({ pool, prisma, bus, requireDatabase: databases.requireDatabase });
+  const issued = issuedAccountsOf({ config, core });
+  if (issued) running.push(issued);
   running.push(hasher, accounts, apiKeys, startChaining({ pool, keyring, log: core.log }));
   const settingsOf = async (viewer: Viewer) => accounts.settingsOf(await accounts.self(viewer));
   const jobs = createJobs({
@@ -224,7 +228,7 @@ function buildServices({ config, core, startedAt, diskLow, running, publicUrl, o
     accounts,
     auditLog: createAuditLog({ pool, keyring, log }),
     apiKeys,
-    bearer: createBearer({ accounts, apiKeys }),
+    bearer: createBearer({ accounts, apiKeys, issued }),
     administration: createAdministration({ pool, prisma, bus, jobs: jobStore, databases }),
     projects: createProjects({ pool, prisma, access, onRightsLost: jobStore.cancelWithoutRight }),
     tasks: createTasks({ pool, store: createTaskStore({ db: pool, prisma }), bus }),
@@ -259,6 +263,13 @@ function buildServices({ config, core, startedAt, diskLow, running, publicUrl, o
     ...buildRealtime({ core, running, settingsOf }),
     ...buildFiles({ config, core, publicUrl }),
   };
+}
+
+/** Null where the operator named no issuer. */
+function issuedAccountsOf({ config, core: { pool, bus } }: Pick<BuildServices, 'config' | 'core'>) {
+  if (!config.oidc) return null;
+  const issuer = createIssuer({ ...config.oidc, clock: () => new Date() });
+  return createIssuedAccounts({ pool, bus, issuer, settings: { registration: config.registration } });
 }
 
 function buildRealtime({

@@ -35,6 +35,8 @@ export interface Config {
   readonly mail: MailPlace;
   readonly registration: RegistrationMode;
   readonly requireVerifiedEmail: boolean;
+  /** Whose access tokens are accepted beside Quarry's own; null: nobody's. */
+  readonly oidc: { readonly issuer: string; readonly audience: string } | null;
   readonly corsOrigins: readonly string[];
   /** Whose X-Forwarded-* are believed. */
   readonly trustProxy: BlockList;
@@ -158,6 +160,15 @@ const masterKeys = z.string().transform((text, context): [MasterKey, ...MasterKe
   return z.NEVER;
 });
 
+const loopback = new Set(['localhost', '127.0.0.1', '[::1]']);
+
+/** Kept as it is: its tokens name it letter for letter. */
+const oidcIssuer = z.string().refine((text) => {
+  const url = URL.parse(text);
+  if (!url || url.search || url.hash || url.username || url.password) return false;
+  return url.protocol === 'https:' || (url.protocol === 'http:' && loopback.has(url.hostname));
+}, 'a URL of https, as the issuer’s tokens name it (http on this machine alone)');
+
 const variables = {
   PORT: integer(0, 65_535).default(4000),
   HOST: z
@@ -181,6 +192,8 @@ const variables = {
   MAIL_FROM: parsedBy(senderOf).optional(),
   REGISTRATION: oneOf(...registrationModes).default('open'),
   REQUIRE_VERIFIED_EMAIL: flag.default(false),
+  OIDC_ISSUER: oidcIssuer.optional(),
+  OIDC_AUDIENCE: z.string().optional(),
   CORS_ORIGINS: origins.default([]),
   TRUST_PROXY: cidrs.default([]),
   ALLOW_PRIVATE_HOSTS: z
@@ -208,7 +221,7 @@ const environment = z.object(variables);
 export const variableNames: readonly string[] = Object.keys(variables);
 
 /** Their parts are not built yet: to take a value and ignore it would be a lie. */
-const laterNames = ['LLM_BASE_URL', 'LLM_API_KEY', 'LLM_MODEL', 'OIDC_ISSUER', 'OIDC_AUDIENCE'];
+const laterNames = ['LLM_BASE_URL', 'LLM_API_KEY', 'LLM_MODEL'];
 
 /** One letter from HOST or PORT, and meant. */
 const usualNames = new Set(['POST', 'COST', 'LOST', 'SORT', 'HOSTS', 'PORTS']);
@@ -270,6 +283,13 @@ export function readConfig({ env, terminal }: ReadConfigOptions): Config {
   if (values?.PERSISTED_DOCUMENTS_ONLY && !values.PERSISTED_DOCUMENTS) {
     faults.push({ name: 'PERSISTED_DOCUMENTS', message: 'required with PERSISTED_DOCUMENTS_ONLY: a file' });
   }
+  for (const [name, other] of [
+    ['OIDC_AUDIENCE', 'OIDC_ISSUER'],
+    ['OIDC_ISSUER', 'OIDC_AUDIENCE'],
+  ] as const)
+    if (values?.[other] && !values[name]) faults.push({ name, message: `required with ${other}` });
+  if (values?.OIDC_ISSUER && URL.parse(values.OIDC_ISSUER)?.origin === values.PUBLIC_URL?.origin)
+    faults.push({ name: 'OIDC_ISSUER', message: 'another server than PUBLIC_URL' });
   if (values?.SMTP_URL && !values.MAIL_FROM) faults.push({ name: 'MAIL_FROM', message: 'required with SMTP_URL' });
   const storage = values && storageOf(values);
   if (Array.isArray(storage)) faults.push(...storage);
@@ -303,6 +323,10 @@ export function readConfig({ env, terminal }: ReadConfigOptions): Config {
     },
     registration: values.REGISTRATION,
     requireVerifiedEmail: values.REQUIRE_VERIFIED_EMAIL,
+    oidc:
+      values.OIDC_ISSUER && values.OIDC_AUDIENCE
+        ? { issuer: values.OIDC_ISSUER, audience: values.OIDC_AUDIENCE }
+        : null,
     corsOrigins: values.CORS_ORIGINS,
     trustProxy,
     allowPrivateHosts: values.ALLOW_PRIVATE_HOSTS,

@@ -71,6 +71,24 @@ test('a name within two letters of a variable stops the start', () => {
   expect(faultsOf({ TEST: '1', ROOT: '/', HOME: '/' })).toEqual({});
 });
 
+test('an issuer of access tokens is kept letter for letter, comes with its audience, and is no machine without TLS', () => {
+  const OIDC_AUDIENCE = 'https://quarry.example.com/api';
+  for (const OIDC_ISSUER of ['https://team.auth0.com/', 'https://sso.example.com/realms/a', 'http://localhost:9000'])
+    expect(read({ OIDC_ISSUER, OIDC_AUDIENCE }).oidc).toEqual({ issuer: OIDC_ISSUER, audience: OIDC_AUDIENCE });
+  expect(read({}).oidc).toBeNull();
+  expect(faultsOf({ OIDC_ISSUER: 'https://sso.example.com' })).toHaveProperty('OIDC_AUDIENCE');
+  expect(faultsOf({ OIDC_AUDIENCE })).toHaveProperty('OIDC_ISSUER');
+  const PUBLIC_URL = 'https://quarry.example.com';
+  for (const OIDC_ISSUER of [
+    'http://sso.example.com',
+    'https://a:b@sso.example.com',
+    'https://sso.example.com/?a',
+    PUBLIC_URL,
+    'x',
+  ])
+    expect(faultsOf({ OIDC_ISSUER, OIDC_AUDIENCE, PUBLIC_URL })).toHaveProperty('OIDC_ISSUER');
+});
+
 test('a variable whose part is not built is refused, not ignored', () => {
   expect(faultsOf({ LLM_BASE_URL: 'http://127.0.0.1' })).toHaveProperty('LLM_BASE_URL');
 });

@@ -8,7 +8,7 @@ const maxEmailCharacters = 254;
 const maxNameCharacters = 100;
 
 /** An address that mail can be sent to (RFC 5321 has the length). */
-const emailAddress = z
+export const emailAddress = z
   .string()
   .trim()
   .max(maxEmailCharacters, `at most ${maxEmailCharacters} characters`)

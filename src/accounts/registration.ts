@@ -37,7 +37,7 @@ export interface RegistrationDeps {
   settings: { readonly registration: RegistrationMode; readonly requireVerifiedEmail: boolean };
 }
 
-const shut = (registration: RegistrationMode) =>
+export const shut = (registration: RegistrationMode) =>
   new AppError('FORBIDDEN', registration === 'invite' ? 'Registration takes an invitation' : 'Registration is closed');
 
 interface NewAccount {

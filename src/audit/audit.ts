@@ -14,6 +14,7 @@ export type AuditAction =
   | 'job.deleted'
   | 'user.registered'
   | 'user.login'
+  | 'user.linked'
   | 'user.login_failed'
   | 'user.login_limited'
   | 'user.updated'

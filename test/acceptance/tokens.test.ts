@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { WebSocket } from 'ws';
 import { createKeyring } from '../../src/lib/keyring.ts';
 import { Secret } from '../../src/lib/secret.ts';
+import { audience, startIssuer } from '../accounts/oidc-issuer.ts';
 import { graphql } from '../generated/gql.ts';
 import { createTestDatabase, type TestDatabase } from '../support/databases.ts';
 import {
@@ -38,16 +39,19 @@ const LoginDocument = graphql(`
 `);
 
 let metadata: TestDatabase;
+let issuer: Awaited<ReturnType<typeof startIssuer>>;
 let quarries: [Quarry, Quarry];
 const keys = masterKey();
 
 beforeAll(async () => {
-  metadata = await createTestDatabase();
+  [metadata, issuer] = await Promise.all([createTestDatabase(), startIssuer()]);
   const env = {
     DATABASE_URL: urlOf(metadata),
     MASTER_KEYS: keys,
     PLAYGROUND_URL: 'off',
     PUBLIC_URL: 'http://127.0.0.1',
+    OIDC_ISSUER: issuer.issuer,
+    OIDC_AUDIENCE: audience,
   };
   quarries = await Promise.all([startQuarry({ env }), startQuarry({ env })]);
 });
@@ -55,6 +59,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await Promise.all(quarries?.map((quarry) => quarry[Symbol.asyncDispose]()) ?? []);
   await metadata[Symbol.asyncDispose]();
+  await issuer[Symbol.asyncDispose]();
 });
 
 const refresh = (refreshToken: string, on: Quarry) => on.execute(RefreshDocument, { input: { refreshToken } });
@@ -323,6 +328,22 @@ describe('an API key', () => {
     expect(seconds).toBeLessThan(5);
     for (const on of quarries) expect((await on.execute(MeDocument, {}, { token: secret })).status).toBe(401);
   });
+});
+
+test('a token of the operator’s issuer opens the same account on every server, over HTTP and WebSocket', async () => {
+  const claims = { email: 'issued@example.com', email_verified: true };
+  const token = await issuer.mint({ subject: 'issued', claims });
+  const ids = new Set<unknown>();
+  for (const on of quarries) {
+    ids.add((await on.ask(MeDocument, {}, { token })).viewer?.id);
+    using socket = await openSocket(on.wsUrl);
+    await socket.init(token);
+    socket.subscribe('1', '{ viewer { id } }');
+    ids.add((await socket.next()).payload.data.viewer.id);
+  }
+  expect([...ids]).toEqual([expect.any(String)]);
+  const elsewhere = await issuer.mint({ subject: 'issued', claims, audience: 'https://elsewhere.test' });
+  expect((await quarries[0].execute(MeDocument, {}, { token: elsewhere })).status).toBe(401);
 });
 
 describe('a password', () => {

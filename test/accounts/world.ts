@@ -122,7 +122,7 @@ export async function createWorld() {
       await prisma.$disconnect();
       await pool.end();
     });
-    const bearer = createBearer({ accounts, apiKeys });
+    const bearer = createBearer({ accounts, apiKeys, issued: null });
     const served = { accounts, administration, apiKeys, bearer, databases, jobs, projects, tasks };
     return { ...served, access, pool, prisma, bus, settings };
   }

@@ -33,6 +33,11 @@ export type Session = Prisma.SessionModel
  */
 export type RefreshToken = Prisma.RefreshTokenModel
 /**
+ * Model ExternalIdentity
+ * A user as another issuer names him.
+ */
+export type ExternalIdentity = Prisma.ExternalIdentityModel
+/**
  * Model ApiKey
  * A key for programs, which acts for its user; its secret is known by its SHA-256 alone.
  */

@@ -476,10 +476,6 @@ export type CatalogSnapshotUncheckedUpdateOneWithoutDatabaseNestedInput = {
   update?: Prisma.XOR<Prisma.XOR<Prisma.CatalogSnapshotUpdateToOneWithWhereWithoutDatabaseInput, Prisma.CatalogSnapshotUpdateWithoutDatabaseInput>, Prisma.CatalogSnapshotUncheckedUpdateWithoutDatabaseInput>
 }
 
-export type NullableBytesFieldUpdateOperationsInput = {
-  set?: runtime.Bytes | null
-}
-
 export type CatalogSnapshotCreateWithoutDatabaseInput = {
   version?: string | null
   fingerprint?: string | null

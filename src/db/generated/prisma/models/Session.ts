@@ -33,6 +33,7 @@ export type SessionMinAggregateOutputType = {
   lastUsedAt: Date | null
   expiresAt: Date | null
   revokedAt: Date | null
+  originHash: runtime.Bytes | null
 }
 
 export type SessionMaxAggregateOutputType = {
@@ -44,6 +45,7 @@ export type SessionMaxAggregateOutputType = {
   lastUsedAt: Date | null
   expiresAt: Date | null
   revokedAt: Date | null
+  originHash: runtime.Bytes | null
 }
 
 export type SessionCountAggregateOutputType = {
@@ -55,6 +57,7 @@ export type SessionCountAggregateOutputType = {
   lastUsedAt: number
   expiresAt: number
   revokedAt: number
+  originHash: number
   _all: number
 }
 
@@ -68,6 +71,7 @@ export type SessionMinAggregateInputType = {
   lastUsedAt?: true
   expiresAt?: true
   revokedAt?: true
+  originHash?: true
 }
 
 export type SessionMaxAggregateInputType = {
@@ -79,6 +83,7 @@ export type SessionMaxAggregateInputType = {
   lastUsedAt?: true
   expiresAt?: true
   revokedAt?: true
+  originHash?: true
 }
 
 export type SessionCountAggregateInputType = {
@@ -90,6 +95,7 @@ export type SessionCountAggregateInputType = {
   lastUsedAt?: true
   expiresAt?: true
   revokedAt?: true
+  originHash?: true
   _all?: true
 }
 
@@ -174,6 +180,7 @@ export type SessionGroupByOutputType = {
   lastUsedAt: Date
   expiresAt: Date
   revokedAt: Date | null
+  originHash: runtime.Bytes | null
   _count: SessionCountAggregateOutputType | null
   _min: SessionMinAggregateOutputType | null
   _max: SessionMaxAggregateOutputType | null
@@ -206,6 +213,7 @@ export type SessionWhereInput = {
   lastUsedAt?: Prisma.DateTimeFilter<"Session"> | Date | string
   expiresAt?: Prisma.DateTimeFilter<"Session"> | Date | string
   revokedAt?: Prisma.DateTimeNullableFilter<"Session"> | Date | string | null
+  originHash?: Prisma.BytesNullableFilter<"Session"> | runtime.Bytes | null
   user?: Prisma.XOR<Prisma.UserScalarRelationFilter, Prisma.UserWhereInput>
   refreshTokens?: Prisma.RefreshTokenListRelationFilter
 }
@@ -219,12 +227,14 @@ export type SessionOrderByWithRelationInput = {
   lastUsedAt?: Prisma.SortOrder
   expiresAt?: Prisma.SortOrder
   revokedAt?: Prisma.SortOrderInput | Prisma.SortOrder
+  originHash?: Prisma.SortOrderInput | Prisma.SortOrder
   user?: Prisma.UserOrderByWithRelationInput
   refreshTokens?: Prisma.RefreshTokenOrderByRelationAggregateInput
 }
 
 export type SessionWhereUniqueInput = Prisma.AtLeast<{
   id?: string
+  originHash?: runtime.Bytes
   AND?: Prisma.SessionWhereInput | Prisma.SessionWhereInput[]
   OR?: Prisma.SessionWhereInput[]
   NOT?: Prisma.SessionWhereInput | Prisma.SessionWhereInput[]
@@ -237,7 +247,7 @@ export type SessionWhereUniqueInput = Prisma.AtLeast<{
   revokedAt?: Prisma.DateTimeNullableFilter<"Session"> | Date | string | null
   user?: Prisma.XOR<Prisma.UserScalarRelationFilter, Prisma.UserWhereInput>
   refreshTokens?: Prisma.RefreshTokenListRelationFilter
-}, "id">
+}, "id" | "originHash">
 
 export type SessionOrderByWithAggregationInput = {
   id?: Prisma.SortOrder
@@ -248,6 +258,7 @@ export type SessionOrderByWithAggregationInput = {
   lastUsedAt?: Prisma.SortOrder
   expiresAt?: Prisma.SortOrder
   revokedAt?: Prisma.SortOrderInput | Prisma.SortOrder
+  originHash?: Prisma.SortOrderInput | Prisma.SortOrder
   _count?: Prisma.SessionCountOrderByAggregateInput
   _max?: Prisma.SessionMaxOrderByAggregateInput
   _min?: Prisma.SessionMinOrderByAggregateInput
@@ -265,6 +276,7 @@ export type SessionScalarWhereWithAggregatesInput = {
   lastUsedAt?: Prisma.DateTimeWithAggregatesFilter<"Session"> | Date | string
   expiresAt?: Prisma.DateTimeWithAggregatesFilter<"Session"> | Date | string
   revokedAt?: Prisma.DateTimeNullableWithAggregatesFilter<"Session"> | Date | string | null
+  originHash?: Prisma.BytesNullableWithAggregatesFilter<"Session"> | runtime.Bytes | null
 }
 
 export type SessionCreateInput = {
@@ -275,6 +287,7 @@ export type SessionCreateInput = {
   lastUsedAt?: Date | string
   expiresAt: Date | string
   revokedAt?: Date | string | null
+  originHash?: runtime.Bytes | null
   user: Prisma.UserCreateNestedOneWithoutSessionsInput
   refreshTokens?: Prisma.RefreshTokenCreateNestedManyWithoutSessionInput
 }
@@ -288,6 +301,7 @@ export type SessionUncheckedCreateInput = {
   lastUsedAt?: Date | string
   expiresAt: Date | string
   revokedAt?: Date | string | null
+  originHash?: runtime.Bytes | null
   refreshTokens?: Prisma.RefreshTokenUncheckedCreateNestedManyWithoutSessionInput
 }
 
@@ -299,6 +313,7 @@ export type SessionUpdateInput = {
   lastUsedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   expiresAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   revokedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  originHash?: Prisma.NullableBytesFieldUpdateOperationsInput | runtime.Bytes | null
   user?: Prisma.UserUpdateOneRequiredWithoutSessionsNestedInput
   refreshTokens?: Prisma.RefreshTokenUpdateManyWithoutSessionNestedInput
 }
@@ -312,6 +327,7 @@ export type SessionUncheckedUpdateInput = {
   lastUsedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   expiresAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   revokedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  originHash?: Prisma.NullableBytesFieldUpdateOperationsInput | runtime.Bytes | null
   refreshTokens?: Prisma.RefreshTokenUncheckedUpdateManyWithoutSessionNestedInput
 }
 
@@ -324,6 +340,7 @@ export type SessionCreateManyInput = {
   lastUsedAt?: Date | string
   expiresAt: Date | string
   revokedAt?: Date | string | null
+  originHash?: runtime.Bytes | null
 }
 
 export type SessionUpdateManyMutationInput = {
@@ -334,6 +351,7 @@ export type SessionUpdateManyMutationInput = {
   lastUsedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   expiresAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   revokedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  originHash?: Prisma.NullableBytesFieldUpdateOperationsInput | runtime.Bytes | null
 }
 
 export type SessionUncheckedUpdateManyInput = {
@@ -345,6 +363,7 @@ export type SessionUncheckedUpdateManyInput = {
   lastUsedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   expiresAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   revokedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  originHash?: Prisma.NullableBytesFieldUpdateOperationsInput | runtime.Bytes | null
 }
 
 export type SessionListRelationFilter = {
@@ -366,6 +385,7 @@ export type SessionCountOrderByAggregateInput = {
   lastUsedAt?: Prisma.SortOrder
   expiresAt?: Prisma.SortOrder
   revokedAt?: Prisma.SortOrder
+  originHash?: Prisma.SortOrder
 }
 
 export type SessionMaxOrderByAggregateInput = {
@@ -377,6 +397,7 @@ export type SessionMaxOrderByAggregateInput = {
   lastUsedAt?: Prisma.SortOrder
   expiresAt?: Prisma.SortOrder
   revokedAt?: Prisma.SortOrder
+  originHash?: Prisma.SortOrder
 }
 
 export type SessionMinOrderByAggregateInput = {
@@ -388,6 +409,7 @@ export type SessionMinOrderByAggregateInput = {
   lastUsedAt?: Prisma.SortOrder
   expiresAt?: Prisma.SortOrder
   revokedAt?: Prisma.SortOrder
+  originHash?: Prisma.SortOrder
 }
 
 export type SessionScalarRelationFilter = {
@@ -437,6 +459,10 @@ export type SessionUncheckedUpdateManyWithoutUserNestedInput = {
   deleteMany?: Prisma.SessionScalarWhereInput | Prisma.SessionScalarWhereInput[]
 }
 
+export type NullableBytesFieldUpdateOperationsInput = {
+  set?: runtime.Bytes | null
+}
+
 export type SessionCreateNestedOneWithoutRefreshTokensInput = {
   create?: Prisma.XOR<Prisma.SessionCreateWithoutRefreshTokensInput, Prisma.SessionUncheckedCreateWithoutRefreshTokensInput>
   connectOrCreate?: Prisma.SessionCreateOrConnectWithoutRefreshTokensInput
@@ -459,6 +485,7 @@ export type SessionCreateWithoutUserInput = {
   lastUsedAt?: Date | string
   expiresAt: Date | string
   revokedAt?: Date | string | null
+  originHash?: runtime.Bytes | null
   refreshTokens?: Prisma.RefreshTokenCreateNestedManyWithoutSessionInput
 }
 
@@ -470,6 +497,7 @@ export type SessionUncheckedCreateWithoutUserInput = {
   lastUsedAt?: Date | string
   expiresAt: Date | string
   revokedAt?: Date | string | null
+  originHash?: runtime.Bytes | null
   refreshTokens?: Prisma.RefreshTokenUncheckedCreateNestedManyWithoutSessionInput
 }
 
@@ -511,6 +539,7 @@ export type SessionScalarWhereInput = {
   lastUsedAt?: Prisma.DateTimeFilter<"Session"> | Date | string
   expiresAt?: Prisma.DateTimeFilter<"Session"> | Date | string
   revokedAt?: Prisma.DateTimeNullableFilter<"Session"> | Date | string | null
+  originHash?: Prisma.BytesNullableFilter<"Session"> | runtime.Bytes | null
 }
 
 export type SessionCreateWithoutRefreshTokensInput = {
@@ -521,6 +550,7 @@ export type SessionCreateWithoutRefreshTokensInput = {
   lastUsedAt?: Date | string
   expiresAt: Date | string
   revokedAt?: Date | string | null
+  originHash?: runtime.Bytes | null
   user: Prisma.UserCreateNestedOneWithoutSessionsInput
 }
 
@@ -533,6 +563,7 @@ export type SessionUncheckedCreateWithoutRefreshTokensInput = {
   lastUsedAt?: Date | string
   expiresAt: Date | string
   revokedAt?: Date | string | null
+  originHash?: runtime.Bytes | null
 }
 
 export type SessionCreateOrConnectWithoutRefreshTokensInput = {
@@ -559,6 +590,7 @@ export type SessionUpdateWithoutRefreshTokensInput = {
   lastUsedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   expiresAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   revokedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  originHash?: Prisma.NullableBytesFieldUpdateOperationsInput | runtime.Bytes | null
   user?: Prisma.UserUpdateOneRequiredWithoutSessionsNestedInput
 }
 
@@ -571,6 +603,7 @@ export type SessionUncheckedUpdateWithoutRefreshTokensInput = {
   lastUsedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   expiresAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   revokedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  originHash?: Prisma.NullableBytesFieldUpdateOperationsInput | runtime.Bytes | null
 }
 
 export type SessionCreateManyUserInput = {
@@ -581,6 +614,7 @@ export type SessionCreateManyUserInput = {
   lastUsedAt?: Date | string
   expiresAt: Date | string
   revokedAt?: Date | string | null
+  originHash?: runtime.Bytes | null
 }
 
 export type SessionUpdateWithoutUserInput = {
@@ -591,6 +625,7 @@ export type SessionUpdateWithoutUserInput = {
   lastUsedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   expiresAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   revokedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  originHash?: Prisma.NullableBytesFieldUpdateOperationsInput | runtime.Bytes | null
   refreshTokens?: Prisma.RefreshTokenUpdateManyWithoutSessionNestedInput
 }
 
@@ -602,6 +637,7 @@ export type SessionUncheckedUpdateWithoutUserInput = {
   lastUsedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   expiresAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   revokedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  originHash?: Prisma.NullableBytesFieldUpdateOperationsInput | runtime.Bytes | null
   refreshTokens?: Prisma.RefreshTokenUncheckedUpdateManyWithoutSessionNestedInput
 }
 
@@ -613,6 +649,7 @@ export type SessionUncheckedUpdateManyWithoutUserInput = {
   lastUsedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   expiresAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   revokedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  originHash?: Prisma.NullableBytesFieldUpdateOperationsInput | runtime.Bytes | null
 }
 
 
@@ -655,6 +692,7 @@ export type SessionSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs 
   lastUsedAt?: boolean
   expiresAt?: boolean
   revokedAt?: boolean
+  originHash?: boolean
   user?: boolean | Prisma.UserDefaultArgs<ExtArgs>
   refreshTokens?: boolean | Prisma.Session$refreshTokensArgs<ExtArgs>
   _count?: boolean | Prisma.SessionCountOutputTypeDefaultArgs<ExtArgs>
@@ -669,6 +707,7 @@ export type SessionSelectCreateManyAndReturn<ExtArgs extends runtime.Types.Exten
   lastUsedAt?: boolean
   expiresAt?: boolean
   revokedAt?: boolean
+  originHash?: boolean
   user?: boolean | Prisma.UserDefaultArgs<ExtArgs>
 }, ExtArgs["result"]["session"]>
 
@@ -681,6 +720,7 @@ export type SessionSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Exten
   lastUsedAt?: boolean
   expiresAt?: boolean
   revokedAt?: boolean
+  originHash?: boolean
   user?: boolean | Prisma.UserDefaultArgs<ExtArgs>
 }, ExtArgs["result"]["session"]>
 
@@ -693,9 +733,10 @@ export type SessionSelectScalar = {
   lastUsedAt?: boolean
   expiresAt?: boolean
   revokedAt?: boolean
+  originHash?: boolean
 }
 
-export type SessionOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"id" | "userId" | "userAgent" | "ipAddress" | "createdAt" | "lastUsedAt" | "expiresAt" | "revokedAt", ExtArgs["result"]["session"]>
+export type SessionOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"id" | "userId" | "userAgent" | "ipAddress" | "createdAt" | "lastUsedAt" | "expiresAt" | "revokedAt" | "originHash", ExtArgs["result"]["session"]>
 export type SessionInclude<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   user?: boolean | Prisma.UserDefaultArgs<ExtArgs>
   refreshTokens?: boolean | Prisma.Session$refreshTokensArgs<ExtArgs>
@@ -723,6 +764,10 @@ export type $SessionPayload<ExtArgs extends runtime.Types.Extensions.InternalArg
     lastUsedAt: Date
     expiresAt: Date
     revokedAt: Date | null
+    /**
+     * Of a session, or a token, of another issuer: what its tokens find it by.
+     */
+    originHash: runtime.Bytes | null
   }, ExtArgs["result"]["session"]>
   composites: {}
 }
@@ -1156,6 +1201,7 @@ export interface SessionFieldRefs {
   readonly lastUsedAt: Prisma.FieldRef<"Session", 'DateTime'>
   readonly expiresAt: Prisma.FieldRef<"Session", 'DateTime'>
   readonly revokedAt: Prisma.FieldRef<"Session", 'DateTime'>
+  readonly originHash: Prisma.FieldRef<"Session", 'Bytes'>
 }
     
 

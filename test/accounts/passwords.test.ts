@@ -57,6 +57,13 @@ test('nobody is signed in without an account', async () => {
   expect(await hasher.verify('password', null)).toBe(false);
 });
 
+test('AUTH-5: a password of nobody takes a thread and a hash as any other does', async () => {
+  const full = createPasswordHasher({ cost: 4, maxWaiting: 0 });
+  for (const hash of [null, await hasher.hash('password')])
+    await expect(full.verify('password', hash)).rejects.toMatchObject({ code: 'RATE_LIMITED' });
+  await full.stop();
+});
+
 test('the same password is hashed differently each time, at the cost that was asked for', async () => {
   const [one, two] = await Promise.all([hasher.hash('password'), hasher.hash('password')]);
   expect(one).not.toBe(two);

@@ -121,6 +121,8 @@ export async function compose({ startedAt, manifest, diskLow, running, ...deps }
     persistedDocuments: { manifest, only: config.persistedDocumentsOnly },
     corsOrigins: config.corsOrigins,
     trustProxy: config.trustProxy,
+    rateLimits: config.rateLimits,
+    sharedRates: core.sharedRates && ((kind) => core.sharedRates!.of(kind)),
     tls: config.publicUrl.protocol === 'https:',
     host: config.host,
     port: config.port,

@@ -50,6 +50,8 @@ export interface Config {
   readonly catalogTtlMs: number;
   /** Of passwords, in 15 minutes. */
   readonly attempts: AttemptLimits;
+  /** Of requests and their cost, in a minute; 0 for no limit. */
+  readonly rateLimits: { readonly address: number; readonly user: number; readonly key: number; readonly cost: number };
   readonly graphiql: boolean;
   readonly introspection: boolean;
   /** A file, absolute; null where there is none. */
@@ -205,6 +207,10 @@ const variables = {
   RESULTS_RETENTION_HOURS: integer(1, 8_760).default(168),
   MAX_PARALLEL_JOBS_PER_DATABASE: integer(1, 1_000).default(16),
   CATALOG_TTL: integer(1, 86_400).default(60),
+  RATE_LIMIT_ADDRESS: limit(100_000_000).default(12_000),
+  RATE_LIMIT_USER: limit(100_000_000).default(6_000),
+  RATE_LIMIT_KEY: limit(100_000_000).default(12_000),
+  RATE_LIMIT_COST: limit(999_999_999).default(10_000_000),
   RATE_LIMIT_LOGIN: limit(1_000_000).default(10),
   RATE_LIMIT_LOGIN_ADDRESS: limit(1_000_000).default(100),
   GRAPHIQL: flag.optional(),
@@ -335,6 +341,12 @@ export function readConfig({ env, terminal }: ReadConfigOptions): Config {
     resultsRetentionMs: values.RESULTS_RETENTION_HOURS * 3_600_000,
     maxParallelJobsPerDatabase: values.MAX_PARALLEL_JOBS_PER_DATABASE,
     catalogTtlMs: values.CATALOG_TTL * 1_000,
+    rateLimits: {
+      address: values.RATE_LIMIT_ADDRESS,
+      user: values.RATE_LIMIT_USER,
+      key: values.RATE_LIMIT_KEY,
+      cost: values.RATE_LIMIT_COST,
+    },
     attempts: { perAccount: values.RATE_LIMIT_LOGIN, perAddress: values.RATE_LIMIT_LOGIN_ADDRESS },
     graphiql: values.GRAPHIQL ?? !production,
     introspection: values.INTROSPECTION ?? !production,

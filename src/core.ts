@@ -27,6 +27,7 @@ import type { Keyring, MasterKey } from './lib/keyring.ts';
 import type { Service } from './lib/lifecycle.ts';
 import type { Log } from './lib/log.ts';
 import { redisAddress, startRedisBus } from './lib/redis-bus.ts';
+import { openRedisRates, type RedisRates } from './lib/redis-rates.ts';
 import type { Topic } from './lib/topics.ts';
 import { type Access, createAccess } from './projects/access.ts';
 import { letGoOf } from './queries/saved/store.ts';
@@ -62,6 +63,8 @@ export interface Core {
   readonly prisma: Prisma;
   readonly bus: Bus<Topic>;
   readonly keyring: Keyring;
+  /** Null without Redis. */
+  readonly sharedRates: RedisRates | null;
   readonly engines: Engines;
   readonly projectAccess: Access;
   readonly databases: Databases;
@@ -93,8 +96,12 @@ export async function buildCore({ config, log, metadata, playground, masterKeys,
   const notify = await startNotify({ connection: metadata, pool, bus, log });
   running.push(notify);
   const { redisUrl } = config;
+  let sharedRates: RedisRates | null = null;
   if (redisUrl) {
-    const channel = `quarry:${await installationId(pool)}:bus`;
+    const own = `quarry:${await installationId(pool)}`;
+    const channel = `${own}:bus`;
+    sharedRates = openRedisRates({ url: redisUrl, prefix: `${own}:rates`, log });
+    running.push(sharedRates);
     running.push(await startRedisBus({ url: redisUrl, channel, bus, otherwise: notify.transport, log }));
   }
   const prisma = createPrisma(pool);
@@ -161,6 +168,7 @@ export async function buildCore({ config, log, metadata, playground, masterKeys,
     prisma,
     bus,
     keyring,
+    sharedRates,
     engines,
     projectAccess,
     databases,

@@ -8,6 +8,7 @@ import { createGraphiql, type GraphiqlTab, graphiqlPolicy } from './graph/graphi
 import type { DocumentLimits } from './graph/limits.ts';
 import type { Manifest } from './graph/manifest.ts';
 import { authenticate, createPipeline } from './graph/pipeline.ts';
+import { createRateGate, type RateGateDeps, type RateLimits } from './graph/rate-gate.ts';
 import { requestIdOf } from './graph/request-id.ts';
 import { createSchema } from './graph/schema.ts';
 import { startSocket } from './graph/socket.ts';
@@ -31,6 +32,9 @@ export interface ServerDeps {
   persistedDocuments: { manifest: Manifest; only: boolean };
   corsOrigins: readonly string[];
   trustProxy: BlockList;
+  rateLimits: RateLimits;
+  /** Of all replicas; null: each counts for itself. */
+  sharedRates: RateGateDeps['shared'] | null;
   /** Clients come by TLS, which a proxy ends. */
   tls: boolean;
   host: string;
@@ -58,6 +62,11 @@ const asksSomething = /[?&](query|documentId|extensions)=/;
 
 export async function startServer(deps: ServerDeps): Promise<RunningServer> {
   const { services, bus, log, metrics, trustProxy, corsOrigins } = deps;
+  const gate = createRateGate({
+    limits: deps.rateLimits,
+    callerOf: (request) => callerOf(request, trustProxy),
+    shared: deps.sharedRates,
+  });
   const pipeline = createPipeline({
     schema: createSchema(),
     services,
@@ -68,6 +77,7 @@ export async function startServer(deps: ServerDeps): Promise<RunningServer> {
     persistedDocuments: deps.persistedDocuments,
     corsOrigins,
     callerOf: (request) => callerOf(request, trustProxy),
+    gate,
   });
   const graphiql = deps.graphiqlTabs && createGraphiql(deps.graphiqlTabs);
 
@@ -164,6 +174,7 @@ export async function startServer(deps: ServerDeps): Promise<RunningServer> {
       server.closeIdleConnections();
       await closed;
       clearTimeout(force);
+      await gate.stop();
     },
   };
 }

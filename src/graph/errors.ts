@@ -16,6 +16,21 @@ function appErrorOf(error: unknown): AppError | null {
   return null;
 }
 
+/** What a client is told of an expected failure beside its message. */
+function extensionsOf({ code, details }: AppError): Record<string, unknown> {
+  const told = { code, ...(details && { details }) };
+  const retryAfterMs = details?.retryAfterMs;
+  if (code !== 'RATE_LIMITED' || typeof retryAfterMs !== 'number') return told;
+  const headers = { 'retry-after': String(Math.ceil(retryAfterMs / 1_000)) };
+  return { ...told, retryAfterMs, http: { status: httpStatusOf(code), headers } };
+}
+
+/** Why a request was refused before it was executed, with the status that the specification gives it. */
+export const refused = (error: AppError): GraphQLError =>
+  new GraphQLError(error.message, {
+    extensions: { http: { status: httpStatusOf(error.code) }, ...extensionsOf(error) },
+  });
+
 export interface MaskDeps {
   log: Log;
   requestId: string;
@@ -27,8 +42,7 @@ export function publicError(error: unknown, { log, requestId }: MaskDeps): Graph
   const place = { nodes: located?.nodes, source: located?.source, positions: located?.positions, path: located?.path };
   const expected = appErrorOf(error);
   if (expected) {
-    const { code, details, message } = expected;
-    return new GraphQLError(message, { ...place, extensions: { code, ...(details && { details }) } });
+    return new GraphQLError(expected.message, { ...place, extensions: extensionsOf(expected) });
   }
   if (located && !located.originalError) {
     return inContract(located.extensions.code) ? located : refusedRequest(located);

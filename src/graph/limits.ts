@@ -18,7 +18,10 @@ import {
   type SelectionSetNode,
 } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
+import { AppError } from '../lib/errors.ts';
 import { defaultPageSize } from '../lib/pages.ts';
+import type { Context } from './context.ts';
+import { refused } from './errors.ts';
 
 export interface DocumentLimits {
   characters: number;
@@ -152,10 +155,14 @@ function chosen(document: DocumentNode, operationName: string | null | undefined
   };
 }
 
-export function useLimits(limits: DocumentLimits): Plugin {
+/** @param charge for what an operation costs; it may refuse. @throws AppError */
+export function useLimits(
+  limits: DocumentLimits,
+  charge: (context: Context, cost: number) => Promise<void>,
+): Plugin<Context> {
   const verdicts = new WeakMap<DocumentNode, GraphQLError | null>();
 
-  function check({ schema, document, operationName, variableValues, contextValue }: ExecutionArgs) {
+  async function check({ schema, document, operationName, variableValues, contextValue }: ExecutionArgs) {
     let cost: number;
     try {
       // It coerces the variables itself, with the defaults of the document.
@@ -164,7 +171,14 @@ export function useLimits(limits: DocumentLimits): Plugin {
     } catch {
       return null; // A variable that does not fit, no such operation: execution says so better.
     }
-    return cost > limits.cost ? tooLarge('a cost', limits.cost, cost, 'LIMIT_EXCEEDED') : null;
+    if (cost > limits.cost) return tooLarge('a cost', limits.cost, cost, 'LIMIT_EXCEEDED');
+    try {
+      await charge(contextValue as Context, cost);
+      return null;
+    } catch (error) {
+      if (error instanceof AppError) return refused(error);
+      throw error;
+    }
   }
 
   return {
@@ -186,12 +200,12 @@ export function useLimits(limits: DocumentLimits): Plugin {
         if (verdict) replaceParseResult(verdict as never);
       };
     },
-    onExecute({ args, setResultAndStopExecution }) {
-      const fault = check(args);
+    async onExecute({ args, setResultAndStopExecution }) {
+      const fault = await check(args);
       if (fault) setResultAndStopExecution({ errors: [fault] });
     },
-    onSubscribe({ args, setResultAndStopExecution }) {
-      const fault = check(args);
+    async onSubscribe({ args, setResultAndStopExecution }) {
+      const fault = await check(args);
       if (fault) setResultAndStopExecution({ errors: [fault] });
     },
   };

@@ -15,12 +15,13 @@ import type { Topic } from '../lib/topics.ts';
 import type { Services } from '../services.ts';
 import type { Context } from './context.ts';
 import { createDocumentCache } from './document-cache.ts';
-import { httpStatusOf, publicError, useErrorCodes } from './errors.ts';
+import { publicError, refused, useErrorCodes } from './errors.ts';
 import { createKeptAnswers } from './kept-answers.ts';
 import type { Lifetime } from './lifetime.ts';
 import { type DocumentLimits, useLimits } from './limits.ts';
 import type { Manifest } from './manifest.ts';
 import { createPersistedDocuments, type PersistedDocuments, usePersistedDocuments } from './persisted-documents.ts';
+import { type RateGate, rateHeaders } from './rate-gate.ts';
 import { requestIdOf } from './request-id.ts';
 import { createShortPath, type Handed, useHanded } from './short-path.ts';
 import { createSubscribe } from './subscribe.ts';
@@ -51,6 +52,7 @@ export interface PipelineDeps {
   persistedDocuments: { manifest: Manifest; only: boolean };
   corsOrigins: readonly string[];
   callerOf(request: IncomingMessage): Caller;
+  gate: RateGate;
 }
 
 type Yoga = YogaServerInstance<ServerContext, Context>;
@@ -62,6 +64,7 @@ export interface Pipeline {
   readonly queryOf: PersistedDocuments['queryOf'];
   /** For an operation that comes otherwise. */
   readonly getEnveloped: Yoga['getEnveloped'];
+  readonly gate: Pick<RateGate, 'enter'>;
 }
 
 const bearer = /^Bearer +([^\s]+)$/i;
@@ -72,17 +75,6 @@ export async function authenticate(services: Services, authorization: string | n
   const [, token] = bearer.exec(authorization) ?? [];
   if (!token) throw new AppError('UNAUTHENTICATED', 'The authorization header is not “Bearer TOKEN”');
   return services.bearer(token);
-}
-
-/** Why a request was refused before it was executed, with the status that the specification gives it. */
-function refused(error: AppError): GraphQLError {
-  return new GraphQLError(error.message, {
-    extensions: {
-      code: error.code,
-      ...(error.details && { details: error.details }),
-      http: { status: httpStatusOf(error.code) },
-    },
-  });
 }
 
 type Masked = <R extends ExecutionResult>(result: R, context: Context) => R;
@@ -114,6 +106,18 @@ function useMasking(masked: Masked, log: Log): Plugin<Context> {
 
 const useSubscribe = (subscribe: ReturnType<typeof createSubscribe>): Plugin => ({
   onSubscribe: ({ setSubscribeFn }) => setSubscribeFn(subscribe as never),
+});
+
+/** Asks once more what was asked at the door, where it can be answered. */
+const useRateGate = (gate: Pick<RateGate, 'enter'>): Plugin => ({
+  async onRequestParse({ serverContext }) {
+    const { req, res } = serverContext as unknown as ServerContext;
+    try {
+      await gate.enter({ request: req, response: res });
+    } catch (error) {
+      throw error instanceof AppError ? refused(error) : error;
+    }
+  },
 });
 
 const useNoIntrospection = (): Plugin => ({
@@ -153,7 +157,12 @@ const corsOf =
   ({ headers }: Request): CORSOptions => {
     const origin = headers.get('origin');
     if (origin === null || !origins.includes(origin)) return false;
-    return { origin: [origin], credentials: false, methods: ['POST', 'GET'], exposedHeaders: ['x-request-id'] };
+    return {
+      origin: [origin],
+      credentials: false,
+      methods: ['POST', 'GET'],
+      exposedHeaders: ['x-request-id', ...rateHeaders],
+    };
   };
 
 /** The one that is made by yoga has a status of HTTP, which one of a socket has not: it is no answer for the other. */
@@ -172,6 +181,7 @@ export function createPipeline({
   persistedDocuments,
   corsOrigins,
   callerOf,
+  gate,
 }: PipelineDeps): Pipeline {
   const plans = createPlans(schema);
   const masked = createMasked(log);
@@ -195,20 +205,22 @@ export function createPipeline({
     cors: corsOf(corsOrigins),
     maskedErrors: { maskError: (error) => publicError(error, { log, requestId: uuidv7() }) },
     plugins: [
+      useRateGate(gate),
       useSimpleRequestRefusal(),
       usePersistedDocuments(documents),
       useErrorCodes({ suggestions: introspection }),
-      useLimits(limits),
+      useLimits(limits, ({ viewer, caller }, cost) => gate.charge(viewer, caller, cost)),
       ...(introspection ? [] : [useNoIntrospection()]),
       useSubscribe(subscribe),
       useHanded(handed),
       usePlans(plans),
       useMasking(masked, log),
     ],
-    context: async ({ req, socket, signal, request }) => {
+    context: async ({ req, res, socket, signal, request }) => {
       try {
         const authorization = socket ? socket.authorization : (req.headers.authorization ?? null);
         const viewer = await authenticate(services, authorization);
+        await gate.admit(viewer, { request: req, response: socket ? undefined : res });
         return {
           viewer,
           authorization,
@@ -231,7 +243,11 @@ export function createPipeline({
   const shortPath = createShortPath({
     queryOf: documents.queryOf,
     getEnveloped: yoga.getEnveloped,
-    authenticate: (authorization) => authenticate(services, authorization),
+    async authenticate(request, response) {
+      const viewer = await authenticate(services, request.headers.authorization ?? null);
+      await gate.admit(viewer, { request, response });
+      return viewer;
+    },
     answers: createKeptAnswers({
       stands: async (viewer, { databases, snapshots }) =>
         (
@@ -251,10 +267,16 @@ export function createPipeline({
   });
   return {
     async handle(request, response) {
-      if (await shortPath(request, response)) return;
+      const mayEnter = await gate.enter({ request, response }).then(
+        () => true,
+        () => false,
+      );
+      // Who may not is told so by yoga, in its words.
+      if (mayEnter && (await shortPath(request, response))) return;
       await yoga(request, response, { req: request, res: response });
     },
     queryOf: documents.queryOf,
     getEnveloped: yoga.getEnveloped,
+    gate,
   };
 }

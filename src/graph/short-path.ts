@@ -15,8 +15,8 @@ import type { Pipeline, ServerContext } from './pipeline.ts';
 export interface ShortPathDeps {
   readonly queryOf: PersistedDocuments['queryOf'];
   readonly getEnveloped: Pipeline['getEnveloped'];
-  /** @throws AppError UNAUTHENTICATED */
-  authenticate(authorization: string | null): Promise<Viewer | null>;
+  /** @throws AppError UNAUTHENTICATED, RATE_LIMITED */
+  authenticate(request: IncomingMessage, response: ServerResponse): Promise<Viewer | null>;
   readonly answers: KeptAnswers;
   /** What the answer of this operation was made of; null where that is not known, or moves. */
   basisOf(
@@ -72,7 +72,7 @@ export function createShortPath({
     Object.assign(request, { body });
     const question = body.toString();
     try {
-      const viewer = await authenticate(request.headers.authorization ?? null);
+      const viewer = await authenticate(request, response);
       const kept = viewer && (await answers.find(viewer, question));
       if (kept) {
         send(response, mediaType, kept);

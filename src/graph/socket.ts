@@ -156,6 +156,7 @@ export function startSocket({ server, pipeline, services, bus, log, corsOrigins 
       tellNow: ({ result }: JsonData) => connection.extra.socket.tellNow(messageHead, result),
     };
     try {
+      await pipeline.gate.enter({ request: connection.extra.request, response: undefined });
       const enveloped = pipeline.getEnveloped({ req: connection.extra.request, socket, params: params as never });
       const document = enveloped.parse(pipeline.queryOf(params));
       const errors = enveloped.validate(enveloped.schema, document);

@@ -30,8 +30,8 @@ const maxBytes = 64 * 2 ** 10;
 /** Never throws for Redis: without it the bus goes the other way. */
 export async function startRedisBus({ url, channel, bus, otherwise, log }: RedisBusDeps): Promise<Service> {
   const sender = randomUUID();
-  const publisher = open({ url, log, name: 'publish' });
-  const subscriber = open({ url, log, name: 'subscribe' });
+  const publisher = openRedis({ url, log, name: 'publish' });
+  const subscriber = openRedis({ url, log, name: 'subscribe' });
   let stopped = false;
   let pending: Ring[] = [];
   let sending: Promise<void> | null = null;
@@ -87,7 +87,8 @@ interface Connecting {
   readonly name: string;
 }
 
-function open({ url, log, name }: Connecting): Redis {
+/** Not connected yet; it goes on trying by itself. */
+export function openRedis({ url, log, name }: Connecting): Redis {
   const redis = new Redis(url.reveal().href, {
     connectionName: `quarry-${name}`,
     lazyConnect: true,

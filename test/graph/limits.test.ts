@@ -11,11 +11,13 @@ interface Seen {
 }
 
 const json = 'application/graphql-response+json';
+const keyLimit = 12;
 let quarry: Quarry;
 let account: Account;
 
 beforeAll(async () => {
-  quarry = await startQuarry();
+  // Keys are held to it by the last tests alone, and users by none of them.
+  quarry = await startQuarry({ env: { RATE_LIMIT_KEY: String(keyLimit), RATE_LIMIT_USER: '100000' } });
   account = await quarry.register();
 });
 
@@ -108,4 +110,83 @@ describe('the cost of pages', () => {
     const { status, code, data } = await quarry.execute(query, variables, account);
     expect({ status, code, data }).toEqual({ status: 400, code: 'LIMIT_EXCEEDED', data: undefined });
   });
+});
+
+describe('requests of one key in a minute', () => {
+  let secret: string;
+  beforeAll(async () => {
+    const { data } = await quarry.execute<{ createApiKey: { secret: string } }, object>(
+      'mutation ($input: CreateApiKeyInput!) { createApiKey(input: $input) { secret } }',
+      { input: { name: 'limited', scopes: ['READ'] } },
+      account,
+    );
+    secret = data!.createApiKey.secret;
+  });
+
+  const ask = (accept = json) =>
+    fetch(quarry.url, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', accept, authorization: `Bearer ${secret}` },
+      body: JSON.stringify({ query: '{ __typename }' }),
+    });
+
+  test('are counted over every transport, and the answers say how many are left', async () => {
+    using socket = await openSocket(quarry.wsUrl);
+    await socket.init(secret);
+    const left: number[] = [];
+    for (let n = 1; n <= keyLimit; n += 1) {
+      if (n % 3 === 0) {
+        socket.subscribe(String(n), '{ __typename }');
+        expect(await socket.next()).toMatchObject({ type: 'next' });
+        expect(await socket.next()).toMatchObject({ type: 'complete' });
+        continue;
+      }
+      const { status, headers } = await ask(n % 3 === 1 ? json : 'text/event-stream');
+      expect(status).toBe(200);
+      expect(headers.get('ratelimit-limit')).toBe(String(keyLimit));
+      expect(Number(headers.get('ratelimit-reset'))).toBeGreaterThan(0);
+      left.push(Number(headers.get('ratelimit-remaining')));
+    }
+    expect(left).toEqual([11, 10, 8, 7, 5, 4, 2, 1]);
+
+    const refused = {
+      code: 'RATE_LIMITED',
+      retryAfterMs: expect.any(Number),
+      details: { retryAfterMs: expect.any(Number) },
+    };
+    socket.subscribe('more', '{ __typename }');
+    const { type, payload } = await socket.next();
+    expect({ type, extensions: payload[0].extensions }).toEqual({ type: 'error', extensions: refused });
+    for (const accept of [json, 'application/json']) {
+      const response = await ask(accept);
+      expect(response.status).toBe(429);
+      expect(Number(response.headers.get('retry-after'))).toBeGreaterThan(0);
+      expect(response.headers.get('ratelimit-remaining')).toBe('0');
+      expect((await response.json()).errors[0].extensions).toEqual(refused);
+    }
+    expect(await (await ask('text/event-stream')).text()).toContain('RATE_LIMITED');
+  });
+
+  test('hold nobody else up', async () => {
+    const { status, headers } = await answerOf(
+      await fetch(`${quarry.url}?query={__typename}`, { headers: { accept: json, ...bearer() } }),
+    );
+    expect({ status, limit: headers.get('ratelimit-limit') }).toEqual({ status: 200, limit: '100000' });
+  });
+});
+
+test('passwords are tried over WebSocket no oftener, and each refusal says when to come back', async () => {
+  const { email } = await quarry.register();
+  using socket = await openSocket(quarry.wsUrl);
+  await socket.init();
+  const codes: string[] = [];
+  for (let n = 1; n <= 12; n += 1) {
+    socket.subscribe(String(n), `mutation { login(input: { email: "${email}", password: "wrong" }) { accessToken } }`);
+    const { payload } = await socket.next();
+    const { code, retryAfterMs } = payload.errors[0].extensions;
+    expect(typeof retryAfterMs).toBe(code === 'RATE_LIMITED' ? 'number' : 'undefined');
+    codes.push(code);
+    await socket.next();
+  }
+  expect(codes).toEqual([...Array(10).fill('UNAUTHENTICATED'), 'RATE_LIMITED', 'RATE_LIMITED']);
 });

@@ -7,6 +7,7 @@ const features: Readonly<Record<string, readonly [setting: string, enabled: (con
   REGISTRATION: ['REGISTRATION', ({ registration }) => registration === 'open'],
   VERIFIED_EMAIL: ['REQUIRE_VERIFIED_EMAIL', ({ requireVerifiedEmail }) => requireVerifiedEmail],
   MAIL: ['SMTP_URL', ({ mail }) => mail.smtp !== null],
+  SIGN_IN_BY_ISSUER: ['OIDC_ISSUER', ({ oidc }) => oidc !== null],
   HOSTED_DATABASES: ['PLAYGROUND_URL', ({ playground }) => playground !== 'off'],
   PERSISTED_DOCUMENTS: ['PERSISTED_DOCUMENTS', ({ persistedDocuments }) => persistedDocuments !== null],
   PERSISTED_DOCUMENTS_ONLY: ['PERSISTED_DOCUMENTS_ONLY', ({ persistedDocumentsOnly }) => persistedDocumentsOnly],

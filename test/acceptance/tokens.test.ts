@@ -10,11 +10,13 @@ import { audience, startIssuer } from '../accounts/oidc-issuer.ts';
 import { graphql } from '../generated/gql.ts';
 import { createTestDatabase, type TestDatabase } from '../support/databases.ts';
 import {
+  ConnectDocument,
   CreateApiKeyDocument,
   RefreshDocument,
   RegisterDocument,
   RevokeApiKeyDocument,
 } from '../support/operations.ts';
+import { openProxy } from '../support/proxy.ts';
 import { type Account, type Quarry, startQuarry } from '../support/server.ts';
 import { openSocket } from '../support/socket.ts';
 import { masterKey, urlOf } from './support.ts';
@@ -41,19 +43,22 @@ const LoginDocument = graphql(`
 let metadata: TestDatabase;
 let issuer: Awaited<ReturnType<typeof startIssuer>>;
 let quarries: [Quarry, Quarry];
-const keys = masterKey();
+/** Each server seals with another one. */
+const [keys, others] = [masterKey('k1'), masterKey('k2')];
 
 beforeAll(async () => {
   [metadata, issuer] = await Promise.all([createTestDatabase(), startIssuer()]);
   const env = {
     DATABASE_URL: urlOf(metadata),
-    MASTER_KEYS: keys,
     PLAYGROUND_URL: 'off',
     PUBLIC_URL: 'http://127.0.0.1',
     OIDC_ISSUER: issuer.issuer,
     OIDC_AUDIENCE: audience,
   };
-  quarries = await Promise.all([startQuarry({ env }), startQuarry({ env })]);
+  quarries = await Promise.all([
+    startQuarry({ env: { ...env, MASTER_KEYS: `${keys},${others}` } }),
+    startQuarry({ env: { ...env, MASTER_KEYS: `${others},${keys}` } }),
+  ]);
 });
 
 afterAll(async () => {
@@ -101,8 +106,8 @@ describe('of forged access tokens none is accepted', () => {
       keys: { kty: string; crv: string; x: string; kid: string }[];
     };
     const [jwk] = published;
-    expect(published).toHaveLength(1);
-    expect(Object.keys(jwk!)).not.toContain('d');
+    expect(published).toHaveLength(2);
+    for (const each of published) expect(Object.keys(each)).not.toContain('d');
     const publicKey = createPublicKey({ key: jwk!, format: 'jwk' });
     const [id = '', encoded = ''] = keys.split(':');
     const keyring = createKeyring([{ id, key: new Secret(Buffer.from(encoded, 'base64')) }]);
@@ -344,6 +349,25 @@ test('a token of the operator’s issuer opens the same account on every server,
   expect([...ids]).toEqual([expect.any(String)]);
   const elsewhere = await issuer.mint({ subject: 'issued', claims, audience: 'https://elsewhere.test' });
   expect((await quarries[0].execute(MeDocument, {}, { token: elsewhere })).status).toBe(401);
+});
+
+describe('with the keys of the ring in another order on each', () => {
+  test('what one server has sealed the other opens', async () => {
+    await using target = await createTestDatabase();
+    await using proxy = await openProxy(target);
+    const { user, password, database } = target;
+    const connection = { host: '127.0.0.1', port: proxy.port, user, password, database, ssl: 'DISABLE' } as const;
+    const health = 'query ($id: ID!) { database(id: $id) { health(maxAgeMs: 0) { ok } } }';
+    for (const [sealing, opening] of [quarries, quarries.toReversed()] as [Quarry, Quarry][]) {
+      const account = await sealing.register();
+      const { connectDatabase } = await sealing.ask(ConnectDocument, { input: { name: 'shop', connection } }, account);
+      const { id } = connectDatabase.database;
+      const answer = await opening.execute(health, { id }, account);
+      expect(answer).toMatchObject({ status: 200, data: { database: { health: { ok: true } } } });
+    }
+    const metrics = await Promise.all(quarries.map(async ({ url }) => (await fetch(new URL('/metrics', url))).text()));
+    for (const text of metrics) expect(text).toContain('# TYPE quarry_sealed_secrets gauge');
+  });
 });
 
 describe('a password', () => {

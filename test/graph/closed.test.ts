@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { getIntrospectionQuery, print } from 'graphql';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { QueueDocument, RegisterDocument } from '../support/operations.ts';
-import { answerOf, type Quarry, startQuarry } from '../support/server.ts';
+import { startPlainQuarry } from '../support/plain-server.ts';
+import { answerOf, type Quarry } from '../support/server.ts';
 import { openSocket } from '../support/socket.ts';
 
 const json = 'application/graphql-response+json';
@@ -34,13 +35,11 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'quarry-test-manifest-'));
   const file = join(folder, 'persisted-documents.json');
   await writeFile(file, JSON.stringify(manifest));
-  quarry = await startQuarry({
-    env: {
-      NODE_ENV: 'production',
-      PUBLIC_URL: 'https://quarry.example.com',
-      PERSISTED_DOCUMENTS: file,
-      PERSISTED_DOCUMENTS_ONLY: 'true',
-    },
+  quarry = await startPlainQuarry({
+    NODE_ENV: 'production',
+    PUBLIC_URL: 'https://quarry.example.com',
+    PERSISTED_DOCUMENTS: file,
+    PERSISTED_DOCUMENTS_ONLY: 'true',
   });
 });
 
@@ -181,7 +180,7 @@ test('says which of its parts are on, and by which variable the others would be'
     server: {
       features: expect.arrayContaining([
         feature('REGISTRATION', true),
-        feature('HOSTED_DATABASES', true, 'PLAYGROUND_URL'),
+        feature('HOSTED_DATABASES', false, 'PLAYGROUND_URL'),
         feature('PERSISTED_DOCUMENTS_ONLY', true),
         feature('GRAPHIQL', false),
         feature('INTROSPECTION', false),

@@ -164,6 +164,13 @@ describe('what a page of somebody else could send', () => {
   });
 });
 
+test('no cookie speaks for anybody, whatever is in it', async () => {
+  const cookie = `authorization=Bearer ${account.token}; token=${account.token}; session=${account.refreshToken}`;
+  const { status, data, headers } = await post({ query: '{ viewer { id } }' }, { cookie });
+  expect({ status, data }).toEqual({ status: 200, data: { viewer: null } });
+  expect(headers.get('set-cookie')).toBeNull();
+});
+
 describe('other origins', () => {
   const allowed = async (origin: string, method = 'POST') => {
     const preflight = { 'access-control-request-method': 'POST', 'access-control-request-headers': 'authorization' };

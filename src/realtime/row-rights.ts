@@ -159,6 +159,8 @@ export function createRowRights({ read, rowsSeen, ...deps }: RowRightsDeps): Row
 
     async of(piece) {
       const tables = new Set(piece.changes.map(({ table }) => table));
+      // What is being read may be of before the change.
+      if ([...tables].some(isNew)) await refreshing?.catch(() => undefined);
       if ([...tables].some(isNew)) await refresh();
       for (const table of tables) {
         const access = held.get(table.id)?.access;

@@ -49,7 +49,8 @@ describe('a table', () => {
     await stage.sql('CREATE TABLE typed (id int PRIMARY KEY, size int)');
     const reader = await follow('typed', { where: { column: 'size', eq: 1 } });
     await stage.sql('ALTER TABLE typed ALTER size TYPE text');
-    const error = failure(reader.next(), 'CONFLICT');
+    // Not by the next batch alone: that may be one of those that say where a quiet reader is.
+    const error = failure(reader.take(1), 'CONFLICT');
     await stage.sql(`INSERT INTO typed VALUES (1, '1')`);
     expect((await error).message).toMatch(/size/);
   });

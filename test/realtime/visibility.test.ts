@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import type { ChangedTable } from '../../src/engines/changes.ts';
 import type { RowAccess } from '../../src/engines/row-access.ts';
 import type { Change, Piece } from '../../src/realtime/change.ts';
+import { createRowRights } from '../../src/realtime/row-rights.ts';
 import { createVisibility } from '../../src/realtime/visibility.ts';
 
 const table: ChangedTable = {
@@ -121,4 +122,36 @@ test('a row that others judge anew under the key that it had is not forgotten', 
   expect(await judge(moved)).toEqual(['TOLD']);
   rows.clear();
   expect(await judge(deleted)).toEqual(['TOLD']);
+});
+
+test('a change of another shape is told by rights that were read behind it, though others were just being read', async () => {
+  const open = { ...access, rowSecurity: false };
+  const changed = { ...open, columns: open.columns.map((column) => ({ ...column, dataType: 'integer' })) };
+  const reads: PromiseWithResolvers<RowAccess[]>[] = [];
+  const asked: (() => void)[] = [];
+  const nextRead = () => new Promise<void>((resolve) => asked.push(resolve));
+  const begun = nextRead();
+  using rights = createRowRights({
+    read: () => {
+      const reading = Promise.withResolvers<RowAccess[]>();
+      reads.push(reading);
+      asked.shift()?.();
+      return reading.promise;
+    },
+    rowsSeen: async () => [],
+    limits: { refreshMs: 1 },
+  });
+  using _held = rights.hold(open);
+  await begun;
+  const reshaped = { ...table, columns: table.columns.map((column) => ({ ...column, dataType: 'integer' })) };
+  const transaction = { id: '1', committedAt: new Date(0), position: '1' };
+  const change: Change = { type: 'insert', place: 1, table: reshaped, new: ['1', '2'] };
+  const piece = { transaction, ordinal: 0, place: 1, changes: [change], last: true, bytes: 0, bytesBefore: 0 };
+  const told = rights.of(piece).then(({ accessOf }) => accessOf('1'));
+  const again = nextRead();
+  // As it was before the change.
+  reads[0]!.resolve([open]);
+  await again;
+  reads[1]!.resolve([changed]);
+  expect(await told).toEqual(changed);
 });

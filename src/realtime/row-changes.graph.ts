@@ -18,7 +18,7 @@ const RowChangeSourceInput = builder.inputType('RowChangeSource', {
     where: t.field({
       type: RowFilterInputType,
       description:
-        'A row that enters it is an INSERT, one that leaves it a DELETE. Where the log does not tell what a row was (see `old`), a row that is outside now is told as a DELETE, in case it was inside: ALTER TABLE … REPLICA IDENTITY FULL makes it exact.',
+        'A row that enters it is an INSERT, one that leaves it a DELETE. Where the log does not tell what a row was (see `old`), a row that is outside now is told as a DELETE, in case it was inside, and every UPDATE has to be looked at for each filter: ALTER TABLE … REPLICA IDENTITY FULL makes it exact, and cheap.',
     }),
     columns: t.stringList({ description: 'Those of `old` and `new`; absent: all that may be read.' }),
   }),
@@ -78,7 +78,7 @@ builder.subscriptionField('rowChanges', (t) =>
     type: RowChangeBatchType,
     answers: 'told',
     description:
-      'Committed row changes of one or more tables, in commit order. The first batch comes at once and may be empty: from its position on nothing is missed. Empty batches follow at least every 30 s, so that `after` stays young while a table is quiet. A transaction may take several batches. POSITION_LOST where changes behind `after` are kept no longer, or may have been missed since the database was listened to anew; SLOW_CONSUMER for who falls far behind the others. Nothing is put into the database that stays. UNSUPPORTED says what a table or a server lacks; of a table without replica identity only INSERT and TRUNCATE can be followed. What the database’s credentials may not read is not told; where row-level policies apply to them, a row is told as they see it now, and a DELETE only of the last 50,000 rows of a table that were seen so.',
+      'Committed row changes of one or more tables, in commit order. The first batch comes at once and may be empty: from its position on nothing is missed. Empty batches follow at least every 30 s, so that `after` stays young while a table is quiet. A transaction may take several batches. POSITION_LOST where changes behind `after` are kept no longer, or may have been missed since the database was listened to anew, or where rows came or went with a partition; SLOW_CONSUMER for who falls far behind the others. Nothing is put into the database that stays. UNSUPPORTED says what a table or a server lacks; of a table without replica identity only INSERT and TRUNCATE can be followed. What the database’s credentials may not read is not told; where row-level policies apply to them, a row is told as they see it now, and a DELETE only of the last 50,000 rows of a table that were seen so.',
     authScopes: { guest: true },
     args: {
       databaseId: t.arg.id({ required: true }),

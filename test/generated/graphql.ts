@@ -303,7 +303,7 @@ export type RowChangeSource = {
   /** Absent: all. */
   events?: Array<ChangeEvent> | null | undefined;
   tableId: string;
-  /** A row that enters it is an INSERT, one that leaves it a DELETE. Where the log does not tell what a row was (see `old`), a row that is outside now is told as a DELETE, in case it was inside: ALTER TABLE … REPLICA IDENTITY FULL makes it exact. */
+  /** A row that enters it is an INSERT, one that leaves it a DELETE. Where the log does not tell what a row was (see `old`), a row that is outside now is told as a DELETE, in case it was inside, and every UPDATE has to be looked at for each filter: ALTER TABLE … REPLICA IDENTITY FULL makes it exact, and cheap. */
   where?: RowFilter | null | undefined;
 };
 

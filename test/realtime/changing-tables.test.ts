@@ -9,7 +9,10 @@ beforeAll(async () => {
   stage = await createStage(
     `CREATE TABLE places (id int, region text) PARTITION BY LIST (region);
      CREATE TABLE places_north PARTITION OF places FOR VALUES IN ('north')`,
-    { hub: { rights: { refreshMs: 50 }, lingerMs: 300 }, changes: { quietMs: 50, readersOfViewer: 20 } },
+    {
+      hub: { rights: { refreshMs: 50 }, lingerMs: 300, feed: { checkMs: 100 } },
+      changes: { quietMs: 50, readersOfViewer: 20 },
+    },
   );
 });
 afterAll(async () => stage?.[Symbol.asyncDispose]());

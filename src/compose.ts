@@ -2,7 +2,6 @@
 import { join } from 'node:path';
 import { createAccounts } from './accounts/accounts.ts';
 import { createAdministration } from './accounts/administration/administration.ts';
-import { noInvitations } from './accounts/admission.ts';
 import { createAttempts } from './accounts/attempts.ts';
 import { createBearer } from './accounts/bearer.ts';
 import { createApiKeys } from './accounts/keys/api-keys.ts';
@@ -43,6 +42,7 @@ import { createOutbox, type Outbox } from './mail/outbox.ts';
 import { startPostman } from './mail/postman.ts';
 import { createMailStore } from './mail/store.ts';
 import { createMetrics } from './metrics.ts';
+import { createInvitations } from './projects/invitations/invitations.ts';
 import { createProjects } from './projects/projects.ts';
 import { createTaskStore } from './projects/tasks/store.ts';
 import { createTasks } from './projects/tasks/tasks.ts';
@@ -161,6 +161,7 @@ function buildServices({ config, core, startedAt, diskLow, running, publicUrl, o
   const settings = { registration, requireVerifiedEmail, maxParallelJobs };
   const hasher = createPasswordHasher();
   const access = core.projectAccess;
+  const invitations = createInvitations({ pool, prisma, access, outbox, registration });
   const accounts = createAccounts({
     pool,
     prisma,
@@ -170,7 +171,7 @@ function buildServices({ config, core, startedAt, diskLow, running, publicUrl, o
     buckets: core.bucketAccess,
     hasher,
     outbox,
-    admission: noInvitations,
+    admission: invitations,
     attempts: createAttempts({ pool, limits: config.attempts }),
     issuer: config.publicUrl.origin,
     settings,
@@ -232,6 +233,7 @@ function buildServices({ config, core, startedAt, diskLow, running, publicUrl, o
     apiKeys,
     bearer: createBearer({ accounts, apiKeys, issued }),
     administration: createAdministration({ pool, prisma, bus, jobs: jobStore, databases }),
+    invitations,
     projects: createProjects({ pool, prisma, access, onRightsLost: jobStore.cancelWithoutRight }),
     tasks: createTasks({ pool, store: createTaskStore({ db: pool, prisma }), bus }),
     databases,

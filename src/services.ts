@@ -15,6 +15,7 @@ import type { Prisma } from './db/metadata.ts';
 import type { Engines } from './engines/registry.ts';
 import type { Jobs } from './jobs/jobs.ts';
 import type { Access } from './projects/access.ts';
+import type { Invitations } from './projects/invitations/invitations.ts';
 import type { Projects } from './projects/projects.ts';
 import type { Tasks } from './projects/tasks/tasks.ts';
 import type { Explain } from './queries/explain.ts';
@@ -64,6 +65,7 @@ export interface Services {
   readonly tracking: Tracking;
   readonly search: SearchService;
   readonly access: Access;
+  readonly invitations: Invitations;
   readonly projects: Projects;
   readonly tasks: Tasks;
   readonly jobs: Jobs;

@@ -91,6 +91,16 @@ export async function spendToken(client: Executor, purpose: TokenPurpose, token:
   throw refused((await fateOf(client, purpose, hash)) ?? 'has been used');
 }
 
+/** Whom or what a token is about, good or not, where a lock on that comes before the token's own. */
+export async function subjectOf(client: Executor, purpose: TokenPurpose, token: string): Promise<string | null> {
+  if (!form.test(token)) return null;
+  const { rows } = await client.query<{ subjectId: string }>(
+    'SELECT subject_id AS "subjectId" FROM one_time_tokens WHERE token_hash = $1 AND purpose = $2',
+    [hashOf(token), purpose],
+  );
+  return rows[0]?.subjectId ?? null;
+}
+
 const refused = (fate: string) => badInput({ path: 'input.token', message: `this token ${fate}` });
 
 /** Null for one that is good. */

@@ -16,6 +16,8 @@ export type Resource =
   | { readonly kind: 'project'; readonly role: ProjectRole | null }
   /** With the viewer's role in its project. */
   | { readonly kind: 'task'; readonly role: ProjectRole | null }
+  /** Into a project, with the viewer's role there, or else to the server. */
+  | { readonly kind: 'invitation'; readonly shared: boolean; readonly role: ProjectRole | null }
   | {
       readonly kind: 'database';
       readonly id: string;
@@ -99,6 +101,9 @@ export function relationOf(viewer: Viewer | null, resource: Resource): Relation 
       if (!resource.shared && resource.ownerId === viewer.userId) return 'owner';
       if (viewer.role === 'admin') return 'admin';
       return (resource.shared ? resource.role : null) ?? 'stranger';
+    case 'invitation':
+      if (resource.shared) return resource.role ?? 'stranger';
+      return viewer.role === 'admin' ? 'admin' : 'stranger';
     case 'saved-query':
       if (resource.shared) return resource.role ?? 'stranger';
       return resource.ownerId === viewer.userId ? 'self' : 'stranger';
@@ -117,6 +122,7 @@ const sight: Record<Resource['kind'], Action> = {
   job: 'job:see',
   project: 'project:see',
   task: 'task:see',
+  invitation: 'invitation:see',
   database: 'database:see',
   bucket: 'bucket:see',
   'saved-query': 'saved-query:see',

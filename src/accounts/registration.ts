@@ -67,6 +67,7 @@ export function createRegistration(deps: RegistrationDeps): Registration {
     if (id === null) throw new AppError('CONFLICT', 'There is an account with this address');
     if (!verified) await mails.send(client, 'verification', { id, email: account.email });
     if (!waits) await store.noteSignIn(client, id, account.passwordHash);
+    await invited?.welcome?.(id, caller);
     const opened = waits ? null : await signIns.open(client, id, role, caller);
     await record(client, {
       actorId: id,

@@ -54,6 +54,9 @@ export const rights = {
   'task:see': right(members, 'read', 'see those of the project'),
   'task:edit': right(editors, 'write', 'make, change and delete them'),
 
+  'invitation:see': right(['owner', 'admin'], 'admin', 'see who was invited, by whom and to what'),
+  'invitation:revoke': right(['owner', 'admin'], 'admin', 'revoke it'),
+
   'database:connect': right(signedIn, 'admin', 'connect one, or have one made'),
   // Of an anonymous key: the sample's, where everybody is a guest.
   'database:see': right([...members, 'guest'], 'anonymous', 'see that it is there, and its catalogue'),

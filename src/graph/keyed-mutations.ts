@@ -39,6 +39,8 @@ const keyedMutations: Readonly<Record<string, ApiKeyScope>> = {
   createProject: 'admin',
   deleteProject: 'admin',
   addMember: 'admin',
+  inviteMember: 'admin',
+  revokeInvitation: 'admin',
   updateMember: 'admin',
   removeMember: 'admin',
   createBucket: 'admin',

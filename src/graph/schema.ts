@@ -10,6 +10,7 @@ import '../accounts/passwords.graph.ts';
 import '../accounts/profiles.graph.ts';
 import '../projects/projects.graph.ts';
 import '../projects/tasks/tasks.graph.ts';
+import '../projects/invitations/invitations.graph.ts';
 import '../audit/audit.graph.ts';
 import '../catalog/columns.graph.ts';
 import '../catalog/database-fields.graph.ts';

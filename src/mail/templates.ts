@@ -1,10 +1,12 @@
 /** The mails that there are: one file and one line each. */
 import type { MailContent } from './layout.ts';
 import { accountExists } from './templates/account-exists.ts';
+import { accountInvitation } from './templates/account-invitation.ts';
 import { addressChanging } from './templates/address-changing.ts';
 import { newAddress } from './templates/new-address.ts';
 import { passwordChanged } from './templates/password-changed.ts';
 import { passwordReset } from './templates/password-reset.ts';
+import { projectInvitation } from './templates/project-invitation.ts';
 import { verification } from './templates/verification.ts';
 
 /** Links of a page of this server, by its public address and nothing that a request says. */
@@ -21,7 +23,9 @@ export const templates = {
   addressChanging,
   newAddress,
   passwordChanged,
+  accountInvitation,
   passwordReset,
+  projectInvitation,
   verification,
 } as const satisfies Record<string, (values: never, linkTo: LinkTo) => MailContent>;
 

@@ -20,6 +20,15 @@ export const maxMembers = 200;
 /** Projects of one owner at the most. */
 export const maxOwnedProjects = 500;
 
+/** Of a project that the transaction holds, when one more has joined. @throws AppError LIMIT_EXCEEDED */
+export async function requireMemberRoom(client: pg.PoolClient, projectId: string): Promise<void> {
+  const before = (await store.countMembers(client, projectId, null)) - 1;
+  if (before < maxMembers) return;
+  throw new AppError('LIMIT_EXCEEDED', `At most ${maxMembers} members of a project`, {
+    details: { limit: maxMembers, actual: before },
+  });
+}
+
 export interface ProjectsDeps {
   pool: pg.Pool;
   prisma: Prisma;
@@ -208,14 +217,9 @@ export function createProjects({ pool, prisma, access, onRightsLost }: ProjectsD
         await requireProject(client, viewer, 'project:manage', projectId);
         const userId = await store.findUserByEmail(client, email);
         if (!userId) throw new AppError('NOT_FOUND', 'There is no account with this address');
-        const actual = await store.countMembers(client, projectId, null);
-        if (actual >= maxMembers) {
-          throw new AppError('LIMIT_EXCEEDED', `At most ${maxMembers} members of a project`, {
-            details: { limit: maxMembers, actual },
-          });
-        }
         const memberId = await store.insertMember(client, projectId, userId, role);
         if (!memberId) throw new AppError('CONFLICT', 'This account is a member already');
+        await requireMemberRoom(client, projectId);
         const details = { project: idOfProject(projectId), user: encodeId('User', userId), role };
         await note(client, viewer, caller, 'member.added', idOfMember(memberId), details);
         return memberId;

@@ -23,17 +23,18 @@ export interface Answer {
 
 /** Only the services that accounts and projects have; a document that needs another fails. */
 export function createGraph(world: World) {
-  const { accounts, administration, apiKeys, projects, tasks, access, prisma, settings, pool, keyring } = world;
+  const { access, pool, prisma, keyring } = world;
   const auditLog = createAuditLog({ pool, keyring, log });
   const services = {
     startedAt: new Date(),
-    settings,
+    settings: world.settings,
     prisma,
-    accounts,
-    apiKeys,
-    administration,
-    projects,
-    tasks,
+    accounts: world.accounts,
+    apiKeys: world.apiKeys,
+    administration: world.administration,
+    projects: world.projects,
+    invitations: world.invitations,
+    tasks: world.tasks,
     access,
     auditLog,
   } as unknown as Services;

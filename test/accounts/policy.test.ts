@@ -46,6 +46,7 @@ const databaseActions = [
 ] as const;
 const projectActions = ['project:see', 'project:leave', 'project:edit', 'project:manage'] as const;
 const taskActions = ['task:see', 'task:edit'] as const;
+const invitationActions = ['invitation:see', 'invitation:revoke'] as const;
 const savedQueryActions = ['saved-query:see', 'saved-query:run', 'saved-query:edit'] as const;
 const bucketActions = ['bucket:see', 'bucket:write', 'bucket:manage'] as const;
 const userActions = ['user:see', 'user:see-private', 'user:edit'] as const;
@@ -77,6 +78,22 @@ const rows: [string, Viewer | null, Resource, readonly Action[], readonly Action
   ['an editor, a task', me, { kind: 'task', role: 'editor' }, taskActions, taskActions],
   ['a viewer, a task', me, { kind: 'task', role: 'viewer' }, taskActions, taskActions.slice(0, 1)],
   ['an administrator, a task', admin, { kind: 'task', role: null }, taskActions, []],
+  ...(['owner', 'editor', 'viewer', null] as const).map((role): (typeof rows)[number] => [
+    `${role ?? 'a stranger'}, an invitation into a project`,
+    me,
+    { kind: 'invitation', shared: true, role },
+    invitationActions,
+    role === 'owner' ? invitationActions : [],
+  ]),
+  ['an administrator, an invitation', admin, { kind: 'invitation', shared: true, role: null }, invitationActions, []],
+  [
+    'an administrator, one to the server',
+    admin,
+    { kind: 'invitation', shared: false, role: null },
+    invitationActions,
+    invitationActions,
+  ],
+  ['anybody, one to the server', me, { kind: 'invitation', shared: false, role: null }, invitationActions, []],
   ['an owner, his own bucket', me, bucket({ ownerId: 'me', shared: false }), bucketActions, bucketActions],
   ['an owner, a bucket', me, bucket({ role: 'owner' }), bucketActions, bucketActions],
   ['an editor, a bucket', me, bucket({ role: 'editor' }), bucketActions, bucketActions.slice(0, 2)],

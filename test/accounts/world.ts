@@ -4,7 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import type pg from 'pg';
 import { createAccounts } from '../../src/accounts/accounts.ts';
 import { createAdministration } from '../../src/accounts/administration/administration.ts';
-import { type Admission, noInvitations } from '../../src/accounts/admission.ts';
+import type { Admission } from '../../src/accounts/admission.ts';
 import { type AttemptLimits, createAttempts } from '../../src/accounts/attempts.ts';
 import { createBearer } from '../../src/accounts/bearer.ts';
 import { createApiKeys } from '../../src/accounts/keys/api-keys.ts';
@@ -22,6 +22,7 @@ import { Secret } from '../../src/lib/secret.ts';
 import type { Topic } from '../../src/lib/topics.ts';
 import { createOutbox } from '../../src/mail/outbox.ts';
 import { createAccess } from '../../src/projects/access.ts';
+import { createInvitations } from '../../src/projects/invitations/invitations.ts';
 import { createProjects } from '../../src/projects/projects.ts';
 import { createTaskStore } from '../../src/projects/tasks/store.ts';
 import { createTasks } from '../../src/projects/tasks/tasks.ts';
@@ -64,7 +65,7 @@ export async function createWorld() {
   async function startReplica({
     registration = 'open',
     requireVerifiedEmail = false,
-    admission = noInvitations,
+    admission,
     clock,
     attempts = { perAccount: 0, perAddress: 0 },
   }: ReplicaOptions = {}) {
@@ -76,6 +77,8 @@ export async function createWorld() {
     const settings = { registration, requireVerifiedEmail, maxParallelJobs: 4 };
     // The lowest cost that bcrypt has: what it costs is not what these tests are about.
     const hasher = createPasswordHasher({ cost: 4 });
+    const outbox = createOutbox({ keyring, publicUrl: new URL(issuer) });
+    const invitations = createInvitations({ pool, prisma, access, outbox, registration });
     const accounts = createAccounts({
       pool,
       prisma,
@@ -84,8 +87,8 @@ export async function createWorld() {
       access,
       buckets: createBucketAccess({ store: createFileStore({ db: pool, prisma }) }),
       hasher,
-      outbox: createOutbox({ keyring, publicUrl: new URL(issuer) }),
-      admission,
+      outbox,
+      admission: admission ?? invitations,
       attempts: createAttempts({ pool, limits: attempts }),
       issuer,
       settings,
@@ -123,7 +126,7 @@ export async function createWorld() {
       await pool.end();
     });
     const bearer = createBearer({ accounts, apiKeys, issued: null });
-    const served = { accounts, administration, apiKeys, bearer, databases, jobs, projects, tasks };
+    const served = { accounts, administration, apiKeys, bearer, databases, invitations, jobs, projects, tasks };
     return { ...served, access, pool, prisma, bus, settings };
   }
 

@@ -6,6 +6,10 @@ import { createSchema } from '../../src/graph/schema.ts';
 /** What each writes when it has done what it is for. */
 const audited: Record<string, AuditAction> = {
   addMember: 'member.added',
+  inviteMember: 'invitation.sent',
+  inviteUser: 'invitation.sent',
+  acceptInvitation: 'invitation.accepted',
+  revokeInvitation: 'invitation.revoked',
   cancelJob: 'job.cancelled',
   createTask: 'task.created',
   updateTask: 'task.updated',

@@ -1176,6 +1176,7 @@ export type RefreshCatalogMutation = { refreshCatalog: { database: { id: string,
         | { __typename: 'ForeignKey', id: string }
         | { __typename: 'Function', id: string }
         | { __typename: 'Index', id: string }
+        | { __typename: 'Invitation', id: string }
         | { __typename: 'Job', id: string }
         | { __typename: 'Project', id: string }
         | { __typename: 'ProjectMember', id: string }

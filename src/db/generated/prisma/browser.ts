@@ -58,6 +58,11 @@ export type Project = Prisma.ProjectModel
  */
 export type ProjectMember = Prisma.ProjectMemberModel
 /**
+ * Model Invitation
+ * Somebody is asked into a project, or to open an account, by a mail whose token is good once.
+ */
+export type Invitation = Prisma.InvitationModel
+/**
  * Model Task
  * What is to be done in a project. Of a project's changes a later one has the greater position.
  */

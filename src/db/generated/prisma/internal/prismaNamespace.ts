@@ -405,6 +405,7 @@ export const ModelName = {
   ApiKeyDatabase: 'ApiKeyDatabase',
   Project: 'Project',
   ProjectMember: 'ProjectMember',
+  Invitation: 'Invitation',
   Task: 'Task',
   TaskDeletion: 'TaskDeletion',
   Database: 'Database',
@@ -453,7 +454,7 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
     omit: GlobalOmitOptions
   }
   meta: {
-    modelProps: "user" | "session" | "refreshToken" | "externalIdentity" | "apiKey" | "apiKeyDatabase" | "project" | "projectMember" | "task" | "taskDeletion" | "database" | "catalogSnapshot" | "catalogChange" | "catalogChangeHorizon" | "catalogTracking" | "changeFeed" | "changeFeedRemains" | "changeFeedTable" | "changeRelay" | "changeFeedChunk" | "changeFeedReader" | "databaseRole" | "job" | "jobDeletion" | "jobDeletionHorizon" | "blobTrash" | "savedQuery" | "jobNotice" | "resultSet" | "resultChunk" | "bucket" | "storedFile" | "channelLog" | "channelMessage" | "oneTimeToken" | "outgoingMail" | "auditEntry" | "auditHead" | "rateLimit" | "keyCheck" | "installationSecret"
+    modelProps: "user" | "session" | "refreshToken" | "externalIdentity" | "apiKey" | "apiKeyDatabase" | "project" | "projectMember" | "invitation" | "task" | "taskDeletion" | "database" | "catalogSnapshot" | "catalogChange" | "catalogChangeHorizon" | "catalogTracking" | "changeFeed" | "changeFeedRemains" | "changeFeedTable" | "changeRelay" | "changeFeedChunk" | "changeFeedReader" | "databaseRole" | "job" | "jobDeletion" | "jobDeletionHorizon" | "blobTrash" | "savedQuery" | "jobNotice" | "resultSet" | "resultChunk" | "bucket" | "storedFile" | "channelLog" | "channelMessage" | "oneTimeToken" | "outgoingMail" | "auditEntry" | "auditHead" | "rateLimit" | "keyCheck" | "installationSecret"
     txIsolationLevel: TransactionIsolationLevel
   }
   model: {
@@ -1046,6 +1047,80 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
         count: {
           args: Prisma.ProjectMemberCountArgs<ExtArgs>
           result: runtime.Types.Utils.Optional<Prisma.ProjectMemberCountAggregateOutputType> | number
+        }
+      }
+    }
+    Invitation: {
+      payload: Prisma.$InvitationPayload<ExtArgs>
+      fields: Prisma.InvitationFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.InvitationFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$InvitationPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.InvitationFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$InvitationPayload>
+        }
+        findFirst: {
+          args: Prisma.InvitationFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$InvitationPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.InvitationFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$InvitationPayload>
+        }
+        findMany: {
+          args: Prisma.InvitationFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$InvitationPayload>[]
+        }
+        create: {
+          args: Prisma.InvitationCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$InvitationPayload>
+        }
+        createMany: {
+          args: Prisma.InvitationCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.InvitationCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$InvitationPayload>[]
+        }
+        delete: {
+          args: Prisma.InvitationDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$InvitationPayload>
+        }
+        update: {
+          args: Prisma.InvitationUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$InvitationPayload>
+        }
+        deleteMany: {
+          args: Prisma.InvitationDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.InvitationUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.InvitationUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$InvitationPayload>[]
+        }
+        upsert: {
+          args: Prisma.InvitationUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$InvitationPayload>
+        }
+        aggregate: {
+          args: Prisma.InvitationAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateInvitation>
+        }
+        groupBy: {
+          args: Prisma.InvitationGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.InvitationGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.InvitationCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.InvitationCountAggregateOutputType> | number
         }
       }
     }
@@ -3638,6 +3713,22 @@ export const ProjectMemberScalarFieldEnum = {
 export type ProjectMemberScalarFieldEnum = (typeof ProjectMemberScalarFieldEnum)[keyof typeof ProjectMemberScalarFieldEnum]
 
 
+export const InvitationScalarFieldEnum = {
+  id: 'id',
+  email: 'email',
+  emailKey: 'emailKey',
+  projectId: 'projectId',
+  role: 'role',
+  invitedById: 'invitedById',
+  createdAt: 'createdAt',
+  expiresAt: 'expiresAt',
+  acceptedAt: 'acceptedAt',
+  revokedAt: 'revokedAt'
+} as const
+
+export type InvitationScalarFieldEnum = (typeof InvitationScalarFieldEnum)[keyof typeof InvitationScalarFieldEnum]
+
+
 export const TaskScalarFieldEnum = {
   id: 'id',
   projectId: 'projectId',
@@ -4429,6 +4520,7 @@ export type GlobalOmitConfig = {
   apiKeyDatabase?: Prisma.ApiKeyDatabaseOmit
   project?: Prisma.ProjectOmit
   projectMember?: Prisma.ProjectMemberOmit
+  invitation?: Prisma.InvitationOmit
   task?: Prisma.TaskOmit
   taskDeletion?: Prisma.TaskDeletionOmit
   database?: Prisma.DatabaseOmit

@@ -59,6 +59,7 @@ export const ModelName = {
   ApiKeyDatabase: 'ApiKeyDatabase',
   Project: 'Project',
   ProjectMember: 'ProjectMember',
+  Invitation: 'Invitation',
   Task: 'Task',
   TaskDeletion: 'TaskDeletion',
   Database: 'Database',
@@ -216,6 +217,22 @@ export const ProjectMemberScalarFieldEnum = {
 } as const
 
 export type ProjectMemberScalarFieldEnum = (typeof ProjectMemberScalarFieldEnum)[keyof typeof ProjectMemberScalarFieldEnum]
+
+
+export const InvitationScalarFieldEnum = {
+  id: 'id',
+  email: 'email',
+  emailKey: 'emailKey',
+  projectId: 'projectId',
+  role: 'role',
+  invitedById: 'invitedById',
+  createdAt: 'createdAt',
+  expiresAt: 'expiresAt',
+  acceptedAt: 'acceptedAt',
+  revokedAt: 'revokedAt'
+} as const
+
+export type InvitationScalarFieldEnum = (typeof InvitationScalarFieldEnum)[keyof typeof InvitationScalarFieldEnum]
 
 
 export const TaskScalarFieldEnum = {

@@ -189,6 +189,7 @@ export type ProjectWhereInput = {
   channelLog?: Prisma.XOR<Prisma.ChannelLogNullableScalarRelationFilter, Prisma.ChannelLogWhereInput> | null
   tasks?: Prisma.TaskListRelationFilter
   taskDeletions?: Prisma.TaskDeletionListRelationFilter
+  invitations?: Prisma.InvitationListRelationFilter
 }
 
 export type ProjectOrderByWithRelationInput = {
@@ -204,6 +205,7 @@ export type ProjectOrderByWithRelationInput = {
   channelLog?: Prisma.ChannelLogOrderByWithRelationInput
   tasks?: Prisma.TaskOrderByRelationAggregateInput
   taskDeletions?: Prisma.TaskDeletionOrderByRelationAggregateInput
+  invitations?: Prisma.InvitationOrderByRelationAggregateInput
 }
 
 export type ProjectWhereUniqueInput = Prisma.AtLeast<{
@@ -222,6 +224,7 @@ export type ProjectWhereUniqueInput = Prisma.AtLeast<{
   channelLog?: Prisma.XOR<Prisma.ChannelLogNullableScalarRelationFilter, Prisma.ChannelLogWhereInput> | null
   tasks?: Prisma.TaskListRelationFilter
   taskDeletions?: Prisma.TaskDeletionListRelationFilter
+  invitations?: Prisma.InvitationListRelationFilter
 }, "id">
 
 export type ProjectOrderByWithAggregationInput = {
@@ -259,6 +262,7 @@ export type ProjectCreateInput = {
   channelLog?: Prisma.ChannelLogCreateNestedOneWithoutProjectInput
   tasks?: Prisma.TaskCreateNestedManyWithoutProjectInput
   taskDeletions?: Prisma.TaskDeletionCreateNestedManyWithoutProjectInput
+  invitations?: Prisma.InvitationCreateNestedManyWithoutProjectInput
 }
 
 export type ProjectUncheckedCreateInput = {
@@ -274,6 +278,7 @@ export type ProjectUncheckedCreateInput = {
   channelLog?: Prisma.ChannelLogUncheckedCreateNestedOneWithoutProjectInput
   tasks?: Prisma.TaskUncheckedCreateNestedManyWithoutProjectInput
   taskDeletions?: Prisma.TaskDeletionUncheckedCreateNestedManyWithoutProjectInput
+  invitations?: Prisma.InvitationUncheckedCreateNestedManyWithoutProjectInput
 }
 
 export type ProjectUpdateInput = {
@@ -289,6 +294,7 @@ export type ProjectUpdateInput = {
   channelLog?: Prisma.ChannelLogUpdateOneWithoutProjectNestedInput
   tasks?: Prisma.TaskUpdateManyWithoutProjectNestedInput
   taskDeletions?: Prisma.TaskDeletionUpdateManyWithoutProjectNestedInput
+  invitations?: Prisma.InvitationUpdateManyWithoutProjectNestedInput
 }
 
 export type ProjectUncheckedUpdateInput = {
@@ -304,6 +310,7 @@ export type ProjectUncheckedUpdateInput = {
   channelLog?: Prisma.ChannelLogUncheckedUpdateOneWithoutProjectNestedInput
   tasks?: Prisma.TaskUncheckedUpdateManyWithoutProjectNestedInput
   taskDeletions?: Prisma.TaskDeletionUncheckedUpdateManyWithoutProjectNestedInput
+  invitations?: Prisma.InvitationUncheckedUpdateManyWithoutProjectNestedInput
 }
 
 export type ProjectCreateManyInput = {
@@ -376,6 +383,22 @@ export type ProjectUpdateOneRequiredWithoutMembersNestedInput = {
   upsert?: Prisma.ProjectUpsertWithoutMembersInput
   connect?: Prisma.ProjectWhereUniqueInput
   update?: Prisma.XOR<Prisma.XOR<Prisma.ProjectUpdateToOneWithWhereWithoutMembersInput, Prisma.ProjectUpdateWithoutMembersInput>, Prisma.ProjectUncheckedUpdateWithoutMembersInput>
+}
+
+export type ProjectCreateNestedOneWithoutInvitationsInput = {
+  create?: Prisma.XOR<Prisma.ProjectCreateWithoutInvitationsInput, Prisma.ProjectUncheckedCreateWithoutInvitationsInput>
+  connectOrCreate?: Prisma.ProjectCreateOrConnectWithoutInvitationsInput
+  connect?: Prisma.ProjectWhereUniqueInput
+}
+
+export type ProjectUpdateOneWithoutInvitationsNestedInput = {
+  create?: Prisma.XOR<Prisma.ProjectCreateWithoutInvitationsInput, Prisma.ProjectUncheckedCreateWithoutInvitationsInput>
+  connectOrCreate?: Prisma.ProjectCreateOrConnectWithoutInvitationsInput
+  upsert?: Prisma.ProjectUpsertWithoutInvitationsInput
+  disconnect?: Prisma.ProjectWhereInput | boolean
+  delete?: Prisma.ProjectWhereInput | boolean
+  connect?: Prisma.ProjectWhereUniqueInput
+  update?: Prisma.XOR<Prisma.XOR<Prisma.ProjectUpdateToOneWithWhereWithoutInvitationsInput, Prisma.ProjectUpdateWithoutInvitationsInput>, Prisma.ProjectUncheckedUpdateWithoutInvitationsInput>
 }
 
 export type ProjectCreateNestedOneWithoutTasksInput = {
@@ -480,6 +503,7 @@ export type ProjectCreateWithoutMembersInput = {
   channelLog?: Prisma.ChannelLogCreateNestedOneWithoutProjectInput
   tasks?: Prisma.TaskCreateNestedManyWithoutProjectInput
   taskDeletions?: Prisma.TaskDeletionCreateNestedManyWithoutProjectInput
+  invitations?: Prisma.InvitationCreateNestedManyWithoutProjectInput
 }
 
 export type ProjectUncheckedCreateWithoutMembersInput = {
@@ -494,6 +518,7 @@ export type ProjectUncheckedCreateWithoutMembersInput = {
   channelLog?: Prisma.ChannelLogUncheckedCreateNestedOneWithoutProjectInput
   tasks?: Prisma.TaskUncheckedCreateNestedManyWithoutProjectInput
   taskDeletions?: Prisma.TaskDeletionUncheckedCreateNestedManyWithoutProjectInput
+  invitations?: Prisma.InvitationUncheckedCreateNestedManyWithoutProjectInput
 }
 
 export type ProjectCreateOrConnectWithoutMembersInput = {
@@ -524,6 +549,7 @@ export type ProjectUpdateWithoutMembersInput = {
   channelLog?: Prisma.ChannelLogUpdateOneWithoutProjectNestedInput
   tasks?: Prisma.TaskUpdateManyWithoutProjectNestedInput
   taskDeletions?: Prisma.TaskDeletionUpdateManyWithoutProjectNestedInput
+  invitations?: Prisma.InvitationUpdateManyWithoutProjectNestedInput
 }
 
 export type ProjectUncheckedUpdateWithoutMembersInput = {
@@ -532,6 +558,83 @@ export type ProjectUncheckedUpdateWithoutMembersInput = {
   description?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  databases?: Prisma.DatabaseUncheckedUpdateManyWithoutProjectNestedInput
+  savedQueries?: Prisma.SavedQueryUncheckedUpdateManyWithoutProjectNestedInput
+  buckets?: Prisma.BucketUncheckedUpdateManyWithoutProjectNestedInput
+  channelLog?: Prisma.ChannelLogUncheckedUpdateOneWithoutProjectNestedInput
+  tasks?: Prisma.TaskUncheckedUpdateManyWithoutProjectNestedInput
+  taskDeletions?: Prisma.TaskDeletionUncheckedUpdateManyWithoutProjectNestedInput
+  invitations?: Prisma.InvitationUncheckedUpdateManyWithoutProjectNestedInput
+}
+
+export type ProjectCreateWithoutInvitationsInput = {
+  id: string
+  name: string
+  description?: string | null
+  createdAt?: Date | string
+  updatedAt?: Date | string
+  members?: Prisma.ProjectMemberCreateNestedManyWithoutProjectInput
+  databases?: Prisma.DatabaseCreateNestedManyWithoutProjectInput
+  savedQueries?: Prisma.SavedQueryCreateNestedManyWithoutProjectInput
+  buckets?: Prisma.BucketCreateNestedManyWithoutProjectInput
+  channelLog?: Prisma.ChannelLogCreateNestedOneWithoutProjectInput
+  tasks?: Prisma.TaskCreateNestedManyWithoutProjectInput
+  taskDeletions?: Prisma.TaskDeletionCreateNestedManyWithoutProjectInput
+}
+
+export type ProjectUncheckedCreateWithoutInvitationsInput = {
+  id: string
+  name: string
+  description?: string | null
+  createdAt?: Date | string
+  updatedAt?: Date | string
+  members?: Prisma.ProjectMemberUncheckedCreateNestedManyWithoutProjectInput
+  databases?: Prisma.DatabaseUncheckedCreateNestedManyWithoutProjectInput
+  savedQueries?: Prisma.SavedQueryUncheckedCreateNestedManyWithoutProjectInput
+  buckets?: Prisma.BucketUncheckedCreateNestedManyWithoutProjectInput
+  channelLog?: Prisma.ChannelLogUncheckedCreateNestedOneWithoutProjectInput
+  tasks?: Prisma.TaskUncheckedCreateNestedManyWithoutProjectInput
+  taskDeletions?: Prisma.TaskDeletionUncheckedCreateNestedManyWithoutProjectInput
+}
+
+export type ProjectCreateOrConnectWithoutInvitationsInput = {
+  where: Prisma.ProjectWhereUniqueInput
+  create: Prisma.XOR<Prisma.ProjectCreateWithoutInvitationsInput, Prisma.ProjectUncheckedCreateWithoutInvitationsInput>
+}
+
+export type ProjectUpsertWithoutInvitationsInput = {
+  update: Prisma.XOR<Prisma.ProjectUpdateWithoutInvitationsInput, Prisma.ProjectUncheckedUpdateWithoutInvitationsInput>
+  create: Prisma.XOR<Prisma.ProjectCreateWithoutInvitationsInput, Prisma.ProjectUncheckedCreateWithoutInvitationsInput>
+  where?: Prisma.ProjectWhereInput
+}
+
+export type ProjectUpdateToOneWithWhereWithoutInvitationsInput = {
+  where?: Prisma.ProjectWhereInput
+  data: Prisma.XOR<Prisma.ProjectUpdateWithoutInvitationsInput, Prisma.ProjectUncheckedUpdateWithoutInvitationsInput>
+}
+
+export type ProjectUpdateWithoutInvitationsInput = {
+  id?: Prisma.StringFieldUpdateOperationsInput | string
+  name?: Prisma.StringFieldUpdateOperationsInput | string
+  description?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  members?: Prisma.ProjectMemberUpdateManyWithoutProjectNestedInput
+  databases?: Prisma.DatabaseUpdateManyWithoutProjectNestedInput
+  savedQueries?: Prisma.SavedQueryUpdateManyWithoutProjectNestedInput
+  buckets?: Prisma.BucketUpdateManyWithoutProjectNestedInput
+  channelLog?: Prisma.ChannelLogUpdateOneWithoutProjectNestedInput
+  tasks?: Prisma.TaskUpdateManyWithoutProjectNestedInput
+  taskDeletions?: Prisma.TaskDeletionUpdateManyWithoutProjectNestedInput
+}
+
+export type ProjectUncheckedUpdateWithoutInvitationsInput = {
+  id?: Prisma.StringFieldUpdateOperationsInput | string
+  name?: Prisma.StringFieldUpdateOperationsInput | string
+  description?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  members?: Prisma.ProjectMemberUncheckedUpdateManyWithoutProjectNestedInput
   databases?: Prisma.DatabaseUncheckedUpdateManyWithoutProjectNestedInput
   savedQueries?: Prisma.SavedQueryUncheckedUpdateManyWithoutProjectNestedInput
   buckets?: Prisma.BucketUncheckedUpdateManyWithoutProjectNestedInput
@@ -552,6 +655,7 @@ export type ProjectCreateWithoutTasksInput = {
   buckets?: Prisma.BucketCreateNestedManyWithoutProjectInput
   channelLog?: Prisma.ChannelLogCreateNestedOneWithoutProjectInput
   taskDeletions?: Prisma.TaskDeletionCreateNestedManyWithoutProjectInput
+  invitations?: Prisma.InvitationCreateNestedManyWithoutProjectInput
 }
 
 export type ProjectUncheckedCreateWithoutTasksInput = {
@@ -566,6 +670,7 @@ export type ProjectUncheckedCreateWithoutTasksInput = {
   buckets?: Prisma.BucketUncheckedCreateNestedManyWithoutProjectInput
   channelLog?: Prisma.ChannelLogUncheckedCreateNestedOneWithoutProjectInput
   taskDeletions?: Prisma.TaskDeletionUncheckedCreateNestedManyWithoutProjectInput
+  invitations?: Prisma.InvitationUncheckedCreateNestedManyWithoutProjectInput
 }
 
 export type ProjectCreateOrConnectWithoutTasksInput = {
@@ -596,6 +701,7 @@ export type ProjectUpdateWithoutTasksInput = {
   buckets?: Prisma.BucketUpdateManyWithoutProjectNestedInput
   channelLog?: Prisma.ChannelLogUpdateOneWithoutProjectNestedInput
   taskDeletions?: Prisma.TaskDeletionUpdateManyWithoutProjectNestedInput
+  invitations?: Prisma.InvitationUpdateManyWithoutProjectNestedInput
 }
 
 export type ProjectUncheckedUpdateWithoutTasksInput = {
@@ -610,6 +716,7 @@ export type ProjectUncheckedUpdateWithoutTasksInput = {
   buckets?: Prisma.BucketUncheckedUpdateManyWithoutProjectNestedInput
   channelLog?: Prisma.ChannelLogUncheckedUpdateOneWithoutProjectNestedInput
   taskDeletions?: Prisma.TaskDeletionUncheckedUpdateManyWithoutProjectNestedInput
+  invitations?: Prisma.InvitationUncheckedUpdateManyWithoutProjectNestedInput
 }
 
 export type ProjectCreateWithoutTaskDeletionsInput = {
@@ -624,6 +731,7 @@ export type ProjectCreateWithoutTaskDeletionsInput = {
   buckets?: Prisma.BucketCreateNestedManyWithoutProjectInput
   channelLog?: Prisma.ChannelLogCreateNestedOneWithoutProjectInput
   tasks?: Prisma.TaskCreateNestedManyWithoutProjectInput
+  invitations?: Prisma.InvitationCreateNestedManyWithoutProjectInput
 }
 
 export type ProjectUncheckedCreateWithoutTaskDeletionsInput = {
@@ -638,6 +746,7 @@ export type ProjectUncheckedCreateWithoutTaskDeletionsInput = {
   buckets?: Prisma.BucketUncheckedCreateNestedManyWithoutProjectInput
   channelLog?: Prisma.ChannelLogUncheckedCreateNestedOneWithoutProjectInput
   tasks?: Prisma.TaskUncheckedCreateNestedManyWithoutProjectInput
+  invitations?: Prisma.InvitationUncheckedCreateNestedManyWithoutProjectInput
 }
 
 export type ProjectCreateOrConnectWithoutTaskDeletionsInput = {
@@ -668,6 +777,7 @@ export type ProjectUpdateWithoutTaskDeletionsInput = {
   buckets?: Prisma.BucketUpdateManyWithoutProjectNestedInput
   channelLog?: Prisma.ChannelLogUpdateOneWithoutProjectNestedInput
   tasks?: Prisma.TaskUpdateManyWithoutProjectNestedInput
+  invitations?: Prisma.InvitationUpdateManyWithoutProjectNestedInput
 }
 
 export type ProjectUncheckedUpdateWithoutTaskDeletionsInput = {
@@ -682,6 +792,7 @@ export type ProjectUncheckedUpdateWithoutTaskDeletionsInput = {
   buckets?: Prisma.BucketUncheckedUpdateManyWithoutProjectNestedInput
   channelLog?: Prisma.ChannelLogUncheckedUpdateOneWithoutProjectNestedInput
   tasks?: Prisma.TaskUncheckedUpdateManyWithoutProjectNestedInput
+  invitations?: Prisma.InvitationUncheckedUpdateManyWithoutProjectNestedInput
 }
 
 export type ProjectCreateWithoutDatabasesInput = {
@@ -696,6 +807,7 @@ export type ProjectCreateWithoutDatabasesInput = {
   channelLog?: Prisma.ChannelLogCreateNestedOneWithoutProjectInput
   tasks?: Prisma.TaskCreateNestedManyWithoutProjectInput
   taskDeletions?: Prisma.TaskDeletionCreateNestedManyWithoutProjectInput
+  invitations?: Prisma.InvitationCreateNestedManyWithoutProjectInput
 }
 
 export type ProjectUncheckedCreateWithoutDatabasesInput = {
@@ -710,6 +822,7 @@ export type ProjectUncheckedCreateWithoutDatabasesInput = {
   channelLog?: Prisma.ChannelLogUncheckedCreateNestedOneWithoutProjectInput
   tasks?: Prisma.TaskUncheckedCreateNestedManyWithoutProjectInput
   taskDeletions?: Prisma.TaskDeletionUncheckedCreateNestedManyWithoutProjectInput
+  invitations?: Prisma.InvitationUncheckedCreateNestedManyWithoutProjectInput
 }
 
 export type ProjectCreateOrConnectWithoutDatabasesInput = {
@@ -740,6 +853,7 @@ export type ProjectUpdateWithoutDatabasesInput = {
   channelLog?: Prisma.ChannelLogUpdateOneWithoutProjectNestedInput
   tasks?: Prisma.TaskUpdateManyWithoutProjectNestedInput
   taskDeletions?: Prisma.TaskDeletionUpdateManyWithoutProjectNestedInput
+  invitations?: Prisma.InvitationUpdateManyWithoutProjectNestedInput
 }
 
 export type ProjectUncheckedUpdateWithoutDatabasesInput = {
@@ -754,6 +868,7 @@ export type ProjectUncheckedUpdateWithoutDatabasesInput = {
   channelLog?: Prisma.ChannelLogUncheckedUpdateOneWithoutProjectNestedInput
   tasks?: Prisma.TaskUncheckedUpdateManyWithoutProjectNestedInput
   taskDeletions?: Prisma.TaskDeletionUncheckedUpdateManyWithoutProjectNestedInput
+  invitations?: Prisma.InvitationUncheckedUpdateManyWithoutProjectNestedInput
 }
 
 export type ProjectCreateWithoutSavedQueriesInput = {
@@ -768,6 +883,7 @@ export type ProjectCreateWithoutSavedQueriesInput = {
   channelLog?: Prisma.ChannelLogCreateNestedOneWithoutProjectInput
   tasks?: Prisma.TaskCreateNestedManyWithoutProjectInput
   taskDeletions?: Prisma.TaskDeletionCreateNestedManyWithoutProjectInput
+  invitations?: Prisma.InvitationCreateNestedManyWithoutProjectInput
 }
 
 export type ProjectUncheckedCreateWithoutSavedQueriesInput = {
@@ -782,6 +898,7 @@ export type ProjectUncheckedCreateWithoutSavedQueriesInput = {
   channelLog?: Prisma.ChannelLogUncheckedCreateNestedOneWithoutProjectInput
   tasks?: Prisma.TaskUncheckedCreateNestedManyWithoutProjectInput
   taskDeletions?: Prisma.TaskDeletionUncheckedCreateNestedManyWithoutProjectInput
+  invitations?: Prisma.InvitationUncheckedCreateNestedManyWithoutProjectInput
 }
 
 export type ProjectCreateOrConnectWithoutSavedQueriesInput = {
@@ -812,6 +929,7 @@ export type ProjectUpdateWithoutSavedQueriesInput = {
   channelLog?: Prisma.ChannelLogUpdateOneWithoutProjectNestedInput
   tasks?: Prisma.TaskUpdateManyWithoutProjectNestedInput
   taskDeletions?: Prisma.TaskDeletionUpdateManyWithoutProjectNestedInput
+  invitations?: Prisma.InvitationUpdateManyWithoutProjectNestedInput
 }
 
 export type ProjectUncheckedUpdateWithoutSavedQueriesInput = {
@@ -826,6 +944,7 @@ export type ProjectUncheckedUpdateWithoutSavedQueriesInput = {
   channelLog?: Prisma.ChannelLogUncheckedUpdateOneWithoutProjectNestedInput
   tasks?: Prisma.TaskUncheckedUpdateManyWithoutProjectNestedInput
   taskDeletions?: Prisma.TaskDeletionUncheckedUpdateManyWithoutProjectNestedInput
+  invitations?: Prisma.InvitationUncheckedUpdateManyWithoutProjectNestedInput
 }
 
 export type ProjectCreateWithoutBucketsInput = {
@@ -840,6 +959,7 @@ export type ProjectCreateWithoutBucketsInput = {
   channelLog?: Prisma.ChannelLogCreateNestedOneWithoutProjectInput
   tasks?: Prisma.TaskCreateNestedManyWithoutProjectInput
   taskDeletions?: Prisma.TaskDeletionCreateNestedManyWithoutProjectInput
+  invitations?: Prisma.InvitationCreateNestedManyWithoutProjectInput
 }
 
 export type ProjectUncheckedCreateWithoutBucketsInput = {
@@ -854,6 +974,7 @@ export type ProjectUncheckedCreateWithoutBucketsInput = {
   channelLog?: Prisma.ChannelLogUncheckedCreateNestedOneWithoutProjectInput
   tasks?: Prisma.TaskUncheckedCreateNestedManyWithoutProjectInput
   taskDeletions?: Prisma.TaskDeletionUncheckedCreateNestedManyWithoutProjectInput
+  invitations?: Prisma.InvitationUncheckedCreateNestedManyWithoutProjectInput
 }
 
 export type ProjectCreateOrConnectWithoutBucketsInput = {
@@ -884,6 +1005,7 @@ export type ProjectUpdateWithoutBucketsInput = {
   channelLog?: Prisma.ChannelLogUpdateOneWithoutProjectNestedInput
   tasks?: Prisma.TaskUpdateManyWithoutProjectNestedInput
   taskDeletions?: Prisma.TaskDeletionUpdateManyWithoutProjectNestedInput
+  invitations?: Prisma.InvitationUpdateManyWithoutProjectNestedInput
 }
 
 export type ProjectUncheckedUpdateWithoutBucketsInput = {
@@ -898,6 +1020,7 @@ export type ProjectUncheckedUpdateWithoutBucketsInput = {
   channelLog?: Prisma.ChannelLogUncheckedUpdateOneWithoutProjectNestedInput
   tasks?: Prisma.TaskUncheckedUpdateManyWithoutProjectNestedInput
   taskDeletions?: Prisma.TaskDeletionUncheckedUpdateManyWithoutProjectNestedInput
+  invitations?: Prisma.InvitationUncheckedUpdateManyWithoutProjectNestedInput
 }
 
 export type ProjectCreateWithoutChannelLogInput = {
@@ -912,6 +1035,7 @@ export type ProjectCreateWithoutChannelLogInput = {
   buckets?: Prisma.BucketCreateNestedManyWithoutProjectInput
   tasks?: Prisma.TaskCreateNestedManyWithoutProjectInput
   taskDeletions?: Prisma.TaskDeletionCreateNestedManyWithoutProjectInput
+  invitations?: Prisma.InvitationCreateNestedManyWithoutProjectInput
 }
 
 export type ProjectUncheckedCreateWithoutChannelLogInput = {
@@ -926,6 +1050,7 @@ export type ProjectUncheckedCreateWithoutChannelLogInput = {
   buckets?: Prisma.BucketUncheckedCreateNestedManyWithoutProjectInput
   tasks?: Prisma.TaskUncheckedCreateNestedManyWithoutProjectInput
   taskDeletions?: Prisma.TaskDeletionUncheckedCreateNestedManyWithoutProjectInput
+  invitations?: Prisma.InvitationUncheckedCreateNestedManyWithoutProjectInput
 }
 
 export type ProjectCreateOrConnectWithoutChannelLogInput = {
@@ -956,6 +1081,7 @@ export type ProjectUpdateWithoutChannelLogInput = {
   buckets?: Prisma.BucketUpdateManyWithoutProjectNestedInput
   tasks?: Prisma.TaskUpdateManyWithoutProjectNestedInput
   taskDeletions?: Prisma.TaskDeletionUpdateManyWithoutProjectNestedInput
+  invitations?: Prisma.InvitationUpdateManyWithoutProjectNestedInput
 }
 
 export type ProjectUncheckedUpdateWithoutChannelLogInput = {
@@ -970,6 +1096,7 @@ export type ProjectUncheckedUpdateWithoutChannelLogInput = {
   buckets?: Prisma.BucketUncheckedUpdateManyWithoutProjectNestedInput
   tasks?: Prisma.TaskUncheckedUpdateManyWithoutProjectNestedInput
   taskDeletions?: Prisma.TaskDeletionUncheckedUpdateManyWithoutProjectNestedInput
+  invitations?: Prisma.InvitationUncheckedUpdateManyWithoutProjectNestedInput
 }
 
 
@@ -984,6 +1111,7 @@ export type ProjectCountOutputType = {
   buckets: number
   tasks: number
   taskDeletions: number
+  invitations: number
 }
 
 export type ProjectCountOutputTypeSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
@@ -993,6 +1121,7 @@ export type ProjectCountOutputTypeSelect<ExtArgs extends runtime.Types.Extension
   buckets?: boolean | ProjectCountOutputTypeCountBucketsArgs
   tasks?: boolean | ProjectCountOutputTypeCountTasksArgs
   taskDeletions?: boolean | ProjectCountOutputTypeCountTaskDeletionsArgs
+  invitations?: boolean | ProjectCountOutputTypeCountInvitationsArgs
 }
 
 /**
@@ -1047,6 +1176,13 @@ export type ProjectCountOutputTypeCountTaskDeletionsArgs<ExtArgs extends runtime
   where?: Prisma.TaskDeletionWhereInput
 }
 
+/**
+ * ProjectCountOutputType without action
+ */
+export type ProjectCountOutputTypeCountInvitationsArgs<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
+  where?: Prisma.InvitationWhereInput
+}
+
 
 export type ProjectSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
   id?: boolean
@@ -1061,6 +1197,7 @@ export type ProjectSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs 
   channelLog?: boolean | Prisma.Project$channelLogArgs<ExtArgs>
   tasks?: boolean | Prisma.Project$tasksArgs<ExtArgs>
   taskDeletions?: boolean | Prisma.Project$taskDeletionsArgs<ExtArgs>
+  invitations?: boolean | Prisma.Project$invitationsArgs<ExtArgs>
   _count?: boolean | Prisma.ProjectCountOutputTypeDefaultArgs<ExtArgs>
 }, ExtArgs["result"]["project"]>
 
@@ -1097,6 +1234,7 @@ export type ProjectInclude<ExtArgs extends runtime.Types.Extensions.InternalArgs
   channelLog?: boolean | Prisma.Project$channelLogArgs<ExtArgs>
   tasks?: boolean | Prisma.Project$tasksArgs<ExtArgs>
   taskDeletions?: boolean | Prisma.Project$taskDeletionsArgs<ExtArgs>
+  invitations?: boolean | Prisma.Project$invitationsArgs<ExtArgs>
   _count?: boolean | Prisma.ProjectCountOutputTypeDefaultArgs<ExtArgs>
 }
 export type ProjectIncludeCreateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {}
@@ -1112,6 +1250,7 @@ export type $ProjectPayload<ExtArgs extends runtime.Types.Extensions.InternalArg
     channelLog: Prisma.$ChannelLogPayload<ExtArgs> | null
     tasks: Prisma.$TaskPayload<ExtArgs>[]
     taskDeletions: Prisma.$TaskDeletionPayload<ExtArgs>[]
+    invitations: Prisma.$InvitationPayload<ExtArgs>[]
   }
   scalars: runtime.Types.Extensions.GetPayloadResult<{
     id: string
@@ -1520,6 +1659,7 @@ export interface Prisma__ProjectClient<T, Null = never, ExtArgs extends runtime.
   channelLog<T extends Prisma.Project$channelLogArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.Project$channelLogArgs<ExtArgs>>): Prisma.Prisma__ChannelLogClient<runtime.Types.Result.GetResult<Prisma.$ChannelLogPayload<ExtArgs>, T, "findUniqueOrThrow", GlobalOmitOptions> | null, null, ExtArgs, GlobalOmitOptions>
   tasks<T extends Prisma.Project$tasksArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.Project$tasksArgs<ExtArgs>>): Prisma.PrismaPromise<runtime.Types.Result.GetResult<Prisma.$TaskPayload<ExtArgs>, T, "findMany", GlobalOmitOptions> | Null>
   taskDeletions<T extends Prisma.Project$taskDeletionsArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.Project$taskDeletionsArgs<ExtArgs>>): Prisma.PrismaPromise<runtime.Types.Result.GetResult<Prisma.$TaskDeletionPayload<ExtArgs>, T, "findMany", GlobalOmitOptions> | Null>
+  invitations<T extends Prisma.Project$invitationsArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.Project$invitationsArgs<ExtArgs>>): Prisma.PrismaPromise<runtime.Types.Result.GetResult<Prisma.$InvitationPayload<ExtArgs>, T, "findMany", GlobalOmitOptions> | Null>
   /**
    * Attaches callbacks for the resolution and/or rejection of the Promise.
    * @param onfulfilled The callback to execute when the Promise is resolved.
@@ -2107,6 +2247,30 @@ export type Project$taskDeletionsArgs<ExtArgs extends runtime.Types.Extensions.I
   take?: number
   skip?: number
   distinct?: Prisma.TaskDeletionScalarFieldEnum | Prisma.TaskDeletionScalarFieldEnum[]
+}
+
+/**
+ * Project.invitations
+ */
+export type Project$invitationsArgs<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
+  /**
+   * Select specific fields to fetch from the Invitation
+   */
+  select?: Prisma.InvitationSelect<ExtArgs> | null
+  /**
+   * Omit specific fields from the Invitation
+   */
+  omit?: Prisma.InvitationOmit<ExtArgs> | null
+  /**
+   * Choose, which related nodes to fetch as well
+   */
+  include?: Prisma.InvitationInclude<ExtArgs> | null
+  where?: Prisma.InvitationWhereInput
+  orderBy?: Prisma.InvitationOrderByWithRelationInput | Prisma.InvitationOrderByWithRelationInput[]
+  cursor?: Prisma.InvitationWhereUniqueInput
+  take?: number
+  skip?: number
+  distinct?: Prisma.InvitationScalarFieldEnum | Prisma.InvitationScalarFieldEnum[]
 }
 
 /**

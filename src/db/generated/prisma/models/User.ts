@@ -349,6 +349,7 @@ export type UserWhereInput = {
   files?: Prisma.StoredFileListRelationFilter
   messages?: Prisma.ChannelMessageListRelationFilter
   tasks?: Prisma.TaskListRelationFilter
+  invitations?: Prisma.InvitationListRelationFilter
 }
 
 export type UserOrderByWithRelationInput = {
@@ -383,6 +384,7 @@ export type UserOrderByWithRelationInput = {
   files?: Prisma.StoredFileOrderByRelationAggregateInput
   messages?: Prisma.ChannelMessageOrderByRelationAggregateInput
   tasks?: Prisma.TaskOrderByRelationAggregateInput
+  invitations?: Prisma.InvitationOrderByRelationAggregateInput
 }
 
 export type UserWhereUniqueInput = Prisma.AtLeast<{
@@ -420,6 +422,7 @@ export type UserWhereUniqueInput = Prisma.AtLeast<{
   files?: Prisma.StoredFileListRelationFilter
   messages?: Prisma.ChannelMessageListRelationFilter
   tasks?: Prisma.TaskListRelationFilter
+  invitations?: Prisma.InvitationListRelationFilter
 }, "id" | "emailKey">
 
 export type UserOrderByWithAggregationInput = {
@@ -503,6 +506,7 @@ export type UserCreateInput = {
   files?: Prisma.StoredFileCreateNestedManyWithoutOwnerInput
   messages?: Prisma.ChannelMessageCreateNestedManyWithoutSenderInput
   tasks?: Prisma.TaskCreateNestedManyWithoutAssigneeInput
+  invitations?: Prisma.InvitationCreateNestedManyWithoutInvitedByInput
 }
 
 export type UserUncheckedCreateInput = {
@@ -536,6 +540,7 @@ export type UserUncheckedCreateInput = {
   files?: Prisma.StoredFileUncheckedCreateNestedManyWithoutOwnerInput
   messages?: Prisma.ChannelMessageUncheckedCreateNestedManyWithoutSenderInput
   tasks?: Prisma.TaskUncheckedCreateNestedManyWithoutAssigneeInput
+  invitations?: Prisma.InvitationUncheckedCreateNestedManyWithoutInvitedByInput
 }
 
 export type UserUpdateInput = {
@@ -569,6 +574,7 @@ export type UserUpdateInput = {
   files?: Prisma.StoredFileUpdateManyWithoutOwnerNestedInput
   messages?: Prisma.ChannelMessageUpdateManyWithoutSenderNestedInput
   tasks?: Prisma.TaskUpdateManyWithoutAssigneeNestedInput
+  invitations?: Prisma.InvitationUpdateManyWithoutInvitedByNestedInput
 }
 
 export type UserUncheckedUpdateInput = {
@@ -602,6 +608,7 @@ export type UserUncheckedUpdateInput = {
   files?: Prisma.StoredFileUncheckedUpdateManyWithoutOwnerNestedInput
   messages?: Prisma.ChannelMessageUncheckedUpdateManyWithoutSenderNestedInput
   tasks?: Prisma.TaskUncheckedUpdateManyWithoutAssigneeNestedInput
+  invitations?: Prisma.InvitationUncheckedUpdateManyWithoutInvitedByNestedInput
 }
 
 export type UserCreateManyInput = {
@@ -845,6 +852,22 @@ export type UserUpdateOneRequiredWithoutMembershipsNestedInput = {
   update?: Prisma.XOR<Prisma.XOR<Prisma.UserUpdateToOneWithWhereWithoutMembershipsInput, Prisma.UserUpdateWithoutMembershipsInput>, Prisma.UserUncheckedUpdateWithoutMembershipsInput>
 }
 
+export type UserCreateNestedOneWithoutInvitationsInput = {
+  create?: Prisma.XOR<Prisma.UserCreateWithoutInvitationsInput, Prisma.UserUncheckedCreateWithoutInvitationsInput>
+  connectOrCreate?: Prisma.UserCreateOrConnectWithoutInvitationsInput
+  connect?: Prisma.UserWhereUniqueInput
+}
+
+export type UserUpdateOneWithoutInvitationsNestedInput = {
+  create?: Prisma.XOR<Prisma.UserCreateWithoutInvitationsInput, Prisma.UserUncheckedCreateWithoutInvitationsInput>
+  connectOrCreate?: Prisma.UserCreateOrConnectWithoutInvitationsInput
+  upsert?: Prisma.UserUpsertWithoutInvitationsInput
+  disconnect?: Prisma.UserWhereInput | boolean
+  delete?: Prisma.UserWhereInput | boolean
+  connect?: Prisma.UserWhereUniqueInput
+  update?: Prisma.XOR<Prisma.XOR<Prisma.UserUpdateToOneWithWhereWithoutInvitationsInput, Prisma.UserUpdateWithoutInvitationsInput>, Prisma.UserUncheckedUpdateWithoutInvitationsInput>
+}
+
 export type UserCreateNestedOneWithoutTasksInput = {
   create?: Prisma.XOR<Prisma.UserCreateWithoutTasksInput, Prisma.UserUncheckedCreateWithoutTasksInput>
   connectOrCreate?: Prisma.UserCreateOrConnectWithoutTasksInput
@@ -1041,6 +1064,7 @@ export type UserCreateWithoutSessionsInput = {
   files?: Prisma.StoredFileCreateNestedManyWithoutOwnerInput
   messages?: Prisma.ChannelMessageCreateNestedManyWithoutSenderInput
   tasks?: Prisma.TaskCreateNestedManyWithoutAssigneeInput
+  invitations?: Prisma.InvitationCreateNestedManyWithoutInvitedByInput
 }
 
 export type UserUncheckedCreateWithoutSessionsInput = {
@@ -1073,6 +1097,7 @@ export type UserUncheckedCreateWithoutSessionsInput = {
   files?: Prisma.StoredFileUncheckedCreateNestedManyWithoutOwnerInput
   messages?: Prisma.ChannelMessageUncheckedCreateNestedManyWithoutSenderInput
   tasks?: Prisma.TaskUncheckedCreateNestedManyWithoutAssigneeInput
+  invitations?: Prisma.InvitationUncheckedCreateNestedManyWithoutInvitedByInput
 }
 
 export type UserCreateOrConnectWithoutSessionsInput = {
@@ -1121,6 +1146,7 @@ export type UserUpdateWithoutSessionsInput = {
   files?: Prisma.StoredFileUpdateManyWithoutOwnerNestedInput
   messages?: Prisma.ChannelMessageUpdateManyWithoutSenderNestedInput
   tasks?: Prisma.TaskUpdateManyWithoutAssigneeNestedInput
+  invitations?: Prisma.InvitationUpdateManyWithoutInvitedByNestedInput
 }
 
 export type UserUncheckedUpdateWithoutSessionsInput = {
@@ -1153,6 +1179,7 @@ export type UserUncheckedUpdateWithoutSessionsInput = {
   files?: Prisma.StoredFileUncheckedUpdateManyWithoutOwnerNestedInput
   messages?: Prisma.ChannelMessageUncheckedUpdateManyWithoutSenderNestedInput
   tasks?: Prisma.TaskUncheckedUpdateManyWithoutAssigneeNestedInput
+  invitations?: Prisma.InvitationUncheckedUpdateManyWithoutInvitedByNestedInput
 }
 
 export type UserCreateWithoutIdentitiesInput = {
@@ -1185,6 +1212,7 @@ export type UserCreateWithoutIdentitiesInput = {
   files?: Prisma.StoredFileCreateNestedManyWithoutOwnerInput
   messages?: Prisma.ChannelMessageCreateNestedManyWithoutSenderInput
   tasks?: Prisma.TaskCreateNestedManyWithoutAssigneeInput
+  invitations?: Prisma.InvitationCreateNestedManyWithoutInvitedByInput
 }
 
 export type UserUncheckedCreateWithoutIdentitiesInput = {
@@ -1217,6 +1245,7 @@ export type UserUncheckedCreateWithoutIdentitiesInput = {
   files?: Prisma.StoredFileUncheckedCreateNestedManyWithoutOwnerInput
   messages?: Prisma.ChannelMessageUncheckedCreateNestedManyWithoutSenderInput
   tasks?: Prisma.TaskUncheckedCreateNestedManyWithoutAssigneeInput
+  invitations?: Prisma.InvitationUncheckedCreateNestedManyWithoutInvitedByInput
 }
 
 export type UserCreateOrConnectWithoutIdentitiesInput = {
@@ -1265,6 +1294,7 @@ export type UserUpdateWithoutIdentitiesInput = {
   files?: Prisma.StoredFileUpdateManyWithoutOwnerNestedInput
   messages?: Prisma.ChannelMessageUpdateManyWithoutSenderNestedInput
   tasks?: Prisma.TaskUpdateManyWithoutAssigneeNestedInput
+  invitations?: Prisma.InvitationUpdateManyWithoutInvitedByNestedInput
 }
 
 export type UserUncheckedUpdateWithoutIdentitiesInput = {
@@ -1297,6 +1327,7 @@ export type UserUncheckedUpdateWithoutIdentitiesInput = {
   files?: Prisma.StoredFileUncheckedUpdateManyWithoutOwnerNestedInput
   messages?: Prisma.ChannelMessageUncheckedUpdateManyWithoutSenderNestedInput
   tasks?: Prisma.TaskUncheckedUpdateManyWithoutAssigneeNestedInput
+  invitations?: Prisma.InvitationUncheckedUpdateManyWithoutInvitedByNestedInput
 }
 
 export type UserCreateWithoutApiKeysInput = {
@@ -1329,6 +1360,7 @@ export type UserCreateWithoutApiKeysInput = {
   files?: Prisma.StoredFileCreateNestedManyWithoutOwnerInput
   messages?: Prisma.ChannelMessageCreateNestedManyWithoutSenderInput
   tasks?: Prisma.TaskCreateNestedManyWithoutAssigneeInput
+  invitations?: Prisma.InvitationCreateNestedManyWithoutInvitedByInput
 }
 
 export type UserUncheckedCreateWithoutApiKeysInput = {
@@ -1361,6 +1393,7 @@ export type UserUncheckedCreateWithoutApiKeysInput = {
   files?: Prisma.StoredFileUncheckedCreateNestedManyWithoutOwnerInput
   messages?: Prisma.ChannelMessageUncheckedCreateNestedManyWithoutSenderInput
   tasks?: Prisma.TaskUncheckedCreateNestedManyWithoutAssigneeInput
+  invitations?: Prisma.InvitationUncheckedCreateNestedManyWithoutInvitedByInput
 }
 
 export type UserCreateOrConnectWithoutApiKeysInput = {
@@ -1409,6 +1442,7 @@ export type UserUpdateWithoutApiKeysInput = {
   files?: Prisma.StoredFileUpdateManyWithoutOwnerNestedInput
   messages?: Prisma.ChannelMessageUpdateManyWithoutSenderNestedInput
   tasks?: Prisma.TaskUpdateManyWithoutAssigneeNestedInput
+  invitations?: Prisma.InvitationUpdateManyWithoutInvitedByNestedInput
 }
 
 export type UserUncheckedUpdateWithoutApiKeysInput = {
@@ -1441,6 +1475,7 @@ export type UserUncheckedUpdateWithoutApiKeysInput = {
   files?: Prisma.StoredFileUncheckedUpdateManyWithoutOwnerNestedInput
   messages?: Prisma.ChannelMessageUncheckedUpdateManyWithoutSenderNestedInput
   tasks?: Prisma.TaskUncheckedUpdateManyWithoutAssigneeNestedInput
+  invitations?: Prisma.InvitationUncheckedUpdateManyWithoutInvitedByNestedInput
 }
 
 export type UserCreateWithoutMembershipsInput = {
@@ -1473,6 +1508,7 @@ export type UserCreateWithoutMembershipsInput = {
   files?: Prisma.StoredFileCreateNestedManyWithoutOwnerInput
   messages?: Prisma.ChannelMessageCreateNestedManyWithoutSenderInput
   tasks?: Prisma.TaskCreateNestedManyWithoutAssigneeInput
+  invitations?: Prisma.InvitationCreateNestedManyWithoutInvitedByInput
 }
 
 export type UserUncheckedCreateWithoutMembershipsInput = {
@@ -1505,6 +1541,7 @@ export type UserUncheckedCreateWithoutMembershipsInput = {
   files?: Prisma.StoredFileUncheckedCreateNestedManyWithoutOwnerInput
   messages?: Prisma.ChannelMessageUncheckedCreateNestedManyWithoutSenderInput
   tasks?: Prisma.TaskUncheckedCreateNestedManyWithoutAssigneeInput
+  invitations?: Prisma.InvitationUncheckedCreateNestedManyWithoutInvitedByInput
 }
 
 export type UserCreateOrConnectWithoutMembershipsInput = {
@@ -1553,6 +1590,7 @@ export type UserUpdateWithoutMembershipsInput = {
   files?: Prisma.StoredFileUpdateManyWithoutOwnerNestedInput
   messages?: Prisma.ChannelMessageUpdateManyWithoutSenderNestedInput
   tasks?: Prisma.TaskUpdateManyWithoutAssigneeNestedInput
+  invitations?: Prisma.InvitationUpdateManyWithoutInvitedByNestedInput
 }
 
 export type UserUncheckedUpdateWithoutMembershipsInput = {
@@ -1578,6 +1616,155 @@ export type UserUncheckedUpdateWithoutMembershipsInput = {
   apiKeys?: Prisma.ApiKeyUncheckedUpdateManyWithoutUserNestedInput
   identities?: Prisma.ExternalIdentityUncheckedUpdateManyWithoutUserNestedInput
   databases?: Prisma.DatabaseUncheckedUpdateManyWithoutOwnerNestedInput
+  jobs?: Prisma.JobUncheckedUpdateManyWithoutOwnerNestedInput
+  databaseRoles?: Prisma.DatabaseRoleUncheckedUpdateManyWithoutUserNestedInput
+  savedQueries?: Prisma.SavedQueryUncheckedUpdateManyWithoutOwnerNestedInput
+  buckets?: Prisma.BucketUncheckedUpdateManyWithoutOwnerNestedInput
+  files?: Prisma.StoredFileUncheckedUpdateManyWithoutOwnerNestedInput
+  messages?: Prisma.ChannelMessageUncheckedUpdateManyWithoutSenderNestedInput
+  tasks?: Prisma.TaskUncheckedUpdateManyWithoutAssigneeNestedInput
+  invitations?: Prisma.InvitationUncheckedUpdateManyWithoutInvitedByNestedInput
+}
+
+export type UserCreateWithoutInvitationsInput = {
+  id: string
+  email: string
+  emailKey: string
+  name?: string | null
+  role: string
+  passwordHash: string
+  emailVerifiedAt?: Date | string | null
+  disabledAt?: Date | string | null
+  createdAt?: Date | string
+  lastLoginAt?: Date | string | null
+  maxParallelJobs?: number | null
+  maxParallelJobsLimit?: number | null
+  statementTimeoutMs?: number | null
+  maxRows?: number | null
+  queuePriority?: number | null
+  defaultExportFormat?: string | null
+  defaultExportPrefix?: string | null
+  defaultExportBucket?: Prisma.BucketCreateNestedOneWithoutDefaultOfInput
+  sessions?: Prisma.SessionCreateNestedManyWithoutUserInput
+  apiKeys?: Prisma.ApiKeyCreateNestedManyWithoutUserInput
+  identities?: Prisma.ExternalIdentityCreateNestedManyWithoutUserInput
+  databases?: Prisma.DatabaseCreateNestedManyWithoutOwnerInput
+  memberships?: Prisma.ProjectMemberCreateNestedManyWithoutUserInput
+  jobs?: Prisma.JobCreateNestedManyWithoutOwnerInput
+  databaseRoles?: Prisma.DatabaseRoleCreateNestedManyWithoutUserInput
+  savedQueries?: Prisma.SavedQueryCreateNestedManyWithoutOwnerInput
+  buckets?: Prisma.BucketCreateNestedManyWithoutOwnerInput
+  files?: Prisma.StoredFileCreateNestedManyWithoutOwnerInput
+  messages?: Prisma.ChannelMessageCreateNestedManyWithoutSenderInput
+  tasks?: Prisma.TaskCreateNestedManyWithoutAssigneeInput
+}
+
+export type UserUncheckedCreateWithoutInvitationsInput = {
+  id: string
+  email: string
+  emailKey: string
+  name?: string | null
+  role: string
+  passwordHash: string
+  emailVerifiedAt?: Date | string | null
+  disabledAt?: Date | string | null
+  createdAt?: Date | string
+  lastLoginAt?: Date | string | null
+  maxParallelJobs?: number | null
+  maxParallelJobsLimit?: number | null
+  statementTimeoutMs?: number | null
+  maxRows?: number | null
+  queuePriority?: number | null
+  defaultExportFormat?: string | null
+  defaultExportBucketId?: string | null
+  defaultExportPrefix?: string | null
+  sessions?: Prisma.SessionUncheckedCreateNestedManyWithoutUserInput
+  apiKeys?: Prisma.ApiKeyUncheckedCreateNestedManyWithoutUserInput
+  identities?: Prisma.ExternalIdentityUncheckedCreateNestedManyWithoutUserInput
+  databases?: Prisma.DatabaseUncheckedCreateNestedManyWithoutOwnerInput
+  memberships?: Prisma.ProjectMemberUncheckedCreateNestedManyWithoutUserInput
+  jobs?: Prisma.JobUncheckedCreateNestedManyWithoutOwnerInput
+  databaseRoles?: Prisma.DatabaseRoleUncheckedCreateNestedManyWithoutUserInput
+  savedQueries?: Prisma.SavedQueryUncheckedCreateNestedManyWithoutOwnerInput
+  buckets?: Prisma.BucketUncheckedCreateNestedManyWithoutOwnerInput
+  files?: Prisma.StoredFileUncheckedCreateNestedManyWithoutOwnerInput
+  messages?: Prisma.ChannelMessageUncheckedCreateNestedManyWithoutSenderInput
+  tasks?: Prisma.TaskUncheckedCreateNestedManyWithoutAssigneeInput
+}
+
+export type UserCreateOrConnectWithoutInvitationsInput = {
+  where: Prisma.UserWhereUniqueInput
+  create: Prisma.XOR<Prisma.UserCreateWithoutInvitationsInput, Prisma.UserUncheckedCreateWithoutInvitationsInput>
+}
+
+export type UserUpsertWithoutInvitationsInput = {
+  update: Prisma.XOR<Prisma.UserUpdateWithoutInvitationsInput, Prisma.UserUncheckedUpdateWithoutInvitationsInput>
+  create: Prisma.XOR<Prisma.UserCreateWithoutInvitationsInput, Prisma.UserUncheckedCreateWithoutInvitationsInput>
+  where?: Prisma.UserWhereInput
+}
+
+export type UserUpdateToOneWithWhereWithoutInvitationsInput = {
+  where?: Prisma.UserWhereInput
+  data: Prisma.XOR<Prisma.UserUpdateWithoutInvitationsInput, Prisma.UserUncheckedUpdateWithoutInvitationsInput>
+}
+
+export type UserUpdateWithoutInvitationsInput = {
+  id?: Prisma.StringFieldUpdateOperationsInput | string
+  email?: Prisma.StringFieldUpdateOperationsInput | string
+  emailKey?: Prisma.StringFieldUpdateOperationsInput | string
+  name?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  role?: Prisma.StringFieldUpdateOperationsInput | string
+  passwordHash?: Prisma.StringFieldUpdateOperationsInput | string
+  emailVerifiedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  lastLoginAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  maxParallelJobs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  maxParallelJobsLimit?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  statementTimeoutMs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  maxRows?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  queuePriority?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  defaultExportFormat?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  defaultExportPrefix?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  defaultExportBucket?: Prisma.BucketUpdateOneWithoutDefaultOfNestedInput
+  sessions?: Prisma.SessionUpdateManyWithoutUserNestedInput
+  apiKeys?: Prisma.ApiKeyUpdateManyWithoutUserNestedInput
+  identities?: Prisma.ExternalIdentityUpdateManyWithoutUserNestedInput
+  databases?: Prisma.DatabaseUpdateManyWithoutOwnerNestedInput
+  memberships?: Prisma.ProjectMemberUpdateManyWithoutUserNestedInput
+  jobs?: Prisma.JobUpdateManyWithoutOwnerNestedInput
+  databaseRoles?: Prisma.DatabaseRoleUpdateManyWithoutUserNestedInput
+  savedQueries?: Prisma.SavedQueryUpdateManyWithoutOwnerNestedInput
+  buckets?: Prisma.BucketUpdateManyWithoutOwnerNestedInput
+  files?: Prisma.StoredFileUpdateManyWithoutOwnerNestedInput
+  messages?: Prisma.ChannelMessageUpdateManyWithoutSenderNestedInput
+  tasks?: Prisma.TaskUpdateManyWithoutAssigneeNestedInput
+}
+
+export type UserUncheckedUpdateWithoutInvitationsInput = {
+  id?: Prisma.StringFieldUpdateOperationsInput | string
+  email?: Prisma.StringFieldUpdateOperationsInput | string
+  emailKey?: Prisma.StringFieldUpdateOperationsInput | string
+  name?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  role?: Prisma.StringFieldUpdateOperationsInput | string
+  passwordHash?: Prisma.StringFieldUpdateOperationsInput | string
+  emailVerifiedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
+  lastLoginAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  maxParallelJobs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  maxParallelJobsLimit?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  statementTimeoutMs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  maxRows?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  queuePriority?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
+  defaultExportFormat?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  defaultExportBucketId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  defaultExportPrefix?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  sessions?: Prisma.SessionUncheckedUpdateManyWithoutUserNestedInput
+  apiKeys?: Prisma.ApiKeyUncheckedUpdateManyWithoutUserNestedInput
+  identities?: Prisma.ExternalIdentityUncheckedUpdateManyWithoutUserNestedInput
+  databases?: Prisma.DatabaseUncheckedUpdateManyWithoutOwnerNestedInput
+  memberships?: Prisma.ProjectMemberUncheckedUpdateManyWithoutUserNestedInput
   jobs?: Prisma.JobUncheckedUpdateManyWithoutOwnerNestedInput
   databaseRoles?: Prisma.DatabaseRoleUncheckedUpdateManyWithoutUserNestedInput
   savedQueries?: Prisma.SavedQueryUncheckedUpdateManyWithoutOwnerNestedInput
@@ -1617,6 +1804,7 @@ export type UserCreateWithoutTasksInput = {
   buckets?: Prisma.BucketCreateNestedManyWithoutOwnerInput
   files?: Prisma.StoredFileCreateNestedManyWithoutOwnerInput
   messages?: Prisma.ChannelMessageCreateNestedManyWithoutSenderInput
+  invitations?: Prisma.InvitationCreateNestedManyWithoutInvitedByInput
 }
 
 export type UserUncheckedCreateWithoutTasksInput = {
@@ -1649,6 +1837,7 @@ export type UserUncheckedCreateWithoutTasksInput = {
   buckets?: Prisma.BucketUncheckedCreateNestedManyWithoutOwnerInput
   files?: Prisma.StoredFileUncheckedCreateNestedManyWithoutOwnerInput
   messages?: Prisma.ChannelMessageUncheckedCreateNestedManyWithoutSenderInput
+  invitations?: Prisma.InvitationUncheckedCreateNestedManyWithoutInvitedByInput
 }
 
 export type UserCreateOrConnectWithoutTasksInput = {
@@ -1697,6 +1886,7 @@ export type UserUpdateWithoutTasksInput = {
   buckets?: Prisma.BucketUpdateManyWithoutOwnerNestedInput
   files?: Prisma.StoredFileUpdateManyWithoutOwnerNestedInput
   messages?: Prisma.ChannelMessageUpdateManyWithoutSenderNestedInput
+  invitations?: Prisma.InvitationUpdateManyWithoutInvitedByNestedInput
 }
 
 export type UserUncheckedUpdateWithoutTasksInput = {
@@ -1729,6 +1919,7 @@ export type UserUncheckedUpdateWithoutTasksInput = {
   buckets?: Prisma.BucketUncheckedUpdateManyWithoutOwnerNestedInput
   files?: Prisma.StoredFileUncheckedUpdateManyWithoutOwnerNestedInput
   messages?: Prisma.ChannelMessageUncheckedUpdateManyWithoutSenderNestedInput
+  invitations?: Prisma.InvitationUncheckedUpdateManyWithoutInvitedByNestedInput
 }
 
 export type UserCreateWithoutDatabasesInput = {
@@ -1761,6 +1952,7 @@ export type UserCreateWithoutDatabasesInput = {
   files?: Prisma.StoredFileCreateNestedManyWithoutOwnerInput
   messages?: Prisma.ChannelMessageCreateNestedManyWithoutSenderInput
   tasks?: Prisma.TaskCreateNestedManyWithoutAssigneeInput
+  invitations?: Prisma.InvitationCreateNestedManyWithoutInvitedByInput
 }
 
 export type UserUncheckedCreateWithoutDatabasesInput = {
@@ -1793,6 +1985,7 @@ export type UserUncheckedCreateWithoutDatabasesInput = {
   files?: Prisma.StoredFileUncheckedCreateNestedManyWithoutOwnerInput
   messages?: Prisma.ChannelMessageUncheckedCreateNestedManyWithoutSenderInput
   tasks?: Prisma.TaskUncheckedCreateNestedManyWithoutAssigneeInput
+  invitations?: Prisma.InvitationUncheckedCreateNestedManyWithoutInvitedByInput
 }
 
 export type UserCreateOrConnectWithoutDatabasesInput = {
@@ -1841,6 +2034,7 @@ export type UserUpdateWithoutDatabasesInput = {
   files?: Prisma.StoredFileUpdateManyWithoutOwnerNestedInput
   messages?: Prisma.ChannelMessageUpdateManyWithoutSenderNestedInput
   tasks?: Prisma.TaskUpdateManyWithoutAssigneeNestedInput
+  invitations?: Prisma.InvitationUpdateManyWithoutInvitedByNestedInput
 }
 
 export type UserUncheckedUpdateWithoutDatabasesInput = {
@@ -1873,6 +2067,7 @@ export type UserUncheckedUpdateWithoutDatabasesInput = {
   files?: Prisma.StoredFileUncheckedUpdateManyWithoutOwnerNestedInput
   messages?: Prisma.ChannelMessageUncheckedUpdateManyWithoutSenderNestedInput
   tasks?: Prisma.TaskUncheckedUpdateManyWithoutAssigneeNestedInput
+  invitations?: Prisma.InvitationUncheckedUpdateManyWithoutInvitedByNestedInput
 }
 
 export type UserCreateWithoutDatabaseRolesInput = {
@@ -1905,6 +2100,7 @@ export type UserCreateWithoutDatabaseRolesInput = {
   files?: Prisma.StoredFileCreateNestedManyWithoutOwnerInput
   messages?: Prisma.ChannelMessageCreateNestedManyWithoutSenderInput
   tasks?: Prisma.TaskCreateNestedManyWithoutAssigneeInput
+  invitations?: Prisma.InvitationCreateNestedManyWithoutInvitedByInput
 }
 
 export type UserUncheckedCreateWithoutDatabaseRolesInput = {
@@ -1937,6 +2133,7 @@ export type UserUncheckedCreateWithoutDatabaseRolesInput = {
   files?: Prisma.StoredFileUncheckedCreateNestedManyWithoutOwnerInput
   messages?: Prisma.ChannelMessageUncheckedCreateNestedManyWithoutSenderInput
   tasks?: Prisma.TaskUncheckedCreateNestedManyWithoutAssigneeInput
+  invitations?: Prisma.InvitationUncheckedCreateNestedManyWithoutInvitedByInput
 }
 
 export type UserCreateOrConnectWithoutDatabaseRolesInput = {
@@ -1985,6 +2182,7 @@ export type UserUpdateWithoutDatabaseRolesInput = {
   files?: Prisma.StoredFileUpdateManyWithoutOwnerNestedInput
   messages?: Prisma.ChannelMessageUpdateManyWithoutSenderNestedInput
   tasks?: Prisma.TaskUpdateManyWithoutAssigneeNestedInput
+  invitations?: Prisma.InvitationUpdateManyWithoutInvitedByNestedInput
 }
 
 export type UserUncheckedUpdateWithoutDatabaseRolesInput = {
@@ -2017,6 +2215,7 @@ export type UserUncheckedUpdateWithoutDatabaseRolesInput = {
   files?: Prisma.StoredFileUncheckedUpdateManyWithoutOwnerNestedInput
   messages?: Prisma.ChannelMessageUncheckedUpdateManyWithoutSenderNestedInput
   tasks?: Prisma.TaskUncheckedUpdateManyWithoutAssigneeNestedInput
+  invitations?: Prisma.InvitationUncheckedUpdateManyWithoutInvitedByNestedInput
 }
 
 export type UserCreateWithoutJobsInput = {
@@ -2049,6 +2248,7 @@ export type UserCreateWithoutJobsInput = {
   files?: Prisma.StoredFileCreateNestedManyWithoutOwnerInput
   messages?: Prisma.ChannelMessageCreateNestedManyWithoutSenderInput
   tasks?: Prisma.TaskCreateNestedManyWithoutAssigneeInput
+  invitations?: Prisma.InvitationCreateNestedManyWithoutInvitedByInput
 }
 
 export type UserUncheckedCreateWithoutJobsInput = {
@@ -2081,6 +2281,7 @@ export type UserUncheckedCreateWithoutJobsInput = {
   files?: Prisma.StoredFileUncheckedCreateNestedManyWithoutOwnerInput
   messages?: Prisma.ChannelMessageUncheckedCreateNestedManyWithoutSenderInput
   tasks?: Prisma.TaskUncheckedCreateNestedManyWithoutAssigneeInput
+  invitations?: Prisma.InvitationUncheckedCreateNestedManyWithoutInvitedByInput
 }
 
 export type UserCreateOrConnectWithoutJobsInput = {
@@ -2129,6 +2330,7 @@ export type UserUpdateWithoutJobsInput = {
   files?: Prisma.StoredFileUpdateManyWithoutOwnerNestedInput
   messages?: Prisma.ChannelMessageUpdateManyWithoutSenderNestedInput
   tasks?: Prisma.TaskUpdateManyWithoutAssigneeNestedInput
+  invitations?: Prisma.InvitationUpdateManyWithoutInvitedByNestedInput
 }
 
 export type UserUncheckedUpdateWithoutJobsInput = {
@@ -2161,6 +2363,7 @@ export type UserUncheckedUpdateWithoutJobsInput = {
   files?: Prisma.StoredFileUncheckedUpdateManyWithoutOwnerNestedInput
   messages?: Prisma.ChannelMessageUncheckedUpdateManyWithoutSenderNestedInput
   tasks?: Prisma.TaskUncheckedUpdateManyWithoutAssigneeNestedInput
+  invitations?: Prisma.InvitationUncheckedUpdateManyWithoutInvitedByNestedInput
 }
 
 export type UserCreateWithoutSavedQueriesInput = {
@@ -2193,6 +2396,7 @@ export type UserCreateWithoutSavedQueriesInput = {
   files?: Prisma.StoredFileCreateNestedManyWithoutOwnerInput
   messages?: Prisma.ChannelMessageCreateNestedManyWithoutSenderInput
   tasks?: Prisma.TaskCreateNestedManyWithoutAssigneeInput
+  invitations?: Prisma.InvitationCreateNestedManyWithoutInvitedByInput
 }
 
 export type UserUncheckedCreateWithoutSavedQueriesInput = {
@@ -2225,6 +2429,7 @@ export type UserUncheckedCreateWithoutSavedQueriesInput = {
   files?: Prisma.StoredFileUncheckedCreateNestedManyWithoutOwnerInput
   messages?: Prisma.ChannelMessageUncheckedCreateNestedManyWithoutSenderInput
   tasks?: Prisma.TaskUncheckedCreateNestedManyWithoutAssigneeInput
+  invitations?: Prisma.InvitationUncheckedCreateNestedManyWithoutInvitedByInput
 }
 
 export type UserCreateOrConnectWithoutSavedQueriesInput = {
@@ -2273,6 +2478,7 @@ export type UserUpdateWithoutSavedQueriesInput = {
   files?: Prisma.StoredFileUpdateManyWithoutOwnerNestedInput
   messages?: Prisma.ChannelMessageUpdateManyWithoutSenderNestedInput
   tasks?: Prisma.TaskUpdateManyWithoutAssigneeNestedInput
+  invitations?: Prisma.InvitationUpdateManyWithoutInvitedByNestedInput
 }
 
 export type UserUncheckedUpdateWithoutSavedQueriesInput = {
@@ -2305,6 +2511,7 @@ export type UserUncheckedUpdateWithoutSavedQueriesInput = {
   files?: Prisma.StoredFileUncheckedUpdateManyWithoutOwnerNestedInput
   messages?: Prisma.ChannelMessageUncheckedUpdateManyWithoutSenderNestedInput
   tasks?: Prisma.TaskUncheckedUpdateManyWithoutAssigneeNestedInput
+  invitations?: Prisma.InvitationUncheckedUpdateManyWithoutInvitedByNestedInput
 }
 
 export type UserCreateWithoutBucketsInput = {
@@ -2337,6 +2544,7 @@ export type UserCreateWithoutBucketsInput = {
   files?: Prisma.StoredFileCreateNestedManyWithoutOwnerInput
   messages?: Prisma.ChannelMessageCreateNestedManyWithoutSenderInput
   tasks?: Prisma.TaskCreateNestedManyWithoutAssigneeInput
+  invitations?: Prisma.InvitationCreateNestedManyWithoutInvitedByInput
 }
 
 export type UserUncheckedCreateWithoutBucketsInput = {
@@ -2369,6 +2577,7 @@ export type UserUncheckedCreateWithoutBucketsInput = {
   files?: Prisma.StoredFileUncheckedCreateNestedManyWithoutOwnerInput
   messages?: Prisma.ChannelMessageUncheckedCreateNestedManyWithoutSenderInput
   tasks?: Prisma.TaskUncheckedCreateNestedManyWithoutAssigneeInput
+  invitations?: Prisma.InvitationUncheckedCreateNestedManyWithoutInvitedByInput
 }
 
 export type UserCreateOrConnectWithoutBucketsInput = {
@@ -2406,6 +2615,7 @@ export type UserCreateWithoutDefaultExportBucketInput = {
   files?: Prisma.StoredFileCreateNestedManyWithoutOwnerInput
   messages?: Prisma.ChannelMessageCreateNestedManyWithoutSenderInput
   tasks?: Prisma.TaskCreateNestedManyWithoutAssigneeInput
+  invitations?: Prisma.InvitationCreateNestedManyWithoutInvitedByInput
 }
 
 export type UserUncheckedCreateWithoutDefaultExportBucketInput = {
@@ -2438,6 +2648,7 @@ export type UserUncheckedCreateWithoutDefaultExportBucketInput = {
   files?: Prisma.StoredFileUncheckedCreateNestedManyWithoutOwnerInput
   messages?: Prisma.ChannelMessageUncheckedCreateNestedManyWithoutSenderInput
   tasks?: Prisma.TaskUncheckedCreateNestedManyWithoutAssigneeInput
+  invitations?: Prisma.InvitationUncheckedCreateNestedManyWithoutInvitedByInput
 }
 
 export type UserCreateOrConnectWithoutDefaultExportBucketInput = {
@@ -2491,6 +2702,7 @@ export type UserUpdateWithoutBucketsInput = {
   files?: Prisma.StoredFileUpdateManyWithoutOwnerNestedInput
   messages?: Prisma.ChannelMessageUpdateManyWithoutSenderNestedInput
   tasks?: Prisma.TaskUpdateManyWithoutAssigneeNestedInput
+  invitations?: Prisma.InvitationUpdateManyWithoutInvitedByNestedInput
 }
 
 export type UserUncheckedUpdateWithoutBucketsInput = {
@@ -2523,6 +2735,7 @@ export type UserUncheckedUpdateWithoutBucketsInput = {
   files?: Prisma.StoredFileUncheckedUpdateManyWithoutOwnerNestedInput
   messages?: Prisma.ChannelMessageUncheckedUpdateManyWithoutSenderNestedInput
   tasks?: Prisma.TaskUncheckedUpdateManyWithoutAssigneeNestedInput
+  invitations?: Prisma.InvitationUncheckedUpdateManyWithoutInvitedByNestedInput
 }
 
 export type UserUpsertWithWhereUniqueWithoutDefaultExportBucketInput = {
@@ -2595,6 +2808,7 @@ export type UserCreateWithoutFilesInput = {
   buckets?: Prisma.BucketCreateNestedManyWithoutOwnerInput
   messages?: Prisma.ChannelMessageCreateNestedManyWithoutSenderInput
   tasks?: Prisma.TaskCreateNestedManyWithoutAssigneeInput
+  invitations?: Prisma.InvitationCreateNestedManyWithoutInvitedByInput
 }
 
 export type UserUncheckedCreateWithoutFilesInput = {
@@ -2627,6 +2841,7 @@ export type UserUncheckedCreateWithoutFilesInput = {
   buckets?: Prisma.BucketUncheckedCreateNestedManyWithoutOwnerInput
   messages?: Prisma.ChannelMessageUncheckedCreateNestedManyWithoutSenderInput
   tasks?: Prisma.TaskUncheckedCreateNestedManyWithoutAssigneeInput
+  invitations?: Prisma.InvitationUncheckedCreateNestedManyWithoutInvitedByInput
 }
 
 export type UserCreateOrConnectWithoutFilesInput = {
@@ -2675,6 +2890,7 @@ export type UserUpdateWithoutFilesInput = {
   buckets?: Prisma.BucketUpdateManyWithoutOwnerNestedInput
   messages?: Prisma.ChannelMessageUpdateManyWithoutSenderNestedInput
   tasks?: Prisma.TaskUpdateManyWithoutAssigneeNestedInput
+  invitations?: Prisma.InvitationUpdateManyWithoutInvitedByNestedInput
 }
 
 export type UserUncheckedUpdateWithoutFilesInput = {
@@ -2707,6 +2923,7 @@ export type UserUncheckedUpdateWithoutFilesInput = {
   buckets?: Prisma.BucketUncheckedUpdateManyWithoutOwnerNestedInput
   messages?: Prisma.ChannelMessageUncheckedUpdateManyWithoutSenderNestedInput
   tasks?: Prisma.TaskUncheckedUpdateManyWithoutAssigneeNestedInput
+  invitations?: Prisma.InvitationUncheckedUpdateManyWithoutInvitedByNestedInput
 }
 
 export type UserCreateWithoutMessagesInput = {
@@ -2739,6 +2956,7 @@ export type UserCreateWithoutMessagesInput = {
   buckets?: Prisma.BucketCreateNestedManyWithoutOwnerInput
   files?: Prisma.StoredFileCreateNestedManyWithoutOwnerInput
   tasks?: Prisma.TaskCreateNestedManyWithoutAssigneeInput
+  invitations?: Prisma.InvitationCreateNestedManyWithoutInvitedByInput
 }
 
 export type UserUncheckedCreateWithoutMessagesInput = {
@@ -2771,6 +2989,7 @@ export type UserUncheckedCreateWithoutMessagesInput = {
   buckets?: Prisma.BucketUncheckedCreateNestedManyWithoutOwnerInput
   files?: Prisma.StoredFileUncheckedCreateNestedManyWithoutOwnerInput
   tasks?: Prisma.TaskUncheckedCreateNestedManyWithoutAssigneeInput
+  invitations?: Prisma.InvitationUncheckedCreateNestedManyWithoutInvitedByInput
 }
 
 export type UserCreateOrConnectWithoutMessagesInput = {
@@ -2819,6 +3038,7 @@ export type UserUpdateWithoutMessagesInput = {
   buckets?: Prisma.BucketUpdateManyWithoutOwnerNestedInput
   files?: Prisma.StoredFileUpdateManyWithoutOwnerNestedInput
   tasks?: Prisma.TaskUpdateManyWithoutAssigneeNestedInput
+  invitations?: Prisma.InvitationUpdateManyWithoutInvitedByNestedInput
 }
 
 export type UserUncheckedUpdateWithoutMessagesInput = {
@@ -2851,6 +3071,7 @@ export type UserUncheckedUpdateWithoutMessagesInput = {
   buckets?: Prisma.BucketUncheckedUpdateManyWithoutOwnerNestedInput
   files?: Prisma.StoredFileUncheckedUpdateManyWithoutOwnerNestedInput
   tasks?: Prisma.TaskUncheckedUpdateManyWithoutAssigneeNestedInput
+  invitations?: Prisma.InvitationUncheckedUpdateManyWithoutInvitedByNestedInput
 }
 
 export type UserCreateManyDefaultExportBucketInput = {
@@ -2903,6 +3124,7 @@ export type UserUpdateWithoutDefaultExportBucketInput = {
   files?: Prisma.StoredFileUpdateManyWithoutOwnerNestedInput
   messages?: Prisma.ChannelMessageUpdateManyWithoutSenderNestedInput
   tasks?: Prisma.TaskUpdateManyWithoutAssigneeNestedInput
+  invitations?: Prisma.InvitationUpdateManyWithoutInvitedByNestedInput
 }
 
 export type UserUncheckedUpdateWithoutDefaultExportBucketInput = {
@@ -2935,6 +3157,7 @@ export type UserUncheckedUpdateWithoutDefaultExportBucketInput = {
   files?: Prisma.StoredFileUncheckedUpdateManyWithoutOwnerNestedInput
   messages?: Prisma.ChannelMessageUncheckedUpdateManyWithoutSenderNestedInput
   tasks?: Prisma.TaskUncheckedUpdateManyWithoutAssigneeNestedInput
+  invitations?: Prisma.InvitationUncheckedUpdateManyWithoutInvitedByNestedInput
 }
 
 export type UserUncheckedUpdateManyWithoutDefaultExportBucketInput = {
@@ -2975,6 +3198,7 @@ export type UserCountOutputType = {
   files: number
   messages: number
   tasks: number
+  invitations: number
 }
 
 export type UserCountOutputTypeSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
@@ -2990,6 +3214,7 @@ export type UserCountOutputTypeSelect<ExtArgs extends runtime.Types.Extensions.I
   files?: boolean | UserCountOutputTypeCountFilesArgs
   messages?: boolean | UserCountOutputTypeCountMessagesArgs
   tasks?: boolean | UserCountOutputTypeCountTasksArgs
+  invitations?: boolean | UserCountOutputTypeCountInvitationsArgs
 }
 
 /**
@@ -3086,6 +3311,13 @@ export type UserCountOutputTypeCountTasksArgs<ExtArgs extends runtime.Types.Exte
   where?: Prisma.TaskWhereInput
 }
 
+/**
+ * UserCountOutputType without action
+ */
+export type UserCountOutputTypeCountInvitationsArgs<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
+  where?: Prisma.InvitationWhereInput
+}
+
 
 export type UserSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetSelect<{
   id?: boolean
@@ -3119,6 +3351,7 @@ export type UserSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs = r
   files?: boolean | Prisma.User$filesArgs<ExtArgs>
   messages?: boolean | Prisma.User$messagesArgs<ExtArgs>
   tasks?: boolean | Prisma.User$tasksArgs<ExtArgs>
+  invitations?: boolean | Prisma.User$invitationsArgs<ExtArgs>
   _count?: boolean | Prisma.UserCountOutputTypeDefaultArgs<ExtArgs>
 }, ExtArgs["result"]["user"]>
 
@@ -3202,6 +3435,7 @@ export type UserInclude<ExtArgs extends runtime.Types.Extensions.InternalArgs = 
   files?: boolean | Prisma.User$filesArgs<ExtArgs>
   messages?: boolean | Prisma.User$messagesArgs<ExtArgs>
   tasks?: boolean | Prisma.User$tasksArgs<ExtArgs>
+  invitations?: boolean | Prisma.User$invitationsArgs<ExtArgs>
   _count?: boolean | Prisma.UserCountOutputTypeDefaultArgs<ExtArgs>
 }
 export type UserIncludeCreateManyAndReturn<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
@@ -3227,6 +3461,7 @@ export type $UserPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs =
     files: Prisma.$StoredFilePayload<ExtArgs>[]
     messages: Prisma.$ChannelMessagePayload<ExtArgs>[]
     tasks: Prisma.$TaskPayload<ExtArgs>[]
+    invitations: Prisma.$InvitationPayload<ExtArgs>[]
   }
   scalars: runtime.Types.Extensions.GetPayloadResult<{
     id: string
@@ -3666,6 +3901,7 @@ export interface Prisma__UserClient<T, Null = never, ExtArgs extends runtime.Typ
   files<T extends Prisma.User$filesArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.User$filesArgs<ExtArgs>>): Prisma.PrismaPromise<runtime.Types.Result.GetResult<Prisma.$StoredFilePayload<ExtArgs>, T, "findMany", GlobalOmitOptions> | Null>
   messages<T extends Prisma.User$messagesArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.User$messagesArgs<ExtArgs>>): Prisma.PrismaPromise<runtime.Types.Result.GetResult<Prisma.$ChannelMessagePayload<ExtArgs>, T, "findMany", GlobalOmitOptions> | Null>
   tasks<T extends Prisma.User$tasksArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.User$tasksArgs<ExtArgs>>): Prisma.PrismaPromise<runtime.Types.Result.GetResult<Prisma.$TaskPayload<ExtArgs>, T, "findMany", GlobalOmitOptions> | Null>
+  invitations<T extends Prisma.User$invitationsArgs<ExtArgs> = {}>(args?: Prisma.Subset<T, Prisma.User$invitationsArgs<ExtArgs>>): Prisma.PrismaPromise<runtime.Types.Result.GetResult<Prisma.$InvitationPayload<ExtArgs>, T, "findMany", GlobalOmitOptions> | Null>
   /**
    * Attaches callbacks for the resolution and/or rejection of the Promise.
    * @param onfulfilled The callback to execute when the Promise is resolved.
@@ -4418,6 +4654,30 @@ export type User$tasksArgs<ExtArgs extends runtime.Types.Extensions.InternalArgs
   take?: number
   skip?: number
   distinct?: Prisma.TaskScalarFieldEnum | Prisma.TaskScalarFieldEnum[]
+}
+
+/**
+ * User.invitations
+ */
+export type User$invitationsArgs<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
+  /**
+   * Select specific fields to fetch from the Invitation
+   */
+  select?: Prisma.InvitationSelect<ExtArgs> | null
+  /**
+   * Omit specific fields from the Invitation
+   */
+  omit?: Prisma.InvitationOmit<ExtArgs> | null
+  /**
+   * Choose, which related nodes to fetch as well
+   */
+  include?: Prisma.InvitationInclude<ExtArgs> | null
+  where?: Prisma.InvitationWhereInput
+  orderBy?: Prisma.InvitationOrderByWithRelationInput | Prisma.InvitationOrderByWithRelationInput[]
+  cursor?: Prisma.InvitationWhereUniqueInput
+  take?: number
+  skip?: number
+  distinct?: Prisma.InvitationScalarFieldEnum | Prisma.InvitationScalarFieldEnum[]
 }
 
 /**

@@ -8,12 +8,17 @@ import { createStage, type Stage } from './stage.ts';
 let stage: Stage;
 
 beforeAll(async () => {
-  stage = await createStage(`
+  stage = await createStage(
+    `
     CREATE TABLE rooms (id int PRIMARY KEY, name text);
     CREATE TABLE guests (id int PRIMARY KEY, room int);
     CREATE TABLE others (id int PRIMARY KEY);
     CREATE TABLE logs (line text);
-  `);
+    CREATE TABLE parted (id int PRIMARY KEY) PARTITION BY RANGE (id);
+    CREATE TABLE parted_0 PARTITION OF parted FOR VALUES FROM (0) TO (10);
+  `,
+    { hub: { feed: { checkMs: 100 } } },
+  );
 });
 afterAll(async () => stage?.[Symbol.asyncDispose]());
 
@@ -52,6 +57,15 @@ async function watchLeast(least: 'ALL' | 'INSERTS', ...tables: string[]) {
     },
   };
 }
+
+test('that a partition was emptied by itself, which no commit tells, is a gap, and commits are told behind it', async () => {
+  const watcher = await watch('parted');
+  await stage.sql('TRUNCATE parted_0');
+  expect(await watcher.next()).toBe('gap');
+  await stage.sql('INSERT INTO parted VALUES (1)');
+  expect(await watcher.next()).toMatchObject({ tables: [{ name: 'parted' }] });
+  watcher.stop();
+});
 
 test('each commit is told once, with those of the watched tables that it changed', async () => {
   const watcher = await watch('rooms', 'guests');

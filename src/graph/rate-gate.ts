@@ -58,37 +58,43 @@ export function createRateGate({ limits, callerOf, shared }: RateGateDeps): Rate
     key: ratesOf('key'),
     cost: ratesOf('cost'),
   };
-  const entered = new WeakMap<IncomingMessage, Promise<void>>();
-  const admitted = new WeakMap<IncomingMessage, Promise<void>>();
+  /** By their requests over HTTP, which are looked at more than once; on a socket there is no such thing. */
+  const entered = new WeakMap<IncomingMessage, Promise<Rate | undefined>>();
+  const admitted = new WeakMap<IncomingMessage, Promise<Rate | undefined>>();
 
-  async function take(kind: 'address' | 'user' | 'key', key: string, response: ServerResponse | undefined) {
-    const rate = await rates[kind]?.take(key, 1);
-    if (!rate) return;
-    if (response) tell(response, rate);
-    if (rate.exceeded) throw rateLimited(rate.resetMs, `More than ${rate.limit} requests a minute of one ${kind}`);
+  function take(
+    kind: 'address' | 'user' | 'key',
+    key: string,
+    { request, response }: Asked,
+    known: WeakMap<IncomingMessage, Promise<Rate | undefined>>,
+  ): Promise<Rate | undefined> {
+    if (!rates[kind]) return unlimited;
+    const before = response && known.get(request);
+    if (before) return before;
+    const taking = rates[kind].take(key, 1);
+    if (response) known.set(request, taking);
+    return taking;
   }
 
-  /** Over HTTP the first answer holds for all of the request. */
-  function once(
-    known: WeakMap<IncomingMessage, Promise<void>>,
-    { request, response }: Asked,
-    ask: () => Promise<void>,
-  ) {
-    if (!response) return ask();
-    const before = known.get(request);
-    if (before) return before;
-    const answer = ask();
-    known.set(request, answer);
-    return answer;
+  function requireRoom(kind: 'address' | 'user' | 'key', rate: Rate | undefined, { response }: Asked): void {
+    if (!rate?.exceeded) return;
+    if (response) tell(response, rate);
+    throw rateLimited(rate.resetMs, `More than ${rate.limit} requests a minute of one ${kind}`);
   }
 
   return {
-    enter: (asked) => once(entered, asked, () => take('address', addressOf(callerOf(asked.request)), asked.response)),
+    async enter(asked) {
+      if (!rates.address) return;
+      requireRoom('address', await take('address', addressOf(callerOf(asked.request)), asked, entered), asked);
+    },
 
     async admit(viewer, asked) {
-      if (!viewer) return;
-      const [kind, id] = viewer.key ? (['key', viewer.key.id] as const) : (['user', viewer.userId] as const);
-      await once(admitted, asked, () => take(kind, id, asked.response));
+      const [kind, id] = viewer?.key ? (['key', viewer.key.id] as const) : (['user', viewer?.userId] as const);
+      const rate = id === undefined ? undefined : await take(kind, id, asked, admitted);
+      requireRoom(kind, rate, asked);
+      const { request, response } = asked;
+      const told = rate ?? (response && (await entered.get(request)));
+      if (response && told) tell(response, told);
     },
 
     async charge(viewer, caller, cost) {
@@ -103,6 +109,8 @@ export function createRateGate({ limits, callerOf, shared }: RateGateDeps): Rate
     },
   };
 }
+
+const unlimited = Promise.resolve(undefined);
 
 const addressOf = ({ ipAddress }: Caller): string => (ipAddress === null ? 'none' : networkOf(ipAddress));
 

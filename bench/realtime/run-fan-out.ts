@@ -1,6 +1,7 @@
 /**
  * One committed row and many sockets that wait for it: what it costs the server, and when the last has it; beside a
- * server that executes once for each socket, and one that writes one buffer to all. Also what a subscription takes.
+ * server that executes once for each socket, and one that writes one buffer to all. Also what a subscription takes, and
+ * what all of them cost while nothing comes (pings, tokens looked at anew), which is no part of a message's cost.
  * `node bench/realtime/run-fan-out.ts [sockets] [rounds] [--profile FOLDER]`, which profiles Quarry alone
  */
 import { fork } from 'node:child_process';
@@ -18,6 +19,8 @@ const rounds = Math.max(1, Number(process.argv[3] ?? 20));
 const profile = process.argv[4] === '--profile' ? process.argv[5] : undefined;
 /** Between two rows, so that the CPU of one is not counted for the next. */
 const pauseMs = 300;
+/** For what they cost at rest. */
+const restMs = 6_000;
 /** Of Linux: a tick of utime and stime. */
 const tickMs = 10;
 
@@ -47,7 +50,9 @@ interface System {
 interface Measured {
   readonly openMs: number;
   readonly bytesOfSocket: number;
-  /** Of the server, for one message, over all rounds. */
+  /** Of the server, in a second without a message. */
+  readonly restMsOfSecond: number;
+  /** Of the server, for one message, over all rounds; without what it would have taken at rest. */
   readonly cpuUs: number;
   /** From the write on; medians of the rounds. */
   readonly p50Ms: number;
@@ -69,6 +74,9 @@ async function measure({ pid, order, write }: System): Promise<Measured> {
     if (opened.type !== 'open') throw new Error('a message too early');
     await sleep(2_000);
     const bytesOfSocket = ((await residentBytes(pid)) - before) / sockets;
+    const restFrom = await cpuMs(pid);
+    await sleep(restMs);
+    const restMsOfSecond = ((await cpuMs(pid)) - restFrom) / (restMs / 1_000);
     const times: number[][] = [];
     let cpu = 0;
     for (let round = -1; round < rounds; round += 1) {
@@ -81,13 +89,15 @@ async function measure({ pid, order, write }: System): Promise<Measured> {
       if (report.type !== 'round') throw new Error('a message too early');
       // The first warms up.
       if (round < 0) continue;
-      cpu += (await cpuMs(pid)) - cpuBefore;
+      const elapsedMs = performance.timeOrigin + performance.now() - writtenAt;
+      cpu += (await cpuMs(pid)) - cpuBefore - (restMsOfSecond * elapsedMs) / 1_000;
       times.push(report.heardAt.map((at) => at - writtenAt));
     }
     const middle = (share: number) => median(times.map((of) => percentile(of, share)));
     return {
       openMs: opened.elapsedMs,
       bytesOfSocket,
+      restMsOfSecond,
       cpuUs: (cpu * 1_000) / (rounds * sockets),
       p50Ms: middle(0.5),
       p99Ms: middle(0.99),
@@ -149,14 +159,18 @@ for (const kind of profile ? [] : (['executed', 'shared'] as const)) {
 }
 
 console.log(`${sockets} sockets, ${rounds} rows one after the other; medians of the rounds`);
-console.log('            server CPU us/message   p50 ms   p99 ms   last ms   opened ms   KiB a socket');
-for (const [name, { cpuUs, p50Ms, p99Ms, lastMs, openMs, bytesOfSocket }] of Object.entries(figures)) {
+console.log(
+  '            server CPU us/message   p50 ms   p99 ms   last ms   opened ms   KiB a socket   CPU at rest, ms/s',
+);
+for (const [name, measured] of Object.entries(figures)) {
+  const { cpuUs, p50Ms, p99Ms, lastMs, openMs, bytesOfSocket, restMsOfSecond } = measured;
   const columns = [cpuUs.toFixed(1).padStart(22), ...[p50Ms, p99Ms, lastMs].map((ms) => ms.toFixed(0).padStart(9))];
   console.log(
     name.padEnd(10),
     ...columns,
     openMs.toFixed(0).padStart(11),
     (bytesOfSocket / 1_024).toFixed(1).padStart(12),
+    restMsOfSecond.toFixed(0).padStart(18),
   );
 }
 const ratio = (of: string, to: string) => (figures[of]!.cpuUs / figures[to]!.cpuUs).toFixed(2);

@@ -70,22 +70,30 @@ export function createLane({ log, write, read }: LaneDeps): Lane {
     }
   }
 
+  function giveTo(place: Place, batch: GroupBatch, from: number): void {
+    const { waiting, next } = place;
+    if (next > from) {
+      // He came while it was read.
+      if (next < batch.next) send(place, next);
+      return;
+    }
+    if (!waiting.take(batch)) {
+      send(place, from);
+      return;
+    }
+    place.next = batch.next;
+    if (batch.next < log.end.ordinal) begin(place, batch.next, batch.position);
+    else if (place.begun) {
+      place.begun = false;
+      waiting.ends();
+    }
+  }
+
   /** @param from the batch begins there */
   async function giveAll(batch: GroupBatch, from: number): Promise<void> {
     let looked = 0;
     for (const place of places) {
-      const { waiting, next } = place;
-      if (next > from) {
-        // He came while it was read.
-        if (next < batch.next) send(place, next);
-      } else if (waiting.take(batch)) {
-        place.next = batch.next;
-        if (batch.next < log.end.ordinal) begin(place, batch.next, batch.position);
-        else if (place.begun) {
-          place.begun = false;
-          waiting.ends();
-        }
-      } else send(place, from);
+      giveTo(place, batch, from);
       looked += 1;
       if (looked % maxAtOnce === 0) await othersTurn();
     }

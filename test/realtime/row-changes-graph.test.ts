@@ -106,6 +106,50 @@ test('what is wrong with a subscription is its error, with the place in its inpu
   expect(await ask([{ tableId: account.user.id }])).toMatchObject({ code: 'NOT_FOUND' });
 });
 
+test('operations of many sockets have each change in order, by their own ids and selections, until they are completed', async () => {
+  const databaseId = await connected('many');
+  await target.client.query('CREATE TABLE many (id int PRIMARY KEY, body text)');
+  const variables = { databaseId, tables: [{ tableId: idOf(databaseId, 'many') }] };
+  const select = (selection: string) =>
+    `subscription ($databaseId: ID!, $tables: [RowChangeSource!]!) { rowChanges(databaseId: $databaseId, tables: $tables) ${selection} }`;
+  const [short, long] = [select('{ changes { new } }'), select('{ changes { event new } position }')];
+  using one = await openSocket(quarry.wsUrl);
+  using other = await openSocket(quarry.wsUrl);
+  for (const socket of [one, other]) await socket.init(account.token);
+  for (const [socket, id, query] of [
+    [one, '1', short],
+    [one, 'ü"', long],
+    [other, '1', long],
+  ] as const) {
+    socket.subscribe(id, query, { variables });
+    expect(await socket.next()).toMatchObject({ id, type: 'next', payload: { data: { rowChanges: { changes: [] } } } });
+  }
+  const insert = (id: number) => target.client.query(`INSERT INTO many VALUES ($1, 'é🎈')`, [id]);
+  /** What comes until each of the socket's operations has heard of this row, by their ids. */
+  async function heard(socket: typeof one, row: number, ids: readonly string[]) {
+    const told = new Map<string, object[]>(ids.map((id) => [id, []]));
+    const missing = new Set(ids);
+    while (missing.size > 0) {
+      const { id = '', payload } = await socket.next();
+      const { changes } = payload.data.rowChanges;
+      told.get(id)!.push(...changes);
+      if (changes.at(-1)?.new.id === row) missing.delete(id);
+    }
+    return Object.fromEntries(told);
+  }
+  for (const id of [1, 2, 3]) await insert(id);
+  const rows = [1, 2, 3].map((id) => ({ new: { id, body: 'é🎈' } }));
+  const whole = rows.map((row) => ({ event: 'INSERT', ...row }));
+  expect(await heard(one, 3, ['1', 'ü"'])).toEqual({ 1: rows, 'ü"': whole });
+  expect(await heard(other, 3, ['1'])).toEqual({ 1: whole });
+  one.send({ type: 'complete', id: '1' });
+  one.send({ type: 'ping' });
+  expect((await one.next()).type).toBe('pong');
+  await insert(4);
+  expect(Object.keys(await heard(one, 4, ['ü"']))).toEqual(['ü"']);
+  expect(await heard(other, 4, ['1'])).toMatchObject({ 1: [{ new: { id: 4 } }] });
+});
+
 test('a socket that reads nothing is told that it was too slow, and from where to go on; others miss nothing', async () => {
   const databaseId = await connected('slow');
   await target.client.query('CREATE TABLE large (id serial PRIMARY KEY, body text)');

@@ -148,12 +148,13 @@ export function startSocket({ server, pipeline, services, bus, log, corsOrigins 
     const ended = new AbortController();
     state.operations.set(id, { ended, gone: Promise.withResolvers() });
     const messageHead = headOf(id);
+    const { socket: wire } = connection.extra;
     const socket = {
       authorization: own ?? state.authorization,
       // A token of the operation's own decides for it alone.
       lifetime: own === null ? state.lifetime : null,
       signal: ended.signal,
-      tellNow: ({ result }: JsonData) => connection.extra.socket.tellNow(messageHead, result),
+      tellNow: ({ result }: JsonData) => wire.tellNow(messageHead, result),
     };
     try {
       await pipeline.gate.enter({ request: connection.extra.request, response: undefined });

@@ -40,10 +40,12 @@ export function createSubscribe({
     const telling = plans.telling(args);
     const { tellNow } = given;
     let closed = false;
+    /** The right to it has ended. */
+    let over = false;
     const give =
       telling && tellNow
         ? (event: object) => {
-            if (closed || signal?.aborted) return false;
+            if (closed || over) return false;
             const data = telling.dataOf(event, context);
             return data instanceof JsonData && tellNow(data);
           }
@@ -59,7 +61,12 @@ export function createSubscribe({
     const own = lifetimeOf(context, deps);
     const signal = (context.lifetime ?? own)?.ended;
     let wake: ((value: null) => void) | null = null;
-    const unlisten = signal && onAborted(signal, () => wake?.(null));
+    const unlisten =
+      signal &&
+      onAborted(signal, () => {
+        over = true;
+        wake?.(null);
+      });
 
     async function close(): Promise<void> {
       closed = true;

@@ -31,6 +31,8 @@ export interface FollowedTables extends Disposable {
   cover(id: string, coverage: Coverage, reason: string | null, at: Position): void;
   /** What it holds changed untold: nothing is missed only from here on. */
   miss(id: string, reason: string, at: Position): void;
+  /** Another one whenever `require` may answer otherwise. */
+  readonly revision: number;
   readonly size: number;
 }
 
@@ -58,6 +60,7 @@ interface Entry {
 
 export function createFollowedTables({ feed, engine, lingerMs, onIdle, log }: FollowedTablesDeps): FollowedTables {
   const entries = new Map<string, Entry>();
+  let revision = 0;
   /** Changes of what is followed go one after the other. */
   let last: Promise<unknown> = Promise.resolve();
 
@@ -76,6 +79,7 @@ export function createFollowedTables({ feed, engine, lingerMs, onIdle, log }: Fo
       timer: undefined,
     };
     entry.table = { ...entry.table, id, name, since, coverage, reason };
+    revision += 1;
     entries.set(id, entry);
     return entry;
   }
@@ -117,6 +121,7 @@ export function createFollowedTables({ feed, engine, lingerMs, onIdle, log }: Fo
   function forget(entry: Entry): void {
     clearTimeout(entry.timer);
     entries.delete(entry.table.id);
+    revision += 1;
   }
 
   return {
@@ -155,12 +160,19 @@ export function createFollowedTables({ feed, engine, lingerMs, onIdle, log }: Fo
       const entry = entries.get(id);
       if (!entry) return;
       entry.table = { ...entry.table, coverage, reason, since };
+      revision += 1;
       if (coverage === 'NOTHING') forget(entry);
     },
 
     miss(id, reason, since) {
       const entry = entries.get(id);
-      if (entry) entry.table = { ...entry.table, since, gaps: entry.table.gaps + 1, gapReason: reason };
+      if (!entry) return;
+      entry.table = { ...entry.table, since, gaps: entry.table.gaps + 1, gapReason: reason };
+      revision += 1;
+    },
+
+    get revision() {
+      return revision;
     },
 
     get size() {
@@ -170,6 +182,7 @@ export function createFollowedTables({ feed, engine, lingerMs, onIdle, log }: Fo
     [Symbol.dispose]() {
       for (const { timer } of entries.values()) clearTimeout(timer);
       entries.clear();
+      revision += 1;
     },
   };
 }

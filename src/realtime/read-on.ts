@@ -82,33 +82,37 @@ export async function* readOn(options: ReadOn): AsyncGenerator<GroupBatch, void>
   /** Up to where he is woken he has all that there is for the group. */
   function wait(): Promise<{ ordinal: number; quiet: boolean }> {
     return new Promise((resolve) => {
-      let given = false;
+      let beingGiven = false;
+      let givenAt = Number.NEGATIVE_INFINITY;
       const settle = (ordinal: number, quiet: boolean) => {
         clearTimeout(timer);
         leave();
         interrupt = () => {};
         resolve({ ordinal, quiet });
       };
-      const timer = setTimeout(() => {
+      // A timer is not set back for each of thousands: what it is due is looked at when it rings.
+      const ring = () => {
+        const leftMs = givenAt + quietMs - performance.now();
         // What he is being given is not passed over.
-        if (given) timer.refresh();
+        if (beingGiven || leftMs > 0) timer = setTimeout(ring, beingGiven ? quietMs / 10 : leftMs);
         else settle(log.end.ordinal, true);
-      }, quietMs);
+      };
+      let timer = setTimeout(ring, quietMs);
       const comes = (ordinal: number) => settle(ordinal, false);
       const waiting: Waiting = {
         begins(ordinal, position) {
-          given = true;
+          beingGiven = true;
           reader.takes(ordinal, position);
         },
         take(batch) {
           if (!mayGoOnNow()) return false;
           if (batch.changes.length === 0) return true;
           if (!give!(batch)) return false;
-          timer.refresh();
+          givenAt = performance.now();
           return true;
         },
         ends() {
-          given = false;
+          beingGiven = false;
           reader.waits();
         },
         comes,

@@ -117,6 +117,7 @@ export function createRowChanges<Database extends HubDatabase & ReadDatabase>({
         wanted.map(({ begun }) => begun.since),
       );
       const { group } = held.use(run.groups.join(sources, known));
+      let covered = Number.NaN;
       yield* readOn({
         run,
         group,
@@ -126,7 +127,11 @@ export function createRowChanges<Database extends HubDatabase & ReadDatabase>({
         write: run.positions.write,
         lost: [right.lost, right.moved],
         mayGoOn: () => {
-          for (const { table, coverage, begun } of wanted) requireNoGap(begun, run.tables.require(table, coverage));
+          const { revision } = run.tables;
+          if (revision !== covered) {
+            for (const { table, coverage, begun } of wanted) requireNoGap(begun, run.tables.require(table, coverage));
+            covered = revision;
+          }
           return right.fresh() ?? undefined;
         },
         give,

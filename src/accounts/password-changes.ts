@@ -17,7 +17,7 @@ import type { Caller, Viewer } from './viewer.ts';
 
 export interface PasswordChanges {
   /**
-   * Ends all other sessions; the one that asks goes on, with new tokens.
+   * Ends all other sessions and voids all links; the session that asks goes on, with new tokens.
    * @throws AppError BAD_USER_INPUT for a wrong password, RATE_LIMITED, CONFLICT when another one was set meanwhile
    */
   changePassword(viewer: Viewer | null, input: PasswordChange, caller: Caller, signal?: AbortSignal): Promise<SignedIn>;
@@ -47,6 +47,9 @@ export interface PasswordChangesDeps {
 
 const signedOut = () => new AppError('UNAUTHENTICATED', 'The session has ended; sign in again');
 
+/** An account of an issuer. */
+const noPassword = 'this account has none yet: `requestPasswordReset` mails a link that sets one';
+
 export function createPasswordChanges({
   pool,
   hasher,
@@ -73,6 +76,7 @@ export function createPasswordChanges({
       requireCan(viewer, 'user:edit-access', { kind: 'user', userId, fellow: false });
       const account = await store.findAccount(pool, userId);
       if (!account) throw signedOut();
+      if (account.passwordHash === '') throw badInput({ path: 'input.currentPassword', message: noPassword });
       const possible = canBePassword(currentPassword);
       const attempt = await attempts.take({ email: account.email, userId, caller });
       if (!possible || !(await hasher.verify(currentPassword, account.passwordHash, signal))) {
@@ -86,7 +90,8 @@ export function createPasswordChanges({
         if (!role) throw signedOut();
         if (!(await store.replacePassword(client, userId, passwordHash, account.passwordHash)))
           throw new AppError('CONFLICT', 'Another password was set meanwhile');
-        await voidTokens(client, { purpose: 'password.reset', subjectId: userId });
+        // Also of an address that somebody else wants for it: the mail about that says so.
+        await voidTokens(client, { subjectId: userId });
         const ended = await signIns.end(client, userId, { but: sessionId });
         const refresh = await replaceRefreshTokens(client, sessionId);
         await mails.tellPasswordChanged(client, account.email);

@@ -54,7 +54,7 @@ export function createProfiles({ pool, prisma, mails, settings }: ProfilesDeps):
     if (taken && taken.id !== account.id) {
       if (!settings.requireVerifiedEmail) throw new AppError('CONFLICT', 'There is an account with this address');
       // As registering does: only its owner is told.
-      await mails.send(client, 'accountExists', taken);
+      await mails.send(client, 'accountExists', taken.disabled ? null : taken);
       return;
     }
     if (!(await mails.send(client, 'newAddress', { id: account.id, email }))) {

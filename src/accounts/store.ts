@@ -19,6 +19,7 @@ export interface Account {
   readonly id: string;
   /** As typed. */
   readonly email: string;
+  /** Empty: none. */
   readonly passwordHash: string;
   readonly disabled: boolean;
   readonly verified: boolean;

@@ -5,7 +5,7 @@ import type { Admission } from '../../src/accounts/admission.ts';
 import { badInput } from '../../src/lib/errors.ts';
 import { createGraph } from './graph.ts';
 import { createMailedWorld, type MailedWorld, readerOf, tokenOf } from './mailed.ts';
-import { caller, createWorld, issuer, password, type World } from './world.ts';
+import { caller, issuer, password, type World } from './world.ts';
 
 const newPassword = 'staple battery horse';
 const badToken = (message: string) => ({
@@ -203,10 +203,8 @@ describe('by invitation', () => {
   };
 
   test('whom it names is let in, whether registration is by invitation or closed', async () => {
-    await using fresh = await createWorld();
-    await fresh.person('first');
     for (const registration of ['invite', 'closed'] as const) {
-      const { accounts } = await fresh.startReplica({ registration, requireVerifiedEmail: true, admission });
+      const { accounts } = await world.startReplica({ registration, requireVerifiedEmail: true, admission });
       const register = (email: string, invitationToken?: string) =>
         accounts.register({ email, password, invitationToken }, caller);
       expect(await codeOf(register('late@example.com'))).toBe('FORBIDDEN');
@@ -220,11 +218,12 @@ describe('by invitation', () => {
       expect(invited?.viewer.role).toBe('admin');
       expect((await accounts.self(invited!.viewer)).emailVerifiedAt).toBeInstanceOf(Date);
       // What opens no account uses up no invitation.
-      const used = () => fresh.sql('SELECT * FROM key_checks');
+      const used = () => world.sql('SELECT * FROM key_checks');
       const before = await used();
       expect(await codeOf(register(`invited-${registration}@example.com`, 'good'))).toBe('CONFLICT');
       expect(await used()).toEqual(before);
     }
+    await world.forgetMails();
   });
 });
 
@@ -330,6 +329,19 @@ describe('changing a password', () => {
     await world.forgetMails();
   });
 
+  test('sends whose account has none to the mail that sets one', async () => {
+    const person = await confirmed('issued');
+    await world.sql(`UPDATE users SET password_hash = '' WHERE id = $1`, [person.userId]);
+    await expect(change(person, '')).rejects.toMatchObject({
+      code: 'BAD_USER_INPUT',
+      details: { fields: [{ message: expect.stringContaining('requestPasswordReset') }] },
+    });
+    await world.accounts.requestPasswordReset(person.email, caller);
+    await world.accounts.resetPassword({ token: tokenOf(await world.mail()), newPassword }, caller);
+    await login(person.email, newPassword);
+    await world.forgetMails();
+  });
+
   test('is done by one of two at once, and the other is told', async () => {
     const person = await confirmed('twice');
     const codes = await Promise.all([codeOf(change(person)), codeOf(change(person))]);
@@ -411,15 +423,22 @@ describe('a profile', () => {
     await world.forgetMails();
   });
 
-  test('keeps its address when the password is set anew before the other one is confirmed', async () => {
-    const person = await confirmed('stolen');
-    await update(person, { email: 'thief@example.com' });
-    const token = (await world.mails()).filter((mail) => readerOf(mail) === 'thief@example.com').map(tokenOf)[0]!;
-    await world.accounts.requestPasswordReset(person.email, caller);
-    await world.accounts.resetPassword({ token: tokenOf(await world.mail()), newPassword }, caller);
-    expect(await codeOf(world.accounts.verifyEmail(token, caller))).toBe('BAD_USER_INPUT');
-    expect((await world.mail()).subject).toBe('Your password was changed');
-  });
+  test.each(['changed', 'set anew'])(
+    'keeps its address when the password is %s before the other one is confirmed',
+    async (how) => {
+      const person = await confirmed(`stolen-${how.length}`);
+      await update(person, { email: 'thief@example.com' });
+      const token = (await world.mails()).filter((mail) => readerOf(mail) === 'thief@example.com').map(tokenOf)[0]!;
+      if (how === 'changed') {
+        await world.accounts.changePassword(person.viewer, { currentPassword: password, newPassword }, caller);
+      } else {
+        await world.accounts.requestPasswordReset(person.email, caller);
+        await world.accounts.resetPassword({ token: tokenOf(await world.mail()), newPassword }, caller);
+      }
+      expect(await codeOf(world.accounts.verifyEmail(token, caller))).toBe('BAD_USER_INPUT');
+      expect((await world.mail()).subject).toBe('Your password was changed');
+    },
+  );
 
   test('asks for other addresses so often an hour, and says when there were too many', async () => {
     const person = await world.person('restless');

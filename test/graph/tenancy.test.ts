@@ -1183,7 +1183,7 @@ describe('the audit', () => {
     const done = ['project.created', 'member.added', 'database.created_hosted', 'job.submitted'];
     const made = ['saved_query.created', 'bucket.created', 'file.uploaded', 'user.registered'];
     expect(entries.map(({ action }) => action)).toEqual(expect.arrayContaining([...done, ...made]));
-    const job = entries.find(({ subject }) => subject === things.Job);
+    const job = entries.find(({ subject, action }) => subject === things.Job && action === 'job.submitted');
     expect(job?.details).toEqual({
       kind: 'query',
       database: things.Database,
@@ -1209,6 +1209,7 @@ describe('the audit', () => {
 describe('what belongs to a project, for each of its members (TEN-2)', () => {
   const secret = () => target.password;
   let external: string;
+  let saved: string;
 
   beforeAll(async () => {
     const given = { projectId: things.Project, name: 'external', connection: connection() };
@@ -1217,6 +1218,12 @@ describe('what belongs to a project, for each of its members (TEN-2)', () => {
       { input: given },
     );
     external = connectDatabase.database.id;
+    const query = { name: 'another', sql: 'SELECT 1', databaseId: external, projectId: things.Project };
+    const { createSavedQuery } = await make<{ createSavedQuery: { savedQuery: { id: string } } }>(
+      'mutation ($input: CreateSavedQueryInput!) { createSavedQuery(input: $input) { savedQuery { id } } }',
+      { input: query },
+    );
+    saved = createSavedQuery.savedQuery.id;
   });
 
   const run = 'mutation ($input: SubmitQueryInput!) { submitQuery(input: $input) { job { readOnly } } }';
@@ -1257,7 +1264,7 @@ describe('what belongs to a project, for each of its members (TEN-2)', () => {
       'everybody',
       () => [
         'mutation ($input: RunSavedQueryInput!) { runSavedQuery(input: $input) { job { readOnly } } }',
-        { input: { id: things.SavedQuery } },
+        { input: { id: saved } },
       ],
     ],
     'use a bucket: read a file': ['everybody', () => [see('... on StoredFile { url }'), { id: things.StoredFile }]],
@@ -1280,7 +1287,7 @@ describe('what belongs to a project, for each of its members (TEN-2)', () => {
       'editors',
       () => [
         'mutation ($input: UpdateSavedQueryInput!) { updateSavedQuery(input: $input) { savedQuery { name } } }',
-        { input: { id: things.SavedQuery, name: mark } },
+        { input: { id: saved, name: 'another' } },
       ],
     ],
     'edit a bucket': [

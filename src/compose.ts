@@ -9,6 +9,7 @@ import { createIssuedAccounts } from './accounts/oidc/issued-accounts.ts';
 import { createIssuer } from './accounts/oidc/issuer.ts';
 import { createPasswordHasher } from './accounts/password-hasher.ts';
 import type { Settings } from './accounts/settings.ts';
+import { createSecondFactors } from './accounts/totp/second-factors.ts';
 import type { Viewer } from './accounts/viewer.ts';
 import { createAuditLog } from './audit/audit-log.ts';
 import { startChaining } from './audit/chain.ts';
@@ -162,7 +163,9 @@ function buildServices({ config, core, startedAt, diskLow, running, publicUrl, o
   const hasher = createPasswordHasher();
   const access = core.projectAccess;
   const invitations = createInvitations({ pool, prisma, access, outbox, registration });
+  const secondFactors = createSecondFactors({ pool, keyring });
   const accounts = createAccounts({
+    secondFactors,
     pool,
     prisma,
     keyring,
@@ -231,6 +234,7 @@ function buildServices({ config, core, startedAt, diskLow, running, publicUrl, o
     accounts,
     auditLog: createAuditLog({ pool, keyring, log }),
     apiKeys,
+    secondFactors,
     bearer: createBearer({ accounts, apiKeys, issued }),
     administration: createAdministration({ pool, prisma, bus, jobs: jobStore, databases }),
     invitations,

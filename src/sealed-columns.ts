@@ -1,5 +1,6 @@
 /** Everything that is sealed in the metadata, one line each: what a rotation of the master keys wraps again. */
 import { sealedChildren } from './accounts/refresh-tokens.ts';
+import { sealedSecrets } from './accounts/totp/store.ts';
 import { sealedHead } from './audit/chain.ts';
 import { sealedPasswords } from './databases/credentials.ts';
 import { sealedConnections } from './databases/typed-connections.ts';
@@ -13,6 +14,7 @@ export const sealedColumns: readonly SealedColumn[] = [
   ...sealedPasswords,
   sealedConnections,
   sealedChildren,
+  sealedSecrets,
   sealedMails,
   sealedHead,
   sealedFeedKeys,

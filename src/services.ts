@@ -4,6 +4,7 @@ import type { Administration } from './accounts/administration/administration.ts
 import type { RegistrationMode } from './accounts/admission.ts';
 import type { Bearer } from './accounts/bearer.ts';
 import type { ApiKeys } from './accounts/keys/api-keys.ts';
+import type { SecondFactors } from './accounts/totp/second-factors.ts';
 import type { AuditLog } from './audit/audit-log.ts';
 import type { CatalogService } from './catalog/catalog.ts';
 import type { CatalogChanges } from './catalog/drift/changes.ts';
@@ -56,6 +57,7 @@ export interface Services {
   readonly accounts: Accounts;
   readonly auditLog: AuditLog;
   readonly apiKeys: ApiKeys;
+  readonly secondFactors: SecondFactors;
   readonly bearer: Bearer;
   readonly administration: Administration;
   readonly databases: Databases;

@@ -50,6 +50,10 @@ const LoginInput = builder.inputType('LoginInput', {
   fields: (t) => ({
     email: t.string({ required: true }),
     password: t.string({ required: true }),
+    code: t.string({
+      description:
+        'Where the account has a second factor: of the authenticator, or a recovery code. Without it login is UNAUTHENTICATED with `{ secondFactor: "TOTP" }` in the details.',
+    }),
   }),
 });
 

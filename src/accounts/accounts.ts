@@ -28,6 +28,7 @@ import { type Settings, type StoredSettings, settingsOf } from './settings.ts';
 import { createSignIns, type SignedIn } from './sign-ins.ts';
 import type { Session, SettingsChange, User } from './store.ts';
 import * as store from './store.ts';
+import { refusalOf, type SecondFactors } from './totp/second-factors.ts';
 import { type Caller, isAnonymous, type Viewer } from './viewer.ts';
 
 export type { Session, SettingsChange, SignedIn, User };
@@ -43,6 +44,7 @@ export interface AccountsDeps {
   outbox: Pick<Outbox, 'queue'>;
   admission: Admission;
   attempts: Attempts;
+  secondFactors: Pick<SecondFactors, 'check'>;
   /** Who issues the tokens: the public URL of this installation. */
   issuer: string;
   settings: {
@@ -58,6 +60,8 @@ export interface AccountsDeps {
 export interface LoginInput {
   email: string;
   password: string;
+  /** Where the account has a second factor: of the authenticator, or a recovery code. */
+  code?: string | null | undefined;
 }
 
 export interface LogoutInput {
@@ -70,7 +74,10 @@ export interface LogoutInput {
 export interface Accounts extends Service, Registration, PasswordChanges, Profiles {
   /** Who holds this access token. @throws AppError UNAUTHENTICATED */
   authenticate(token: string): Promise<Viewer>;
-  /** @throws AppError UNAUTHENTICATED, RATE_LIMITED, FORBIDDEN for an account that is disabled, EMAIL_NOT_VERIFIED */
+  /**
+   * @throws AppError UNAUTHENTICATED, with `secondFactor` in its details where the password is right and a code is not;
+   * RATE_LIMITED, FORBIDDEN for an account that is disabled, EMAIL_NOT_VERIFIED
+   */
   login(input: LoginInput, caller: Caller, signal?: AbortSignal): Promise<SignedIn>;
   /** A new pair for a refresh token. One used twice ends its session. @throws AppError UNAUTHENTICATED */
   refreshSession(refreshToken: string, caller: Caller): Promise<SignedIn>;
@@ -108,6 +115,7 @@ export function createAccounts({
   outbox,
   admission,
   attempts,
+  secondFactors,
   issuer,
   settings,
   buckets,
@@ -139,16 +147,21 @@ export function createAccounts({
       return { userId, sessionId, role, expiresAt };
     },
 
-    async login({ email, password }, caller, signal) {
+    async login({ email, password, code = null }, caller, signal) {
       const account = await store.findSignIn(pool, email);
       const possible = canBePassword(password);
       const attempt = await attempts.take({ email, userId: account?.id ?? null, caller });
       const right = await hasher.verify(possible ? password : '', (possible && account?.passwordHash) || null, signal);
       const mayEnter = account !== null && (account.verified || !settings.requireVerifiedEmail);
-      const opened = await transaction(pool, async (client) => {
+      const { opened, checked } = await transaction(pool, async (client) => {
         const actorId = account?.id ?? null;
         const subject = account && idOfUser(account.id);
-        const role = right && mayEnter ? await store.noteSignIn(client, account.id, account.passwordHash) : null;
+        const asked = right && mayEnter && !account.disabled;
+        const checked = asked ? await secondFactors.check(client, account.id, code, caller) : null;
+        const role =
+          asked && checked?.outcome === 'passed'
+            ? await store.noteSignIn(client, account.id, account.passwordHash)
+            : null;
         await record(client, {
           actorId,
           subject,
@@ -156,12 +169,17 @@ export function createAccounts({
           outcome: role ? 'success' : 'failure',
           caller,
         });
-        return role && account ? signIns.open(client, account.id, role, caller) : null;
+        return { opened: role && account ? await signIns.open(client, account.id, role, caller) : null, checked };
       });
       if (opened) {
         await attempt.giveBack();
         signIns.forget(opened.displaced);
         return signIns.tokensOf(opened);
+      }
+      if (checked && checked.outcome !== 'passed') {
+        // Who did not know that there is one has guessed at nothing.
+        if (checked.outcome === 'missing') await attempt.giveBack();
+        throw refusalOf(checked);
       }
       // Only who knows the password is told.
       if (right && account?.disabled) throw new AppError('FORBIDDEN', 'This account is disabled');

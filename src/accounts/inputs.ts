@@ -47,7 +47,10 @@ export const passwordChange = z.object({ currentPassword: z.string(), newPasswor
 export const passwordReset = z.object({ token: z.string(), newPassword });
 export const profileChange = z.object({ name: displayName.nullish(), email: emailAddress.nullish() });
 
-export const loginInput = z.object({ email: triedAddress, password: z.string() });
+/** Of an authenticator, or a recovery code; as it is typed. */
+export const typedCode = z.string().max(64, 'at most 64 characters');
+
+export const loginInput = z.object({ email: triedAddress, password: z.string(), code: typedCode.nullish() });
 
 export const settingsInput = z.object({
   maxParallelJobs: within(settingsBounds.maxParallelJobs),

@@ -5,6 +5,7 @@ import './server.graph.ts';
 import '../accounts/users.graph.ts';
 import '../accounts/accounts.graph.ts';
 import '../accounts/keys/keys.graph.ts';
+import '../accounts/totp/totp.graph.ts';
 import '../accounts/administration/administration.graph.ts';
 import '../accounts/passwords.graph.ts';
 import '../accounts/profiles.graph.ts';

@@ -31,6 +31,7 @@ export function createGraph(world: World) {
     prisma,
     accounts: world.accounts,
     apiKeys: world.apiKeys,
+    secondFactors: world.secondFactors,
     administration: world.administration,
     projects: world.projects,
     invitations: world.invitations,

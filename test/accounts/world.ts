@@ -9,6 +9,7 @@ import { type AttemptLimits, createAttempts } from '../../src/accounts/attempts.
 import { createBearer } from '../../src/accounts/bearer.ts';
 import { createApiKeys } from '../../src/accounts/keys/api-keys.ts';
 import { createPasswordHasher } from '../../src/accounts/password-hasher.ts';
+import { createSecondFactors } from '../../src/accounts/totp/second-factors.ts';
 import type { Caller } from '../../src/accounts/viewer.ts';
 import { createDatabases } from '../../src/databases/databases.ts';
 import { createPool, createPrisma } from '../../src/db/metadata.ts';
@@ -79,7 +80,9 @@ export async function createWorld() {
     const hasher = createPasswordHasher({ cost: 4 });
     const outbox = createOutbox({ keyring, publicUrl: new URL(issuer) });
     const invitations = createInvitations({ pool, prisma, access, outbox, registration });
+    const secondFactors = createSecondFactors({ pool, keyring, ...(clock && { clock }) });
     const accounts = createAccounts({
+      secondFactors,
       pool,
       prisma,
       keyring,
@@ -126,7 +129,18 @@ export async function createWorld() {
       await pool.end();
     });
     const bearer = createBearer({ accounts, apiKeys, issued: null });
-    const served = { accounts, administration, apiKeys, bearer, databases, invitations, jobs, projects, tasks };
+    const served = {
+      accounts,
+      administration,
+      apiKeys,
+      bearer,
+      secondFactors,
+      databases,
+      invitations,
+      jobs,
+      projects,
+      tasks,
+    };
     return { ...served, access, pool, prisma, bus, settings };
   }
 

@@ -247,6 +247,8 @@ export type JobStatus =
   | 'SUCCEEDED';
 
 export type LoginInput = {
+  /** Where the account has a second factor: of the authenticator, or a recovery code. Without it login is UNAUTHENTICATED with `{ secondFactor: "TOTP" }` in the details. */
+  code?: string | null | undefined;
   email: string;
   password: string;
 };

@@ -446,6 +446,19 @@ const calls: Call[] = [
     selection: '{ user { id settings { maxRows } } }',
     answers: signedIn,
   },
+  { field: 'Mutation.setUpTotp', selection: '{ secret uri }', answers: signedIn },
+  {
+    field: 'Mutation.confirmTotp',
+    variables: input(() => ({ code: 'none' })),
+    selection: '{ recoveryCodes user { id } }',
+    answers: { ...everybody('BAD_USER_INPUT'), anonymous: 'UNAUTHENTICATED' },
+  },
+  {
+    field: 'Mutation.disableTotp',
+    variables: input(() => ({ code: 'none' })),
+    selection: '{ user { id } }',
+    answers: { ...everybody('CONFLICT'), anonymous: 'UNAUTHENTICATED' },
+  },
   {
     field: 'Mutation.createApiKey',
     variables: input(() => ({ name: 'mine', scopes: ['WRITE'] })),

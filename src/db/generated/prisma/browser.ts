@@ -33,6 +33,16 @@ export type Session = Prisma.SessionModel
  */
 export type RefreshToken = Prisma.RefreshTokenModel
 /**
+ * Model SecondFactor
+ * What login asks for beside the password, once it is confirmed.
+ */
+export type SecondFactor = Prisma.SecondFactorModel
+/**
+ * Model RecoveryCode
+ * Known by its SHA-256 alone; it goes when it is used.
+ */
+export type RecoveryCode = Prisma.RecoveryCodeModel
+/**
  * Model ExternalIdentity
  * A user as another issuer names him.
  */

@@ -11,6 +11,8 @@
 export type * from './models/User.ts'
 export type * from './models/Session.ts'
 export type * from './models/RefreshToken.ts'
+export type * from './models/SecondFactor.ts'
+export type * from './models/RecoveryCode.ts'
 export type * from './models/ExternalIdentity.ts'
 export type * from './models/ApiKey.ts'
 export type * from './models/ApiKeyDatabase.ts'

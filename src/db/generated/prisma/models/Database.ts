@@ -876,14 +876,6 @@ export type DatabaseCreatecapabilitiesInput = {
   set: string[]
 }
 
-export type IntFieldUpdateOperationsInput = {
-  set?: number
-  increment?: number
-  decrement?: number
-  multiply?: number
-  divide?: number
-}
-
 export type DatabaseUpdatecapabilitiesInput = {
   set?: string[]
   push?: string | string[]

@@ -1,0 +1,167 @@
+/** The second factor of an account: set up, confirmed, asked at sign-in, put down; and the codes for who lost it. */
+import { generateSecret, generateURI } from 'otplib';
+import type pg from 'pg';
+import { type AuditAction, record } from '../../audit/audit.ts';
+import { type Executor, transaction } from '../../db/metadata.ts';
+import { AppError, badInput } from '../../lib/errors.ts';
+import { encodeId } from '../../lib/ids.ts';
+import { type Keyring, SealError } from '../../lib/keyring.ts';
+import { requireCan } from '../policy.ts';
+import type { Caller, Viewer } from '../viewer.ts';
+import { hashOfRecovery, newRecoveryCode, parseCode, recoveryCodes, stepOf } from './codes.ts';
+import * as store from './store.ts';
+
+/** So many wrong codes in a row, and the next one waits so long: with three codes right at a time, one in 33,333 is guessed. */
+const maxFailures = 10;
+const lockedMs = 15 * 60_000;
+
+/** Of a code that was asked for. */
+export type Checked =
+  | { readonly outcome: 'passed' | 'missing' | 'wrong' }
+  | { readonly outcome: 'locked'; readonly retryAfterMs: number };
+
+export interface SecondFactors {
+  /** A new secret, which counts for nothing until it is confirmed. @throws AppError CONFLICT where one is on */
+  setUp(viewer: Viewer | null, label: string): Promise<{ secret: string; uri: string }>;
+  /** Switches it on. The codes are shown once. @throws AppError CONFLICT, BAD_USER_INPUT for a wrong code, RATE_LIMITED */
+  confirm(viewer: Viewer | null, code: string, caller: Caller): Promise<string[]>;
+  /** Switches it off, by a code of either kind. @throws AppError CONFLICT, BAD_USER_INPUT, RATE_LIMITED */
+  disable(viewer: Viewer | null, code: string, caller: Caller): Promise<void>;
+  /** At a sign-in, in its transaction, which has to be committed whatever it says: failures count. */
+  check(client: Executor, userId: string, code: string | null, caller: Caller): Promise<Checked>;
+  /** Of these users those who have one. */
+  withFactor(userIds: readonly string[]): Promise<Set<string>>;
+}
+
+export interface SecondFactorsDeps {
+  readonly pool: pg.Pool;
+  readonly keyring: Pick<Keyring, 'seal' | 'open'>;
+  readonly clock?: () => Date;
+}
+
+/** Why a sign-in stops at the second factor. */
+export function refusalOf(checked: Checked): AppError {
+  const details = { secondFactor: 'TOTP' };
+  if (checked.outcome === 'locked') {
+    const { retryAfterMs } = checked;
+    return new AppError('RATE_LIMITED', 'Too many wrong codes: wait', { details: { ...details, retryAfterMs } });
+  }
+  const message = checked.outcome === 'missing' ? 'A code of the second factor is needed' : 'The code is not right';
+  return new AppError('UNAUTHENTICATED', message, { details });
+}
+
+export function createSecondFactors({ pool, keyring, clock = () => new Date() }: SecondFactorsDeps): SecondFactors {
+  const wrong = () => badInput({ path: 'input.code', message: 'not right, or used before' });
+  const off = () => new AppError('CONFLICT', 'There is no second factor: set one up first');
+
+  const audited = (client: Executor, action: AuditAction, userId: string, caller: Caller) =>
+    record(client, { actorId: userId, action, subject: encodeId('User', userId), outcome: 'success', caller });
+
+  function requireOwn(viewer: Viewer | null): Viewer {
+    if (!viewer) throw new AppError('UNAUTHENTICATED', 'Sign in first');
+    requireCan(viewer, 'user:edit-access', { kind: 'user', userId: viewer.userId, fellow: false });
+    return viewer;
+  }
+
+  /** @throws AppError FORBIDDEN where the secret does not open: a recovery code needs none */
+  function open(userId: string, { sealedSecret }: store.SecondFactor): string {
+    try {
+      return keyring.open(sealedSecret, store.boundTo(userId));
+    } catch (cause) {
+      if (!(cause instanceof SealError)) throw cause;
+      const message = 'The second factor was sealed with a key that is not in MASTER_KEYS: use a recovery code';
+      throw new AppError('FORBIDDEN', message, { cause });
+    }
+  }
+
+  async function isRight(
+    client: Executor,
+    userId: string,
+    factor: store.SecondFactor,
+    { code, caller }: { code: string; caller: Caller },
+  ): Promise<boolean> {
+    const typed = parseCode(code);
+    if (typed?.kind === 'recovery') {
+      if (!(await store.useRecovery(client, userId, hashOfRecovery(typed.text)))) return false;
+      await audited(client, 'second_factor.recovery_used', userId, caller);
+      await store.noteRight(client, userId);
+      return true;
+    }
+    const after = factor.lastStep;
+    const step = typed && (await stepOf(open(userId, factor), typed.text, { now: clock(), after }));
+    if (step === null) return false;
+    await store.noteRight(client, userId, step);
+    return true;
+  }
+
+  async function tried(
+    client: Executor,
+    userId: string,
+    factor: store.SecondFactor,
+    attempt: { code: string; caller: Caller },
+  ): Promise<Checked> {
+    const { failures, failedMsAgo } = factor;
+    const leftMs = failedMsAgo === null ? 0 : lockedMs - failedMsAgo;
+    if (failures >= maxFailures && leftMs > 0) return { outcome: 'locked', retryAfterMs: Math.ceil(leftMs) };
+    if (await isRight(client, userId, factor, attempt)) return { outcome: 'passed' };
+    await store.noteWrong(client, userId, leftMs > 0 ? failures + 1 : 1);
+    return { outcome: 'wrong' };
+  }
+
+  /** What is to be done with a right code, in the transaction that took it. @throws AppError */
+  async function withCode<T extends object>(
+    viewer: Viewer,
+    attempt: { code: string; caller: Caller },
+    confirmed: boolean,
+    work: (client: Executor) => Promise<T>,
+  ): Promise<T> {
+    const { userId } = viewer;
+    const result = await transaction(pool, async (client) => {
+      const factor = await store.holdFactor(client, userId);
+      if (!factor || (confirmed && !factor.confirmed)) throw off();
+      if (!confirmed && factor.confirmed) throw new AppError('CONFLICT', 'There is a second factor already');
+      const checked = await tried(client, userId, factor, attempt);
+      return { checked, value: checked.outcome === 'passed' ? await work(client) : null };
+    });
+    if (result.value !== null) return result.value;
+    throw result.checked.outcome === 'locked' ? refusalOf(result.checked) : wrong();
+  }
+
+  return {
+    async setUp(viewer, label) {
+      const { userId } = requireOwn(viewer);
+      const secret = generateSecret();
+      if (!(await store.beginFactor(pool, userId, keyring.seal(secret, store.boundTo(userId)))))
+        throw new AppError('CONFLICT', 'There is a second factor already: disable it first');
+      return { secret, uri: generateURI({ issuer: 'Quarry', label, secret }) };
+    },
+
+    async confirm(viewer, code, caller) {
+      const own = requireOwn(viewer);
+      return await withCode(own, { code, caller }, false, async (client) => {
+        const codes = Array.from({ length: recoveryCodes }, newRecoveryCode);
+        const hashes = codes.map((each) => hashOfRecovery(each.replaceAll('-', '')));
+        await store.confirmFactor(client, own.userId, hashes);
+        await audited(client, 'second_factor.enabled', own.userId, caller);
+        return codes;
+      });
+    },
+
+    async disable(viewer, code, caller) {
+      const own = requireOwn(viewer);
+      await withCode(own, { code, caller }, true, async (client) => {
+        await store.removeFactor(client, own.userId);
+        await audited(client, 'second_factor.disabled', own.userId, caller);
+        return {};
+      });
+    },
+
+    async check(client, userId, code, caller) {
+      const factor = await store.holdFactor(client, userId);
+      if (!factor?.confirmed) return { outcome: 'passed' };
+      return code === null ? { outcome: 'missing' } : await tried(client, userId, factor, { code, caller });
+    },
+
+    withFactor: (userIds) => store.withFactor(pool, userIds),
+  };
+}

@@ -1,0 +1,95 @@
+/** The second factor of an account: setting it up, switching it on and off. Signing in with it: accounts.graph.ts. */
+import { createContextCache } from '@pothos/core';
+import DataLoader from 'dataloader';
+import { z } from 'zod';
+import { builder } from '../../graph/builder.ts';
+import type { Context } from '../../graph/context.ts';
+import type { User } from '../accounts.ts';
+import { typedCode } from '../inputs.ts';
+import { seesAccess, UserType } from '../users.graph.ts';
+
+// Batches and keeps nothing: the next mutation of the same document may change it.
+const factors = createContextCache(
+  ({ services }: Context) =>
+    new DataLoader<string, boolean>(
+      async (userIds) => {
+        const found = await services.secondFactors.withFactor(userIds);
+        return userIds.map((id) => found.has(id));
+      },
+      { cache: false },
+    ),
+);
+
+builder.prismaObjectFields(UserType, (t) => ({
+  totpEnabled: t.field({
+    type: 'Boolean',
+    nullable: true,
+    description: 'Whether `login` asks for a code. Null with a key.',
+    resolve: (user, _args, context) => (seesAccess(user, context) ? factors(context).load(user.id) : null),
+  }),
+}));
+
+const SetUpTotpPayload = builder.objectRef<{ secret: string; uri: string }>('SetUpTotpPayload').implement({
+  rights: 'parent',
+  fields: (t) => ({
+    secret: t.exposeString('secret', { description: 'In Base32, to be typed.' }),
+    uri: t.exposeString('uri', { description: '`otpauth:`, for a QR code.' }),
+  }),
+});
+
+const codeInput = (name: string, description: string) =>
+  builder.inputType(name, {
+    validate: z.object({ code: typedCode }),
+    fields: (t) => ({ code: t.string({ required: true, description }) }),
+  });
+const ConfirmTotpInput = codeInput('ConfirmTotpInput', 'Of the authenticator.');
+const DisableTotpInput = codeInput('DisableTotpInput', 'Of the authenticator, or a recovery code.');
+
+interface Confirmed {
+  recoveryCodes: string[];
+  user: User;
+}
+
+const ConfirmTotpPayload = builder.objectRef<Confirmed>('ConfirmTotpPayload').implement({
+  rights: 'parent',
+  fields: (t) => ({
+    recoveryCodes: t.exposeStringList('recoveryCodes', {
+      description: 'Each is good once in place of a code. Shown once.',
+    }),
+    user: t.field({ type: UserType, resolve: ({ user }) => user }),
+  }),
+});
+
+const DisableTotpPayload = builder.objectRef<{ user: User }>('DisableTotpPayload').implement({
+  rights: 'parent',
+  fields: (t) => ({ user: t.field({ type: UserType, resolve: ({ user }) => user }) }),
+});
+
+builder.mutationFields((t) => ({
+  setUpTotp: t.field({
+    type: SetUpTotpPayload,
+    description: 'A secret for an authenticator; it counts when `confirmTotp` has shown that the authenticator has it.',
+    authScopes: { signedIn: true },
+    resolve: async (_root, _args, { viewer, services }) =>
+      services.secondFactors.setUp(viewer, (await services.accounts.viewer(viewer))?.email ?? ''),
+  }),
+  confirmTotp: t.field({
+    type: ConfirmTotpPayload,
+    description: 'From now on `login` asks for a code.',
+    authScopes: { signedIn: true },
+    args: { input: t.arg({ type: ConfirmTotpInput, required: true }) },
+    resolve: async (_root, { input: { code } }, { viewer, services, caller }) => ({
+      recoveryCodes: await services.secondFactors.confirm(viewer, code, caller),
+      user: await services.accounts.self(viewer!),
+    }),
+  }),
+  disableTotp: t.field({
+    type: DisableTotpPayload,
+    authScopes: { signedIn: true },
+    args: { input: t.arg({ type: DisableTotpInput, required: true }) },
+    resolve: async (_root, { input: { code } }, { viewer, services, caller }) => {
+      await services.secondFactors.disable(viewer, code, caller);
+      return { user: await services.accounts.self(viewer!) };
+    },
+  }),
+}));

@@ -1,0 +1,184 @@
+/** A second factor: set up, asked for at every sign-in, good once, and the way back for who lost it. */
+import { generate } from 'otplib';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { newRecoveryCode, parseCode } from '../../src/accounts/totp/codes.ts';
+import { boundTo } from '../../src/accounts/totp/store.ts';
+import { createGraph } from './graph.ts';
+import { caller, createWorld, password, type World } from './world.ts';
+
+let world: World;
+let replica: Awaited<ReturnType<World['startReplica']>>;
+let run: ReturnType<typeof createGraph>;
+/** All codes of this test are of the times that it says. */
+let now = Date.parse('2030-01-01T00:00:00Z');
+const clock = () => new Date(now);
+
+type Person = Awaited<ReturnType<World['person']>>;
+
+beforeAll(async () => {
+  world = await createWorld();
+  // Its access tokens are of another time: who signs in is asked for by the world's own.
+  replica = await world.startReplica({ clock });
+  run = createGraph({ ...world, ...replica });
+});
+afterAll(() => world[Symbol.asyncDispose]());
+
+const codeAt = (secret: string, ms = now) => generate({ secret, epoch: Math.floor(ms / 1_000) });
+const later = () => {
+  now += 30_000;
+};
+const login = ({ email }: Person, code?: string | null, on: Pick<World, 'accounts'> = replica) =>
+  on.accounts.login({ email, password, code }, caller);
+const asked = { code: 'UNAUTHENTICATED', details: { secondFactor: 'TOTP' } };
+
+const setUp = 'mutation { setUpTotp { secret uri } }';
+const confirm = `mutation ($code: String!) { confirmTotp(input: { code: $code }) {
+  recoveryCodes user { totpEnabled } } }`;
+const disable = 'mutation ($code: String!) { disableTotp(input: { code: $code }) { user { totpEnabled } } }';
+
+/** Somebody with a second factor, whose last code was of the time that has just passed. */
+async function guarded(): Promise<Person & { secret: string; recoveryCodes: string[] }> {
+  const person = await world.person();
+  const { secret } = (await run(person.viewer, setUp)).data.setUpTotp;
+  const { data } = await run(person.viewer, confirm, { code: await codeAt(secret) });
+  later();
+  return { ...person, secret, recoveryCodes: data.confirmTotp.recoveryCodes };
+}
+
+describe('setting one up', () => {
+  test('gives an authenticator what it takes, and counts when it has shown a code', async () => {
+    const ann = await world.person('ann');
+    const { data } = await run(ann.viewer, setUp);
+    const { secret, uri } = data.setUpTotp;
+    const url = new URL(uri);
+    expect(url.protocol).toBe('otpauth:');
+    expect(decodeURIComponent(url.pathname)).toContain(ann.email);
+    expect(url.searchParams.get('secret')).toBe(secret);
+    const [row] = await world.sql('SELECT sealed_secret, s::text AS text FROM second_factors s WHERE user_id = $1', [
+      ann.userId,
+    ]);
+    expect(row!.text).not.toContain(secret);
+    expect(world.keyring.open(row!.sealed_secret, boundTo(ann.userId))).toBe(secret);
+    // Not yet.
+    await login(ann);
+    const wrong = await run(ann.viewer, confirm, { code: '000000' });
+    expect(wrong).toMatchObject({ code: 'BAD_USER_INPUT', details: { fields: [{ path: 'input.code' }] } });
+    const right = await run(ann.viewer, confirm, { code: ` ${(await codeAt(secret)).replace(/(...)/, '$1 ')}` });
+    expect(right.data.confirmTotp.user).toEqual({ totpEnabled: true });
+    const { recoveryCodes } = right.data.confirmTotp;
+    expect(new Set(recoveryCodes).size).toBe(10);
+    const kept = await world.sql('SELECT c::text AS text FROM recovery_codes c WHERE user_id = $1', [ann.userId]);
+    expect(kept).toHaveLength(10);
+    expect(JSON.stringify(kept)).not.toContain(recoveryCodes[0].replaceAll('-', ''));
+    await expect(login(ann)).rejects.toMatchObject(asked);
+    // Once more would take it out of the hands of who has it.
+    expect((await run(ann.viewer, setUp)).code).toBe('CONFLICT');
+    expect((await run(ann.viewer, confirm, { code: await codeAt(secret) })).code).toBe('CONFLICT');
+    expect(await world.auditOf('second_factor.enabled')).toHaveLength(1);
+  });
+
+  test('is nobody’s with a key, nor of who is not signed in', async () => {
+    const person = await world.person();
+    const key = { name: 'k', scopes: ['write'], expiresAt: null } as const;
+    const by = await world.bearer((await world.apiKeys.create(person.viewer, key, caller)).secret);
+    for (const document of [setUp, confirm, disable]) {
+      expect((await run(by, document, { code: '000000' })).code).toBe('FORBIDDEN');
+      expect((await run(null, document, { code: '000000' })).code).toBe('UNAUTHENTICATED');
+    }
+    expect((await run(by, '{ viewer { totpEnabled } }')).data.viewer).toEqual({ totpEnabled: null });
+    expect((await run(person.viewer, confirm, { code: '000000' })).code).toBe('CONFLICT');
+    expect((await run(person.viewer, disable, { code: '000000' })).code).toBe('CONFLICT');
+  });
+});
+
+describe('signing in', () => {
+  test('takes the password and a code, and tells of the code only who knows the password', async () => {
+    const person = await guarded();
+    await expect(login(person)).rejects.toMatchObject(asked);
+    await expect(login(person, null)).rejects.toMatchObject(asked);
+    for (const code of ['', '000000', 'abc', '٠٠٠٠٠٠', await codeAt(person.secret, now - 90_000)])
+      await expect(login(person, code), code).rejects.toMatchObject(asked);
+    const code = await codeAt(person.secret);
+    const wrong = replica.accounts.login({ email: person.email, password: 'not it at all', code }, caller);
+    await expect(wrong).rejects.toMatchObject({ code: 'UNAUTHENTICATED', details: undefined });
+    const { viewer } = await login(person, code);
+    expect(viewer.userId).toBe(person.userId);
+    // The tokens that it has go on without one.
+    await world.accounts.refreshSession(person.refreshToken, caller);
+  });
+
+  test('takes no code twice, on whichever replica, nor two at once', async () => {
+    const person = await guarded();
+    const other = await world.startReplica({ clock });
+    const code = await codeAt(person.secret);
+    const tries = await Promise.allSettled([login(person, code), login(person, code, other), login(person, code)]);
+    expect(tries.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+    await expect(login(person, code, other)).rejects.toMatchObject(asked);
+    // Nor one that is older than the last.
+    await expect(login(person, await codeAt(person.secret, now - 30_000))).rejects.toMatchObject(asked);
+    later();
+    await login(person, await codeAt(person.secret));
+  });
+
+  test('takes each recovery code once, however it is written', async () => {
+    const person = await guarded();
+    const [first = '', second = ''] = person.recoveryCodes;
+    await login(person, first.toLowerCase().replaceAll('-', ' '));
+    await expect(login(person, first)).rejects.toMatchObject(asked);
+    await expect(login(person, newRecoveryCode())).rejects.toMatchObject(asked);
+    const tries = await Promise.allSettled([login(person, second), login(person, second)]);
+    expect(tries.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+    const used = await world.auditOf('second_factor.recovery_used');
+    expect(used.filter(({ actor_id }) => actor_id === person.userId)).toHaveLength(2);
+    // Somebody else's are nobody's.
+    const stranger = await guarded();
+    await expect(login(person, stranger.recoveryCodes[0])).rejects.toMatchObject(asked);
+  });
+
+  test('after ten wrong codes in a row waits, whatever comes', async () => {
+    const person = await guarded();
+    await world.sql('UPDATE second_factors SET failures = 9, failed_at = now() WHERE user_id = $1', [person.userId]);
+    await expect(login(person, '000000')).rejects.toMatchObject(asked);
+    const code = await codeAt(person.secret);
+    const waits = { code: 'RATE_LIMITED', details: { retryAfterMs: expect.any(Number) } };
+    await expect(login(person, code)).rejects.toMatchObject(waits);
+    await expect(login(person, person.recoveryCodes[0])).rejects.toMatchObject(waits);
+    expect(await run(person.viewer, disable, { code })).toMatchObject(waits);
+    await world.sql(`UPDATE second_factors SET failed_at = failed_at - interval '15 minutes' WHERE user_id = $1`, [
+      person.userId,
+    ]);
+    await login(person, code);
+  });
+
+  test('says so where the secret does not open, and takes a recovery code', async () => {
+    const [person, other] = [await guarded(), await guarded()];
+    // Of another row it is bound to that.
+    await world.sql(
+      `UPDATE second_factors SET sealed_secret = (SELECT sealed_secret FROM second_factors WHERE user_id = $2)
+       WHERE user_id = $1`,
+      [person.userId, other.userId],
+    );
+    await expect(login(person, await codeAt(other.secret))).rejects.toMatchObject({ code: 'FORBIDDEN' });
+    await login(person, person.recoveryCodes[0]);
+  });
+});
+
+test('it is put down by a code of either kind, and its recovery codes go with it', async () => {
+  for (const kind of ['totp', 'recovery']) {
+    const person = await guarded();
+    expect((await run(person.viewer, disable, { code: '000000' })).code).toBe('BAD_USER_INPUT');
+    const code = kind === 'totp' ? await codeAt(person.secret) : person.recoveryCodes[0];
+    const { data } = await run(person.viewer, disable, { code });
+    expect(data.disableTotp.user).toEqual({ totpEnabled: false });
+    await login(person);
+    expect(await world.sql('SELECT FROM recovery_codes WHERE user_id = $1', [person.userId])).toEqual([]);
+  }
+  expect(await world.auditOf('second_factor.disabled')).toHaveLength(2);
+});
+
+test('a code is told from all other texts', () => {
+  expect(parseCode('123 456')).toEqual({ kind: 'totp', text: '123456' });
+  expect(parseCode(newRecoveryCode())).toMatchObject({ kind: 'recovery' });
+  for (const text of ['', '12345', '1234567', '12345a', 'A'.repeat(15), '1'.repeat(16)])
+    expect(parseCode(text)).toBeNull();
+});

@@ -3,11 +3,13 @@ import { type ExecutionResult, type GraphQLSchema, graphql } from 'graphql';
 import { pino } from 'pino';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Viewer } from '../../src/accounts/viewer.ts';
+import { createAuditLog } from '../../src/audit/audit-log.ts';
 import type { Context } from '../../src/graph/context.ts';
 import { createSchema } from '../../src/graph/schema.ts';
 import { encodeId, uuidOf } from '../../src/lib/ids.ts';
 import { createProjects } from '../../src/projects/projects.ts';
 import type { Services } from '../../src/services.ts';
+import { silent } from '../support/metadata.ts';
 import { asked, createWorld, testConnection, type World } from './world.ts';
 
 let world: World;
@@ -47,9 +49,10 @@ async function ask(
 ): Promise<Answer> {
   const { databases, engines, prisma, pool, projects: access } = world;
   const projects = createProjects({ pool, prisma, access, onRightsLost: async () => undefined });
+  const auditLog = createAuditLog({ ...world, log: silent });
   const contextValue = {
     viewer,
-    services: { databases, engines, prisma, access, projects } as unknown as Services,
+    services: { databases, engines, prisma, access, projects, auditLog } as unknown as Services,
     ...asked(),
     requestId: 'test',
     authorization: null,

@@ -1,7 +1,9 @@
 /** Explaining SQL through the graph: whose rights hold, what a failure is called, and how many run at once. */
+
 import { graphql, print } from 'graphql';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import type { Viewer } from '../../src/accounts/viewer.ts';
+import { createAuditLog } from '../../src/audit/audit-log.ts';
 import { createTypedConnections } from '../../src/databases/typed-connections.ts';
 import type { Context } from '../../src/graph/context.ts';
 import { createSchema } from '../../src/graph/schema.ts';
@@ -12,6 +14,7 @@ import type { Services } from '../../src/services.ts';
 import { asked, createWorld, startTestPlayground, type TestPlayground, type World } from '../databases/world.ts';
 import type { ExplainMutation, ExplainQueryInput } from '../generated/graphql.ts';
 import { createTestDatabase, type TestDatabase } from '../support/databases.ts';
+import { silent } from '../support/metadata.ts';
 import { ExplainDocument } from '../support/operations.ts';
 
 const schema = createSchema();
@@ -44,9 +47,10 @@ afterAll(async () => {
 
 async function ask(viewer: Viewer | null, input: ExplainQueryInput, signal = AbortSignal.timeout(50_000)) {
   const { databases, engines, prisma } = world;
+  const auditLog = createAuditLog({ ...world, log: silent });
   const contextValue = {
     viewer,
-    services: { databases, engines, prisma, explain } as unknown as Services,
+    services: { databases, engines, prisma, explain, auditLog } as unknown as Services,
     ...asked(signal),
     requestId: 'test',
     authorization: null,

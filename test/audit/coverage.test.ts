@@ -54,10 +54,13 @@ const audited: Record<string, AuditAction> = {
   updateSettings: 'settings.updated',
   updateUser: 'user.updated',
   deleteUser: 'user.deleted',
+  confirmTotp: 'second_factor.enabled',
+  disableTotp: 'second_factor.disabled',
   uploadFile: 'file.uploaded',
 };
 
 const unaudited: Record<string, string> = {
+  setUpTotp: 'the secret counts for nothing before confirmTotp, which is second_factor.enabled',
   broadcast: 'the message is kept itself, with who sent it, where every member reads it',
   createUpload: 'it reserves room for a while; the file that comes of it is file.uploaded',
   explainQuery: 'it shows no rows, and what it ran it has undone',

@@ -122,11 +122,11 @@ export function startSocket({ server, pipeline, services, bus, log, corsOrigins 
     }
   }
 
-  /** For the same user only: what is open was authorised for him. */
+  /** For the same user, with the same API key or none: what is open was authorised so, and ends with it. */
   async function renew(connection: Connection, authorization: string): Promise<void> {
     const state = held.get(connection.extra.socket);
     const viewer = await check(authorization).catch(() => null);
-    if (!state || !viewer || (state.viewer && state.viewer.userId !== viewer.userId)) return forbid(connection);
+    if (!state || !viewer || (state.viewer && !speaksFor(state.viewer, viewer))) return forbid(connection);
     Object.assign(state, { viewer, authorization });
     state.lifetime.renew(viewer, authorization);
   }
@@ -246,6 +246,9 @@ export function startSocket({ server, pipeline, services, bus, log, corsOrigins 
     },
   };
 }
+
+const speaksFor = (before: Viewer, now: Viewer): boolean =>
+  before.userId === now.userId && before.key?.id === now.key?.id;
 
 /** In the words of HTTP. */
 const noOperation = (): GraphQLError =>

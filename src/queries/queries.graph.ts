@@ -1,4 +1,5 @@
 /** SQL submitted as jobs, and their rows. */
+
 import { createContextCache } from '@pothos/core';
 import { ColumnType } from '../catalog/types.graph.ts';
 import { ConnectionInputType } from '../databases/connection.graph.ts';
@@ -15,6 +16,7 @@ import { notFound } from '../lib/errors.ts';
 import { encodeId, uuidOf } from '../lib/ids.ts';
 import { connectionOf, pageOf } from '../lib/pages.ts';
 import { createOperationBudget } from './chunk-readers.ts';
+import { clientKey } from './idempotency.ts';
 import { queryLimits, rowCursor, type QueryTarget as Target } from './queries.ts';
 import type { RowPage } from './results.ts';
 import type { ResultSet } from './store.ts';
@@ -252,7 +254,7 @@ builder.mutationField('submitQuery', (t) =>
           priority: input.priority ?? null,
           maxAttempts: input.maxAttempts ?? 1,
           runAt: input.runAt ?? null,
-          idempotencyKey: input.idempotencyKey ?? null,
+          idempotencyKey: clientKey(input.idempotencyKey),
           export: input.export ? exportOf(input.export) : null,
         },
         caller,

@@ -161,6 +161,12 @@ export function createQueries({
   const knownByKey = async (ownerId: string, { export: exports, idempotencyKey }: SubmitQuery): Promise<Job | null> =>
     exports && idempotencyKey !== null ? await jobs.findByKey(ownerId, idempotencyKey) : null;
 
+  /** An API key for one database is not told of a job on another. @throws AppError CONFLICT */
+  function seenBy(viewer: Viewer, submitted: { job: Job; created: boolean }): { job: Job; created: boolean } {
+    if (submitted.created || can(viewer, 'job:see', jobResource(submitted.job))) return submitted;
+    throw new AppError('CONFLICT', 'This idempotency key is that of another job');
+  }
+
   return {
     insert,
 
@@ -172,9 +178,9 @@ export function createQueries({
       const ownerId = viewer.userId;
       const id = place.id ?? uuidv7();
       const known = await knownByKey(ownerId, input);
-      if (known) return { job: known, created: false };
+      if (known) return seenBy(viewer, { job: known, created: false });
       const exporting = { id, name: input.name, at: laterOf(input.runAt, new Date()) };
-      return insert({
+      const submitted = await insert({
         ...place,
         id,
         ...(caller && { caller }),
@@ -195,6 +201,7 @@ export function createQueries({
         idempotencyKey: input.idempotencyKey,
         savedQueryId: input.savedQueryId ?? null,
       });
+      return seenBy(viewer, submitted);
     },
 
     async retry(viewer, id, caller) {

@@ -1,6 +1,6 @@
 /** graphql-transport-ws as the protocol has it, and how long a token holds for what is open. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { LogoutDocument } from '../support/operations.ts';
+import { CreateApiKeyDocument, LogoutDocument } from '../support/operations.ts';
 import { startPlainQuarry } from '../support/plain-server.ts';
 import type { Account, Quarry } from '../support/server.ts';
 import { openSocket } from '../support/socket.ts';
@@ -203,6 +203,15 @@ describe('tokens', () => {
     socket.subscribe('1', who);
     const messages = [await socket.next(), await socket.next()];
     expect(JSON.stringify(messages)).toContain(account.email);
+  });
+
+  test('a ping with an API key does not prolong what a session has opened', async () => {
+    const variables = { input: { name: 'reader', scopes: ['READ' as const], databaseIds: null } };
+    const { createApiKey } = await quarry.ask(CreateApiKeyDocument, variables, account);
+    using socket = await open();
+    await socket.init(account.token);
+    socket.send({ type: 'ping', payload: { authorization: `Bearer ${createApiKey.secret}` } });
+    expect(await socket.closed).toBe(4403);
   });
 
   test.each(['another’s', 'a bad'])('a ping with %s token closes with 4403', async (whose) => {

@@ -1015,6 +1015,16 @@ describe('with a key of the owner', () => {
         field === 'Query.nodes' || how === 'of a user' || ['own', 'CONFLICT'].includes(answers.stranger);
       if (!aboutSelf) expect(told, call.field).toEqual(await tellTo(narrow, call, neverMade()));
     }
+    const submitTo = (databaseId: string, idempotencyKey: string, by: { token: string }) =>
+      quarry.execute<{ submitQuery: { job: { id: string } } }, object>(
+        'mutation ($input: SubmitQueryInput!) { submitQuery(input: $input) { job { id sql } } }',
+        { input: { target: { databaseId }, sql: 'SELECT 2', idempotencyKey } },
+        by,
+      );
+    expect((await submitTo(things.Database, 'nightly', people.owner)).errors).toBeUndefined();
+    const known = await submitTo(elsewhere, 'nightly', narrow);
+    expect([known.code, tracesIn(known)]).toEqual(['CONFLICT', []]);
+    expect((await submitTo(elsewhere, 'schedule:of:somebody', narrow)).code).toBe('BAD_USER_INPUT');
     const ids = kinds.filter((kind) => kind !== 'User').map((kind) => things[kind]);
     const { data } = await quarry.execute(
       `query ($ids: [ID!]!) {

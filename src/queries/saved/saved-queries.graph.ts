@@ -1,4 +1,5 @@
 /** Saved queries and their schedules as people see them. */
+
 import { createContextCache } from '@pothos/core';
 import DataLoader from 'dataloader';
 import { UserType } from '../../accounts/users.graph.ts';
@@ -13,6 +14,7 @@ import type { Job } from '../../jobs/job.ts';
 import { JobType } from '../../jobs/jobs.graph.ts';
 import { encodeId, uuidOf } from '../../lib/ids.ts';
 import { BucketType } from '../../storage/files/buckets.graph.ts';
+import { clientKey } from '../idempotency.ts';
 import { savedQueryLimits } from './input.ts';
 import { scheduleProblems, type VisibleSavedQuery } from './saved-query.ts';
 
@@ -292,7 +294,7 @@ builder.mutationFields((t) => ({
           id: rowOf('SavedQuery', id),
           databaseId: rowIn('Database', databaseId) ?? null,
           parameters: parameters ?? null,
-          idempotencyKey: idempotencyKey ?? null,
+          idempotencyKey: clientKey(idempotencyKey),
           export: exports && exportOf(exports),
         },
         caller,

@@ -2,6 +2,7 @@
  * Turns due schedules into jobs. Every replica runs one: a key made of the query and its time makes one job of each
  * time, however many schedulers try and whichever of them dies. Running the job is the worker's.
  */
+
 import { can } from '../../accounts/policy.ts';
 import type { UserRole, Viewer } from '../../accounts/viewer.ts';
 import type { Databases } from '../../databases/databases.ts';
@@ -10,6 +11,7 @@ import { AppError } from '../../lib/errors.ts';
 import type { Service } from '../../lib/lifecycle.ts';
 import type { Log } from '../../lib/log.ts';
 import type { Topic } from '../../lib/topics.ts';
+import { scheduledKey } from '../idempotency.ts';
 import type { Queries } from '../queries.ts';
 import type { DueQuery, DueStore } from './due.ts';
 import { resourceOf, type ScheduleProblem } from './saved-query.ts';
@@ -108,7 +110,7 @@ async function submit(
     if (error instanceof AppError && lost.has(error.code)) return { problem: 'forbidden' };
     throw error;
   }
-  const idempotencyKey = `schedule:${due.id}:${due.nextRunAt.toISOString()}`;
+  const idempotencyKey = scheduledKey(due.id, due.nextRunAt);
   // What goes from here on, the saved query or its database, says nothing of rights: it is looked at anew.
   const late = due.export && { ...due.export, late: true };
   const run = { databaseId: due.databaseId, idempotencyKey, export: late };

@@ -138,7 +138,7 @@ export function createAccounts({
   return {
     ...createRegistration({ pool, hasher, signIns, mails, admission, settings }),
     ...createPasswordChanges({ pool, hasher, attempts, signIns, mails }),
-    ...createProfiles({ pool, prisma, mails, settings }),
+    ...createProfiles({ pool, prisma, hasher, mails, settings }),
 
     async authenticate(token) {
       const { userId, sessionId, expiresAt } = await accessTokens.verify(token);

@@ -2,11 +2,15 @@
 import type pg from 'pg';
 import { record } from '../audit/audit.ts';
 import { transaction } from '../db/metadata.ts';
+import { ringInTransaction } from '../db/notify.ts';
 import { AppError, badInput } from '../lib/errors.ts';
 import { encodeId } from '../lib/ids.ts';
+import type { Topic } from '../lib/topics.ts';
 import type { AccountMails } from './account-mails.ts';
 import type { Attempts } from './attempts.ts';
-import { requireGoodToken, spendToken, voidTokens } from './one-time-tokens.ts';
+import { emailKeyOf } from './email.ts';
+import { revokeKeysOf } from './keys/store.ts';
+import { requireGoodToken, spendToken, subjectOf, voidTokens } from './one-time-tokens.ts';
 import type { PasswordHasher } from './password-hasher.ts';
 import { canBePassword } from './passwords.ts';
 import { requireCan } from './policy.ts';
@@ -23,7 +27,10 @@ export interface PasswordChanges {
   changePassword(viewer: Viewer | null, input: PasswordChange, caller: Caller, signal?: AbortSignal): Promise<SignedIn>;
   /** Sends a mail where there is such an account; what it does and how long it takes says nothing of that. */
   requestPasswordReset(email: string, caller: Caller): Promise<void>;
-  /** Ends all sessions and voids all other tokens. @throws AppError BAD_USER_INPUT, FORBIDDEN for an account that is disabled */
+  /**
+   * Ends all sessions and API keys, and voids all other tokens.
+   * @throws AppError BAD_USER_INPUT, FORBIDDEN for an account that is disabled
+   */
   resetPassword(input: PasswordReset, caller: Caller, signal?: AbortSignal): Promise<void>;
 }
 
@@ -68,6 +75,26 @@ export function createPasswordChanges({
         caller,
       }),
     );
+
+  /** Who had the account before its owner set a new password may have made some. @returns those that it ended */
+  async function endKeys(client: pg.PoolClient, userId: string, caller: Caller): Promise<string[]> {
+    const ended = await revokeKeysOf(client, userId);
+    await ringInTransaction(
+      client,
+      ended.map(({ id }) => ['session.revoked' satisfies Topic, id] as const),
+    );
+    for (const { id, name } of ended) {
+      await record(client, {
+        actorId: userId,
+        action: 'api_key.revoked',
+        subject: encodeId('ApiKey', id),
+        outcome: 'success',
+        caller,
+        details: { name },
+      });
+    }
+    return ended.map(({ id }) => id);
+  }
 
   return {
     async changePassword(viewer, { currentPassword, newPassword }, caller, signal) {
@@ -125,16 +152,25 @@ export function createPasswordChanges({
     async resetPassword({ token, newPassword }, caller, signal) {
       await requireGoodToken(pool, 'password.reset', token);
       const passwordHash = await hasher.hash(newPassword, signal);
+      const about = await subjectOf(pool, 'password.reset', token);
       const ended = await transaction(pool, async (client) => {
+        // Before its tokens, as everybody who voids them does.
+        const account = about === null ? null : await store.lockAccount(client, about);
         const { subjectId: userId, email } = await spendToken(client, 'password.reset', token);
-        const account = await store.findAccount(client, userId);
         if (!account) throw badInput({ path: 'input.token', message: 'this token is of an account that is gone' });
+        // Asked for while the address changed.
+        if (emailKeyOf(email) !== emailKeyOf(account.email))
+          throw badInput({
+            path: 'input.token',
+            message: 'this token was mailed to an address that the account had before',
+          });
         if (account.disabled) throw new AppError('FORBIDDEN', 'This account is disabled');
         await store.replacePassword(client, userId, passwordHash, null);
         // Who reads the mail of the address has shown that it is his.
         await store.confirmAddress(client, userId, email);
         await voidTokens(client, { subjectId: userId });
         const sessions = await signIns.end(client, userId, 'all');
+        const keys = await endKeys(client, userId, caller);
         await mails.tellPasswordChanged(client, account.email);
         await record(client, {
           actorId: userId,
@@ -143,7 +179,7 @@ export function createPasswordChanges({
           outcome: 'success',
           caller,
         });
-        return sessions;
+        return [...sessions, ...keys];
       });
       signIns.forget(ended);
     },

@@ -57,7 +57,7 @@ builder.mutationFields((t) => ({
   }),
   resetPassword: t.field({
     type: ResetPasswordPayload,
-    description: 'Ends all sessions of the account. Its address counts as confirmed.',
+    description: 'Ends all sessions and API keys of the account. Its address counts as confirmed.',
     authScopes: { public: true },
     args: { input: t.arg({ type: ResetPasswordInput, required: true }) },
     resolve: async (_root, { input }, { services, caller, signal }) => {

@@ -5,7 +5,10 @@ import type { User } from './store.ts';
 import { UserType } from './users.graph.ts';
 
 const VerifyEmailInput = builder.inputType('VerifyEmailInput', {
-  fields: (t) => ({ token: t.string({ required: true, description: 'From the mail; good once.' }) }),
+  fields: (t) => ({
+    token: t.string({ required: true, description: 'From the mail; good once.' }),
+    password: t.string({ description: 'Of the account; not needed by who is signed in to it.' }),
+  }),
 });
 
 const VerifyEmailPayload = builder.objectRef<{ user: User }>('VerifyEmailPayload').implement({
@@ -42,11 +45,12 @@ const UpdateProfilePayload = builder.objectRef<{ user: User }>('UpdateProfilePay
 builder.mutationFields((t) => ({
   verifyEmail: t.field({
     type: VerifyEmailPayload,
-    description: 'Confirms the address that the token was mailed to. Signs nobody in.',
+    description:
+      'Confirms the address that the token was mailed to, for who is signed in to the account or has its password. Signs nobody in. Who has neither sets a new password by mail, which confirms the address as well.',
     authScopes: { public: true },
     args: { input: t.arg({ type: VerifyEmailInput, required: true }) },
-    resolve: async (_root, { input }, { services, caller }) => ({
-      user: await services.accounts.verifyEmail(input.token, caller),
+    resolve: async (_root, { input }, { services, viewer, caller, signal }) => ({
+      user: await services.accounts.verifyEmail(viewer, input, caller, signal),
     }),
   }),
   resendVerification: t.field({

@@ -5,7 +5,9 @@ import { type Prisma, transaction } from '../db/metadata.ts';
 import { AppError, badInput } from '../lib/errors.ts';
 import { encodeId } from '../lib/ids.ts';
 import { type AccountMails, maxTokenMailsPerHour } from './account-mails.ts';
-import { spendToken, voidTokens } from './one-time-tokens.ts';
+import { requireGoodToken, spendToken, subjectOf, voidTokens } from './one-time-tokens.ts';
+import type { PasswordHasher } from './password-hasher.ts';
+import { canBePassword } from './passwords.ts';
 import { requireCan } from './policy.ts';
 import type { User } from './store.ts';
 import * as store from './store.ts';
@@ -13,10 +15,16 @@ import type { Caller, Viewer } from './viewer.ts';
 
 export interface Profiles {
   /**
-   * The address that the token was mailed to is the account's from now on, and confirmed.
+   * The address that the token was mailed to is the account's from now on, and confirmed: by who reads its mail and shows
+   * a session or the password of the account as well.
    * @throws AppError BAD_USER_INPUT, CONFLICT when another account has it by now, FORBIDDEN for an account that is disabled
    */
-  verifyEmail(token: string, caller: Caller): Promise<User>;
+  verifyEmail(
+    viewer: Viewer | null,
+    confirmation: EmailConfirmation,
+    caller: Caller,
+    signal?: AbortSignal,
+  ): Promise<User>;
   /** Sends a mail where there is such an account and it waits for one; nothing tells whether it does. */
   resendVerification(email: string, caller: Caller): Promise<void>;
   /**
@@ -32,20 +40,48 @@ export interface ProfileChange {
   readonly email?: string | null | undefined;
 }
 
+export interface EmailConfirmation {
+  readonly token: string;
+  /** Of the account; none where the viewer is signed in to it. */
+  readonly password?: string | null | undefined;
+}
+
 export interface ProfilesDeps {
   pool: pg.Pool;
   prisma: Prisma;
+  hasher: Pick<PasswordHasher, 'verify'>;
   mails: AccountMails;
   settings: { readonly requireVerifiedEmail: boolean };
 }
 
 const anHourMs = 3_600_000;
 
-export function createProfiles({ pool, prisma, mails, settings }: ProfilesDeps): Profiles {
+const goneAccount = () => badInput({ path: 'input.token', message: 'this token is of an account that is gone' });
+const notItsPassword = () => badInput({ path: 'input.password', message: 'not the password of this account' });
+
+export function createProfiles({ pool, prisma, hasher, mails, settings }: ProfilesDeps): Profiles {
   async function userOf(userId: string): Promise<User> {
     const user = await store.findUser(prisma, userId);
     if (!user) throw new AppError('UNAUTHENTICATED', 'This account is gone');
     return user;
+  }
+
+  /**
+   * Whoever typed the address may have typed somebody else's, whose owner would hand it to him by the link: so who has the
+   * token shows that the account is his, too. @returns the hash of the password that was shown; null for a session
+   */
+  async function requireHolder(
+    account: store.Account | null,
+    { viewer, password, signal }: { viewer: Viewer | null; password: string | null; signal: AbortSignal | undefined },
+  ): Promise<string | null> {
+    if (!account) throw goneAccount();
+    if (viewer && !viewer.key && viewer.userId === account.id) return null;
+    const path = 'input.password';
+    if (password === null) throw badInput({ path, message: 'the password of the account, unless it is signed in' });
+    const { passwordHash } = account;
+    if (!canBePassword(password) || !(await hasher.verify(password, passwordHash || null, signal)))
+      throw notItsPassword();
+    return passwordHash;
   }
 
   /** To the new address, and to the present one that it is wanted. */
@@ -65,11 +101,18 @@ export function createProfiles({ pool, prisma, mails, settings }: ProfilesDeps):
   }
 
   return {
-    async verifyEmail(token, caller) {
+    async verifyEmail(viewer, { token, password = null }, caller, signal) {
+      await requireGoodToken(pool, 'email.verify', token);
+      const about = await subjectOf(pool, 'email.verify', token);
+      const before = about === null ? null : await store.findAccount(pool, about);
+      const shown = await requireHolder(before, { viewer, password, signal });
       const userId = await transaction(pool, async (client) => {
+        // Before its tokens, as everybody who voids them does.
+        const account = before && (await store.lockAccount(client, before.id));
         const { subjectId, email } = await spendToken(client, 'email.verify', token);
-        const account = await store.findAccount(client, subjectId);
-        if (!account) throw badInput({ path: 'input.token', message: 'this token is of an account that is gone' });
+        if (!account) throw goneAccount();
+        // Another one was set meanwhile.
+        if (shown !== null && shown !== account.passwordHash) throw notItsPassword();
         if (account.disabled) throw new AppError('FORBIDDEN', 'This account is disabled');
         if (account.email === email) {
           await store.confirmAddress(client, account.id, email);

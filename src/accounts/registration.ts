@@ -85,9 +85,11 @@ export function createRegistration(deps: RegistrationDeps): Registration {
     const known = await store.findSignIn(client, account.email);
     // One that nobody was ever in is opened again, or whoever took somebody's address first would choose his password.
     const fresh = known && !known.used && !known.verified;
-    if (fresh) await store.reopenUser(client, known.id, account);
     const reader = fresh ? { id: known.id, email: account.email } : known;
-    await mails.send(client, known?.verified ? 'accountExists' : 'verification', known?.disabled ? null : reader);
+    const kind = known?.verified ? 'accountExists' : 'verification';
+    const sent = await mails.send(client, kind, known?.disabled ? null : reader);
+    // The last mail's words count: without one, the link that its reader has stays that of the words before.
+    if (fresh && sent) await store.reopenUser(client, known.id, account);
     await record(client, {
       actorId: null,
       action: 'user.registration_repeated',

@@ -39,6 +39,12 @@ export async function findAccount(client: Executor, id: string): Promise<Account
   return (await client.query<Account>(`SELECT ${accountColumns} FROM users WHERE id = $1`, [id])).rows[0] ?? null;
 }
 
+/** As findAccount(); nobody else changes it until the transaction ends. */
+export async function lockAccount(client: Executor, id: string): Promise<Account | null> {
+  const sql = `SELECT ${accountColumns} FROM users WHERE id = $1 FOR NO KEY UPDATE`;
+  return (await client.query<Account>(sql, [id])).rows[0] ?? null;
+}
+
 export async function anyUser(client: Executor): Promise<boolean> {
   const { rows } = await client.query<{ any: boolean }>('SELECT EXISTS (SELECT FROM users) AS any');
   return rows[0]?.any === true;

@@ -1,4 +1,5 @@
 /** What accounts do by mail: AUTH-5 (nobody learns who has an account) and AUTH-8 (links that are good once), with real mails. */
+import { setImmediate } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { maxTokenMailsPerHour } from '../../src/accounts/account-mails.ts';
 import type { Admission } from '../../src/accounts/admission.ts';
@@ -42,6 +43,30 @@ async function confirmed(name: string) {
 const login = (email: string, given = password, on: Pick<World, 'accounts'> = world) =>
   on.accounts.login({ email, password: given }, caller);
 
+/** By who reads the mail and has the password. */
+const confirm = (token: string, on: Pick<World, 'accounts'> = world, given: string | null = password) =>
+  on.accounts.verifyEmail(null, { token, password: given }, caller);
+
+/** Keeps everybody from issuing a token of this purpose to this account. */
+async function holdTokens(purpose: string, userId: string) {
+  const client = await world.pool.connect();
+  await client.query('BEGIN');
+  await client.query('SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', [`one_time_tokens ${purpose} ${userId}`]);
+  const release = () => client.query('ROLLBACK');
+  return {
+    release,
+    async untilSomebodyWaits() {
+      const waiting = `SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`;
+      while ((await world.sql(waiting)).length === 0) await setImmediate();
+    },
+    async [Symbol.asyncDispose]() {
+      await release();
+      client.release();
+    },
+  };
+}
+
 /** Of the error; undefined where there is none. */
 const codeOf = (promise: Promise<unknown>) =>
   promise.then(
@@ -56,8 +81,8 @@ describe('a new account', () => {
     expect(mail).toMatchObject({ subject: 'Confirm your address', to: [{ address: person.email }] });
     expect(mail.text).toContain(`${issuer}/#/verify-email?token=`);
     const token = tokenOf(mail);
-    expect((await world.accounts.verifyEmail(token, caller)).emailVerifiedAt).toBeInstanceOf(Date);
-    await expect(world.accounts.verifyEmail(token, caller)).rejects.toMatchObject(badToken('this token has been used'));
+    expect((await confirm(token)).emailVerifiedAt).toBeInstanceOf(Date);
+    await expect(confirm(token)).rejects.toMatchObject(badToken('this token has been used'));
     expect((await world.auditOf('user.email_verified')).at(-1)).toMatchObject({ actor_id: person.userId });
   });
 
@@ -65,7 +90,7 @@ describe('a new account', () => {
     await world.person('hundred');
     const token = tokenOf(await world.mail());
     const answers = await Promise.allSettled(
-      Array.from({ length: 100 }, (_, i) => (i % 2 === 0 ? world : strict).accounts.verifyEmail(token, caller)),
+      Array.from({ length: 100 }, (_, i) => confirm(token, i % 2 === 0 ? world : strict)),
     );
     expect(answers.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
   });
@@ -76,8 +101,8 @@ describe('a new account', () => {
     await world.accounts.resendVerification(email, caller);
     const second = tokenOf(await world.mail());
     const replaced = badToken('this token has been replaced by a newer one');
-    await expect(world.accounts.verifyEmail(first, caller)).rejects.toMatchObject(replaced);
-    await world.accounts.verifyEmail(second, caller);
+    await expect(confirm(first)).rejects.toMatchObject(replaced);
+    await confirm(second);
     // Nothing to confirm any more.
     await world.accounts.resendVerification(email, caller);
     expect(await world.mails()).toEqual([]);
@@ -88,15 +113,37 @@ describe('a new account', () => {
     await Promise.all(Array.from({ length: 20 }, () => world.accounts.resendVerification(email, caller)));
     const mails = await world.mails();
     expect(mails).toHaveLength(maxTokenMailsPerHour);
-    const answers = await Promise.all(mails.map((mail) => codeOf(world.accounts.verifyEmail(tokenOf(mail), caller))));
+    const answers = await Promise.all(mails.map((mail) => codeOf(confirm(tokenOf(mail)))));
     expect(answers.filter((code) => code === undefined)).toHaveLength(1);
+  });
+
+  test('is confirmed for who has its password or a session of it, and for nobody else who reads the mail', async () => {
+    // Somebody has registered an address that is not his, and hopes for its owner to confirm it.
+    const { viewer } = await world.person('taken-first');
+    const { apiKey } = await world.apiKeys.create(viewer, { name: 'x', scopes: ['write'], expiresAt: null }, caller);
+    const token = tokenOf(await world.mail());
+    const owner = await confirmed('its-reader');
+    const asked = (message: string) => ({
+      code: 'BAD_USER_INPUT',
+      details: { fields: [{ path: 'input.password', message }] },
+    });
+    const without = asked('the password of the account, unless it is signed in');
+    const key = { id: apiKey.id, scope: 'write' } as const;
+    for (const by of [null, owner.viewer, { ...viewer, sessionId: apiKey.id, key }])
+      await expect(world.accounts.verifyEmail(by, { token }, caller)).rejects.toMatchObject(without);
+    const wrong = asked('not the password of this account');
+    for (const given of ['not the one', '', `${password}\ud800`])
+      await expect(confirm(token, world, given)).rejects.toMatchObject(wrong);
+    expect((await userOf('taken-first@example.com'))?.email_verified_at).toBeNull();
+    // The link is as good as before.
+    expect((await world.accounts.verifyEmail(viewer, { token }, caller)).emailVerifiedAt).toBeInstanceOf(Date);
   });
 
   test('that was disabled is not confirmed', async () => {
     const { userId } = await world.person('disabled-early');
     const token = tokenOf(await world.mail());
     await world.sql('UPDATE users SET disabled_at = now() WHERE id = $1', [userId]);
-    expect(await codeOf(world.accounts.verifyEmail(token, caller))).toBe('FORBIDDEN');
+    expect(await codeOf(confirm(token))).toBe('FORBIDDEN');
   });
 
   test('that is gone has links that open nothing', async () => {
@@ -104,7 +151,7 @@ describe('a new account', () => {
     const token = tokenOf(await world.mail());
     await world.sql('DELETE FROM users WHERE id = $1', [userId]);
     const gone = badToken('this token is of an account that is gone');
-    await expect(world.accounts.verifyEmail(token, caller)).rejects.toMatchObject(gone);
+    await expect(confirm(token)).rejects.toMatchObject(gone);
   });
 });
 
@@ -116,7 +163,7 @@ describe('where addresses are confirmed first', () => {
     expect(await register('strict@example.com')).toBeNull();
     expect(await codeOf(login('strict@example.com', password, strict))).toBe('EMAIL_NOT_VERIFIED');
     expect(await codeOf(login('strict@example.com', 'not the one', strict))).toBe('UNAUTHENTICATED');
-    await strict.accounts.verifyEmail(tokenOf(await world.mail()), caller);
+    await confirm(tokenOf(await world.mail()), strict);
     expect((await login('strict@example.com', password, strict)).viewer.role).toBe('member');
   });
 
@@ -152,13 +199,30 @@ describe('where addresses are confirmed first', () => {
     await register('victim@example.com', { password: 'chosen by a thief', name: 'Thief' });
     await register('Victim@example.com', { password, name: 'Victim' });
     const links = (await world.mails()).map(tokenOf);
-    const answers = await Promise.all(links.map((token) => codeOf(strict.accounts.verifyEmail(token, caller))));
+    const answers = await Promise.all(links.map((token) => codeOf(confirm(token, strict))));
     expect(answers.sort()).toEqual(['BAD_USER_INPUT', undefined]);
     expect(await codeOf(login('victim@example.com', 'chosen by a thief', strict))).toBe('UNAUTHENTICATED');
     expect(await strict.accounts.self((await login('victim@example.com', password, strict)).viewer)).toMatchObject({
       email: 'Victim@example.com',
       name: 'Victim',
     });
+  });
+
+  test('who takes an address again and again gets no password into it that its owner confirms', async () => {
+    const thiefs = 'chosen by a thief';
+    await register('besieged@example.com', { password: 'another one before' });
+    for (let i = 2; i < maxTokenMailsPerHour; i += 1) await register('besieged@example.com', { password: thiefs });
+    await register('besieged@example.com');
+    // Beyond what is mailed; the last mail stays the owner's.
+    for (let i = 0; i < 3; i += 1) await register('besieged@example.com', { password: thiefs });
+    const mails = await world.mails();
+    expect(mails).toHaveLength(maxTokenMailsPerHour);
+    const answers = await Promise.all(mails.map((mail) => codeOf(confirm(tokenOf(mail), strict, thiefs))));
+    expect(new Set(answers)).toEqual(new Set(['BAD_USER_INPUT']));
+    const confirmations = await Promise.all(mails.map((mail) => codeOf(confirm(tokenOf(mail), strict))));
+    expect(confirmations.filter((code) => code === undefined)).toHaveLength(1);
+    expect(await codeOf(login('besieged@example.com', thiefs, strict))).toBe('UNAUTHENTICATED');
+    await login('besieged@example.com', password, strict);
   });
 
   test('what takes long is done for every address, so that time tells nothing', async () => {
@@ -245,10 +309,67 @@ describe('a password that was forgotten', () => {
     // The mail has shown whose the address is.
     await login(person.email, newPassword, strict);
     expect((await world.mail()).subject).toBe('Your password was changed');
-    expect(await codeOf(world.accounts.verifyEmail(verification, caller))).toBe('BAD_USER_INPUT');
+    expect(await codeOf(confirm(verification))).toBe('BAD_USER_INPUT');
     const used = badToken('this token has been used');
     await expect(world.accounts.resetPassword({ token, newPassword }, caller)).rejects.toMatchObject(used);
     expect((await world.auditOf('user.password_reset')).at(-1)).toMatchObject({ actor_id: person.userId });
+  });
+
+  test('ends the API keys of the account, with whom it leaves in the audit', async () => {
+    const person = await confirmed('keyed');
+    const { apiKey, secret } = await world.apiKeys.create(
+      person.viewer,
+      { name: 'left by a thief', scopes: ['read', 'query', 'write'], expiresAt: null },
+      caller,
+    );
+    expect((await world.apiKeys.authenticate(secret)).userId).toBe(person.userId);
+    const told = new Promise<void>((resolve) => strict.bus.listen('session.revoked', apiKey.id, () => resolve()));
+    await world.accounts.requestPasswordReset(person.email, caller);
+    await world.accounts.resetPassword({ token: tokenOf(await world.mail()), newPassword }, caller);
+    expect(await codeOf(world.apiKeys.authenticate(secret))).toBe('UNAUTHENTICATED');
+    await told;
+    expect(await codeOf(strict.apiKeys.authenticate(secret))).toBe('UNAUTHENTICATED');
+    expect((await world.auditOf('api_key.revoked')).at(-1)).toMatchObject({
+      actor_id: person.userId,
+      details: { name: 'left by a thief' },
+    });
+    await world.forgetMails();
+  });
+
+  test('that was asked for while the address changed opens nothing for the old mailbox', async () => {
+    const person = await confirmed('old-box');
+    await world.accounts.updateProfile(person.viewer, { email: 'new-box@example.com' }, caller);
+    const link = (await world.mails()).filter((mail) => readerOf(mail) === 'new-box@example.com').map(tokenOf)[0]!;
+    // Holds the request between its reading the account and its issuing the token.
+    await using held = await holdTokens('password.reset', person.userId);
+    const asked = world.accounts.requestPasswordReset(person.email, caller);
+    await held.untilSomebodyWaits();
+    await confirm(link);
+    await held.release();
+    await asked;
+    const mail = await world.mail();
+    expect(readerOf(mail)).toBe(person.email);
+    const before = badToken('this token was mailed to an address that the account had before');
+    await expect(world.accounts.resetPassword({ token: tokenOf(mail), newPassword }, caller)).rejects.toMatchObject(
+      before,
+    );
+    await login('new-box@example.com');
+  });
+
+  test('is set, or the address is another, and both at once end', async () => {
+    const person = await confirmed('both');
+    await world.accounts.requestPasswordReset(person.email, caller);
+    await world.accounts.updateProfile(person.viewer, { email: 'both-new@example.com' }, caller);
+    const mails = await world.mails();
+    const reset = tokenOf(mails.find(({ subject }) => subject === 'Set a new password')!);
+    const link = tokenOf(mails.find(({ subject }) => subject === 'Confirm your new address')!);
+    const codes = await Promise.all([
+      codeOf(world.accounts.resetPassword({ token: reset, newPassword }, caller)),
+      codeOf(confirm(link, strict)),
+    ]);
+    // Whoever is second finds his token void.
+    expect(codes.sort()).toEqual(['BAD_USER_INPUT', undefined]);
+    await world.forgetMails();
   });
 
   test('is set once by many that come at once', async () => {
@@ -390,7 +511,7 @@ describe('a profile', () => {
     await login(person.email);
     const asked = mails.find((mail) => readerOf(mail) === 'Moved@example.com')!;
     expect(asked.subject).toBe('Confirm your new address');
-    expect(await world.accounts.verifyEmail(tokenOf(asked), caller)).toMatchObject({ email: 'Moved@example.com' });
+    expect(await confirm(tokenOf(asked))).toMatchObject({ email: 'Moved@example.com' });
     expect(mails).toHaveLength(2);
     await login('moved@example.com');
     expect(await codeOf(login(person.email))).toBe('UNAUTHENTICATED');
@@ -416,9 +537,9 @@ describe('a profile', () => {
     await update(person, { email: 'wanted@example.com' });
     const token = (await world.mails()).filter((mail) => readerOf(mail) === 'wanted@example.com').map(tokenOf)[0]!;
     const { userId } = await world.person('wanted');
-    expect(await codeOf(world.accounts.verifyEmail(token, caller))).toBe('CONFLICT');
+    expect(await codeOf(confirm(token))).toBe('CONFLICT');
     await world.sql('DELETE FROM users WHERE id = $1', [userId]);
-    await world.accounts.verifyEmail(token, caller);
+    await confirm(token);
     await login('wanted@example.com');
     await world.forgetMails();
   });
@@ -435,7 +556,9 @@ describe('a profile', () => {
         await world.accounts.requestPasswordReset(person.email, caller);
         await world.accounts.resetPassword({ token: tokenOf(await world.mail()), newPassword }, caller);
       }
-      expect(await codeOf(world.accounts.verifyEmail(token, caller))).toBe('BAD_USER_INPUT');
+      await expect(world.accounts.verifyEmail(person.viewer, { token }, caller)).rejects.toMatchObject(
+        badToken('this token has been replaced by a newer one'),
+      );
       expect((await world.mail()).subject).toBe('Your password was changed');
     },
   );
@@ -501,8 +624,8 @@ describe('through GraphQL', () => {
     const token = tokenOf(await world.mail());
     const { data } = await run(
       null,
-      'mutation ($token: String!) { verifyEmail(input: { token: $token }) { user { name email role sessions { id } } } }',
-      { token },
+      'mutation ($input: VerifyEmailInput!) { verifyEmail(input: $input) { user { name email role sessions { id } } } }',
+      { input: { token, password } },
     );
     expect(data.verifyEmail.user).toEqual({ name: null, email: null, role: null, sessions: null });
   });

@@ -112,6 +112,18 @@ export async function revokeKey(client: Executor, id: string): Promise<boolean> 
   return rowCount === 1;
 }
 
+/** All of a user's. @returns those that it ended */
+export async function revokeKeysOf(client: Executor, userId: string): Promise<{ id: string; name: string }[]> {
+  const { rows } = await client.query<{ id: string; name: string }>(
+    `UPDATE api_keys SET revoked_at = now() WHERE id IN (
+       SELECT id FROM api_keys WHERE user_id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())
+       ORDER BY id FOR UPDATE
+     ) RETURNING id, name`,
+    [userId],
+  );
+  return rows;
+}
+
 /** Unless it was noted within the last minute, by whichever process. */
 export async function noteUse(client: Executor, id: string): Promise<void> {
   await client.query(

@@ -158,7 +158,10 @@ export function createIssuedAccounts({
     const there = await store.findUserByEmail(client, emailKeyOf(email));
     // Whoever opened it may have typed an address that is not his, and would keep the key to what is put there now.
     if (there && !there.verified)
-      throw new AppError('FORBIDDEN', 'The account with this address has not verified it: do that first, by its mail');
+      throw new AppError(
+        'FORBIDDEN',
+        'The account with this address has not verified it: do that first, or set a new password by mail',
+      );
     if (there) {
       await store.insertIdentity(client, identity, there.id);
       await audited(client, 'user.linked', there.id, caller, {});

@@ -6,7 +6,7 @@ export const newAddress = ({ token, expiresAt }: TokenValues, linkTo: LinkTo): M
   subject: 'Confirm your new address',
   paragraphs: [
     'Somebody wants to use this address for his account. Please confirm that the address is yours.',
-    'Until then the account keeps its old one.',
+    'Until then the account keeps its old one. Its password is asked for, unless you are signed in.',
   ],
   action: { label: 'Use this address', link: linkTo('verify-email', token), code: token, expiresAt },
   closing: ['If it was not you, do nothing.'],

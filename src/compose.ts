@@ -238,7 +238,7 @@ function buildServices({ config, core, startedAt, diskLow, running, publicUrl, o
     bearer: createBearer({ accounts, apiKeys, issued }),
     administration: createAdministration({ pool, prisma, bus, jobs: jobStore, databases }),
     invitations,
-    projects: createProjects({ pool, prisma, access, onRightsLost: jobStore.cancelWithoutRight }),
+    projects: createProjects({ pool, prisma, access, onRightsLost: jobStore.cancelWithoutRight, settings }),
     tasks: createTasks({ pool, store: createTaskStore({ db: pool, prisma }), bus }),
     databases,
     activity: createActivity({ databases, jobs: jobStore }),

@@ -22,7 +22,7 @@ export const maxOwnedProjects = 500;
 
 /** Of a project that the transaction holds, when one more has joined. @throws AppError LIMIT_EXCEEDED */
 export async function requireMemberRoom(client: pg.PoolClient, projectId: string): Promise<void> {
-  const before = (await store.countMembers(client, projectId, null)) - 1;
+  const before = (await store.countMembers(client, projectId)) - 1;
   if (before < maxMembers) return;
   throw new AppError('LIMIT_EXCEEDED', `At most ${maxMembers} members of a project`, {
     details: { limit: maxMembers, actual: before },
@@ -34,6 +34,7 @@ export interface ProjectsDeps {
   prisma: Prisma;
   access: Pick<Access, 'roleOf'>;
   onRightsLost: RightsLostHook;
+  settings: { readonly requireVerifiedEmail: boolean };
 }
 
 export interface NewProject {
@@ -49,7 +50,7 @@ export interface ProjectChange {
 
 export interface NewMember {
   projectId: string;
-  /** Of an account that is there. */
+  /** Of an account that is there, is not disabled and, where the server asks for that, has confirmed it. */
   email: string;
   role: ProjectRole;
 }
@@ -83,7 +84,7 @@ export interface Projects {
   ): Promise<{ project: Project; viewerRole: ProjectRole }>;
 }
 
-export function createProjects({ pool, prisma, access, onRightsLost }: ProjectsDeps): Projects {
+export function createProjects({ pool, prisma, access, onRightsLost, settings }: ProjectsDeps): Projects {
   const idOfProject = (id: string) => encodeId('Project', id);
   const idOfMember = (id: string) => encodeId('ProjectMember', id);
 
@@ -130,8 +131,8 @@ export function createProjects({ pool, prisma, access, onRightsLost }: ProjectsD
     return { member, viewerRole };
   }
 
-  async function requireOtherOwner(client: pg.PoolClient, { projectId, role }: store.MemberRow): Promise<void> {
-    if (role === 'owner' && (await store.countMembers(client, projectId, 'owner')) === 1)
+  async function requireOtherOwner(client: pg.PoolClient, { projectId, userId, role }: store.MemberRow): Promise<void> {
+    if (role === 'owner' && !(await store.hasOtherOwner(client, projectId, userId)))
       throw new AppError('CONFLICT', 'A project keeps at least one owner');
   }
 
@@ -215,7 +216,7 @@ export function createProjects({ pool, prisma, access, onRightsLost }: ProjectsD
       requireCan(viewer, 'server:use', { kind: 'server' });
       const id = await transaction(pool, async (client) => {
         await requireProject(client, viewer, 'project:manage', projectId);
-        const userId = await store.findUserByEmail(client, email);
+        const userId = await store.findUserByEmail(client, email, { verified: settings.requireVerifiedEmail });
         if (!userId) throw new AppError('NOT_FOUND', 'There is no account with this address');
         const memberId = await store.insertMember(client, projectId, userId, role);
         if (!memberId) throw new AppError('CONFLICT', 'This account is a member already');

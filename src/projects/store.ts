@@ -112,17 +112,36 @@ export async function readMember(client: Executor, id: string): Promise<MemberRo
   return rows[0] ? { ...rows[0], role: projectRoleOfText(rows[0].role) } : null;
 }
 
-export async function findUserByEmail(client: Executor, email: string): Promise<string | null> {
-  const { rows } = await client.query<{ id: string }>('SELECT id FROM users WHERE email_key = $1', [emailKeyOf(email)]);
+/** Of an account that is not disabled and, with `verified`, whose owner has shown that the address is his. */
+export async function findUserByEmail(
+  client: Executor,
+  email: string,
+  { verified }: { verified: boolean },
+): Promise<string | null> {
+  const { rows } = await client.query<{ id: string }>(
+    `SELECT id FROM users
+     WHERE email_key = $1 AND disabled_at IS NULL AND (email_verified_at IS NOT NULL OR NOT $2::boolean)`,
+    [emailKeyOf(email), verified],
+  );
   return rows[0]?.id ?? null;
 }
 
-export async function countMembers(client: Executor, projectId: string, role: ProjectRole | null): Promise<number> {
+export async function countMembers(client: Executor, projectId: string): Promise<number> {
   const { rows } = await client.query<{ count: number }>(
-    `SELECT count(*)::int AS count FROM project_members WHERE project_id = $1 AND ($2::text IS NULL OR role = $2)`,
-    [projectId, role],
+    'SELECT count(*)::int AS count FROM project_members WHERE project_id = $1',
+    [projectId],
   );
   return rows[0]!.count;
+}
+
+/** Besides this one: who is disabled can do nothing for the project. */
+export async function hasOtherOwner(client: Executor, projectId: string, userId: string): Promise<boolean> {
+  const { rowCount } = await client.query(
+    `SELECT FROM project_members JOIN users ON users.id = user_id
+     WHERE project_id = $1 AND project_members.role = 'owner' AND user_id <> $2 AND disabled_at IS NULL LIMIT 1`,
+    [projectId, userId],
+  );
+  return rowCount === 1;
 }
 
 /** Null when the user is a member already. */

@@ -97,7 +97,7 @@ export async function createWorld() {
       settings,
       ...(clock && { clock }),
     });
-    const projects = createProjects({ pool, prisma, access, onRightsLost: async () => undefined });
+    const projects = createProjects({ pool, prisma, access, onRightsLost: async () => undefined, settings });
     const tasks = createTasks({ pool, store: createTaskStore({ db: pool, prisma }), bus });
     const jobs = createTestJobStore(pool, { bus });
     const databases = createDatabases({

@@ -48,8 +48,9 @@ async function ask(
   variableValues: Record<string, unknown> = {},
 ): Promise<Answer> {
   const { databases, engines, prisma, pool, projects: access } = world;
-  const projects = createProjects({ pool, prisma, access, onRightsLost: async () => undefined });
   const auditLog = createAuditLog({ ...world, log: silent });
+  const settings = { requireVerifiedEmail: false };
+  const projects = createProjects({ pool, prisma, access, onRightsLost: async () => undefined, settings });
   const contextValue = {
     viewer,
     services: { databases, engines, prisma, access, projects, auditLog } as unknown as Services,

@@ -222,6 +222,20 @@ describe('members', () => {
     expect((await as(owner, 'add', { ...input, role: 'KING' })).code).toBe('BAD_USER_INPUT');
   });
 
+  test('are accounts that are not disabled, and that have confirmed the address where the server asks for that', async () => {
+    const { uuid: projectId } = await shared();
+    const { email, userId } = await world.person();
+    const strict = await world.startReplica({ requireVerifiedEmail: true });
+    const add = (by: Pick<World, 'projects'>) =>
+      by.projects.addMember(owner.viewer, { projectId, email, role: 'viewer' }, caller);
+    const unknown = { code: 'NOT_FOUND', message: 'There is no account with this address' };
+    await expect(add(strict)).rejects.toMatchObject(unknown);
+    await world.sql('UPDATE users SET email_verified_at = now(), disabled_at = now() WHERE id = $1', [userId]);
+    for (const server of [world, strict]) await expect(add(server)).rejects.toMatchObject(unknown);
+    await world.sql('UPDATE users SET disabled_at = NULL WHERE id = $1', [userId]);
+    expect(await add(strict)).toMatchObject({ userId, role: 'viewer' });
+  });
+
   test('are bounded in number', async () => {
     const { id, uuid } = await shared();
     await world.sql(
@@ -266,6 +280,16 @@ describe('members', () => {
     );
     expect((await as(owner, 'updateMember', { id: editorMember, role: 'VIEWER' })).code).toBe('FORBIDDEN');
     expect((await as(editor, 'removeMember', { id: editorMember })).code).toBe('CONFLICT');
+  });
+
+  test('always have an owner among them who is not disabled', async () => {
+    const { ownerMember, id } = await shared();
+    const second = await world.person();
+    const added = await as(owner, 'add', { projectId: id, email: second.email, role: 'OWNER' });
+    await world.sql('UPDATE users SET disabled_at = now() WHERE id = $1', [second.userId]);
+    expect((await as(owner, 'removeMember', { id: ownerMember })).code).toBe('CONFLICT');
+    expect((await as(owner, 'updateMember', { id: ownerMember, role: 'EDITOR' })).code).toBe('CONFLICT');
+    expect((await as(owner, 'removeMember', { id: added.data.addMember.member.id })).code).toBeUndefined();
   });
 
   test('always have an owner among them, also when two go at once', async () => {

@@ -26,9 +26,8 @@ export function createAuditRoute({ auditLog, authenticate, callerOf }: AuditRout
     try {
       const viewer = await authenticate(request.headers.authorization ?? null);
       const filter = filterOf(new URL(request.url ?? '/', 'http://localhost').searchParams);
-      const lines = auditLog
-        .export(viewer, filter, { caller: callerOf(request), signal: closing.signal })
-        [Symbol.asyncIterator]();
+      const caller = { ...callerOf(request), ...(viewer?.key && { keyId: viewer.key.id }) };
+      const lines = auditLog.export(viewer, filter, { caller, signal: closing.signal })[Symbol.asyncIterator]();
       const first = await lines.next();
       response.writeHead(200, {
         'content-type': 'application/x-ndjson; charset=utf-8',

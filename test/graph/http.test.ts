@@ -7,7 +7,13 @@ import { join } from 'node:path';
 import { serverAudits } from 'graphql-http';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { naughtyTexts } from '../exports/naughty.ts';
-import { AuditLogDocument, JobDocument, JobUpdatedDocument, SubmitDocument } from '../support/operations.ts';
+import {
+  AuditLogDocument,
+  CreateApiKeyDocument,
+  JobDocument,
+  JobUpdatedDocument,
+  SubmitDocument,
+} from '../support/operations.ts';
 import { type Account, answerOf, type Quarry, startQuarry } from '../support/server.ts';
 
 const app = 'https://app.example.com';
@@ -457,6 +463,16 @@ describe('GET /audit', () => {
     const { verdict } = lines.pop();
     expect(lines.map(({ id }) => id)).toContain(data?.auditLog.nodes[0]?.id);
     expect(verdict).toMatchObject({ entries: lines.length, faults: [], complete: true });
+  });
+
+  test('is in the audit with the key that was shown', async () => {
+    const input = { name: 'auditor', scopes: ['ADMIN' as const] };
+    const { apiKey, secret } = (await quarry.ask(CreateApiKeyDocument, { input }, account)).createApiKey;
+    const response = await fetch(new URL('?action=audit.exported', url()), {
+      headers: { authorization: `Bearer ${secret}` },
+    });
+    const last = JSON.parse((await response.text()).trim().split('\n').at(-1)!);
+    expect(last).toMatchObject({ action: 'audit.exported', details: { apiKey: apiKey.id } });
   });
 
   test.each([

@@ -26,24 +26,33 @@ export interface AccountMails {
    * @param to null: for nobody, at the same cost. @returns false where there were too many, so that none is sent
    */
   send(client: Executor, kind: keyof typeof kinds, to: Addressee | null): Promise<boolean>;
+  /** As send(), and counted alike, but nobody is mailed: where the answer must not tell why not. */
+  withhold(client: Executor, kind: keyof typeof kinds, from: Addressee): Promise<boolean>;
   /** Inside a transaction. Tells the owner what has happened. */
   tellPasswordChanged(client: Executor, email: string): Promise<void>;
   tellAddressChanging(client: Executor, email: string, newEmail: string): Promise<void>;
 }
 
 export function createAccountMails({ outbox }: { outbox: Pick<Outbox, 'queue'> }): AccountMails {
+  /** @param wanted whose token it is, and who counts it. @returns false where there were too many */
+  async function issue(
+    client: Executor,
+    kind: keyof typeof kinds,
+    { wanted, reader }: { wanted: Addressee; reader: string | null },
+  ): Promise<boolean> {
+    const { purpose, lifetimeHours } = kinds[kind];
+    const tooMany = (await tokensOfLastHour(client, { purpose, subjectId: wanted.id })) >= maxTokenMailsPerHour;
+    // What is there stays good: too many of them must not be told from none by the time that they take.
+    const { id: subjectId, email } = tooMany ? nobody() : wanted;
+    const { token, expiresAt } = await issueToken(client, { purpose, subjectId, email, lifetimeHours });
+    const to = tooMany ? null : reader;
+    await outbox.queue(client, { to, template: kind, values: { token, expiresAt }, until: expiresAt });
+    return !tooMany;
+  }
+
   return {
-    async send(client, kind, to) {
-      const { purpose, lifetimeHours } = kinds[kind];
-      const wanted = to ?? nobody();
-      const tooMany = (await tokensOfLastHour(client, { purpose, subjectId: wanted.id })) >= maxTokenMailsPerHour;
-      // What is there stays good: too many of them must not be told from none by the time that they take.
-      const { id: subjectId, email } = tooMany ? nobody() : wanted;
-      const { token, expiresAt } = await issueToken(client, { purpose, subjectId, email, lifetimeHours });
-      const reader = to && !tooMany ? to.email : null;
-      await outbox.queue(client, { to: reader, template: kind, values: { token, expiresAt }, until: expiresAt });
-      return !tooMany;
-    },
+    send: (client, kind, to) => issue(client, kind, { wanted: to ?? nobody(), reader: to?.email ?? null }),
+    withhold: (client, kind, from) => issue(client, kind, { wanted: from, reader: null }),
     tellPasswordChanged: (client, to) => outbox.queue(client, { to, template: 'passwordChanged', values: {} }),
     tellAddressChanging: (client, to, newEmail) =>
       outbox.queue(client, { to, template: 'addressChanging', values: { newEmail } }),

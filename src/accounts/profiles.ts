@@ -86,14 +86,14 @@ export function createProfiles({ pool, prisma, hasher, mails, settings }: Profil
 
   /** To the new address, and to the present one that it is wanted. */
   async function askForAddress(client: pg.PoolClient, account: store.Account, email: string): Promise<void> {
-    const taken = await store.findSignIn(client, email);
-    if (taken && taken.id !== account.id) {
-      if (!settings.requireVerifiedEmail) throw new AppError('CONFLICT', 'There is an account with this address');
-      // As registering does: only its owner is told.
-      await mails.send(client, 'accountExists', taken.disabled ? null : taken);
-      return;
-    }
-    if (!(await mails.send(client, 'newAddress', { id: account.id, email }))) {
+    const known = await store.findSignIn(client, email);
+    const taken = known?.id === account.id ? null : known;
+    if (taken && !settings.requireVerifiedEmail)
+      throw new AppError('CONFLICT', 'There is an account with this address');
+    // As registering does: only its owner is told, and to who asks it is all the same.
+    if (settings.requireVerifiedEmail) await mails.send(client, 'accountExists', taken?.disabled ? null : taken);
+    const wanted = { id: account.id, email };
+    if (!(await (taken ? mails.withhold(client, 'newAddress', wanted) : mails.send(client, 'newAddress', wanted)))) {
       const message = `At most ${maxTokenMailsPerHour} mails an hour; try again later`;
       throw new AppError('RATE_LIMITED', message, { details: { retryAfterMs: anHourMs } });
     }

@@ -526,10 +526,31 @@ describe('a profile', () => {
     expect((await userOf(person.email))?.name).toBeNull();
     expect(await world.mails()).toEqual([]);
     expect((await update(person, { email: 'owner@example.com' }, strict)).email).toBe(person.email);
-    expect(await world.mail()).toMatchObject({
-      subject: 'You have an account already',
-      to: [{ address: 'owner@example.com' }],
-    });
+    const mails = (await world.mails()).map((mail) => [readerOf(mail), mail.subject]);
+    expect(mails).toContainEqual(['owner@example.com', 'You have an account already']);
+  });
+
+  test('that wants an address learns neither from the answers nor from its own mails whether it is taken', async () => {
+    await confirmed('sought');
+    const asked = [];
+    for (const address of ['sought', 'free-of-anybody']) {
+      const person = await confirmed(`seeker-of-${address}`);
+      const codes = [];
+      for (let i = 0; i <= maxTokenMailsPerHour; i += 1)
+        codes.push(await codeOf(update(person, { email: `${address}@example.com` }, strict)));
+      const mails = await world.mails();
+      const own = mails.filter((mail) => readerOf(mail) === person.email).map(({ subject }) => subject);
+      const others = [
+        ...new Set(mails.filter((mail) => readerOf(mail) !== person.email).map(({ subject }) => subject)),
+      ];
+      asked.push({ codes, own, others });
+    }
+    const [taken, free] = asked;
+    expect(taken).toEqual({ ...free, others: ['You have an account already'] });
+    expect(free?.others).toEqual(['Confirm your new address']);
+    // The link of his registration was the first of them.
+    expect(free?.own).toHaveLength(maxTokenMailsPerHour - 1);
+    expect(free?.codes.at(-1)).toBe('RATE_LIMITED');
   });
 
   test('gets no address that another account was given meanwhile, and the link stays as it was', async () => {

@@ -1,4 +1,5 @@
 /** The process that runs jobs: beside the API as its child, or anywhere with the metadata database's URL. */
+import { createAttemptSweeper } from './accounts/attempts.ts';
 import { createTokenSweeper } from './accounts/one-time-tokens.ts';
 import type { Config } from './config.ts';
 import { buildCore } from './core.ts';
@@ -50,6 +51,7 @@ export async function run({ config, log, signal }: RunOptions): Promise<void> {
       ...createSweeper({ store: core.fileStore, blobs: core.blobs, log }),
       exportFolders: createExportSweeper(core),
       oneTimeTokens: createTokenSweeper(core),
+      attempts: createAttemptSweeper(core),
     },
   });
   await aborted(stop);

@@ -151,7 +151,8 @@ export function createAccounts({
       const account = await store.findSignIn(pool, email);
       const possible = canBePassword(password);
       const attempt = await attempts.take({ email, userId: account?.id ?? null, caller });
-      const right = await hasher.verify(possible ? password : '', (possible && account?.passwordHash) || null, signal);
+      const hash = (possible && account?.passwordHash) || null;
+      const right = await attempt.compare(hasher.verify(possible ? password : '', hash, signal), signal);
       const mayEnter = account !== null && (account.verified || !settings.requireVerifiedEmail);
       const { opened, checked } = await transaction(pool, async (client) => {
         const actorId = account?.id ?? null;

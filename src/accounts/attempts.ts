@@ -3,8 +3,8 @@
  * come from, and so many times an address, whomever they are about. What was right does not count.
  *
  * Somebody who tries another's password uses up that account's attempts, but not its owner's: from a network where the
- * account has been signed in before, and from a session of its own, there are as many beside them. A known network is told
- * by the account's sessions, so it is forgotten 30 days after its last use.
+ * account is signed in, and from a session of its own, there are as many beside them. A known network is told by the account's
+ * live sessions; what is tried there counts for the address as well, or who knows of many accounts there would have as many times more.
  *
  * The counts are in the metadata database, whatever else there is: they hold over replicas and restarts, and when they
  * cannot be asked nobody could be signed in either. An address of IPv6 stands for its /64.
@@ -13,6 +13,7 @@ import { createHash } from 'node:crypto';
 import type pg from 'pg';
 import { RateLimiterPostgres, RateLimiterRes } from 'rate-limiter-flexible';
 import { record } from '../audit/audit.ts';
+import type { Executor } from '../db/metadata.ts';
 import { encodeId, uuidv7 } from '../lib/ids.ts';
 import { networkOf } from '../lib/network.ts';
 import { rateLimited } from '../lib/rates.ts';
@@ -38,6 +39,8 @@ export interface Tried {
 export interface Attempt {
   /** It was right. */
   giveBack(): Promise<void>;
+  /** What is compared; gives back what ended by the server's own trouble, and nothing to who has left. */
+  compare(comparison: Promise<boolean>, signal: AbortSignal | undefined): Promise<boolean>;
 }
 
 export interface Attempts {
@@ -61,8 +64,8 @@ export function createAttempts({ pool, limits }: AttemptsDeps): Attempts {
           storeClient: pool,
           tableName: 'rate_limits',
           tableCreated: true,
-          // Once in a process is enough.
-          clearExpiredByTimeout: kind === 'account',
+          // The janitor does.
+          clearExpiredByTimeout: false,
           keyPrefix: `password.${kind}`,
           points,
           duration: attemptWindowSeconds,
@@ -75,14 +78,14 @@ export function createAttempts({ pool, limits }: AttemptsDeps): Attempts {
     known: limiterOf('known', limits.perAccount),
   };
 
-  /** Asked for nobody as well, so that it takes as long. */
+  /** Whether the account is signed in from its network; asked for nobody as well, so that it takes as long. */
   async function isKnown({ userId, caller }: Tried): Promise<boolean> {
     const { rows } = await pool.query<{ address: string }>(
-      'SELECT DISTINCT ip_address AS address FROM sessions WHERE user_id = $1 AND ip_address IS NOT NULL',
+      `SELECT DISTINCT ip_address AS address FROM sessions
+       WHERE user_id = $1 AND ip_address IS NOT NULL AND revoked_at IS NULL AND expires_at > now()`,
       [userId ?? uuidv7()],
     );
     const { ipAddress } = caller;
-    if (userId !== null && caller.userId === userId) return true;
     return ipAddress !== null && rows.some(({ address }) => networkOf(address) === networkOf(ipAddress));
   }
 
@@ -112,18 +115,40 @@ export function createAttempts({ pool, limits }: AttemptsDeps): Attempts {
       const network = caller.ipAddress === null ? 'none' : networkOf(caller.ipAddress);
       // No address is kept, and none is too long for a key.
       const account = createHash('sha256').update(emailKeyOf(email)).digest('base64url');
-      const keys: [Kind, string][] = (await isKnown(tried))
-        ? [['known', `${userId} ${caller.userId === userId ? 'session' : network}`]]
-        : [
-            ['address', network],
-            ['account', account],
-          ];
+      const inSession = userId !== null && caller.userId === userId;
+      const keys: [Kind, string][] = [];
+      if (inSession) keys.push(['known', `${userId} session`]);
+      else if (await isKnown(tried)) keys.push(['known', `${userId} ${network}`], ['address', network]);
+      else keys.push(['address', network], ['account', account]);
       for (const [kind, key] of keys) await consume(kind, key, tried);
+      const giveBack = async () => {
+        await Promise.all(keys.map(([kind, key]) => limiters[kind]?.reward(key)));
+      };
       return {
-        async giveBack() {
-          await Promise.all(keys.map(([kind, key]) => limiters[kind]?.reward(key)));
+        giveBack,
+        async compare(comparison, signal) {
+          try {
+            return await comparison;
+          } catch (error) {
+            if (!signal?.aborted) await giveBack();
+            throw error;
+          }
         },
       };
     },
   };
 }
+
+/** So long they stay beyond their end: the clocks of servers and database may differ. */
+const keptMs = 3_600_000;
+
+/** @returns a duty of the janitor: how many counts that are over it took away, whatever limits there are */
+export const createAttemptSweeper =
+  ({ pool }: { pool: Executor }) =>
+  async (): Promise<number> => {
+    const { rowCount } = await pool.query(
+      'DELETE FROM rate_limits WHERE expire < extract(epoch FROM now()) * 1000 - $1::bigint',
+      [keptMs],
+    );
+    return rowCount ?? 0;
+  };

@@ -106,7 +106,8 @@ export function createPasswordChanges({
       if (account.passwordHash === '') throw badInput({ path: 'input.currentPassword', message: noPassword });
       const possible = canBePassword(currentPassword);
       const attempt = await attempts.take({ email: account.email, userId, caller });
-      if (!possible || !(await hasher.verify(currentPassword, account.passwordHash, signal))) {
+      const comparison = () => attempt.compare(hasher.verify(currentPassword, account.passwordHash, signal), signal);
+      if (!possible || !(await comparison())) {
         await recordFailure(userId, caller);
         throw badInput({ path: 'input.currentPassword', message: 'not the password of this account' });
       }

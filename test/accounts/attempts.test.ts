@@ -1,5 +1,6 @@
 /** AUTH-7: passwords are tried so often an account and an address, over replicas and aliases, and the owner still comes in. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createAttemptSweeper } from '../../src/accounts/attempts.ts';
 import { networkOf } from '../../src/lib/network.ts';
 import { createGraph } from './graph.ts';
 import { createWorld, password, type World } from './world.ts';
@@ -57,6 +58,48 @@ describe('wrong passwords', () => {
   test('of many accounts from one address are tried so often as an address may', async () => {
     const caller = from('198.51.100.7');
     expect(await reached(times(100, (n) => ({ email: `${n}@example.com`, caller })))).toBe(limits.perAddress);
+  });
+
+  test('of many accounts from the address where all of them are signed in as well', async () => {
+    const caller = from('198.51.100.8');
+    const people = await Promise.all(times(4, () => world.person()));
+    for (const { email } of people) expect(await tried({ email, password, caller })).toBe('OK');
+    const tries = times(12, () => people.map(({ email }) => ({ email, caller }))).flat();
+    expect(await reached(tries)).toBe(limits.perAddress);
+  });
+
+  test('from where the account is not signed in any more are those of whoever else tries it', async () => {
+    const person = await world.person();
+    const caller = from('198.51.100.9');
+    expect(await tried({ ...person, password, caller })).toBe('OK');
+    await world.accounts.logout(person.viewer, { everywhere: true }, caller);
+    expect(await reached(times(14, () => ({ email: person.email, caller })))).toBe(limits.perAccount);
+    expect(await tried({ email: person.email })).toBe('RATE_LIMITED');
+  });
+
+  test('are none where the server could not compare them, and are where nobody waited for it', async () => {
+    const { email } = await world.person();
+    const broken = await world.startReplica({ attempts: limits });
+    await broken.hasher.stop();
+    for (const caller of times(limits.perAccount + 2, elsewhere))
+      await expect(broken.accounts.login({ email, password }, caller)).rejects.toThrow('has stopped');
+    expect(await tried({ email, password })).toBe('OK');
+    const { login } = replicas[0]!.accounts;
+    for (const caller of times(limits.perAccount, elsewhere))
+      await expect(login({ email, password }, caller, AbortSignal.abort())).rejects.toThrow('abort');
+    expect(await tried({ email, password })).toBe('RATE_LIMITED');
+  });
+
+  test('are forgotten when their time is over, and not before', async () => {
+    const [over, counted] = [await world.person(), await world.person()];
+    await reached(times(12, () => ({ email: over.email })));
+    await world.sql('UPDATE rate_limits SET expire = 0');
+    await reached(times(12, () => ({ email: counted.email })));
+    const sweep = createAttemptSweeper(world);
+    expect(await sweep()).toBeGreaterThan(0);
+    expect(await world.sql('SELECT FROM rate_limits WHERE expire = 0')).toEqual([]);
+    expect(await sweep()).toBe(0);
+    expect(await tried({ email: counted.email })).toBe('RATE_LIMITED');
   });
 
   test('from the addresses of one network of IPv6 are those of one address', async () => {

@@ -141,7 +141,7 @@ export async function createWorld() {
       projects,
       tasks,
     };
-    return { ...served, access, pool, prisma, bus, settings };
+    return { ...served, access, pool, prisma, bus, hasher, settings };
   }
 
   const replica = await startReplica();

@@ -4,6 +4,7 @@
  */
 import { join } from 'node:path';
 import type pg from 'pg';
+import { sealBeginning } from './audit/chain.ts';
 import { submittedStep } from './audit/jobs.ts';
 import { dropChanges } from './catalog/drift/store.ts';
 import { createSnapshotStore, type SnapshotStore } from './catalog/snapshots/store.ts';
@@ -93,6 +94,7 @@ export async function buildCore({ config, log, metadata, playground, masterKeys,
   const pool = createPool({ connection: metadata, log, max: poolSize });
   const running: Service[] = [{ stop: () => pool.end() }];
   const keyring = await verifyKeyring(pool, masterKeys);
+  await sealBeginning(pool, keyring);
   const notify = await startNotify({ connection: metadata, pool, bus, log });
   running.push(notify);
   const { redisUrl } = config;

@@ -31,7 +31,9 @@ export const displayName = z
   .trim()
   .min(1, 'at least one character')
   .max(maxNameCharacters, `at most ${maxNameCharacters} characters`)
-  .regex(/^\P{Cc}*$/u, 'text without control characters');
+  .regex(/^\P{Cc}*$/u, 'text without control characters')
+  // Half a pair of surrogates is no text: JSON of it is refused by the database.
+  .refine((text) => text.isWellFormed(), 'well-formed Unicode');
 
 const within = ({ min, max }: { readonly min: number; readonly max: number }) =>
   z

@@ -99,5 +99,8 @@ export async function record(client: Executor, event: AuditEvent): Promise<void>
 /** As JSON, with the API key that was shown, if any. */
 export function detailsText(details: AuditEvent['details'], { keyId }: Caller): string | null {
   const apiKey = keyId && { apiKey: encodeId('ApiKey', keyId) };
-  return details || apiKey ? JSON.stringify({ ...details, ...apiKey }) : null;
+  return details || apiKey ? JSON.stringify({ ...details, ...apiKey }, wellFormed) : null;
 }
+
+/** For JSON: of what is half a pair of surrogates, which jsonb refuses, U+FFFD stays. */
+const wellFormed = (_: string, value: unknown): unknown => (typeof value === 'string' ? value.toWellFormed() : value);

@@ -59,12 +59,12 @@ export const sealedHead: SealedColumn = {
   context: () => boundTo,
 };
 
-/** @returns null where the seal is not ours, or says something else than the row */
+/** @returns null where there is no seal, where it is not ours, or where it says something else than the row */
 export function openHead(
   keyring: Keyring,
   { position, sealed }: { position: string; sealed: string | null },
 ): Head | null {
-  if (sealed === null) return position === '0' ? { position: 0, hash: genesis } : null;
+  if (sealed === null) return null;
   try {
     const [at, hash] = JSON.parse(keyring.open(sealed, boundTo)) as [number, string];
     return String(at) === position ? { position: at, hash: Buffer.from(hash, 'hex') } : null;
@@ -75,6 +75,18 @@ export function openHead(
 
 const sealHead = (keyring: Keyring, { position, hash }: Head): string =>
   keyring.seal(JSON.stringify([position, hash.toString('hex')]), boundTo);
+
+/**
+ * Seals the beginning of the chain, in an installation where nobody and nothing has been yet. Later there is no beginning
+ * without a seal: whoever empties the tables below Quarry does not get one from it.
+ */
+export async function sealBeginning(executor: Executor, keyring: Keyring): Promise<void> {
+  await executor.query(
+    `UPDATE audit_heads SET sealed = $1 WHERE position = 0 AND sealed IS NULL
+        AND NOT EXISTS (SELECT FROM users) AND NOT EXISTS (SELECT FROM audit_entries)`,
+    [sealHead(keyring, { position: 0, hash: genesis })],
+  );
+}
 
 export interface ChainDeps {
   readonly pool: pg.Pool;
@@ -95,10 +107,7 @@ export async function chain(deps: ChainDeps): Promise<number> {
 }
 
 async function link(client: Executor, { keyring, log }: ChainDeps): Promise<number> {
-  const heads = await client.query<{ position: string; sealed: string | null }>(
-    'SELECT position, sealed FROM audit_heads FOR UPDATE SKIP LOCKED',
-  );
-  const [row] = heads.rows;
+  const row = await takeHead(client);
   if (!row) return 0;
   const head = openHead(keyring, row) ?? (await beginAnew(client, log));
   const { rows } = await client.query<Content>(
@@ -131,8 +140,24 @@ async function link(client: Executor, { keyring, log }: ChainDeps): Promise<numb
   return rows.length;
 }
 
+interface HeadRow {
+  readonly position: string;
+  readonly sealed: string | null;
+}
+
+/** Null while another process has it. One that is gone is made again, without a seal. */
+async function takeHead(client: Executor): Promise<HeadRow | null> {
+  const { rows } = await client.query<HeadRow>('SELECT position, sealed FROM audit_heads FOR UPDATE SKIP LOCKED');
+  if (rows[0]) return rows[0];
+  const made = await client.query<HeadRow>(
+    `INSERT INTO audit_heads (id) SELECT 1 WHERE NOT EXISTS (SELECT FROM audit_heads) ON CONFLICT DO NOTHING
+     RETURNING position, sealed`,
+  );
+  return made.rows[0] ?? null;
+}
+
 /**
- * The seal is not ours: somebody moved the head, or the key that sealed it is gone. The chain goes on from its last entry,
+ * The seal is not ours or gone: somebody moved the head, or the key that sealed it is gone. The chain goes on from its last entry,
  * with an entry that says so for ever, and which nobody can take out again.
  */
 async function beginAnew(client: Executor, log: Log): Promise<Head> {
@@ -141,30 +166,54 @@ async function beginAnew(client: Executor, log: Log): Promise<Head> {
   );
   const [last] = rows;
   const head = last ? { position: Number(last.position), hash: last.hash } : { position: 0, hash: genesis };
-  log.error({ position: head.position }, 'audit.chain_broken');
+  await tellBroken(client, log, { position: head.position });
+  return head;
+}
+
+/** For ever: verify.ts finds the entry. */
+async function tellBroken(client: Executor, log: Log, details: Readonly<Record<string, number>>): Promise<void> {
+  log.error(details, 'audit.chain_broken');
   await record(client, {
     actorId: null,
     action: 'audit.chain_broken',
     subject: null,
     outcome: 'failure',
     caller: nobody,
-    details: { position: head.position },
+    details,
   });
-  return head;
+}
+
+/**
+ * Remembers where the chain ended, outside of the database: an older end that is put back has its good seal.
+ * @returns a function that looks again, and whether there is something to chain
+ */
+export function createLookout({ pool, log }: Pick<ChainDeps, 'pool' | 'log'>): () => Promise<boolean> {
+  let seen = 0;
+  return async () => {
+    const { rows } = await pool.query<{ position: string; waiting: boolean }>(
+      `SELECT coalesce((SELECT position FROM audit_heads), 0) AS position,
+              EXISTS (SELECT FROM audit_entries WHERE position IS NULL) AS waiting`,
+    );
+    const position = Number(rows[0]!.position);
+    const fell = position < seen;
+    if (fell) await tellBroken(pool, log, { position, seen });
+    seen = position;
+    return fell || rows[0]!.waiting;
+  };
 }
 
 const intervalMs = 1_000;
 
 /** Chains every second, in every process that runs it; one at a time does the work. */
 export function startChaining(deps: ChainDeps): Service {
+  const look = createLookout(deps);
   let timer: NodeJS.Timeout | undefined;
   let running: Promise<void> = Promise.resolve();
   let stopped = false;
 
   async function run(): Promise<void> {
     try {
-      const { rows } = await deps.pool.query('SELECT FROM audit_entries WHERE position IS NULL LIMIT 1');
-      if (rows.length > 0) await chain(deps);
+      if (await look()) await chain(deps);
     } catch (error) {
       // Nothing is lost: they are chained later.
       if (!stopped) deps.log.warn({ error: String(error) }, 'audit.not_chained');

@@ -5,14 +5,16 @@
 import type pg from 'pg';
 import { transaction } from '../db/metadata.ts';
 import type { Keyring } from '../lib/keyring.ts';
+import type { AuditAction } from './audit.ts';
 import { type Content, contentColumns, genesis, hashOf, openHead } from './chain.ts';
 
 /**
  * `changed`, `inserted`, `moved`: the entry `id`, which is at `position` now. `removed`: `count` of them from `position` on;
  * who or what they were is gone with them. `head`: the seal of the end does not open, so that entries may be missing there.
+ * `broken`: Quarry itself found the end moved or without its seal, and wrote the entry `id`: before it entries may be missing.
  */
 export type AuditFault =
-  | { readonly fault: 'changed' | 'inserted' | 'moved'; readonly position: number; readonly id: string }
+  | { readonly fault: 'changed' | 'inserted' | 'moved' | 'broken'; readonly position: number; readonly id: string }
   | { readonly fault: 'removed'; readonly position: number; readonly count: number }
   | { readonly fault: 'head'; readonly position: number };
 
@@ -118,7 +120,9 @@ function createWalk({ exists, ...head }: WalkDeps): Walk {
 
   function follow(link: Link): void {
     sure = isIntact(link);
-    if (!sure) faults.push({ fault: 'changed', position: Number(link.position), id: link.id });
+    const at = { position: Number(link.position), id: link.id };
+    if (!sure) faults.push({ fault: 'changed', ...at });
+    else if (link.action === ('audit.chain_broken' satisfies AuditAction)) faults.push({ fault: 'broken', ...at });
     expected = link.previous;
     place -= 1;
   }

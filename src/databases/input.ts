@@ -158,7 +158,7 @@ function checked(settings: ConnectionSettings, at: string): ConnectionSettings {
   return settings;
 }
 
-const isPrintable = (text: string): boolean => !/\p{Cc}/u.test(text);
+const isPrintable = (text: string): boolean => !/\p{Cc}/u.test(text) && text.isWellFormed();
 
 function isCertificate(pem: string): boolean {
   if (pem.length > databaseLimits.certificateLength || !/^-----BEGIN CERTIFICATE-----/m.test(pem)) return false;

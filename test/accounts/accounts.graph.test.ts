@@ -71,6 +71,7 @@ describe('register', () => {
     ['name', { email: 'x@example.com', password, name: '' }, 'at least one character'],
     ['name', { email: 'x@example.com', password, name: 'a'.repeat(101) }, 'at most 100 characters'],
     ['name', { email: 'x@example.com', password, name: 'a\0b' }, 'text without control characters'],
+    ['name', { email: 'x@example.com', password, name: 'a\ud800' }, 'well-formed Unicode'],
   ])('refuses a bad %s: %j', async (path, input, message) => {
     expect(await run(null, register, { input })).toMatchObject({
       code: 'BAD_USER_INPUT',

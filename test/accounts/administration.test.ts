@@ -278,3 +278,22 @@ describe('an account that is deleted', () => {
     expect((await as(admin, 'delete', { id: idOf(owner) })).errors).toBeUndefined();
   });
 });
+
+test('an administrator who is changed waits for no job of his that is being submitted, nor the job for him', async () => {
+  const [one, two] = [await world.person(), await world.person()];
+  const both = [one.userId, two.userId];
+  await world.sql(`UPDATE users SET role = 'admin' WHERE id = ANY($1)`, [both]);
+  onTestFinished(async () => void (await world.sql(`UPDATE users SET role = 'member' WHERE id = ANY($1)`, [both])));
+  const client = await world.pool.connect();
+  try {
+    // As a round of submissions does, which refers to its owners in an order of its own.
+    await client.query(`BEGIN; SET LOCAL lock_timeout = '10s'`);
+    await client.query('SELECT FROM users WHERE id = $1 FOR KEY SHARE', [two.userId]);
+    const changed = await as(admin, 'update', { id: idOf(one), role: 'MEMBER' });
+    expect(changed.errors).toBeUndefined();
+    await client.query('SELECT FROM users WHERE id = $1 FOR KEY SHARE', [one.userId]);
+  } finally {
+    await client.query('ROLLBACK');
+    client.release();
+  }
+});

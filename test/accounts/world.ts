@@ -11,6 +11,7 @@ import { createApiKeys } from '../../src/accounts/keys/api-keys.ts';
 import { createPasswordHasher } from '../../src/accounts/password-hasher.ts';
 import { createSecondFactors } from '../../src/accounts/totp/second-factors.ts';
 import type { Caller } from '../../src/accounts/viewer.ts';
+import { sealBeginning } from '../../src/audit/chain.ts';
 import { createDatabases } from '../../src/databases/databases.ts';
 import { createPool, createPrisma } from '../../src/db/metadata.ts';
 import { startNotify } from '../../src/db/notify.ts';
@@ -57,6 +58,7 @@ const migrationSql = () =>
 export async function createWorld() {
   const database = await createTestDatabase(migrationSql());
   const keyring = createKeyring([{ id: 'k1', key: new Secret(randomBytes(32)) }]);
+  await sealBeginning(database.client, keyring);
   const log = createLog({ level: 'silent', format: 'json' });
   const { host, port, user, password: secret } = database;
   const connection = { host, port, user, password: secret, database: database.database };

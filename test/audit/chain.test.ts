@@ -1,9 +1,9 @@
 /** The chain of the audit: whatever is done to the table past Quarry is found and named. */
 import { randomBytes } from 'node:crypto';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { nobody } from '../../src/accounts/viewer.ts';
 import { record } from '../../src/audit/audit.ts';
-import { chain, genesis, hashOf } from '../../src/audit/chain.ts';
+import { chain, createLookout, genesis, hashOf, sealBeginning } from '../../src/audit/chain.ts';
 import { type AuditFault, verify } from '../../src/audit/verify.ts';
 import { transaction } from '../../src/db/metadata.ts';
 import { createKeyring } from '../../src/lib/keyring.ts';
@@ -34,18 +34,27 @@ afterAll(() => world?.[Symbol.asyncDispose]());
 
 /** Past the trigger, as the owner of the table can; and undone again. */
 async function faultsAfter(...statements: string[]): Promise<readonly AuditFault[]> {
-  await world.sql('ALTER TABLE audit_entries DISABLE TRIGGER USER');
   try {
-    for (const statement of statements) await world.sql(statement);
+    await past(...statements);
     return (await verify(deps, signal)).faults;
   } finally {
-    await world.sql('DELETE FROM audit_entries');
-    await world.sql('INSERT INTO audit_entries SELECT * FROM kept');
-    await world.sql('DELETE FROM audit_heads');
-    await world.sql('INSERT INTO audit_heads SELECT * FROM kept_heads');
-    await world.sql('ALTER TABLE audit_entries ENABLE TRIGGER USER');
+    await undo();
   }
 }
+
+async function past(...statements: string[]): Promise<void> {
+  await world.sql('ALTER TABLE audit_entries DISABLE TRIGGER USER; ALTER TABLE audit_heads DISABLE TRIGGER USER');
+  for (const statement of statements) await world.sql(statement);
+  await world.sql('ALTER TABLE audit_entries ENABLE TRIGGER USER; ALTER TABLE audit_heads ENABLE TRIGGER USER');
+}
+
+const undo = () =>
+  past(
+    'DELETE FROM audit_entries',
+    'INSERT INTO audit_entries SELECT * FROM kept',
+    'DELETE FROM audit_heads',
+    'INSERT INTO audit_heads SELECT * FROM kept_heads',
+  );
 
 async function idAt(position: number): Promise<string> {
   const [row] = await world.sql<{ id: string }>('SELECT id FROM kept WHERE position = $1', [position]);
@@ -154,12 +163,77 @@ test('who takes the newest away and moves the end there is found by its seal', a
   expect(faults).toEqual([{ fault: 'head', position: 7 }]);
 });
 
-test('a chain whose end was moved goes on with an entry that says so', async () => {
-  await world.sql('UPDATE audit_heads SET position = 9');
-  await chain(deps);
-  const { faults, entries } = await verify(deps, signal);
-  expect({ faults, entries }).toEqual({ faults: [], entries: 11 });
-  expect((await world.auditOf('audit.chain_broken')).map(({ details }) => details)).toEqual([{ position: 10 }]);
+describe('Quarry goes on with a chain whose end is not its own, and says so for ever', () => {
+  test.each([
+    ['moved', 10, ['UPDATE audit_heads SET position = 9']],
+    [
+      'cut and given another seal',
+      7,
+      ['DELETE FROM audit_entries WHERE position > 7', "UPDATE audit_heads SET sealed = 'x'"],
+    ],
+    ['deleted', 10, ['DELETE FROM audit_heads']],
+    [
+      'set back, so that all is forged anew',
+      0,
+      [
+        'DELETE FROM audit_entries WHERE position > 7',
+        "UPDATE audit_entries SET position = NULL, previous = NULL, hash = NULL, subject = 'forged'",
+        'UPDATE audit_heads SET position = 0, sealed = NULL',
+      ],
+    ],
+  ])('%s', async (_, position, statements) => {
+    onTestFinished(undo);
+    await past(...statements);
+    // Also a start of Quarry does not make it good.
+    await sealBeginning(world.pool, world.keyring);
+    await chain(deps);
+    const [entry] = await world.auditOf('audit.chain_broken');
+    expect(entry.details).toEqual({ position });
+    const { faults } = await verify(deps, signal);
+    expect(faults).toEqual([{ fault: 'broken', position: Number(entry.position), id: entry.id }]);
+    await write('later');
+    await chain(deps);
+    expect((await verify(deps, signal)).faults).toEqual(faults);
+  });
+
+  test('without its row there is no verdict but that', async () => {
+    expect(await faultsAfter('DELETE FROM audit_heads')).toEqual([{ fault: 'head', position: 10 }]);
+    expect(
+      await faultsAfter('DELETE FROM audit_entries', 'UPDATE audit_heads SET position = 0, sealed = NULL'),
+    ).toEqual([{ fault: 'head', position: 0 }]);
+  });
+
+  test('an older end that is put back with its seal is found by a process that has seen the newer one', async () => {
+    onTestFinished(undo);
+    const look = createLookout(deps);
+    expect(await look()).toBe(false);
+    await write('newer');
+    await chain(deps);
+    expect(await look()).toBe(false);
+    await undo();
+    expect(await look()).toBe(true);
+    expect(await look()).toBe(true);
+    await chain(deps);
+    expect((await world.auditOf('audit.chain_broken')).map(({ details }) => details)).toEqual([
+      { position: 10, seen: 11 },
+    ]);
+    expect((await verify(deps, signal)).faults).toMatchObject([{ fault: 'broken', position: 11 }]);
+  });
+
+  test('its row is not deleted, and has no other beside it', async () => {
+    await expect(world.sql('DELETE FROM audit_heads')).rejects.toMatchObject({ code: '42501' });
+    await expect(world.sql('TRUNCATE audit_heads')).rejects.toMatchObject({ code: '42501' });
+    await expect(world.sql('INSERT INTO audit_heads (id) VALUES (2)')).rejects.toMatchObject({ code: '23514' });
+  });
+});
+
+test('half a pair of surrogates in what an entry tells is written as what stands for it', async () => {
+  onTestFinished(undo);
+  const event = { actorId: null, action: 'bucket.created', subject: null, outcome: 'success', caller: nobody } as const;
+  await record(world.pool, { ...event, details: { name: 'a\ud800', of: ['\udc00'] } });
+  expect((await world.auditOf('bucket.created')).map(({ details }) => details)).toEqual([
+    { name: 'a\ufffd', of: ['\ufffd'] },
+  ]);
 });
 
 test('with another master key the end proves nothing, and with the old one beside it everything', async () => {
@@ -182,6 +256,6 @@ test('two replicas that chain while many write make one chain, in which an undon
   const chaining = Array.from({ length: 20 }, (_, n) => chain({ ...deps, pool: n % 2 ? world.pool : second.pool }));
   await Promise.all([...writing, ...chaining]);
   await chain(deps);
-  expect(await verify(deps, signal)).toMatchObject({ entries: 41, faults: [] });
+  expect(await verify(deps, signal)).toMatchObject({ entries: 40, faults: [] });
   expect(await world.auditOf('project.updated')).toHaveLength(30);
 });

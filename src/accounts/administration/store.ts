@@ -45,10 +45,13 @@ export async function countUsers(db: Executor, search: string | undefined): Prom
   return rows[0]!.count;
 }
 
-/** Those who can administer now: nobody else changes them until the transaction ends, and each takes them in one order. */
+/**
+ * Those who can administer now: nobody else changes them until the transaction ends, and each takes them in one order.
+ * Whoever only refers to them, as a submitted job does, passes: two owners in another order would be a deadlock.
+ */
 export async function lockAdministrators(client: Executor): Promise<Set<string>> {
   const { rows } = await client.query<{ id: string }>(
-    `SELECT id FROM users WHERE role = 'admin' AND disabled_at IS NULL ORDER BY id FOR UPDATE`,
+    `SELECT id FROM users WHERE role = 'admin' AND disabled_at IS NULL ORDER BY id FOR NO KEY UPDATE`,
   );
   return new Set(rows.map(({ id }) => id));
 }

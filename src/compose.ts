@@ -176,10 +176,11 @@ function buildServices({ config, core, startedAt, diskLow, running, publicUrl, o
     outbox,
     admission: invitations,
     attempts: createAttempts({ pool, limits: config.attempts }),
+    jobs: jobStore,
     issuer: config.publicUrl.origin,
     settings,
   });
-  const apiKeys = createApiKeys({ pool, prisma, bus, requireDatabase: databases.requireDatabase });
+  const apiKeys = createApiKeys({ pool, prisma, bus, jobs: jobStore, requireDatabase: databases.requireDatabase });
   const issued = issuedAccountsOf({ config, core });
   if (issued) running.push(issued);
   running.push(hasher, accounts, apiKeys, startChaining({ pool, keyring, log: core.log }));

@@ -3,6 +3,7 @@ import type pg from 'pg';
 import { record } from '../audit/audit.ts';
 import { type Prisma, transaction } from '../db/metadata.ts';
 import { checkPrefix } from '../exports/destination.ts';
+import type { JobStore } from '../jobs/store.ts';
 import type { Bus } from '../lib/bus.ts';
 import { AppError, badInput, notFound } from '../lib/errors.ts';
 import { encodeId } from '../lib/ids.ts';
@@ -44,6 +45,7 @@ export interface AccountsDeps {
   outbox: Pick<Outbox, 'queue'>;
   admission: Admission;
   attempts: Attempts;
+  jobs: Pick<JobStore, 'cancelAllOfKeys'>;
   secondFactors: Pick<SecondFactors, 'check'>;
   /** Who issues the tokens: the public URL of this installation. */
   issuer: string;
@@ -115,6 +117,7 @@ export function createAccounts({
   outbox,
   admission,
   attempts,
+  jobs,
   secondFactors,
   issuer,
   settings,
@@ -137,7 +140,7 @@ export function createAccounts({
 
   return {
     ...createRegistration({ pool, hasher, signIns, mails, admission, settings }),
-    ...createPasswordChanges({ pool, hasher, attempts, signIns, mails }),
+    ...createPasswordChanges({ pool, hasher, attempts, signIns, mails, jobs }),
     ...createProfiles({ pool, prisma, hasher, mails, settings }),
 
     async authenticate(token) {

@@ -3,6 +3,7 @@ import type pg from 'pg';
 import { record } from '../audit/audit.ts';
 import { transaction } from '../db/metadata.ts';
 import { ringInTransaction } from '../db/notify.ts';
+import type { JobStore } from '../jobs/store.ts';
 import { AppError, badInput } from '../lib/errors.ts';
 import { encodeId } from '../lib/ids.ts';
 import type { Topic } from '../lib/topics.ts';
@@ -28,7 +29,7 @@ export interface PasswordChanges {
   /** Sends a mail where there is such an account; what it does and how long it takes says nothing of that. */
   requestPasswordReset(email: string, caller: Caller): Promise<void>;
   /**
-   * Ends all sessions and API keys, and voids all other tokens.
+   * Ends all sessions and API keys with what was submitted with them, and voids all other tokens.
    * @throws AppError BAD_USER_INPUT, FORBIDDEN for an account that is disabled
    */
   resetPassword(input: PasswordReset, caller: Caller, signal?: AbortSignal): Promise<void>;
@@ -50,6 +51,7 @@ export interface PasswordChangesDeps {
   attempts: Attempts;
   signIns: SignIns;
   mails: AccountMails;
+  jobs: Pick<JobStore, 'cancelAllOfKeys'>;
 }
 
 const signedOut = () => new AppError('UNAUTHENTICATED', 'The session has ended; sign in again');
@@ -63,6 +65,7 @@ export function createPasswordChanges({
   attempts,
   signIns,
   mails,
+  jobs,
 }: PasswordChangesDeps): PasswordChanges {
   /** That it was tried stays, although nothing else does. */
   const recordFailure = (userId: string, caller: Caller) =>
@@ -82,6 +85,11 @@ export function createPasswordChanges({
     await ringInTransaction(
       client,
       ended.map(({ id }) => ['session.revoked' satisfies Topic, id] as const),
+    );
+    await jobs.cancelAllOfKeys(
+      client,
+      userId,
+      ended.map(({ id }) => id),
     );
     for (const { id, name } of ended) {
       await record(client, {

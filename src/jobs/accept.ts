@@ -33,6 +33,7 @@ const types = {
   timeout_ms: 'int',
   max_rows: 'int',
   idempotency_key: 'text',
+  key_id: 'uuid',
   priority: 'int',
   /** Any instant of JavaScript's: as text the server would not read the year 0. */
   run_at_ms: 'float8',
@@ -110,6 +111,7 @@ export function givenValues(submissions: readonly Submission[]): Value[][] {
       run_at_ms: run_at?.getTime() ?? null,
       text_bytes: textBytesOf(job),
       idempotency_key: job.idempotencyKey,
+      key_id: job.caller?.keyId ?? null,
     };
   });
   return names.map((name) => rows.map((row) => row[name]));

@@ -230,8 +230,20 @@ function createMoves({ pool, bus }: JobStoreDeps) {
       return rows.length > 0;
     },
 
-    /** Makes ready what was held until now. @returns how long until the next one is due; null for none */
+    /**
+     * Makes ready what was held until now, and ends it where the API key that it was submitted with has ended meanwhile.
+     * @returns how long until the next one is due; null for none
+     */
     async promote(): Promise<{ promoted: number; nextMs: number | null }> {
+      await touch(
+        `UPDATE jobs SET ${cancelled}
+         WHERE id IN (
+           SELECT id FROM jobs WHERE status = 'queued' AND held_until <= now() AND key_id IS NOT NULL AND NOT EXISTS (
+             SELECT FROM api_keys k
+             WHERE k.id = jobs.key_id AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > now()))
+           ORDER BY held_until LIMIT ${promoteBatch} FOR UPDATE SKIP LOCKED)`,
+        [],
+      );
       const promoted = await touch(
         `UPDATE jobs SET held_until = NULL, ${changed}
          WHERE id IN (
@@ -313,6 +325,21 @@ function createMoves({ pool, bus }: JobStoreDeps) {
          WHERE id IN (SELECT id FROM jobs WHERE owner_id = $1 AND status IN ('queued', 'running') ORDER BY id FOR UPDATE)
          RETURNING id, owner_id`,
         [ownerId],
+      );
+      await ringInTransaction(
+        client,
+        rows.flatMap((row) => [...ringsOf(row), ['job.cancel', row.id] as Ring]),
+      );
+    },
+
+    /** Ends all jobs that a user submitted with API keys which open nothing any more, in the caller's transaction. */
+    async cancelAllOfKeys(client: Executor, ownerId: string, keyIds: readonly string[]): Promise<void> {
+      const { rows } = await client.query<Pick<JobRow, 'id' | 'owner_id'>>(
+        `UPDATE jobs SET ${cancelled}
+         WHERE id IN (SELECT id FROM jobs WHERE owner_id = $1 AND key_id = ANY($2::uuid[]) AND status IN ('queued', 'running')
+           ORDER BY id FOR UPDATE)
+         RETURNING id, owner_id`,
+        [ownerId, keyIds],
       );
       await ringInTransaction(
         client,

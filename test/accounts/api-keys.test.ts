@@ -9,6 +9,7 @@ import type { LiveKey } from '../../src/accounts/keys/store.ts';
 import type { ApiKeyScope } from '../../src/accounts/viewer.ts';
 import { createAuditLog } from '../../src/audit/audit-log.ts';
 import { createSchema } from '../../src/graph/schema.ts';
+import type { Job } from '../../src/jobs/job.ts';
 import { createBus } from '../../src/lib/bus.ts';
 import { encodeId, uuidv7 } from '../../src/lib/ids.ts';
 import { createLog } from '../../src/lib/log.ts';
@@ -122,6 +123,49 @@ describe('a key', () => {
     expect(apiKeys.find((each: { id: string }) => each.id === id).revokedAt).toEqual(expect.anything());
     const audited = await world.auditOf('api_key.revoked');
     expect(audited.filter(({ subject }) => subject === id)).toHaveLength(1);
+  });
+
+  test('that is revoked ends what was submitted with it, and nothing else', async () => {
+    const [revoked, other] = [(await key(ann, 'query')).apiKey.id, (await key(ann, 'query')).apiKey.id];
+    const later = new Date(Date.now() + 3_600_000);
+    const started: Job[] = [];
+    const worker = world.jobs.serve({
+      workerId: uuidv7(),
+      concurrency: 1,
+      busy: () => started.length,
+      claiming: () => undefined,
+      start: (jobs) => started.push(...jobs),
+      failed: () => undefined,
+    });
+    const running = await world.job(ann.userId, { keyId: revoked });
+    await worker.wake();
+    await worker.stop();
+    expect(started.map(({ id }) => id)).toEqual([running]);
+    const heard = new Promise<void>((resolve) => world.bus.listen('job.cancel', running, () => resolve()));
+    const ending = [
+      await world.job(ann.userId, { keyId: revoked }),
+      await world.job(ann.userId, { keyId: revoked, runAt: later }),
+    ];
+    const staying = [await world.job(ann.userId, { keyId: other, runAt: later }), await world.job(ann.userId)];
+    await run(ann.viewer, revoke, { id: encodeId('ApiKey', revoked) });
+    await heard;
+    expect(await world.jobs.find(running)).toMatchObject({ status: 'running', cancelRequestedAt: expect.any(Date) });
+    for (const id of ending) expect(await world.jobs.find(id)).toMatchObject({ status: 'cancelled' });
+    for (const id of staying) expect(await world.jobs.find(id)).toMatchObject({ status: 'queued' });
+  });
+
+  test('that has ended starts nothing that was to run later', async () => {
+    const [ended, gone, live] = await Promise.all([1, 2, 3].map(async () => (await key(ann, 'query')).apiKey.id));
+    const submitted = (keyId?: string) =>
+      world.job(ann.userId, { runAt: new Date(Date.now() + 3_600_000), ...(keyId && { keyId }) });
+    const dead = [await submitted(ended), await submitted(gone)];
+    const due = [await submitted(live), await submitted()];
+    await world.sql('UPDATE api_keys SET expires_at = now() WHERE id = $1', [ended]);
+    await world.sql('DELETE FROM api_keys WHERE id = $1', [gone]);
+    await world.sql('UPDATE jobs SET held_until = now() WHERE id = ANY($1)', [[...dead, ...due]]);
+    await world.jobs.promote();
+    for (const id of dead) expect(await world.jobs.find(id)).toMatchObject({ status: 'cancelled', heldUntil: null });
+    for (const id of due) expect(await world.jobs.find(id)).toMatchObject({ status: 'queued', heldUntil: null });
   });
 
   test('of a disabled user is dead', async () => {

@@ -323,12 +323,14 @@ describe('a password that was forgotten', () => {
       caller,
     );
     expect((await world.apiKeys.authenticate(secret)).userId).toBe(person.userId);
+    const job = await world.job(person.userId, { keyId: apiKey.id });
     const told = new Promise<void>((resolve) => strict.bus.listen('session.revoked', apiKey.id, () => resolve()));
     await world.accounts.requestPasswordReset(person.email, caller);
     await world.accounts.resetPassword({ token: tokenOf(await world.mail()), newPassword }, caller);
     expect(await codeOf(world.apiKeys.authenticate(secret))).toBe('UNAUTHENTICATED');
     await told;
     expect(await codeOf(strict.apiKeys.authenticate(secret))).toBe('UNAUTHENTICATED');
+    expect(await world.jobs.find(job)).toMatchObject({ status: 'cancelled' });
     expect((await world.auditOf('api_key.revoked')).at(-1)).toMatchObject({
       actor_id: person.userId,
       details: { name: 'left by a thief' },

@@ -18,6 +18,7 @@ import { startNotify } from '../../src/db/notify.ts';
 import { createEngines } from '../../src/engines/registry.ts';
 import { createBus } from '../../src/lib/bus.ts';
 import { createEgress } from '../../src/lib/egress.ts';
+import { uuidv7 } from '../../src/lib/ids.ts';
 import { createKeyring } from '../../src/lib/keyring.ts';
 import { createLog } from '../../src/lib/log.ts';
 import { Secret } from '../../src/lib/secret.ts';
@@ -83,7 +84,9 @@ export async function createWorld() {
     const outbox = createOutbox({ keyring, publicUrl: new URL(issuer) });
     const invitations = createInvitations({ pool, prisma, access, outbox, registration });
     const secondFactors = createSecondFactors({ pool, keyring, ...(clock && { clock }) });
+    const jobs = createTestJobStore(pool, { bus });
     const accounts = createAccounts({
+      jobs,
       secondFactors,
       pool,
       prisma,
@@ -101,7 +104,6 @@ export async function createWorld() {
     });
     const projects = createProjects({ pool, prisma, access, onRightsLost: async () => undefined, settings });
     const tasks = createTasks({ pool, store: createTaskStore({ db: pool, prisma }), bus });
-    const jobs = createTestJobStore(pool, { bus });
     const databases = createDatabases({
       pool,
       prisma,
@@ -117,6 +119,7 @@ export async function createWorld() {
       pool,
       prisma,
       bus,
+      jobs,
       requireDatabase: databases.requireDatabase,
       ...(clock && { clock }),
     });
@@ -156,6 +159,27 @@ export async function createWorld() {
     /** Straight into the database, past every rule. */
     sql: async <R extends pg.QueryResultRow>(text: string, values: unknown[] = []) =>
       (await database.client.query<R>(text, values)).rows,
+    /** Submits one; nothing here runs it. @returns its id */
+    async job(ownerId: string, { keyId, runAt = null }: { keyId?: string; runAt?: Date | null } = {}) {
+      const { job } = await replica.jobs.insert({
+        kind: 'query',
+        ownerId,
+        databaseId: null,
+        targetKey: uuidv7(),
+        targetLabel: 'test',
+        name: null,
+        sql: 'select 1',
+        parameters: null,
+        readOnly: false,
+        transaction: 'whole',
+        timeoutMs: 60_000,
+        maxRows: null,
+        runAt,
+        idempotencyKey: null,
+        caller: { ...caller, ...(keyId && { keyId }) },
+      });
+      return job.id;
+    },
     /** A new account, signed in. */
     async person(name = `person${++people}`) {
       const email = `${name}@example.com`;

@@ -3,6 +3,7 @@ import type pg from 'pg';
 import { record } from '../../audit/audit.ts';
 import { type Prisma, transaction } from '../../db/metadata.ts';
 import { ringInTransaction } from '../../db/notify.ts';
+import type { JobStore } from '../../jobs/store.ts';
 import type { Bus } from '../../lib/bus.ts';
 import { AppError, badInput, notFound } from '../../lib/errors.ts';
 import { encodeId, uuidv7 } from '../../lib/ids.ts';
@@ -28,6 +29,7 @@ export interface ApiKeysDeps {
   pool: pg.Pool;
   prisma: Prisma;
   bus: Pick<Bus<Topic>, 'listen' | 'ringHere'>;
+  jobs: Pick<JobStore, 'cancelAllOfKeys'>;
   /** @throws AppError NOT_FOUND where the viewer does not see it */
   requireDatabase(viewer: Viewer | null, action: 'database:see', id: string): Promise<unknown>;
   clock?: () => Date;
@@ -50,7 +52,7 @@ export interface ApiKeys extends Service {
    * @throws AppError BAD_USER_INPUT, LIMIT_EXCEEDED, NOT_FOUND for a database, FORBIDDEN for ADMIN by who is none, and for everything with a key
    */
   create(viewer: Viewer | null, key: NewApiKey, caller: Caller): Promise<{ apiKey: ApiKey; secret: string }>;
-  /** Nothing more when it was revoked before; its streams end. @throws AppError NOT_FOUND */
+  /** Nothing more when it was revoked before; its streams and jobs end. @throws AppError NOT_FOUND */
   revoke(viewer: Viewer | null, id: string, caller: Caller): Promise<ApiKey>;
   /** Null when it is absent or not the viewer's to see. */
   find(viewer: Viewer | null, id: string): Promise<ApiKey | null>;
@@ -66,7 +68,14 @@ const refused = () => new AppError('UNAUTHENTICATED', 'The API key is not valid,
 const effective = (scopes: readonly ApiKeyScope[], role: Viewer['role']): ApiKeyScope | undefined =>
   scopes.filter((scope) => scope !== 'admin' || role === 'admin').at(-1);
 
-export function createApiKeys({ pool, prisma, bus, requireDatabase, clock = () => new Date() }: ApiKeysDeps): ApiKeys {
+export function createApiKeys({
+  pool,
+  prisma,
+  bus,
+  jobs,
+  requireDatabase,
+  clock = () => new Date(),
+}: ApiKeysDeps): ApiKeys {
   const live = createLiveKeys({
     bus,
     load: (id) => store.findLiveKey(pool, id),
@@ -173,6 +182,7 @@ export function createApiKeys({ pool, prisma, bus, requireDatabase, clock = () =
       await transaction(pool, async (client) => {
         if (!(await store.revokeKey(client, id))) return;
         await ringInTransaction(client, [['session.revoked', id]]);
+        await jobs.cancelAllOfKeys(client, key.userId, [id]);
         await audited(client, viewer, 'api_key.revoked', id, caller, { name: key.name });
       });
       // This process need not wait for its own ring to come back.

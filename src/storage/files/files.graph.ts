@@ -11,7 +11,7 @@ import { encodeId, uuidOf } from '../../lib/ids.ts';
 import { BucketType } from './buckets.graph.ts';
 import type { VisibleBucket } from './buckets.ts';
 import type { StorageUsage, StoredFile } from './files.ts';
-import { linkTtlMs, storageLimits } from './limits.ts';
+import { keyLinkTtlMs, linkTtlMs, storageLimits } from './limits.ts';
 import { fileStatuses } from './store.ts';
 import type { UploadTarget } from './uploads.ts';
 
@@ -63,7 +63,7 @@ export const StoredFileType = builder.objectRef<StoredFile>('StoredFile').implem
     updatedAt: t.expose('updatedAt', { type: 'DateTime' }),
     url: t.string({
       nullable: true,
-      description: `A link of the viewer’s, for at most ${linkTtlMs.max} ms; what he may do is asked again when it is used. It is shown in a browser where nothing of it can run, else saved; with \`download\` always saved. Null for one that is PENDING, or whose bytes are lost.`,
+      description: `A link of the viewer’s, for at most ${linkTtlMs.max} ms, with an API key ${keyLinkTtlMs} ms; what he may do is asked again when it is used. It is shown in a browser where nothing of it can run, else saved; with \`download\` always saved. Null for one that is PENDING, or whose bytes are lost.`,
       args: {
         expiresInMs: t.arg.int({ defaultValue: linkTtlMs.default }),
         download: t.arg.boolean({ defaultValue: false }),

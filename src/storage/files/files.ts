@@ -9,7 +9,8 @@ import { encodeId } from '../../lib/ids.ts';
 import { type Connection, connectionOf, type PageArguments, pageOf } from '../../lib/pages.ts';
 import { type BucketAccess, resourceOf } from './access.ts';
 import type { Addresses } from './addresses.ts';
-import { linkTtlMs, type StorageLimits, storageLimits } from './limits.ts';
+import { keyLinkTtlMs, linkTtlMs, type StorageLimits, storageLimits } from './limits.ts';
+import { linkEnd } from './links.ts';
 import { parsePath, parsePrefix } from './names.ts';
 import { requireFit, requireFree } from './reservations.ts';
 import { requireRoom } from './room.ts';
@@ -166,11 +167,12 @@ export function createFiles({ pool, store, access, addresses, limits = storageLi
     },
 
     urlOf(viewer, file, { expiresInMs, download }) {
-      const { min, max } = linkTtlMs;
+      const { min } = linkTtlMs;
+      const max = viewer?.key ? keyLinkTtlMs : linkTtlMs.max;
       if (expiresInMs < min || expiresInMs > max)
         throw badInput({ path: 'expiresInMs', message: `from ${min} to ${max}` });
       if (!viewer || !isReady(file)) return null;
-      const expiresAt = new Date(Date.now() + expiresInMs);
+      const expiresAt = linkEnd(viewer, new Date(Date.now() + expiresInMs));
       return addresses.signed(viewer, file, download ? 'download' : 'show', expiresAt);
     },
 

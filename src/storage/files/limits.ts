@@ -22,4 +22,7 @@ export type StorageLimits = { readonly [name in keyof typeof storageLimits]: num
 /** From its creation until an upload that nobody ended is swept, and its link ends. */
 export const uploadTtlMs = 24 * 3_600_000;
 
+/** Of a link that is made with an API key, at the most: it does not end when the key is revoked. */
+export const keyLinkTtlMs = 3_600_000;
+
 export const linkTtlMs = { min: 1_000, default: 300_000, max: 7 * 24 * 3_600_000 } as const;

@@ -3,7 +3,9 @@
  * is asked again when it is used. The key is derived from the active master key; those of the others in the ring open, too.
  */
 import { createHmac, timingSafeEqual } from 'node:crypto';
+import type { Viewer } from '../../accounts/viewer.ts';
 import type { Keyring } from '../../lib/keyring.ts';
+import { keyLinkTtlMs } from './limits.ts';
 
 export const linkPurposes = ['show', 'download', 'upload'] as const;
 export type LinkPurpose = (typeof linkPurposes)[number];
@@ -22,6 +24,10 @@ export interface Links {
   /** Null for what sign() did not make. Whether it has expired is the caller's to ask. */
   open(token: string): Link | null;
 }
+
+/** No later than the key of who makes it, if he has shown one: nobody can take a link back. */
+export const linkEnd = ({ key, expiresAt }: Viewer, wanted: Date): Date =>
+  key ? new Date(Math.min(wanted.getTime(), Date.now() + keyLinkTtlMs, expiresAt?.getTime() ?? Infinity)) : wanted;
 
 const version = 1;
 const bodyBytes = 1 + 1 + 6 + 16 + 16;

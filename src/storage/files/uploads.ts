@@ -11,6 +11,7 @@ import type { BucketAccess } from './access.ts';
 import type { Addresses } from './addresses.ts';
 import { defaultLeaseMs, type Lease, takeLease } from './lease.ts';
 import { storageLimits } from './limits.ts';
+import { linkEnd } from './links.ts';
 import type { Reservations } from './reservations.ts';
 import type { FileStore, StoredFile } from './store.ts';
 
@@ -112,9 +113,10 @@ export function createUploads({
   }
 
   function targetOf(viewer: Viewer | null, file: StoredFile): UploadTarget | null {
-    const { status, byLink, ownerId, expiresAt } = file;
+    const { status, byLink, ownerId } = file;
     if (!viewer || viewer.userId !== ownerId || status !== 'pending' || !byLink) return null;
-    if (expiresAt === null || isExpired(file)) return null;
+    if (file.expiresAt === null || isExpired(file)) return null;
+    const expiresAt = linkEnd(viewer, file.expiresAt);
     return { file, url: addresses.signed(viewer, file, 'upload', expiresAt), expiresAt };
   }
 

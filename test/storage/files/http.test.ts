@@ -6,7 +6,12 @@ import { request } from 'node:http';
 import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { decodeId } from '../../../src/lib/ids.ts';
-import { FilesDocument, MoveFileDocument, UpdateBucketDocument } from '../../support/operations.ts';
+import {
+  CreateApiKeyDocument,
+  FilesDocument,
+  MoveFileDocument,
+  UpdateBucketDocument,
+} from '../../support/operations.ts';
 import { startPlainQuarry } from '../../support/plain-server.ts';
 import type { Account, Quarry } from '../../support/server.ts';
 import { createFileClient, type FileClient, offsetOf, put } from './client.ts';
@@ -206,6 +211,24 @@ describe('fetching', () => {
     for (const expiresInMs of [0, -1, 999, 7 * 24 * 3_600_000 + 1])
       await expect(ann.find(id, { expiresInMs })).rejects.toThrow('BAD_USER_INPUT');
     expect((await ann.find(id, { expiresInMs: 7 * 24 * 3_600_000 }))!.url).toMatch(/^http/);
+  });
+
+  test('by a link of an API key lasts an hour at the most, and no longer than the key', async () => {
+    const { id } = await ann.file(bucketId, next(), 'x');
+    const clientOf = async (expiresAt: Date | null) => {
+      const input = { name: 'key', scopes: ['WRITE' as const], expiresAt: expiresAt?.toISOString() ?? null };
+      const { secret } = (await quarry.ask(CreateApiKeyDocument, { input }, account)).createApiKey;
+      return createFileClient(quarry, { ...account, token: secret });
+    };
+    const hourMs = 3_600_000;
+    const lasting = await clientOf(null);
+    expect((await lasting.find(id, { expiresInMs: hourMs }))!.url).toMatch(/^http/);
+    await expect(lasting.find(id, { expiresInMs: hourMs + 1 })).rejects.toThrow('BAD_USER_INPUT');
+    const upload = await lasting.target(bucketId, next(), 1);
+    expect(Date.parse(upload.expiresAt)).toBeLessThanOrEqual(Date.now() + hourMs);
+    const keyEndsAt = new Date(Date.now() + 600_000);
+    const ending = await clientOf(keyEndsAt);
+    expect(Date.parse((await ending.target(bucketId, next(), 1)).expiresAt)).toBe(keyEndsAt.getTime());
   });
 
   test('of a blob that lost bytes breaks off, and the server goes on', async () => {

@@ -4107,6 +4107,7 @@ export const JobScalarFieldEnum = {
   timeoutMs: 'timeoutMs',
   maxRows: 'maxRows',
   idempotencyKey: 'idempotencyKey',
+  keyId: 'keyId',
   priority: 'priority',
   rankMs: 'rankMs',
   runAt: 'runAt',

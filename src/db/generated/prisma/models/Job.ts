@@ -79,6 +79,7 @@ export type JobMinAggregateOutputType = {
   timeoutMs: number | null
   maxRows: number | null
   idempotencyKey: string | null
+  keyId: string | null
   priority: number | null
   rankMs: bigint | null
   runAt: Date | null
@@ -124,6 +125,7 @@ export type JobMaxAggregateOutputType = {
   timeoutMs: number | null
   maxRows: number | null
   idempotencyKey: string | null
+  keyId: string | null
   priority: number | null
   rankMs: bigint | null
   runAt: Date | null
@@ -170,6 +172,7 @@ export type JobCountAggregateOutputType = {
   timeoutMs: number
   maxRows: number
   idempotencyKey: number
+  keyId: number
   priority: number
   rankMs: number
   runAt: number
@@ -256,6 +259,7 @@ export type JobMinAggregateInputType = {
   timeoutMs?: true
   maxRows?: true
   idempotencyKey?: true
+  keyId?: true
   priority?: true
   rankMs?: true
   runAt?: true
@@ -301,6 +305,7 @@ export type JobMaxAggregateInputType = {
   timeoutMs?: true
   maxRows?: true
   idempotencyKey?: true
+  keyId?: true
   priority?: true
   rankMs?: true
   runAt?: true
@@ -347,6 +352,7 @@ export type JobCountAggregateInputType = {
   timeoutMs?: true
   maxRows?: true
   idempotencyKey?: true
+  keyId?: true
   priority?: true
   rankMs?: true
   runAt?: true
@@ -483,6 +489,7 @@ export type JobGroupByOutputType = {
   timeoutMs: number
   maxRows: number | null
   idempotencyKey: string | null
+  keyId: string | null
   priority: number
   rankMs: bigint
   runAt: Date | null
@@ -555,6 +562,7 @@ export type JobWhereInput = {
   timeoutMs?: Prisma.IntFilter<"Job"> | number
   maxRows?: Prisma.IntNullableFilter<"Job"> | number | null
   idempotencyKey?: Prisma.StringNullableFilter<"Job"> | string | null
+  keyId?: Prisma.UuidNullableFilter<"Job"> | string | null
   priority?: Prisma.IntFilter<"Job"> | number
   rankMs?: Prisma.BigIntFilter<"Job"> | bigint | number
   runAt?: Prisma.DateTimeNullableFilter<"Job"> | Date | string | null
@@ -611,6 +619,7 @@ export type JobOrderByWithRelationInput = {
   timeoutMs?: Prisma.SortOrder
   maxRows?: Prisma.SortOrderInput | Prisma.SortOrder
   idempotencyKey?: Prisma.SortOrderInput | Prisma.SortOrder
+  keyId?: Prisma.SortOrderInput | Prisma.SortOrder
   priority?: Prisma.SortOrder
   rankMs?: Prisma.SortOrder
   runAt?: Prisma.SortOrderInput | Prisma.SortOrder
@@ -670,6 +679,7 @@ export type JobWhereUniqueInput = Prisma.AtLeast<{
   timeoutMs?: Prisma.IntFilter<"Job"> | number
   maxRows?: Prisma.IntNullableFilter<"Job"> | number | null
   idempotencyKey?: Prisma.StringNullableFilter<"Job"> | string | null
+  keyId?: Prisma.UuidNullableFilter<"Job"> | string | null
   priority?: Prisma.IntFilter<"Job"> | number
   rankMs?: Prisma.BigIntFilter<"Job"> | bigint | number
   runAt?: Prisma.DateTimeNullableFilter<"Job"> | Date | string | null
@@ -726,6 +736,7 @@ export type JobOrderByWithAggregationInput = {
   timeoutMs?: Prisma.SortOrder
   maxRows?: Prisma.SortOrderInput | Prisma.SortOrder
   idempotencyKey?: Prisma.SortOrderInput | Prisma.SortOrder
+  keyId?: Prisma.SortOrderInput | Prisma.SortOrder
   priority?: Prisma.SortOrder
   rankMs?: Prisma.SortOrder
   runAt?: Prisma.SortOrderInput | Prisma.SortOrder
@@ -783,6 +794,7 @@ export type JobScalarWhereWithAggregatesInput = {
   timeoutMs?: Prisma.IntWithAggregatesFilter<"Job"> | number
   maxRows?: Prisma.IntNullableWithAggregatesFilter<"Job"> | number | null
   idempotencyKey?: Prisma.StringNullableWithAggregatesFilter<"Job"> | string | null
+  keyId?: Prisma.UuidNullableWithAggregatesFilter<"Job"> | string | null
   priority?: Prisma.IntWithAggregatesFilter<"Job"> | number
   rankMs?: Prisma.BigIntWithAggregatesFilter<"Job"> | bigint | number
   runAt?: Prisma.DateTimeNullableWithAggregatesFilter<"Job"> | Date | string | null
@@ -830,6 +842,7 @@ export type JobCreateInput = {
   timeoutMs: number
   maxRows?: number | null
   idempotencyKey?: string | null
+  keyId?: string | null
   priority?: number
   rankMs: bigint | number
   runAt?: Date | string | null
@@ -884,6 +897,7 @@ export type JobUncheckedCreateInput = {
   timeoutMs: number
   maxRows?: number | null
   idempotencyKey?: string | null
+  keyId?: string | null
   priority?: number
   rankMs: bigint | number
   runAt?: Date | string | null
@@ -934,6 +948,7 @@ export type JobUpdateInput = {
   timeoutMs?: Prisma.IntFieldUpdateOperationsInput | number
   maxRows?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   idempotencyKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  keyId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   priority?: Prisma.IntFieldUpdateOperationsInput | number
   rankMs?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   runAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -988,6 +1003,7 @@ export type JobUncheckedUpdateInput = {
   timeoutMs?: Prisma.IntFieldUpdateOperationsInput | number
   maxRows?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   idempotencyKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  keyId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   priority?: Prisma.IntFieldUpdateOperationsInput | number
   rankMs?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   runAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -1040,6 +1056,7 @@ export type JobCreateManyInput = {
   timeoutMs: number
   maxRows?: number | null
   idempotencyKey?: string | null
+  keyId?: string | null
   priority?: number
   rankMs: bigint | number
   runAt?: Date | string | null
@@ -1087,6 +1104,7 @@ export type JobUpdateManyMutationInput = {
   timeoutMs?: Prisma.IntFieldUpdateOperationsInput | number
   maxRows?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   idempotencyKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  keyId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   priority?: Prisma.IntFieldUpdateOperationsInput | number
   rankMs?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   runAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -1134,6 +1152,7 @@ export type JobUncheckedUpdateManyInput = {
   timeoutMs?: Prisma.IntFieldUpdateOperationsInput | number
   maxRows?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   idempotencyKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  keyId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   priority?: Prisma.IntFieldUpdateOperationsInput | number
   rankMs?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   runAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -1198,6 +1217,7 @@ export type JobCountOrderByAggregateInput = {
   timeoutMs?: Prisma.SortOrder
   maxRows?: Prisma.SortOrder
   idempotencyKey?: Prisma.SortOrder
+  keyId?: Prisma.SortOrder
   priority?: Prisma.SortOrder
   rankMs?: Prisma.SortOrder
   runAt?: Prisma.SortOrder
@@ -1264,6 +1284,7 @@ export type JobMaxOrderByAggregateInput = {
   timeoutMs?: Prisma.SortOrder
   maxRows?: Prisma.SortOrder
   idempotencyKey?: Prisma.SortOrder
+  keyId?: Prisma.SortOrder
   priority?: Prisma.SortOrder
   rankMs?: Prisma.SortOrder
   runAt?: Prisma.SortOrder
@@ -1309,6 +1330,7 @@ export type JobMinOrderByAggregateInput = {
   timeoutMs?: Prisma.SortOrder
   maxRows?: Prisma.SortOrder
   idempotencyKey?: Prisma.SortOrder
+  keyId?: Prisma.SortOrder
   priority?: Prisma.SortOrder
   rankMs?: Prisma.SortOrder
   runAt?: Prisma.SortOrder
@@ -1604,6 +1626,7 @@ export type JobCreateWithoutOwnerInput = {
   timeoutMs: number
   maxRows?: number | null
   idempotencyKey?: string | null
+  keyId?: string | null
   priority?: number
   rankMs: bigint | number
   runAt?: Date | string | null
@@ -1656,6 +1679,7 @@ export type JobUncheckedCreateWithoutOwnerInput = {
   timeoutMs: number
   maxRows?: number | null
   idempotencyKey?: string | null
+  keyId?: string | null
   priority?: number
   rankMs: bigint | number
   runAt?: Date | string | null
@@ -1737,6 +1761,7 @@ export type JobScalarWhereInput = {
   timeoutMs?: Prisma.IntFilter<"Job"> | number
   maxRows?: Prisma.IntNullableFilter<"Job"> | number | null
   idempotencyKey?: Prisma.StringNullableFilter<"Job"> | string | null
+  keyId?: Prisma.UuidNullableFilter<"Job"> | string | null
   priority?: Prisma.IntFilter<"Job"> | number
   rankMs?: Prisma.BigIntFilter<"Job"> | bigint | number
   runAt?: Prisma.DateTimeNullableFilter<"Job"> | Date | string | null
@@ -1784,6 +1809,7 @@ export type JobCreateWithoutDatabaseInput = {
   timeoutMs: number
   maxRows?: number | null
   idempotencyKey?: string | null
+  keyId?: string | null
   priority?: number
   rankMs: bigint | number
   runAt?: Date | string | null
@@ -1836,6 +1862,7 @@ export type JobUncheckedCreateWithoutDatabaseInput = {
   timeoutMs: number
   maxRows?: number | null
   idempotencyKey?: string | null
+  keyId?: string | null
   priority?: number
   rankMs: bigint | number
   runAt?: Date | string | null
@@ -1912,6 +1939,7 @@ export type JobCreateWithoutRepeatsInput = {
   timeoutMs: number
   maxRows?: number | null
   idempotencyKey?: string | null
+  keyId?: string | null
   priority?: number
   rankMs: bigint | number
   runAt?: Date | string | null
@@ -1965,6 +1993,7 @@ export type JobUncheckedCreateWithoutRepeatsInput = {
   timeoutMs: number
   maxRows?: number | null
   idempotencyKey?: string | null
+  keyId?: string | null
   priority?: number
   rankMs: bigint | number
   runAt?: Date | string | null
@@ -2019,6 +2048,7 @@ export type JobCreateWithoutSourceInput = {
   timeoutMs: number
   maxRows?: number | null
   idempotencyKey?: string | null
+  keyId?: string | null
   priority?: number
   rankMs: bigint | number
   runAt?: Date | string | null
@@ -2072,6 +2102,7 @@ export type JobUncheckedCreateWithoutSourceInput = {
   timeoutMs: number
   maxRows?: number | null
   idempotencyKey?: string | null
+  keyId?: string | null
   priority?: number
   rankMs: bigint | number
   runAt?: Date | string | null
@@ -2142,6 +2173,7 @@ export type JobUpdateWithoutRepeatsInput = {
   timeoutMs?: Prisma.IntFieldUpdateOperationsInput | number
   maxRows?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   idempotencyKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  keyId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   priority?: Prisma.IntFieldUpdateOperationsInput | number
   rankMs?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   runAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -2195,6 +2227,7 @@ export type JobUncheckedUpdateWithoutRepeatsInput = {
   timeoutMs?: Prisma.IntFieldUpdateOperationsInput | number
   maxRows?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   idempotencyKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  keyId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   priority?: Prisma.IntFieldUpdateOperationsInput | number
   rankMs?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   runAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -2260,6 +2293,7 @@ export type JobCreateWithoutSavedQueryInput = {
   timeoutMs: number
   maxRows?: number | null
   idempotencyKey?: string | null
+  keyId?: string | null
   priority?: number
   rankMs: bigint | number
   runAt?: Date | string | null
@@ -2313,6 +2347,7 @@ export type JobUncheckedCreateWithoutSavedQueryInput = {
   timeoutMs: number
   maxRows?: number | null
   idempotencyKey?: string | null
+  keyId?: string | null
   priority?: number
   rankMs: bigint | number
   runAt?: Date | string | null
@@ -2388,6 +2423,7 @@ export type JobCreateWithoutNoticesInput = {
   timeoutMs: number
   maxRows?: number | null
   idempotencyKey?: string | null
+  keyId?: string | null
   priority?: number
   rankMs: bigint | number
   runAt?: Date | string | null
@@ -2441,6 +2477,7 @@ export type JobUncheckedCreateWithoutNoticesInput = {
   timeoutMs: number
   maxRows?: number | null
   idempotencyKey?: string | null
+  keyId?: string | null
   priority?: number
   rankMs: bigint | number
   runAt?: Date | string | null
@@ -2506,6 +2543,7 @@ export type JobUpdateWithoutNoticesInput = {
   timeoutMs?: Prisma.IntFieldUpdateOperationsInput | number
   maxRows?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   idempotencyKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  keyId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   priority?: Prisma.IntFieldUpdateOperationsInput | number
   rankMs?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   runAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -2559,6 +2597,7 @@ export type JobUncheckedUpdateWithoutNoticesInput = {
   timeoutMs?: Prisma.IntFieldUpdateOperationsInput | number
   maxRows?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   idempotencyKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  keyId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   priority?: Prisma.IntFieldUpdateOperationsInput | number
   rankMs?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   runAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -2608,6 +2647,7 @@ export type JobCreateWithoutResultsInput = {
   timeoutMs: number
   maxRows?: number | null
   idempotencyKey?: string | null
+  keyId?: string | null
   priority?: number
   rankMs: bigint | number
   runAt?: Date | string | null
@@ -2661,6 +2701,7 @@ export type JobUncheckedCreateWithoutResultsInput = {
   timeoutMs: number
   maxRows?: number | null
   idempotencyKey?: string | null
+  keyId?: string | null
   priority?: number
   rankMs: bigint | number
   runAt?: Date | string | null
@@ -2726,6 +2767,7 @@ export type JobUpdateWithoutResultsInput = {
   timeoutMs?: Prisma.IntFieldUpdateOperationsInput | number
   maxRows?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   idempotencyKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  keyId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   priority?: Prisma.IntFieldUpdateOperationsInput | number
   rankMs?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   runAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -2779,6 +2821,7 @@ export type JobUncheckedUpdateWithoutResultsInput = {
   timeoutMs?: Prisma.IntFieldUpdateOperationsInput | number
   maxRows?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   idempotencyKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  keyId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   priority?: Prisma.IntFieldUpdateOperationsInput | number
   rankMs?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   runAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -2829,6 +2872,7 @@ export type JobCreateManyOwnerInput = {
   timeoutMs: number
   maxRows?: number | null
   idempotencyKey?: string | null
+  keyId?: string | null
   priority?: number
   rankMs: bigint | number
   runAt?: Date | string | null
@@ -2876,6 +2920,7 @@ export type JobUpdateWithoutOwnerInput = {
   timeoutMs?: Prisma.IntFieldUpdateOperationsInput | number
   maxRows?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   idempotencyKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  keyId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   priority?: Prisma.IntFieldUpdateOperationsInput | number
   rankMs?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   runAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -2928,6 +2973,7 @@ export type JobUncheckedUpdateWithoutOwnerInput = {
   timeoutMs?: Prisma.IntFieldUpdateOperationsInput | number
   maxRows?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   idempotencyKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  keyId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   priority?: Prisma.IntFieldUpdateOperationsInput | number
   rankMs?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   runAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -2979,6 +3025,7 @@ export type JobUncheckedUpdateManyWithoutOwnerInput = {
   timeoutMs?: Prisma.IntFieldUpdateOperationsInput | number
   maxRows?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   idempotencyKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  keyId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   priority?: Prisma.IntFieldUpdateOperationsInput | number
   rankMs?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   runAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -3027,6 +3074,7 @@ export type JobCreateManyDatabaseInput = {
   timeoutMs: number
   maxRows?: number | null
   idempotencyKey?: string | null
+  keyId?: string | null
   priority?: number
   rankMs: bigint | number
   runAt?: Date | string | null
@@ -3074,6 +3122,7 @@ export type JobUpdateWithoutDatabaseInput = {
   timeoutMs?: Prisma.IntFieldUpdateOperationsInput | number
   maxRows?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   idempotencyKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  keyId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   priority?: Prisma.IntFieldUpdateOperationsInput | number
   rankMs?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   runAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -3126,6 +3175,7 @@ export type JobUncheckedUpdateWithoutDatabaseInput = {
   timeoutMs?: Prisma.IntFieldUpdateOperationsInput | number
   maxRows?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   idempotencyKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  keyId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   priority?: Prisma.IntFieldUpdateOperationsInput | number
   rankMs?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   runAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -3177,6 +3227,7 @@ export type JobUncheckedUpdateManyWithoutDatabaseInput = {
   timeoutMs?: Prisma.IntFieldUpdateOperationsInput | number
   maxRows?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   idempotencyKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  keyId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   priority?: Prisma.IntFieldUpdateOperationsInput | number
   rankMs?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   runAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -3226,6 +3277,7 @@ export type JobCreateManySourceInput = {
   timeoutMs: number
   maxRows?: number | null
   idempotencyKey?: string | null
+  keyId?: string | null
   priority?: number
   rankMs: bigint | number
   runAt?: Date | string | null
@@ -3272,6 +3324,7 @@ export type JobUpdateWithoutSourceInput = {
   timeoutMs?: Prisma.IntFieldUpdateOperationsInput | number
   maxRows?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   idempotencyKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  keyId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   priority?: Prisma.IntFieldUpdateOperationsInput | number
   rankMs?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   runAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -3325,6 +3378,7 @@ export type JobUncheckedUpdateWithoutSourceInput = {
   timeoutMs?: Prisma.IntFieldUpdateOperationsInput | number
   maxRows?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   idempotencyKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  keyId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   priority?: Prisma.IntFieldUpdateOperationsInput | number
   rankMs?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   runAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -3376,6 +3430,7 @@ export type JobUncheckedUpdateManyWithoutSourceInput = {
   timeoutMs?: Prisma.IntFieldUpdateOperationsInput | number
   maxRows?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   idempotencyKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  keyId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   priority?: Prisma.IntFieldUpdateOperationsInput | number
   rankMs?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   runAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -3424,6 +3479,7 @@ export type JobCreateManySavedQueryInput = {
   timeoutMs: number
   maxRows?: number | null
   idempotencyKey?: string | null
+  keyId?: string | null
   priority?: number
   rankMs: bigint | number
   runAt?: Date | string | null
@@ -3470,6 +3526,7 @@ export type JobUpdateWithoutSavedQueryInput = {
   timeoutMs?: Prisma.IntFieldUpdateOperationsInput | number
   maxRows?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   idempotencyKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  keyId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   priority?: Prisma.IntFieldUpdateOperationsInput | number
   rankMs?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   runAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -3523,6 +3580,7 @@ export type JobUncheckedUpdateWithoutSavedQueryInput = {
   timeoutMs?: Prisma.IntFieldUpdateOperationsInput | number
   maxRows?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   idempotencyKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  keyId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   priority?: Prisma.IntFieldUpdateOperationsInput | number
   rankMs?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   runAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -3574,6 +3632,7 @@ export type JobUncheckedUpdateManyWithoutSavedQueryInput = {
   timeoutMs?: Prisma.IntFieldUpdateOperationsInput | number
   maxRows?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   idempotencyKey?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  keyId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   priority?: Prisma.IntFieldUpdateOperationsInput | number
   rankMs?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   runAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
@@ -3671,6 +3730,7 @@ export type JobSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs = ru
   timeoutMs?: boolean
   maxRows?: boolean
   idempotencyKey?: boolean
+  keyId?: boolean
   priority?: boolean
   rankMs?: boolean
   runAt?: boolean
@@ -3728,6 +3788,7 @@ export type JobSelectCreateManyAndReturn<ExtArgs extends runtime.Types.Extension
   timeoutMs?: boolean
   maxRows?: boolean
   idempotencyKey?: boolean
+  keyId?: boolean
   priority?: boolean
   rankMs?: boolean
   runAt?: boolean
@@ -3781,6 +3842,7 @@ export type JobSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Extension
   timeoutMs?: boolean
   maxRows?: boolean
   idempotencyKey?: boolean
+  keyId?: boolean
   priority?: boolean
   rankMs?: boolean
   runAt?: boolean
@@ -3834,6 +3896,7 @@ export type JobSelectScalar = {
   timeoutMs?: boolean
   maxRows?: boolean
   idempotencyKey?: boolean
+  keyId?: boolean
   priority?: boolean
   rankMs?: boolean
   runAt?: boolean
@@ -3865,7 +3928,7 @@ export type JobSelectScalar = {
   exported?: boolean
 }
 
-export type JobOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"id" | "kind" | "status" | "ownerId" | "databaseId" | "targetKey" | "targetLabel" | "sealedConnection" | "name" | "sql" | "parameters" | "textBytes" | "readOnly" | "transaction" | "timeoutMs" | "maxRows" | "idempotencyKey" | "priority" | "rankMs" | "runAt" | "heldUntil" | "submittedAt" | "startedAt" | "finishedAt" | "cancelRequestedAt" | "attempt" | "maxAttempts" | "error" | "progressRows" | "progressBytes" | "estimatedRows" | "percent" | "revision" | "changeXid" | "changeSeq" | "fence" | "workerId" | "leaseUntil" | "backendId" | "backendStartedAt" | "resultsExpireAt" | "resultsDropped" | "sourceId" | "savedQueryId" | "export" | "exported", ExtArgs["result"]["job"]>
+export type JobOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"id" | "kind" | "status" | "ownerId" | "databaseId" | "targetKey" | "targetLabel" | "sealedConnection" | "name" | "sql" | "parameters" | "textBytes" | "readOnly" | "transaction" | "timeoutMs" | "maxRows" | "idempotencyKey" | "keyId" | "priority" | "rankMs" | "runAt" | "heldUntil" | "submittedAt" | "startedAt" | "finishedAt" | "cancelRequestedAt" | "attempt" | "maxAttempts" | "error" | "progressRows" | "progressBytes" | "estimatedRows" | "percent" | "revision" | "changeXid" | "changeSeq" | "fence" | "workerId" | "leaseUntil" | "backendId" | "backendStartedAt" | "resultsExpireAt" | "resultsDropped" | "sourceId" | "savedQueryId" | "export" | "exported", ExtArgs["result"]["job"]>
 export type JobInclude<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   owner?: boolean | Prisma.UserDefaultArgs<ExtArgs>
   database?: boolean | Prisma.Job$databaseArgs<ExtArgs>
@@ -3930,6 +3993,10 @@ export type $JobPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs = 
      */
     maxRows: number | null
     idempotencyKey: string | null
+    /**
+     * The API key that was shown, when it was; the job ends with it.
+     */
+    keyId: string | null
     priority: number
     /**
      * The order in its owner's queue, the smallest first: when it came, in milliseconds, less what its priority is worth.
@@ -4439,6 +4506,7 @@ export interface JobFieldRefs {
   readonly timeoutMs: Prisma.FieldRef<"Job", 'Int'>
   readonly maxRows: Prisma.FieldRef<"Job", 'Int'>
   readonly idempotencyKey: Prisma.FieldRef<"Job", 'String'>
+  readonly keyId: Prisma.FieldRef<"Job", 'String'>
   readonly priority: Prisma.FieldRef<"Job", 'Int'>
   readonly rankMs: Prisma.FieldRef<"Job", 'BigInt'>
   readonly runAt: Prisma.FieldRef<"Job", 'DateTime'>

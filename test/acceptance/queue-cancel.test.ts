@@ -5,7 +5,7 @@ import { CancelDocument } from '../support/operations.ts';
 import { counted, endedTwice, illegal, movesOf, statusesOf } from './queue-moves.ts';
 import { bounded, createQueueWorld, limitMs, type QueueWorld, scale } from './queue-world.ts';
 
-const races = { CI: 200, full: 1_000 }[scale];
+const races = { CI: 100, full: 1_000 }[scale];
 /** As many as run beside each other, so that a cancel has a neighbour to miss. */
 const racers = 6;
 /** About as long as a job takes from its submission to its end. */

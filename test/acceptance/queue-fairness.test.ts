@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { statusesOf } from './queue-moves.ts';
 import { createQueueWorld, limitMs, type QueueWorld, scale } from './queue-world.ts';
 
-const backlog = { CI: 20_000, full: 100_000 }[scale];
+const backlog = { CI: 8_000, full: 100_000 }[scale];
 const limit = 3;
 /** Of the many that are to end while it is looked: the one who has them does not starve either. */
 const shareOfMany = 60;

@@ -6,7 +6,7 @@ import type { WorkerProcess } from '../support/worker-process.ts';
 import { counted, endedTwice, illegal, movesOf, statusesOf } from './queue-moves.ts';
 import { bounded, createQueueWorld, limitMs, type QueueWorld, scale, spread } from './queue-world.ts';
 
-const { jobs, kills } = { CI: { jobs: 600, kills: 8 }, full: { jobs: 10_000, kills: 20 } }[scale];
+const { jobs, kills } = { CI: { jobs: 400, kills: 5 }, full: { jobs: 10_000, kills: 20 } }[scale];
 const killEveryMs = 2_000;
 /** Frozen for so long, a worker is taken for lost twice over. */
 const twoLeasesMs = 30_000;

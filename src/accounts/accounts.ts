@@ -141,7 +141,7 @@ export function createAccounts({
   return {
     ...createRegistration({ pool, hasher, signIns, mails, admission, settings }),
     ...createPasswordChanges({ pool, hasher, attempts, signIns, mails, jobs }),
-    ...createProfiles({ pool, prisma, hasher, mails, settings }),
+    ...createProfiles({ pool, prisma, hasher, attempts, mails, settings }),
 
     async authenticate(token) {
       const { userId, sessionId, expiresAt } = await accessTokens.verify(token);

@@ -46,6 +46,11 @@ export interface Attempt {
 export interface Attempts {
   /** Takes one attempt; the first refusal of a window is in the audit. @throws AppError RATE_LIMITED */
   take(tried: Tried): Promise<Attempt>;
+  /**
+   * Takes one of the account mails that an address may ask for without signing in, whomever they are for; their number is
+   * that of its passwords. The first refusal of a window is in the audit. @throws AppError RATE_LIMITED
+   */
+  takeMail(caller: Caller): Promise<void>;
 }
 
 export interface AttemptsDeps {
@@ -54,7 +59,9 @@ export interface AttemptsDeps {
 }
 
 /** Of what was not let in, in the words of the audit. */
-type Kind = 'account' | 'address' | 'known';
+type Kind = 'account' | 'address' | 'known' | 'mail';
+
+const networkFor = ({ ipAddress }: Caller): string => (ipAddress === null ? 'none' : networkOf(ipAddress));
 
 export function createAttempts({ pool, limits }: AttemptsDeps): Attempts {
   const limiterOf = (kind: Kind, points: number) =>
@@ -76,6 +83,7 @@ export function createAttempts({ pool, limits }: AttemptsDeps): Attempts {
     account: limiterOf('account', limits.perAccount),
     address: limiterOf('address', limits.perAddress),
     known: limiterOf('known', limits.perAccount),
+    mail: limiterOf('mail', limits.perAddress),
   };
 
   /** Whether the account is signed in from its network; asked for nobody as well, so that it takes as long. */
@@ -89,7 +97,7 @@ export function createAttempts({ pool, limits }: AttemptsDeps): Attempts {
     return ipAddress !== null && rows.some(({ address }) => networkOf(address) === networkOf(ipAddress));
   }
 
-  async function consume(kind: Kind, key: string, { userId, caller }: Tried): Promise<void> {
+  async function consume(kind: Kind, key: string, { userId, caller }: Pick<Tried, 'userId' | 'caller'>): Promise<void> {
     const limiter = limiters[kind];
     try {
       await limiter?.consume(key);
@@ -105,14 +113,19 @@ export function createAttempts({ pool, limits }: AttemptsDeps): Attempts {
           details: { limit: kind },
         });
       }
-      throw rateLimited(refused.msBeforeNext, 'Too many attempts to sign in');
+      throw rateLimited(
+        refused.msBeforeNext,
+        kind === 'mail' ? 'Too many mails were asked for' : 'Too many attempts to sign in',
+      );
     }
   }
 
   return {
+    takeMail: (caller) => consume('mail', networkFor(caller), { userId: null, caller }),
+
     async take(tried) {
       const { email, userId, caller } = tried;
-      const network = caller.ipAddress === null ? 'none' : networkOf(caller.ipAddress);
+      const network = networkFor(caller);
       // No address is kept, and none is too long for a key.
       const account = createHash('sha256').update(emailKeyOf(email)).digest('base64url');
       const inSession = userId !== null && caller.userId === userId;

@@ -26,7 +26,7 @@ export interface PasswordChanges {
    * @throws AppError BAD_USER_INPUT for a wrong password, RATE_LIMITED, CONFLICT when another one was set meanwhile
    */
   changePassword(viewer: Viewer | null, input: PasswordChange, caller: Caller, signal?: AbortSignal): Promise<SignedIn>;
-  /** Sends a mail where there is such an account; what it does and how long it takes says nothing of that. */
+  /** Sends a mail where there is such an account; what it does and how long it takes says nothing of that. @throws AppError RATE_LIMITED */
   requestPasswordReset(email: string, caller: Caller): Promise<void>;
   /**
    * Ends all sessions and API keys with what was submitted with them, and voids all other tokens.
@@ -145,6 +145,7 @@ export function createPasswordChanges({
     },
 
     async requestPasswordReset(email, caller) {
+      await attempts.takeMail(caller);
       const account = await store.findSignIn(pool, email);
       await transaction(pool, async (client) => {
         await mails.send(client, 'passwordReset', account && !account.disabled ? account : null);

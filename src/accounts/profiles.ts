@@ -5,6 +5,7 @@ import { type Prisma, transaction } from '../db/metadata.ts';
 import { AppError, badInput } from '../lib/errors.ts';
 import { encodeId } from '../lib/ids.ts';
 import { type AccountMails, maxTokenMailsPerHour } from './account-mails.ts';
+import type { Attempts } from './attempts.ts';
 import { requireGoodToken, spendToken, subjectOf, voidTokens } from './one-time-tokens.ts';
 import type { PasswordHasher } from './password-hasher.ts';
 import { canBePassword } from './passwords.ts';
@@ -25,7 +26,7 @@ export interface Profiles {
     caller: Caller,
     signal?: AbortSignal,
   ): Promise<User>;
-  /** Sends a mail where there is such an account and it waits for one; nothing tells whether it does. */
+  /** Sends a mail where there is such an account and it waits for one; nothing tells whether it does. @throws AppError RATE_LIMITED */
   resendVerification(email: string, caller: Caller): Promise<void>;
   /**
    * What is absent stays. Another address is used once it is confirmed, and the present one is told at once.
@@ -50,6 +51,7 @@ export interface ProfilesDeps {
   pool: pg.Pool;
   prisma: Prisma;
   hasher: Pick<PasswordHasher, 'verify'>;
+  attempts: Pick<Attempts, 'takeMail'>;
   mails: AccountMails;
   settings: { readonly requireVerifiedEmail: boolean };
 }
@@ -59,7 +61,7 @@ const anHourMs = 3_600_000;
 const goneAccount = () => badInput({ path: 'input.token', message: 'this token is of an account that is gone' });
 const notItsPassword = () => badInput({ path: 'input.password', message: 'not the password of this account' });
 
-export function createProfiles({ pool, prisma, hasher, mails, settings }: ProfilesDeps): Profiles {
+export function createProfiles({ pool, prisma, hasher, attempts, mails, settings }: ProfilesDeps): Profiles {
   async function userOf(userId: string): Promise<User> {
     const user = await store.findUser(prisma, userId);
     if (!user) throw new AppError('UNAUTHENTICATED', 'This account is gone');
@@ -136,6 +138,7 @@ export function createProfiles({ pool, prisma, hasher, mails, settings }: Profil
     },
 
     async resendVerification(email, caller) {
+      await attempts.takeMail(caller);
       const account = await store.findSignIn(pool, email);
       await transaction(pool, async (client) => {
         const waits = account && !account.disabled && !account.verified;

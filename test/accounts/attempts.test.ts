@@ -180,3 +180,25 @@ test.each([
 ])('%s is of the network %s', (address, network) => {
   expect(networkOf(address)).toBe(network);
 });
+
+test('mails to accounts are asked for so often from one address, whomever they are for, and the rest writes nothing', async () => {
+  const caller = from('198.51.100.77');
+  const written = async () =>
+    (await world.auditOf('user.password_reset_requested')).length +
+    (await world.auditOf('user.verification_requested')).length;
+  const before = await written();
+  const ask = (n: number) => {
+    const { accounts } = replicas[n % 2]!;
+    const email = `m${n}@example.com`;
+    return n % 3 ? accounts.requestPasswordReset(email, caller) : accounts.resendVerification(email, caller);
+  };
+  const answers = await Promise.allSettled(times(60, ask));
+  const refused = answers.filter((answer) => answer.status === 'rejected');
+  expect(refused).toHaveLength(60 - limits.perAddress);
+  for (const { reason } of refused) expect(reason).toMatchObject({ code: 'RATE_LIMITED' });
+  expect((await written()) - before).toBe(limits.perAddress);
+  const told = (await world.auditOf('user.login_limited')).filter(({ details }) => details.limit === 'mail');
+  expect(told).toHaveLength(1);
+  await replicas[0]!.accounts.requestPasswordReset('other@example.com', elsewhere());
+  expect((await written()) - before).toBe(limits.perAddress + 1);
+});

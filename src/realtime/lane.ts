@@ -25,9 +25,16 @@ export interface LaneDeps {
   readonly read: (ordinal: number) => Promise<GroupBatch>;
 }
 
+/** Where one waits. */
+export interface LanePlace {
+  leave(): void;
+  /** He has all before this change, also while others are being given what comes. */
+  reached(): number;
+}
+
 export interface Lane {
-  /** @param next the change that he would go on with. @returns how to wait no longer */
-  wait(waiting: Waiting, next: number): () => void;
+  /** @param next the change that he would go on with */
+  wait(waiting: Waiting, next: number): LanePlace;
   /** There may be something, from this change on. */
   wake(ordinal: number): void;
 }
@@ -45,7 +52,8 @@ export function createLane({ log, write, read }: LaneDeps): Lane {
   const places = new Set<Place>();
   /** From where there may be something that is not being read yet. */
   let due: number | null = null;
-  let giving = false;
+  /** The batch that is being read or given begins there; null: all have all that there is. */
+  let giving: number | null = null;
 
   function send(place: Place, ordinal: number): void {
     places.delete(place);
@@ -113,9 +121,9 @@ export function createLane({ log, write, read }: LaneDeps): Lane {
   }
 
   async function give(): Promise<void> {
-    giving = true;
     while (due !== null && places.size > 0) {
       const from = due;
+      giving = from;
       due = null;
       const next = await giveFrom(from);
       if (due !== null || next < log.end.ordinal) due = next;
@@ -123,18 +131,21 @@ export function createLane({ log, write, read }: LaneDeps): Lane {
       if (due !== null) await othersTurn();
     }
     due = null;
-    giving = false;
+    giving = null;
   }
 
   return {
     wait(waiting, next) {
       const place = { waiting, next, begun: false };
       places.add(place);
-      return () => void places.delete(place);
+      return {
+        leave: () => void places.delete(place),
+        reached: () => (giving === null ? log.end.ordinal : Math.max(giving, place.next)),
+      };
     },
     wake(ordinal) {
       due = Math.min(due ?? ordinal, ordinal);
-      if (!giving) void give();
+      if (giving === null) void give();
     },
   };
 }

@@ -86,7 +86,7 @@ export async function* readOn(options: ReadOn): AsyncGenerator<GroupBatch, void>
       let givenAt = Number.NEGATIVE_INFINITY;
       const settle = (ordinal: number, quiet: boolean) => {
         clearTimeout(timer);
-        leave();
+        place.leave();
         interrupt = () => {};
         resolve({ ordinal, quiet });
       };
@@ -95,7 +95,7 @@ export async function* readOn(options: ReadOn): AsyncGenerator<GroupBatch, void>
         const leftMs = givenAt + quietMs - performance.now();
         // What he is being given is not passed over.
         if (beingGiven || leftMs > 0) timer = setTimeout(ring, beingGiven ? quietMs / 10 : leftMs);
-        else settle(log.end.ordinal, true);
+        else settle(place.reached(), true);
       };
       let timer = setTimeout(ring, quietMs);
       const comes = (ordinal: number) => settle(ordinal, false);
@@ -117,7 +117,10 @@ export async function* readOn(options: ReadOn): AsyncGenerator<GroupBatch, void>
         },
         comes,
       };
-      const leave = give && !floor ? group.waitInLane(waiting, next, batchSize) : group.wait(comes);
+      const place =
+        give && !floor
+          ? group.waitInLane(waiting, next, batchSize)
+          : { leave: group.wait(comes), reached: () => log.end.ordinal };
       interrupt = () => comes(next);
       if (ends.some(({ aborted }) => aborted)) interrupt();
     });
@@ -126,7 +129,10 @@ export async function* readOn(options: ReadOn): AsyncGenerator<GroupBatch, void>
   /** Where it is not known, or he may not, he comes and meets it. */
   function mayGoOnNow(): boolean {
     try {
-      return mayGoOn() === undefined;
+      const asked = mayGoOn();
+      if (asked === undefined) return true;
+      asked.catch(() => undefined); // He comes and asks anew.
+      return false;
     } catch {
       return false;
     }

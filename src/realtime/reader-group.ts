@@ -8,7 +8,7 @@ import type { QualifiedName } from '../engines/catalog.ts';
 import type { ChangedTable } from '../engines/changes.ts';
 import type { Piece } from './change.ts';
 import type { ChangeLog } from './change-log.ts';
-import { createLane, type Lane, type Waiting } from './lane.ts';
+import { createLane, type Lane, type LanePlace, type Waiting } from './lane.ts';
 import type { Position, Positions } from './positions.ts';
 import { createTeller, type Source, type Told } from './row-change.ts';
 import type { PieceRights, RowRights } from './row-rights.ts';
@@ -56,7 +56,7 @@ export interface ReaderGroup {
    * As a reader who is given what comes where he waits, no more than so many changes at once.
    * @param next the change that he would go on with: there is none yet
    */
-  waitInLane(waiting: Waiting, next: number, size: number): () => void;
+  waitInLane(waiting: Waiting, next: number, size: number): LanePlace;
   found(ordinal: number): void;
   /** There may be something, from this change on. */
   wake(ordinal: number): void;

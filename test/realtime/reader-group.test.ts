@@ -1,12 +1,14 @@
 /** What readers of a group are given: made once for all who come at about the same time, and kept for nobody after that. */
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { describe, expect, test } from 'vitest';
 import type { RowAccess } from '../../src/engines/row-access.ts';
 import { changeLogLimits, createChangeLog } from '../../src/realtime/change-log.ts';
 import type { Waiting } from '../../src/realtime/lane.ts';
+import { createLogReaders } from '../../src/realtime/log-readers.ts';
 import { createPositions, wholeTransaction } from '../../src/realtime/positions.ts';
+import { type ReadOn, readOn } from '../../src/realtime/read-on.ts';
 import { createReaderGroup, type GroupBatch } from '../../src/realtime/reader-group.ts';
 import { changeEvents } from '../../src/realtime/row-change.ts';
 
@@ -27,11 +29,12 @@ function setUp(rights: () => Promise<unknown> = async () => undefined) {
     limits: { ...changeLogLimits, maxBytes: () => 1_000_000 },
   });
   const source = { tableId: '1', filter: null, filtered: new Map(), events: new Set(changeEvents), columns: null };
+  const positions = createPositions('d', '0');
   const group = createReaderGroup({
     databaseId: 'd',
     sources: [source],
     log,
-    positions: createPositions('d', '0'),
+    positions,
     rights: {
       async of() {
         await rights();
@@ -56,7 +59,19 @@ function setUp(rights: () => Promise<unknown> = async () => undefined) {
     group.wake(ordinal);
   }
   commit('a');
-  return { group, log, commit };
+  const readers = createLogReaders({ log, limits: { slowMs: 60_000, slowBytes: 1_000_000 } });
+  /** Who follows the group from now on. */
+  const follow = (more: Pick<ReadOn, 'quietMs' | 'mayGoOn' | 'give' | 'signal'>) =>
+    readOn({
+      run: { log, readers, ended: new AbortController().signal },
+      group,
+      begin: log.end.position,
+      batchSize: 10,
+      write: positions.write,
+      lost: [],
+      ...more,
+    });
+  return { group, log, commit, follow };
 }
 
 const idsOf = ({ changes }: GroupBatch) => changes.map((change) => change.new!.id).join('');
@@ -181,16 +196,82 @@ describe('readers who wait in a lane', () => {
   test('are given nothing after they have left, however many wait', async () => {
     const { group, log, commit } = setUp();
     const waiters = Array.from({ length: 1_200 }, () => waiter());
-    const leaves = waiters.map(({ waiting }) => group.waitInLane(waiting, log.end.ordinal, 10));
+    const places = waiters.map(({ waiting }) => group.waitInLane(waiting, log.end.ordinal, 10));
     commit('b');
     await waiters[0]!.heard(1);
     // Others have their turn while so many are given something.
     const stayed = waiters.slice(0, 1_100);
-    for (const leave of leaves.slice(1_100)) leave();
+    for (const { leave } of places.slice(1_100)) leave();
     for (const { heard } of stayed) await heard(1);
     commit('c');
     for (const { heard } of stayed) await heard(2);
     for (const { given } of stayed) expect(given.map(idsOf)).toEqual(['b', 'c']);
     for (const { given } of waiters.slice(1_100)) expect(given).toEqual([]);
+  });
+
+  test('have all before what is given just now, and have all that there is while nothing is', async () => {
+    const { group, log, commit } = setUp();
+    const waiters = Array.from({ length: 600 }, () => waiter());
+    const places = waiters.map(({ waiting }) => group.waitInLane(waiting, log.end.ordinal, 10));
+    const reached = () => [places[0]!.reached(), places.at(-1)!.reached()];
+    expect(reached()).toEqual([1, 1]);
+    commit('b');
+    expect(reached()).toEqual([1, 1]);
+    await waiters[0]!.heard(1);
+    expect(reached()).toEqual([2, 1]);
+    await waiters.at(-1)!.heard(1);
+    await setImmediate();
+    log.append([
+      { type: 'begin', transactionId: '9', committedAt: new Date(0), position: '9' },
+      {
+        type: 'truncate',
+        place: 1,
+        tables: [{ id: '2', schema: 'public', name: 'other', columns: [], key: [], identity: [], old: 'NOTHING' }],
+      },
+      { type: 'commit', position: '9' },
+    ]);
+    expect(reached()).toEqual([3, 3]);
+  });
+
+  test('miss nothing where they have had nothing for long while others are given something', async ({ signal }) => {
+    const { log, commit, follow } = setUp();
+    const quietMs = 1;
+    /** What he is told until he is behind the next commit. */
+    async function told(): Promise<string> {
+      let ids = '';
+      const give = (batch: GroupBatch) => {
+        ids += idsOf(batch);
+        return true;
+      };
+      for await (const batch of follow({ quietMs, mayGoOn: () => undefined, give, signal })) {
+        ids += idsOf(batch);
+        if (batch.next > 1) return ids;
+      }
+      return ids;
+    }
+    const all = Array.from({ length: 1_200 }, told);
+    // All wait. Behind this turn are first those who have had nothing for long, and then the rest of those who are given it.
+    await setImmediate();
+    for (const dueAt = performance.now() + quietMs * 3; performance.now() < dueAt; );
+    commit('b');
+    expect(log.end.ordinal).toBe(2);
+    expect(new Set(await Promise.all(all))).toEqual(new Set(['b']));
+  });
+
+  test('who may not go on any more meets it when something is to be given, and nothing else does', async ({
+    signal,
+  }) => {
+    const { commit, follow } = setUp();
+    let gone = false;
+    const mayGoOn = () => (gone ? Promise.reject(new Error('the right is gone')) : undefined);
+    const reader = follow({ quietMs: 60_000, mayGoOn, give: () => true, signal });
+    await reader.next();
+    const next = reader.next();
+    await setImmediate();
+    gone = true;
+    commit('b');
+    // A rejection that nobody meets would end the process, and fails the run of these tests.
+    await expect(next).rejects.toThrow('the right is gone');
+    await setImmediate();
   });
 });

@@ -7,7 +7,7 @@ import type { Topic } from '../lib/topics.ts';
 export interface Lifetime extends Disposable {
   /** Aborts when the token no longer holds. */
   readonly ended: AbortSignal;
-  /** From now on this token decides. */
+  /** From now on this token decides. No-op when it has ended or was disposed of, as may be while the token was checked. */
   renew(viewer: Viewer, authorization: string): void;
 }
 
@@ -30,9 +30,17 @@ function timerOf(expiresAt: Date | null, end: () => void): NodeJS.Timeout | unde
 export function createLifetime({ bus, check }: LifetimeDeps): Lifetime {
   const end = new AbortController();
   let stop = () => {};
+  let closed = false;
+  const close = () => {
+    if (closed) return;
+    closed = true;
+    stop();
+  };
+  end.signal.addEventListener('abort', close);
   return {
     ended: end.signal,
     renew(viewer, authorization) {
+      if (closed) return;
       stop();
       const ask = () =>
         check(authorization).then(
@@ -52,6 +60,6 @@ export function createLifetime({ bus, check }: LifetimeDeps): Lifetime {
         clearTimeout(expiry);
       };
     },
-    [Symbol.dispose]: () => stop(),
+    [Symbol.dispose]: close,
   };
 }

@@ -21,6 +21,7 @@ import { AppError } from '../lib/errors.ts';
 import { uuidv7 } from '../lib/ids.ts';
 import type { Service } from '../lib/lifecycle.ts';
 import type { Log } from '../lib/log.ts';
+import { onAborted } from '../lib/on-aborted.ts';
 import type { Topic } from '../lib/topics.ts';
 import type { Services } from '../services.ts';
 import { publicError } from './errors.ts';
@@ -62,8 +63,12 @@ interface Held {
 interface Operation {
   /** Ends what it waits for. */
   readonly ended: AbortController;
-  /** Resolves when graphql-ws has forgotten it. */
+  /** Resolves when it is gone on with no longer. Only who has its id next waits for it. */
   readonly gone: PromiseWithResolvers<void>;
+  /** What it waits for before it begins: that the one of its id before is gone. */
+  before: Promise<void> | null;
+  /** Its id is another's. */
+  replaced: boolean;
 }
 
 type Connection = SocketContext<Record<string, unknown>, Extra>;
@@ -86,6 +91,7 @@ export function startSocket({ server, pipeline, services, bus, log, corsOrigins 
     WebSocket: TellingSocket,
   });
   const held = new WeakMap<TellingSocket, Held>();
+  const operationOf = new WeakMap<SubscribePayload, Operation>();
   const check = (authorization: string) => authenticate(services, authorization);
   // 4403: 4401 would stop clients from connecting again with a new token.
   const forbid = ({ extra }: Connection) => extra.socket.close(CloseCode.Forbidden, 'Forbidden');
@@ -106,9 +112,12 @@ export function startSocket({ server, pipeline, services, bus, log, corsOrigins 
     const authorization = authorizationOf(connection.connectionParams);
     try {
       const viewer = await authenticate(services, authorization);
+      const { socket } = connection.extra;
+      // Nobody would end the lifetime of one that is gone.
+      if (socket.readyState !== socket.OPEN) return false;
       const lifetime = createLifetime({ bus, check });
       lifetime.ended.addEventListener('abort', () => forbid(connection));
-      held.set(connection.extra.socket, {
+      held.set(socket, {
         viewer,
         authorization,
         lifetime,
@@ -144,9 +153,17 @@ export function startSocket({ server, pipeline, services, bus, log, corsOrigins 
       });
       return [publicError(error, { log, requestId: uuidv7() })];
     }
-    await predecessorGone(connection, id);
-    const ended = new AbortController();
-    state.operations.set(id, { ended, gone: Promise.withResolvers() });
+    const operation = enter(state, id, params);
+    const { ended } = operation;
+    if (operation.before) {
+      await eitherOf(operation.before, ended.signal);
+      operation.before = null;
+      // Completed, replaced, or without its socket by now.
+      if (ended.signal.aborted || !(id in connection.subscriptions)) {
+        finish(connection, id, params);
+        return heldForEver();
+      }
+    }
     const messageHead = headOf(id);
     const { socket: wire } = connection.extra;
     const socket = {
@@ -162,11 +179,11 @@ export function startSocket({ server, pipeline, services, bus, log, corsOrigins 
       const document = enveloped.parse(pipeline.queryOf(params));
       const errors = enveloped.validate(enveloped.schema, document);
       if (errors.length > 0) {
-        finish(connection, id);
+        finish(connection, id, params);
         return errors as GraphQLError[];
       }
       if (!getOperationAST(document, params.operationName)) {
-        finish(connection, id);
+        finish(connection, id, params);
         return [noOperation()];
       }
       return {
@@ -179,32 +196,45 @@ export function startSocket({ server, pipeline, services, bus, log, corsOrigins 
       };
     } catch (error) {
       // A document that does not parse, a token that does not hold: the operation's error, not the socket's end.
-      finish(connection, id);
+      finish(connection, id, params);
       return [publicError(error, { log, requestId: uuidv7() })];
     }
   }
 
-  /**
-   * An id is free again as soon as its operation is completed, but graphql-ws tells operations apart by their ids alone:
-   * one that is still ending would be taken for the next, and end it.
-   */
-  async function predecessorGone({ extra, subscriptions }: Connection, id: string): Promise<void> {
-    const predecessor = held.get(extra.socket)?.operations.get(id);
-    if (!predecessor) return;
-    const known = subscriptions as Record<string, unknown>;
-    delete known[id];
-    predecessor.ended.abort();
-    await predecessor.gone.promise;
-    known[id] = null;
+  /** An id is free again as soon as its operation is completed, which may be still ending then. */
+  function enter({ operations }: Held, id: string, params: SubscribePayload): Operation {
+    const predecessor = operations.get(id);
+    const operation: Operation = {
+      ended: new AbortController(),
+      gone: Promise.withResolvers(),
+      // One that has not begun has nothing to end.
+      before: predecessor ? (predecessor.before ?? predecessor.gone.promise) : null,
+      replaced: false,
+    };
+    operations.set(id, operation);
+    operationOf.set(params, operation);
+    if (predecessor) predecessor.replaced = true;
+    predecessor?.ended.abort();
+    return operation;
   }
 
-  function finish(connection: Connection, id: string): void {
+  /**
+   * graphql-ws tells operations apart by their ids alone: one that is replaced would take the next for itself, answer in
+   * its name and end it. So it is held wherever graphql-ws would look.
+   * @returns null for any other
+   */
+  function heldIfReplaced(params: SubscribePayload): Promise<never> | null {
+    const operation = operationOf.get(params);
+    if (!operation?.replaced) return null;
+    operation.gone.resolve();
+    return heldForEver();
+  }
+
+  function finish(connection: Connection, id: string, params: SubscribePayload): void {
     const operations = held.get(connection.extra.socket)?.operations;
-    const operation = operations?.get(id);
-    operations?.delete(id);
+    const operation = operationOf.get(params);
+    if (operation && operations?.get(id) === operation) operations.delete(id);
     operation?.ended.abort();
-    // It is forgotten right behind this.
-    if (operation) setImmediate(operation.gone.resolve);
   }
 
   function close(connection: Connection): void {
@@ -222,13 +252,24 @@ export function startSocket({ server, pipeline, services, bus, log, corsOrigins 
         const authorization = authorizationOf(payload);
         return authorization === null ? undefined : renew(connection, authorization);
       },
-      onSubscribe: prepare,
-      onError: (_connection, _id, _payload, errors) => errors.map(told),
-      onNext: ({ extra }, id, _payload, _args, { errors, data, ...result }) => {
+      onSubscribe: async (connection, id, params) => {
+        const prepared = await prepare(connection, id, params);
+        return heldIfReplaced(params) ?? prepared;
+      },
+      onOperation: (_connection, _id, params, _args, result) => {
+        const hold = heldIfReplaced(params);
+        // graphql-ws does not know this stream yet: nobody else ends it.
+        if (hold && 'return' in result) void result.return(undefined);
+        return hold ?? undefined;
+      },
+      onError: (_connection, _id, params, errors) => heldIfReplaced(params) ?? errors.map(told),
+      onNext: ({ extra }, id, params, _args, { errors, data, ...result }) => {
+        const hold = heldIfReplaced(params);
+        if (hold) return hold;
         if (errors) return { errors: errors.map(told), data, ...result } as FormattedExecutionResult;
         return data instanceof JsonData ? (extra.socket.tell(id, data.result) as never) : undefined;
       },
-      onComplete: finish,
+      onComplete: (connection, id, params) => heldIfReplaced(params) ?? finish(connection, id, params),
       onClose: close,
     },
     sockets,
@@ -246,6 +287,16 @@ export function startSocket({ server, pipeline, services, bus, log, corsOrigins 
     },
   };
 }
+
+/** Nobody holds what waits for it, so that it is collected; one promise for all of them would hold them. */
+const heldForEver = (): Promise<never> => new Promise(() => undefined);
+
+/** Resolves with the promise, or when the signal aborts. */
+const eitherOf = (promise: Promise<void>, signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    void promise.then(resolve);
+    onAborted(signal, resolve);
+  });
 
 const speaksFor = (before: Viewer, now: Viewer): boolean =>
   before.userId === now.userId && before.key?.id === now.key?.id;

@@ -42,8 +42,10 @@ interface Part {
   readonly file: string;
   /** The transaction that changed its row of the catalogue last. */
   readonly changedBy: string;
-  /** Nothing was in it when it became a part. */
-  readonly cameEmpty: boolean;
+  /** The transaction that made it a part: another one when it was taken out and put back. */
+  readonly attachedBy: string;
+  /** Nothing is in it. Read when it is seen for the first time. */
+  readonly isEmpty: boolean;
 }
 
 /** By oid. */
@@ -69,10 +71,16 @@ export function createPartitions(deps: PartitionsDeps): Partitions {
 
   async function read(oids: readonly string[], { signal }: Waiting): Promise<Map<string, Parts>> {
     const wholes = new Map<string, Map<string, Part>>();
-    for (const [oid, part, file, changedBy, cameEmpty] of await side.query(partsSql, [oids], { signal })) {
+    for (const [oid, part, file, changedBy, attachedBy, isEmpty] of await side.query(partsSql, [oids], { signal })) {
       const parts = wholes.get(oid!) ?? new Map<string, Part>();
       wholes.set(oid!, parts);
-      if (part != null) parts.set(part, { file: file ?? '', changedBy: changedBy ?? '', cameEmpty: cameEmpty === 't' });
+      if (part == null) continue;
+      parts.set(part, {
+        file: file ?? '',
+        changedBy: changedBy ?? '',
+        attachedBy: attachedBy ?? '',
+        isEmpty: isEmpty === 't',
+      });
     }
     return wholes;
   }
@@ -131,31 +139,35 @@ export function createPartitions(deps: PartitionsDeps): Partitions {
 
 /** Null where nothing of what the whole holds has changed with its parts. */
 function differenceOf(oid: string, before: Parts, now: Parts): Omit<Found, 'place'> | null {
-  const moved = [...before.keys()].some((part) => !now.has(part));
-  const came = [...now].some(([part, { cameEmpty }]) => !before.has(part) && !cameEmpty);
+  const moved = [...before].some(([part, { attachedBy }]) => now.get(part)?.attachedBy !== attachedBy);
+  const came = [...now].some(([part, { isEmpty }]) => !before.has(part) && !isEmpty);
   if (moved || came) return { oid, emptiedBy: null };
   const emptied = [...now].filter(([part, { file }]) => before.has(part) && before.get(part)?.file !== file);
   return emptied.length === 0 ? null : { oid, emptiedBy: new Set(emptied.map(([, { changedBy }]) => changedBy)) };
 }
 
 const digestOf = (parts: Parts): string =>
-  hash('sha256', JSON.stringify([...parts].map(([part, { file }]) => [part, file]).sort()), 'hex').slice(0, 16);
+  hash(
+    'sha256',
+    JSON.stringify([...parts].map(([part, { file, attachedBy }]) => [part, file, attachedBy]).sort()),
+    'hex',
+  ).slice(0, 16);
 
 const readNotes = (text: string): Map<string, string> =>
   new Map([...text.matchAll(/(\d+)=([0-9a-f]{16})/g)].map(([, oid, digest]) => [oid!, digest!]));
 
 /**
- * Parts of parts, too. One that was made as a part has its type from the same transaction that put it there, and what is in
- * it was told.
+ * Parts of parts, too, each of which is looked at by itself. Rows of one that came are not known to have been told, also where
+ * the transaction that made it put it there: it may have filled it before. So one that was filled as a part before it was
+ * first looked at is a gap too many.
  */
 const partsSql = `
   SELECT w.oid::text, p.*
     FROM unnest($1::oid[]) w (oid)
     JOIN pg_class r ON r.oid = w.oid AND r.relkind = 'p'
     LEFT JOIN LATERAL (
-      SELECT c.oid::text AS part, c.relfilenode::text, c.xmin::text,
-             y.xmin = i.xmin OR (t.isleaf AND coalesce(pg_relation_size(c.oid), 0) = 0)
+      SELECT c.oid::text AS part, c.relfilenode::text, c.xmin::text, i.xmin::text,
+             NOT t.isleaf OR coalesce(pg_relation_size(c.oid), 0) = 0
         FROM pg_partition_tree(w.oid) t
         JOIN pg_class c ON c.oid = t.relid AND c.oid <> w.oid
-        JOIN pg_inherits i ON i.inhrelid = c.oid
-        JOIN pg_type y ON y.oid = c.reltype) p ON true`;
+        JOIN pg_inherits i ON i.inhrelid = c.oid) p ON true`;

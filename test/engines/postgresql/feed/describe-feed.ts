@@ -336,7 +336,7 @@ export function describeFeed(name: string, { server, prepare, old }: FeedUnderTe
                    CREATE TABLE ${name}_1 PARTITION OF ${name} FOR VALUES FROM (10) TO (20) PARTITION BY RANGE (id);
                    CREATE TABLE ${name}_11 PARTITION OF ${name}_1 FOR VALUES FROM (10) TO (20)`);
       const feed = await open({ limits: { checkMs: 50 } });
-      await follow(feed, 'sentry', 'divided');
+      await follow(feed, 'divided', 'sentry');
       const events = told(feed);
       const nameOf = async (id: string) => (await sql(`SELECT ${id}::regclass::text AS name`)).rows[0].name;
       async function nextGap(): Promise<string> {
@@ -347,7 +347,8 @@ export function describeFeed(name: string, { server, prepare, old }: FeedUnderTe
       }
       await sql(`INSERT INTO divided VALUES (1), (11); TRUNCATE divided; INSERT INTO divided VALUES (1), (11)`);
       await sql(
-        `CREATE TABLE divided_2 PARTITION OF divided FOR VALUES FROM (20) TO (30); INSERT INTO divided VALUES (21)`,
+        `CREATE TABLE divided_2 PARTITION OF divided FOR VALUES FROM (20) TO (30) PARTITION BY RANGE (id);
+         CREATE TABLE divided_21 PARTITION OF divided_2 FOR VALUES FROM (20) TO (30)`,
       );
       await sql(
         `CREATE TABLE divided_3 (id int PRIMARY KEY); ALTER TABLE divided ATTACH PARTITION divided_3 FOR VALUES FROM (30) TO (40)`,
@@ -359,6 +360,13 @@ export function describeFeed(name: string, { server, prepare, old }: FeedUnderTe
         'TRUNCATE divided_11',
         'ALTER TABLE divided DETACH PARTITION divided_0',
         'ALTER TABLE divided ATTACH PARTITION divided_0 FOR VALUES FROM (0) TO (10)',
+        // Between two looks: each is there before and behind, or was filled before it came.
+        `ALTER TABLE divided DETACH PARTITION divided_0; INSERT INTO divided_0 VALUES (2);
+         ALTER TABLE divided ATTACH PARTITION divided_0 FOR VALUES FROM (0) TO (10)`,
+        `ALTER TABLE divided DETACH PARTITION divided_1; INSERT INTO divided_1 VALUES (13);
+         ALTER TABLE divided ATTACH PARTITION divided_1 FOR VALUES FROM (10) TO (20)`,
+        `CREATE TABLE divided_4 (id int PRIMARY KEY); INSERT INTO divided_4 VALUES (41);
+         ALTER TABLE divided ATTACH PARTITION divided_4 FOR VALUES FROM (40) TO (50)`,
         'DROP TABLE divided_2',
       ]) {
         await sql(statement);

@@ -14,9 +14,15 @@ export interface FollowedTable {
   readonly coverage: Coverage;
   /** Why not all is told. */
   readonly reason: string | null;
-  /** How often what it holds changed untold since it has been followed, and how that came to be the last time. */
-  readonly gaps: number;
-  readonly gapReason: string | null;
+  /** The last time that some of what is wanted of it may have been untold: each time another object. */
+  readonly gaps: Readonly<Record<WantedCoverage, Gap>>;
+}
+
+export type WantedCoverage = Exclude<Coverage, 'NOTHING'>;
+
+export interface Gap {
+  /** Goes on behind "as". */
+  readonly reason: string;
 }
 
 export interface FollowedTables extends Disposable {
@@ -26,7 +32,7 @@ export interface FollowedTables extends Disposable {
    */
   hold(tables: readonly NamedTable[], signal: AbortSignal): Promise<Disposable>;
   /** @throws AppError UNSUPPORTED with the reason where it is not followed (any more), or not all that is wanted is told */
-  require(table: NamedTable, wanted: Exclude<Coverage, 'NOTHING'>): FollowedTable;
+  require(table: NamedTable, wanted: WantedCoverage): FollowedTable;
   /** What is told of it is another from here on. */
   cover(id: string, coverage: Coverage, reason: string | null, at: Position): void;
   /** What it holds changed untold: nothing is missed only from here on. */
@@ -73,12 +79,13 @@ export function createFollowedTables({ feed, engine, lingerMs, onIdle, log }: Fo
   function keep({ id, table: name, coverage, reason, after }: Followed): Entry {
     const known = entries.get(id);
     const since = known?.table.since ?? { commit: after, place: wholeTransaction };
+    const gaps = known ? gapsOf(known.table, coverage, reason) : gapOfBoth('it was not followed all the time');
     const entry: Entry = known ?? {
-      table: { id, name, since, coverage, reason, gaps: 0, gapReason: null },
+      table: { id, name, since, coverage, reason, gaps },
       holders: 0,
       timer: undefined,
     };
-    entry.table = { ...entry.table, id, name, since, coverage, reason };
+    entry.table = { id, name, since, coverage, reason, gaps };
     revision += 1;
     entries.set(id, entry);
     return entry;
@@ -159,7 +166,8 @@ export function createFollowedTables({ feed, engine, lingerMs, onIdle, log }: Fo
     cover(id, coverage, reason, since) {
       const entry = entries.get(id);
       if (!entry) return;
-      entry.table = { ...entry.table, coverage, reason, since };
+      const gaps = gapsOf(entry.table, coverage, reason);
+      entry.table = { ...entry.table, coverage, reason, since, gaps };
       revision += 1;
       if (coverage === 'NOTHING') forget(entry);
     },
@@ -167,7 +175,7 @@ export function createFollowedTables({ feed, engine, lingerMs, onIdle, log }: Fo
     miss(id, reason, since) {
       const entry = entries.get(id);
       if (!entry) return;
-      entry.table = { ...entry.table, since, gaps: entry.table.gaps + 1, gapReason: reason };
+      entry.table = { ...entry.table, since, gaps: gapOfBoth(reason) };
       revision += 1;
     },
 
@@ -189,6 +197,18 @@ export function createFollowedTables({ feed, engine, lingerMs, onIdle, log }: Fo
 
 type Followed = Extract<FollowOutcome, { id: string }>;
 const isFollowed = (outcome: FollowOutcome): outcome is Followed => outcome.id !== null;
+
+const gapOfBoth = (reason: string): FollowedTable['gaps'] => ({ ALL: { reason }, INSERTS: { reason } });
+
+/** Less than all is told: who wants all has missed some of it, also when all is told again before he looks. */
+const gapsOf = (
+  { coverage: before, gaps }: FollowedTable,
+  now: Coverage,
+  reason: string | null,
+): FollowedTable['gaps'] =>
+  before === 'ALL' && now !== 'ALL'
+    ? { ...gaps, ALL: { reason: `not all of it was told for a while${reason ? ` (${reason})` : ''}` } }
+    : gaps;
 
 const unsupported = (engine: string, { schema, name }: QualifiedName, reason: string | null): AppError =>
   new AppError(

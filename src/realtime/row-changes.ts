@@ -1,9 +1,8 @@
 /** Committed changes of rows as a stream: who may follow them, of which tables, and from where. The rest is read-on.ts. */
 import type { Viewer } from '../accounts/viewer.ts';
-import type { Coverage } from '../engines/changes.ts';
 import { AppError, badInput, notFound } from '../lib/errors.ts';
 import type { FeedRun } from './feed-run.ts';
-import type { FollowedTable } from './followed-tables.ts';
+import type { FollowedTable, WantedCoverage } from './followed-tables.ts';
 import type { Hub, HubDatabase } from './hub.ts';
 import { comparePositions, laterOf, type Position, readPosition } from './positions.ts';
 import { readOn } from './read-on.ts';
@@ -129,7 +128,8 @@ export function createRowChanges<Database extends HubDatabase & ReadDatabase>({
         mayGoOn: () => {
           const { revision } = run.tables;
           if (revision !== covered) {
-            for (const { table, coverage, begun } of wanted) requireNoGap(begun, run.tables.require(table, coverage));
+            for (const { table, coverage, begun } of wanted)
+              requireNoGap(coverage, begun, run.tables.require(table, coverage));
             covered = revision;
           }
           return right.fresh() ?? undefined;
@@ -148,17 +148,18 @@ function requireBelow(actual: number, limit: number, whose: string): void {
   });
 }
 
-/** @throws AppError POSITION_LOST where what the table holds changed untold meanwhile */
-function requireNoGap(begun: FollowedTable, now: FollowedTable): void {
-  if (now.gaps === begun.gaps) return;
+/** @throws AppError POSITION_LOST where some of what is wanted of the table may have been untold meanwhile */
+function requireNoGap(wanted: WantedCoverage, begun: FollowedTable, now: FollowedTable): void {
+  const gap = now.gaps[wanted];
+  if (gap === begun.gaps[wanted]) return;
   const { schema, name } = now.name;
   throw new AppError(
     'POSITION_LOST',
-    `Not all that changed in ${schema}.${name} could be told, as ${now.gapReason}: read the rows again, then subscribe without \`after\``,
+    `Not all that changed in ${schema}.${name} could be told, as ${gap.reason}: read the rows again, then subscribe without \`after\``,
   );
 }
 
-const wantedOf = ({ events }: Source): Exclude<Coverage, 'NOTHING'> =>
+const wantedOf = ({ events }: Source): WantedCoverage =>
   events.has('UPDATE') || events.has('DELETE') ? 'ALL' : 'INSERTS';
 
 /** @param since of each table, the place behind which nothing of it is missed @throws AppError POSITION_LOST */

@@ -1,4 +1,5 @@
 /** Tables that become others while they are followed, quiet ones, and readers who come and go at the same time. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { failure } from '../databases/world.ts';
 import { createStage, type Stage } from './stage.ts';
@@ -46,6 +47,50 @@ describe('a table', () => {
     expect(error.message).toMatch(/public\.keyed/);
     await stage.sql('UPDATE keyed SET id = 2; DELETE FROM keyed; INSERT INTO keyed VALUES (77)');
     expect((await inserts.take(1)).map((change) => change.new)).toEqual([{ id: 77 }]);
+  });
+
+  describe('of which not all was told for a while ends who took nothing meanwhile', () => {
+    /** Not all is told of it from now on, and that is known. */
+    async function untold(table: string, how: string): Promise<void> {
+      const noticed = await follow(table);
+      await stage.sql(how);
+      await failure(noticed.take(Number.POSITIVE_INFINITY), 'UNSUPPORTED');
+    }
+
+    /** Comes as often as it takes. */
+    async function toldAgain(table: string): Promise<void> {
+      for (;;) {
+        const error = await follow(table).catch((cause: { code: string }) => cause);
+        if (!('code' in error)) return;
+        expect(error.code).toBe('UNSUPPORTED');
+        await sleep(20);
+      }
+    }
+
+    test('where it lost its key and has one again; who wants INSERTs alone goes on', async () => {
+      await stage.sql('CREATE TABLE rekeyed (id int PRIMARY KEY); INSERT INTO rekeyed VALUES (1)');
+      const [all, inserts] = [await follow('rekeyed'), await follow('rekeyed', { events: ['INSERT'] })];
+      await untold('rekeyed', 'ALTER TABLE rekeyed DROP CONSTRAINT rekeyed_pkey');
+      await stage.sql('UPDATE rekeyed SET id = 2; ALTER TABLE rekeyed ADD PRIMARY KEY (id)');
+      await toldAgain('rekeyed');
+      const error = await failure(all.take(Number.POSITIVE_INFINITY), 'POSITION_LOST');
+      expect(error.message).toMatch(/public\.rekeyed .* not all of it was told for a while/);
+      await stage.sql('INSERT INTO rekeyed VALUES (3)');
+      expect((await inserts.take(1)).map((change) => change.new)).toEqual([{ id: 3 }]);
+    });
+
+    test('where somebody stopped it, and somebody else began to follow it anew', async () => {
+      await stage.sql('CREATE TABLE stopped (id int PRIMARY KEY)');
+      const [all, inserts] = [await follow('stopped'), await follow('stopped', { events: ['INSERT'] })];
+      const { rows } = await stage.sql(`SELECT pubname FROM pg_publication_tables WHERE tablename = 'stopped'`);
+      await untold('stopped', `ALTER PUBLICATION "${rows[0].pubname}" DROP TABLE stopped`);
+      await stage.sql('INSERT INTO stopped VALUES (1)');
+      await toldAgain('stopped');
+      for (const reader of [all, inserts]) {
+        const error = await failure(reader.take(Number.POSITIVE_INFINITY), 'POSITION_LOST');
+        expect(error.message).toMatch(/public\.stopped .* it was not followed all the time/);
+      }
+    });
   });
 
   test('whose filtered column becomes another ends who filters by it', async () => {

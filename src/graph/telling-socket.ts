@@ -13,6 +13,8 @@ const beforePayload = ',"type":"next","payload":';
 const closing = Buffer.from('}');
 /** A payload of less is copied behind its head: one write of one buffer is cheaper than of two. */
 const maxCopiedBytes = 8_192;
+/** A socket on which more waits already when it is sent something is ended: who reads too slowly for that connects again. */
+const maxWaitingBytes = 16 * 2 ** 20;
 
 type Sent = Parameters<WebSocket['send']>[0];
 type Done = (error?: Error) => void;
@@ -49,6 +51,13 @@ export class TellingSocket extends WebSocket {
 
   override send(data: Sent, options?: Options | Done, done?: Done): void {
     const [given, then] = typeof options === 'function' ? [{}, options] : [options ?? {}, done];
+    // What waits before this message alone: one answer may be larger by itself.
+    if (this.#wire && this.#wire.writableLength > maxWaitingBytes) {
+      // Not closed: the close would wait behind all that, for as long as it is not read.
+      this.terminate();
+      then?.();
+      return;
+    }
     if (typeof data !== 'string' || !data.endsWith(printedMark)) {
       super.send(data, given, then);
       return;

@@ -1,4 +1,5 @@
 /** Events that many are told of: made once for all who ask the same, as the executor would answer, and as it is on the wire. */
+import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { execute, parse } from 'graphql';
@@ -75,20 +76,24 @@ describe('a socket that tells', () => {
   const heard: string[] = [];
   let wake = () => {};
 
-  beforeAll(async () => {
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    there = new WebSocket(`ws://127.0.0.1:${(server.address() as AddressInfo).port}`);
-    there.on('message', (data, binary) => {
-      expect(binary).toBe(false);
-      heard.push(String(data));
-      wake();
-    });
-    here = await new Promise((resolve) =>
+  const url = () => `ws://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const nextHere = () =>
+    new Promise<TellingSocket>((resolve) =>
       sockets.once('connection', (socket, { socket: wire }) => {
         (socket as TellingSocket).tellsOver(wire);
         resolve(socket as TellingSocket);
       }),
     );
+
+  beforeAll(async () => {
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    there = new WebSocket(url());
+    there.on('message', (data, binary) => {
+      expect(binary).toBe(false);
+      heard.push(String(data));
+      wake();
+    });
+    here = await nextHere();
   });
   afterAll(() => {
     there.terminate();
@@ -147,6 +152,40 @@ describe('a socket that tells', () => {
     expect(here.tellNow(head, payload)).toBe(true);
     expect(await next()).toBe(`${head}${payload}}`);
   });
+
+  test('sends one answer of any size whole', async () => {
+    const payload = JSON.stringify('x'.repeat(20 * 2 ** 20));
+    const waits = 'behind it';
+    there.pause();
+    here.send(print('1', here.tell('1', Buffer.from(payload))), () => undefined);
+    there.resume();
+    expect((await next()).length).toBe(headOf('1').length + payload.length + 1);
+    here.send(print('2', waits), () => undefined);
+    expect(await next()).toBe(print('2', waits));
+  });
+
+  test.each(['printed already', 'printed by graphql-ws'])(
+    'ends a reader who leaves more than 16 MiB waiting of what is %s',
+    async (which) => {
+      const most = 100;
+      const slow = new WebSocket(url());
+      const [socket] = await Promise.all([nextHere(), once(slow, 'open')]);
+      slow.pause();
+      const ended = once(socket, 'close');
+      const payload = JSON.stringify('x'.repeat(2 ** 20));
+      let sent = 0;
+      for (; sent < most && socket.readyState === socket.OPEN; sent += 1) {
+        const id = String(sent);
+        const given = which === 'printed already' ? socket.tell(id, Buffer.from(payload)) : payload;
+        socket.send(print(id, given), () => undefined);
+      }
+      expect(sent).toBeGreaterThan(16);
+      expect(sent).toBeLessThan(most);
+      await ended;
+      expect(socket.bufferedAmount).toBe(0);
+      slow.terminate();
+    },
+  );
 
   test('that was closed sends nothing at once', async () => {
     const closed = new Promise((resolve) => there.once('close', resolve));

@@ -155,7 +155,7 @@ export async function buildCore({ config, log, metadata, playground, masterKeys,
     log,
   });
   running.push(databases);
-  const remains = createRemains({ db: pool, keyring, engines, placesOf: databases.findAll, log });
+  const remains = createRemains({ db: pool, keyring, engines, store: feedStore, databases, log });
   const leases = createLeases({ store: feedStore, log });
   const relay = createRelay({ leases, store: createRelayStore({ db: pool }), keyring, bus, log });
   const hub = createHub<Database>({ databases, relay, store: feedStore, log });

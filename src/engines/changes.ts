@@ -190,6 +190,8 @@ export interface ChangeSource {
   install(target: Target, options: { readonly feedId: string; readonly signal: AbortSignal }): Promise<void>;
   /** Leaves nothing of it; a feed that reads it ends. No-op where nothing is. @throws AppError CONNECTION_FAILED, SQL_ERROR */
   uninstall(target: Target, options: { readonly feedId: string; readonly signal: AbortSignal }): Promise<void>;
+  /** The database itself, whatever name or address leads there. @throws AppError CONNECTION_FAILED, SQL_ERROR */
+  identify(target: Target, options: { readonly signal: AbortSignal }): Promise<string>;
   /** Takes away what a feed left, also what is installed for it, and one that runs; no-op where nothing is. @throws AppError CONNECTION_FAILED, SQL_ERROR */
   remove(target: Target, options: { readonly feedId: string; readonly signal: AbortSignal }): Promise<void>;
 }

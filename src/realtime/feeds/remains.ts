@@ -4,14 +4,12 @@
  */
 import type { Executor } from '../../db/metadata.ts';
 import type { SealedColumn } from '../../db/rotation.ts';
-import type { Target } from '../../engines/engine.ts';
+import type { Engine, Target } from '../../engines/engine.ts';
 import type { Engines } from '../../engines/registry.ts';
 import { uuidv7 } from '../../lib/ids.ts';
 import type { Keyring } from '../../lib/keyring.ts';
 import type { Log } from '../../lib/log.ts';
-
-/** Where a database is. */
-export type Place = Pick<Target, 'host' | 'port' | 'database'>;
+import type { FeedStore } from './store.ts';
 
 export interface Remains {
   /** To be taken out another time. @throws whatever the metadata do */
@@ -26,12 +24,20 @@ export interface LeftTarget {
   readonly target: Target;
 }
 
-export interface RemainsDeps {
+export interface RemainsDeps<Database> {
   readonly db: Executor;
   readonly keyring: Pick<Keyring, 'seal' | 'open'>;
   readonly engines: Engines;
-  /** Those that are there, as they are now. */
-  readonly placesOf: (databaseIds: readonly string[]) => Promise<readonly (Place & { readonly id: string })[]>;
+  readonly store: Pick<FeedStore, 'take' | 'release'>;
+  readonly databases: {
+    /** Those that are there, as they are now. */
+    findAll(ids: readonly string[]): Promise<readonly Database[]>;
+    targetOf(
+      database: Database,
+      principal: 'feed',
+      options: { signal: AbortSignal },
+    ): Promise<{ engine: Engine; target: Target }>;
+  };
   readonly log: Log;
   readonly limits?: Partial<RemainsLimits> | undefined;
 }
@@ -77,8 +83,10 @@ export const sealedRemains: SealedColumn = {
   context: (id, feedId) => contextOf({ id, feedId }),
 };
 
-export function createRemains({ db, keyring, engines, placesOf, log, ...deps }: RemainsDeps): Remains {
+export function createRemains<Database>(allDeps: RemainsDeps<Database>): Remains {
+  const { db, keyring, engines, store, databases, log, ...deps } = allDeps;
   const limits = { ...remainsLimits, ...deps.limits };
+  const holderId = uuidv7();
 
   async function cleanOne(row: Row, stopping: AbortSignal): Promise<void> {
     const { id, feedId } = row;
@@ -86,9 +94,9 @@ export function createRemains({ db, keyring, engines, placesOf, log, ...deps }: 
     const where = { databaseId: feedId, host: target.host, port: target.port, database: target.database };
     const signal = AbortSignal.any([stopping, AbortSignal.timeout(limits.cleanMs)]);
     try {
-      // The connection leads there again: what is there now is in use, and was begun anew.
-      const isBack = (await placesOf([feedId])).some((now) => isSamePlace(now, target));
-      if (!isBack) await engineOf(engine)?.changes?.remove(target, { feedId, signal });
+      const remove = async () => void (await engineOf(engine)?.changes?.remove(target, { feedId, signal }));
+      if (await leadsTo(engine, target, { feedId, signal })) await unlessUsed(feedId, remove);
+      else await remove();
       await forget(id);
       log.info(where, 'realtime.remains_removed');
     } catch (error) {
@@ -97,6 +105,28 @@ export function createRemains({ db, keyring, engines, placesOf, log, ...deps }: 
       if (!row.last) return;
       await forget(id);
       log.warn(where, 'realtime.remains_given_up');
+    }
+  }
+
+  /** Also by another name of the same server: what is left has the names there that a feed of today has. */
+  async function leadsTo(kind: string, target: Target, { feedId, signal }: { feedId: string; signal: AbortSignal }) {
+    const [database] = await databases.findAll([feedId]);
+    if (database === undefined) return false;
+    const now = await databases.targetOf(database, 'feed', { signal });
+    const changes = engineOf(kind)?.changes;
+    if (now.engine.kind !== kind || !changes) return false;
+    const [there, here] = await Promise.all([target, now.target].map((one) => changes.identify(one, { signal })));
+    return there === here;
+  }
+
+  /** A feed that somebody holds or keeps began anew there, and took what was left for its own. Nobody begins one meanwhile. */
+  async function unlessUsed(feedId: string, remove: () => Promise<void>): Promise<void> {
+    const held = await store.take(feedId, { holderId, leaseMs: limits.cleanMs * 2 });
+    if (held === null) return;
+    try {
+      if (!held.kept) await remove();
+    } finally {
+      await store.release(feedId, holderId);
     }
   }
 
@@ -131,6 +161,3 @@ export function createRemains({ db, keyring, engines, placesOf, log, ...deps }: 
     },
   };
 }
-
-const isSamePlace = (a: Place, b: Place): boolean =>
-  a.host === b.host && a.port === b.port && a.database === b.database;

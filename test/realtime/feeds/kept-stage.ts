@@ -130,7 +130,8 @@ function startProcess({ world, viewer, database }: KeptStage, limits: ProcessLim
     db: pool,
     keyring,
     engines,
-    placesOf: databases.findAll,
+    store,
+    databases,
     log: silent,
     limits: { retryMs: 100, cleanMs: 500 },
   });

@@ -305,6 +305,31 @@ describe('kept changes', () => {
     expect(await stage.left()).toEqual(before);
   });
 
+  test.each(['listens', 'does not listen'])(
+    'that were left behind another name of the same server are cleaned up for who %s by the new one',
+    async (listens) => {
+      const before = await stage.left();
+      const process = stage.start({ keeper: { tickMs: 20 } });
+      await process.enable();
+      await process.kept();
+      const { viewer, database, world, target, proxy } = stage;
+      proxy.blackhole();
+      const { host, port, user, password } = target;
+      const connection = { host, port, user, password, database: target.database, ssl: 'DISABLE' as const };
+      await world.databases.update(viewer, { id: database.id, connection }, asked());
+      const remembered = () => world.rows('SELECT FROM change_feed_remains WHERE feed_id = $1', [database.id]);
+      expect(await remembered()).toHaveLength(1);
+      const reader = process.read(['items']);
+      if (listens === 'listens') await reader.next();
+      proxy.heal();
+      await world.rows('UPDATE change_feed_remains SET next_at = now() WHERE feed_id = $1', [database.id]);
+      while ((await remembered()).length > 0);
+      if (listens !== 'listens') return expect(await stage.left()).toEqual(before);
+      await insert(1);
+      expect(ids(await reader.take(1))).toEqual([1]);
+    },
+  );
+
   test('whoever knows the old connection of a database that was moved takes nothing from who reads by the new one', async () => {
     const before = await stage.left();
     const process = stage.start();

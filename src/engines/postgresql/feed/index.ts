@@ -46,12 +46,21 @@ export function createChanges(deps: ConnectDeps): ChangeSource {
       await removeOutbox(side, { feedId, signal }).catch(rethrow);
     },
 
+    async identify(target, { signal }) {
+      await using side = await openSide(deps, target, { signal, label });
+      const [row] = await side.query(identitySql, [], { signal }).catch(rethrow);
+      return String(row![0]);
+    },
+
     async remove(target, { feedId, signal }) {
       await using side = await openSide(deps, target, { signal, label });
       await removeFeed(side, feedId, signal).catch(rethrow);
     },
   };
 }
+
+const identitySql = `
+  SELECT concat_ws('/', s.system_identifier, d.oid) FROM pg_control_system() s, pg_database d WHERE datname = current_database()`;
 
 async function removeFeed(side: Side, feedId: string, signal: AbortSignal): Promise<void> {
   const names = namesOf(feedId);

@@ -143,7 +143,12 @@ export async function buildCore({ config, log, metadata, playground, masterKeys,
     onRightsLost: jobStore.cancelWithoutRight,
     onLeaving: async (database, reach, options) => {
       const settled = await removeFeed({ hub, store: feedStore, remains, pool }, database, reach, options);
-      await removeTracking({ store: trackingStore, pool }, database, reach, options);
+      try {
+        await removeTracking({ store: trackingStore, pool }, database, reach, options);
+      } catch (error) {
+        await settled();
+        throw error;
+      }
       return settled;
     },
     onDisconnect: [

@@ -1,5 +1,5 @@
 /** Takes out of a target what listening to it left there, when its connection is forgotten or leads elsewhere. */
-
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Executor } from '../db/metadata.ts';
 import type { Engine, Target } from '../engines/engine.ts';
 import { AppError } from '../lib/errors.ts';
@@ -10,6 +10,9 @@ import type { Hub, HubDatabase } from './hub.ts';
 
 /** How long a target may keep somebody from letting it go. */
 const removeTimeoutMs = 5_000;
+/** Said again for as long as it lasts: whoever opens the feed just now may keep it from being ended for much longer. */
+const leaseMs = 10_000;
+const renewMs = 3_000;
 
 export interface RemoveFeedDeps<Database extends HubDatabase> {
   readonly hub: Pick<Hub<Database>, 'end'>;
@@ -31,15 +34,43 @@ export async function removeFeed<Database extends HubDatabase>(
   options: { signal: AbortSignal },
 ): Promise<() => Promise<void>> {
   const isThere = await store.has(id);
-  // From here on nobody listens to it again.
-  await store.change(id, { holderId: uuidv7(), leaseMs: removeTimeoutMs * 2 });
-  await hub.end(id, new AppError('POSITION_LOST', 'The database was disconnected, or its connection leads elsewhere'));
-  // A hosted one goes with all that is in it.
-  const left = hosted ? null : await removeFrom(id, reach, options);
-  // Where nothing was there, there is nothing to be left.
-  if (isThere && left) await remains.remember(id, { engine: left.engine.kind, target: left.target });
+  const held = await holdOn(store, id);
+  try {
+    await hub.end(
+      id,
+      new AppError('POSITION_LOST', 'The database was disconnected, or its connection leads elsewhere'),
+    );
+    // A hosted one goes with all that is in it.
+    const left = hosted ? null : await removeFrom(id, reach, options);
+    // Where nothing was there, there is nothing to be left.
+    if (isThere && left) await remains.remember(id, { engine: left.engine.kind, target: left.target });
+  } catch (error) {
+    await held.stop();
+    throw error;
+  }
   return async () => {
+    await held.stop();
     await store.remove(pool, id).catch(() => undefined); // It is swept.
+  };
+}
+
+/** From here on nobody listens to it again, until this is stopped. */
+async function holdOn(store: Pick<FeedStore, 'change'>, id: string): Promise<{ stop(): Promise<void> }> {
+  const hold = { holderId: uuidv7(), leaseMs };
+  await store.change(id, hold);
+  const stopped = new AbortController();
+  const renewing = (async () => {
+    for (;;) {
+      await sleep(renewMs, undefined, { signal: stopped.signal }).catch(() => undefined);
+      if (stopped.signal.aborted) return;
+      await store.change(id, hold).catch(() => undefined); // It is tried again before the lease ends.
+    }
+  })();
+  return {
+    stop() {
+      stopped.abort();
+      return renewing;
+    },
   };
 }
 

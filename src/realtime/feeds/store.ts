@@ -51,6 +51,7 @@ export interface FeedStore {
 
   /**
    * Something is put into the target or taken out of it, for as long as `hold` says: nobody holds the feed meanwhile.
+   * By the same holder again: for so much longer.
    * @returns false: the database is gone, or somebody else changes it
    */
   change(databaseId: string, hold: Hold): Promise<boolean>;
@@ -181,7 +182,7 @@ export function createFeedStore({ pool }: { pool: pg.Pool }): FeedStore {
          SELECT id, 'changing', $2, ${until('$3')}, 1 FROM databases WHERE id = $1
          ON CONFLICT (database_id) DO UPDATE
             SET state = 'changing', holder_id = $2, holder_until = ${until('$3')}, lease = f.lease + 1
-          WHERE f.state <> 'changing' OR f.holder_until <= clock_timestamp()`,
+          WHERE f.state <> 'changing' OR f.holder_id = $2 OR f.holder_until <= clock_timestamp()`,
         [databaseId, holderId, leaseMs],
       );
       return rowCount === 1;

@@ -5,6 +5,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import type { Viewer } from '../../../src/accounts/viewer.ts';
 import { createFeedHealths } from '../../../src/realtime/feeds/feed-health.ts';
 import type { RowChange } from '../../../src/realtime/reader-group.ts';
+import { removeFeed } from '../../../src/realtime/remove-feed.ts';
 import { createWatching } from '../../../src/realtime/watching.ts';
 import { asked, failure } from '../../databases/world.ts';
 import { createTestDatabase } from '../../support/databases.ts';
@@ -329,6 +330,28 @@ describe('kept changes', () => {
       expect(ids(await reader.take(1))).toEqual([1]);
     },
   );
+
+  test('are begun anew by nobody while they are taken out, however long that takes, and afterwards by everybody', async () => {
+    const process = stage.start();
+    await process.enable();
+    await process.kept();
+    const { database, world } = stage;
+    const reach = (options: { signal: AbortSignal }) =>
+      world.databases.targetOf(database, 'feed', { ...asked(), ...options });
+    const settled = await removeFeed({ ...process, pool: world.pool }, database, reach, asked());
+    const until = async () =>
+      String(
+        (await world.rows('SELECT holder_until::text AS until FROM change_feeds WHERE state = $1', ['changing']))[0]
+          ?.until,
+      );
+    const first = await until();
+    while ((await until()) === first);
+    expect((await until()) > first).toBe(true);
+    expect(await process.leases.take(database.id)).toBeNull();
+    await settled();
+    expect(await until()).toBe('undefined');
+    await process.read(['items']).next();
+  });
 
   test('whoever knows the old connection of a database that was moved takes nothing from who reads by the new one', async () => {
     const before = await stage.left();

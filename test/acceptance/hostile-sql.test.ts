@@ -454,7 +454,8 @@ describe('nothing of one user’s session reaches the next one on the same conne
     [
       'an advisory lock',
       'select pg_advisory_lock(42)',
-      `(select count(*)::int from pg_locks where locktype = 'advisory')`,
+      `(select count(*)::int from pg_locks l join pg_database d on d.oid = l.database
+        where l.locktype = 'advisory' and d.datname = current_database())`,
       0,
     ],
     [

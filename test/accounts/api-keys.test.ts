@@ -113,6 +113,10 @@ describe('a key', () => {
     await replica.bearer(secret);
     const heard = new Promise((resolve) => replica.bus.listen('session.revoked', apiKey.id, () => resolve(null)));
     const id = encodeId('ApiKey', apiKey.id);
+    // Its use is written behind the answer to it.
+    const used = async () =>
+      (await run(ann.viewer, mine)).data.viewer.apiKeys.find((each: { id: string }) => each.id === id);
+    while ((await used()).lastUsedAt === null);
     const first = await run(ann.viewer, revoke, { id });
     await expect(world.bearer(secret)).rejects.toMatchObject(refused);
     await heard;

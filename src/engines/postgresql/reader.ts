@@ -71,9 +71,9 @@ export function createReader(deps: ConnectDeps, target: Target): Reader {
     waiting.at(0)?.();
   }
 
-  function release(connection: Connection): void {
+  function release(connection: Connection, { lost }: { lost: boolean }): void {
     if (ending.signal.aborted) void connection[Symbol.asyncDispose]();
-    else if (!connection.closed.aborted) {
+    else if (!lost && !connection.closed.aborted) {
       const timer = setTimeout(() => {
         idle.delete(connection);
         void connection[Symbol.asyncDispose]();
@@ -93,6 +93,7 @@ export function createReader(deps: ConnectDeps, target: Target): Reader {
       signal.addEventListener('abort', onAbort, { once: true });
       if (signal.aborted) onAbort();
       let alive = fresh;
+      let lost = false;
       try {
         return await work(async (text, values) => {
           try {
@@ -106,12 +107,13 @@ export function createReader(deps: ConnectDeps, target: Target): Reader {
         });
       } catch (error) {
         signal.throwIfAborted();
-        // As after a restart of the server.
-        if (!alive && connection.closed.aborted) continue;
-        throw error;
+        // As after a restart of the server, whose last words may come before its end.
+        lost = !alive && error instanceof AppError && error.code === 'CONNECTION_FAILED';
+        if (!lost) throw error;
       } finally {
         signal.removeEventListener('abort', onAbort);
-        release(connection);
+        if (lost) connection.destroy(new Error('lost while it lay idle'));
+        release(connection, { lost });
       }
     }
   }

@@ -393,11 +393,12 @@ describe('kept changes', () => {
     await reader.next();
     const [row] = await stage.sql(`SELECT pubname AS name FROM pg_publication WHERE pubname !~ 'inserts'`);
     await stage.sql(`DROP PUBLICATION ${row?.name}`);
-    const { message } = await failure(reader.next(), 'POSITION_LOST');
-    // For a moment nobody listens at all.
+    // He may hear that his table is told of no more before all of the feed ends, for which nobody listens for a moment.
+    const ended = await reader.next().catch((error: unknown) => error);
+    expect(ended).toMatchObject({ code: expect.stringMatching(/^(POSITION_LOST|UNSUPPORTED)$/) });
     let found = await problem();
     while (!found?.at) found = await problem();
-    expect(found).toEqual({ message, at: expect.any(Date) });
+    expect(found.message).toContain('Changes may have been missed');
   });
 
   test('what a dead process left is swept, but nothing that is kept', async () => {

@@ -1,4 +1,5 @@
 /** The parts of a workbook around its cells (ECMA-376 parts 1 and 2), and what a sheet may be called. */
+import { escapeMarkup } from '../lib/markup.ts';
 import type { ExportColumn } from './format.ts';
 import { columnWidths } from './xlsx-styles.ts';
 
@@ -18,7 +19,7 @@ export function workbookParts(sheets: readonly string[]): [name: string, xml: st
     (number) => `<Override PartName="/${sheetPart(number)}" ContentType="${spreadsheet}.worksheet+xml"/>`,
   );
   const entries = sheets.map(
-    (name, index) => `<sheet name="${escapeAttribute(name)}" sheetId="${index + 1}" r:id="rId${index + 1}"/>`,
+    (name, index) => `<sheet name="${escapeMarkup(name)}" sheetId="${index + 1}" r:id="rId${index + 1}"/>`,
   );
   const targets = numbers.map(
     (number) => `<Relationship Id="rId${number}" Type="${office}/worksheet" Target="worksheets/sheet${number}.xml"/>`,
@@ -88,6 +89,3 @@ const cut = (text: string, length: number) =>
     .slice(0, length)
     .replace(/[\uD800-\uDBFF]$/, '')
     .replace(/[\s']+$/, '');
-
-const escapeAttribute = (text: string) =>
-  text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');

@@ -31,7 +31,7 @@ export interface RatesDeps {
    * let pass as much more as they take in that time; while it does not answer, each counts for itself.
    */
   readonly shared?: Pick<RateLimiterAbstract, 'penalty'> | null;
-  /** Keys that are counted at once; more, and all begin anew. */
+  /** Keys that begin within a minute; more, and all begin anew. */
   readonly maxKeys?: number;
 }
 
@@ -42,12 +42,26 @@ export function createRates({ limit, shared = null, maxKeys = 100_000 }: RatesDe
   const newCounts = () => new RateLimiterMemory({ points: limit, duration: windowSeconds });
   let counts = newCounts();
   let keys = 0;
+  /** Those that began before have ended, or do within a minute. */
+  let keysSince = performance.now();
   const untold = new Map<string, number>();
 
   async function tell(store: NonNullable<RatesDeps['shared']>, key: string, points: number): Promise<void> {
     const { consumedPoints, msBeforeNext } = await store.penalty(key, points);
     // With what was taken since.
     await counts.set(key, consumedPoints + (untold.get(key) ?? 0), msBeforeNext / 1_000);
+  }
+
+  function began(): void {
+    const now = performance.now();
+    if (now - keysSince > windowSeconds * 1_000) {
+      keysSince = now;
+      keys = 0;
+    }
+    keys += 1;
+    if (keys <= maxKeys) return;
+    counts = newCounts();
+    keys = 0;
   }
 
   const timer =
@@ -62,10 +76,7 @@ export function createRates({ limit, shared = null, maxKeys = 100_000 }: RatesDe
   return {
     async take(key, points) {
       const { consumedPoints, msBeforeNext, isFirstInDuration } = await counts.penalty(key, points);
-      if (isFirstInDuration && ++keys > maxKeys) {
-        counts = newCounts();
-        keys = 0;
-      }
+      if (isFirstInDuration) began();
       if (shared) untold.set(key, (untold.get(key) ?? 0) + points);
       const remaining = Math.max(limit - consumedPoints, 0);
       return { limit, remaining, resetMs: msBeforeNext, exceeded: consumedPoints > limit };

@@ -1,5 +1,7 @@
 /** What a mail looks like: the same words as text and as HTML, so that no reader gets another mail. */
 
+import { escapeMarkup } from '../lib/markup.ts';
+
 export interface MailContent {
   readonly subject: string;
   /** Before the button. */
@@ -40,9 +42,9 @@ export function render({ subject, paragraphs, action, closing = [] }: MailConten
     ...paragraphs.map(paragraph),
     ...(action
       ? [
-          `<p style="margin:24px 0"><a href="${escaped(action.link)}" style="${buttonStyle}">${escaped(action.label)}</a></p>`,
+          `<p style="margin:24px 0"><a href="${escapeMarkup(action.link)}" style="${buttonStyle}">${escapeMarkup(action.label)}</a></p>`,
           paragraph(until!),
-          `<p style="${quietStyle}">${codeHint}<br><code style="word-break:break-all">${escaped(action.code)}</code></p>`,
+          `<p style="${quietStyle}">${codeHint}<br><code style="word-break:break-all">${escapeMarkup(action.code)}</code></p>`,
         ]
       : []),
     ...closing.map(paragraph),
@@ -61,27 +63,18 @@ const quietStyle = 'margin:0 0 16px;color:#5b6472;font-size:13px';
 
 const page = ({ subject, body, footer }: { subject: string; body: string; footer: string }) => `<!doctype html>
 <html lang="en">
-<head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>${escaped(subject)}</title></head>
+<head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>${escapeMarkup(subject)}</title></head>
 <body style="margin:0;padding:32px 16px;background:#f3f4f7;font:16px/1.5 -apple-system,'Segoe UI',Roboto,Helvetica,Arial,sans-serif;color:#1c2330">
 <div style="max-width:520px;margin:0 auto;padding:32px;background:#ffffff;border-radius:10px">
-<h1 style="margin:0 0 20px;font-size:20px">${escaped(subject)}</h1>
+<h1 style="margin:0 0 20px;font-size:20px">${escapeMarkup(subject)}</h1>
 ${body}
-<p style="${quietStyle};margin:28px 0 0;padding-top:16px;border-top:1px solid #e3e6ec">${escaped(footer)}</p>
+<p style="${quietStyle};margin:28px 0 0;padding-top:16px;border-top:1px solid #e3e6ec">${escapeMarkup(footer)}</p>
 </div>
 </body>
 </html>
 `;
 
-const paragraph = (text: string): string => `<p style="margin:0 0 16px">${escaped(text)}</p>`;
-
-const entities: Readonly<Record<string, string>> = {
-  '&': '&amp;',
-  '<': '&lt;',
-  '>': '&gt;',
-  '"': '&quot;',
-  "'": '&#39;',
-};
-const escaped = (text: string): string => text.replace(/[&<>"']/g, (character) => entities[character]!);
+const paragraph = (text: string): string => `<p style="margin:0 0 16px">${escapeMarkup(text)}</p>`;
 
 /** Such as `21 November 2026 at 20:15 UTC`. */
 const timeOf = (at: Date): string => `${day.format(at)} at ${time.format(at)} UTC`;

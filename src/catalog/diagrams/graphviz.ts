@@ -1,4 +1,5 @@
 /** Graphviz DOT (https://graphviz.org/doc/info/lang.html): a cluster a schema, a table of HTML-like text a table. */
+import { escapeMarkup } from '../../lib/markup.ts';
 import { keyOf } from '../nodes.ts';
 import { bySchema, type DiagramTable, type DiagramWriter, printable } from './diagram.ts';
 
@@ -42,10 +43,8 @@ function label(table: DiagramTable): string {
   return `<TABLE BORDER="0" CELLBORDER="1" CELLSPACING="0" CELLPADDING="3">${title}${rows.join('')}</TABLE>`;
 }
 
-const entities: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' };
-
 /** Text of nothing but blanks is none, and that is no label. */
 function text(value: string): string {
   const line = printable(value);
-  return line.trim() === '' ? '&#160;' : line.replace(/[&<>"]/g, (character) => entities[character] ?? '');
+  return line.trim() === '' ? '&#160;' : escapeMarkup(line);
 }

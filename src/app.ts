@@ -45,6 +45,7 @@ interface Opened {
 
 /** The databases that Quarry itself stands on, up and migrated. */
 async function open({ config, log, running }: { config: Config; log: Log; running: Service[] }): Promise<Opened> {
+  if (config.lostKeys.length > 0) log.warn({ keyIds: config.lostKeys }, 'keys.given_up');
   const masterKeys = config.masterKeys ?? (await localMasterKeys(config.dataDir));
   const clusters = { meta: config.databaseUrl === null, playground: config.playground === 'embedded' };
   const embedded =
@@ -56,7 +57,7 @@ async function open({ config, log, running }: { config: Config; log: Log; runnin
     connection: owner,
     directory: migrations,
     // Later would be too late: the playground's passwords are derived from the keys as well.
-    check: (client) => checkMasterKeys(client, masterKeys),
+    check: (client) => checkMasterKeys(client, masterKeys, config.lostKeys),
   });
   if (applied.length > 0) log.info({ applied }, 'metadata.migrated');
   return {

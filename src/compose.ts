@@ -233,7 +233,7 @@ function buildServices({ config, core, startedAt, diskLow, running, publicUrl, o
     engines: core.engines,
     access,
     accounts,
-    auditLog: createAuditLog({ pool, keyring, log }),
+    auditLog: createAuditLog({ pool, keyring, log, maxRefusals: config.auditedRefusals }),
     apiKeys,
     secondFactors,
     bearer: createBearer({ accounts, apiKeys, issued }),

@@ -25,6 +25,8 @@ export interface Config {
   readonly playground: 'embedded' | 'off' | Secret<URL>;
   /** Null: made and kept in DATA_DIR. */
   readonly masterKeys: readonly [MasterKey, ...MasterKey[]] | null;
+  /** Ids of keys that are lost for good: the start goes on without them. */
+  readonly lostKeys: readonly string[];
   /** Null: rings between processes go by the metadata database. */
   readonly redisUrl: Secret<URL> | null;
   /** Where results and files are. */
@@ -48,8 +50,10 @@ export interface Config {
   readonly maxParallelJobsPerDatabase: number;
   /** For how long a catalogue is answered from what was read. */
   readonly catalogTtlMs: number;
-  /** Of passwords, in 15 minutes. */
+  /** Of passwords, account mails and accounts, in 15 minutes. */
   readonly attempts: AttemptLimits;
+  /** That one account has written down in the audit in 15 minutes; 0 for no limit. */
+  readonly auditedRefusals: number;
   /** Of requests and their cost, in a minute; 0 for no limit. */
   readonly rateLimits: { readonly address: number; readonly user: number; readonly key: number; readonly cost: number };
   readonly graphiql: boolean;
@@ -162,6 +166,11 @@ const masterKeys = z.string().transform((text, context): [MasterKey, ...MasterKe
   return z.NEVER;
 });
 
+const keyIds = list.refine(
+  (parts) => parts.every((part) => /^[A-Za-z0-9_-]{1,32}$/.test(part)),
+  'ids with commas between',
+);
+
 const loopback = new Set(['localhost', '127.0.0.1', '[::1]']);
 
 /** Kept as it is: its tokens name it letter for letter. */
@@ -190,6 +199,7 @@ const variables = {
   AWS_DEFAULT_REGION: z.string().optional(),
   STORAGE_PER_USER_GIB: integer(1, 1_000_000).default(10),
   MASTER_KEYS: masterKeys.optional(),
+  MASTER_KEYS_LOST: keyIds.default([]),
   SMTP_URL: parsedBy(smtpOf).optional(),
   MAIL_FROM: parsedBy(senderOf).optional(),
   REGISTRATION: oneOf(...registrationModes).default('open'),
@@ -213,6 +223,8 @@ const variables = {
   RATE_LIMIT_COST: limit(999_999_999).default(10_000_000),
   RATE_LIMIT_LOGIN: limit(1_000_000).default(10),
   RATE_LIMIT_LOGIN_ADDRESS: limit(1_000_000).default(100),
+  RATE_LIMIT_REGISTER_ADDRESS: limit(1_000_000).default(50),
+  RATE_LIMIT_REFUSALS: limit(1_000_000).default(100),
   GRAPHIQL: flag.optional(),
   INTROSPECTION: flag.optional(),
   PERSISTED_DOCUMENTS: z.string().optional(),
@@ -320,6 +332,7 @@ export function readConfig({ env, terminal }: ReadConfigOptions): Config {
     databaseUrl: values.DATABASE_URL ?? null,
     playground: values.PLAYGROUND_URL ?? 'embedded',
     masterKeys: values.MASTER_KEYS ?? null,
+    lostKeys: values.MASTER_KEYS_LOST,
     redisUrl: values.REDIS_URL ? new Secret(values.REDIS_URL) : null,
     storage,
     storageOfUserBytes: values.STORAGE_PER_USER_GIB * 2 ** 30,
@@ -347,7 +360,12 @@ export function readConfig({ env, terminal }: ReadConfigOptions): Config {
       key: values.RATE_LIMIT_KEY,
       cost: values.RATE_LIMIT_COST,
     },
-    attempts: { perAccount: values.RATE_LIMIT_LOGIN, perAddress: values.RATE_LIMIT_LOGIN_ADDRESS },
+    attempts: {
+      perAccount: values.RATE_LIMIT_LOGIN,
+      perAddress: values.RATE_LIMIT_LOGIN_ADDRESS,
+      registrations: values.RATE_LIMIT_REGISTER_ADDRESS,
+    },
+    auditedRefusals: values.RATE_LIMIT_REFUSALS,
     graphiql: values.GRAPHIQL ?? !production,
     introspection: values.INTROSPECTION ?? !production,
     persistedDocuments: values.PERSISTED_DOCUMENTS ? resolve(values.PERSISTED_DOCUMENTS) : null,

@@ -93,7 +93,7 @@ export async function buildCore({ config, log, metadata, playground, masterKeys,
   const bus = createBus<Topic>();
   const pool = createPool({ connection: metadata, log, max: poolSize });
   const running: Service[] = [{ stop: () => pool.end() }];
-  const keyring = await verifyKeyring(pool, masterKeys);
+  const keyring = await verifyKeyring(pool, masterKeys, config.lostKeys);
   await sealBeginning(pool, keyring);
   const notify = await startNotify({ connection: metadata, pool, bus, log });
   running.push(notify);

@@ -96,7 +96,12 @@ export async function startServer(deps: ServerDeps): Promise<RunningServer> {
     },
     '/audit': createAuditRoute({
       auditLog: services.auditLog,
-      authenticate: (authorization) => authenticate(services, authorization),
+      async admit(request, response) {
+        await gate.enter({ request, response });
+        const viewer = await authenticate(services, request.headers.authorization ?? null);
+        await gate.admit(viewer, { request, response });
+        return viewer;
+      },
       callerOf: (request) => callerOf(request, trustProxy),
     }),
     '/.well-known/jwks.json': async (_request, response) => {
@@ -136,7 +141,10 @@ export async function startServer(deps: ServerDeps): Promise<RunningServer> {
     if (deps.tls) response.setHeader('strict-transport-security', `max-age=${hstsSeconds}`);
     if (corsOrigins.length > 0) response.setHeader('vary', 'origin');
     const path = request.url?.split('?')[0] ?? '/';
-    if (path.startsWith('/files/')) return services.fileRoutes.handle(request, response, callerOf(request, trustProxy));
+    if (path.startsWith('/files/')) {
+      const enter = () => gate.enter({ request, response });
+      return services.fileRoutes.handle(request, response, { caller: callerOf(request, trustProxy), enter });
+    }
     endSlowBody(request);
     if (path === '/graphql') return graphql(request, response);
     if (request.method !== 'GET' && request.method !== 'HEAD') {

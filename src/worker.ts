@@ -87,7 +87,7 @@ async function ofConfig(config: Config, log: Log) {
   const metadata = connectionOfUrl(config.databaseUrl.reveal(), 'DATABASE_URL');
   // Before the playground is: the passwords of its roles are derived from the keys.
   await using connected = await connect(metadata);
-  await checkMasterKeys(connected.client, masterKeys);
+  await checkMasterKeys(connected.client, masterKeys, config.lostKeys);
   return {
     metadata,
     playground: await playgroundOfUrl({ playground: config.playground, masterKeys, metadata, log }),

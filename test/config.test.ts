@@ -216,6 +216,6 @@ test('half of a pair of keys for S3 stops the start, and is nobody’s business 
 test('a limit of requests is a number, or none at all', () => {
   const { rateLimits, attempts } = read({ RATE_LIMIT_USER: 'off', RATE_LIMIT_KEY: '0', RATE_LIMIT_LOGIN: 'none' });
   expect(rateLimits).toEqual({ address: 12_000, user: 0, key: 0, cost: 10_000_000 });
-  expect(attempts).toEqual({ perAccount: 0, perAddress: 100 });
+  expect(attempts).toEqual({ perAccount: 0, perAddress: 100, registrations: 50 });
   expect(() => read({ RATE_LIMIT_COST: 'much' })).toThrow(/RATE_LIMIT_COST: .*“none”, “off”, or a whole number/);
 });

@@ -139,7 +139,7 @@ export function createAccounts({
   }
 
   return {
-    ...createRegistration({ pool, hasher, signIns, mails, admission, settings }),
+    ...createRegistration({ pool, hasher, signIns, mails, admission, attempts, settings }),
     ...createPasswordChanges({ pool, hasher, attempts, signIns, mails, jobs }),
     ...createProfiles({ pool, prisma, hasher, attempts, mails, settings }),
 

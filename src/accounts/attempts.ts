@@ -1,6 +1,7 @@
 /**
  * How often a password may be tried, counted before it is compared with anything: so many times an account, wherever they
- * come from, and so many times an address, whomever they are about. What was right does not count.
+ * come from, and so many times an address, whomever they are about. What was right does not count. And how often an address
+ * may ask for what costs a mail or a hash: account mails, and accounts.
  *
  * Somebody who tries another's password uses up that account's attempts, but not its owner's: from a network where the
  * account is signed in, and from a session of its own, there are as many beside them. A known network is told by the account's
@@ -11,8 +12,8 @@
  */
 import { createHash } from 'node:crypto';
 import type pg from 'pg';
-import { RateLimiterPostgres, RateLimiterRes } from 'rate-limiter-flexible';
-import { record } from '../audit/audit.ts';
+import { type AuditAction, record } from '../audit/audit.ts';
+import { createLimiter, type Limiter } from '../db/limiter.ts';
 import type { Executor } from '../db/metadata.ts';
 import { encodeId, uuidv7 } from '../lib/ids.ts';
 import { networkOf } from '../lib/network.ts';
@@ -27,6 +28,8 @@ export interface AttemptLimits {
   readonly perAccount: number;
   /** In 15 minutes, of addresses that none of the accounts was signed in from; 0 for no limit. */
   readonly perAddress: number;
+  /** Accounts that one address may ask for in 15 minutes, whether it gets them; 0 for no limit. */
+  readonly registrations: number;
 }
 
 export interface Tried {
@@ -51,6 +54,8 @@ export interface Attempts {
    * that of its passwords. The first refusal of a window is in the audit. @throws AppError RATE_LIMITED
    */
   takeMail(caller: Caller): Promise<void>;
+  /** Takes one of the accounts that an address may ask for, as `takeMail` does. @throws AppError RATE_LIMITED */
+  takeRegistration(caller: Caller): Promise<void>;
 }
 
 export interface AttemptsDeps {
@@ -59,31 +64,32 @@ export interface AttemptsDeps {
 }
 
 /** Of what was not let in, in the words of the audit. */
-type Kind = 'account' | 'address' | 'known' | 'mail';
+type Kind = 'account' | 'address' | 'known' | 'mail' | 'registration';
+
+interface Told {
+  readonly action: AuditAction;
+  readonly message: string;
+}
+const signIn: Told = { action: 'user.login_limited', message: 'Too many attempts to sign in' };
+const told: Readonly<Record<Kind, Told>> = {
+  account: signIn,
+  address: signIn,
+  known: signIn,
+  mail: { action: 'user.login_limited', message: 'Too many mails were asked for' },
+  registration: { action: 'user.registration_limited', message: 'Too many accounts were asked for' },
+};
 
 const networkFor = ({ ipAddress }: Caller): string => (ipAddress === null ? 'none' : networkOf(ipAddress));
 
 export function createAttempts({ pool, limits }: AttemptsDeps): Attempts {
   const limiterOf = (kind: Kind, points: number) =>
-    points === 0
-      ? null
-      : new RateLimiterPostgres({
-          storeClient: pool,
-          tableName: 'rate_limits',
-          tableCreated: true,
-          // The janitor does.
-          clearExpiredByTimeout: false,
-          keyPrefix: `password.${kind}`,
-          points,
-          duration: attemptWindowSeconds,
-          // From the first that is too many: otherwise the end of one window and the beginning of the next are one.
-          blockDuration: attemptWindowSeconds,
-        });
-  const limiters = {
+    createLimiter({ pool, name: `password.${kind}`, points, windowSeconds: attemptWindowSeconds });
+  const limiters: Record<Kind, Limiter> = {
     account: limiterOf('account', limits.perAccount),
     address: limiterOf('address', limits.perAddress),
     known: limiterOf('known', limits.perAccount),
     mail: limiterOf('mail', limits.perAddress),
+    registration: limiterOf('registration', limits.registrations),
   };
 
   /** Whether the account is signed in from its network; asked for nobody as well, so that it takes as long. */
@@ -98,30 +104,20 @@ export function createAttempts({ pool, limits }: AttemptsDeps): Attempts {
   }
 
   async function consume(kind: Kind, key: string, { userId, caller }: Pick<Tried, 'userId' | 'caller'>): Promise<void> {
-    const limiter = limiters[kind];
-    try {
-      await limiter?.consume(key);
-    } catch (refused) {
-      if (!(refused instanceof RateLimiterRes)) throw refused;
-      if (limiter && refused.consumedPoints === limiter.points + 1) {
-        await record(pool, {
-          actorId: null,
-          action: 'user.login_limited',
-          subject: userId && encodeId('User', userId),
-          outcome: 'refused',
-          caller,
-          details: { limit: kind },
-        });
-      }
-      throw rateLimited(
-        refused.msBeforeNext,
-        kind === 'mail' ? 'Too many mails were asked for' : 'Too many attempts to sign in',
-      );
+    const exceeded = await limiters[kind].take(key);
+    if (!exceeded) return;
+    const { action, message } = told[kind];
+    if (exceeded.first) {
+      const subject = userId && encodeId('User', userId);
+      await record(pool, { actorId: null, action, subject, outcome: 'refused', caller, details: { limit: kind } });
     }
+    throw rateLimited(exceeded.waitMs, message);
   }
 
   return {
     takeMail: (caller) => consume('mail', networkFor(caller), { userId: null, caller }),
+
+    takeRegistration: (caller) => consume('registration', networkFor(caller), { userId: null, caller }),
 
     async take(tried) {
       const { email, userId, caller } = tried;
@@ -135,7 +131,7 @@ export function createAttempts({ pool, limits }: AttemptsDeps): Attempts {
       else keys.push(['address', network], ['account', account]);
       for (const [kind, key] of keys) await consume(kind, key, tried);
       const giveBack = async () => {
-        await Promise.all(keys.map(([kind, key]) => limiters[kind]?.reward(key)));
+        await Promise.all(keys.map(([kind, key]) => limiters[kind].giveBack(key)));
       };
       return {
         giveBack,

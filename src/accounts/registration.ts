@@ -6,6 +6,7 @@ import { AppError } from '../lib/errors.ts';
 import { encodeId } from '../lib/ids.ts';
 import type { AccountMails } from './account-mails.ts';
 import type { Admission, RegistrationMode } from './admission.ts';
+import type { Attempts } from './attempts.ts';
 import type { PasswordHasher } from './password-hasher.ts';
 import type { Opened, SignedIn, SignIns } from './sign-ins.ts';
 import * as store from './store.ts';
@@ -23,7 +24,8 @@ export interface Registration {
   /**
    * Opens an account, the very first one as administrator, and mails what confirms its address. Null where the address
    * must be confirmed before anybody is signed in: then also for an address that has an account, whose owner is told.
-   * @throws AppError CONFLICT, FORBIDDEN when registration is closed or takes an invitation, BAD_USER_INPUT for that
+   * @throws AppError CONFLICT, FORBIDDEN when registration is closed or takes an invitation, BAD_USER_INPUT for that,
+   * RATE_LIMITED
    */
   register(input: RegisterInput, caller: Caller, signal?: AbortSignal): Promise<SignedIn | null>;
 }
@@ -34,6 +36,7 @@ export interface RegistrationDeps {
   signIns: SignIns;
   mails: AccountMails;
   admission: Admission;
+  attempts: Pick<Attempts, 'takeRegistration'>;
   settings: { readonly registration: RegistrationMode; readonly requireVerifiedEmail: boolean };
 }
 
@@ -47,7 +50,7 @@ interface NewAccount {
 }
 
 export function createRegistration(deps: RegistrationDeps): Registration {
-  const { pool, hasher, signIns, mails, admission, settings } = deps;
+  const { pool, hasher, signIns, mails, admission, attempts, settings } = deps;
 
   /** Null where nobody is signed in yet. */
   async function open(
@@ -105,6 +108,7 @@ export function createRegistration(deps: RegistrationDeps): Registration {
       // Asked again behind the lock; here it saves the hash.
       if (settings.registration !== 'open' && invitationToken === null && (await store.anyUser(pool)))
         throw shut(settings.registration);
+      await attempts.takeRegistration(caller);
       const passwordHash = await hasher.hash(password, signal);
       const opened = await transaction(pool, (client) =>
         open(client, { email, name, passwordHash }, { invitationToken, caller }),

@@ -2,10 +2,12 @@
 import type pg from 'pg';
 import { can, requireCan } from '../accounts/policy.ts';
 import type { Caller, Viewer } from '../accounts/viewer.ts';
+import { createLimiter } from '../db/limiter.ts';
 import { badInput } from '../lib/errors.ts';
 import { encodeId, isUuid } from '../lib/ids.ts';
 import type { Keyring } from '../lib/keyring.ts';
 import type { Log } from '../lib/log.ts';
+import { networkOf } from '../lib/network.ts';
 import { type Connection, connectionOf, type PageArguments, pageOf } from '../lib/pages.ts';
 import { type AuditEvent, record } from './audit.ts';
 import { chain } from './chain.ts';
@@ -28,6 +30,8 @@ export interface AuditLogDeps {
   readonly pool: pg.Pool;
   readonly keyring: Keyring;
   readonly log: Log;
+  /** That are written down of one account, or of one address without, in 15 minutes; absent or 0: all. */
+  readonly maxRefusals?: number;
 }
 
 export interface Refusal extends Pick<AuditEvent, 'subject' | 'details' | 'caller'> {
@@ -39,7 +43,10 @@ export interface AuditLog {
   list(viewer: Viewer | null, filter: AuditFilter, page: PageArguments): Promise<Connection<AuditEntry>>;
   /** Null when it is absent or not the viewer's to see. */
   find(viewer: Viewer | null, id: string): Promise<AuditEntry | null>;
-  /** Writes down what was refused to somebody; what cannot be written is in the log, and hides no refusal. */
+  /**
+   * Writes down what was refused to somebody, or once that there is more of it than is written down; what cannot be
+   * written is in the log, and hides no refusal.
+   */
   refused(refusal: Refusal): Promise<void>;
   /**
    * As NDJSON, in the order of the chain, as it is when this begins; itself in the audit. For an administrator who asks for
@@ -54,9 +61,30 @@ export interface AuditLog {
 }
 
 const exportedAtOnce = 500;
+const refusalsWindowSeconds = 15 * 60;
 
 export function createAuditLog(deps: AuditLogDeps): AuditLog {
-  const { pool } = deps;
+  const { pool, maxRefusals = 0 } = deps;
+  const refusals = createLimiter({
+    pool,
+    name: 'audit.refusals',
+    points: maxRefusals,
+    windowSeconds: refusalsWindowSeconds,
+    remember: 'blocked',
+  });
+
+  async function writeRefusal({ viewer, ...refusal }: Refusal): Promise<void> {
+    const { caller } = refusal;
+    const exceeded = await refusals.take(
+      viewer?.userId ?? (caller.ipAddress === null ? 'none' : networkOf(caller.ipAddress)),
+    );
+    const by = { actorId: viewer?.userId ?? null, outcome: 'refused' } as const;
+    if (!exceeded) return record(pool, { ...by, ...refusal, action: 'access.refused' });
+    if (!exceeded.first) return;
+    const details = { limit: maxRefusals, forMs: exceeded.waitMs };
+    await record(pool, { ...by, action: 'access.refusals_limited', subject: null, caller, details });
+  }
+
   return {
     async list(viewer, filter, args) {
       const allowed = allowedFilter(viewer, filter);
@@ -72,15 +100,7 @@ export function createAuditLog(deps: AuditLogDeps): AuditLog {
       return actor && can(viewer, 'user:see-private', actor) ? entry : null;
     },
 
-    async refused({ viewer, ...refusal }) {
-      const event = {
-        actorId: viewer?.userId ?? null,
-        action: 'access.refused',
-        outcome: 'refused',
-        ...refusal,
-      } as const;
-      await record(pool, event).catch((error) => deps.log.error({ err: error }, 'audit.not_written'));
-    },
+    refused: (refusal) => writeRefusal(refusal).catch((error) => deps.log.error({ err: error }, 'audit.not_written')),
 
     async *export(viewer, filter, { caller, signal }) {
       const allowed = allowedFilter(viewer, filter);

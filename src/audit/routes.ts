@@ -9,22 +9,27 @@ import type { AuditFilter, AuditLog } from './audit-log.ts';
 
 export interface AuditRouteDeps {
   readonly auditLog: Pick<AuditLog, 'export'>;
-  /** @throws AppError UNAUTHENTICATED */
-  authenticate(authorization: string | null): Promise<Viewer | null>;
+  /** Who asks, and whether he may ask as much. @throws AppError UNAUTHENTICATED, RATE_LIMITED */
+  admit(request: IncomingMessage, response: ServerResponse): Promise<Viewer | null>;
   callerOf(request: IncomingMessage): Caller;
 }
 
 export type AuditRoute = (request: IncomingMessage, response: ServerResponse) => Promise<void>;
 
-const statuses: Readonly<Record<string, number>> = { UNAUTHENTICATED: 401, FORBIDDEN: 403, BAD_USER_INPUT: 400 };
+const statuses: Readonly<Record<string, number>> = {
+  UNAUTHENTICATED: 401,
+  FORBIDDEN: 403,
+  BAD_USER_INPUT: 400,
+  RATE_LIMITED: 429,
+};
 
 /** Takes `actorId`, `action` and `since` as Query.auditLog does. Refusals are JSON: `{"error": code, "message"}`. */
-export function createAuditRoute({ auditLog, authenticate, callerOf }: AuditRouteDeps): AuditRoute {
+export function createAuditRoute({ auditLog, admit, callerOf }: AuditRouteDeps): AuditRoute {
   return async (request, response) => {
     const closing = new AbortController();
     response.once('close', () => closing.abort());
     try {
-      const viewer = await authenticate(request.headers.authorization ?? null);
+      const viewer = await admit(request, response);
       const filter = filterOf(new URL(request.url ?? '/', 'http://localhost').searchParams);
       const caller = { ...callerOf(request), ...(viewer?.key && { keyId: viewer.key.id }) };
       const lines = auditLog.export(viewer, filter, { caller, signal: closing.signal })[Symbol.asyncIterator]();

@@ -36,38 +36,65 @@ function parse(text: string, path: string): MasterKey {
   return { id, key: new Secret(key) };
 }
 
+interface KeyCheck {
+  readonly id: string;
+  readonly sealed: string;
+  /** It sealed here at some time. */
+  readonly dated: boolean;
+}
+
+/** The key that seals here now first; null where the metadata has not been made yet. */
+async function readChecks(executor: Executor): Promise<KeyCheck[] | null> {
+  const { rows: made } = await executor.query(
+    `SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass('key_checks') AND attname = 'activated_at') AS dated
+      WHERE to_regclass('key_checks') IS NOT NULL`,
+  );
+  if (made.length === 0) return null;
+  const { rows } = await executor.query<KeyCheck>(
+    made[0].dated
+      ? `SELECT key_id AS id, sealed, activated_at IS NOT NULL AS dated FROM key_checks ORDER BY activated_at DESC NULLS LAST`
+      : 'SELECT key_id AS id, sealed, false AS dated FROM key_checks',
+  );
+  return rows;
+}
+
+/** Null where it is the one of its id. */
+function faultOf(keyring: Keyring, { id, sealed }: KeyCheck): unknown {
+  try {
+    keyring.open(sealed, ['key_checks', id]);
+    return null;
+  } catch (cause) {
+    return cause;
+  }
+}
+
+/** @param lost ids of keys that the operator has given up */
+const isGivenUp = (keyring: Keyring, lost: readonly string[], check: KeyCheck): boolean =>
+  lost.includes(check.id) && faultOf(keyring, check) !== null;
+
 /**
  * Reads only; metadata that has not been made yet fits every ring.
+ * @param lost ids of keys that are lost for good: nothing is asked about them
  * @throws StartError when a key is not the one of its id, or the one that seals here now is missing
  */
 export async function checkMasterKeys(
   executor: Executor,
   keys: readonly [MasterKey, ...MasterKey[]],
+  lost: readonly string[] = [],
 ): Promise<Keyring> {
   const keyring = createKeyring(keys);
-  const { rows: made } = await executor.query(
-    `SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass('key_checks') AND attname = 'activated_at') AS dated
-      WHERE to_regclass('key_checks') IS NOT NULL`,
-  );
-  if (made.length === 0) return keyring;
-  const { rows } = await executor.query<{ id: string; sealed: string; dated: boolean }>(
-    made[0].dated
-      ? `SELECT key_id AS id, sealed, activated_at IS NOT NULL AS dated FROM key_checks ORDER BY activated_at DESC NULLS LAST`
-      : 'SELECT key_id AS id, sealed, false AS dated FROM key_checks',
-  );
-  const inRing = rows.filter(({ id }) => keyring.keyIds.includes(id));
-  for (const { id, sealed } of inRing) {
-    try {
-      keyring.open(sealed, ['key_checks', id]);
-    } catch (cause) {
-      throw new StartError(`MASTER_KEYS: the key “${id}” is not the one that sealed this metadata`, { cause });
-    }
+  const checks = ((await readChecks(executor)) ?? []).filter((check) => !isGivenUp(keyring, lost, check));
+  const inRing = checks.filter(({ id }) => keyring.keyIds.includes(id));
+  for (const check of inRing) {
+    const cause = faultOf(keyring, check);
+    if (cause !== null)
+      throw new StartError(`MASTER_KEYS: the key “${check.id}” is not the one that sealed this metadata`, { cause });
   }
-  if (rows.length > 0 && inRing.length === 0) {
-    const ids = rows.map(({ id }) => id).join(', ');
+  if (checks.length > 0 && inRing.length === 0) {
+    const ids = checks.map(({ id }) => id).join(', ');
     throw new StartError(`MASTER_KEYS: none of the keys that sealed this metadata is in the ring (${ids})`);
   }
-  const [current] = rows;
+  const [current] = checks;
   // With an older key alone, what the newer one sealed would not open, and the older one would seal on.
   if (current?.dated && !keyring.keyIds.includes(current.id)) {
     throw new StartError(`MASTER_KEYS: the key “${current.id}”, which seals here now, is not in the ring`);
@@ -76,11 +103,22 @@ export async function checkMasterKeys(
 }
 
 /**
- * Keeps a check of every key of the ring, and the time at which the active one first sealed here.
+ * Keeps a check of every key of the ring, and the time from which the active one seals here: the ring that started last
+ * decides, so that an earlier key can be made the first again.
+ * @param lost ids of keys that are lost for good: their checks go
  * @throws StartError before anything is written when the ring is not that of this metadata
  */
-export async function verifyKeyring(executor: Executor, keys: readonly [MasterKey, ...MasterKey[]]): Promise<Keyring> {
-  const keyring = await checkMasterKeys(executor, keys);
+export async function verifyKeyring(
+  executor: Executor,
+  keys: readonly [MasterKey, ...MasterKey[]],
+  lost: readonly string[] = [],
+): Promise<Keyring> {
+  const keyring = await checkMasterKeys(executor, keys, lost);
+  for (const check of (await readChecks(executor)) ?? []) {
+    // Only the check that was seen: another process may have put a good one in its place.
+    if (isGivenUp(keyring, lost, check))
+      await executor.query('DELETE FROM key_checks WHERE key_id = $1 AND sealed = $2', [check.id, check.sealed]);
+  }
   for (const key of keys) {
     const sealed = createKeyring([key]).seal('quarry', ['key_checks', key.id]);
     await executor.query('INSERT INTO key_checks (key_id, sealed) VALUES ($1, $2) ON CONFLICT DO NOTHING', [
@@ -91,7 +129,10 @@ export async function verifyKeyring(executor: Executor, keys: readonly [MasterKe
   // Another process may have brought another key of the same name at the same time: one of the two is refused.
   await checkMasterKeys(executor, keys);
   await executor.query(
-    'UPDATE key_checks SET activated_at = clock_timestamp() WHERE key_id = $1 AND activated_at IS NULL',
+    // Later than whatever there is, also where the clock was put back.
+    `UPDATE key_checks SET activated_at = greatest(clock_timestamp(), (SELECT max(activated_at) + interval '1 ms' FROM key_checks))
+      WHERE key_id = $1 AND (activated_at IS NULL OR EXISTS (
+        SELECT FROM key_checks other WHERE other.activated_at > key_checks.activated_at))`,
     [keyring.activeKeyId],
   );
   return keyring;

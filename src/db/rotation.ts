@@ -78,8 +78,8 @@ export interface RotationReport {
 }
 
 /**
- * One round. Null where it is not this process's: another one is at it, or a newer key than this one's active one seals
- * here by now, so that replicas whose rings are in another order do not undo each other's work.
+ * One round. Null where it is not this process's: another one is at it, or by a ring that started later another key seals
+ * here than this one's active one, so that replicas whose rings are in another order do not undo each other's work.
  */
 export async function rotate(
   { pool, keyring, columns, log }: RotationDeps,

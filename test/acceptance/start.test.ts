@@ -41,6 +41,7 @@ describe('a configuration that cannot be', () => {
     ['MASTER_KEYS', { MASTER_KEYS: `k1:${Buffer.alloc(32).toString('base64')}` }],
     ['MASTER_KEYS', { MASTER_KEYS: `${key},k2:${bytes}` }],
     ['MASTER_KEYS', { MASTER_KEYS: `${key},k2:${bytes.slice(0, 20)}` }],
+    ['MASTER_KEYS_LOST', { MASTER_KEYS_LOST: `k1,${canary}:` }],
     ['REGISTRATION', { REGISTRATION: canary }],
     ['CORS_ORIGINS', { CORS_ORIGINS: `https://example.com/${canary}` }],
     ['TRUST_PROXY', { TRUST_PROXY: canary }],

@@ -5,7 +5,7 @@ import { networkOf } from '../../src/lib/network.ts';
 import { createGraph } from './graph.ts';
 import { createWorld, password, type World } from './world.ts';
 
-const limits = { perAccount: 10, perAddress: 20 };
+const limits = { perAccount: 10, perAddress: 20, registrations: 5 };
 const windowMs = 15 * 60_000;
 
 let world: World;
@@ -201,4 +201,63 @@ test('mails to accounts are asked for so often from one address, whomever they a
   expect(told).toHaveLength(1);
   await replicas[0]!.accounts.requestPasswordReset('other@example.com', elsewhere());
   expect((await written()) - before).toBe(limits.perAddress + 1);
+});
+
+describe('accounts', () => {
+  const register = (n: number, caller: ReturnType<typeof from>, replica = n % 2) =>
+    replicas[replica]!.accounts.register({ email: `new${n}@example.com`, password }, caller).then(
+      () => 'OK',
+      ({ code }: { code: string }) => code,
+    );
+
+  test('are asked for so often from one address, over replicas and at once, and the rest hashes, mails and writes nothing', async () => {
+    const caller = from('198.51.100.88');
+    const counts = async () =>
+      (
+        await world.sql(
+          'SELECT (SELECT count(*)::int FROM users) AS users, (SELECT count(*)::int FROM outgoing_mails) AS mails',
+        )
+      )[0];
+    const before = await counts();
+    const codes = await Promise.all(times(30, (n) => register(n, caller)));
+    expect(codes.filter((code) => code === 'OK')).toHaveLength(limits.registrations);
+    expect(new Set(codes)).toEqual(new Set(['OK', 'RATE_LIMITED']));
+    expect(await counts()).toEqual({
+      users: before!.users + limits.registrations,
+      mails: before!.mails + limits.registrations,
+    });
+    const told = (await world.auditOf('user.registration_limited')).filter(
+      ({ ip_address }) => ip_address === caller.ipAddress,
+    );
+    expect(told).toMatchObject([{ outcome: 'refused', actor_id: null, details: { limit: 'registration' } }]);
+    expect(await register(100, elsewhere())).toBe('OK');
+    // Who is here already signs in.
+    const { email } = await world.person();
+    expect(await tried({ email, password, caller })).toBe('OK');
+  });
+
+  test('that are taken, and invitations that are not good, count as well', async () => {
+    const caller = from('2001:db8:88::1');
+    const { email } = await world.person();
+    const input = (n: number) => ({ email, password, ...(n % 2 && { invitationToken: 'x'.repeat(43) }) });
+    const codes = await Promise.all(
+      times(12, (n) =>
+        replicas[n % 2]!.accounts.register(input(n), from(`2001:db8:88::${n + 1}`)).catch(
+          (error: { code: string }) => error.code,
+        ),
+      ),
+    );
+    expect(codes.filter((code) => code !== 'RATE_LIMITED')).toHaveLength(limits.registrations);
+    expect(await register(101, caller)).toBe('RATE_LIMITED');
+  });
+
+  test('are not counted where nobody may open one', async () => {
+    const closed = await world.startReplica({ attempts: limits, registration: 'closed' });
+    const caller = from('198.51.100.89');
+    for (const n of times(limits.registrations + 2, (n) => n))
+      await expect(closed.accounts.register({ email: `c${n}@example.com`, password }, caller)).rejects.toMatchObject({
+        code: 'FORBIDDEN',
+      });
+    expect(await register(102, caller)).toBe('OK');
+  });
 });

@@ -71,7 +71,7 @@ export async function createWorld() {
     requireVerifiedEmail = false,
     admission,
     clock,
-    attempts = { perAccount: 0, perAddress: 0 },
+    attempts = { perAccount: 0, perAddress: 0, registrations: 0 },
   }: ReplicaOptions = {}) {
     const bus = createBus<Topic>();
     const pool = createPool({ connection, log, max: 20 });

@@ -1,5 +1,5 @@
 /** Who reads what of the audit, in pages and as a whole. */
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { nobody } from '../../src/accounts/viewer.ts';
 import { record } from '../../src/audit/audit.ts';
 import { createAuditLog } from '../../src/audit/audit-log.ts';
@@ -127,4 +127,48 @@ test('a browser’s whole name is not kept', async () => {
   const event = { actorId: ann.userId, action: 'session.ended', subject: null, outcome: 'success' } as const;
   await record(world.pool, { ...event, caller: { ...nobody, userAgent: 'x'.repeat(5_000) } });
   expect((await world.auditOf('session.ended')).at(-1).user_agent).toBe('x'.repeat(300));
+});
+
+describe('what was refused', () => {
+  const log = createLog({ level: 'silent', format: 'json' });
+  const maxRefusals = 5;
+  const replicas = () => [1, 2].map(() => createAuditLog({ ...world, log, maxRefusals }));
+  const refusalOf = (viewer: Person['viewer'] | null, from = caller) => ({
+    viewer,
+    caller: from,
+    subject: null,
+    details: { mutation: 'deleteProject', code: 'NOT_FOUND' },
+  });
+  const written = async (actorId: string | null, action: string) =>
+    (await world.auditOf(action)).filter(({ actor_id }) => actor_id === actorId);
+
+  test('to one account is written down so often, over replicas and at once, and then once that there is more', async () => {
+    const logs = replicas();
+    await Promise.all(Array.from({ length: 40 }, (_, n) => logs[n % 2]!.refused(refusalOf(ann.viewer))));
+    expect(await written(ann.userId, 'access.refused')).toHaveLength(maxRefusals);
+    expect(await written(ann.userId, 'access.refusals_limited')).toMatchObject([
+      { outcome: 'refused', subject: null, details: { limit: maxRefusals, forMs: expect.any(Number) } },
+    ]);
+    await logs[0]!.refused(refusalOf(ben.viewer));
+    expect(await written(ben.userId, 'access.refused')).toHaveLength(1);
+  });
+
+  test('to nobody is counted by the network that it came from', async () => {
+    const [one] = replicas();
+    for (let n = 0; n < 20; n += 1) await one!.refused(refusalOf(null, { ...caller, ipAddress: `2001:db8:9::${n}` }));
+    const entries = (await written(null, 'access.refused')).filter(({ ip_address }) =>
+      ip_address?.startsWith('2001:db8:9'),
+    );
+    expect(entries).toHaveLength(maxRefusals);
+    await one!.refused(refusalOf(null, { ...caller, ipAddress: '203.0.113.77' }));
+    expect((await written(null, 'access.refused')).at(-1).ip_address).toBe('203.0.113.77');
+  });
+
+  test('is written down again when the time is over, also by who has just started', async () => {
+    await world.sql('UPDATE rate_limits SET expire = 0');
+    const [fresh] = replicas();
+    const before = (await written(ann.userId, 'access.refused')).length;
+    await fresh!.refused(refusalOf(ann.viewer));
+    expect(await written(ann.userId, 'access.refused')).toHaveLength(before + 1);
+  });
 });

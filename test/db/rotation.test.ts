@@ -1,6 +1,6 @@
 /** KEY-1: a rotation of the master keys while everything is served, and rings that do not fit. */
 import { randomBytes } from 'node:crypto';
-import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { createAccessTokens } from '../../src/accounts/access-tokens.ts';
 import { createCredentials } from '../../src/databases/credentials.ts';
 import type { Database } from '../../src/databases/store.ts';
@@ -168,11 +168,11 @@ test('a secret that is put there meanwhile stays', async () => {
   await metadata.pool.query('DELETE FROM databases WHERE id = $1', [database!.id]);
 });
 
-test('of two replicas whose rings are in another order the one whose first key came last decides', async () => {
+test('of two replicas whose rings are in another order the one that started last decides', async () => {
   await metadata.pool.query('DELETE FROM databases');
   const [database] = await fill(createKeyring([k2]), 1);
-  const ahead = await verifyKeyring(metadata.pool, [k3, k2]);
   const behind = await verifyKeyring(metadata.pool, [k2, k3]);
+  const ahead = await verifyKeyring(metadata.pool, [k3, k2]);
   expect(await rotate(rotation(behind), never)).toBeNull();
   await using running = disposable(startRotation(rotation(ahead)));
   while (running.counts().k3 === undefined) await new Promise((resolve) => setImmediate(resolve));
@@ -181,6 +181,26 @@ test('of two replicas whose rings are in another order the one whose first key c
   const { open } = createCredentials({ keyring: behind, playground: null, store: {} as never });
   const now = await stored([database!.id]);
   expect(open({ ...database!, sealedPassword: now.get(database!.id)! })).toBe(passwordOf(database!.id));
+});
+
+test('a key that sealed here before is rotated back to, as often as one likes, also when the clock was put back', async () => {
+  for (const [keys, id] of [
+    [[k2, k3], 'k2'],
+    [[k3, k2], 'k3'],
+    [[k2, k3], 'k2'],
+  ] as [[MasterKey, MasterKey], string][]) {
+    const keyring = await verifyKeyring(metadata.pool, keys);
+    expect(await rotate(rotation(keyring), never)).toEqual({ rewrapped: 2, unopened: 0 });
+    expect(await countSecrets(rotation(keyring))).toEqual({ [id]: 2 });
+  }
+  await metadata.pool.query(`UPDATE key_checks SET activated_at = activated_at + interval '1 day'`);
+  const keyring = await verifyKeyring(metadata.pool, [k3, k2]);
+  expect(await rotate(rotation(keyring), never)).toEqual({ rewrapped: 2, unopened: 0 });
+  // Starting again with the same one changes nothing.
+  const seals = async () => (await metadata.pool.query('SELECT * FROM key_checks ORDER BY 1')).rows;
+  const before = await seals();
+  await verifyKeyring(metadata.pool, [k3, k2]);
+  expect(await seals()).toEqual(before);
 });
 
 const disposable = <T extends { stop(): Promise<void> }>(service: T) =>
@@ -224,4 +244,58 @@ test('of two that bring another key of one name at the same time one is refused'
     verifyKeyring(metadata.pool, [k3, masterKey('k4')]),
   ]);
   expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+});
+
+describe('a key that is lost for good', () => {
+  let own: TestMetadata;
+  beforeAll(async () => {
+    own = await createTestMetadata();
+  });
+  afterAll(() => own?.[Symbol.asyncDispose]());
+  const checks = async () =>
+    (await own.pool.query('SELECT key_id, sealed FROM key_checks ORDER BY 1')).rows as {
+      key_id: string;
+      sealed: string;
+    }[];
+
+  test('lets a start without it go on when it is named, and only then', async () => {
+    await verifyKeyring(own.pool, [k1]);
+    await expect(verifyKeyring(own.pool, [k2])).rejects.toThrow(/none of the keys/);
+    await expect(verifyKeyring(own.pool, [k2], ['k3'])).rejects.toThrow(/none of the keys/);
+    await verifyKeyring(own.pool, [k2], ['k1']);
+    expect((await checks()).map(({ key_id }) => key_id)).toEqual(['k2']);
+    // From now on the new one is what a start asks for.
+    await verifyKeyring(own.pool, [k2]);
+    await expect(verifyKeyring(own.pool, [k3])).rejects.toThrow(/none of the keys/);
+  });
+
+  test('may be named by mistake: one that is there and good stays', async () => {
+    const before = await checks();
+    await verifyKeyring(own.pool, [k2], ['k2']);
+    expect(await checks()).toEqual(before);
+  });
+
+  test('gives its name to another one, as a server does that made its own; of two at the same time to one', async () => {
+    const results = await Promise.allSettled([
+      verifyKeyring(own.pool, [masterKey('k2')], ['k2']),
+      verifyKeyring(own.pool, [masterKey('k2')], ['k2']),
+    ]);
+    const refused = results.filter(({ status }) => status === 'rejected');
+    expect(refused.length).toBeLessThan(2);
+    expect((await checks()).map(({ key_id }) => key_id)).toEqual(['k2']);
+    await expect(verifyKeyring(own.pool, [k2])).rejects.toThrow(/“k2” is not the one/);
+  });
+
+  test('leaves what it sealed closed, each by itself, and what was sealed with others open', async () => {
+    const name = 'playground/admin';
+    await own.pool.query('DELETE FROM key_checks');
+    const both = await verifyKeyring(own.pool, [k1, k3]);
+    await installationSecret({ db: own.pool, keyring: both }, name, 'canary');
+    const keyring = await verifyKeyring(own.pool, [k3], ['k1']);
+    expect(await rotate({ pool: own.pool, keyring, columns: sealedColumns, log: silent }, never)).toEqual({
+      rewrapped: 0,
+      unopened: 1,
+    });
+    expect(await installationSecret({ db: own.pool, keyring }, name, 'another')).toBe('another');
+  });
 });

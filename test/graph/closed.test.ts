@@ -28,6 +28,8 @@ const manifest = {
   [hashed]: '{ server { name } }',
 };
 
+/** More than the tests themselves need. */
+const addressLimit = 1_500;
 let folder: string;
 let quarry: Quarry;
 
@@ -40,6 +42,8 @@ beforeAll(async () => {
     PUBLIC_URL: 'https://quarry.example.com',
     PERSISTED_DOCUMENTS: file,
     PERSISTED_DOCUMENTS_ONLY: 'true',
+    TRUST_PROXY: '127.0.0.1/32',
+    RATE_LIMIT_ADDRESS: String(addressLimit),
   });
 });
 
@@ -213,4 +217,30 @@ test('every answer has the headers that keep a browser from doing more with it',
     expect(headers.get('set-cookie')).toBeNull();
     expect(headers.get('x-powered-by')).toBeNull();
   }
+});
+
+test('an address may ask so often for whatever there is, files and the audit among it, and another one goes on', async () => {
+  const ask = (path: string, from: string) =>
+    fetch(new URL(path, quarry.url), { headers: { 'x-forwarded-for': from, accept: json } });
+  const statuses: number[] = [];
+  for (let asked = 0; asked < addressLimit; asked += 10) {
+    const paths = Array.from({ length: 10 }, (_, n) => (n % 2 ? '/files/nothing/name' : '/audit'));
+    for (const response of await Promise.all(paths.map((path) => ask(path, '203.0.113.5')))) {
+      statuses.push(response.status);
+      await response.body?.cancel();
+    }
+  }
+  expect(new Set(statuses)).toEqual(new Set([401, 403]));
+  for (const path of ['/files/nothing/name', '/files/public/nothing', '/audit', '/graphql?query={__typename}']) {
+    const response = await ask(path, '203.0.113.5');
+    expect({ path, status: response.status, text: await response.text() }).toEqual({
+      path,
+      status: 429,
+      text: expect.stringContaining('RATE_LIMITED'),
+    });
+    expect(Number(response.headers.get('retry-after'))).toBeGreaterThan(0);
+    expect(response.headers.get('ratelimit-remaining')).toBe('0');
+  }
+  expect((await ask('/files/nothing/name', '203.0.113.6')).status).toBe(403);
+  expect((await ask('/health', '203.0.113.5')).status).toBe(200);
 });

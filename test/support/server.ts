@@ -83,6 +83,8 @@ export async function startQuarry({ env = {} }: { env?: Record<string, string> }
         RATE_LIMIT_USER: 'off',
         RATE_LIMIT_KEY: 'off',
         RATE_LIMIT_COST: 'off',
+        RATE_LIMIT_REGISTER_ADDRESS: 'off',
+        RATE_LIMIT_REFUSALS: 'off',
         ...env,
       },
       stdio: ['ignore', 'pipe', 'pipe'],

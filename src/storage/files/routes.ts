@@ -32,7 +32,13 @@ export interface FileRoutesDeps {
 
 export interface FileRoutes {
   /** Answers any request below `/files/`. Only what is not expected is thrown. */
-  handle(request: IncomingMessage, response: ServerResponse, caller: Caller): Promise<void>;
+  handle(request: IncomingMessage, response: ServerResponse, from: Asker): Promise<void>;
+}
+
+export interface Asker {
+  readonly caller: Caller;
+  /** Whether more may be asked from there. @throws AppError RATE_LIMITED */
+  enter(): Promise<void>;
 }
 
 const statuses: Partial<Record<ErrorCode, number>> = {
@@ -43,6 +49,7 @@ const statuses: Partial<Record<ErrorCode, number>> = {
   TIMEOUT: 408,
   CONFLICT: 409,
   LIMIT_EXCEEDED: 413,
+  RATE_LIMITED: 429,
 };
 
 /** A store that failed is not back sooner. */
@@ -152,7 +159,7 @@ export function createFileRoutes({
       response.setHeader('access-control-allow-origin', origin);
       response.setHeader(
         'access-control-expose-headers',
-        'etag, upload-offset, upload-length, content-range, content-disposition, x-request-id',
+        'etag, upload-offset, upload-length, content-range, content-disposition, retry-after, x-request-id',
       );
     }
     if (request.method !== 'OPTIONS') return false;
@@ -165,8 +172,9 @@ export function createFileRoutes({
     return true;
   }
 
-  async function answer(request: IncomingMessage, response: ServerResponse, caller: Caller): Promise<void> {
+  async function answer(request: IncomingMessage, response: ServerResponse, { caller, enter }: Asker): Promise<void> {
     if (allowOrigin(request, response)) return;
+    await enter();
     const [, , token = '', key = ''] = (request.url ?? '').split('?')[0]!.split('/');
     if (token === 'public') return fetchPublic(key, request, response);
     const link = links.open(token);
@@ -178,9 +186,9 @@ export function createFileRoutes({
   }
 
   return {
-    async handle(request, response, caller) {
+    async handle(request, response, from) {
       try {
-        await answer(request, response, caller);
+        await answer(request, response, from);
       } catch (error) {
         const fault = storeFaultOf(error);
         if (!fault || response.headersSent) return refuseFor(error, response);

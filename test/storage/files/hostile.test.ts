@@ -20,6 +20,7 @@ import { serveFiles } from './serve.ts';
 import { createFileWorld, type FileWorld } from './world.ts';
 
 const caller = { ipAddress: '192.0.2.1', userAgent: 'test' };
+const enter = async () => undefined;
 const quota = 200_000_000;
 let world: FileWorld;
 let server: Server;
@@ -48,7 +49,10 @@ beforeAll(async () => {
     log: silent,
     pace: { withinMs: 500, bytes: 1_000 },
   });
-  server = createServer((incoming, response) => void routes.handle(incoming, response, caller)).listen(0, '127.0.0.1');
+  server = createServer((incoming, response) => void routes.handle(incoming, response, { caller, enter })).listen(
+    0,
+    '127.0.0.1',
+  );
   await once(server, 'listening');
   publicUrl.port = String((server.address() as AddressInfo).port);
 });

@@ -14,6 +14,7 @@ import { silent } from '../../support/metadata.ts';
 import type { FileWorld } from './world.ts';
 
 const caller = { ipAddress: '192.0.2.1', userAgent: 'test' };
+const enter = async () => undefined;
 
 export async function serveFiles(world: FileWorld) {
   const links = createLinks({ keyring: createKeyring([{ id: 'k', key: new Secret(randomBytes(32)) }]) });
@@ -28,7 +29,7 @@ export async function serveFiles(world: FileWorld) {
     corsOrigins: [],
     log: silent,
   });
-  const server = createServer((request, response) => void routes.handle(request, response, caller));
+  const server = createServer((request, response) => void routes.handle(request, response, { caller, enter }));
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   publicUrl.port = String((server.address() as AddressInfo).port);

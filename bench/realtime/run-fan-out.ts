@@ -19,8 +19,10 @@ const rounds = Math.max(1, Number(process.argv[3] ?? 20));
 const profile = process.argv[4] === '--profile' ? process.argv[5] : undefined;
 /** Between two rows, so that the CPU of one is not counted for the next. */
 const pauseMs = 300;
-/** For what they cost at rest. */
-const restMs = 6_000;
+/** Rounds that warm all of them up, and are not counted. */
+const warmUp = 2;
+/** What they cost at rest is looked at for as long as the longest of what comes again and again takes: a ping. */
+const restMs = 12_000;
 /** Of Linux: a tick of utime and stime. */
 const tickMs = 10;
 
@@ -60,52 +62,81 @@ interface Measured {
   readonly lastMs: number;
 }
 
-async function measure({ pid, order, write }: System): Promise<Measured> {
+/** All of whose sockets wait. */
+interface Opened extends Disposable {
+  readonly openMs: number;
+  readonly bytesOfSocket: number;
+  /** One message to each of them. */
+  round(restMsOfSecond: number): Promise<{ readonly cpuMs: number; readonly heardMs: readonly number[] }>;
+}
+
+async function open({ pid, order, write }: System): Promise<Opened> {
   const before = await residentBytes(pid);
   const readers = fork(fileURLToPath(new URL('./readers.ts', import.meta.url)));
   const next = async () => (await once(readers, 'message'))[0] as ReadersReport;
   readers.once('exit', (code) => {
     if (code) throw new Error(`the readers ended with ${code}`);
   });
-  try {
-    const open = next();
-    readers.send(order);
-    const opened = await open;
-    if (opened.type !== 'open') throw new Error('a message too early');
-    await sleep(2_000);
-    const bytesOfSocket = ((await residentBytes(pid)) - before) / sockets;
-    const restFrom = await cpuMs(pid);
-    await sleep(restMs);
-    const restMsOfSecond = ((await cpuMs(pid)) - restFrom) / (restMs / 1_000);
-    const times: number[][] = [];
-    let cpu = 0;
-    for (let round = -1; round < rounds; round += 1) {
+  const open = next();
+  readers.send(order);
+  const opened = await open;
+  if (opened.type !== 'open') throw new Error('a message too early');
+  await sleep(2_000);
+  const bytesOfSocket = ((await residentBytes(pid)) - before) / sockets;
+  let written = 0;
+  return {
+    openMs: opened.elapsedMs,
+    bytesOfSocket,
+    async round(restMsOfSecond) {
       const heard = next();
       const cpuBefore = await cpuMs(pid);
       const writtenAt = performance.timeOrigin + performance.now();
-      await write(round);
+      written += 1;
+      await write(written);
       const report = await heard;
       await sleep(pauseMs);
       if (report.type !== 'round') throw new Error('a message too early');
-      // The first warms up.
-      if (round < 0) continue;
       const elapsedMs = performance.timeOrigin + performance.now() - writtenAt;
-      cpu += (await cpuMs(pid)) - cpuBefore - (restMsOfSecond * elapsedMs) / 1_000;
-      times.push(report.heardAt.map((at) => at - writtenAt));
-    }
-    const middle = (share: number) => median(times.map((of) => percentile(of, share)));
-    return {
-      openMs: opened.elapsedMs,
-      bytesOfSocket,
-      restMsOfSecond,
-      cpuUs: (cpu * 1_000) / (rounds * sockets),
-      p50Ms: middle(0.5),
-      p99Ms: middle(0.99),
-      lastMs: middle(1),
-    };
-  } finally {
-    readers.kill();
+      return {
+        cpuMs: (await cpuMs(pid)) - cpuBefore - (restMsOfSecond * elapsedMs) / 1_000,
+        heardMs: report.heardAt.map((at) => at - writtenAt),
+      };
+    },
+    [Symbol.dispose]: () => void readers.kill(),
+  };
+}
+
+/** One after the other in each round, so that what the machine does besides is no one's alone. */
+async function measure(systems: Readonly<Record<string, System>>): Promise<Record<string, Measured>> {
+  using held = new DisposableStack();
+  const all: { name: string; pid: number; opened: Opened; restMsOfSecond: number; cpuMs: number; times: number[][] }[] =
+    [];
+  for (const [name, system] of Object.entries(systems)) {
+    const opened = held.use(await open(system));
+    all.push({ name, pid: system.pid, opened, restMsOfSecond: 0, cpuMs: 0, times: [] });
   }
+  // Also so that none is told that all is quiet while it is looked at what they cost at rest.
+  for (let round = 0; round < warmUp; round += 1) for (const { opened } of all) await opened.round(0);
+  const before = await Promise.all(all.map(({ pid }) => cpuMs(pid)));
+  await sleep(restMs);
+  for (const [index, one] of all.entries())
+    one.restMsOfSecond = ((await cpuMs(one.pid)) - before[index]!) / (restMs / 1_000);
+  for (let round = 0; round < rounds; round += 1) {
+    for (const one of all) {
+      const { cpuMs, heardMs } = await one.opened.round(one.restMsOfSecond);
+      one.cpuMs += cpuMs;
+      one.times.push([...heardMs]);
+    }
+  }
+  return Object.fromEntries(
+    all.map(({ name, opened, restMsOfSecond, cpuMs, times }) => {
+      const middle = (share: number) => median(times.map((of) => percentile(of, share)));
+      const { openMs, bytesOfSocket } = opened;
+      const cpuUs = (cpuMs * 1_000) / (rounds * sockets);
+      const waits = { p50Ms: middle(0.5), p99Ms: middle(0.99), lastMs: middle(1) };
+      return [name, { openMs, bytesOfSocket, restMsOfSecond, cpuUs, ...waits }];
+    }),
+  );
 }
 
 async function peer(kind: 'executed' | 'shared'): Promise<System & Disposable> {
@@ -139,8 +170,7 @@ const bench = await startRealtimeBench(
 await using stack = new AsyncDisposableStack();
 stack.use(bench);
 const variables = { databaseId: bench.databaseId, tables: [{ tableId: bench.tableId('rows') }] };
-const figures: Record<string, Measured> = {};
-figures.Quarry = await measure({
+const quarry: System = {
   pid: bench.quarry.pid,
   order: {
     url: bench.quarry.url.replace(/^http/, 'ws'),
@@ -149,16 +179,17 @@ figures.Quarry = await measure({
     payload: { query, variables },
   },
   write: async (round) => {
-    const { id, name, note, at } = row(round + 1);
+    const { id, name, note, at } = row(round);
     await bench.client.query('INSERT INTO rows VALUES ($1, $2, $3, $4)', [id, name, note, at]);
   },
-});
-for (const kind of profile ? [] : (['executed', 'shared'] as const)) {
-  using system = await peer(kind);
-  figures[kind] = await measure(system);
-}
+};
+const figures = await measure(
+  profile
+    ? { Quarry: quarry }
+    : { Quarry: quarry, executed: stack.use(await peer('executed')), shared: stack.use(await peer('shared')) },
+);
 
-console.log(`${sockets} sockets, ${rounds} rows one after the other; medians of the rounds`);
+console.log(`${sockets} sockets, ${rounds} rows, each to all systems in turn; medians of the rounds`);
 console.log(
   '            server CPU us/message   p50 ms   p99 ms   last ms   opened ms   KiB a socket   CPU at rest, ms/s',
 );

@@ -26,7 +26,7 @@ import type { Topic } from '../lib/topics.ts';
 import type { Services } from '../services.ts';
 import { publicError } from './errors.ts';
 import { JsonData } from './json-data.ts';
-import { createLifetime, type Lifetime } from './lifetime.ts';
+import { createLifetimes, type Lifetime } from './lifetime.ts';
 import { authenticate, type Pipeline } from './pipeline.ts';
 import { headOf, TellingSocket } from './telling-socket.ts';
 
@@ -93,6 +93,7 @@ export function startSocket({ server, pipeline, services, bus, log, corsOrigins 
   const held = new WeakMap<TellingSocket, Held>();
   const operationOf = new WeakMap<SubscribePayload, Operation>();
   const check = (authorization: string) => authenticate(services, authorization);
+  const beginLifetime = createLifetimes({ bus, check });
   // 4403: 4401 would stop clients from connecting again with a new token.
   const forbid = ({ extra }: Connection) => extra.socket.close(CloseCode.Forbidden, 'Forbidden');
 
@@ -115,7 +116,7 @@ export function startSocket({ server, pipeline, services, bus, log, corsOrigins 
       const { socket } = connection.extra;
       // Nobody would end the lifetime of one that is gone.
       if (socket.readyState !== socket.OPEN) return false;
-      const lifetime = createLifetime({ bus, check });
+      const lifetime = beginLifetime();
       lifetime.ended.addEventListener('abort', () => forbid(connection));
       held.set(socket, {
         viewer,

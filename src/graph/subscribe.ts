@@ -4,7 +4,7 @@ import { AppError } from '../lib/errors.ts';
 import { onAborted } from '../lib/on-aborted.ts';
 import { type Context, renewed } from './context.ts';
 import { JsonData } from './json-data.ts';
-import { createLifetime, type Lifetime, type LifetimeDeps } from './lifetime.ts';
+import { createLifetimes, type Lifetime, type LifetimeDeps } from './lifetime.ts';
 import type { Plans } from './use-plans.ts';
 
 type Stream = AsyncIterableIterator<ExecutionResult>;
@@ -15,9 +15,9 @@ const failed = (error: unknown) => ({ errors: [error] }) as unknown as Execution
 const ended = failed(new AppError('UNAUTHENTICATED', 'The token has ended; sign in again and resume'));
 
 /** The token of one HTTP request decides for its stream alone; a socket's decides for all of the socket's. */
-function lifetimeOf(context: Context, deps: LifetimeDeps): Lifetime | null {
+function lifetimeOf(context: Context, begin: () => Lifetime): Lifetime | null {
   if (context.lifetime || !context.viewer || !context.authorization) return null;
-  const lifetime = createLifetime(deps);
+  const lifetime = begin();
   lifetime.renew(context.viewer, context.authorization);
   return lifetime;
 }
@@ -33,6 +33,7 @@ export function createSubscribe({
   masked,
   ...deps
 }: SubscribeDeps): (args: ExecutionArgs) => Promise<Stream | ExecutionResult> {
+  const beginLifetime = createLifetimes(deps);
   return async (args) => {
     const closing = new AbortController();
     const given = args.contextValue as Context;
@@ -58,7 +59,7 @@ export function createSubscribe({
       return source;
     }
     const events = source[Symbol.asyncIterator]();
-    const own = lifetimeOf(context, deps);
+    const own = lifetimeOf(context, beginLifetime);
     const signal = (context.lifetime ?? own)?.ended;
     let wake: ((value: null) => void) | null = null;
     const unlisten =

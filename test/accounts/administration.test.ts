@@ -1,7 +1,7 @@
 /** Administrators: who is there, roles and ceilings, disabling, deleting, and the last of them. */
 import { once } from 'node:events';
 import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test } from 'vitest';
-import { createLifetime } from '../../src/graph/lifetime.ts';
+import { createLifetimes } from '../../src/graph/lifetime.ts';
 import { encodeId, uuidv7 } from '../../src/lib/ids.ts';
 import { createGraph } from './graph.ts';
 import { caller, createWorld, password, type World } from './world.ts';
@@ -32,7 +32,7 @@ const login = ({ email }: Person) => world.accounts.login({ email, password }, c
 
 /** A stream that is open on the other replica. */
 async function openStream(token: string) {
-  const lifetime = createLifetime({ bus: other.bus, check: other.bearer });
+  const lifetime = createLifetimes({ bus: other.bus, check: other.bearer })();
   lifetime.renew(await other.bearer(token), token);
   onTestFinished(() => lifetime[Symbol.dispose]());
   return { ended: once(lifetime.ended, 'abort', { signal: AbortSignal.timeout(20_000) }) };

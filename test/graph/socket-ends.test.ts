@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { createSchema } from 'graphql-yoga';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { Viewer } from '../../src/accounts/viewer.ts';
-import { createLifetime } from '../../src/graph/lifetime.ts';
+import { createLifetimes } from '../../src/graph/lifetime.ts';
 import { documentLimits } from '../../src/graph/limits.ts';
 import { createPipeline } from '../../src/graph/pipeline.ts';
 import { createRateGate } from '../../src/graph/rate-gate.ts';
@@ -223,7 +223,7 @@ test('a socket that goes while its token is renewed leaves nothing behind', asyn
 });
 
 test('a lifetime that has ended listens for nothing any more', async () => {
-  const lifetime = createLifetime({ bus, check: async () => viewer });
+  const lifetime = createLifetimes({ bus, check: async () => viewer })();
   lifetime.renew({ ...viewer, expiresAt: new Date(0) } as Viewer, 'Bearer token');
   await once(lifetime.ended, 'abort');
   expect(listening).toBe(0);

@@ -17,7 +17,7 @@ import type { ConnectionConfig } from './db/connection.ts';
 import { installationId } from './db/installation.ts';
 import { verifyKeyring } from './db/master-keys.ts';
 import { createPool, createPrisma, type Prisma } from './db/metadata.ts';
-import { startNotify } from './db/notify.ts';
+import { type Mail, startNotify } from './db/notify.ts';
 import { createPlayground } from './db/playground.ts';
 import type { PlaygroundConnections } from './db/playground-setup.ts';
 import { createEngines, type Engines } from './engines/registry.ts';
@@ -63,6 +63,7 @@ export interface Core {
   readonly pool: pg.Pool;
   readonly prisma: Prisma;
   readonly bus: Bus<Topic>;
+  readonly mail: Mail;
   readonly keyring: Keyring;
   /** Null without Redis. */
   readonly sharedRates: RedisRates | null;
@@ -174,6 +175,7 @@ export async function buildCore({ config, log, metadata, playground, masterKeys,
     pool,
     prisma,
     bus,
+    mail: notify,
     keyring,
     sharedRates,
     engines,

@@ -42,6 +42,7 @@ export async function run({ config, log, signal }: RunOptions): Promise<void> {
     log,
     tasks: createTasks(core),
     concurrency: config.workerConcurrency,
+    mail: core.mail,
   });
   const janitor = startJanitor({
     leftovers: createLeftovers(core.pool),

@@ -94,7 +94,7 @@ export const quarry: QueueSystem = {
           rescue: async () => null,
           discard: async () => undefined,
         };
-        return startWorker({ store, bus, log, tasks: new Map([['query', task]]), concurrency });
+        return startWorker({ store, bus, log, tasks: new Map([['query', task]]), concurrency, mail: notify });
       },
       async close() {
         await notify.stop();

@@ -6,6 +6,7 @@ import type { Service } from '../lib/lifecycle.ts';
 import type { Log } from '../lib/log.ts';
 import { printRings, type Ring, readRings } from '../lib/rings.ts';
 import { type ConnectionConfig, explicit } from './connection.ts';
+import { listenToMail, mailChannelOf } from './mailbox.ts';
 import type { Executor } from './metadata.ts';
 
 const channel = 'quarry_bus';
@@ -29,6 +30,18 @@ export const notification = (...ring: Ring): { channel: string; payload: string 
 const send = (client: Executor, batches: readonly string[]): Promise<unknown> =>
   client.query('SELECT pg_notify($1, payload) FROM unnest($2::text[]) payload', [channel, batches]);
 
+/** Where others post what is for this process alone; see mailbox.ts. */
+export interface Mail {
+  /** Each connection has a mailbox of its own, so that what was posted to one that is lost is lost, and its id says so. */
+  receive(receiver: MailReceiver): Promise<void>;
+}
+
+export interface MailReceiver {
+  /** From now on this is the mailbox; the one of before hears nothing more. */
+  opened(id: string): void;
+  received(text: string): void;
+}
+
 export interface NotifyDeps {
   connection: ConnectionConfig;
   /** Rings go this way while nothing is heard. */
@@ -43,18 +56,27 @@ export async function startNotify({
   pool,
   bus,
   log,
-}: NotifyDeps): Promise<Service & { readonly transport: BusTransport }> {
+}: NotifyDeps): Promise<Service & Mail & { readonly transport: BusTransport }> {
   const sender = randomUUID();
   let client: pg.Client | null = null;
   let stopped = false;
   let retry: NodeJS.Timeout | undefined;
   let pending: [string, string][] = [];
   let sending: Promise<void> | null = null;
+  let receiver: MailReceiver | null = null;
+  let mailChannel: string | null = null;
+
+  async function openMailbox(session: pg.Client, to: MailReceiver): Promise<void> {
+    const id = await listenToMail(session);
+    mailChannel = mailChannelOf(id);
+    to.opened(id);
+  }
 
   async function listen(): Promise<void> {
     const next = new pg.Client({ ...explicit(connection, 'quarry-bus'), keepAlive: true, query_timeout: silenceMs });
-    next.on('notification', ({ payload = '' }) => {
-      for (const [topic, key] of readRings(payload, sender)) bus.ringHere(topic, key);
+    next.on('notification', ({ channel: to, payload = '' }) => {
+      if (to === mailChannel) receiver?.received(payload);
+      else for (const [topic, key] of readRings(payload, sender)) bus.ringHere(topic, key);
     });
     next.on('error', (error) => lose(next, error));
     next.on('end', () => lose(next));
@@ -62,6 +84,7 @@ export async function startNotify({
     // Nobody waits until a ring is on the disk: a server that falls has no listeners left.
     await next.query('SET synchronous_commit = off');
     await next.query(`LISTEN ${channel}`);
+    if (receiver) await openMailbox(next, receiver);
     client = next;
   }
 
@@ -110,6 +133,12 @@ export async function startNotify({
 
   return {
     transport,
+    async receive(to) {
+      if (receiver) throw new TypeError('A process has one mailbox');
+      receiver = to;
+      // Without a connection the next one opens it.
+      if (client) await openMailbox(client, to);
+    },
     async stop() {
       stopped = true;
       clearTimeout(retry);

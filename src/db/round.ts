@@ -21,23 +21,16 @@ export interface Step {
 export type Value = string | number | boolean | null;
 
 /**
- * The first step of a round of short statements: each row is found by its key, whatever the planner knows of the table. A
+ * In SQL, for the first step of a round of short statements, which may return something else besides: each row is found by its key, whatever the planner knows of the table. A
  * plan is made once a connection, maybe when the table was empty. No scan is a bitmap scan: unlike the others it marks no
  * index entry as dead, and where jobs come and go quickly most of them are.
  */
-const planned: Prepared = {
-  name: 'by_key',
-  text: `
-    SELECT set_config('plan_cache_mode', 'force_generic_plan', true), ${[
-      'seqscan',
-      'bitmapscan',
-      'hashjoin',
-      'mergejoin',
-    ]
-      .map((way) => `set_config('enable_${way}', 'off', true)`)
-      .join(', ')}`,
+export const byKey = (others: readonly string[] = []): string => {
+  const off = ['seqscan', 'bitmapscan', 'hashjoin', 'mergejoin'].map(
+    (way) => `set_config('enable_${way}', 'off', true)`,
+  );
+  return `SELECT ${[`set_config('plan_cache_mode', 'force_generic_plan', true)`, ...off, ...others].join(', ')}`;
 };
-export const byKey: Step = { statement: planned, values: [] };
 
 type Row = Record<string, unknown>;
 
@@ -86,7 +79,11 @@ function textOf(value: Value | readonly Value[]): string | null {
 const elementOf = (value: Value): string =>
   typeof value === 'string' ? `"${value.replace(/["\\]/g, '\\$&')}"` : String(value);
 
-const preparedOn = new WeakMap<Wire, Set<string>>();
+/** How to read the columns of a statement's rows; none where it has no rows. */
+type Columns = readonly { readonly name: string; readonly parse: (text: string) => unknown }[];
+
+/** What is prepared on a connection, by name; null until the server has described its rows, which stay as they are. */
+const preparedOn = new WeakMap<Wire, Map<string, Columns | null>>();
 
 /** Called by `pg` with each message. */
 class Round implements pg.Submittable {
@@ -95,8 +92,9 @@ class Round implements pg.Submittable {
   readonly #reject: (error: unknown) => void;
   readonly #rows: Row[][] = [];
   #row: Row[] = [];
-  #fields: readonly FieldDescription[] = [];
-  #parsers: ((text: string) => unknown)[] = [];
+  #prepared = new Map<string, Columns | null>();
+  /** Of the step whose rows come now. */
+  #columns: Columns = [];
 
   constructor(steps: readonly Step[], resolve: (rows: Row[][]) => void, reject: (error: unknown) => void) {
     this.#steps = steps;
@@ -106,37 +104,52 @@ class Round implements pg.Submittable {
 
   submit(connection: pg.Connection): void {
     const wire = connection as unknown as Wire;
-    const prepared = preparedOn.get(wire) ?? new Set();
+    const prepared = preparedOn.get(wire) ?? new Map();
     preparedOn.set(wire, prepared);
+    this.#prepared = prepared;
     wire.stream.cork?.();
     for (const { statement, values } of this.#steps) {
-      if (!prepared.has(statement.name)) {
+      const { name } = statement;
+      if (!prepared.has(name)) {
         wire.parse(statement);
-        prepared.add(statement.name);
+        prepared.set(name, null);
       }
-      wire.bind({ statement: statement.name, values: values.map(textOf) });
-      wire.describe({ type: 'P', name: '' });
+      wire.bind({ statement: name, values: values.map(textOf) });
+      if (!prepared.get(name)) wire.describe({ type: 'P', name: '' });
       wire.execute({ portal: '', rows: 0 });
     }
+    this.#begin();
     wire.sync();
     wire.stream.uncork?.();
   }
 
+  /** The next step's rows. */
+  #begin(): void {
+    const step = this.#steps[this.#rows.length];
+    this.#columns = (step && this.#prepared.get(step.statement.name)) ?? [];
+    this.#row = [];
+  }
+
   handleRowDescription({ fields }: { fields: readonly FieldDescription[] }): void {
-    this.#fields = fields;
-    this.#parsers = fields.map(({ dataTypeID }) => pg.types.getTypeParser(dataTypeID) as (text: string) => unknown);
+    this.#columns = fields.map(({ name, dataTypeID }) => ({
+      name,
+      parse: pg.types.getTypeParser(dataTypeID) as (text: string) => unknown,
+    }));
   }
 
   handleDataRow({ fields }: { fields: readonly (string | null)[] }): void {
     const row: Row = {};
-    for (const [i, text] of fields.entries())
-      row[this.#fields[i]!.name] = text === null ? null : this.#parsers[i]!(text);
+    for (const [i, { name, parse }] of this.#columns.entries()) {
+      const text = fields[i]!;
+      row[name] = text === null ? null : parse(text);
+    }
     this.#row.push(row);
   }
 
   handleCommandComplete(): void {
+    this.#prepared.set(this.#steps[this.#rows.length]!.statement.name, this.#columns);
     this.#rows.push(this.#row);
-    this.#row = [];
+    this.#begin();
   }
 
   handleError(error: unknown): void {

@@ -1,9 +1,11 @@
 /**
- * How submissions become rows, in SQL. In a process that also runs jobs, what nobody waits before starts in the statement
- * that accepts it: under the lock of the claims, and within the same limits.
+ * How submissions become rows, in SQL. What nobody waits before starts in the statement that accepts it, under the lock of
+ * the claims and within the same limits: where the process runs jobs itself, or where another does that has a place free
+ * and hears of it at once.
  */
+import { isHeard, post } from '../db/mailbox.ts';
 import type { Prepared, Value } from '../db/round.ts';
-import { countOf, counts, mayClaim, ready } from './claim.ts';
+import { claimedColumns, countOf, counts, mayClaim, ready } from './claim.ts';
 import { type Job, type NewJob, priorityLevelMs } from './job.ts';
 import { changePosition, type JobRow, jobOf, leaseFromNow } from './row.ts';
 
@@ -46,16 +48,21 @@ type Column = keyof typeof types;
 const names = Object.keys(types) as Column[];
 const columns = names.join(', ').replace('run_at_ms', 'run_at');
 
-/** In SQL: the submissions, from the parameters behind the first so many. */
+/** In SQL: the submissions, from the parameters behind the first so many; a list for each column. */
 const givenBehind = (parameters: number): string =>
   `unnest(${names.map((name, i) => `$${parameters + i + 1}::${types[name]}[]`).join(', ')}) AS given (${names.join(', ')})
    CROSS JOIN LATERAL to_timestamp(run_at_ms / 1000) AS run_at`;
 
+/** In SQL: the same for a single one. Its values are no lists, so that nothing is unpacked, ordered or numbered. */
+const oneBehind = (parameters: number): string =>
+  `(SELECT ${names.map((name, i) => `$${parameters + i + 1}::${types[name]} AS ${name}`).join(', ')}) AS given
+   CROSS JOIN (SELECT to_timestamp($${parameters + names.indexOf('run_at_ms') + 1}::float8 / 1000) AS run_at) AS later`;
+
 const computed = `extract(epoch FROM greatest(run_at, now())) * 1000 - priority * ${priorityLevelMs},
   CASE WHEN run_at > now() THEN run_at END, ${changePosition}`;
 
-const onceForAKey = `ON CONFLICT (owner_id, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING
-  RETURNING id, status, held_until, submitted_at, started_at, attempt, fence, change_xid, change_seq`;
+const onceForAKey = 'ON CONFLICT (owner_id, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING';
+const accepted = 'id, status, held_until, submitted_at, started_at, attempt, fence, change_xid, change_seq';
 
 /** $1 and $2 the notification that tells the workers, then the rows. */
 export const acceptJobs: Prepared = {
@@ -63,58 +70,140 @@ export const acceptJobs: Prepared = {
   text: `
     WITH inserted AS (
       INSERT INTO jobs (${columns}, rank_ms, held_until, change_xid, change_seq, status)
-      SELECT ${columns}, ${computed}, 'queued' FROM ${givenBehind(2)} ${onceForAKey}
+      SELECT ${columns}, ${computed}, 'queued' FROM ${givenBehind(2)} ${onceForAKey} RETURNING ${accepted}
     )
     SELECT inserted.*, (SELECT pg_notify($1, $2)) FROM inserted`,
 };
 
-/** $1 worker, $2 its jobs at once, $3 parallel jobs of a user without a ceiling of his own, $4 of a database, then the rows. */
-export const acceptAndStart: Prepared = {
-  name: 'accept_and_start',
-  text: `
-    WITH busy AS MATERIALIZED (
+/** In SQL, of a submission and the row of its owner: it may start as far as its own time and the limits are concerned. */
+const withinLimits = ({ ofOwner, ofTarget }: { ofOwner: string; ofTarget: string }): string => `
+  users.id IS NOT NULL AND coalesce(run_at <= now(), true)
+  AND ${ofOwner} < least(users.max_parallel_jobs, coalesce(users.max_parallel_jobs_limit, $3::int)) AND ${ofTarget} < $4::int`;
+
+const nobodyWaits = `${mayClaim} AND NOT EXISTS (SELECT FROM jobs WHERE ${ready})`;
+
+/** In SQL: the query `placed`, each of many submissions with the `place` that it starts in, null for none, out of a list. */
+const placedOfMany = (places: string): string => `
+    busy AS MATERIALIZED (
       SELECT owner_id, target_key, worker_id, 1 AS jobs FROM jobs WHERE status = 'running'
     ), ${counts}, nobody_waits AS MATERIALIZED (
-      SELECT ${mayClaim} AND NOT EXISTS (SELECT FROM jobs WHERE ${ready}) AS so
-    ), new AS (
+      SELECT ${nobodyWaits} AS so
+    ), ${places}, new AS (
       SELECT given.*, run_at, row_number() OVER () AS nth, row_number() OVER (PARTITION BY owner_id) AS nth_of_owner,
              row_number() OVER (PARTITION BY target_key) AS nth_of_target
       FROM ${givenBehind(4)}
     ), placed AS MATERIALIZED (
-      SELECT new.*, users.id IS NOT NULL AND (SELECT so FROM nobody_waits) AND coalesce(run_at <= now(), true)
-               AND nth <= $2::int - (SELECT count(*) FROM busy WHERE worker_id = $1::uuid)
-               AND nth_of_owner <= least(users.max_parallel_jobs, coalesce(users.max_parallel_jobs_limit, $3::int))
-                               - ${countOf('owner', 'new.owner_id')}
-               AND nth_of_target <= $4::int - ${countOf('target', 'new.target_key')} AS starts
+      SELECT new.*, CASE WHEN (SELECT so FROM nobody_waits) AND ${withinLimits({
+        ofOwner: `nth_of_owner - 1 + ${countOf('owner', 'new.owner_id')}`,
+        ofTarget: `nth_of_target - 1 + ${countOf('target', 'new.target_key')}`,
+      })} THEN ((SELECT ids FROM places)[nth]) END AS place
       -- An owner who is gone is the foreign key's to refuse.
       FROM new LEFT JOIN users ON users.id = new.owner_id
-    )
+    )`;
+
+/** In SQL: the same for a single one, and the place that it would have. */
+const placedAlone = (place: string): string => `
+    placed AS MATERIALIZED (
+      SELECT given.*, run_at, CASE WHEN ${nobodyWaits} AND ${withinLimits({
+        ofOwner: `(SELECT count(*) FROM jobs WHERE status = 'running' AND owner_id = given.owner_id)`,
+        ofTarget: `(SELECT count(*) FROM jobs WHERE status = 'running' AND target_key = given.target_key)`,
+      })} THEN ${place} END AS place
+      FROM ${oneBehind(4)} LEFT JOIN users ON users.id = given.owner_id
+    )`;
+
+const insertPlaced = `
     INSERT INTO jobs (${columns}, rank_ms, held_until, change_xid, change_seq,
                       status, started_at, attempt, fence, worker_id, lease_until)
     SELECT ${columns}, ${computed}, CASE WHEN starts THEN 'running' ELSE 'queued' END, CASE WHEN starts THEN clock_timestamp() END,
-           starts::int, starts::int, CASE WHEN starts THEN $1::uuid END, CASE WHEN starts THEN ${leaseFromNow} END
-    FROM placed ${onceForAKey}`,
+           starts::int, starts::int, place, CASE WHEN starts THEN ${leaseFromNow} END
+    FROM placed CROSS JOIN LATERAL (SELECT place IS NOT NULL AS starts) _ ${onceForAKey}`;
+
+/**
+ * $1 worker, $2 its jobs at once, $3 parallel jobs of a user without a ceiling of his own, $4 of a database, then the rows.
+ */
+export const acceptAndStart: Prepared = {
+  name: 'accept_and_start',
+  text: `
+    WITH ${placedOfMany(`places AS MATERIALIZED (
+      SELECT array_fill($1::uuid, ARRAY[greatest(0, $2::int - (SELECT count(*) FROM busy WHERE worker_id = $1::uuid))::int]) AS ids
+    )`)} ${insertPlaced} RETURNING ${accepted}`,
+};
+
+export const acceptOneAndStart: Prepared = {
+  name: 'accept_one_and_start',
+  text: `
+    WITH ${placedAlone(
+      `CASE WHEN (SELECT count(*) FROM jobs WHERE status = 'running' AND worker_id = $1::uuid) < $2::int THEN $1::uuid END`,
+    )} ${insertPlaced} RETURNING ${accepted}`,
+};
+
+/** In SQL: the query `free`, the workers that hear and have places, by the list of what runs. */
+const freeOf = (busy: string): string => `free AS MATERIALIZED (
+      SELECT id, concurrency - (SELECT count(*) FROM ${busy} AND worker_id = workers.id)::int AS places
+      FROM workers WHERE seen_until > now() AND ${mayClaim} AND ${isHeard('mailbox')}
+    )`;
+
+/** Of a notification: it must stay under 8,000 bytes. */
+const maxMessageBytes = 7_900;
+
+/** In SQL: inserts what is placed, and tells each worker of its jobs, whole where it is not too long; all of them of the others. */
+const insertAndTell = `, inserted AS (
+      ${insertPlaced} RETURNING ${claimedColumns}, sql, parameters, sealed_connection, worker_id
+    )
+    SELECT ${accepted}, CASE WHEN worker_id IS NULL THEN (SELECT pg_notify($1, $2)) ELSE (
+             SELECT ${post('workers.mailbox', `CASE WHEN octet_length(whole) <= ${maxMessageBytes} THEN whole ELSE short END`)}
+             FROM workers CROSS JOIN LATERAL (
+               SELECT row_to_json(inserted)::text AS whole, json_build_object('id', inserted.id, 'fence', inserted.fence)::text AS short) message
+             WHERE workers.id = inserted.worker_id) END AS told
+    FROM inserted`;
+
+/**
+ * $1 and $2 the notification that tells the workers of what is queued, $3 parallel jobs of a user without a ceiling of his
+ * own, $4 of a database, then the rows. Places are given out where most are free.
+ */
+export const acceptAndGive: Prepared = {
+  name: 'accept_and_give',
+  text: `
+    WITH ${placedOfMany(`${freeOf('busy WHERE true')}, places AS MATERIALIZED (
+      SELECT array_agg(id ORDER BY place DESC, id) AS ids FROM free CROSS JOIN LATERAL generate_series(1, places) AS place
+    )`)} ${insertAndTell}`,
+};
+
+export const acceptOneAndGive: Prepared = {
+  name: 'accept_one_and_give',
+  text: `
+    WITH ${freeOf(`jobs WHERE status = 'running'`)}, ${placedAlone(
+      '(SELECT id FROM free WHERE places > 0 ORDER BY places DESC, id LIMIT 1)',
+    )} ${insertAndTell}`,
 };
 
 /** Of the SQL and its parameters. */
 export const textBytesOf = ({ sql, parameters }: Pick<Job, 'sql' | 'parameters'>): number =>
   Buffer.byteLength(sql) + (parameters === null ? 0 : Buffer.byteLength(JSON.stringify(parameters)));
 
-/** As the statements read them: a list of values for each column. */
+/** As the statements for many read them: a list of values for each column. */
 export function givenValues(submissions: readonly Submission[]): Value[][] {
-  const rows = submissions.map((job): Record<Column, Value> => {
-    const { parameters, run_at, export: exports, ...row } = rowOf(job);
-    return {
-      ...row,
-      parameters: parameters && JSON.stringify(parameters),
-      export: exports && JSON.stringify(exports),
-      run_at_ms: run_at?.getTime() ?? null,
-      text_bytes: textBytesOf(job),
-      idempotency_key: job.idempotencyKey,
-      key_id: job.caller?.keyId ?? null,
-    };
-  });
+  const rows = submissions.map(givenRow);
   return names.map((name) => rows.map((row) => row[name]));
+}
+
+/** As the statements for one read it. */
+export function oneGiven(submission: Submission): Value[] {
+  const row = givenRow(submission);
+  return names.map((name) => row[name]);
+}
+
+function givenRow(job: Submission): Record<Column, Value> {
+  const { parameters, run_at, export: exports, ...row } = rowOf(job);
+  return {
+    ...row,
+    parameters: parameters && JSON.stringify(parameters),
+    export: exports && JSON.stringify(exports),
+    run_at_ms: run_at?.getTime() ?? null,
+    text_bytes: textBytesOf(job),
+    idempotency_key: job.idempotencyKey,
+    key_id: job.caller?.keyId ?? null,
+  };
 }
 
 export const acceptedJob = (submission: Submission, row: AcceptedRow): Job =>

@@ -3,7 +3,7 @@
  * turns: whoever has fewest jobs running comes first, so that many jobs do not stand before one. No user, no database
  * and no worker gets more at once than it may; both limits are counted here, under a lock.
  */
-import type { Prepared } from '../db/round.ts';
+import { byKey, type Prepared } from '../db/round.ts';
 import { changed, type JobRow, leaseFromNow } from './row.ts';
 
 /** Of the advisory lock that claims take: any number that nothing else in this database uses. */
@@ -13,8 +13,11 @@ const lockNumber = 4_707_691;
  * Holds off other claims for its transaction, so that the limits counted in it are exact. Who comes with ends of jobs does
  * not wait for it, since rows that heartbeats want are locked by then: he ends them, and claims nothing.
  */
-const lock = (take: string) =>
-  `SELECT set_config('lock_timeout', '2s', true), set_config('quarry.may_claim', ${take}, true) AS may_claim`;
+const lock = (take: string, timeout = '2s') =>
+  byKey([
+    `set_config('lock_timeout', '${timeout}', true)`,
+    `set_config('quarry.may_claim', ${take}, true) AS may_claim`,
+  ]);
 
 export const claimLock: Prepared = {
   name: 'claim_lock',
@@ -24,6 +27,12 @@ export const claimLock: Prepared = {
 export const claimLockIfFree: Prepared = {
   name: 'claim_lock_if_free',
   text: lock(`pg_try_advisory_xact_lock(${lockNumber})::text`),
+};
+
+/** For who runs no jobs himself: a submission that waits for a row that somebody holds is soon out of everybody's way. */
+export const claimLockBriefly: Prepared = {
+  name: 'claim_lock_briefly',
+  text: lock(`pg_try_advisory_xact_lock(${lockNumber})::text`, '200ms'),
 };
 
 /** In SQL: the transaction has the lock. */
@@ -54,7 +63,7 @@ export const windowOf = (room: number): number => Math.max(16, room);
 /** What is longer travels behind the commit: whoever reads slowly must not hold the lock. */
 const maxTextBytes = 2_048;
 
-const claimedColumns = [
+export const claimedColumns = [
   'id, kind, status, owner_id, database_id, target_key, target_label, name, read_only, transaction, timeout_ms, max_rows',
   'priority, run_at, held_until, submitted_at, started_at, finished_at, cancel_requested_at, attempt, max_attempts, error',
   'progress_rows, progress_bytes, estimated_rows, percent, revision, change_xid, change_seq, fence',
@@ -108,7 +117,8 @@ const queues = (name: string, within: string, most: string) => `
 
 /**
  * $1 worker, $2 jobs at the most, $3 parallel jobs of a user without a ceiling of his own, $4 of a database, $5 behind
- * which owner to look first, $6 owners at the most. There is a queue for each pair of an owner and a database with
+ * which owner to look first, $6 owners at the most, $7 jobs of the worker at once: by the database it may have some that it
+ * was given and has not heard of. There is a queue for each pair of an owner and a database with
  * something ready; each costs two probes of the index `jobs_ready`, however long it is.
  *
  * line: the queues in the window, `nth` by their owners from the cursor on. share: jobs read of one owner. room: what the
@@ -130,7 +140,8 @@ export const claimJobs: Prepared = {
     ), share AS (
       SELECT ceil(2.0 * $2::int / greatest(found, 1))::int AS jobs FROM owners
     ), busy AS MATERIALIZED (
-      SELECT owner_id, target_key, count(*)::int AS jobs FROM jobs WHERE status = 'running' GROUP BY owner_id, target_key
+      SELECT owner_id, target_key, worker_id, count(*)::int AS jobs FROM jobs WHERE status = 'running'
+      GROUP BY owner_id, target_key, worker_id
     ), ${counts}, first AS (
       SELECT job.id, job.rank_ms, line.owner_id, line.target_key, line.nth, room.of_target, room.of_owner, share.jobs AS share,
              room.running,
@@ -150,7 +161,8 @@ export const claimJobs: Prepared = {
              row_number() OVER (PARTITION BY target_key ORDER BY running + of_his, nth) AS seat
       FROM first WHERE of_his <= least(share, of_owner)
     ), chosen AS MATERIALIZED (
-      SELECT id, rank_ms, owner_id, target_key, nth FROM seated WHERE seat <= of_target ORDER BY turn, nth LIMIT $2::int
+      SELECT id, rank_ms, owner_id, target_key, nth FROM seated WHERE seat <= of_target ORDER BY turn, nth
+      LIMIT least($2::int, greatest(0, $7::int - (SELECT coalesce(sum(jobs), 0) FROM busy WHERE worker_id = $1::uuid)))
     ), taken AS MATERIALIZED (
       SELECT job.id FROM chosen CROSS JOIN LATERAL (
         SELECT id FROM jobs WHERE ${ready} AND owner_id = chosen.owner_id AND target_key = chosen.target_key
@@ -172,7 +184,7 @@ export interface OnlyRow extends TakenRow {
 
 /**
  * For a queue that is mostly idle: takes the only job that is ready, at a third of what claimJobs costs, and none where
- * there are more. $1 worker, $2 parallel jobs of a user without a ceiling of his own, $3 of a database.
+ * there are more. $1 worker, $2 parallel jobs of a user without a ceiling of his own, $3 of a database, $4 of the worker.
  */
 export const claimOnly: Prepared = {
   name: 'claim_only',
@@ -188,6 +200,7 @@ export const claimOnly: Prepared = {
         AND (SELECT count(*) FROM jobs WHERE status = 'running' AND owner_id = ready.owner_id)
           < least(users.max_parallel_jobs, coalesce(users.max_parallel_jobs_limit, $2::int))
         AND (SELECT count(*) FROM jobs WHERE status = 'running' AND target_key = ready.target_key) < $3::int
+        AND (SELECT count(*) FROM jobs WHERE status = 'running' AND worker_id = $1::uuid) < $4::int
     ), ${claimed}
     SELECT ${claimedRow}, (SELECT count(*)::int FROM ready) AS waiting FROM (SELECT) one LEFT JOIN claimed ON true`,
 };

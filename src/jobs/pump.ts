@@ -5,16 +5,20 @@
  */
 import type pg from 'pg';
 import { notification } from '../db/notify.ts';
-import { byKey, type Prepared, runRound, type Step } from '../db/round.ts';
+import { byKey, type Prepared, runRound, type Step, type Value } from '../db/round.ts';
 import type { Bus } from '../lib/bus.ts';
 import { uuidv7 } from '../lib/ids.ts';
 import type { Topic } from '../lib/topics.ts';
 import {
   type AcceptedRow,
+  acceptAndGive,
   acceptAndStart,
   acceptedJob,
   acceptJobs,
+  acceptOneAndGive,
+  acceptOneAndStart,
   givenValues,
+  oneGiven,
   type Submission,
   textBytesOf,
 } from './accept.ts';
@@ -22,6 +26,7 @@ import {
   type ClaimRow,
   claimJobs,
   claimLock,
+  claimLockBriefly,
   claimLockIfFree,
   claimOnly,
   firstCursor,
@@ -110,11 +115,14 @@ const maxBatch = 256;
 /** Of the SQL and parameters of one round: a submission may be 9 MiB by itself. */
 const maxBatchBytes = 4 * 2 ** 20;
 
+/** How a round opens that does not begin with the lock of the claims. */
+const withoutLock: Prepared = { name: 'without_lock', text: byKey() };
 /** A submission that waits for a row that somebody holds is soon taken out of everybody's way. */
-const briefly = { name: 'briefly', text: `SELECT set_config('lock_timeout', '200ms', true)` } satisfies Prepared;
+const briefly: Prepared = { name: 'briefly', text: byKey([`set_config('lock_timeout', '200ms', true)`]) };
 
 export function createPump({ pool, bus, limits, resultsRetentionMs, findByKey, noteStep }: PumpDeps): Pump {
   const { channel, payload } = notification('jobs.queued', '*');
+  const ofLimits = [limits.maxParallelJobs, limits.maxParallelJobsPerDatabase] as const;
   const submissions: Arrival[] = [];
   const finishes: Finish[] = [];
   let claimant: Claimant | null = null;
@@ -128,6 +136,10 @@ export function createPump({ pool, bus, limits, resultsRetentionMs, findByKey, n
   let emptySince: string | null = null;
   /** More than one job is ready, or none of them may start. */
   let crowded = true;
+  /** What is submitted where no jobs run may start at others; until a round of a row that could start none: claims need the lock. */
+  let giving = true;
+  /** What nobody was told of yet: what starts goes first. */
+  const changes: Pick<JobRow, 'id' | 'owner_id'>[] = [];
   let pumping: Promise<void> | null = null;
 
   function pump(): Promise<void> {
@@ -138,6 +150,7 @@ export function createPump({ pool, bus, limits, resultsRetentionMs, findByKey, n
   async function run(): Promise<void> {
     // What arrives in the same turn of the loop travels together.
     await Promise.resolve();
+    giving = true;
     try {
       while (submissions.length > 0 || finishes.length > 0 || roomToFill() > 0) {
         const taken = takeSubmissions();
@@ -152,7 +165,10 @@ export function createPump({ pool, bus, limits, resultsRetentionMs, findByKey, n
 
   /** Runs them in one round, and lets each have its rows. */
   async function settled(parts: readonly Part[]): Promise<void> {
-    const [, ...results] = await runRound(pool, [byKey, ...parts.map(({ step }) => step)]);
+    const results = await runRound(
+      pool,
+      parts.map(({ step }) => step),
+    );
     for (const [i, { settle }] of parts.entries()) settle(results[i]!);
   }
 
@@ -178,7 +194,7 @@ export function createPump({ pool, bus, limits, resultsRetentionMs, findByKey, n
     let mayClaim = true;
     let settleClaimed = async (): Promise<Job[]> => [];
     let started: Job[] = [];
-    if (ended.length > 0) parts.push(finishPart(ended));
+    if (ended.length > 0) parts.push(opening(withoutLock), finishPart(ended));
     if (serving && (claims || taken.length > 0)) {
       serving.claiming();
       const statement = ended.length > 0 ? claimLockIfFree : claimLock;
@@ -199,10 +215,11 @@ export function createPump({ pool, bus, limits, resultsRetentionMs, findByKey, n
         },
       });
     }
+    const gives = !serving && giving;
     if (taken.length > 0) {
-      if (!serving) parts.push({ step: { statement: briefly, values: [] }, settle: () => undefined });
+      if (!serving) parts.push(opening(gives ? claimLockBriefly : briefly));
       parts.push({
-        step: acceptStep(serving, taken),
+        step: serving ? startStep(serving, taken) : gives ? giveStep(taken) : queueStep(taken),
         settle: (rows) => {
           started = settleArrivals(taken, rows as unknown as AcceptedRow[]);
         },
@@ -212,16 +229,27 @@ export function createPump({ pool, bus, limits, resultsRetentionMs, findByKey, n
     if (parts.length === 0) return;
 
     await settled(parts);
-    if (!serving) return;
+    if (!serving) {
+      giving = started.length > 0;
+      return ringChanges();
+    }
+    if (started.length > 0) serving.start(started);
+    ringChanges();
     // Somebody else claims at this moment: what waits is looked at once he is done.
     if (!mayClaim) wanted = true;
-    else if (claims) started = [...(await settleClaimed()), ...started];
-    if (started.length > 0) serving.start(started);
+    else if (claims) {
+      const claimed = await settleClaimed();
+      if (claimed.length > 0) serving.start(claimed);
+      ringChanges();
+      started = [...claimed, ...started];
+    }
     // What this worker has no room for is another's; while it looks on, it may have.
     owed ||= taken.length + ended.length > 0;
     if (owed && started.length >= room) bus.ringElsewhere('jobs.queued', '*');
     if (started.length >= room || !wanted) owed = false;
   }
+
+  const opening = (statement: Prepared): Part => ({ step: { statement, values: [] }, settle: () => undefined });
 
   const notePart = (submissions: readonly Submission[]): Part[] =>
     noteStep ? [{ step: noteStep(submissions), settle: () => undefined }] : [];
@@ -234,24 +262,33 @@ export function createPump({ pool, bus, limits, resultsRetentionMs, findByKey, n
     settle: (rows) => settleFinishes(ended, rows as unknown as EndedRow[]),
   });
 
-  const claimStep = ({ workerId }: Claimant, room: number): Step => ({
+  const claimStep = ({ workerId, concurrency }: Claimant, room: number): Step => ({
     statement: claimJobs,
-    values: [workerId, room, limits.maxParallelJobs, limits.maxParallelJobsPerDatabase, cursor, windowOf(room)],
+    values: [workerId, room, ...ofLimits, cursor, windowOf(room), concurrency],
   });
 
-  const onlyStep = ({ workerId }: Claimant): Step => ({
+  const onlyStep = ({ workerId, concurrency }: Claimant): Step => ({
     statement: claimOnly,
-    values: [workerId, limits.maxParallelJobs, limits.maxParallelJobsPerDatabase],
+    values: [workerId, ...ofLimits, concurrency],
   });
 
-  const acceptStep = (serving: Claimant | null, taken: readonly Arrival[]): Step => {
-    const rows = givenValues(taken.map(({ input }) => input));
-    if (!serving) return { statement: acceptJobs, values: [channel, payload, ...rows] };
-    const { workerId, concurrency } = serving;
-    return {
-      statement: acceptAndStart,
-      values: [workerId, concurrency, limits.maxParallelJobs, limits.maxParallelJobsPerDatabase, ...rows],
-    };
+  /** All of them wait. */
+  const queueStep = (taken: readonly Arrival[]): Step => ({
+    statement: acceptJobs,
+    values: [channel, payload, ...givenValues(taken.map(({ input }) => input))],
+  });
+
+  const startStep = ({ workerId, concurrency }: Claimant, taken: readonly Arrival[]): Step =>
+    placeStep(acceptOneAndStart, acceptAndStart, [workerId, concurrency], taken);
+
+  const giveStep = (taken: readonly Arrival[]): Step =>
+    placeStep(acceptOneAndGive, acceptAndGive, [channel, payload], taken);
+
+  const placeStep = (one: Prepared, many: Prepared, first: readonly Value[], taken: readonly Arrival[]): Step => {
+    const inputs = taken.map(({ input }) => input);
+    return inputs.length === 1
+      ? { statement: one, values: [...first, ...ofLimits, ...oneGiven(inputs[0]!)] }
+      : { statement: many, values: [...first, ...ofLimits, ...givenValues(inputs)] };
   };
 
   /** Remembers where it looked, and whether to look on. @returns what was taken, with its texts */
@@ -292,7 +329,7 @@ export function createPump({ pool, bus, limits, resultsRetentionMs, findByKey, n
   }
 
   function startedOf(taken: readonly TakenRow[]): Promise<Job[]> {
-    for (const row of taken) ringFor(row.id, row.owner_id);
+    changes.push(...taken);
     return withTexts(taken);
   }
 
@@ -320,9 +357,11 @@ export function createPump({ pool, bus, limits, resultsRetentionMs, findByKey, n
     });
   }
 
-  function ringFor(id: string, ownerId: string): void {
-    bus.ring('job.changed', id);
-    bus.ring('jobs.of_user', ownerId);
+  function ringChanges(): void {
+    for (const { id, owner_id } of changes.splice(0)) {
+      bus.ring('job.changed', id);
+      bus.ring('jobs.of_user', owner_id);
+    }
   }
 
   function settleFinishes(ended: readonly Finish[], rows: readonly EndedRow[]): void {
@@ -330,7 +369,7 @@ export function createPump({ pool, bus, limits, resultsRetentionMs, findByKey, n
     for (const { input, resolve } of ended) {
       const row = byId.get(input.hold.id);
       const held = row?.fence === input.hold.fence;
-      if (held) ringFor(row.id, row.owner_id);
+      if (held) changes.push(row);
       resolve(held);
     }
   }
@@ -348,7 +387,7 @@ export function createPump({ pool, bus, limits, resultsRetentionMs, findByKey, n
       const job = acceptedJob(waiting.input, row);
       if (job.status === 'running') started.push(job);
       else wanted = true;
-      ringFor(job.id, job.ownerId);
+      changes.push({ id: job.id, owner_id: job.ownerId });
       waiting.resolve({ job, created: true });
     }
     return started;
@@ -382,13 +421,14 @@ export function createPump({ pool, bus, limits, resultsRetentionMs, findByKey, n
     }
     const alone = async (parts: readonly Part[], { reject }: { reject: (error: unknown) => void }) => {
       try {
-        await settled(parts);
+        await settled([opening(withoutLock), ...parts]);
+        ringChanges();
       } catch (fault) {
         reject(fault);
       }
     };
     const accept = (one: Arrival): Part => ({
-      step: acceptStep(null, [one]),
+      step: queueStep([one]),
       settle: (rows) => void settleArrivals([one], rows as unknown as AcceptedRow[]),
     });
     // A submission may wait long for a row that somebody else holds: the pump does not wait with it.

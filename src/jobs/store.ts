@@ -11,6 +11,7 @@ import type { Bus } from '../lib/bus.ts';
 import type { Topic } from '../lib/topics.ts';
 import type { Submission } from './accept.ts';
 import type { Hold } from './finish.ts';
+import { createGiven } from './given.ts';
 import { type Exported, type Job, priorityLevelMs } from './job.ts';
 import { createPump, type Limits, type Pump } from './pump.ts';
 import { createJobReads, type JobReads } from './reads.ts';
@@ -66,15 +67,21 @@ const cancelled = `cancel_requested_at = coalesce(cancel_requested_at, now()), h
   sealed_connection = CASE status WHEN 'running' THEN sealed_connection END,
   finished_at = CASE status WHEN 'queued' THEN now() ELSE finished_at END, ${changed}`;
 
+/** Nothing of it has run; one that is to be cancelled is left to the rescue. */
+const released = `UPDATE jobs
+  SET status = 'queued', started_at = NULL, attempt = attempt - 1, lease_until = NULL, worker_id = NULL, ${changed}
+  WHERE status = 'running' AND backend_id IS NULL AND cancel_requested_at IS NULL`;
+
 /** $1 a job: those that have not yet written what it has kept. */
 const exportsOf = `SELECT reader.id FROM jobs AS reader
   WHERE reader.source_id = $1 AND reader.kind = 'export' AND reader.status IN ('queued', 'running')`;
 
-export type JobStore = JobReads & Pump & ReturnType<typeof createMoves>;
+export type JobStore = JobReads & Pump & ReturnType<typeof createGiven> & ReturnType<typeof createMoves>;
 
 export function createJobStore(deps: JobStoreDeps): JobStore {
   const reads = createJobReads(deps.pool);
-  return { ...reads, ...createPump({ ...deps, findByKey: reads.findByKey }), ...createMoves(deps) };
+  const pump = createPump({ ...deps, findByKey: reads.findByKey });
+  return { ...reads, ...pump, ...createGiven(deps.pool), ...createMoves(deps) };
 }
 
 function createMoves({ pool, bus }: JobStoreDeps) {
@@ -199,12 +206,11 @@ function createMoves({ pool, bus }: JobStoreDeps) {
 
     /** Back into the queue as if it had not been claimed: only where no statement was started. */
     release: async ({ id, fence }: Hold): Promise<boolean> =>
-      (await touch(
-        `UPDATE jobs SET status = 'queued', started_at = NULL, attempt = attempt - 1, lease_until = NULL, worker_id = NULL, ${changed}
-         WHERE id = $1 AND fence = $2 AND status = 'running' AND backend_id IS NULL AND cancel_requested_at IS NULL`,
-        [id, fence],
-        ['jobs.queued', '*'],
-      )) === 1,
+      (await touch(`${released} AND id = $1 AND fence = $2`, [id, fence], ['jobs.queued', '*'])) === 1,
+
+    /** The same for all that a worker was given and does not know of. */
+    releaseUnknown: (workerId: string, known: readonly string[]): Promise<number> =>
+      touch(`${released} AND worker_id = $1 AND id <> ALL($2::uuid[])`, [workerId, known], ['jobs.queued', '*']),
 
     /**
      * Back into the queue for another attempt after a pause. What the last one left is thrown away by `discard`, in the

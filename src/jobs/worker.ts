@@ -1,10 +1,12 @@
 /** Claims jobs and runs them: the lease is renewed while they run, a request to cancel reaches them, a lost one is rescued. */
 import { randomUUID } from 'node:crypto';
+import type { Mail } from '../db/notify.ts';
 import { createPatience } from '../db/patience.ts';
 import type { Bus } from '../lib/bus.ts';
 import type { Service } from '../lib/lifecycle.ts';
 import type { Log } from '../lib/log.ts';
 import type { Topic } from '../lib/topics.ts';
+import { attend } from './attendance.ts';
 import type { Job } from './job.ts';
 import { mayRunAgain, pauseMs } from './retry.ts';
 import { leaseSeconds } from './row.ts';
@@ -19,6 +21,8 @@ export interface WorkerDeps {
   tasks: ReadonlyMap<JobKind, Task>;
   /** Jobs of this process at once. */
   concurrency: number;
+  /** Where it hears of jobs that are given to it; without, it only claims. */
+  mail?: Mail;
   timing?: Partial<WorkerTiming>;
 }
 
@@ -57,7 +61,7 @@ const overdueMs = 50;
 const interruptedHint =
   'Look at what it did, then retry it. Only a job with readOnly and maxAttempts is run again by itself.';
 
-export function startWorker({ store, bus, log, tasks, concurrency, timing }: WorkerDeps): Service {
+export function startWorker({ store, bus, log, tasks, concurrency, mail, timing }: WorkerDeps): Service {
   const { pollMs, heartbeatMs, rescueMs, progressMs, drainMs, endMs } = { ...defaults, ...timing };
   const workerId = randomUUID();
   const running = new Map<string, Running>();
@@ -68,8 +72,8 @@ export function startWorker({ store, bus, log, tasks, concurrency, timing }: Wor
     return task;
   };
 
-  /** Cancels that found nothing to stop: their job may be in the claim that is under way. */
-  let early = new Set<string>();
+  /** Cancels that found nothing to stop, and when: their job may be in the claim that is under way, or on its way to here. */
+  const early = new Map<string, number>();
 
   function stop(id: string, reason: StopReason): void {
     const entry = running.get(id);
@@ -78,7 +82,7 @@ export function startWorker({ store, bus, log, tasks, concurrency, timing }: Wor
   }
   const unlisten = bus.listen('job.cancel', null, (id) => {
     if (running.has(id)) stop(id, 'cancel');
-    else early.add(id);
+    else early.set(id, performance.now());
   });
 
   const claims = store.serve({
@@ -86,7 +90,7 @@ export function startWorker({ store, bus, log, tasks, concurrency, timing }: Wor
     concurrency,
     busy: () => running.size,
     claiming: () => {
-      early = new Set();
+      for (const [id, atMs] of early) if (atMs < performance.now() - heartbeatMs) early.delete(id);
     },
     start: (jobs) => {
       for (const job of jobs) start(job, execute);
@@ -94,6 +98,12 @@ export function startWorker({ store, bus, log, tasks, concurrency, timing }: Wor
     // What is queued waits, and so does the worker.
     failed: (error) => log.warn({ error: String(error) }, 'worker.claim_failed'),
   });
+  const attendance = mail
+    ? attend({ store, mail, log }, { workerId, concurrency }, (job) => {
+        if (!running.has(job.id)) start(job, execute);
+      })
+    : null;
+
   const unlistenQueued = bus.listen('jobs.queued', '*', () => void claims.wake());
 
   let promoting: NodeJS.Timeout | undefined;
@@ -209,6 +219,7 @@ export function startWorker({ store, bus, log, tasks, concurrency, timing }: Wor
   }
 
   async function heartbeat(): Promise<void> {
+    await attendance?.announce();
     const holds = [...running.values()].map(({ job }) => job);
     if (holds.length === 0) return;
     const kept = await store.renew(holds);
@@ -249,6 +260,7 @@ export function startWorker({ store, bus, log, tasks, concurrency, timing }: Wor
   return {
     async stop() {
       unlistenQueued();
+      attendance?.close();
       const rest = () => Promise.all([...running.values()].map(({ done }) => done));
       const grace = setTimeout(() => {
         for (const id of running.keys()) stop(id, 'shutdown');
@@ -258,7 +270,7 @@ export function startWorker({ store, bus, log, tasks, concurrency, timing }: Wor
         for (const { lost } of running.values()) lost.abort();
       }, drainMs + endMs);
       await claims.stop();
-      await rest();
+      await Promise.all([attendance?.leave([...running.keys()]), rest()]);
       clearTimeout(grace);
       clearTimeout(end);
       for (const timer of timers) clearInterval(timer);

@@ -105,6 +105,7 @@ export async function createTestQueue({ storage = {} }: { storage?: Partial<Stor
       log: silent,
       tasks,
       concurrency: options.concurrency ?? 8,
+      mail: notify,
       ...(options.timing && { timing: options.timing }),
     });
     const service = { stop: async () => [await running.stop(), await notify.stop()] as never };
@@ -140,10 +141,15 @@ export async function createTestQueue({ storage = {} }: { storage?: Partial<Stor
     /** What a worker of that name would be given now; it holds them, and does nothing. */
     async claim(limit: number, limits: Partial<Limits> = {}, workerId: string = uuidv7()): Promise<Job[]> {
       const claimed: Job[] = [];
+      const { rows } = await pool.query<{ held: number }>(
+        `SELECT count(*)::int AS held FROM jobs WHERE status = 'running' AND worker_id = $1`,
+        [workerId],
+      );
+      const { held } = rows[0]!;
       const handle = createTestJobStore(pool, limits).serve({
         workerId,
-        concurrency: limit,
-        busy: () => claimed.length,
+        concurrency: held + limit,
+        busy: () => held + claimed.length,
         claiming: () => undefined,
         start: (jobs) => claimed.push(...jobs),
         failed: (error) => {

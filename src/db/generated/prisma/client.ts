@@ -172,6 +172,11 @@ export type DatabaseRole = Prisma.DatabaseRoleModel
  */
 export type Job = Prisma.JobModel
 /**
+ * Model Worker
+ * A process that runs jobs, and where it hears of those that are given to it.
+ */
+export type Worker = Prisma.WorkerModel
+/**
  * Model JobDeletion
  * A job that was deleted, for those who follow the jobs of its owner.
  */

@@ -423,6 +423,7 @@ export const ModelName = {
   ChangeFeedReader: 'ChangeFeedReader',
   DatabaseRole: 'DatabaseRole',
   Job: 'Job',
+  Worker: 'Worker',
   JobDeletion: 'JobDeletion',
   JobDeletionHorizon: 'JobDeletionHorizon',
   BlobTrash: 'BlobTrash',
@@ -456,7 +457,7 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
     omit: GlobalOmitOptions
   }
   meta: {
-    modelProps: "user" | "session" | "refreshToken" | "secondFactor" | "recoveryCode" | "externalIdentity" | "apiKey" | "apiKeyDatabase" | "project" | "projectMember" | "invitation" | "task" | "taskDeletion" | "database" | "catalogSnapshot" | "catalogChange" | "catalogChangeHorizon" | "catalogTracking" | "changeFeed" | "changeFeedRemains" | "changeFeedTable" | "changeRelay" | "changeFeedChunk" | "changeFeedReader" | "databaseRole" | "job" | "jobDeletion" | "jobDeletionHorizon" | "blobTrash" | "savedQuery" | "jobNotice" | "resultSet" | "resultChunk" | "bucket" | "storedFile" | "channelLog" | "channelMessage" | "oneTimeToken" | "outgoingMail" | "auditEntry" | "auditHead" | "rateLimit" | "keyCheck" | "installationSecret"
+    modelProps: "user" | "session" | "refreshToken" | "secondFactor" | "recoveryCode" | "externalIdentity" | "apiKey" | "apiKeyDatabase" | "project" | "projectMember" | "invitation" | "task" | "taskDeletion" | "database" | "catalogSnapshot" | "catalogChange" | "catalogChangeHorizon" | "catalogTracking" | "changeFeed" | "changeFeedRemains" | "changeFeedTable" | "changeRelay" | "changeFeedChunk" | "changeFeedReader" | "databaseRole" | "job" | "worker" | "jobDeletion" | "jobDeletionHorizon" | "blobTrash" | "savedQuery" | "jobNotice" | "resultSet" | "resultChunk" | "bucket" | "storedFile" | "channelLog" | "channelMessage" | "oneTimeToken" | "outgoingMail" | "auditEntry" | "auditHead" | "rateLimit" | "keyCheck" | "installationSecret"
     txIsolationLevel: TransactionIsolationLevel
   }
   model: {
@@ -2384,6 +2385,80 @@ export type TypeMap<ExtArgs extends runtime.Types.Extensions.InternalArgs = runt
         }
       }
     }
+    Worker: {
+      payload: Prisma.$WorkerPayload<ExtArgs>
+      fields: Prisma.WorkerFieldRefs
+      operations: {
+        findUnique: {
+          args: Prisma.WorkerFindUniqueArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$WorkerPayload> | null
+        }
+        findUniqueOrThrow: {
+          args: Prisma.WorkerFindUniqueOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$WorkerPayload>
+        }
+        findFirst: {
+          args: Prisma.WorkerFindFirstArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$WorkerPayload> | null
+        }
+        findFirstOrThrow: {
+          args: Prisma.WorkerFindFirstOrThrowArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$WorkerPayload>
+        }
+        findMany: {
+          args: Prisma.WorkerFindManyArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$WorkerPayload>[]
+        }
+        create: {
+          args: Prisma.WorkerCreateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$WorkerPayload>
+        }
+        createMany: {
+          args: Prisma.WorkerCreateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        createManyAndReturn: {
+          args: Prisma.WorkerCreateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$WorkerPayload>[]
+        }
+        delete: {
+          args: Prisma.WorkerDeleteArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$WorkerPayload>
+        }
+        update: {
+          args: Prisma.WorkerUpdateArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$WorkerPayload>
+        }
+        deleteMany: {
+          args: Prisma.WorkerDeleteManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateMany: {
+          args: Prisma.WorkerUpdateManyArgs<ExtArgs>
+          result: BatchPayload
+        }
+        updateManyAndReturn: {
+          args: Prisma.WorkerUpdateManyAndReturnArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$WorkerPayload>[]
+        }
+        upsert: {
+          args: Prisma.WorkerUpsertArgs<ExtArgs>
+          result: runtime.Types.Utils.PayloadToResult<Prisma.$WorkerPayload>
+        }
+        aggregate: {
+          args: Prisma.WorkerAggregateArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.AggregateWorker>
+        }
+        groupBy: {
+          args: Prisma.WorkerGroupByArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.WorkerGroupByOutputType>[]
+        }
+        count: {
+          args: Prisma.WorkerCountArgs<ExtArgs>
+          result: runtime.Types.Utils.Optional<Prisma.WorkerCountAggregateOutputType> | number
+        }
+      }
+    }
     JobDeletion: {
       payload: Prisma.$JobDeletionPayload<ExtArgs>
       fields: Prisma.JobDeletionFieldRefs
@@ -4142,6 +4217,16 @@ export const JobScalarFieldEnum = {
 export type JobScalarFieldEnum = (typeof JobScalarFieldEnum)[keyof typeof JobScalarFieldEnum]
 
 
+export const WorkerScalarFieldEnum = {
+  id: 'id',
+  mailbox: 'mailbox',
+  concurrency: 'concurrency',
+  seenUntil: 'seenUntil'
+} as const
+
+export type WorkerScalarFieldEnum = (typeof WorkerScalarFieldEnum)[keyof typeof WorkerScalarFieldEnum]
+
+
 export const JobDeletionScalarFieldEnum = {
   jobId: 'jobId',
   ownerId: 'ownerId',
@@ -4709,6 +4794,7 @@ export type GlobalOmitConfig = {
   changeFeedReader?: Prisma.ChangeFeedReaderOmit
   databaseRole?: Prisma.DatabaseRoleOmit
   job?: Prisma.JobOmit
+  worker?: Prisma.WorkerOmit
   jobDeletion?: Prisma.JobDeletionOmit
   jobDeletionHorizon?: Prisma.JobDeletionHorizonOmit
   blobTrash?: Prisma.BlobTrashOmit

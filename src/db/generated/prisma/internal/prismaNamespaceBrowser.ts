@@ -77,6 +77,7 @@ export const ModelName = {
   ChangeFeedReader: 'ChangeFeedReader',
   DatabaseRole: 'DatabaseRole',
   Job: 'Job',
+  Worker: 'Worker',
   JobDeletion: 'JobDeletion',
   JobDeletionHorizon: 'JobDeletionHorizon',
   BlobTrash: 'BlobTrash',
@@ -498,6 +499,16 @@ export const JobScalarFieldEnum = {
 } as const
 
 export type JobScalarFieldEnum = (typeof JobScalarFieldEnum)[keyof typeof JobScalarFieldEnum]
+
+
+export const WorkerScalarFieldEnum = {
+  id: 'id',
+  mailbox: 'mailbox',
+  concurrency: 'concurrency',
+  seenUntil: 'seenUntil'
+} as const
+
+export type WorkerScalarFieldEnum = (typeof WorkerScalarFieldEnum)[keyof typeof WorkerScalarFieldEnum]
 
 
 export const JobDeletionScalarFieldEnum = {

@@ -1,0 +1,221 @@
+/** Jobs that start in the statement that accepts them, though another process runs them. */
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { type MailReceiver, startNotify } from '../../src/db/notify.ts';
+import { createBus } from '../../src/lib/bus.ts';
+import { uuidv7 } from '../../src/lib/ids.ts';
+import type { Service } from '../../src/lib/lifecycle.ts';
+import { createTestJobStore } from '../support/job-store.ts';
+import { createTestQueue, type TestQueue } from '../support/jobs.ts';
+import { silent } from '../support/metadata.ts';
+
+let queue: TestQueue;
+const services: Service[] = [];
+beforeAll(async () => {
+  queue = await createTestQueue();
+});
+afterAll(async () => {
+  await Promise.all(services.map((service) => service.stop()));
+  await queue[Symbol.asyncDispose]();
+});
+beforeEach(async () => {
+  await queue.pool.query('DELETE FROM jobs');
+  await queue.pool.query('DELETE FROM workers');
+});
+
+const workers = async (): Promise<number> => (await queue.pool.query('SELECT FROM workers')).rowCount!;
+
+/** A worker, once it is known to be there. */
+async function worker(...options: Parameters<TestQueue['worker']>): Promise<Service> {
+  const service = await queue.worker(...options);
+  while ((await workers()) === 0);
+  return service;
+}
+
+/** A place of jobs that says it is there and does nothing with what it is given. */
+async function idleWorker(concurrency: number) {
+  const workerId = uuidv7();
+  const messages: string[] = [];
+  const waiting: (() => void)[] = [];
+  const connection = queue.metadata.database;
+  const notify = await startNotify({ connection, pool: queue.pool, bus: createBus(), log: silent });
+  services.push(notify);
+  const { promise, resolve } = Promise.withResolvers<string>();
+  const receiver: MailReceiver = {
+    opened: resolve,
+    received(text) {
+      messages.push(text);
+      for (const wake of waiting.splice(0)) wake();
+    },
+  };
+  await notify.receive(receiver);
+  await queue.store.announce({ workerId, mailbox: await promise, concurrency });
+  return {
+    workerId,
+    stop: () => notify.stop(),
+    /** The jobs that it was told of, when there are so many. */
+    async given(count: number) {
+      while (messages.length < count) await new Promise<void>((wake) => waiting.push(wake));
+      return Promise.all(messages.map((message) => queue.store.givenBy(message)));
+    },
+  };
+}
+
+const statusOf = async (id: string) => (await queue.store.find(id))?.status;
+
+test('what nobody waits before runs when it is accepted, in the process that runs jobs', async () => {
+  const service = await worker();
+  const owner = await queue.metadata.addUser();
+  const job = await queue.submit(owner, 'select $1::int as n', { parameters: [7], name: 'seven' });
+  expect(job).toMatchObject({ status: 'running', fence: 1, attempt: 1, startedAt: expect.any(Date) });
+  expect(await queue.until(job)).toMatchObject({ status: 'succeeded', attempt: 1, fence: 1 });
+  expect(await queue.rows(job)).toEqual([[7]]);
+  await service.stop();
+});
+
+test('it is given whole, or by its id where it is longer than a message', async () => {
+  const { given, workerId } = await idleWorker(2);
+  const owner = await queue.metadata.addUser();
+  const options = { parameters: ['ä\n\t"', null], sealedConnection: 'sealed', maxAttempts: 3, priority: 2 };
+  const short = await queue.submit(owner, 'select $1, $2', options);
+  const long = await queue.submit(owner, `select '${'é'.repeat(1_000_000)}'`, options);
+  const [first, second] = await given(2);
+  expect([first, second]).toEqual(await queue.store.findAll([short.id, long.id]));
+  const { rows } = await queue.pool.query('SELECT DISTINCT worker_id FROM jobs');
+  expect(rows).toEqual([{ worker_id: workerId }]);
+});
+
+test('the limits of a user, of a database and of all places hold for what comes at the same moment', async () => {
+  await idleWorker(3);
+  await idleWorker(1);
+  const [modest, eager] = [await queue.metadata.addUser({ maxParallelJobs: 1 }), await queue.metadata.addUser()];
+  const submitted = await Promise.all([modest, modest, eager].map((owner) => queue.submit(owner, 'select 1')));
+  expect(submitted.map(({ status }) => status)).toEqual(['running', 'queued', 'running']);
+  await queue.pool.query('DELETE FROM jobs');
+  const many = await Promise.all(Array.from({ length: 6 }, () => queue.submit(eager, 'select 1')));
+  expect(many.filter(({ status }) => status === 'running')).toHaveLength(4);
+  await queue.pool.query('DELETE FROM jobs');
+  const store = createTestJobStore(queue.pool, { maxParallelJobsPerDatabase: 1 });
+  const input = { ...many[0]!, idempotencyKey: null };
+  const limited = await Promise.all([1, 2].map(() => store.insert({ ...input, id: uuidv7() })));
+  expect(limited.map(({ job }) => job.status)).toEqual(['running', 'queued']);
+});
+
+test('places are given where most are free', async () => {
+  const [small, large] = [await idleWorker(1), await idleWorker(3)];
+  const owner = await queue.metadata.addUser();
+  for (let i = 0; i < 4; i += 1) expect((await queue.submit(owner, 'select 1')).status).toBe('running');
+  expect((await queue.submit(owner, 'select 1')).status).toBe('queued');
+  expect(await large.given(3)).toHaveLength(3);
+  expect(await small.given(1)).toHaveLength(1);
+});
+
+test('a worker claims no more than its places though it has not yet heard of what it was given', async () => {
+  const { workerId } = await idleWorker(2);
+  const owner = await queue.metadata.addUser();
+  for (let i = 0; i < 3; i += 1) await queue.submit(owner, 'select 1');
+  const started: unknown[] = [];
+  for (const jobs of [1, 2]) {
+    // Of one that waits, and of several.
+    if (jobs === 2) await queue.submit(owner, 'select 1');
+    const handle = createTestJobStore(queue.pool).serve({
+      workerId,
+      concurrency: 2,
+      busy: () => 0,
+      claiming: () => undefined,
+      start: (taken) => started.push(...taken),
+      failed: (error) => {
+        throw error;
+      },
+    });
+    await handle.wake();
+    await handle.stop();
+  }
+  expect(started).toEqual([]);
+});
+
+test('what waits already goes first, and what is for later is not given', async () => {
+  await idleWorker(8);
+  const owner = await queue.metadata.addUser();
+  const later = await queue.submit(owner, 'select 1', { runAt: new Date(Date.now() + 3_600_000) });
+  expect(later.status).toBe('queued');
+  await queue.pool.query('UPDATE jobs SET held_until = NULL');
+  expect((await queue.submit(owner, 'select 1')).status).toBe('queued');
+});
+
+test('nothing is given to a worker whose process is gone, or that was not seen for a lease', async () => {
+  const owner = await queue.metadata.addUser();
+  const gone = await idleWorker(8);
+  await gone.stop();
+  expect((await queue.submit(owner, 'select 1')).status).toBe('queued');
+  await queue.pool.query('DELETE FROM jobs');
+  const { workerId } = await idleWorker(8);
+  await queue.pool.query(`UPDATE workers SET seen_until = now() - interval '1 s' WHERE id = $1`, [workerId]);
+  expect((await queue.submit(owner, 'select 1')).status).toBe('queued');
+});
+
+test('while somebody claims, what is submitted is queued and waits for nobody', async () => {
+  await idleWorker(8);
+  const owner = await queue.metadata.addUser();
+  const holder = await queue.pool.connect();
+  await holder.query('BEGIN');
+  await holder.query('SELECT pg_advisory_xact_lock(4707691)');
+  expect((await queue.submit(owner, 'select 1')).status).toBe('queued');
+  await holder.query('COMMIT');
+  holder.release();
+});
+
+test('one that its worker never began runs elsewhere when its lease is over, and the late one may not begin', async () => {
+  const { given } = await idleWorker(8);
+  const owner = await queue.metadata.addUser();
+  const job = await queue.submit(owner, 'select 1');
+  const [late] = await given(1);
+  await queue.pool.query(`UPDATE jobs SET lease_until = now() - interval '1 s'`);
+  const heir = await queue.worker({ timing: { rescueMs: 50 } });
+  expect(await queue.until(job)).toMatchObject({ status: 'succeeded', attempt: 1 });
+  expect(await queue.store.setBackend(late!, { sessionId: '1', startedAt: 'x' })).toBe(false);
+  await heir.stop();
+});
+
+test('a worker that leaves is given nothing more, and what it was given and did not hear of goes back', async () => {
+  const owner = await queue.metadata.addUser();
+  const leaving = await idleWorker(8);
+  const job = await queue.submit(owner, 'select 1');
+  expect(job.status).toBe('running');
+  await queue.store.withdraw(leaving.workerId);
+  expect(await queue.store.releaseUnknown(leaving.workerId, [])).toBe(1);
+  expect(await queue.store.find(job.id)).toMatchObject({ status: 'queued', attempt: 0, startedAt: null });
+  const service = await worker();
+  expect((await queue.until(job)).status).toBe('succeeded');
+  await service.stop();
+  expect(await workers()).toBe(0);
+});
+
+test('one that is cancelled right behind its submission does not stay', async () => {
+  const service = await worker();
+  const owner = await queue.metadata.addUser();
+  const jobs = await Promise.all(
+    Array.from({ length: 4 }, async () => {
+      const job = await queue.submit(owner, 'select pg_sleep(600)');
+      await queue.jobs.cancel(queue.viewerOf(owner), job.id);
+      return job;
+    }),
+  );
+  for (const job of jobs) expect((await queue.until(job)).status).toBe('cancelled');
+  await service.stop();
+});
+
+test('a worker whose connection breaks is given jobs again by the next one', async () => {
+  const service = await worker();
+  const owner = await queue.metadata.addUser();
+  const mailbox = async () => (await queue.pool.query('SELECT mailbox FROM workers')).rows[0]?.mailbox;
+  const before = await mailbox();
+  await queue.pool.query(
+    `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'quarry-bus'`,
+  );
+  while ((await mailbox()) === before);
+  const job = await queue.submit(owner, 'select 1');
+  expect(job.status).toBe('running');
+  expect((await queue.until(job)).status).toBe('succeeded');
+  expect(await statusOf(job.id)).toBe('succeeded');
+  await service.stop();
+});

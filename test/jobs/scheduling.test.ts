@@ -438,7 +438,7 @@ test('a job that only reads runs again when its server ended the session, withou
   const sleeping = async () =>
     (
       await client.query(
-        `select pid from pg_stat_activity where query like 'select pg_sleep%' and state = 'active' and pid <> pg_backend_pid()`,
+        `select pid from pg_stat_activity where datname = current_database() and query like 'select pg_sleep%' and state = 'active'`,
       )
     ).rows[0]?.pid as number | undefined;
   let pid: number | undefined;

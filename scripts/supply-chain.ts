@@ -1,12 +1,14 @@
 /**
  * SUP-1: what Quarry is made of besides itself. Every package of both lock files has a checksum and comes from the registry;
  * only those on the list run scripts when they are installed; licences are of the known kinds; nothing is below a version
- * that is known to be unsafe. `npm audit` is clean, has findings, or could not be asked, which is no pass and is said.
+ * that is known to be unsafe. `npm audit` is clean, has findings, or could not be asked, which is no pass and is said; so is
+ * the check of the regular expressions. The list of what is shipped goes into .quarry/sbom.json, as CycloneDX.
  */
 import { execFile } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { checkRegexes } from './regexes.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const read = <T>(path: string) => JSON.parse(readFileSync(join(root, path), 'utf8')) as T;
@@ -137,6 +139,23 @@ function audit(): Promise<Audit> {
   });
 }
 
+/** Of what is shipped alone. @returns how many components it names; null where npm makes none */
+function writeSbom(): Promise<number | null> {
+  return new Promise((resolve) => {
+    const args = ['sbom', '--sbom-format=cyclonedx', '--omit=dev', '--package-lock-only'];
+    execFile('npm', args, { cwd: root, timeout: 60_000, maxBuffer: 64 * 2 ** 20 }, (_error, stdout) => {
+      try {
+        const { components } = JSON.parse(stdout) as { components: unknown[] };
+        mkdirSync(join(root, '.quarry'), { recursive: true });
+        writeFileSync(join(root, '.quarry/sbom.json'), stdout);
+        resolve(components.length);
+      } catch {
+        resolve(null);
+      }
+    });
+  });
+}
+
 const { allowScripts } = read<{ allowScripts: Record<string, boolean> }>('package.json');
 const mayRun = Object.keys(allowScripts).filter((name) => allowScripts[name]);
 look('package-lock.json', mayRun);
@@ -152,7 +171,15 @@ if (existsSync(join(root, 'bench/package-lock.json'))) {
 const audited = await audit();
 if (audited.startsWith('findings')) faults.push(`npm audit: ${audited}`);
 
+const components = await writeSbom();
+if (components === null) faults.push('npm sbom: no list of what is shipped could be made');
+const regexes = checkRegexes(root);
+for (const fault of regexes?.faults ?? []) faults.push(fault);
+
 const said = Object.entries(figures).map(([name, value]) => `${name}=${value}`);
-console.log(`SUP-1 ${said.join(' ')} floors=${Object.keys(floors).length} audit=${audited} faults=${faults.length}`);
+const checked = regexes ? regexes.checked : 'UNAVAILABLE';
+console.log(
+  `SUP-1 ${said.join(' ')} floors=${Object.keys(floors).length} audit=${audited} sbom=${components} regexes=${checked} faults=${faults.length}`,
+);
 for (const fault of faults) console.log(`  ✗ ${fault}`);
 process.exit(faults.length === 0 ? 0 : 1);

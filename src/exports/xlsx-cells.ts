@@ -3,6 +3,7 @@
  * where a spreadsheet then shows the same value that the database has; everything else is text, and text is an inline
  * string, which no spreadsheet evaluates.
  */
+import { withoutTrailing } from '../lib/trim.ts';
 import type { ExportType } from './format.ts';
 import { styles } from './xlsx-styles.ts';
 
@@ -63,7 +64,7 @@ const plainNumber = /^-?\d+(\.\d+)?$/;
 
 /** Zeros behind the last other digit of a fraction are none: an average has 16 digits behind the point. */
 function significantDigits(text: string): number {
-  const shortest = text.includes('.') ? text.replace(/\.?0+$/, '') : text;
+  const shortest = text.includes('.') ? withoutTrailing(withoutTrailing(text, '0'), '.') : text;
   return shortest.replace(/^-?[0.]*/, '').replace('.', '').length;
 }
 

@@ -57,8 +57,17 @@ export function publicError(error: unknown, { log, requestId }: MaskDeps): Graph
 }
 
 /** Of an input object graphql repeats the whole, with whatever password is in it; its path and what is wrong stay. */
-const withoutValue = (message: string): string =>
-  message.replace(/ got invalid value [[{].*?((?: at "[^"]*")?; [^;]*)$/s, ' got an invalid value$1');
+function withoutValue(message: string): string {
+  const begin = message.indexOf(beforeValue);
+  const value = begin + beforeValue.length;
+  if (begin < 0 || !'[{'.includes(message.charAt(value) || ' ')) return message;
+  const reason = Math.max(message.lastIndexOf('; '), value);
+  const path = message.lastIndexOf(' at "', reason);
+  const told = path > value && message.indexOf('"', path + ' at "'.length) === reason - 1 ? path : reason;
+  return `${message.slice(0, begin)} got an invalid value${message.slice(told)}`;
+}
+
+const beforeValue = ' got invalid value ';
 
 const inContract = (code: unknown): boolean => (errorCodes as readonly unknown[]).includes(code);
 
@@ -106,12 +115,19 @@ function withCode(error: GraphQLError, code: ErrorCode): GraphQLError {
   });
 }
 
+/** In time of its length, as what was sent may be in it. */
+function withoutSuggestion(message: string): string {
+  const begin = message.indexOf('Did you mean ');
+  const end = message.lastIndexOf('?');
+  return begin < 0 || end < begin ? message : message.slice(0, begin).trimEnd() + message.slice(end + 1);
+}
+
 /** Gives parse and validation errors their codes; with `suggestions: false` they do not tell names of the schema. */
 export function useErrorCodes({ suggestions }: { suggestions: boolean }): Plugin<Context> {
   const quiet = (error: GraphQLError) =>
     suggestions
       ? error
-      : new GraphQLError(error.message.replace(/ ?Did you mean .*\?/s, ''), {
+      : new GraphQLError(withoutSuggestion(error.message), {
           nodes: error.nodes,
           extensions: error.extensions,
         });

@@ -1,4 +1,5 @@
 /** Numbers of any length as texts that compare as the numbers do, exactly: PostgreSQL's order, where NaN is the greatest. */
+import { withoutTrailing } from '../lib/trim.ts';
 
 const decimal = /^([+-]?)(\d*)(?:\.(\d*))?(?:e([+-]?\d{1,6}))?$/i;
 const specials: Readonly<Record<string, string>> = { NaN: 'z', Infinity: 'y', '-Infinity': 'a' };
@@ -16,7 +17,7 @@ export function decimalRank(text: string): string | undefined {
   const digits = (whole + fraction).replace(/^0+/, '');
   if (digits === '') return 'o';
   const exponent = exponentMiddle + digits.length - fraction.length + Number(power);
-  const significant = digits.replace(/0+$/, '');
+  const significant = withoutTrailing(digits, '0');
   if (sign !== '-') return `p${padded(exponent)}${significant}`;
   // The larger it is without its sign, the smaller it is; behind its digits comes what is greater than any digit.
   return `n${padded(2 * exponentMiddle - exponent)}${complement(significant)}~`;

@@ -3,6 +3,7 @@
  * JavaScript compares numbers or texts.
  */
 import type { ExportType, ScalarType } from '../engines/export-type.ts';
+import { withoutTrailing } from '../lib/trim.ts';
 import { decimalRank } from './decimals.ts';
 import { instantRank, timeRank } from './instants.ts';
 
@@ -110,7 +111,7 @@ function string(takes: string, rankOf: (text: string) => string | undefined): Ra
 
 const text: Ranking = { ...string('a string', codePointRank), text: true };
 const paddedText: Ranking = {
-  ...string('a string', (value) => codePointRank(value.replace(/ +$/, ''))),
+  ...string('a string', (value) => codePointRank(withoutTrailing(value, ' '))),
   text: true,
 };
 

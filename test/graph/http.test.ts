@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import { join } from 'node:path';
+import { buildSchema } from 'graphql';
 import { serverAudits } from 'graphql-http';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { naughtyTexts } from '../exports/naughty.ts';
@@ -15,6 +16,8 @@ import {
   SubmitDocument,
 } from '../support/operations.ts';
 import { type Account, answerOf, type Quarry, startQuarry } from '../support/server.ts';
+import { randomOf } from './random-documents.ts';
+import { randomOperation } from './random-operations.ts';
 
 const app = 'https://app.example.com';
 const other = 'https://other.example.com';
@@ -255,6 +258,30 @@ describe('errors', () => {
     expect({ status: answer.status, code: answer.code }).toEqual({ status, code });
   });
 
+  test('of a value that looks like the error about it are told in time of its length', async () => {
+    // By an expression that looked for its end from every beginning this took an hour.
+    const value = `${' got invalid value [; at "'.repeat(200_000)};`;
+    for (const [type, given] of [
+      ['LoginInput!', { email: value, password: 1 }],
+      ['LoginInput!', value],
+    ] as const) {
+      const document = `mutation ($x: ${type}) { login(input: $x) { accessToken } }`;
+      const { status, code } = await quarry.execute(document, { x: given });
+      expect({ status, code }).toEqual({ status: 400, code: 'BAD_USER_INPUT' });
+    }
+  });
+
+  test('a value that cannot be is not repeated where it is an object, and its path and its fault are', async () => {
+    const document = 'mutation ($x: LoginInput!) { login(input: $x) { accessToken } }';
+    const messageOf = async (x: object) => (await quarry.execute(document, { x })).errors![0]!.message;
+    expect(await messageOf({ email: 'a@example.com', password: { was: 'x' } })).toMatch(
+      /^Variable "\$x" got an invalid value at "x.password"; String cannot represent a non string value/,
+    );
+    const missing = await messageOf({ password: 'canary-pw' });
+    expect(missing).toMatch(/^Variable "\$x" got an invalid value; Field "email"/);
+    expect(missing).not.toContain('canary-pw');
+  });
+
   test('a body that is not JSON is not repeated', async () => {
     const { status, code, errors } = await quarry.post('{ "password": "hunter2', json);
     expect({ status, code }).toEqual({ status: 400, code: 'BAD_USER_INPUT' });
@@ -399,6 +426,31 @@ describe('GQL-5: of a hundred errors', () => {
     expect(quarry.log.slice(from).filter(({ msg }) => msg === 'request.failed')).toEqual([]);
     console.log(`GQL-5 errors=${failed.length} leaks=0`);
   });
+});
+
+test('GQL-4: a thousand operations of chance, with texts that programs trip over, and none is a fault of the server', async () => {
+  const schema = buildSchema(await readFile(join(import.meta.dirname, '../../schema.graphql'), 'utf8'));
+  const random = randomOf(4);
+  const somebody = await quarry.register();
+  const texts = [...naughtyTexts, somebody.user.id, '\0', '\ud800', 'x'.repeat(10_000), '2026-01-01T00:00:00Z'];
+  // Those that take the time of a password or of a database to be made, and the session that asks.
+  const leaveOut = new Set(['register', 'login', 'logout', 'refreshSession', 'changePassword', 'createHostedDatabase']);
+  const from = quarry.log.length;
+  const codes = new Map<string, number>();
+  for (let asked = 0; asked < 1_000; asked += 8) {
+    const operations = Array.from({ length: 8 }, () => randomOperation(schema, random, { texts, leaveOut }));
+    const answers = await Promise.all(operations.map((each) => quarry.execute(each.query, each.variables, somebody)));
+    for (const [at, { status, code = 'OK' }] of answers.entries()) {
+      const told = JSON.stringify(operations[at]);
+      expect(status, told).toBeLessThan(500);
+      expect(code, told).not.toBe('INTERNAL_SERVER_ERROR');
+      codes.set(code, (codes.get(code) ?? 0) + 1);
+    }
+  }
+  expect(quarry.log.slice(from).filter(({ msg }) => msg === 'request.failed')).toEqual([]);
+  // Not all of them were stopped at the door.
+  expect(codes.get('OK')).toBeGreaterThan(50);
+  console.log(`GQL-4 operations=1000 faults=0 ${[...codes].map(([code, count]) => `${code}=${count}`).join(' ')}`);
 });
 
 describe('the request’s id', () => {

@@ -9,8 +9,16 @@ const hidden = "'***'";
 /** In names of any length: `app_pwd`, `PassCode`, `x-auth-key`; but not in `author` and `passenger`. */
 const secretWord =
   /pass(?!enger)|pwd|secret|token|auth(?!or(?!i[sz]))|bearer|credential|crypt|pgp_|hmac|digest|(?:api|private|access)[_-]?key/i;
-/** Of a URL: what stands between the user and the host. */
-const userInfo = /:\/\/[^\s/@:]*:[^\s@]*@/;
+/** Of a URL, before its @: a user, and what stands behind it. */
+const userInfo = /:\/\/[^/:]*:/;
+const hasUserInfo = (text: string): boolean =>
+  text.includes('@') &&
+  text.split(/\s/).some((word) =>
+    word
+      .split('@')
+      .slice(0, -1)
+      .some((part) => userInfo.test(part)),
+  );
 /** Says in escapes what it is. */
 const escapedName = /^u&"/i;
 
@@ -56,13 +64,13 @@ export function maskSecrets(sql: string): string {
 
 function tells({ kind, text }: Piece): boolean {
   if (kind === 'word') return secretWord.test(text) || escapedName.test(text);
-  return (kind === 'literal' || kind === 'comment') && (secretWord.test(text) || userInfo.test(text));
+  return (kind === 'literal' || kind === 'comment') && (secretWord.test(text) || hasUserInfo(text));
 }
 
 /** All of the text, in its order. */
 function piecesOf(sql: string): Piece[] {
   const pieces: Piece[] = [];
-  const suspect = secretWord.test(sql) || userInfo.test(sql);
+  const suspect = secretWord.test(sql) || hasUserInfo(sql);
   const scanner = new RegExp(tokens);
   let end = 0;
   for (let found = scanner.exec(sql); found; found = scanner.exec(sql)) {

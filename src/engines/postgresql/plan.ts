@@ -195,7 +195,7 @@ function namesBy(pattern: RegExp, nodes: readonly PlanNode[]): FunctionName[] {
 const unquoted = (name: string): string => (name.startsWith('"') ? name.slice(1, -1).replaceAll('""', '"') : name);
 
 /** Ends the line of a step, and no other line but one that was written to look like it. */
-const cost = /\(cost=[\d.]+\.\.[\d.]+ rows=\d+ width=\d+\)$/;
+const cost = /\(cost=\d[\d.]{0,80} rows=\d{1,20} width=\d{1,20}\)$/;
 
 /**
  * Writes what a run measured behind the estimates of the same plan. The run itself is explained as JSON: to have its text

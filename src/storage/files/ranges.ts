@@ -62,7 +62,8 @@ export function rangeOf(
   size: number,
   validators: Validators,
 ): Range | 'unsatisfiable' | null {
-  const [, first = '', last = ''] = /^bytes *= *(\d{0,15}) *- *(\d{0,15}) *$/.exec(headers.range ?? '') ?? [];
+  const [, first = '', last = ''] =
+    /^bytes {0,9}= {0,9}(\d{0,15}) {0,9}- {0,9}(\d{0,15}) {0,9}$/.exec(headers.range ?? '') ?? [];
   if ((first === '' && last === '') || !isSame(headers['if-range'] as string | undefined, validators)) return null;
   if (first === '') {
     const suffix = Number(last);

@@ -154,7 +154,7 @@ const digestOf = (parts: Parts): string =>
   ).slice(0, 16);
 
 const readNotes = (text: string): Map<string, string> =>
-  new Map([...text.matchAll(/(\d+)=([0-9a-f]{16})/g)].map(([, oid, digest]) => [oid!, digest!]));
+  new Map([...text.matchAll(/(?<!\d)(\d{1,10})=([0-9a-f]{16})/g)].map(([, oid, digest]) => [oid!, digest!]));
 
 /**
  * Parts of parts, too, each of which is looked at by itself. Rows of one that came are not known to have been told, also where

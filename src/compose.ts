@@ -4,7 +4,7 @@ import { createAccounts } from './accounts/accounts.ts';
 import { createAdministration } from './accounts/administration/administration.ts';
 import { createAttempts } from './accounts/attempts.ts';
 import { createBearer } from './accounts/bearer.ts';
-import { createApiKeys } from './accounts/keys/api-keys.ts';
+import { type ApiKeys, createApiKeys } from './accounts/keys/api-keys.ts';
 import { createIssuedAccounts } from './accounts/oidc/issued-accounts.ts';
 import { createIssuer } from './accounts/oidc/issuer.ts';
 import { createPasswordHasher } from './accounts/password-hasher.ts';
@@ -47,6 +47,7 @@ import { createInvitations } from './projects/invitations/invitations.ts';
 import { createProjects } from './projects/projects.ts';
 import { createTaskStore } from './projects/tasks/store.ts';
 import { createTasks } from './projects/tasks/tasks.ts';
+import { createEndWorkOfKeys } from './queries/ended-keys.ts';
 import { createExplain } from './queries/explain.ts';
 import { createExports } from './queries/exports.ts';
 import { createJobRows } from './queries/job-rows.ts';
@@ -163,7 +164,8 @@ function buildServices({ config, core, startedAt, diskLow, running, publicUrl, o
   const hasher = createPasswordHasher();
   const access = core.projectAccess;
   const invitations = createInvitations({ pool, prisma, access, outbox, registration });
-  const secondFactors = createSecondFactors({ pool, keyring });
+  const secondFactors = createSecondFactors({ pool, keyring, outbox });
+  const endWorkOfKeys = createEndWorkOfKeys({ jobs: jobStore });
   const accounts = createAccounts({
     secondFactors,
     pool,
@@ -176,11 +178,18 @@ function buildServices({ config, core, startedAt, diskLow, running, publicUrl, o
     outbox,
     admission: invitations,
     attempts: createAttempts({ pool, limits: config.attempts }),
-    jobs: jobStore,
+    endWorkOfKeys,
     issuer: config.publicUrl.origin,
     settings,
   });
-  const apiKeys = createApiKeys({ pool, prisma, bus, jobs: jobStore, requireDatabase: databases.requireDatabase });
+  const apiKeys = createApiKeys({
+    pool,
+    prisma,
+    bus,
+    endWorkOfKeys,
+    settings,
+    requireDatabase: databases.requireDatabase,
+  });
   const issued = issuedAccountsOf({ config, core });
   if (issued) running.push(issued);
   running.push(hasher, accounts, apiKeys, startChaining({ pool, keyring, log: core.log }));
@@ -270,7 +279,7 @@ function buildServices({ config, core, startedAt, diskLow, running, publicUrl, o
     explain: createExplain({ databases, connections, settingsOf }),
     channels: createChannels({ store: createMessageStore({ pool }), access, bus }),
     ...buildRealtime({ core, running, settingsOf }),
-    ...buildFiles({ config, core, publicUrl }),
+    ...buildFiles({ config, core, publicUrl, apiKeys }),
   };
 }
 
@@ -314,7 +323,12 @@ function buildSearch({
   return createSearch({ databases, snapshots, indexes, readLater });
 }
 
-function buildFiles({ config, core, publicUrl }: Pick<BuildServices, 'config' | 'core' | 'publicUrl'>) {
+function buildFiles({
+  config,
+  core,
+  publicUrl,
+  apiKeys,
+}: Pick<BuildServices, 'config' | 'core' | 'publicUrl'> & { apiKeys: ApiKeys }) {
   const { pool, blobs, log, fileStore: store, bucketAccess: access, reservations } = core;
   const links = createLinks({ keyring: core.keyring });
   const addresses = createAddresses({ links, publicUrl });
@@ -330,6 +344,7 @@ function buildFiles({ config, core, publicUrl }: Pick<BuildServices, 'config' | 
       uploads,
       links,
       roleOf: core.jobStore.roleOfOwner,
+      isKeyLive: apiKeys.isLive,
       corsOrigins: config.corsOrigins,
       log,
     }),

@@ -12,6 +12,7 @@ import { createTrackingStore, type TrackingStore } from './catalog/tracking/stor
 import { removeTracking } from './catalog/tracking/tracking.ts';
 import type { Config } from './config.ts';
 import { createDatabases, type Database, type Databases } from './databases/databases.ts';
+import { renewLostPasswords } from './databases/lost-passwords.ts';
 import { createTypedConnections, type TypedConnections } from './databases/typed-connections.ts';
 import type { ConnectionConfig } from './db/connection.ts';
 import { installationId } from './db/installation.ts';
@@ -134,12 +135,15 @@ export async function buildCore({ config, log, metadata, playground, masterKeys,
   const feedStore = createFeedStore({ pool });
   const snapshotStore = createSnapshotStore({ pool });
   const projectAccess = createAccess({ pool });
+  const hosting = playground && createPlayground({ ...playground, log });
+  if (hosting && config.lostKeys.length > 0)
+    await renewLostPasswords({ pool, keyring, playground: hosting, lost: config.lostKeys, log });
   const databases = createDatabases({
     pool,
     prisma,
     engines,
     keyring,
-    playground: playground && createPlayground({ ...playground, log }),
+    playground: hosting,
     projects: projectAccess,
     onRightsLost: jobStore.cancelWithoutRight,
     onLeaving: async (database, reach, options) => {

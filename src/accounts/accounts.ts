@@ -3,7 +3,6 @@ import type pg from 'pg';
 import { record } from '../audit/audit.ts';
 import { type Prisma, transaction } from '../db/metadata.ts';
 import { checkPrefix } from '../exports/destination.ts';
-import type { JobStore } from '../jobs/store.ts';
 import type { Bus } from '../lib/bus.ts';
 import { AppError, badInput, notFound } from '../lib/errors.ts';
 import { encodeId } from '../lib/ids.ts';
@@ -17,6 +16,7 @@ import { createAccessTokens, type PublicJwk } from './access-tokens.ts';
 import { createAccountMails } from './account-mails.ts';
 import type { Admission, RegistrationMode } from './admission.ts';
 import type { Attempts } from './attempts.ts';
+import type { EndWorkOfKeys } from './keys/api-keys.ts';
 import { createLiveSessions } from './live-sessions.ts';
 import { createPasswordChanges, type PasswordChanges } from './password-changes.ts';
 import type { PasswordHasher } from './password-hasher.ts';
@@ -45,7 +45,7 @@ export interface AccountsDeps {
   outbox: Pick<Outbox, 'queue'>;
   admission: Admission;
   attempts: Attempts;
-  jobs: Pick<JobStore, 'cancelAllOfKeys'>;
+  endWorkOfKeys: EndWorkOfKeys;
   secondFactors: Pick<SecondFactors, 'check'>;
   /** Who issues the tokens: the public URL of this installation. */
   issuer: string;
@@ -117,7 +117,7 @@ export function createAccounts({
   outbox,
   admission,
   attempts,
-  jobs,
+  endWorkOfKeys,
   secondFactors,
   issuer,
   settings,
@@ -125,7 +125,10 @@ export function createAccounts({
   clock = () => new Date(),
 }: AccountsDeps): Accounts {
   const accessTokens = createAccessTokens({ keyring, issuer, clock });
-  const sessions = createLiveSessions({ bus, load: (id, userId) => store.roleInSession(pool, id, userId) });
+  const sessions = createLiveSessions({
+    bus,
+    load: (sessionId, userId) => store.roleInSession(pool, { sessionId, userId }, settings),
+  });
 
   const idOfUser = (id: string) => encodeId('User', id);
 
@@ -140,7 +143,7 @@ export function createAccounts({
 
   return {
     ...createRegistration({ pool, hasher, signIns, mails, admission, attempts, settings }),
-    ...createPasswordChanges({ pool, hasher, attempts, signIns, mails, jobs }),
+    ...createPasswordChanges({ pool, hasher, attempts, signIns, mails, endWorkOfKeys, settings }),
     ...createProfiles({ pool, prisma, hasher, attempts, mails, settings }),
 
     async authenticate(token) {
@@ -214,7 +217,7 @@ export function createAccounts({
         signIns.forget([sessionId]);
         throw sessionEnded();
       }
-      const role = await store.roleInSession(pool, sessionId, userId);
+      const role = await store.roleInSession(pool, { sessionId, userId }, settings);
       if (!role) throw sessionEnded();
       return signIns.tokensOf({ viewer: { userId, role, sessionId }, refresh: exchange });
     },

@@ -47,7 +47,11 @@ export const registerInput = z.object({ email: emailAddress, password: newPasswo
 export const oneAddress = z.object({ email: triedAddress });
 export const passwordChange = z.object({ currentPassword: z.string(), newPassword });
 export const passwordReset = z.object({ token: z.string(), newPassword });
-export const profileChange = z.object({ name: displayName.nullish(), email: emailAddress.nullish() });
+export const profileChange = z.object({
+  name: displayName.nullish(),
+  email: emailAddress.nullish(),
+  password: z.string().nullish(),
+});
 
 /** Of an authenticator, or a recovery code; as it is typed. */
 export const typedCode = z.string().max(64, 'at most 64 characters');

@@ -3,13 +3,13 @@ import type pg from 'pg';
 import { record } from '../audit/audit.ts';
 import { transaction } from '../db/metadata.ts';
 import { ringInTransaction } from '../db/notify.ts';
-import type { JobStore } from '../jobs/store.ts';
 import { AppError, badInput } from '../lib/errors.ts';
 import { encodeId } from '../lib/ids.ts';
 import type { Topic } from '../lib/topics.ts';
 import type { AccountMails } from './account-mails.ts';
 import type { Attempts } from './attempts.ts';
 import { emailKeyOf } from './email.ts';
+import type { EndWorkOfKeys } from './keys/api-keys.ts';
 import { revokeKeysOf } from './keys/store.ts';
 import { requireGoodToken, spendToken, subjectOf, voidTokens } from './one-time-tokens.ts';
 import type { PasswordHasher } from './password-hasher.ts';
@@ -51,7 +51,8 @@ export interface PasswordChangesDeps {
   attempts: Attempts;
   signIns: SignIns;
   mails: AccountMails;
-  jobs: Pick<JobStore, 'cancelAllOfKeys'>;
+  endWorkOfKeys: EndWorkOfKeys;
+  settings: { readonly requireVerifiedEmail: boolean };
 }
 
 const signedOut = () => new AppError('UNAUTHENTICATED', 'The session has ended; sign in again');
@@ -65,7 +66,8 @@ export function createPasswordChanges({
   attempts,
   signIns,
   mails,
-  jobs,
+  endWorkOfKeys,
+  settings,
 }: PasswordChangesDeps): PasswordChanges {
   /** That it was tried stays, although nothing else does. */
   const recordFailure = (userId: string, caller: Caller) =>
@@ -86,7 +88,7 @@ export function createPasswordChanges({
       client,
       ended.map(({ id }) => ['session.revoked' satisfies Topic, id] as const),
     );
-    await jobs.cancelAllOfKeys(
+    await endWorkOfKeys(
       client,
       userId,
       ended.map(({ id }) => id),
@@ -122,7 +124,7 @@ export function createPasswordChanges({
       await attempt.giveBack();
       const passwordHash = await hasher.hash(newPassword, signal);
       const { ended, ...opened } = await transaction(pool, async (client) => {
-        const role = await store.roleInSession(client, sessionId, userId);
+        const role = await store.roleInSession(client, { sessionId, userId }, settings);
         if (!role) throw signedOut();
         if (!(await store.replacePassword(client, userId, passwordHash, account.passwordHash)))
           throw new AppError('CONFLICT', 'Another password was set meanwhile');

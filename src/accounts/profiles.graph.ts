@@ -34,6 +34,7 @@ const UpdateProfileInput = builder.inputType('UpdateProfileInput', {
     email: t.string({
       description: 'Used once it is confirmed by the mail that is sent there; until then the present one stays.',
     }),
+    password: t.string({ description: 'Of the account: for another address, where the account has one.' }),
   }),
 });
 
@@ -67,8 +68,8 @@ builder.mutationFields((t) => ({
     type: UpdateProfilePayload,
     authScopes: { signedIn: true },
     args: { input: t.arg({ type: UpdateProfileInput, required: true }) },
-    resolve: async (_root, { input }, { services, viewer, caller }) => ({
-      user: await services.accounts.updateProfile(viewer, input, caller),
+    resolve: async (_root, { input }, { services, viewer, caller, signal }) => ({
+      user: await services.accounts.updateProfile(viewer, input, caller, signal),
     }),
   }),
 }));

@@ -18,7 +18,8 @@ export interface Profiles {
   /**
    * The address that the token was mailed to is the account's from now on, and confirmed: by who reads its mail and shows
    * a session or the password of the account as well.
-   * @throws AppError BAD_USER_INPUT, CONFLICT when another account has it by now, FORBIDDEN for an account that is disabled
+   * @throws AppError BAD_USER_INPUT, CONFLICT when another account has it by now, FORBIDDEN for an account that is disabled,
+   * RATE_LIMITED
    */
   verifyEmail(
     viewer: Viewer | null,
@@ -29,16 +30,18 @@ export interface Profiles {
   /** Sends a mail where there is such an account and it waits for one; nothing tells whether it does. @throws AppError RATE_LIMITED */
   resendVerification(email: string, caller: Caller): Promise<void>;
   /**
-   * What is absent stays. Another address is used once it is confirmed, and the present one is told at once.
-   * @throws AppError CONFLICT where it is taken and registering would say so too, RATE_LIMITED
+   * What is absent stays. Another address takes the password; it is used once it is confirmed, and the present one is told
+   * at once. @throws AppError BAD_USER_INPUT, CONFLICT where it is taken and registering would say so too, RATE_LIMITED
    */
-  updateProfile(viewer: Viewer | null, change: ProfileChange, caller: Caller): Promise<User>;
+  updateProfile(viewer: Viewer | null, change: ProfileChange, caller: Caller, signal?: AbortSignal): Promise<User>;
 }
 
 export interface ProfileChange {
   /** Null: none. */
   readonly name?: string | null | undefined;
   readonly email?: string | null | undefined;
+  /** Of the account, for another address; none where the account has none. */
+  readonly password?: string | null | undefined;
 }
 
 export interface EmailConfirmation {
@@ -51,12 +54,19 @@ export interface ProfilesDeps {
   pool: pg.Pool;
   prisma: Prisma;
   hasher: Pick<PasswordHasher, 'verify'>;
-  attempts: Pick<Attempts, 'takeMail'>;
+  attempts: Pick<Attempts, 'take' | 'takeMail'>;
   mails: AccountMails;
   settings: { readonly requireVerifiedEmail: boolean };
 }
 
 const anHourMs = 3_600_000;
+
+/** What somebody typed as the password of an account. */
+interface Shown {
+  readonly password: string | null;
+  readonly caller: Caller;
+  readonly signal: AbortSignal | undefined;
+}
 
 const goneAccount = () => badInput({ path: 'input.token', message: 'this token is of an account that is gone' });
 const notItsPassword = () => badInput({ path: 'input.password', message: 'not the password of this account' });
@@ -74,16 +84,24 @@ export function createProfiles({ pool, prisma, hasher, attempts, mails, settings
    */
   async function requireHolder(
     account: store.Account | null,
-    { viewer, password, signal }: { viewer: Viewer | null; password: string | null; signal: AbortSignal | undefined },
+    { viewer, ...shown }: { viewer: Viewer | null } & Shown,
   ): Promise<string | null> {
     if (!account) throw goneAccount();
     if (viewer && !viewer.key && viewer.userId === account.id) return null;
-    const path = 'input.password';
-    if (password === null) throw badInput({ path, message: 'the password of the account, unless it is signed in' });
-    const { passwordHash } = account;
-    if (!canBePassword(password) || !(await hasher.verify(password, passwordHash || null, signal)))
-      throw notItsPassword();
-    return passwordHash;
+    if (shown.password === null)
+      throw badInput({ path: 'input.password', message: 'the password of the account, unless it is signed in' });
+    await requirePassword(account, shown);
+    return account.passwordHash;
+  }
+
+  /** Tried as at a sign-in, and counted there. @throws AppError BAD_USER_INPUT, RATE_LIMITED */
+  async function requirePassword(account: store.Account, { password, caller, signal }: Shown): Promise<void> {
+    const { id: userId, email, passwordHash } = account;
+    const attempt = await attempts.take({ email, userId, caller });
+    const possible = password !== null && canBePassword(password);
+    const hash = (possible && passwordHash) || null;
+    if (!(await attempt.compare(hasher.verify(possible ? password : '', hash, signal), signal))) throw notItsPassword();
+    await attempt.giveBack();
   }
 
   /** To the new address, and to the present one that it is wanted. */
@@ -107,7 +125,7 @@ export function createProfiles({ pool, prisma, hasher, attempts, mails, settings
       await requireGoodToken(pool, 'email.verify', token);
       const about = await subjectOf(pool, 'email.verify', token);
       const before = about === null ? null : await store.findAccount(pool, about);
-      const shown = await requireHolder(before, { viewer, password, signal });
+      const shown = await requireHolder(before, { viewer, password, caller, signal });
       const userId = await transaction(pool, async (client) => {
         // Before its tokens, as everybody who voids them does.
         const account = before && (await store.lockAccount(client, before.id));
@@ -153,13 +171,22 @@ export function createProfiles({ pool, prisma, hasher, attempts, mails, settings
       });
     },
 
-    async updateProfile(viewer, { name, email }, caller) {
+    async updateProfile(viewer, { name, email, password = null }, caller, signal) {
       if (!viewer) throw new AppError('UNAUTHENTICATED', 'Sign in first');
       const { userId } = viewer;
       requireCan(viewer, 'user:edit-access', { kind: 'user', userId, fellow: false });
+      const before = await store.findAccount(pool, userId);
+      // An account of an issuer has none.
+      if (email != null && before && email !== before.email && before.passwordHash !== '') {
+        if (password === null)
+          throw badInput({ path: 'input.password', message: 'another address takes the password' });
+        await requirePassword(before, { password, caller, signal });
+      }
       await transaction(pool, async (client) => {
         const account = await store.findAccount(client, userId);
         if (!account) throw new AppError('UNAUTHENTICATED', 'This account is gone');
+        if (email != null && account.passwordHash !== before?.passwordHash)
+          throw new AppError('CONFLICT', 'Another password was set meanwhile');
         const wanted = email != null && email !== account.email ? email : null;
         if (name !== undefined) await store.renameUser(client, userId, name);
         if (wanted !== null) await askForAddress(client, account, wanted);

@@ -42,6 +42,7 @@ export const rights = {
   'user:edit': right(['self'], 'admin', 'change settings'),
   'user:edit-access': right(['self'], null, 'change name, address and password'),
   'user:make-keys': right(['self'], null, 'make API keys'),
+  'user:reset-factor': right(['admin'], null, 'switch off the second factor of somebody who lost it'),
   'user:revoke-keys': right(signedIn, null, 'revoke API keys'),
 
   'project:create': right(signedIn, 'admin', 'make one'),

@@ -170,12 +170,20 @@ export async function endSessions(client: Executor, userId: string, which: Which
   return rows.map((row) => row.id);
 }
 
-/** The user's role; null when the session has ended, is not this user's, or the user is disabled. */
-export async function roleInSession(client: Executor, sessionId: string, userId: string): Promise<UserRole | null> {
+/**
+ * The user's role; null when the session has ended, is not this user's, or the user is disabled, or may not be signed in
+ * before his address is confirmed.
+ */
+export async function roleInSession(
+  client: Executor,
+  { sessionId, userId }: { sessionId: string; userId: string },
+  { requireVerifiedEmail }: { readonly requireVerifiedEmail: boolean },
+): Promise<UserRole | null> {
   const { rows } = await client.query<{ role: string }>(
     `SELECT u.role FROM sessions s JOIN users u ON u.id = s.user_id
-     WHERE s.id = $1 AND s.user_id = $2 AND s.revoked_at IS NULL AND s.expires_at > now() AND u.disabled_at IS NULL`,
-    [sessionId, userId],
+     WHERE s.id = $1 AND s.user_id = $2 AND s.revoked_at IS NULL AND s.expires_at > now() AND u.disabled_at IS NULL
+       AND (NOT $3 OR u.email_verified_at IS NOT NULL)`,
+    [sessionId, userId, requireVerifiedEmail],
   );
   return rows[0] ? roleOfText(rows[0].role) : null;
 }

@@ -34,6 +34,7 @@ export type AuditAction =
   | 'session.ended'
   | 'second_factor.enabled'
   | 'second_factor.disabled'
+  | 'second_factor.reset'
   | 'second_factor.recovery_used'
   | 'api_key.created'
   | 'api_key.revoked'

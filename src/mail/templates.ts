@@ -7,6 +7,7 @@ import { newAddress } from './templates/new-address.ts';
 import { passwordChanged } from './templates/password-changed.ts';
 import { passwordReset } from './templates/password-reset.ts';
 import { projectInvitation } from './templates/project-invitation.ts';
+import { secondFactorChanged } from './templates/second-factor-changed.ts';
 import { verification } from './templates/verification.ts';
 
 /** Links of a page of this server, by its public address and nothing that a request says. */
@@ -26,6 +27,7 @@ export const templates = {
   accountInvitation,
   passwordReset,
   projectInvitation,
+  secondFactorChanged,
   verification,
 } as const satisfies Record<string, (values: never, linkTo: LinkTo) => MailContent>;
 

@@ -171,12 +171,12 @@ export async function lockProjectsOf(client: Executor, userId: string): Promise<
   return rows.map(({ id }) => id);
 }
 
-/** Those that have no other owner; at most `limit`. */
+/** Those that have no other owner who is not disabled; at most `limit`. */
 export async function ownedAlone(client: Executor, userId: string, limit: number): Promise<string[]> {
   const { rows } = await client.query<{ id: string }>(
     `SELECT own.project_id AS id FROM project_members own
      WHERE own.user_id = $1 AND own.role = 'owner' AND NOT EXISTS (
-       SELECT FROM project_members other
+       SELECT FROM project_members other JOIN users ON users.id = other.user_id AND users.disabled_at IS NULL
        WHERE other.project_id = own.project_id AND other.role = 'owner' AND other.user_id <> $1)
      ORDER BY own.project_id LIMIT $2`,
     [userId, limit],

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { createTestDatabase, type TestDatabase } from '../support/databases.ts';
+import { RegisterDocument } from '../support/operations.ts';
 import { allGone, type Quarry, startQuarry } from '../support/server.ts';
 import { createAnalyst, masterKey, OutcomeDocument, runToEnd, urlOf } from './support.ts';
 
@@ -181,6 +182,23 @@ describe('on a metadata database of one’s own', () => {
     const pids = output.split('\n').flatMap((line) => (line.startsWith('{') ? [JSON.parse(line).pid as number] : []));
     expect(pids.length).toBeGreaterThan(0);
     await allGone([...new Set(pids)]);
+  });
+
+  test('with its lost key given up by name it starts under a new one, and everybody is still there', async () => {
+    const registered = { email: 'stays@example.com', password: 'correct horse battery' };
+    await using before = await startQuarry({ env });
+    await before.ask(RegisterDocument, { input: registered });
+    await before.stop();
+    const again = { ...env, MASTER_KEYS: masterKey('k2') };
+    const refused = await runToEnd({ ...again, DATA_DIR: await folder() });
+    expect({ code: refused.code, told: refused.output.includes('(k1)') }).toEqual({ code: 1, told: true });
+    await using after = await startQuarry({ env: { ...again, MASTER_KEYS_LOST: 'k1' } });
+    const login = 'mutation ($input: LoginInput!) { login(input: $input) { user { email } } }';
+    expect((await after.execute(login, { input: registered })).data).toMatchObject({
+      login: { user: { email: registered.email } },
+    });
+    expect(after.log.some(({ msg }) => msg === 'keys.given_up')).toBe(true);
+    env = again;
   });
 
   test('a DATA_DIR that is a file ends the start by name', async () => {

@@ -1,7 +1,9 @@
 /** AUTH-1, 2, 3 and 6 as anybody can try them from outside: two servers on one metadata database, over both transports. */
 import { createHmac, createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
 import { once } from 'node:events';
+import { readdir, readFile } from 'node:fs/promises';
 import { connect as dial } from 'node:net';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { WebSocket } from 'ws';
 import { createKeyring } from '../../src/lib/keyring.ts';
@@ -15,6 +17,7 @@ import {
   RefreshDocument,
   RegisterDocument,
   RevokeApiKeyDocument,
+  SubmitDocument,
 } from '../support/operations.ts';
 import { openProxy } from '../support/proxy.ts';
 import { type Account, type Quarry, startQuarry } from '../support/server.ts';
@@ -204,6 +207,7 @@ describe('of forged access tokens none is accepted', () => {
       const { status, code, data } = await on.execute(MeDocument, {}, { token });
       if (status !== 401 || code !== 'UNAUTHENTICATED' || data?.viewer) accepted.push(name);
     }
+    console.log(`AUTH-1 bearer tried=${attempts().length} accepted=${accepted.length}`);
     expect(accepted).toEqual([]);
     expect(attempts().length).toBeGreaterThanOrEqual(2 * 22);
     expect(await isAlive(account.token, quarries[1])).toBe(true);
@@ -225,6 +229,7 @@ describe('of forged access tokens none is accepted', () => {
   test('at the start of a socket', async () => {
     const accepted: string[] = [];
     for (const { name, token, on } of attempts()) if ((await initiate(token, on)) !== '4403') accepted.push(name);
+    console.log(`AUTH-1 socket tried=${attempts().length} accepted=${accepted.length}`);
     expect(accepted).toEqual([]);
     expect(await initiate(account.token, quarries[1])).toBe('connection_ack');
   });
@@ -367,6 +372,73 @@ describe('with the keys of the ring in another order on each', () => {
     }
     const metrics = await Promise.all(quarries.map(async ({ url }) => (await fetch(new URL('/metrics', url))).text()));
     for (const text of metrics) expect(text).toContain('# TYPE quarry_sealed_secrets gauge');
+  });
+});
+
+describe('what somebody reads who has a copy of everything but the master keys,', () => {
+  const password = 'canary of an account';
+  /** As a dump or a file may have it. */
+  const forms = (secret: string) => [
+    secret,
+    Buffer.from(secret).toString('hex'),
+    Buffer.from(secret).toString('base64').replace(/=+$/, ''),
+    Buffer.from(secret).toString('base64url'),
+  ];
+
+  async function dump(): Promise<string> {
+    const { rows } = await metadata.client.query<{ content: string }>(
+      `SELECT string_agg(query_to_xml(format('SELECT * FROM %I', tablename), true, true, '')::text, '') AS content
+       FROM pg_tables WHERE schemaname = 'public'`,
+    );
+    return rows[0]!.content;
+  }
+
+  /** All files of a server but its compiled modules, and the mails that are files where there is no mail server. */
+  async function filesOf({ dataDir }: Quarry): Promise<string[]> {
+    const entries = await readdir(dataDir, { recursive: true, withFileTypes: true });
+    const files = entries.filter((entry) => entry.isFile() && !/[/](cache|outbox)([/]|$)/.test(entry.parentPath));
+    return Promise.all(files.map((file) => readFile(join(file.parentPath, file.name), 'latin1')));
+  }
+
+  test('is no password, token, key or code of anybody, neither in the metadata nor on a disk', async () => {
+    const [here, there] = quarries;
+    await using target = await createTestDatabase();
+    const stored = 'canary-of-a-connection';
+    await target.client.query(`CREATE ROLE canary_${target.database} LOGIN PASSWORD '${stored}'`);
+    await using proxy = await openProxy(target);
+    const { database } = target;
+    const connection = {
+      host: '127.0.0.1',
+      port: proxy.port,
+      database,
+      user: `canary_${database}`,
+      password: stored,
+    } as const;
+    const account = { email: 'canary@example.com', password };
+    const { register } = await here.ask(RegisterDocument, { input: account });
+    const { accessToken: token, refreshToken } = register.auth!;
+    const next = await refreshed(refreshToken, there);
+    const by = { token };
+    const { apiKey, secret } = (await here.ask(CreateApiKeyDocument, { input: { name: 'key', scopes: ['WRITE'] } }, by))
+      .createApiKey;
+    await here.ask(ConnectDocument, { input: { name: 'shop', connection: { ...connection, ssl: 'DISABLE' } } }, by);
+    const typed = { ...connection, password: 'canary-that-was-typed', ssl: 'DISABLE' } as const;
+    const runAt = new Date(Date.now() + 3_600_000).toISOString();
+    await here.ask(SubmitDocument, { input: { target: { connection: typed }, sql: 'SELECT 1', runAt } }, by);
+    const { data } = await here.execute('mutation { setUpTotp { secret } }', {}, by);
+    const factor = (data as never as { setUpTotp: { secret: string } }).setUpTotp.secret;
+    await here.execute(`mutation { requestPasswordReset(input: { email: "${account.email}" }) { ok } }`);
+
+    const secrets = [password, stored, typed.password, token, refreshToken, next.refreshToken, next.accessToken];
+    secrets.push(secret.split('.')[1]!, factor, keys.split(':')[1]!, others.split(':')[1]!);
+    const copies = [await dump(), ...(await filesOf(here)), ...(await filesOf(there))];
+    // What is looked for would be found: the key's row is there, and so is the account's.
+    expect(copies[0]).toContain('canary@example.com');
+    expect(copies[0]).toContain('canary_');
+    expect(apiKey.prefix).toMatch(/^quarry_/);
+    const found = secrets.filter((each) => forms(each).some((form) => copies.some((copy) => copy.includes(form))));
+    console.log(`KEY-1 secrets=${secrets.length} copies=${copies.length} found=${found.length}`);
+    expect(found).toEqual([]);
   });
 });
 

@@ -279,6 +279,23 @@ describe('an account that is deleted', () => {
   });
 });
 
+test('who is disabled owns a project beside nobody: the one who does is not deleted', async () => {
+  const [owner, disabled, second] = [await world.person(), await world.person(), await world.person()];
+  const { id: projectId } = await world.projects.create(owner.viewer, { name: 'Ours' }, caller);
+  const add = ({ email }: Person) =>
+    world.projects.addMember(owner.viewer, { projectId, email, role: 'owner' as const }, caller);
+  await add(disabled);
+  await as(admin, 'update', { id: idOf(disabled), disabled: true });
+  expect(await as(admin, 'delete', { id: idOf(owner) })).toMatchObject({
+    code: 'CONFLICT',
+    details: { projectIds: [encodeId('Project', projectId)] },
+  });
+  await add(second);
+  expect((await as(admin, 'delete', { id: idOf(owner) })).errors).toBeUndefined();
+  expect((await as(admin, 'delete', { id: idOf(disabled) })).errors).toBeUndefined();
+  expect(await world.projects.find(second.viewer, projectId)).not.toBeNull();
+});
+
 test('an administrator who is changed waits for no job of his that is being submitted, nor the job for him', async () => {
   const [one, two] = [await world.person(), await world.person()];
   const both = [one.userId, two.userId];

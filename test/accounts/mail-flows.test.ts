@@ -1,6 +1,6 @@
 /** What accounts do by mail: AUTH-5 (nobody learns who has an account) and AUTH-8 (links that are good once), with real mails. */
 import { setImmediate } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { maxTokenMailsPerHour } from '../../src/accounts/account-mails.ts';
 import type { Admission } from '../../src/accounts/admission.ts';
 import { badInput } from '../../src/lib/errors.ts';
@@ -340,7 +340,7 @@ describe('a password that was forgotten', () => {
 
   test('that was asked for while the address changed opens nothing for the old mailbox', async () => {
     const person = await confirmed('old-box');
-    await world.accounts.updateProfile(person.viewer, { email: 'new-box@example.com' }, caller);
+    await world.accounts.updateProfile(person.viewer, { email: 'new-box@example.com', password }, caller);
     const link = (await world.mails()).filter((mail) => readerOf(mail) === 'new-box@example.com').map(tokenOf)[0]!;
     // Holds the request between its reading the account and its issuing the token.
     await using held = await holdTokens('password.reset', person.userId);
@@ -361,7 +361,7 @@ describe('a password that was forgotten', () => {
   test('is set, or the address is another, and both at once end', async () => {
     const person = await confirmed('both');
     await world.accounts.requestPasswordReset(person.email, caller);
-    await world.accounts.updateProfile(person.viewer, { email: 'both-new@example.com' }, caller);
+    await world.accounts.updateProfile(person.viewer, { email: 'both-new@example.com', password }, caller);
     const mails = await world.mails();
     const reset = tokenOf(mails.find(({ subject }) => subject === 'Set a new password')!);
     const link = tokenOf(mails.find(({ subject }) => subject === 'Confirm your new address')!);
@@ -490,7 +490,7 @@ describe('a profile', () => {
     person: { viewer: Awaited<ReturnType<MailedWorld['person']>>['viewer'] },
     input: object,
     on = world as Pick<World, 'accounts'>,
-  ) => on.accounts.updateProfile(person.viewer, input, caller);
+  ) => on.accounts.updateProfile(person.viewer, { ...('email' in input && { password }), ...input }, caller);
 
   test('has the name that one gives it, none with null, and the old one where nothing is said', async () => {
     const person = await confirmed('named');
@@ -519,6 +519,37 @@ describe('a profile', () => {
     expect(await codeOf(login(person.email))).toBe('UNAUTHENTICATED');
     // What the old address was mailed opens nothing now.
     expect(await codeOf(world.accounts.resetPassword({ token: reset, newPassword }, caller))).toBe('BAD_USER_INPUT');
+  });
+
+  test('gets another address by its password alone, and what is tried for it counts as at a sign-in', async () => {
+    const person = await confirmed('guarded');
+    const limited = await world.startReplica({ attempts: { perAccount: 3, perAddress: 0, registrations: 0 } });
+    const wanted = { email: 'thief@example.com', name: 'Thief' };
+    const faultOf = async (given: object) =>
+      update(person, { ...wanted, ...given }, limited).then(
+        () => null,
+        ({ code, details }) => details?.fields?.[0]?.path ?? code,
+      );
+    for (const given of [
+      { password: undefined },
+      { password: null },
+      { password: 'wrong' },
+      { password: 'x'.repeat(100) },
+    ])
+      expect(await faultOf(given)).toBe('input.password');
+    expect(await faultOf({ password: 'wrong again' })).toBe('input.password');
+    expect(await faultOf({ password })).toBe('RATE_LIMITED');
+    expect(await userOf(person.email)).toMatchObject({ name: null });
+    expect(await world.mails()).toEqual([]);
+    // What is his already, or is no address, asks for nothing.
+    expect((await update(person, { name: 'Ann', email: person.email, password: null })).name).toBe('Ann');
+  });
+
+  test('of an account that has no password is changed by who is signed in', async () => {
+    const person = await confirmed('passwordless');
+    await world.sql(`UPDATE users SET password_hash = '' WHERE id = $1`, [person.userId]);
+    await update(person, { email: 'passwordless-new@example.com', password: null });
+    expect((await world.mails()).map(readerOf).sort()).toEqual(['passwordless-new@example.com', person.email].sort());
   });
 
   test('gets no address that another account has, and where accounts are no secret that is said', async () => {
@@ -663,5 +694,48 @@ describe('through GraphQL', () => {
     );
     expect(data.changePassword.user.sessions).toEqual([{ current: true }]);
     await world.accounts.authenticate(data.changePassword.accessToken);
+  });
+});
+
+describe('an address that was not confirmed', () => {
+  beforeEach(() => world.forgetMails());
+
+  test('signs nobody in any more, by a session or a key of before, once it has to be', async () => {
+    const person = await world.person('lax');
+    const token = tokenOf(await world.mail());
+    const { secret } = await world.apiKeys.create(
+      person.viewer,
+      { name: 'lax', scopes: ['read'], expiresAt: null },
+      caller,
+    );
+    const doors = [
+      () => strict.bearer(person.accessToken),
+      () => strict.bearer(secret),
+      () => strict.accounts.refreshSession(person.refreshToken, caller),
+      () => strict.accounts.changePassword(person.viewer, { currentPassword: password, newPassword }, caller),
+    ];
+    for (const door of doors) expect(await codeOf(door())).toBe('UNAUTHENTICATED');
+    expect(await codeOf(login(person.email, password, strict))).toBe('EMAIL_NOT_VERIFIED');
+    // Where it need not be, all of them are good; and confirmed, they are good again.
+    await world.bearer(person.accessToken);
+    await confirm(token, strict);
+    await login(person.email, password, strict);
+    const later = await world.startReplica({ requireVerifiedEmail: true });
+    await later.bearer(person.accessToken);
+    await later.bearer(secret);
+  });
+
+  test('is confirmed by a password that is tried no oftener than at a sign-in', async () => {
+    const limited = await world.startReplica({ attempts: { perAccount: 3, perAddress: 0, registrations: 0 } });
+    const person = await world.person('tried');
+    const token = tokenOf(await world.mail());
+    const tried = (given: string) => codeOf(confirm(token, limited, given));
+    const codes = await Promise.all(Array.from({ length: 12 }, (_, n) => tried(`wrong ${n}`)));
+    expect(codes.filter((code) => code === 'BAD_USER_INPUT')).toHaveLength(3);
+    expect(new Set(codes)).toEqual(new Set(['BAD_USER_INPUT', 'RATE_LIMITED']));
+    expect(await tried(password)).toBe('RATE_LIMITED');
+    expect(await codeOf(login(person.email, password, limited))).toBe('RATE_LIMITED');
+    // Who is signed in need not try.
+    await limited.accounts.verifyEmail(person.viewer, { token }, caller);
   });
 });

@@ -3,10 +3,15 @@ import { generate } from 'otplib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { newRecoveryCode, parseCode } from '../../src/accounts/totp/codes.ts';
 import { boundTo } from '../../src/accounts/totp/store.ts';
+import type { Viewer } from '../../src/accounts/viewer.ts';
+import { encodeId, uuidv7 } from '../../src/lib/ids.ts';
 import { createGraph } from './graph.ts';
-import { caller, createWorld, password, type World } from './world.ts';
+import { createMailedWorld, type MailedWorld, readerOf } from './mailed.ts';
+import { caller, password, type World } from './world.ts';
 
-let world: World;
+let world: MailedWorld;
+/** The first account of all. */
+let admin: Person;
 let replica: Awaited<ReturnType<World['startReplica']>>;
 let run: ReturnType<typeof createGraph>;
 /** All codes of this test are of the times that it says. */
@@ -16,7 +21,8 @@ const clock = () => new Date(now);
 type Person = Awaited<ReturnType<World['person']>>;
 
 beforeAll(async () => {
-  world = await createWorld();
+  world = await createMailedWorld();
+  admin = await world.person('root');
   // Its access tokens are of another time: who signs in is asked for by the world's own.
   replica = await world.startReplica({ clock });
   run = createGraph({ ...world, ...replica });
@@ -174,6 +180,68 @@ test('it is put down by a code of either kind, and its recovery codes go with it
     expect(await world.sql('SELECT FROM recovery_codes WHERE user_id = $1', [person.userId])).toEqual([]);
   }
   expect(await world.auditOf('second_factor.disabled')).toHaveLength(2);
+});
+
+describe('one that its owner lost', () => {
+  const reset = 'mutation ($id: ID!) { resetTotp(input: { id: $id }) { user { id totpEnabled } } }';
+  const idOf = ({ userId }: Pick<Person, 'userId'>) => encodeId('User', userId);
+  const mailsTo = async (email: string) => (await world.mails()).filter((mail) => readerOf(mail) === email);
+
+  test('is switched off by an administrator, who stands in the audit, and its owner is mailed', async () => {
+    const person = await guarded();
+    await world.forgetMails();
+    const { data } = await run(admin.viewer, reset, { id: idOf(person) });
+    expect(data.resetTotp.user).toEqual({ id: idOf(person), totpEnabled: false });
+    await login(person);
+    expect(await world.sql('SELECT FROM recovery_codes WHERE user_id = $1', [person.userId])).toEqual([]);
+    expect(await mailsTo(person.email)).toMatchObject([
+      { subject: 'Your second factor was switched off', text: expect.stringContaining('An administrator') },
+    ]);
+    expect(await world.auditOf('second_factor.reset')).toMatchObject([
+      { actor_id: admin.userId, subject: idOf(person), outcome: 'success' },
+    ]);
+    // There is nothing to switch off any more, and he sets up another one.
+    expect((await run(admin.viewer, reset, { id: idOf(person) })).code).toBe('CONFLICT');
+    await run(person.viewer, setUp);
+    expect((await run(admin.viewer, reset, { id: idOf(person) })).code).toBe('CONFLICT');
+  });
+
+  test('is nobody else’s to switch off, an administrator’s own and with a key neither', async () => {
+    const person = await guarded();
+    const { secret } = await world.apiKeys.create(
+      admin.viewer,
+      { name: 'root', scopes: ['admin'], expiresAt: null },
+      caller,
+    );
+    const key = await world.bearer(secret);
+    const own = (await run(admin.viewer, setUp)).data.setUpTotp.secret;
+    await run(admin.viewer, confirm, { code: await codeAt(own) });
+    later();
+    const id = idOf(person);
+    const cases: [Viewer | null, string, string][] = [
+      [null, id, 'UNAUTHENTICATED'],
+      [person.viewer, id, 'FORBIDDEN'],
+      [(await guarded()).viewer, id, 'FORBIDDEN'],
+      [key, id, 'FORBIDDEN'],
+      [admin.viewer, idOf(admin), 'FORBIDDEN'],
+      [admin.viewer, encodeId('User', uuidv7()), 'NOT_FOUND'],
+      [admin.viewer, 'nonsense', 'NOT_FOUND'],
+    ];
+    for (const [viewer, of, code] of cases) expect((await run(viewer, reset, { id: of })).code).toBe(code);
+    await expect(login(person)).rejects.toMatchObject(asked);
+    await run(admin.viewer, disable, { code: await codeAt(own) });
+  });
+
+  test('is told to its owner as well when it is switched on, and off by himself', async () => {
+    await world.forgetMails();
+    const person = await guarded();
+    await run(person.viewer, disable, { code: await codeAt(person.secret) });
+    const subjects = (await mailsTo(person.email)).map(({ subject }) => subject);
+    expect(subjects.filter((subject) => subject?.includes('second factor'))).toEqual([
+      'Your second factor was switched on',
+      'Your second factor was switched off',
+    ]);
+  });
 });
 
 test('a code is told from all other texts', () => {

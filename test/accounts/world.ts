@@ -29,6 +29,7 @@ import { createInvitations } from '../../src/projects/invitations/invitations.ts
 import { createProjects } from '../../src/projects/projects.ts';
 import { createTaskStore } from '../../src/projects/tasks/store.ts';
 import { createTasks } from '../../src/projects/tasks/tasks.ts';
+import { createEndWorkOfKeys } from '../../src/queries/ended-keys.ts';
 import { createBucketAccess } from '../../src/storage/files/access.ts';
 import { createFileStore } from '../../src/storage/files/store.ts';
 import { createTestDatabase } from '../support/databases.ts';
@@ -83,10 +84,11 @@ export async function createWorld() {
     const hasher = createPasswordHasher({ cost: 4 });
     const outbox = createOutbox({ keyring, publicUrl: new URL(issuer) });
     const invitations = createInvitations({ pool, prisma, access, outbox, registration });
-    const secondFactors = createSecondFactors({ pool, keyring, ...(clock && { clock }) });
+    const secondFactors = createSecondFactors({ pool, keyring, outbox, ...(clock && { clock }) });
     const jobs = createTestJobStore(pool, { bus });
+    const endWorkOfKeys = createEndWorkOfKeys({ jobs });
     const accounts = createAccounts({
-      jobs,
+      endWorkOfKeys,
       secondFactors,
       pool,
       prisma,
@@ -119,7 +121,8 @@ export async function createWorld() {
       pool,
       prisma,
       bus,
-      jobs,
+      endWorkOfKeys,
+      settings,
       requireDatabase: databases.requireDatabase,
       ...(clock && { clock }),
     });

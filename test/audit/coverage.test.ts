@@ -56,6 +56,7 @@ const audited: Record<string, AuditAction> = {
   deleteUser: 'user.deleted',
   confirmTotp: 'second_factor.enabled',
   disableTotp: 'second_factor.disabled',
+  resetTotp: 'second_factor.reset',
   uploadFile: 'file.uploaded',
 };
 

@@ -1,12 +1,18 @@
+import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import type { Viewer } from '../../src/accounts/viewer.ts';
+import { sealedPasswords } from '../../src/databases/credentials.ts';
 import type { DatabaseTemplate } from '../../src/databases/databases.ts';
 import { databaseLimits } from '../../src/databases/input.ts';
+import { renewLostPasswords } from '../../src/databases/lost-passwords.ts';
 import { connect } from '../../src/db/connection.ts';
 import { hostedNames } from '../../src/db/playground.ts';
 import type { Catalog } from '../../src/engines/catalog.ts';
 import type { RunEvent, Target } from '../../src/engines/engine.ts';
 import { encodeId, uuidv7 } from '../../src/lib/ids.ts';
+import { createKeyring } from '../../src/lib/keyring.ts';
+import { Secret } from '../../src/lib/secret.ts';
+import { silent } from '../support/metadata.ts';
 import {
   asked,
   createWorld,
@@ -265,4 +271,55 @@ test('a row that somebody names like the playground is not taken for it', async 
     ),
     'CONNECTION_FAILED',
   );
+});
+
+test('a hosted database whose master key is given up has a new password, once, and nobody else’s is touched', async () => {
+  const viewer = await world.person();
+  const [lost, kept] = [await create(viewer), await create(viewer)];
+  await run(await targetOf(viewer, lost.id), 'CREATE TABLE t AS SELECT 1 AS n');
+  const gone = createKeyring([{ id: 'gone', key: new Secret(randomBytes(32)) }]);
+  await world.rows('UPDATE databases SET sealed_password = $2 WHERE id = $1', [lost.id, gone.seal('x', ['x'])]);
+  await failure(targetOf(viewer, lost.id), 'CONNECTION_FAILED');
+  const passwords = () => world.rows('SELECT id, sealed_password FROM databases WHERE id = $1', [kept.id]);
+  const before = await passwords();
+  const renew = (ids: string[]) =>
+    renewLostPasswords({ ...world, playground: server.playground, lost: ids, log: silent });
+  expect(await renew(['other'])).toBe(0);
+  // Two replicas that start at the same time.
+  const renewed = await Promise.all([renew(['gone', 'k1']), renew(['gone', 'k1'])]);
+  expect(renewed.sort()).toEqual([0, 1]);
+  expect(await run(await targetOf(viewer, lost.id), 'SELECT n FROM t')).toEqual([[1]]);
+  expect(await passwords()).toEqual(before);
+  // One that cannot be reset is in the log, and another one is done all the same.
+  await world.rows(`UPDATE databases SET sealed_password = $1, username = 'postgres' WHERE id = $2`, [
+    gone.seal('x', ['x']),
+    lost.id,
+  ]);
+  await world.rows('UPDATE databases SET sealed_password = $1 WHERE id = $2', [gone.seal('x', ['x']), kept.id]);
+  expect(await renew(['gone'])).toBe(1);
+  expect(await run(await targetOf(viewer, kept.id), 'SELECT 1')).toEqual([[1]]);
+});
+
+test('so has a reader of a database of the system’s', async () => {
+  const viewer = await world.person();
+  const { id } = await create(viewer);
+  const [{ name }] = (await world.rows('SELECT database_name AS name FROM databases WHERE id = $1', [id])) as [
+    { name: string },
+  ];
+  const reader = await server.playground.grantReader({ database: name, signal });
+  const gone = createKeyring([{ id: 'gone', key: new Secret(randomBytes(32)) }]);
+  await world.rows(
+    `INSERT INTO database_roles (database_id, user_id, role_name, sealed_password) VALUES ($1, $2, $3, $4)`,
+    [id, viewer.userId, reader.user, gone.seal('x', ['x'])],
+  );
+  const renewed = await renewLostPasswords({ ...world, playground: server.playground, lost: ['gone'], log: silent });
+  expect(renewed).toBeGreaterThanOrEqual(1);
+  const [{ sealed }] = (await world.rows(
+    'SELECT sealed_password AS sealed FROM database_roles WHERE database_id = $1',
+    [id],
+  )) as [{ sealed: string }];
+  const [, roles] = sealedPasswords;
+  const password = world.keyring.open(sealed, roles!.context(id, viewer.userId, reader.user));
+  await using connected = await connect({ ...reader, password });
+  expect((await connected.client.query('SELECT 1 AS n')).rows).toEqual([{ n: 1 }]);
 });

@@ -211,7 +211,9 @@ test('tokens and links of a replica with another active key are good', async () 
   const tokens = (keyring: Keyring) =>
     createAccessTokens({ keyring, issuer: 'http://quarry.test', clock: () => new Date() });
   const subject = { userId: uuidv7(), sessionId: uuidv7() };
-  const link = { purpose: 'show', fileId: uuidv7(), userId: uuidv7(), expiresAt: new Date(1_800_000_000_000) } as const;
+  const plain = { purpose: 'show', fileId: uuidv7(), userId: uuidv7(), keyId: null } as const;
+  const link = { ...plain, expiresAt: new Date(1_800_000_000_000) };
+  const keyed = { ...link, keyId: uuidv7() };
   for (const [mine, other] of [
     [a, b],
     [b, a],
@@ -219,9 +221,11 @@ test('tokens and links of a replica with another active key are good', async () 
     const { token } = await tokens(mine).issue(subject);
     expect(await tokens(other).verify(token)).toMatchObject(subject);
     await expect(tokens(createKeyring([k3])).verify(token)).rejects.toMatchObject({ code: 'UNAUTHENTICATED' });
-    const signed = createLinks({ keyring: mine }).sign(link);
-    expect(createLinks({ keyring: other }).open(signed)).toEqual(link);
-    expect(createLinks({ keyring: createKeyring([k3]) }).open(signed)).toBeNull();
+    for (const each of [link, keyed]) {
+      const signed = createLinks({ keyring: mine }).sign(each);
+      expect(createLinks({ keyring: other }).open(signed)).toEqual(each);
+      expect(createLinks({ keyring: createKeyring([k3]) }).open(signed)).toBeNull();
+    }
   }
   expect(new Set(tokens(a).jwks().keys)).toEqual(new Set(tokens(b).jwks().keys));
 });

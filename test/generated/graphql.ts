@@ -342,10 +342,11 @@ export type RunSavedQueryInput = {
   parameters?: Array<unknown> | null | undefined;
 };
 
-/** OWNER_GONE: the owner’s account is deleted or disabled. DATABASE_GONE: the database was disconnected. FORBIDDEN: the owner may no longer query the database, or is no longer in the project. */
+/** OWNER_GONE: the owner’s account is deleted or disabled. DATABASE_GONE: the database was disconnected. FORBIDDEN: the owner may no longer query the database, or is no longer in the project. KEY_ENDED: the API key with which what runs was decided is revoked or has expired; who may edit it resumes it as his own. */
 export type ScheduleProblem =
   | 'DATABASE_GONE'
   | 'FORBIDDEN'
+  | 'KEY_ENDED'
   | 'OWNER_GONE';
 
 /** PER_STATEMENT: one a statement unless the script holds its own. WHOLE: one for all. */

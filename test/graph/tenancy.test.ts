@@ -377,6 +377,11 @@ const calls: Call[] = [
     selection: '{ totalCount nodes { id email } }',
     answers: { ...everybody('FORBIDDEN'), anonymous: 'UNAUTHENTICATED' },
   },
+  {
+    field: 'Query.invitations',
+    selection: '{ id email }',
+    answers: { ...everybody('FORBIDDEN'), anonymous: 'UNAUTHENTICATED' },
+  },
   { field: 'Query.queue', selection: '{ queued running maxParallelJobs oldestQueuedAt }', answers: signedIn },
 
   {
@@ -430,7 +435,7 @@ const calls: Call[] = [
   },
   {
     field: 'Mutation.updateProfile',
-    variables: input(({ email }) => ({ email })),
+    variables: input(({ email }) => ({ email, password: 'correct horse battery' })),
     selection: '{ user { id } }',
     answers: shared('CONFLICT', 'CONFLICT', 'CONFLICT', 'UNAUTHENTICATED'),
   },
@@ -481,6 +486,12 @@ const calls: Call[] = [
   {
     field: 'Mutation.updateUser',
     variables: input(({ User: id }) => ({ id, disabled: true })),
+    selection: '{ user { id email } }',
+    answers: { ...everybody('FORBIDDEN'), anonymous: 'UNAUTHENTICATED' },
+  },
+  {
+    field: 'Mutation.resetTotp',
+    variables: input(({ User: id }) => ({ id })),
     selection: '{ user { id email } }',
     answers: { ...everybody('FORBIDDEN'), anonymous: 'UNAUTHENTICATED' },
   },

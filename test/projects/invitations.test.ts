@@ -266,6 +266,22 @@ describe('into a project', () => {
   });
 });
 
+test('one user sends so many an hour, to whomever, and others go on', async () => {
+  const sender = await world.person();
+  const { id: uuid } = await world.projects.create(sender.viewer, { name: 'Letters' }, caller);
+  const invite = (by: Person, projectId: string) =>
+    as(by, 'invite', { projectId, email: newAddress(), role: 'VIEWER' }).then(({ code }) => code);
+  const projectId = encodeId('Project', uuid);
+  expect(await invite(sender, projectId)).toBeUndefined();
+  await world.sql(`UPDATE rate_limits SET points = $1 WHERE key LIKE 'invitations.user:%' || $2`, [
+    invitationLimits.mailsPerHourOfUser - 1,
+    sender.userId,
+  ]);
+  const codes = await Promise.all(Array.from({ length: 5 }, () => invite(sender, projectId)));
+  expect(codes.sort()).toEqual([...Array(4).fill('RATE_LIMITED'), undefined]);
+  expect(await invite(people.owner, (await shared()).id)).toBeUndefined();
+});
+
 describe('to the server', () => {
   const inviteUser = async (email: string, role?: string) => {
     const { data, errors } = await as(people.admin, 'inviteUser', { email, role });
@@ -317,5 +333,29 @@ describe('to the server', () => {
     await expect(register(late, sent)).rejects.toMatchObject(
       refusal('whoever sent this invitation may invite nobody any more', 'input.invitationToken'),
     );
+  });
+
+  test('those that there are are seen and revoked by administrators alone, and none into a project is among them', async () => {
+    const list = (viewer: Person['viewer'] | null) => run(viewer, `{ invitations { ${fields} } }`);
+    const emails = [newAddress(), newAddress()];
+    for (const email of emails) await inviteUser(email);
+    await invited((await shared()).id);
+    const { data } = await list(people.admin.viewer);
+    const [newest, before] = data.invitations;
+    expect([before.email, newest.email]).toEqual(emails);
+    expect(newest).toMatchObject({
+      project: null,
+      invitedBy: { id: encodeId('User', people.admin.userId) },
+      acceptedAt: null,
+      revokedAt: null,
+    });
+    for (const { project } of data.invitations) expect(project).toBeNull();
+    await as(people.admin, 'revoke', { id: newest.id });
+    expect((await list(people.admin.viewer)).data.invitations[0]).toMatchObject({
+      id: newest.id,
+      revokedAt: expect.anything(),
+    });
+    for (const person of [people.owner, people.stranger]) expect((await list(person.viewer)).code).toBe('FORBIDDEN');
+    expect((await list(null)).code).toBe('UNAUTHENTICATED');
   });
 });

@@ -1,9 +1,8 @@
 /** API keys: making one, which is shown once, using it, seeing and ending it. What it may is the policy's. */
 import type pg from 'pg';
 import { record } from '../../audit/audit.ts';
-import { type Prisma, transaction } from '../../db/metadata.ts';
+import { type Executor, type Prisma, transaction } from '../../db/metadata.ts';
 import { ringInTransaction } from '../../db/notify.ts';
-import type { JobStore } from '../../jobs/store.ts';
 import type { Bus } from '../../lib/bus.ts';
 import { AppError, badInput, notFound } from '../../lib/errors.ts';
 import { encodeId, uuidv7 } from '../../lib/ids.ts';
@@ -25,11 +24,16 @@ const maxDeadKeys = 100;
 /** That one key is narrowed to. */
 const maxDatabases = 100;
 
+/** In the transaction in which they end: what their user began with them ends, too. */
+export type EndWorkOfKeys = (client: Executor, userId: string, keyIds: readonly string[]) => Promise<void>;
+
 export interface ApiKeysDeps {
   pool: pg.Pool;
   prisma: Prisma;
   bus: Pick<Bus<Topic>, 'listen' | 'ringHere'>;
-  jobs: Pick<JobStore, 'cancelAllOfKeys'>;
+  endWorkOfKeys: EndWorkOfKeys;
+  /** Whether keys of accounts whose address is not confirmed open nothing. */
+  settings: { readonly requireVerifiedEmail: boolean };
   /** @throws AppError NOT_FOUND where the viewer does not see it */
   requireDatabase(viewer: Viewer | null, action: 'database:see', id: string): Promise<unknown>;
   clock?: () => Date;
@@ -52,12 +56,14 @@ export interface ApiKeys extends Service {
    * @throws AppError BAD_USER_INPUT, LIMIT_EXCEEDED, NOT_FOUND for a database, FORBIDDEN for ADMIN by who is none, and for everything with a key
    */
   create(viewer: Viewer | null, key: NewApiKey, caller: Caller): Promise<{ apiKey: ApiKey; secret: string }>;
-  /** Nothing more when it was revoked before; its streams and jobs end. @throws AppError NOT_FOUND */
+  /** Nothing more when it was revoked before; its streams, jobs and schedules end. @throws AppError NOT_FOUND */
   revoke(viewer: Viewer | null, id: string, caller: Caller): Promise<ApiKey>;
   /** Null when it is absent or not the viewer's to see. */
   find(viewer: Viewer | null, id: string): Promise<ApiKey | null>;
   /** All of each user, the newest first, for users whose access the viewer may see. */
   keysOf(userIds: readonly string[]): Promise<Map<string, ApiKey[]>>;
+  /** Whether it opens anything, whatever secret is shown; as old as an answer may be. */
+  isLive(keyId: string): Promise<boolean>;
   /** The ids of those that each narrowed key is for. */
   databasesOf(keyIds: readonly string[]): Promise<Map<string, string[]>>;
 }
@@ -72,13 +78,14 @@ export function createApiKeys({
   pool,
   prisma,
   bus,
-  jobs,
+  endWorkOfKeys,
+  settings,
   requireDatabase,
   clock = () => new Date(),
 }: ApiKeysDeps): ApiKeys {
   const live = createLiveKeys({
     bus,
-    load: (id) => store.findLiveKey(pool, id),
+    load: (id) => store.findLiveKey(pool, id, settings),
     noteUse: (id) => store.noteUse(pool, id),
   });
 
@@ -115,14 +122,17 @@ export function createApiKeys({
     return key && can(viewer, 'user:see-access', resourceOf(key)) ? key : null;
   }
 
+  /** What it allows now; undefined for nothing. */
+  const scopeNow = ({ expiresAt, scopes, userRole }: store.LiveKey): ApiKeyScope | undefined =>
+    expiresAt !== null && expiresAt <= clock() ? undefined : effective(scopes, userRole);
+
   return {
     async authenticate(token) {
       const shown = parseKey(token);
       // Whether there is such an id may be learnt by the time it takes; it is no secret.
       const key = shown && (await live.find(shown.id));
       if (!key || !isSecretOf(key.secretHash, shown.secret)) throw refused();
-      if (key.expiresAt !== null && key.expiresAt <= clock()) throw refused();
-      const scope = effective(key.scopes, key.userRole);
+      const scope = scopeNow(key);
       if (!scope) throw refused();
       live.used(key.id);
       return {
@@ -182,12 +192,17 @@ export function createApiKeys({
       await transaction(pool, async (client) => {
         if (!(await store.revokeKey(client, id))) return;
         await ringInTransaction(client, [['session.revoked', id]]);
-        await jobs.cancelAllOfKeys(client, key.userId, [id]);
+        await endWorkOfKeys(client, key.userId, [id]);
         await audited(client, viewer, 'api_key.revoked', id, caller, { name: key.name });
       });
       // This process need not wait for its own ring to come back.
       bus.ringHere('session.revoked', id);
       return (await store.findKey(prisma, id)) ?? key;
+    },
+
+    async isLive(keyId) {
+      const key = await live.find(keyId);
+      return key !== null && scopeNow(key) !== undefined;
     },
 
     find: visible,

@@ -11,7 +11,7 @@ const loadedAtOnce = 500;
 export const scopesOfText = (scopes: readonly string[]): ApiKeyScope[] =>
   apiKeyScopes.filter((scope) => scopes.includes(scope));
 
-/** A key that is not revoked, of a user who is not disabled. */
+/** A key that is not revoked, of a user who is not disabled and may be signed in. */
 export interface LiveKey {
   readonly id: string;
   readonly userId: string;
@@ -23,7 +23,11 @@ export interface LiveKey {
   readonly expiresAt: Date | null;
 }
 
-export async function findLiveKey(client: Executor, id: string): Promise<LiveKey | null> {
+export async function findLiveKey(
+  client: Executor,
+  id: string,
+  { requireVerifiedEmail }: { readonly requireVerifiedEmail: boolean },
+): Promise<LiveKey | null> {
   const { rows } = await client.query<
     Omit<LiveKey, 'userRole' | 'scopes'> & { role: string; scopes: readonly string[] }
   >(
@@ -31,8 +35,8 @@ export async function findLiveKey(client: Executor, id: string): Promise<LiveKey
             CASE WHEN k.narrowed THEN ARRAY(SELECT database_id FROM api_key_databases WHERE key_id = k.id) END
               AS "databaseIds"
      FROM api_keys k JOIN users u ON u.id = k.user_id
-     WHERE k.id = $1 AND k.revoked_at IS NULL AND u.disabled_at IS NULL`,
-    [id],
+     WHERE k.id = $1 AND k.revoked_at IS NULL AND u.disabled_at IS NULL AND (NOT $2 OR u.email_verified_at IS NOT NULL)`,
+    [id, requireVerifiedEmail],
   );
   const [row] = rows;
   if (!row) return null;

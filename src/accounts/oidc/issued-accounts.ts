@@ -55,6 +55,9 @@ const ended = () => new AppError('UNAUTHENTICATED', 'The session has ended; sign
 /** No password fits it. */
 const noPassword = '';
 
+/** An account has its issuer's word for its address. */
+const confirmedByIssuer = { requireVerifiedEmail: false } as const;
+
 export function createIssuedAccounts({
   pool,
   bus,
@@ -63,7 +66,10 @@ export function createIssuedAccounts({
   clock = () => new Date(),
   maxKnown = 10_000,
 }: IssuedAccountsDeps): IssuedAccounts {
-  const sessions = createLiveSessions({ bus, load: (id, userId) => accounts.roleInSession(pool, id, userId) });
+  const sessions = createLiveSessions({
+    bus,
+    load: (sessionId, userId) => accounts.roleInSession(pool, { sessionId, userId }, confirmedByIssuer),
+  });
   /** By the token's hash, so that no token lies in memory; the one that was shown longest ago is first. */
   const known = new Map<string, Entered>();
   /** One token that many requests show at once is looked into once. */

@@ -3,9 +3,11 @@ import { generateSecret, generateURI } from 'otplib';
 import type pg from 'pg';
 import { type AuditAction, record } from '../../audit/audit.ts';
 import { type Executor, transaction } from '../../db/metadata.ts';
-import { AppError, badInput } from '../../lib/errors.ts';
+import { AppError, badInput, notFound } from '../../lib/errors.ts';
 import { encodeId } from '../../lib/ids.ts';
 import { type Keyring, SealError } from '../../lib/keyring.ts';
+import type { Outbox } from '../../mail/outbox.ts';
+import type { FactorChange } from '../../mail/templates/second-factor-changed.ts';
 import { requireCan } from '../policy.ts';
 import type { Caller, Viewer } from '../viewer.ts';
 import { hashOfRecovery, newRecoveryCode, parseCode, recoveryCodes, stepOf } from './codes.ts';
@@ -27,6 +29,11 @@ export interface SecondFactors {
   confirm(viewer: Viewer | null, code: string, caller: Caller): Promise<string[]>;
   /** Switches it off, by a code of either kind. @throws AppError CONFLICT, BAD_USER_INPUT, RATE_LIMITED */
   disable(viewer: Viewer | null, code: string, caller: Caller): Promise<void>;
+  /**
+   * Switches it off for who has lost it, by an administrator, and never his own. The user is mailed that it was.
+   * @throws AppError FORBIDDEN, NOT_FOUND, CONFLICT where none is on
+   */
+  reset(viewer: Viewer | null, userId: string, caller: Caller): Promise<void>;
   /** At a sign-in, in its transaction, which has to be committed whatever it says: failures count. */
   check(client: Executor, userId: string, code: string | null, caller: Caller): Promise<Checked>;
   /** Of these users those who have one. */
@@ -36,6 +43,7 @@ export interface SecondFactors {
 export interface SecondFactorsDeps {
   readonly pool: pg.Pool;
   readonly keyring: Pick<Keyring, 'seal' | 'open'>;
+  readonly outbox: Pick<Outbox, 'queue'>;
   readonly clock?: () => Date;
 }
 
@@ -50,12 +58,23 @@ export function refusalOf(checked: Checked): AppError {
   return new AppError('UNAUTHENTICATED', message, { details });
 }
 
-export function createSecondFactors({ pool, keyring, clock = () => new Date() }: SecondFactorsDeps): SecondFactors {
+export function createSecondFactors({
+  pool,
+  keyring,
+  outbox,
+  clock = () => new Date(),
+}: SecondFactorsDeps): SecondFactors {
   const wrong = () => badInput({ path: 'input.code', message: 'not right, or used before' });
   const off = () => new AppError('CONFLICT', 'There is no second factor: set one up first');
 
-  const audited = (client: Executor, action: AuditAction, userId: string, caller: Caller) =>
-    record(client, { actorId: userId, action, subject: encodeId('User', userId), outcome: 'success', caller });
+  const audited = (client: Executor, action: AuditAction, userId: string, caller: Caller, actorId = userId) =>
+    record(client, { actorId, action, subject: encodeId('User', userId), outcome: 'success', caller });
+
+  /** Whoever did it: its owner should know. */
+  async function tell(client: Executor, userId: string, change: FactorChange): Promise<void> {
+    const email = await store.addressOf(client, userId);
+    if (email !== null) await outbox.queue(client, { to: email, template: 'secondFactorChanged', values: { change } });
+  }
 
   function requireOwn(viewer: Viewer | null): Viewer {
     if (!viewer) throw new AppError('UNAUTHENTICATED', 'Sign in first');
@@ -142,6 +161,7 @@ export function createSecondFactors({ pool, keyring, clock = () => new Date() }:
         const codes = Array.from({ length: recoveryCodes }, newRecoveryCode);
         const hashes = codes.map((each) => hashOfRecovery(each.replaceAll('-', '')));
         await store.confirmFactor(client, own.userId, hashes);
+        await tell(client, own.userId, 'enabled');
         await audited(client, 'second_factor.enabled', own.userId, caller);
         return codes;
       });
@@ -151,8 +171,22 @@ export function createSecondFactors({ pool, keyring, clock = () => new Date() }:
       const own = requireOwn(viewer);
       await withCode(own, { code, caller }, true, async (client) => {
         await store.removeFactor(client, own.userId);
+        await tell(client, own.userId, 'disabled');
         await audited(client, 'second_factor.disabled', own.userId, caller);
         return {};
+      });
+    },
+
+    async reset(viewer, userId, caller) {
+      requireCan(viewer, 'server:administer', { kind: 'server' });
+      requireCan(viewer, 'user:reset-factor', { kind: 'user', userId, fellow: false });
+      await transaction(pool, async (client) => {
+        if ((await store.addressOf(client, userId)) === null) throw notFound('User');
+        const factor = await store.holdFactor(client, userId);
+        if (!factor?.confirmed) throw new AppError('CONFLICT', 'This account has no second factor');
+        await store.removeFactor(client, userId);
+        await tell(client, userId, 'reset');
+        await audited(client, 'second_factor.reset', userId, caller, viewer.userId);
       });
     },
 

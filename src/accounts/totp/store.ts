@@ -88,3 +88,9 @@ export async function withFactor(client: Executor, userIds: readonly string[]): 
   );
   return new Set(rows.map(({ userId }) => userId));
 }
+
+/** Null for an account that is gone. */
+export async function addressOf(client: Executor, userId: string): Promise<string | null> {
+  const { rows } = await client.query<{ email: string }>('SELECT email FROM users WHERE id = $1', [userId]);
+  return rows[0]?.email ?? null;
+}

@@ -4,6 +4,8 @@ import DataLoader from 'dataloader';
 import { z } from 'zod';
 import { builder } from '../../graph/builder.ts';
 import type { Context } from '../../graph/context.ts';
+import { notFound } from '../../lib/errors.ts';
+import { uuidOf } from '../../lib/ids.ts';
 import type { User } from '../accounts.ts';
 import { typedCode } from '../inputs.ts';
 import { seesAccess, UserType } from '../users.graph.ts';
@@ -45,6 +47,10 @@ const codeInput = (name: string, description: string) =>
 const ConfirmTotpInput = codeInput('ConfirmTotpInput', 'Of the authenticator.');
 const DisableTotpInput = codeInput('DisableTotpInput', 'Of the authenticator, or a recovery code.');
 
+const ResetTotpInput = builder.inputType('ResetTotpInput', {
+  fields: (t) => ({ id: t.id({ required: true, description: 'Of a user.' }) }),
+});
+
 interface Confirmed {
   recoveryCodes: string[];
   user: User;
@@ -61,6 +67,11 @@ const ConfirmTotpPayload = builder.objectRef<Confirmed>('ConfirmTotpPayload').im
 });
 
 const DisableTotpPayload = builder.objectRef<{ user: User }>('DisableTotpPayload').implement({
+  rights: 'parent',
+  fields: (t) => ({ user: t.field({ type: UserType, resolve: ({ user }) => user }) }),
+});
+
+const ResetTotpPayload = builder.objectRef<{ user: User }>('ResetTotpPayload').implement({
   rights: 'parent',
   fields: (t) => ({ user: t.field({ type: UserType, resolve: ({ user }) => user }) }),
 });
@@ -90,6 +101,21 @@ builder.mutationFields((t) => ({
     resolve: async (_root, { input: { code } }, { viewer, services, caller }) => {
       await services.secondFactors.disable(viewer, code, caller);
       return { user: await services.accounts.self(viewer!) };
+    },
+  }),
+  resetTotp: t.field({
+    type: ResetTotpPayload,
+    description:
+      'For administrators: switches off the second factor of somebody who lost it, and mails him that it was. Not with a key, and not their own. CONFLICT where none is on.',
+    authScopes: { admin: true },
+    args: { input: t.arg({ type: ResetTotpInput, required: true }) },
+    resolve: async (_root, { input }, { viewer, services, caller }) => {
+      const id = uuidOf('User', input.id);
+      if (!id) throw notFound('User');
+      await services.secondFactors.reset(viewer, id, caller);
+      const user = await services.accounts.account(id);
+      if (!user) throw notFound('User');
+      return { user };
     },
   }),
 }));

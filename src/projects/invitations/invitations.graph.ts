@@ -71,6 +71,15 @@ builder.prismaObjectFields(ProjectType, (t) => ({
   }),
 }));
 
+builder.queryField('invitations', (t) =>
+  t.field({
+    type: [InvitationType],
+    description: `Those to open an account, for administrators: the newest first, at most ${invitationLimits.shown}.`,
+    authScopes: { admin: true },
+    resolve: (_root, _args, { viewer, services }) => services.invitations.ofServer(viewer),
+  }),
+);
+
 const InviteMemberInput = builder.inputType('InviteMemberInput', {
   validate: z.object({ projectId: z.string(), email: emailAddress, role: z.enum(projectRoles) }),
   fields: (t) => ({

@@ -9,9 +9,11 @@ import { issueToken, spendToken, subjectOf } from '../../accounts/one-time-token
 import { can, type ProjectRole, requireCan } from '../../accounts/policy.ts';
 import { type Caller, roleOfText, type UserRole, type Viewer } from '../../accounts/viewer.ts';
 import { type AuditAction, record } from '../../audit/audit.ts';
+import { createLimiter } from '../../db/limiter.ts';
 import { type Executor, type Prisma, transaction } from '../../db/metadata.ts';
 import { AppError, badInput, type FieldFault, notFound } from '../../lib/errors.ts';
 import { encodeId } from '../../lib/ids.ts';
+import { rateLimited } from '../../lib/rates.ts';
 import type { Outbox } from '../../mail/outbox.ts';
 import { type Access, projectRoleOfText } from '../access.ts';
 import { requireMemberRoom } from '../projects.ts';
@@ -25,12 +27,14 @@ export const invitationLimits = {
   lifetimeHours: 7 * 24,
   /** Neither accepted nor revoked, of a project and of the server. */
   open: 200,
-  /** Of a project, the newest, in whatever state. */
+  /** Of a project, or of the server, the newest, in whatever state. */
   shown: 400,
   /** Of those that are over. */
   kept: 200,
   /** To one address, from whomever: nobody's inbox is filled by whoever knows his address. */
   mailsPerHour: 5,
+  /** By one user, to whomever: nobody sends his letters by this server. */
+  mailsPerHourOfUser: 300,
 } as const;
 
 export interface InvitationsDeps {
@@ -47,6 +51,8 @@ export interface Invitations extends Admission {
   find(viewer: Viewer | null, id: string): Promise<Invitation | null>;
   /** Of each project the newest first; none of those that the viewer does not own. */
   ofProjects(viewer: Viewer | null, projectIds: readonly string[]): Promise<Map<string, Invitation[]>>;
+  /** Those to the server, the newest first, for administrators. @throws AppError FORBIDDEN */
+  ofServer(viewer: Viewer | null): Promise<Invitation[]>;
   /**
    * Takes the place of one that is open for the address.
    * @throws AppError NOT_FOUND, FORBIDDEN, CONFLICT for a member, LIMIT_EXCEEDED, RATE_LIMITED
@@ -71,6 +77,18 @@ export interface Invitations extends Admission {
 
 export function createInvitations(deps: InvitationsDeps): Invitations {
   const { pool, prisma, access, outbox, registration } = deps;
+  const sent = createLimiter({
+    pool,
+    name: 'invitations.user',
+    points: invitationLimits.mailsPerHourOfUser,
+    windowSeconds: 3_600,
+  });
+
+  /** Outside of a transaction, which would hold a second connection. @throws AppError RATE_LIMITED */
+  async function requireRoomToSend({ userId }: Viewer): Promise<void> {
+    const exceeded = await sent.take(userId);
+    if (exceeded) throw rateLimited(exceeded.waitMs, 'Too many invitations of one user');
+  }
 
   const note = (
     client: Executor,
@@ -178,8 +196,14 @@ export function createInvitations(deps: InvitationsDeps): Invitations {
       return byProject;
     },
 
+    async ofServer(viewer) {
+      requireCan(viewer, 'server:administer', { kind: 'server' });
+      return store.findOfServer(prisma, invitationLimits.shown);
+    },
+
     async inviteMember(viewer, { projectId, email, role }, caller) {
       requireCan(viewer, 'server:use', { kind: 'server' });
+      await requireRoomToSend(viewer);
       const id = await transaction(pool, async (client) => {
         const own = await lockProject(client, projectId, viewer.userId);
         requireCan(viewer, 'project:manage', { kind: 'project', role: own });
@@ -192,6 +216,7 @@ export function createInvitations(deps: InvitationsDeps): Invitations {
 
     async inviteUser(viewer, { email, role }, caller) {
       requireCan(viewer, 'server:administer', { kind: 'server' });
+      await requireRoomToSend(viewer);
       const id = await transaction(pool, async (client) => {
         if (await store.hasAccount(client, email))
           throw new AppError('CONFLICT', 'There is an account with this address');

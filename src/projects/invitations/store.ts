@@ -46,6 +46,10 @@ export async function findOfProjects(
   return prisma.invitation.findMany({ where: { id: { in: rows.map(({ id }) => id) } }, orderBy: { id: 'desc' } });
 }
 
+/** Those to the server, the newest first. */
+export const findOfServer = (prisma: Prisma, limit: number): Promise<Invitation[]> =>
+  prisma.invitation.findMany({ where: { projectId: null }, orderBy: { id: 'desc' }, take: limit });
+
 export async function read(client: Executor, id: string): Promise<InvitationRow | null> {
   const { rows } = await client.query<InvitationRow>(`SELECT ${columns} FROM invitations WHERE id = $1`, [id]);
   return rows[0] ?? null;

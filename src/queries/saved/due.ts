@@ -12,6 +12,8 @@ export interface DueQuery extends VisibleSavedQuery {
   readonly nextRunAt: Date;
   /** The database's clock when it was taken. */
   readonly now: Date;
+  /** The API key with which it was decided opens nothing any more. */
+  readonly keyEnded: boolean;
 }
 
 export interface DueStore {
@@ -31,12 +33,14 @@ export interface DueStore {
 }
 
 const isDue = 's.schedule_enabled AND s.next_run_at <= now()';
+const keyEnded = `s.schedule_key_id IS NOT NULL AND NOT EXISTS (SELECT FROM api_keys k
+  WHERE k.id = s.schedule_key_id AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > now()))`;
 const isRunning = `EXISTS (SELECT FROM jobs WHERE jobs.id = s.scheduled_job_id AND jobs.status IN ('queued', 'running'))`;
 
 export function createDueStore(db: Executor): DueStore {
   return {
     async take({ limit, holdMs }) {
-      const { rows } = await db.query<Row & { now: Date }>(
+      const { rows } = await db.query<Row & Pick<DueQuery, 'now' | 'keyEnded'>>(
         `WITH taken AS (
            UPDATE saved_queries SET schedule_held_until = now() + $2 * interval '1 millisecond'
            WHERE id IN (
@@ -45,13 +49,13 @@ export function createDueStore(db: Executor): DueStore {
                AND NOT ${isRunning}
              ORDER BY s.next_run_at LIMIT $1 FOR NO KEY UPDATE OF s SKIP LOCKED)
            RETURNING *)
-         SELECT ${columns}, m.role, now() FROM taken s
+         SELECT ${columns}, m.role, now(), ${keyEnded} AS "keyEnded" FROM taken s
            LEFT JOIN project_members m ON m.project_id = s.project_id AND m.user_id = s.owner_id
           ORDER BY s.next_run_at`,
         [limit, holdMs],
       );
       // That these are there is a constraint of the table for whatever has a next run.
-      return rows.map((row) => ({ ...visibleOf(row), now: row.now }) as DueQuery);
+      return rows.map((row) => ({ ...visibleOf(row), now: row.now, keyEnded: row.keyEnded }) as DueQuery);
     },
 
     async ran({ id, nextRunAt: due }, { jobId, nextRunAt }) {

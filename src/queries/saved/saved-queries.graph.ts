@@ -21,7 +21,7 @@ import { scheduleProblems, type VisibleSavedQuery } from './saved-query.ts';
 const ScheduleProblemEnum = enumOf(
   'ScheduleProblem',
   scheduleProblems,
-  'OWNER_GONE: the owner’s account is deleted or disabled. DATABASE_GONE: the database was disconnected. FORBIDDEN: the owner may no longer query the database, or is no longer in the project.',
+  'OWNER_GONE: the owner’s account is deleted or disabled. DATABASE_GONE: the database was disconnected. FORBIDDEN: the owner may no longer query the database, or is no longer in the project. KEY_ENDED: the API key with which what runs was decided is revoked or has expired; who may edit it resumes it as his own.',
 );
 
 // Batches and keeps nothing: the next mutation of the same document may run it again.

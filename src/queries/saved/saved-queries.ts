@@ -209,6 +209,7 @@ export function createSavedQueries({
         schedule: input.schedule === null ? null : parseSchedule(input.schedule),
         scheduleEnabled: true,
         scheduleProblem: null,
+        scheduleKeyId: viewer.key?.id ?? null,
         export: input.export ?? null,
       };
       if (wanted.export) await destinations.check(viewer, wanted.export);
@@ -290,7 +291,7 @@ export function createSavedQueries({
     const takes = decides(now, wanted);
     if (wanted.export && !isDeepStrictEqual(wanted.export, now.export)) await destinations.check(viewer, wanted.export);
     requireOwnPaths(wanted);
-    const next = { ...wanted, ownerId: takes ? viewer.userId : now.ownerId };
+    const next = { ...wanted, ...(takes && { ownerId: viewer.userId, scheduleKeyId: viewer.key?.id ?? null }) };
     // A narrowed key puts nothing where it would not see it.
     requireCan(viewer, 'saved-query:edit', resourceOf({ ...now, databaseId: next.databaseId }));
     if (takes) await requireTarget(viewer, now, next);
@@ -361,6 +362,7 @@ function changed(now: VisibleSavedQuery, input: UpdateSavedQuery): Decided {
   const next = {
     id: now.id,
     ownerId: now.ownerId,
+    scheduleKeyId: now.scheduleKeyId,
     name: typeof name === 'string' ? parseName(name) : given(name, 'name', now.name),
     sql: typeof sql === 'string' ? parseSql(sql) : given(sql, 'sql', now.sql),
     databaseId: databaseId === undefined ? now.databaseId : databaseId,
@@ -387,7 +389,9 @@ const fieldsOf = (input: UpdateSavedQuery) => changeable.filter((field) => input
 
 /** Its next run is the scheduler's to move. */
 const isSame = (a: Decided, b: Decided): boolean =>
-  ([...changeable, 'ownerId', 'scheduleProblem'] as const).every((field) => isDeepStrictEqual(a[field], b[field]));
+  ([...changeable, 'ownerId', 'scheduleProblem', 'scheduleKeyId'] as const).every((field) =>
+    isDeepStrictEqual(a[field], b[field]),
+  );
 
 /** Whether what others made of `first` is what the change is about, or what the viewer would own with it, unread. */
 function collides(viewer: Viewer, input: UpdateSavedQuery, first: VisibleSavedQuery, now: VisibleSavedQuery): boolean {

@@ -4,9 +4,10 @@ import type { ExportInput } from '../../exports/destination.ts';
 
 /**
  * Why a schedule stopped by itself. owner_gone: the account is deleted or disabled. database_gone: it was disconnected.
- * forbidden: the owner may no longer query the database, or is no longer in the project.
+ * forbidden: the owner may no longer query the database, or is no longer in the project. key_ended: the API key with which
+ * what runs was decided is revoked or has expired.
  */
-export const scheduleProblems = ['owner_gone', 'database_gone', 'forbidden'] as const;
+export const scheduleProblems = ['owner_gone', 'database_gone', 'forbidden', 'key_ended'] as const;
 export type ScheduleProblem = (typeof scheduleProblems)[number];
 
 export interface SavedQuery {
@@ -21,6 +22,8 @@ export interface SavedQuery {
   readonly schedule: string | null;
   readonly scheduleEnabled: boolean;
   readonly scheduleProblem: ScheduleProblem | null;
+  /** The API key with which what runs by itself was decided, and with which it ends; null: a session. */
+  readonly scheduleKeyId: string | null;
   /** Where its runs write their rows; null: they are kept as results. */
   readonly export: ExportInput | null;
   /** Null where it does not run by itself. */

@@ -4,7 +4,7 @@
  */
 
 import { can } from '../../accounts/policy.ts';
-import type { UserRole, Viewer } from '../../accounts/viewer.ts';
+import { nobody, type UserRole, type Viewer } from '../../accounts/viewer.ts';
 import type { Databases } from '../../databases/databases.ts';
 import { type Bus, createDoorbell } from '../../lib/bus.ts';
 import { AppError } from '../../lib/errors.ts';
@@ -101,6 +101,7 @@ async function submit(
 ): Promise<string | { problem: ScheduleProblem }> {
   const role = await roleOfOwner(due.ownerId);
   if (!role) return { problem: 'owner_gone' };
+  if (due.keyEnded) return { problem: 'key_ended' };
   const owner: Viewer = { userId: due.ownerId, role, sessionId: '', expiresAt: new Date(0) };
   // Who was sent away from a project leaves nothing behind that goes on in his name.
   if (!can(owner, 'saved-query:run', resourceOf(due))) return { problem: 'forbidden' };
@@ -114,7 +115,9 @@ async function submit(
   // What goes from here on, the saved query or its database, says nothing of rights: it is looked at anew.
   const late = due.export && { ...due.export, late: true };
   const run = { databaseId: due.databaseId, idempotencyKey, export: late };
-  const { job } = await queries.submit(owner, submissionOf(due, run));
+  // Known as the key's, a run ends with it.
+  const caller = due.scheduleKeyId === null ? nobody : { ...nobody, keyId: due.scheduleKeyId };
+  const { job } = await queries.submit(owner, submissionOf(due, run), caller);
   return job.id;
 }
 

@@ -45,7 +45,8 @@ export interface SavedQueryStore {
 
 /** Of `s`; the scheduler reads the same. */
 export const columns = `s.id, s.name, s.sql, s.owner_id AS "ownerId", s.database_id AS "databaseId", s.project_id AS "projectId",
-  s.schedule, s.schedule_enabled AS "scheduleEnabled", s.schedule_problem AS "scheduleProblem", s.next_run_at AS "nextRunAt", s.export,
+  s.schedule, s.schedule_enabled AS "scheduleEnabled", s.schedule_problem AS "scheduleProblem", s.schedule_key_id AS "scheduleKeyId",
+  s.next_run_at AS "nextRunAt", s.export,
   s.created_at AS "createdAt", s.updated_at AS "updatedAt"`;
 
 const withRole = `SELECT ${columns}, m.role FROM saved_queries s
@@ -99,8 +100,8 @@ export function createSavedQueryStore({ db, prisma }: { db: Executor; prisma: Pr
     async insert(client, saved) {
       await client.query(
         `INSERT INTO saved_queries (id, name, sql, owner_id, database_id, project_id, schedule, schedule_enabled,
-           schedule_problem, next_run_at, export, updated_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, now())`,
+           schedule_problem, next_run_at, export, schedule_key_id, updated_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, now())`,
         valuesOf(saved),
       );
     },
@@ -122,7 +123,7 @@ export function createSavedQueryStore({ db, prisma }: { db: Executor; prisma: Pr
     async replace(client, next) {
       await client.query(
         `UPDATE saved_queries SET name = $2, sql = $3, owner_id = $4, database_id = $5, project_id = $6, schedule = $7,
-           schedule_enabled = $8, schedule_problem = $9, next_run_at = $10, export = $11, updated_at = now(),
+           schedule_enabled = $8, schedule_problem = $9, next_run_at = $10, export = $11, schedule_key_id = $12, updated_at = now(),
            -- What the schedule had in hand was for another time.
            schedule_held_until = CASE WHEN next_run_at = $10 THEN schedule_held_until END
          WHERE id = $1`,
@@ -159,6 +160,16 @@ export async function letGoOf(client: Executor, databaseId: string): Promise<voi
   await client.query('UPDATE saved_queries SET database_id = NULL WHERE database_id = $1', [databaseId]);
 }
 
+/** API keys of a user that open nothing any more, in the caller's transaction: what was decided with them runs no more. */
+export async function stopSchedulesOfKeys(client: Executor, ownerId: string, keyIds: readonly string[]): Promise<void> {
+  await client.query(
+    `UPDATE saved_queries SET schedule_enabled = false, schedule_problem = 'key_ended', next_run_at = NULL, schedule_held_until = NULL
+     WHERE id IN (SELECT id FROM saved_queries WHERE owner_id = $1 AND schedule_key_id = ANY($2::uuid[])
+       AND schedule IS NOT NULL AND schedule_enabled ORDER BY id FOR NO KEY UPDATE)`,
+    [ownerId, keyIds],
+  );
+}
+
 const valuesOf = (saved: NewSavedQuery) => [
   saved.id,
   saved.name,
@@ -171,6 +182,7 @@ const valuesOf = (saved: NewSavedQuery) => [
   saved.scheduleProblem,
   saved.nextRunAt,
   saved.export && JSON.stringify(saved.export),
+  saved.scheduleKeyId,
 ];
 
 export type Row = Omit<SavedQuery, 'scheduleProblem'> & { scheduleProblem: string | null; role: string | null };

@@ -25,6 +25,8 @@ export interface FileRoutesDeps {
   readonly links: Pick<Links, 'open'>;
   /** Null for an account that is gone or disabled. */
   readonly roleOf: (userId: string) => Promise<UserRole | null>;
+  /** Whether an API key still opens something. */
+  readonly isKeyLive: (keyId: string) => Promise<boolean>;
   readonly corsOrigins: readonly string[];
   readonly log: Log;
   readonly pace?: Pace;
@@ -64,14 +66,17 @@ export function createFileRoutes({
   uploads,
   links,
   roleOf,
+  isKeyLive,
   corsOrigins,
   log,
   pace = slowest,
 }: FileRoutesDeps): FileRoutes {
-  /** @throws AppError FORBIDDEN for an account that is gone or disabled */
-  async function viewerOf({ userId, expiresAt }: Link): Promise<Viewer> {
+  /** @throws AppError FORBIDDEN for an account that is gone or disabled, or a key that has ended */
+  async function viewerOf({ userId, keyId, expiresAt }: Link): Promise<Viewer> {
     const role = await roleOf(userId);
     if (!role) throw new AppError('FORBIDDEN', 'The account that made this link is gone or disabled');
+    if (keyId !== null && !(await isKeyLive(keyId)))
+      throw new AppError('FORBIDDEN', 'The API key that made this link has ended');
     return { userId, role, sessionId: '', expiresAt };
   }
 

@@ -1,8 +1,9 @@
 /** What is due becomes one job of its owner: over replicas, crashes, missed times, and rights that were lost. */
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Viewer } from '../../../src/accounts/viewer.ts';
-import type { Executor } from '../../../src/db/metadata.ts';
+import { type Executor, transaction } from '../../../src/db/metadata.ts';
 import { uuidv7 } from '../../../src/lib/ids.ts';
+import { createEndWorkOfKeys } from '../../../src/queries/ended-keys.ts';
 import { createDueStore } from '../../../src/queries/saved/due.ts';
 import { submissionOf } from '../../../src/queries/saved/submission.ts';
 import { createSavedWorld, type SavedWorld } from './world.ts';
@@ -372,3 +373,83 @@ interface Plan {
 const rowsRead = (plan: Plan): number =>
   (plan['Relation Name'] ? (plan['Actual Rows'] + (plan['Rows Removed by Filter'] ?? 0)) * plan['Actual Loops'] : 0) +
   (plan.Plans ?? []).reduce((sum, child) => sum + rowsRead(child), 0);
+
+describe('a schedule that was set with an API key', () => {
+  const stopped = { scheduleEnabled: false, scheduleProblem: 'key_ended', nextRunAt: null };
+  const withKey = (owner: Viewer, id: string): Viewer => ({ ...owner, key: { id, scope: 'write' } });
+
+  async function keyed() {
+    const owner = await world.person();
+    const keyId = uuidv7();
+    await world.rows(
+      `INSERT INTO api_keys (id, user_id, name, scopes, secret_hash) VALUES ($1, $2, 'nightly', '{write}', '\\x00')`,
+      [keyId, owner.userId],
+    );
+    const databaseId = await world.connect(owner);
+    const { id } = await world.create(withKey(owner, keyId), { databaseId, schedule: everyMinute });
+    return { owner, keyId, databaseId, id };
+  }
+  /** As whoever revokes it does. */
+  async function revoke({ owner, keyId }: Awaited<ReturnType<typeof keyed>>): Promise<void> {
+    await world.rows('UPDATE api_keys SET revoked_at = now() WHERE id = $1', [keyId]);
+    await transaction(world.pool, (client) => createEndWorkOfKeys(world)(client, owner.userId, [keyId]));
+  }
+
+  test('ends when the key is revoked, its run too, and those of sessions and other keys go on', async () => {
+    const [set, other] = [await keyed(), await keyed()];
+    const own = await world.create(set.owner, { databaseId: set.databaseId, schedule: everyMinute });
+    for (const { id } of [set, other, own]) await world.makeDue(id);
+    await world.runDue();
+    await revoke(set);
+    expect(await world.row(set.id)).toMatchObject(stopped);
+    expect(await world.jobsOf(set.id)).toMatchObject([{ status: 'cancelled' }]);
+    for (const { id } of [other, own]) {
+      expect(await world.row(id)).toMatchObject({ scheduleEnabled: true, scheduleProblem: null });
+      expect(await world.jobsOf(id)).toMatchObject([{ status: 'queued' }]);
+    }
+  });
+
+  test.each([`expires_at = now() - interval '1 second'`, 'revoked_at = now()'])(
+    'does not run when it is due behind its end, %s',
+    async (end) => {
+      const { keyId, id } = await keyed();
+      await world.makeDue(id);
+      await world.rows(`UPDATE api_keys SET ${end} WHERE id = $1`, [keyId]);
+      await world.runDue();
+      expect(await world.row(id)).toMatchObject(stopped);
+      expect(await world.jobsOf(id)).toEqual([]);
+    },
+  );
+
+  test('nor when the key is forgotten', async () => {
+    const { keyId, id } = await keyed();
+    await world.makeDue(id);
+    await world.rows('DELETE FROM api_keys WHERE id = $1', [keyId]);
+    await world.runDue();
+    expect(await world.row(id)).toMatchObject(stopped);
+  });
+
+  test('is the user’s own when he resumes it, or decides anew what runs, and not when he names it otherwise', async () => {
+    const [resumed, changed, named] = [await keyed(), await keyed(), await keyed()];
+    await world.update(changed.owner, { id: changed.id, sql: 'SELECT 2' });
+    await world.update(named.owner, { id: named.id, name: 'other' });
+    for (const each of [resumed, changed, named]) await revoke(each);
+    expect(await world.row(changed.id)).toMatchObject({ scheduleEnabled: true, scheduleProblem: null });
+    expect(await world.row(named.id)).toMatchObject(stopped);
+    expect(await world.update(resumed.owner, { id: resumed.id, scheduleEnabled: true })).toMatchObject({
+      scheduleProblem: null,
+      nextRunAt: expect.any(Date),
+    });
+    await world.makeDue(resumed.id);
+    await world.runDue();
+    expect(await world.jobsOf(resumed.id)).toMatchObject([{ status: 'queued' }]);
+  });
+
+  test('is one as well that a key has changed: what runs is what the key decided', async () => {
+    const { owner, keyId, databaseId } = await keyed();
+    const { id } = await world.create(owner, { databaseId, schedule: everyMinute });
+    await world.update(withKey(owner, keyId), { id, sql: 'DELETE FROM orders' });
+    await revoke({ owner, keyId, databaseId, id });
+    expect(await world.row(id)).toMatchObject(stopped);
+  });
+});

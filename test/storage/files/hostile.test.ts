@@ -45,6 +45,7 @@ beforeAll(async () => {
       const { rows } = await world.pool.query('SELECT role FROM users WHERE id = $1 AND disabled_at IS NULL', [userId]);
       return rows[0]?.role ?? null;
     },
+    isKeyLive: async () => true,
     corsOrigins: ['https://app.example.com'],
     log: silent,
     pace: { withinMs: 500, bytes: 1_000 },

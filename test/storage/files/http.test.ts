@@ -10,6 +10,7 @@ import {
   CreateApiKeyDocument,
   FilesDocument,
   MoveFileDocument,
+  RevokeApiKeyDocument,
   UpdateBucketDocument,
 } from '../../support/operations.ts';
 import { startPlainQuarry } from '../../support/plain-server.ts';
@@ -229,6 +230,32 @@ describe('fetching', () => {
     const keyEndsAt = new Date(Date.now() + 600_000);
     const ending = await clientOf(keyEndsAt);
     expect(Date.parse((await ending.target(bucketId, next(), 1)).expiresAt)).toBe(keyEndsAt.getTime());
+  });
+
+  test('by a link of an API key ends with the key, and so does bringing one; other links stay', async () => {
+    const { id, url } = await ann.file(bucketId, next(), 'still here');
+    const input = { name: 'key', scopes: ['WRITE' as const] };
+    const { apiKey, secret } = (await quarry.ask(CreateApiKeyDocument, { input }, account)).createApiKey;
+    const program = createFileClient(quarry, { ...account, token: secret });
+    const link = (await program.find(id))!.url!;
+    const upload = await program.target(bucketId, next(), 10);
+    expect(await (await fetch(link)).text()).toBe('still here');
+    expect((await put(upload.url, '01234', { 'content-range': 'bytes 0-4/10' })).status).toBe(202);
+    // Neither can it be made into one that knows of no key.
+    const { origin, pathname } = new URL(link);
+    const token = Buffer.from(pathname.split('/')[2]!, 'base64url');
+    const bare = Buffer.concat([token.subarray(0, 40), token.subarray(56)]);
+    bare.writeUInt8(1, 0);
+    for (const forged of [bare, Buffer.from(token).fill(0, 40, 56)])
+      expect((await fetch(`${origin}/files/${forged.toString('base64url')}/x`)).status).toBe(403);
+
+    await quarry.ask(RevokeApiKeyDocument, { id: apiKey.id }, account);
+    const response = await fetch(link);
+    expect([response.status, (await response.json()).error]).toEqual([403, expect.stringContaining('API key')]);
+    expect((await fetch(link, { headers: { range: 'bytes=0-1' } })).status).toBe(403);
+    expect((await fetch(upload.url, { method: 'HEAD' })).status).toBe(403);
+    expect((await put(upload.url, '56789', { 'content-range': 'bytes 5-9/10' })).status).toBe(403);
+    expect(await (await fetch(url)).text()).toBe('still here');
   });
 
   test('of a blob that lost bytes breaks off, and the server goes on', async () => {

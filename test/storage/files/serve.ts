@@ -26,6 +26,7 @@ export async function serveFiles(world: FileWorld) {
     uploads,
     links,
     roleOf: async () => 'member',
+    isKeyLive: async () => true,
     corsOrigins: [],
     log: silent,
   });

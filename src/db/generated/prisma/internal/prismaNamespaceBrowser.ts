@@ -553,6 +553,7 @@ export const SavedQueryScalarFieldEnum = {
   scheduleProblem: 'scheduleProblem',
   scheduleHeldUntil: 'scheduleHeldUntil',
   scheduledJobId: 'scheduledJobId',
+  scheduleKeyId: 'scheduleKeyId',
   export: 'export',
   createdAt: 'createdAt',
   updatedAt: 'updatedAt'

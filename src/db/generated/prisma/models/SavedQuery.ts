@@ -37,6 +37,7 @@ export type SavedQueryMinAggregateOutputType = {
   scheduleProblem: string | null
   scheduleHeldUntil: Date | null
   scheduledJobId: string | null
+  scheduleKeyId: string | null
   createdAt: Date | null
   updatedAt: Date | null
 }
@@ -54,6 +55,7 @@ export type SavedQueryMaxAggregateOutputType = {
   scheduleProblem: string | null
   scheduleHeldUntil: Date | null
   scheduledJobId: string | null
+  scheduleKeyId: string | null
   createdAt: Date | null
   updatedAt: Date | null
 }
@@ -71,6 +73,7 @@ export type SavedQueryCountAggregateOutputType = {
   scheduleProblem: number
   scheduleHeldUntil: number
   scheduledJobId: number
+  scheduleKeyId: number
   export: number
   createdAt: number
   updatedAt: number
@@ -91,6 +94,7 @@ export type SavedQueryMinAggregateInputType = {
   scheduleProblem?: true
   scheduleHeldUntil?: true
   scheduledJobId?: true
+  scheduleKeyId?: true
   createdAt?: true
   updatedAt?: true
 }
@@ -108,6 +112,7 @@ export type SavedQueryMaxAggregateInputType = {
   scheduleProblem?: true
   scheduleHeldUntil?: true
   scheduledJobId?: true
+  scheduleKeyId?: true
   createdAt?: true
   updatedAt?: true
 }
@@ -125,6 +130,7 @@ export type SavedQueryCountAggregateInputType = {
   scheduleProblem?: true
   scheduleHeldUntil?: true
   scheduledJobId?: true
+  scheduleKeyId?: true
   export?: true
   createdAt?: true
   updatedAt?: true
@@ -216,6 +222,7 @@ export type SavedQueryGroupByOutputType = {
   scheduleProblem: string | null
   scheduleHeldUntil: Date | null
   scheduledJobId: string | null
+  scheduleKeyId: string | null
   export: runtime.JsonValue | null
   createdAt: Date
   updatedAt: Date
@@ -255,6 +262,7 @@ export type SavedQueryWhereInput = {
   scheduleProblem?: Prisma.StringNullableFilter<"SavedQuery"> | string | null
   scheduleHeldUntil?: Prisma.DateTimeNullableFilter<"SavedQuery"> | Date | string | null
   scheduledJobId?: Prisma.UuidNullableFilter<"SavedQuery"> | string | null
+  scheduleKeyId?: Prisma.UuidNullableFilter<"SavedQuery"> | string | null
   export?: Prisma.JsonNullableFilter<"SavedQuery">
   createdAt?: Prisma.DateTimeFilter<"SavedQuery"> | Date | string
   updatedAt?: Prisma.DateTimeFilter<"SavedQuery"> | Date | string
@@ -277,6 +285,7 @@ export type SavedQueryOrderByWithRelationInput = {
   scheduleProblem?: Prisma.SortOrderInput | Prisma.SortOrder
   scheduleHeldUntil?: Prisma.SortOrderInput | Prisma.SortOrder
   scheduledJobId?: Prisma.SortOrderInput | Prisma.SortOrder
+  scheduleKeyId?: Prisma.SortOrderInput | Prisma.SortOrder
   export?: Prisma.SortOrderInput | Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   updatedAt?: Prisma.SortOrder
@@ -302,6 +311,7 @@ export type SavedQueryWhereUniqueInput = Prisma.AtLeast<{
   scheduleProblem?: Prisma.StringNullableFilter<"SavedQuery"> | string | null
   scheduleHeldUntil?: Prisma.DateTimeNullableFilter<"SavedQuery"> | Date | string | null
   scheduledJobId?: Prisma.UuidNullableFilter<"SavedQuery"> | string | null
+  scheduleKeyId?: Prisma.UuidNullableFilter<"SavedQuery"> | string | null
   export?: Prisma.JsonNullableFilter<"SavedQuery">
   createdAt?: Prisma.DateTimeFilter<"SavedQuery"> | Date | string
   updatedAt?: Prisma.DateTimeFilter<"SavedQuery"> | Date | string
@@ -324,6 +334,7 @@ export type SavedQueryOrderByWithAggregationInput = {
   scheduleProblem?: Prisma.SortOrderInput | Prisma.SortOrder
   scheduleHeldUntil?: Prisma.SortOrderInput | Prisma.SortOrder
   scheduledJobId?: Prisma.SortOrderInput | Prisma.SortOrder
+  scheduleKeyId?: Prisma.SortOrderInput | Prisma.SortOrder
   export?: Prisma.SortOrderInput | Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   updatedAt?: Prisma.SortOrder
@@ -348,6 +359,7 @@ export type SavedQueryScalarWhereWithAggregatesInput = {
   scheduleProblem?: Prisma.StringNullableWithAggregatesFilter<"SavedQuery"> | string | null
   scheduleHeldUntil?: Prisma.DateTimeNullableWithAggregatesFilter<"SavedQuery"> | Date | string | null
   scheduledJobId?: Prisma.UuidNullableWithAggregatesFilter<"SavedQuery"> | string | null
+  scheduleKeyId?: Prisma.UuidNullableWithAggregatesFilter<"SavedQuery"> | string | null
   export?: Prisma.JsonNullableWithAggregatesFilter<"SavedQuery">
   createdAt?: Prisma.DateTimeWithAggregatesFilter<"SavedQuery"> | Date | string
   updatedAt?: Prisma.DateTimeWithAggregatesFilter<"SavedQuery"> | Date | string
@@ -363,6 +375,7 @@ export type SavedQueryCreateInput = {
   scheduleProblem?: string | null
   scheduleHeldUntil?: Date | string | null
   scheduledJobId?: string | null
+  scheduleKeyId?: string | null
   export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Date | string
   updatedAt?: Date | string
@@ -385,6 +398,7 @@ export type SavedQueryUncheckedCreateInput = {
   scheduleProblem?: string | null
   scheduleHeldUntil?: Date | string | null
   scheduledJobId?: string | null
+  scheduleKeyId?: string | null
   export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Date | string
   updatedAt?: Date | string
@@ -401,6 +415,7 @@ export type SavedQueryUpdateInput = {
   scheduleProblem?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   scheduleHeldUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   scheduledJobId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  scheduleKeyId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
@@ -423,6 +438,7 @@ export type SavedQueryUncheckedUpdateInput = {
   scheduleProblem?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   scheduleHeldUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   scheduledJobId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  scheduleKeyId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
@@ -442,6 +458,7 @@ export type SavedQueryCreateManyInput = {
   scheduleProblem?: string | null
   scheduleHeldUntil?: Date | string | null
   scheduledJobId?: string | null
+  scheduleKeyId?: string | null
   export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Date | string
   updatedAt?: Date | string
@@ -457,6 +474,7 @@ export type SavedQueryUpdateManyMutationInput = {
   scheduleProblem?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   scheduleHeldUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   scheduledJobId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  scheduleKeyId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
@@ -475,6 +493,7 @@ export type SavedQueryUncheckedUpdateManyInput = {
   scheduleProblem?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   scheduleHeldUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   scheduledJobId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  scheduleKeyId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
@@ -508,6 +527,7 @@ export type SavedQueryCountOrderByAggregateInput = {
   scheduleProblem?: Prisma.SortOrder
   scheduleHeldUntil?: Prisma.SortOrder
   scheduledJobId?: Prisma.SortOrder
+  scheduleKeyId?: Prisma.SortOrder
   export?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   updatedAt?: Prisma.SortOrder
@@ -526,6 +546,7 @@ export type SavedQueryMaxOrderByAggregateInput = {
   scheduleProblem?: Prisma.SortOrder
   scheduleHeldUntil?: Prisma.SortOrder
   scheduledJobId?: Prisma.SortOrder
+  scheduleKeyId?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   updatedAt?: Prisma.SortOrder
 }
@@ -543,6 +564,7 @@ export type SavedQueryMinOrderByAggregateInput = {
   scheduleProblem?: Prisma.SortOrder
   scheduleHeldUntil?: Prisma.SortOrder
   scheduledJobId?: Prisma.SortOrder
+  scheduleKeyId?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   updatedAt?: Prisma.SortOrder
 }
@@ -699,6 +721,7 @@ export type SavedQueryCreateWithoutOwnerInput = {
   scheduleProblem?: string | null
   scheduleHeldUntil?: Date | string | null
   scheduledJobId?: string | null
+  scheduleKeyId?: string | null
   export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Date | string
   updatedAt?: Date | string
@@ -719,6 +742,7 @@ export type SavedQueryUncheckedCreateWithoutOwnerInput = {
   scheduleProblem?: string | null
   scheduleHeldUntil?: Date | string | null
   scheduledJobId?: string | null
+  scheduleKeyId?: string | null
   export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Date | string
   updatedAt?: Date | string
@@ -767,6 +791,7 @@ export type SavedQueryScalarWhereInput = {
   scheduleProblem?: Prisma.StringNullableFilter<"SavedQuery"> | string | null
   scheduleHeldUntil?: Prisma.DateTimeNullableFilter<"SavedQuery"> | Date | string | null
   scheduledJobId?: Prisma.UuidNullableFilter<"SavedQuery"> | string | null
+  scheduleKeyId?: Prisma.UuidNullableFilter<"SavedQuery"> | string | null
   export?: Prisma.JsonNullableFilter<"SavedQuery">
   createdAt?: Prisma.DateTimeFilter<"SavedQuery"> | Date | string
   updatedAt?: Prisma.DateTimeFilter<"SavedQuery"> | Date | string
@@ -782,6 +807,7 @@ export type SavedQueryCreateWithoutProjectInput = {
   scheduleProblem?: string | null
   scheduleHeldUntil?: Date | string | null
   scheduledJobId?: string | null
+  scheduleKeyId?: string | null
   export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Date | string
   updatedAt?: Date | string
@@ -802,6 +828,7 @@ export type SavedQueryUncheckedCreateWithoutProjectInput = {
   scheduleProblem?: string | null
   scheduleHeldUntil?: Date | string | null
   scheduledJobId?: string | null
+  scheduleKeyId?: string | null
   export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Date | string
   updatedAt?: Date | string
@@ -844,6 +871,7 @@ export type SavedQueryCreateWithoutDatabaseInput = {
   scheduleProblem?: string | null
   scheduleHeldUntil?: Date | string | null
   scheduledJobId?: string | null
+  scheduleKeyId?: string | null
   export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Date | string
   updatedAt?: Date | string
@@ -864,6 +892,7 @@ export type SavedQueryUncheckedCreateWithoutDatabaseInput = {
   scheduleProblem?: string | null
   scheduleHeldUntil?: Date | string | null
   scheduledJobId?: string | null
+  scheduleKeyId?: string | null
   export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Date | string
   updatedAt?: Date | string
@@ -906,6 +935,7 @@ export type SavedQueryCreateWithoutJobsInput = {
   scheduleProblem?: string | null
   scheduleHeldUntil?: Date | string | null
   scheduledJobId?: string | null
+  scheduleKeyId?: string | null
   export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Date | string
   updatedAt?: Date | string
@@ -927,6 +957,7 @@ export type SavedQueryUncheckedCreateWithoutJobsInput = {
   scheduleProblem?: string | null
   scheduleHeldUntil?: Date | string | null
   scheduledJobId?: string | null
+  scheduleKeyId?: string | null
   export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Date | string
   updatedAt?: Date | string
@@ -958,6 +989,7 @@ export type SavedQueryUpdateWithoutJobsInput = {
   scheduleProblem?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   scheduleHeldUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   scheduledJobId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  scheduleKeyId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
@@ -979,6 +1011,7 @@ export type SavedQueryUncheckedUpdateWithoutJobsInput = {
   scheduleProblem?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   scheduleHeldUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   scheduledJobId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  scheduleKeyId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
@@ -996,6 +1029,7 @@ export type SavedQueryCreateManyOwnerInput = {
   scheduleProblem?: string | null
   scheduleHeldUntil?: Date | string | null
   scheduledJobId?: string | null
+  scheduleKeyId?: string | null
   export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Date | string
   updatedAt?: Date | string
@@ -1011,6 +1045,7 @@ export type SavedQueryUpdateWithoutOwnerInput = {
   scheduleProblem?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   scheduleHeldUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   scheduledJobId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  scheduleKeyId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
@@ -1031,6 +1066,7 @@ export type SavedQueryUncheckedUpdateWithoutOwnerInput = {
   scheduleProblem?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   scheduleHeldUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   scheduledJobId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  scheduleKeyId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
@@ -1049,6 +1085,7 @@ export type SavedQueryUncheckedUpdateManyWithoutOwnerInput = {
   scheduleProblem?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   scheduleHeldUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   scheduledJobId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  scheduleKeyId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
@@ -1066,6 +1103,7 @@ export type SavedQueryCreateManyProjectInput = {
   scheduleProblem?: string | null
   scheduleHeldUntil?: Date | string | null
   scheduledJobId?: string | null
+  scheduleKeyId?: string | null
   export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Date | string
   updatedAt?: Date | string
@@ -1081,6 +1119,7 @@ export type SavedQueryUpdateWithoutProjectInput = {
   scheduleProblem?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   scheduleHeldUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   scheduledJobId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  scheduleKeyId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
@@ -1101,6 +1140,7 @@ export type SavedQueryUncheckedUpdateWithoutProjectInput = {
   scheduleProblem?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   scheduleHeldUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   scheduledJobId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  scheduleKeyId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
@@ -1119,6 +1159,7 @@ export type SavedQueryUncheckedUpdateManyWithoutProjectInput = {
   scheduleProblem?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   scheduleHeldUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   scheduledJobId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  scheduleKeyId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
@@ -1136,6 +1177,7 @@ export type SavedQueryCreateManyDatabaseInput = {
   scheduleProblem?: string | null
   scheduleHeldUntil?: Date | string | null
   scheduledJobId?: string | null
+  scheduleKeyId?: string | null
   export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Date | string
   updatedAt?: Date | string
@@ -1151,6 +1193,7 @@ export type SavedQueryUpdateWithoutDatabaseInput = {
   scheduleProblem?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   scheduleHeldUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   scheduledJobId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  scheduleKeyId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
@@ -1171,6 +1214,7 @@ export type SavedQueryUncheckedUpdateWithoutDatabaseInput = {
   scheduleProblem?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   scheduleHeldUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   scheduledJobId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  scheduleKeyId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
@@ -1189,6 +1233,7 @@ export type SavedQueryUncheckedUpdateManyWithoutDatabaseInput = {
   scheduleProblem?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   scheduleHeldUntil?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   scheduledJobId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
+  scheduleKeyId?: Prisma.NullableStringFieldUpdateOperationsInput | string | null
   export?: Prisma.NullableJsonNullValueInput | runtime.InputJsonValue
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   updatedAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
@@ -1238,6 +1283,7 @@ export type SavedQuerySelect<ExtArgs extends runtime.Types.Extensions.InternalAr
   scheduleProblem?: boolean
   scheduleHeldUntil?: boolean
   scheduledJobId?: boolean
+  scheduleKeyId?: boolean
   export?: boolean
   createdAt?: boolean
   updatedAt?: boolean
@@ -1261,6 +1307,7 @@ export type SavedQuerySelectCreateManyAndReturn<ExtArgs extends runtime.Types.Ex
   scheduleProblem?: boolean
   scheduleHeldUntil?: boolean
   scheduledJobId?: boolean
+  scheduleKeyId?: boolean
   export?: boolean
   createdAt?: boolean
   updatedAt?: boolean
@@ -1282,6 +1329,7 @@ export type SavedQuerySelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Ex
   scheduleProblem?: boolean
   scheduleHeldUntil?: boolean
   scheduledJobId?: boolean
+  scheduleKeyId?: boolean
   export?: boolean
   createdAt?: boolean
   updatedAt?: boolean
@@ -1303,12 +1351,13 @@ export type SavedQuerySelectScalar = {
   scheduleProblem?: boolean
   scheduleHeldUntil?: boolean
   scheduledJobId?: boolean
+  scheduleKeyId?: boolean
   export?: boolean
   createdAt?: boolean
   updatedAt?: boolean
 }
 
-export type SavedQueryOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"id" | "name" | "sql" | "ownerId" | "databaseId" | "projectId" | "schedule" | "scheduleEnabled" | "nextRunAt" | "scheduleProblem" | "scheduleHeldUntil" | "scheduledJobId" | "export" | "createdAt" | "updatedAt", ExtArgs["result"]["savedQuery"]>
+export type SavedQueryOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"id" | "name" | "sql" | "ownerId" | "databaseId" | "projectId" | "schedule" | "scheduleEnabled" | "nextRunAt" | "scheduleProblem" | "scheduleHeldUntil" | "scheduledJobId" | "scheduleKeyId" | "export" | "createdAt" | "updatedAt", ExtArgs["result"]["savedQuery"]>
 export type SavedQueryInclude<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   owner?: boolean | Prisma.SavedQuery$ownerArgs<ExtArgs>
   database?: boolean | Prisma.SavedQuery$databaseArgs<ExtArgs>
@@ -1363,6 +1412,10 @@ export type $SavedQueryPayload<ExtArgs extends runtime.Types.Extensions.Internal
      * The last job that the schedule made; the next waits for its end.
      */
     scheduledJobId: string | null
+    /**
+     * The API key with which what runs was decided; null: a session.
+     */
+    scheduleKeyId: string | null
     /**
      * Where its runs write their rows.
      */
@@ -1808,6 +1861,7 @@ export interface SavedQueryFieldRefs {
   readonly scheduleProblem: Prisma.FieldRef<"SavedQuery", 'String'>
   readonly scheduleHeldUntil: Prisma.FieldRef<"SavedQuery", 'DateTime'>
   readonly scheduledJobId: Prisma.FieldRef<"SavedQuery", 'String'>
+  readonly scheduleKeyId: Prisma.FieldRef<"SavedQuery", 'String'>
   readonly export: Prisma.FieldRef<"SavedQuery", 'Json'>
   readonly createdAt: Prisma.FieldRef<"SavedQuery", 'DateTime'>
   readonly updatedAt: Prisma.FieldRef<"SavedQuery", 'DateTime'>

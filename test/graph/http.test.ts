@@ -19,6 +19,8 @@ import { type Account, answerOf, type Quarry, startQuarry } from '../support/ser
 import { randomOf } from './random-documents.ts';
 import { randomOperation } from './random-operations.ts';
 
+/** CI asks a part; GRAPH_SCALE=full a thousand. */
+const operations = process.env.GRAPH_SCALE === 'full' ? 1_000 : 320;
 const app = 'https://app.example.com';
 const other = 'https://other.example.com';
 const json = { 'content-type': 'application/json', accept: 'application/graphql-response+json' };
@@ -428,7 +430,7 @@ describe('GQL-5: of a hundred errors', () => {
   });
 });
 
-test('GQL-4: a thousand operations of chance, with texts that programs trip over, and none is a fault of the server', async () => {
+test('GQL-4: operations of chance, with texts that programs trip over, and none is a fault of the server', async () => {
   const schema = buildSchema(await readFile(join(import.meta.dirname, '../../schema.graphql'), 'utf8'));
   const random = randomOf(4);
   const somebody = await quarry.register();
@@ -437,11 +439,11 @@ test('GQL-4: a thousand operations of chance, with texts that programs trip over
   const leaveOut = new Set(['register', 'login', 'logout', 'refreshSession', 'changePassword', 'createHostedDatabase']);
   const from = quarry.log.length;
   const codes = new Map<string, number>();
-  for (let asked = 0; asked < 1_000; asked += 8) {
-    const operations = Array.from({ length: 8 }, () => randomOperation(schema, random, { texts, leaveOut }));
-    const answers = await Promise.all(operations.map((each) => quarry.execute(each.query, each.variables, somebody)));
+  for (let asked = 0; asked < operations; asked += 8) {
+    const some = Array.from({ length: 8 }, () => randomOperation(schema, random, { texts, leaveOut }));
+    const answers = await Promise.all(some.map((each) => quarry.execute(each.query, each.variables, somebody)));
     for (const [at, { status, code = 'OK' }] of answers.entries()) {
-      const told = JSON.stringify(operations[at]);
+      const told = JSON.stringify(some[at]);
       expect(status, told).toBeLessThan(500);
       expect(code, told).not.toBe('INTERNAL_SERVER_ERROR');
       codes.set(code, (codes.get(code) ?? 0) + 1);
@@ -449,8 +451,10 @@ test('GQL-4: a thousand operations of chance, with texts that programs trip over
   }
   expect(quarry.log.slice(from).filter(({ msg }) => msg === 'request.failed')).toEqual([]);
   // Not all of them were stopped at the door.
-  expect(codes.get('OK')).toBeGreaterThan(50);
-  console.log(`GQL-4 operations=1000 faults=0 ${[...codes].map(([code, count]) => `${code}=${count}`).join(' ')}`);
+  expect(codes.get('OK')).toBeGreaterThan(operations / 20);
+  console.log(
+    `GQL-4 operations=${operations} faults=0 ${[...codes].map(([code, count]) => `${code}=${count}`).join(' ')}`,
+  );
 });
 
 describe('the request’s id', () => {

@@ -77,6 +77,17 @@ async function refreshed(refreshToken: string, on: Quarry) {
   return (await on.ask(RefreshDocument, { input: { refreshToken } })).refreshSession;
 }
 
+/** That of the first server, by its master key. */
+function signingKey(): KeyObject {
+  const [id = '', encoded = ''] = keys.split(':');
+  const keyring = createKeyring([{ id, key: new Secret(Buffer.from(encoded, 'base64')) }]);
+  return createPrivateKey({
+    key: Buffer.concat([Buffer.from('302e020100300506032b657004220420', 'hex'), keyring.derive('jwt')]),
+    format: 'der',
+    type: 'pkcs8',
+  });
+}
+
 async function isAlive(token: string, on: Quarry): Promise<boolean> {
   return (await on.execute(MeDocument, {}, { token })).data?.viewer != null;
 }
@@ -112,13 +123,7 @@ describe('of forged access tokens none is accepted', () => {
     expect(published).toHaveLength(2);
     for (const each of published) expect(Object.keys(each)).not.toContain('d');
     const publicKey = createPublicKey({ key: jwk!, format: 'jwk' });
-    const [id = '', encoded = ''] = keys.split(':');
-    const keyring = createKeyring([{ id, key: new Secret(Buffer.from(encoded, 'base64')) }]);
-    const ours = createPrivateKey({
-      key: Buffer.concat([Buffer.from('302e020100300506032b657004220420', 'hex'), keyring.derive('jwt')]),
-      format: 'der',
-      type: 'pkcs8',
-    });
+    const ours = signingKey();
 
     const keyFor = async (by: Pick<Account, 'token'>) =>
       (await quarries[0].ask(CreateApiKeyDocument, { input: { name: 'key', scopes: ['READ'] } }, by)).createApiKey;
@@ -294,8 +299,52 @@ describe('a refresh token', () => {
   });
 });
 
+const events = 'subscription { jobEvents { position } }';
+
+/** A socket and a stream that are open with this token. @returns how they ended: the code, what was told, and when */
+async function opened(token: string, on: Quarry) {
+  const socket = await openSocket(on.wsUrl);
+  await socket.init(token);
+  socket.subscribe('1', events);
+  const stream = await fetch(on.url, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', accept: 'text/event-stream', authorization: `Bearer ${token}` },
+    body: JSON.stringify({ query: events }),
+  });
+  expect(stream.status).toBe(200);
+  return async () => {
+    const [code, told] = await Promise.all([socket.closed, stream.text()]);
+    return { code, told, endedAt: Date.now() };
+  };
+}
+
+test.each(['an access token', 'an API key'])(
+  'what %s has opened ends with it, over SSE and WebSocket',
+  async (kind) => {
+    const [here, there] = quarries;
+    const account = await here.register();
+    const endsAt = Math.ceil(Date.now() / 1_000) * 1_000 + 2_000;
+    let token: string;
+    if (kind === 'an API key') {
+      const input = { name: 'short', scopes: ['READ' as const], expiresAt: new Date(endsAt).toISOString() };
+      token = (await here.ask(CreateApiKeyDocument, { input }, account)).createApiKey.secret;
+    } else {
+      // The same one, but for its end: signed by who has the keys, as nobody waits for ten minutes.
+      const [head = '', body = ''] = account.token.split('.');
+      const claims = { ...JSON.parse(Buffer.from(body, 'base64url').toString()), exp: endsAt / 1_000 };
+      const signed = `${head}.${Buffer.from(JSON.stringify(claims)).toString('base64url')}`;
+      token = `${signed}.${sign(null, Buffer.from(signed), signingKey()).toString('base64url')}`;
+    }
+    const ends = await opened(token, there);
+    const { code, told, endedAt } = await ends();
+    console.log(`AUTH-4 (a) ${kind} seconds=${((endedAt - endsAt) / 1_000).toFixed(2)}`);
+    expect(code).toBe(4403);
+    expect(told).toContain('UNAUTHENTICATED');
+    expect(endedAt - endsAt).toBeLessThan(5_000);
+  },
+);
+
 describe('an API key', () => {
-  const events = 'subscription { jobEvents { position } }';
   const key = async (by: Account) =>
     (await quarries[0].ask(CreateApiKeyDocument, { input: { name: 'key', scopes: ['READ'] } }, by)).createApiKey;
 
@@ -315,23 +364,11 @@ describe('an API key', () => {
     const [here, there] = quarries;
     const account = await here.register();
     const { secret, apiKey } = await key(account);
-    using socket = await openSocket(there.wsUrl);
-    await socket.init(secret);
-    socket.subscribe('1', events);
-    const stream = await fetch(there.url, {
-      method: 'POST',
-      headers: {
-        'content-type': 'application/json',
-        accept: 'text/event-stream',
-        authorization: `Bearer ${secret}`,
-      },
-      body: JSON.stringify({ query: events }),
-    });
-    expect(stream.status).toBe(200);
-    const since = performance.now();
+    const ends = await opened(secret, there);
+    const since = Date.now();
     await here.ask(RevokeApiKeyDocument, { id: apiKey.id }, account);
-    const [code, told] = await Promise.all([socket.closed, stream.text()]);
-    const seconds = (performance.now() - since) / 1_000;
+    const { code, told, endedAt } = await ends();
+    const seconds = (endedAt - since) / 1_000;
     console.log(`AUTH-4 (e) seconds=${seconds.toFixed(2)}`);
     expect(code).toBe(4403);
     expect(told).toContain('UNAUTHENTICATED');

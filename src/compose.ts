@@ -27,6 +27,7 @@ import type { Config } from './config.ts';
 import { buildCore, type Core, type CoreDeps } from './core.ts';
 import { createActivity } from './databases/activity.ts';
 import type { Database, VisibleDatabase } from './databases/databases.ts';
+import { createMoments } from './db/moments.ts';
 import { startRotation } from './db/rotation.ts';
 import { createDestinations } from './exports/destination.ts';
 import { createExportStore } from './exports/store.ts';
@@ -239,6 +240,7 @@ function buildServices({ config, core, startedAt, diskLow, running, publicUrl, o
     settings,
     features: featuresOf(config),
     prisma,
+    moments: createMoments({ pool }),
     engines: core.engines,
     access,
     accounts,

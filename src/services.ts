@@ -13,6 +13,7 @@ import type { Tracking } from './catalog/tracking/tracking.ts';
 import type { Activity } from './databases/activity.ts';
 import type { Databases } from './databases/databases.ts';
 import type { Prisma } from './db/metadata.ts';
+import type { Moments } from './db/moments.ts';
 import type { Engines } from './engines/registry.ts';
 import type { Jobs } from './jobs/jobs.ts';
 import type { Access } from './projects/access.ts';
@@ -53,6 +54,7 @@ export interface Services {
   readonly settings: ServerSettings;
   readonly features: readonly ServerFeature[];
   readonly prisma: Prisma;
+  readonly moments: Moments;
   readonly engines: Engines;
   readonly accounts: Accounts;
   readonly auditLog: AuditLog;

@@ -21,6 +21,7 @@ import type { Lifetime } from './lifetime.ts';
 import { type DocumentLimits, useLimits } from './limits.ts';
 import type { Manifest } from './manifest.ts';
 import { createPersistedDocuments, type PersistedDocuments, usePersistedDocuments } from './persisted-documents.ts';
+import { createProvenAnswers } from './proven-answers.ts';
 import { type RateGate, rateHeaders } from './rate-gate.ts';
 import { requestIdOf } from './request-id.ts';
 import { createShortPath, type Handed, useHanded } from './short-path.ts';
@@ -248,6 +249,8 @@ export function createPipeline({
       await gate.admit(viewer, { request, response });
       return viewer;
     },
+    admit: (viewer, request, response) => gate.admit(viewer, { request, response }),
+    proven: createProvenAnswers({ moments: services.moments }),
     answers: createKeptAnswers({
       stands: async (viewer, { databases, snapshots }) =>
         (

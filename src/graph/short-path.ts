@@ -11,13 +11,17 @@ import { JsonData } from './json-data.ts';
 import type { Basis, KeptAnswers } from './kept-answers.ts';
 import type { PersistedDocuments } from './persisted-documents.ts';
 import type { Pipeline, ServerContext } from './pipeline.ts';
+import type { ProvenAnswers } from './proven-answers.ts';
 
 export interface ShortPathDeps {
   readonly queryOf: PersistedDocuments['queryOf'];
   readonly getEnveloped: Pipeline['getEnveloped'];
   /** @throws AppError UNAUTHENTICATED, RATE_LIMITED */
   authenticate(request: IncomingMessage, response: ServerResponse): Promise<Viewer | null>;
+  /** Counts what a viewer asks who was known before. @throws AppError RATE_LIMITED */
+  admit(viewer: Viewer, request: IncomingMessage, response: ServerResponse): Promise<void>;
   readonly answers: KeptAnswers;
+  readonly proven: ProvenAnswers;
   /** What the answer of this operation was made of; null where that is not known, or moves. */
   basisOf(
     context: Context,
@@ -39,7 +43,9 @@ export function createShortPath({
   queryOf,
   getEnveloped,
   authenticate,
+  admit,
   answers,
+  proven,
   basisOf,
   handed,
 }: ShortPathDeps): ShortPath {
@@ -72,10 +78,18 @@ export function createShortPath({
     Object.assign(request, { body });
     const question = body.toString();
     try {
+      const { authorization } = request.headers;
+      const asked = authorization === undefined ? null : await proven.ask(authorization, question);
+      if (asked?.proven) {
+        await admit(asked.proven.viewer, request, response);
+        send(response, mediaType, asked.proven.answer);
+        return true;
+      }
       const viewer = await authenticate(request, response);
       const kept = viewer && (await answers.find(viewer, question));
       if (kept) {
         send(response, mediaType, kept);
+        asked?.prove({ viewer, answer: kept });
         return true;
       }
       const params = paramsOf(question, queryOf);

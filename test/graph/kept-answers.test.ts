@@ -91,11 +91,9 @@ describe('asked again', () => {
 
   const ask = async (as: Account) => quarry.execute(tables, { id: databaseId }, { token: as.token });
 
-  /** As often as an answer needs to be kept, and once more. */
+  /** As often as an answer needs to be kept, and to be known to stand without a look, and once more. */
   async function askedOften(as: Account): Promise<unknown> {
-    await ask(as);
-    await ask(as);
-    await ask(as);
+    for (let times = 0; times < 5; times += 1) await ask(as);
     return (await ask(as)).data;
   }
 
@@ -153,7 +151,6 @@ describe('asked again', () => {
   }
 
   test('the answer is the same, byte for byte, and so are its headers', async () => {
-    await askedOften(owner);
     const body = JSON.stringify({ query: tables, variables: { id: databaseId } });
     const headers = { 'content-type': 'application/json', authorization: `Bearer ${owner.token}` };
     const post = async (more: Record<string, string>) => {
@@ -166,7 +163,7 @@ describe('asked again', () => {
     for (const accept of ['application/json', 'application/graphql-response+json', '*/*']) {
       // Only the other way knows this type of a body.
       const other = await post({ accept, 'content-type': 'application/json;charset=UTF-8' });
-      expect(await post({ accept })).toEqual(other);
+      for (let times = 0; times < 5; times += 1) expect(await post({ accept })).toEqual(other);
     }
   });
 

@@ -3,8 +3,8 @@ import { constraintKinds, referentialActions } from '../engines/catalog.ts';
 import { builder } from '../graph/builder.ts';
 import { enumOf } from '../graph/enums.ts';
 import { registerNode } from '../graph/nodes.ts';
-import { foreignKeyName } from './catalog.ts';
 import { foreignKeyId, indexId, readPartId } from './ids.ts';
+import { foreignKeyName } from './reads/keys.ts';
 import { ColumnType, ConstraintType, ForeignKeyType, IndexType, TableType } from './types.graph.ts';
 
 export const ConstraintKindEnum = enumOf('ConstraintKind', constraintKinds);

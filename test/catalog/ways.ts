@@ -1,6 +1,6 @@
 /** The two ways to answer for a catalogue: from the target, and from a snapshot that is as new as the question. */
 
-import { reachOf } from '../../src/catalog/catalog.ts';
+import { reachOf } from '../../src/catalog/reads/opening.ts';
 import { packSnapshot, unpackSnapshot } from '../../src/catalog/snapshots/content.ts';
 import { createSnapshotCatalog } from '../../src/catalog/snapshots/snapshot-catalog.ts';
 import { createSnapshotIndex, type SnapshotIndex } from '../../src/catalog/snapshots/snapshot-index.ts';

@@ -6,7 +6,7 @@ import { AppError, notFound } from '../../lib/errors.ts';
 import { type Connection, connectionOf, type PageArguments, pageOf } from '../../lib/pages.ts';
 import { formatPosition, isPosition, parsePosition } from '../../lib/positions.ts';
 import type { Topic } from '../../lib/topics.ts';
-import type { CatalogDatabase, CatalogRequest } from '../catalog.ts';
+import type { CatalogDatabase, CatalogRequest } from '../reads/opening.ts';
 import type { Snapshots } from '../snapshots/snapshots.ts';
 import type { CatalogChange, ChangeStore } from './store.ts';
 

@@ -1,24 +1,24 @@
-/** The catalogue of a database over one plain client, as the benchmarks read it. */
+/** The catalogue of a database as the server reads it: over the connections that it opens for that. */
 import type pg from 'pg';
 import type { Catalog } from '../../src/engines/catalog.ts';
-import { type CatalogDeps, createPostgresqlCatalog } from '../../src/engines/postgresql/catalog.ts';
+import { createPostgresqlCatalog } from '../../src/engines/postgresql/catalog.ts';
+import { createReader } from '../../src/engines/postgresql/reader.ts';
+import { createEgress } from '../../src/lib/egress.ts';
 
 export const options = { signal: new AbortController().signal };
-const raw = { getTypeParser: () => (text: string) => text };
 
-export const catalogOf = (client: pg.Client): Catalog => {
-  const query: CatalogDeps['query'] = async (text, values) =>
-    (await client.query<(string | null)[]>({ text, values: [...values], rowMode: 'array', types: raw })).rows;
-  return createPostgresqlCatalog({
-    query,
-    transaction: async (work, given) => {
-      await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
-      try {
-        return await work((text, values) => query(text, values, given));
-      } finally {
-        await client.query('COMMIT');
-      }
-    },
-    close: async () => {},
-  });
-};
+/** Of the database that the client is connected to. */
+export function catalogOf({ host, port, user, password, database }: pg.Client): Catalog {
+  const dial = createEgress({ allowPrivateHosts: [`${host}/32`], denied: () => [] });
+  const target = {
+    host,
+    port,
+    user: user ?? '',
+    password: password ?? '',
+    database: database ?? '',
+    ssl: 'DISABLE',
+    allowInsecureAuthentication: true,
+    hosted: false,
+  } as const;
+  return createPostgresqlCatalog(createReader({ dial }, target));
+}

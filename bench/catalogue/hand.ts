@@ -1,6 +1,11 @@
 /**
  * The floor: the same data by plain set queries on oids, one for each kind, as one would write them by hand for this
- * alone: a constraint is read once and put together with names, keys and both ends of its foreign key here.
+ * alone: a constraint is read once and put together with names, keys and both ends of its foreign key here. Each query
+ * waits for the one before it and is planned anew, as in a script.
+ *
+ * `readAll` and `readPage` read four kinds: tables, columns, indexes and constraints. A snapshot beside `readAll` does more
+ * than its share: it is one moment, proves that, and has every kind. `readEverything` reads the kinds that a snapshot has,
+ * for what one database has of each, and is the floor of equal work; it proves nothing, and prints what hides nothing.
  */
 import type pg from 'pg';
 
@@ -93,6 +98,61 @@ export async function readAll(client: pg.Client): Promise<number> {
   const indexes = await rows(client, queries.indexes(of), []);
   const constraints = await rows(client, queries.constraints(of), []);
   return assembled(found, columns, indexes, constraints, constraints);
+}
+
+/** The kinds that a snapshot has beside those four, by namespaces `n` that are the user's. */
+const otherKinds = [
+  `SELECT n.oid, n.nspname, pg_get_userbyid(n.nspowner), n.nspacl, obj_description(n.oid, 'pg_namespace') FROM pg_namespace n WHERE own`,
+  `SELECT c.oid, n.nspname, c.relname, pg_get_userbyid(c.relowner), c.relacl, d.description, format_type(s.seqtypid, NULL), s.*,
+     p.refobjid::regclass, p.refobjsubid, p.deptype
+   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_sequence s ON s.seqrelid = c.oid
+   LEFT JOIN pg_depend p ON p.classid = 'pg_class'::regclass AND p.objid = c.oid AND p.deptype IN ('a', 'i')
+     AND p.refclassid = 'pg_class'::regclass AND p.refobjsubid > 0 ${comment('c.oid')} WHERE own`,
+  `SELECT c.oid, c.relacl, c.reloptions, c.relpersistence, c.relreplident, c.relrowsecurity, c.relforcerowsecurity, am.amname,
+     s.spcname, t.reloptions, pg_get_partkeydef(c.oid), pg_get_expr(c.relpartbound, c.oid),
+     CASE WHEN c.relkind IN ('v', 'm') THEN pg_get_viewdef(c.oid) END
+   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN pg_am am ON am.oid = c.relam
+   LEFT JOIN pg_tablespace s ON s.oid = c.reltablespace LEFT JOIN pg_class t ON t.oid = c.reltoastrelid
+   WHERE own AND c.relkind IN ('r', 'p', 'v', 'm', 'f')`,
+  `SELECT i.inhrelid, i.inhparent, i.inhseqno FROM pg_inherits i`,
+  `SELECT f.ftrelid, s.srvname, f.ftoptions FROM pg_foreign_table f JOIN pg_foreign_server s ON s.oid = f.ftserver`,
+  `SELECT d.objoid, d.description FROM pg_description d WHERE d.classoid = 'pg_constraint'::regclass`,
+  `SELECT g.oid, g.tgrelid, g.tgname, pg_get_triggerdef(g.oid), g.tgenabled, g.tgtype, g.tgfoid::regprocedure
+   FROM pg_trigger g WHERE NOT g.tgisinternal`,
+  `SELECT p.oid, p.polrelid, p.polname, p.polcmd, p.polpermissive, p.polroles::regrole[], pg_get_expr(p.polqual, p.polrelid),
+     pg_get_expr(p.polwithcheck, p.polrelid) FROM pg_policy p`,
+  `SELECT r.oid, r.ev_class, r.rulename, pg_get_ruledef(r.oid) FROM pg_rewrite r WHERE r.oid >= 16384 AND r.rulename <> '_RETURN'`,
+  `SELECT s.oid, s.stxrelid, s.stxname, pg_get_statisticsobjdef(s.oid) FROM pg_statistic_ext s`,
+  `SELECT p.oid, n.nspname, p.proname, pg_get_function_identity_arguments(p.oid), pg_get_function_result(p.oid),
+     CASE WHEN p.prokind <> 'a' THEN pg_get_functiondef(p.oid) END, pg_get_userbyid(p.proowner), p.proacl
+   FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE own`,
+  `SELECT t.oid, n.nspname, t.typname, t.typtype, pg_get_userbyid(t.typowner), t.typacl, format_type(t.typbasetype, t.typtypmod),
+     t.typnotnull, t.typdefault, ARRAY(SELECT e.enumlabel FROM pg_enum e WHERE e.enumtypid = t.oid ORDER BY e.enumsortorder)
+   FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace WHERE own AND t.typtype IN ('e', 'd', 'r')`,
+  `SELECT a.attrelid, a.attnum, a.attname, format_type(a.atttypid, a.atttypmod) FROM pg_attribute a
+   JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace WHERE own AND c.relkind = 'c' AND a.attnum > 0`,
+  `SELECT e.oid, e.extname, e.extversion, n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace`,
+  `SELECT d.classid, d.objid FROM pg_depend d WHERE d.deptype = 'e'`,
+  `SELECT r.*, ARRAY(SELECT m.roleid::regrole FROM pg_auth_members m WHERE m.member = r.oid) FROM pg_roles r`,
+  'SELECT oid, * FROM pg_event_trigger',
+  'SELECT oid, * FROM pg_publication',
+  'SELECT * FROM pg_publication_rel',
+  'SELECT oid, * FROM pg_foreign_data_wrapper',
+  'SELECT oid, * FROM pg_foreign_server',
+  'SELECT oid, * FROM pg_operator WHERE oid >= 16384',
+  'SELECT oid, * FROM pg_cast WHERE oid >= 16384',
+  'SELECT oid, * FROM pg_collation WHERE oid >= 16384',
+  'SELECT oid, * FROM pg_ts_config WHERE oid >= 16384',
+].map((sql) => sql.replace('WHERE own', `WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'`));
+
+/** What a snapshot has, by hand. */
+export async function readEverything(client: pg.Client): Promise<number> {
+  let found = await readAll(client);
+  for (const sql of otherKinds) {
+    const byId = new Map((await rows(client, sql, [])).map((row) => [row[0]!, row]));
+    found += byId.size;
+  }
+  return found;
 }
 
 /** A first page: one query for the tables, then one `= any(oids)` a kind, and foreign keys to them. */

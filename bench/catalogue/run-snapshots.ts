@@ -41,7 +41,7 @@ try {
   for (const size of sizes) {
     const client = await seeded(server, size);
     try {
-      const catalog = catalogOf(client);
+      await using catalog = catalogOf(client);
       const before = await catalog.snapshot(reading);
       const altered = await alter(client);
       const after = await catalog.snapshot(reading);

@@ -32,7 +32,17 @@ export function catalogOf(
     transaction: async (work, options) => {
       await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
       try {
-        return await work((text, values) => query(text, values, options));
+        let last: Promise<unknown> = Promise.resolve();
+        return await work((text, values, each) => {
+          const answer = last.then(async () => {
+            const rows = await query(text, values, options);
+            if (!each) return rows;
+            for (const row of rows) each(row);
+            return [];
+          });
+          last = answer.catch(() => undefined);
+          return answer;
+        });
       } finally {
         await client.query('ROLLBACK');
       }

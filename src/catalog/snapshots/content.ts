@@ -3,13 +3,14 @@
  * keys, so a line has them once and then values alone.
  */
 import { createHash } from 'node:crypto';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import { setImmediate } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { constants, zstdCompress, zstdDecompress } from 'node:zlib';
+import { constants, createZstdCompress, zstdDecompress } from 'node:zlib';
 import type { CatalogSnapshot } from '../../engines/snapshot.ts';
 import { AppError } from '../../lib/errors.ts';
 
-const compress = promisify(zstdCompress);
 const decompress = promisify(zstdDecompress);
 
 /** As text; a catalogue of a hundred thousand tables has about 200 MB. */
@@ -31,28 +32,34 @@ export interface Content {
 /** A path that comes again goes on with its list. `shapes` are the keys of the objects in a packed value, by number. */
 type Line = [path: string[], value: unknown, shapes: string[][]];
 
-/** @throws AppError LIMIT_EXCEEDED for a catalogue that is too large to be kept */
+/** Line by line: the text as a whole is nowhere. @throws AppError LIMIT_EXCEEDED for a catalogue that is too large to be kept */
 export async function packSnapshot(snapshot: CatalogSnapshot): Promise<Content> {
   const hash = createHash('sha256');
-  const lines: Buffer[] = [];
+  const pieces: Buffer[] = [];
   let bytes = 0;
-  for (const [path, value] of partsOf(snapshot)) {
-    const shapes = createShapes();
-    const line = Buffer.from(`${JSON.stringify([path, packed(value, shapes), shapes.all] satisfies Line)}\n`);
-    bytes += line.length;
-    if (bytes > maxContentBytes) {
-      throw new AppError('LIMIT_EXCEEDED', 'The catalogue is too large to be kept', {
-        details: { limit: maxContentBytes },
-      });
+  async function* lines(): AsyncGenerator<Buffer> {
+    for (const [path, value] of partsOf(snapshot)) {
+      const shapes = createShapes();
+      const line = Buffer.from(`${JSON.stringify([path, packed(value, shapes), shapes.all] satisfies Line)}\n`);
+      bytes += line.length;
+      if (bytes > maxContentBytes) {
+        throw new AppError('LIMIT_EXCEEDED', 'The catalogue is too large to be kept', {
+          details: { limit: maxContentBytes },
+        });
+      }
+      hash.update(line);
+      yield line;
+      await setImmediate();
     }
-    hash.update(line);
-    lines.push(line);
-    await setImmediate();
   }
-  const content = await compress(Buffer.concat(lines), {
-    params: { [constants.ZSTD_c_compressionLevel]: level },
-  });
-  return { content, bytes, version: `${contentFormat}${hash.digest('hex')}` };
+  await pipeline(
+    Readable.from(lines(), { highWaterMark: 1 }),
+    createZstdCompress({ params: { [constants.ZSTD_c_compressionLevel]: level } }),
+    async (compressed: AsyncIterable<Buffer>) => {
+      for await (const piece of compressed) pieces.push(piece);
+    },
+  );
+  return { content: Buffer.concat(pieces), bytes, version: `${contentFormat}${hash.digest('hex')}` };
 }
 
 /** @throws Error for bytes that `packSnapshot` did not make */

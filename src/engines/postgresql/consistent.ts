@@ -4,11 +4,30 @@ import type { ReadOptions } from '../catalog.ts';
 import type { SqlValue, TextRow } from './catalog/rows.ts';
 import { isGone } from './snapshot/moved.ts';
 
-/** Does its work in one REPEATABLE READ READ ONLY transaction, to be asked one statement at a time. */
+/**
+ * One statement of a transaction. What is asked before an answer is there waits behind it on the wire, and is answered in
+ * that order. @param each takes the rows as they come; the answer has none then
+ */
+export type AskInTransaction = (
+  sql: string,
+  values: readonly SqlValue[],
+  each?: (row: TextRow) => void,
+) => Promise<TextRow[]>;
+
+/** Does its work in one REPEATABLE READ READ ONLY transaction. */
 export type CatalogTransaction = <Value>(
-  work: (ask: (sql: string, values: readonly SqlValue[]) => Promise<TextRow[]>) => Promise<Value>,
+  work: (ask: AskInTransaction) => Promise<Value>,
   options: ReadOptions,
 ) => Promise<Value>;
+
+/** Where several statements are under way, the first that fails is told, and those behind it fail with it. */
+const heard =
+  (ask: AskInTransaction): AskInTransaction =>
+  (...statement) => {
+    const answer = ask(...statement);
+    answer.catch(() => undefined);
+    return answer;
+  };
 
 /** How often a catalogue that changes while it is read is read anew. */
 const maxAttempts = 5;
@@ -19,12 +38,12 @@ const maxAttempts = 5;
  */
 export async function readConsistently<Value>(
   transaction: CatalogTransaction,
-  work: (ask: (sql: string, values: readonly SqlValue[]) => Promise<TextRow[]>) => Promise<Value | null>,
+  work: (ask: AskInTransaction) => Promise<Value | null>,
   options: ReadOptions,
 ): Promise<Value> {
   for (let attempt = 1; attempt <= maxAttempts; attempt += 1) {
     try {
-      const value = await transaction(work, options);
+      const value = await transaction((ask) => work(heard(ask)), options);
       if (value !== null) return value;
     } catch (error) {
       // It was dropped while it was to be printed; one that stays broken is told as it is.

@@ -10,28 +10,30 @@ import { readTypes } from './snapshot/types.ts';
 
 /** @throws AppError CONFLICT for a catalogue that changes faster than it can be read */
 export const readParts = (transaction: CatalogTransaction, options: ReadOptions): Promise<DatabaseParts> =>
-  readConsistently(transaction, (ask) => readOnce((sql, values = []) => ask(sql, values)), options);
+  readConsistently(transaction, (ask) => readOnce((sql, values = [], each) => ask(sql, values, each)), options);
 
 /** Null where definitions may be of another moment than the rest. */
 async function readOnce(ask: Ask): Promise<DatabaseParts | null> {
-  await ask(`set local search_path = ''`);
-  const source = await openSource(ask);
-  const parts = await partsOf(source, await readTypes(source));
+  const [, source] = await Promise.all([ask(`set local search_path = ''`), openSource(ask)]);
+  const [types, others] = await Promise.all([readTypes(source), readOtherParts(source)]);
+  const parts = partsOf(types, others);
   return (await hasMoved(source)) ? null : parts;
 }
 
-export async function partsOf(
-  source: Source,
-  { domains, compositeTypes, rangeTypes }: Pick<DatabaseParts, 'domains' | 'compositeTypes' | 'rangeTypes'>,
-): Promise<DatabaseParts> {
-  return {
-    domains,
-    compositeTypes,
-    rangeTypes,
-    eventTriggers: await readEventTriggers(source),
-    publications: await readPublications(source),
-    foreignDataWrappers: await readForeignDataWrappers(source),
-    foreignServers: await readForeignServers(source),
-    others: await readOthers(source),
-  };
+type OtherParts = Omit<DatabaseParts, 'domains' | 'compositeTypes' | 'rangeTypes'>;
+
+export async function readOtherParts(source: Source): Promise<OtherParts> {
+  const [eventTriggers, publications, foreignDataWrappers, foreignServers, others] = await Promise.all([
+    readEventTriggers(source),
+    readPublications(source),
+    readForeignDataWrappers(source),
+    readForeignServers(source),
+    readOthers(source),
+  ]);
+  return { eventTriggers, publications, foreignDataWrappers, foreignServers, others };
 }
+
+export const partsOf = (
+  { domains, compositeTypes, rangeTypes }: Pick<DatabaseParts, 'domains' | 'compositeTypes' | 'rangeTypes'>,
+  others: OtherParts,
+): DatabaseParts => ({ domains, compositeTypes, rangeTypes, ...others });

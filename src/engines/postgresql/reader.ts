@@ -4,6 +4,7 @@ import { AppError } from '../../lib/errors.ts';
 import type { Target } from '../engine.ts';
 import { type ConnectDeps, type Connection, connect } from './connect.ts';
 import { connectFailure } from './errors.ts';
+import { createPrepared } from './prepared.ts';
 
 /** A nested GraphQL query asks for many kinds at once; a target's connections are its owner's. */
 const maxConnections = 2;
@@ -15,14 +16,22 @@ interface Options {
   readonly signal: AbortSignal;
 }
 
-type Ask = (sql: string, values: readonly unknown[]) => Promise<TextRow[]>;
+type Ask = (sql: string, values: readonly unknown[], each?: (row: TextRow) => void) => Promise<TextRow[]>;
+
+/** As `Ask`. @param given `name`: prepared under it */
+type AskOn = (
+  sql: string,
+  values: readonly unknown[],
+  given?: { readonly each?: ((row: TextRow) => void) | undefined; readonly name?: string | undefined },
+) => Promise<TextRow[]>;
 
 export interface Reader {
   /** Runs one statement that only reads. @throws AppError CONNECTION_FAILED, SQL_ERROR, TIMEOUT; the signal's reason */
   query(sql: string, values: readonly unknown[], options: Options): Promise<TextRow[]>;
   /**
-   * Lends a connection in one REPEATABLE READ READ ONLY transaction, to be asked one statement at a time: all of them
-   * see one moment, and what SET LOCAL sets ends with it. @throws as `query`, and whatever `work` throws
+   * Lends a connection in one REPEATABLE READ READ ONLY transaction: all of its statements see one moment, and what SET
+   * LOCAL sets ends with it. They may be asked several at once, and are answered in their order; with `each` row by row.
+   * @throws as `query`, and whatever `work` throws
    */
   transaction<Value>(work: (ask: Ask) => Promise<Value>, options: Options): Promise<Value>;
   close(): Promise<void>;
@@ -32,13 +41,28 @@ export function createReader(deps: ConnectDeps, target: Target): Reader {
   const idle = new Map<Connection, NodeJS.Timeout>();
   const waiting: (() => void)[] = [];
   const ending = new AbortController();
+  const prepared = createPrepared<Connection>();
   let lent = 0;
+
+  async function queryPrepared(sql: string, values: readonly unknown[], options: Options): Promise<TextRow[]> {
+    let name: string | undefined;
+    try {
+      return await lend(options, (ask, connection) => {
+        name = prepared.nameOf(connection, sql, values);
+        return ask(sql, values, { name });
+      });
+    } catch (error) {
+      if (name === undefined || !(error instanceof AppError && prepared.isLost(error))) throw error;
+      return await lend(options, (ask) => ask(sql, values));
+    }
+  }
 
   async function acquire(signal: AbortSignal): Promise<{ connection: Connection; fresh: boolean }> {
     while (lent >= maxConnections) await turn(signal);
     lent++;
     try {
-      for (const [connection, timer] of idle) {
+      // The one that was used last: it has plans.
+      for (const [connection, timer] of [...idle].reverse()) {
         idle.delete(connection);
         clearTimeout(timer);
         if (!connection.closed.aborted) return { connection, fresh: false };
@@ -85,7 +109,10 @@ export function createReader(deps: ConnectDeps, target: Target): Reader {
   }
 
   /** Does `work` on a connection: on another one where that was lost while it lay idle. */
-  async function lend<Value>(options: Options, work: (ask: Ask) => Promise<Value>): Promise<Value> {
+  async function lend<Value>(
+    options: Options,
+    work: (ask: AskOn, connection: Connection) => Promise<Value>,
+  ): Promise<Value> {
     const signal = AbortSignal.any([options.signal, ending.signal]);
     for (;;) {
       const { connection, fresh } = await acquire(signal);
@@ -95,16 +122,19 @@ export function createReader(deps: ConnectDeps, target: Target): Reader {
       let alive = fresh;
       let lost = false;
       try {
-        return await work(async (text, values) => {
+        return await work(async (text, values, { each, name } = {}) => {
+          const query = { name, text, values: [...values], rowMode: 'array' as const, types: { getTypeParser } };
+          let taken: Taken | null = null;
           try {
-            const query = { text, values: [...values], rowMode: 'array' as const, types: { getTypeParser } };
-            const { rows } = await connection.client.query(query);
+            if (each) taken = await readEach(connection, query, each);
+            const rows = each ? [] : (await connection.client.query(query)).rows;
             alive = true;
-            return rows as TextRow[];
+            if (taken?.failure === undefined) return rows as TextRow[];
           } catch (error) {
             throw toAppError(target, error);
           }
-        });
+          throw taken.failure;
+        }, connection);
       } catch (error) {
         signal.throwIfAborted();
         // As after a restart of the server, whose last words may come before its end.
@@ -119,13 +149,13 @@ export function createReader(deps: ConnectDeps, target: Target): Reader {
   }
 
   return {
-    query: (sql, values, options) => lend(options, (ask) => ask(sql, values)),
+    query: queryPrepared,
     transaction: (work, options) =>
       lend(options, async (ask) => {
         await ask('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY', []);
         let value: Awaited<ReturnType<typeof work>>;
         try {
-          value = await work(ask);
+          value = await work((sql, values, each) => ask(sql, values, { each }));
         } catch (error) {
           await ask('ROLLBACK', []).catch(() => undefined); // The connection is gone, and the transaction with it.
           throw error;
@@ -143,6 +173,32 @@ export function createReader(deps: ConnectDeps, target: Target): Reader {
   };
 }
 
+interface Taken {
+  /** What `each` threw. */
+  readonly failure: unknown;
+}
+
+/** Hands out rows as they come, and keeps none: `pg` would make an array of all. */
+function readEach({ client }: Connection, query: pg.QueryConfig, each: (row: TextRow) => void): Promise<Taken> {
+  return new Promise((resolve, reject) => {
+    const reading = new pg.Query(query);
+    let failure: unknown;
+    Object.assign(reading, {
+      handleDataRow({ fields }: { fields: TextRow }) {
+        if (failure !== undefined) return;
+        try {
+          each(fields);
+        } catch (error) {
+          failure = error; // Thrown here it would end the process.
+        }
+      },
+    });
+    reading.on('end', () => resolve({ failure }));
+    reading.on('error', reject);
+    client.query(reading);
+  });
+}
+
 /**
  * Texts that the server prints name everything with its schema then, as a snapshot does, and no function of a user's is
  * found in place of the server's own.
@@ -152,7 +208,12 @@ async function connectForReading(deps: ConnectDeps, target: Target, signal: Abor
   const onAbort = () => connection.destroy(new Error('aborted'));
   signal.addEventListener('abort', onAbort, { once: true });
   try {
-    await connection.client.query(`SELECT pg_catalog.set_config('search_path', '', false)`);
+    await connection.client.query(
+      // A large catalogue looks dear enough to be compiled for, which takes longer than reading it.
+      `SELECT pg_catalog.set_config('search_path', '', false), pg_catalog.set_config('jit', 'off', false)`,
+    );
+    // A statement need not wait for the answer to the one before it: a catalogue is dozens of them.
+    Object.assign(connection.client, { pipeline: true });
     return connection;
   } catch (error) {
     connection.destroy(new Error('It could not be made ready', { cause: error }));

@@ -4,7 +4,8 @@ import type { CatalogSnapshot, SnapshotSchema } from '../snapshot.ts';
 import { byName, type SqlValue } from './catalog/rows.ts';
 import { readDefaultSchema, readRoles } from './catalog/server.ts';
 import { type CatalogTransaction, readConsistently } from './consistent.ts';
-import { partsOf } from './parts.ts';
+import { partsOf, readOtherParts } from './parts.ts';
+import type { BuildingRelation } from './snapshot/building.ts';
 import { hasMoved } from './snapshot/moved.ts';
 import { readRelations } from './snapshot/relations.ts';
 import { readRoutines } from './snapshot/routines.ts';
@@ -19,23 +20,29 @@ export const readSnapshot = (
   reach: Reach,
   options: ReadOptions,
 ): Promise<CatalogSnapshot> =>
-  readConsistently(transaction, (ask) => readOnce((sql, values = []) => ask(sql, values), reach), options);
+  readConsistently(transaction, (ask) => readOnce((sql, values = [], each) => ask(sql, values, each), reach), options);
 
 /** Null where definitions may be of another moment than the rest. */
 async function readOnce(ask: Ask, reach: Reach): Promise<CatalogSnapshot | null> {
-  const [[database = null, serverVersion = null] = []] = await ask(
-    `select current_database(), current_setting('server_version')`,
-  );
   const query = (sql: string, values: readonly SqlValue[]) => ask(sql, values);
   const options = { signal: new AbortController().signal };
-  const defaultSchema = await readDefaultSchema(query, options);
-  // Nothing but the server's own goes unqualified then, and nobody's function comes before one of these.
-  await ask(`set local search_path = ''`);
-  const source = await openSource(ask);
-  const { relations, members } = await readRelations(source);
-  const types = await readTypes(source);
-  const sequences = await readSequences(source);
-  const routines = await readRoutines(source);
+  const [[[database = null, serverVersion = null] = []], defaultSchema, , roles, source] = await Promise.all([
+    ask(`select current_database(), current_setting('server_version')`),
+    readDefaultSchema(query, options),
+    // Nothing but the server's own goes unqualified then, and nobody's function comes before one of these.
+    ask(`set local search_path = ''`),
+    readRoles(query, reach, options),
+    openSource(ask),
+  ]);
+  const building = new Map<string, BuildingRelation>();
+  const [{ relations, members }, types, sequences, routines, extensions, others] = await Promise.all([
+    readRelations(source, building),
+    readTypes(source),
+    readSequences(source, building),
+    readRoutines(source),
+    readExtensions(source),
+    readOtherParts(source),
+  ]);
   const schemas = source.schemas
     .map((schema): SnapshotSchema => ({ ...schema, comment: source.comment('pg_namespace', schema.id) }))
     .sort(byName);
@@ -49,9 +56,9 @@ async function readOnce(ask: Ask, reach: Reach): Promise<CatalogSnapshot | null>
     enums: types.enums,
     sequences: sequences.sequences,
     routines: routines.routines,
-    extensions: await readExtensions(source),
-    ...(await partsOf(source, types)),
-    roles: await readRoles(query, reach, options),
+    extensions,
+    ...partsOf(types, others),
+    roles,
     extensionMembers: {
       schemas: schemas.filter(isMember),
       relations: members,

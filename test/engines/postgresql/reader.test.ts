@@ -65,6 +65,59 @@ test('a transaction sees one moment, whatever is committed meanwhile, and leaves
   expect(await reader.query(`SELECT current_setting('search_path')`, [], options)).toEqual([['']]);
 });
 
+test('a transaction answers what is asked at once in its order, and hands rows over one by one', async () => {
+  const order: string[] = [];
+  const answers = await reader.transaction(
+    (ask) =>
+      Promise.all([
+        ask(`SELECT n FROM generate_series(1, 3) n WHERE pg_sleep(0.01) IS NOT NULL`, [], ([n]) =>
+          order.push(`row ${n}`),
+        ),
+        ask('SELECT $1::text', ['behind']).then((rows) => {
+          order.push('behind');
+          return rows;
+        }),
+      ]),
+    options,
+  );
+  expect(answers).toEqual([[], [['behind']]]);
+  expect(order).toEqual(['row 1', 'row 2', 'row 3', 'behind']);
+});
+
+test('a transaction fails with the first statement that fails, and with what takes a row', async () => {
+  const failing = reader.transaction(
+    (ask) => Promise.all([ask('SELECT 1', []), ask('SELECT 1 / 0', []), ask('SELECT 2', [])]),
+    options,
+  );
+  await expect(failing).rejects.toMatchObject({ details: { sqlState: '22012' } });
+  const taking = reader.transaction(
+    (ask) =>
+      ask('SELECT generate_series(1, 10)', [], () => {
+        throw new TypeError('not this one');
+      }),
+    options,
+  );
+  await expect(taking).rejects.toThrow('not this one');
+  expect(await reader.query('SELECT 1', [], options)).toEqual([['1']]);
+});
+
+test('a statement is planned once a connection, and asked as before where a pooler has lost it', async () => {
+  const other = createReader({ dial }, targetOf(database));
+  const prepared = 'SELECT count(*) FROM pg_prepared_statements WHERE statement ~ $1';
+  expect(await other.query('SELECT $1::int + 1', [1], options)).toEqual([['2']]);
+  expect(await other.query('SELECT $1::int + 1', [2], options)).toEqual([['3']]);
+  expect(await other.query(prepared, ['int . 1'], options)).toEqual([['1']]);
+  expect(
+    await other.query('SELECT cardinality($1::int[])', [Array.from({ length: 500 }, (_, n) => n)], options),
+  ).toEqual([['500']]);
+  expect(await other.query(prepared, ['cardinality'], options)).toEqual([['0']]);
+  await other.query('DEALLOCATE ALL', [], options);
+  const again = [3, 4].map((n) => other.query('SELECT $1::int + 1', [n], options));
+  expect(await Promise.all(again)).toEqual([[['4']], [['5']]]);
+  expect(await other.query(prepared, ['int . 1'], options)).toEqual([['0']]);
+  await other.close();
+});
+
 test('a transaction writes nothing, and one that failed spoils no read behind it', async () => {
   const writing = reader.transaction((ask) => ask('CREATE TABLE written (id integer)', []), options);
   expect(await codeOf(writing)).toBe('SQL_ERROR');

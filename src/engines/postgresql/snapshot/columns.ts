@@ -6,7 +6,8 @@ import type { QualifiedName } from '../../catalog.ts';
 import type { SnapshotColumn } from '../../snapshot.ts';
 import { compressionOf, storageOf } from '../catalog/details.ts';
 import { boolean, strings, withoutSecrets } from '../catalog/rows.ts';
-import { askAbout, groupedBy, type Source } from './source.ts';
+import type { Building, BuildingRelations } from './building.ts';
+import { askAbout, type Source } from './source.ts';
 
 type ColumnRow = [
   relation: string,
@@ -43,111 +44,109 @@ interface TypeInfo {
   readonly enumValues: string[] | null;
 }
 
-export interface ColumnName {
-  readonly name: string;
-  readonly quoted: string;
+/** Gives the name as SQL has to quote it. */
+export type QuotedName = (column: SnapshotColumn) => string;
+
+/** Gives each relation its columns, whose names are known when this has asked; the rest is when it is done. */
+export function readColumns(
+  source: Source,
+  relations: BuildingRelations,
+): { readonly quoted: QuotedName; readonly done: Promise<void> } {
+  const quotedNames = new Map<SnapshotColumn, string>();
+  return {
+    quoted: (column) => quotedNames.get(column) ?? column.name,
+    done: readRows(source, relations, quotedNames),
+  };
 }
 
-/** Names by number, of one relation. */
-export type ColumnNames = ReadonlyMap<string, ColumnName>;
-
-export interface ColumnParts {
-  namesOf(relation: string): ColumnNames;
-  /** @param keys what the relation's indexes say of its columns */
-  columnsOf(relation: string, keys: KeysOfColumns): SnapshotColumn[];
-}
-
-/** What indexes say of a relation's columns, by number. */
-export interface KeysOfColumns {
-  readonly primaryKey: readonly string[];
-  readonly unique: ReadonlySet<string>;
-  readonly indexed: ReadonlySet<string>;
-}
-
-export async function readColumnParts(source: Source): Promise<ColumnParts> {
+async function readRows(
+  source: Source,
+  relations: BuildingRelations,
+  quotedNames: Map<SnapshotColumn, string>,
+): Promise<void> {
   const { ask, version, schemaIds, intern } = source;
   const compression = version >= 140000 ? `nullif(a.attcompression, '')` : 'null::text';
-  const rows = await ask(
-    `select a.attrelid, a.attname, a.attnum, a.atttypid, nullif(a.atttypmod, -1), nullif(quote_ident(a.attname), a.attname::text),
-      nullif(a.attnotnull, false), nullif(a.attgenerated, ''), nullif(a.attidentity, ''), nullif(a.attcollation, ty.typcollation),
-      case when a.attinhcount <> 0 or not a.attislocal or a.attstorage <> ty.typstorage or ${compression} is not null
-          or a.attstattarget >= 0 or a.attoptions is not null or a.attfdwoptions is not null or a.attacl is not null
-        then json_build_array(a.attinhcount <> 0, a.attislocal, nullif(a.attstorage, ty.typstorage), ${compression},
-          nullif(a.attstattarget, -1), a.attoptions, a.attfdwoptions, a.attacl::text) end
-    from pg_catalog.pg_class c
-    join pg_catalog.pg_attribute a on a.attrelid = c.oid
-    join pg_catalog.pg_type ty on ty.oid = a.atttypid
-    where c.relnamespace = any($1::oid[]) and c.relkind in ('r', 'p', 'v', 'm', 'f') and a.attnum > 0 and not a.attisdropped`,
-    [schemaIds],
-  );
-  const types = await readTypes(source, rows as unknown as ColumnRow[]);
-  const collations = await readCollations(source, rows as unknown as ColumnRow[]);
-  const expressions = await readExpressions(source);
-  const ofRelation = groupedBy<ColumnRow & readonly (string | null)[]>(rows);
-  for (const columns of ofRelation.values()) columns.sort((a, b) => Number(a[2]) - Number(b[2]));
-  const names = new Map<string, ColumnNames>();
-
-  return {
-    namesOf(relation) {
-      const known = names.get(relation);
-      if (known) return known;
-      const found = new Map<string, ColumnName>();
-      for (const [, text, number, , , quoted] of ofRelation.get(relation) ?? []) {
-        const name = intern(text);
-        found.set(number, { name, quoted: quoted ?? name });
-      }
-      names.set(relation, found);
-      return found;
-    },
-
-    columnsOf(relation, keys) {
-      const byDefault = expressions.get(relation);
-      return (ofRelation.get(relation) ?? []).map((row) => {
-        const [, name, number, type, modifier, , notNull, generated, identity, collationId, rare] = row;
-        const { printed, neverNull, enumValues } = types.get(typeKey(type, modifier))!;
-        const expression = byDefault?.get(number) ?? null;
-        const collation = collationId === null ? undefined : collations.get(collationId);
-        const [inherited, local, storage, compression, statisticsTarget, options, foreignOptions, privileges] =
-          rare === null ? usual : (JSON.parse(rare) as Rare);
-        const place = keys.primaryKey.indexOf(number);
-        return {
-          id: `${relation}.${number}`,
-          name: intern(name),
-          position: Number(number),
-          dataType: printed,
-          nullable: notNull === null && !neverNull,
-          default: generated === null ? expression : null,
-          generated: generated === null ? null : expression,
-          identity: identity === null ? null : identity === 'a' ? 'ALWAYS' : 'BY DEFAULT',
-          comment: source.comment('pg_class', relation, number),
-          primaryKeyPosition: place < 0 ? null : place + 1,
-          unique: keys.unique.has(number),
-          indexed: keys.indexed.has(number),
-          enumValues,
-          collation: collation?.name ?? null,
-          notNull: notNull !== null,
-          generatedKind: generated === null ? null : generated === 's' ? 'STORED' : 'VIRTUAL',
-          collationSchema: collation?.schema ?? null,
-          inherited,
-          local,
-          storage: storageOf(storage),
-          compression: compressionOf(compression),
-          statisticsTarget,
-          options: options ?? none,
-          foreignOptions: foreignOptions === null ? none : withoutSecrets(foreignOptions),
-          privileges,
-        };
-      });
-    },
+  const collated = new Map<Building<SnapshotColumn>, string>();
+  const take = (row: readonly (string | null)[]) => {
+    const [oid, name, number, type, modifier, quoted, notNull, generated, identity, collation, rare] = row as ColumnRow;
+    const [inherited, local, storage, chosen, statisticsTarget, options, foreignOptions, privileges] =
+      rare === null ? usual : (JSON.parse(rare) as Rare);
+    const column: Building<SnapshotColumn> = {
+      id: `${oid}.${number}`,
+      name: intern(name),
+      position: Number(number),
+      dataType: intern(typeKey(type, modifier)),
+      nullable: notNull === null,
+      default: null,
+      generated: null,
+      identity: identity === null ? null : identity === 'a' ? 'ALWAYS' : 'BY DEFAULT',
+      comment: source.comment('pg_class', oid, number),
+      primaryKeyPosition: null,
+      unique: false,
+      indexed: false,
+      enumValues: null,
+      collation: null,
+      notNull: notNull !== null,
+      generatedKind: generated === null ? null : generated === 's' ? 'STORED' : 'VIRTUAL',
+      collationSchema: null,
+      inherited,
+      local,
+      storage: storageOf(storage),
+      compression: compressionOf(chosen),
+      statisticsTarget,
+      options: options ?? none,
+      foreignOptions: foreignOptions === null ? none : withoutSecrets(foreignOptions),
+      privileges,
+    };
+    if (quoted !== null) quotedNames.set(column, quoted);
+    if (collation !== null) collated.set(column, collation);
+    const relation = relations.get(oid);
+    if (relation) relation.columns[column.position] = column;
   };
+  await Promise.all([
+    ask(
+      `select a.attrelid, a.attname, a.attnum, a.atttypid, nullif(a.atttypmod, -1), nullif(quote_ident(a.attname), a.attname::text),
+        nullif(a.attnotnull, false), nullif(a.attgenerated, ''), nullif(a.attidentity, ''), nullif(a.attcollation, ty.typcollation),
+        case when a.attinhcount <> 0 or not a.attislocal or a.attstorage <> ty.typstorage or ${compression} is not null
+            or a.attstattarget >= 0 or a.attoptions is not null or a.attfdwoptions is not null or a.attacl is not null
+          then json_build_array(a.attinhcount <> 0, a.attislocal, nullif(a.attstorage, ty.typstorage), ${compression},
+            nullif(a.attstattarget, -1), a.attoptions, a.attfdwoptions, a.attacl::text) end
+      from pg_catalog.pg_class c
+      join pg_catalog.pg_attribute a on a.attrelid = c.oid
+      join pg_catalog.pg_type ty on ty.oid = a.atttypid
+      where c.relnamespace = any($1::oid[]) and c.relkind in ('r', 'p', 'v', 'm', 'f') and a.attnum > 0 and not a.attisdropped`,
+      [schemaIds],
+      take,
+    ),
+    readExpressions(source, relations),
+  ]);
+  const columns = function* () {
+    for (const relation of relations.values()) yield* relation.columns.filter(Boolean);
+  };
+  const keys = new Set<string>();
+  for (const { dataType } of columns()) keys.add(dataType);
+  const [types, collations] = await Promise.all([
+    readTypes(source, [...keys]),
+    readCollations(source, [...new Set(collated.values())]),
+  ]);
+  for (const column of columns()) {
+    const { printed, neverNull, enumValues } = types.get(column.dataType)!;
+    column.dataType = printed;
+    column.nullable &&= !neverNull;
+    column.enumValues = enumValues;
+  }
+  for (const [column, oid] of collated) {
+    const { schema = null, name = null } = collations.get(oid) ?? {};
+    column.collation = name;
+    column.collationSchema = schema;
+  }
 }
 
 const none: readonly string[] = [];
 
 const typeKey = (type: string, modifier: string | null): string => (modifier === null ? type : `${type} ${modifier}`);
 
-async function readTypes({ ask, intern }: Source, rows: readonly ColumnRow[]): Promise<Map<string, TypeInfo>> {
-  const keys = [...new Set(rows.map(([, , , type, modifier]) => typeKey(type, modifier)))];
+async function readTypes({ ask, intern }: Source, keys: readonly string[]): Promise<Map<string, TypeInfo>> {
   const pairs = keys.map((key) => key.split(' '));
   const found = await ask(
     `select format_type(t.oid, t.modifier), nullif(ty.typtype = 'd' and ty.typnotnull, false),
@@ -178,8 +177,7 @@ async function readTypes({ ask, intern }: Source, rows: readonly ColumnRow[]): P
   );
 }
 
-async function readCollations({ ask }: Source, rows: readonly ColumnRow[]): Promise<Map<string, QualifiedName>> {
-  const oids = [...new Set(rows.flatMap(([, , , , , , , , , collation]) => collation ?? []))];
+async function readCollations({ ask }: Source, oids: readonly string[]): Promise<Map<string, QualifiedName>> {
   const found = await askAbout(
     ask,
     oids,
@@ -193,8 +191,8 @@ async function readCollations({ ask }: Source, rows: readonly ColumnRow[]): Prom
  * Defaults and generation expressions by relation and column. One that names no column prints the same for every
  * relation that has it; which ones are the same is cheap to see in their trees, from 17 on without places in a source.
  */
-async function readExpressions({ ask, schemaIds, intern }: Source): Promise<Map<string, Map<string, string>>> {
-  const rows = await ask(
+async function readExpressions({ ask, schemaIds, intern }: Source, relations: BuildingRelations): Promise<void> {
+  await ask(
     `select pg_get_expr(d.adbin, d.adrelid), g.places
     from (
       select min(e.oid) as oid, string_agg(e.adrelid || ' ' || e.adnum, ',') as places
@@ -205,15 +203,13 @@ async function readExpressions({ ask, schemaIds, intern }: Source): Promise<Map<
     ) g
     join pg_catalog.pg_attrdef d on d.oid = g.oid`,
     [schemaIds],
+    ([expression, places]) => {
+      const text = intern(expression ?? '');
+      for (const place of (places ?? '').split(',')) {
+        const [oid = '', number] = place.split(' ');
+        const column = relations.get(oid)?.columns[Number(number)];
+        if (column) column[column.generatedKind === null ? 'default' : 'generated'] = text;
+      }
+    },
   );
-  const expressions = new Map<string, Map<string, string>>();
-  for (const [expression, places] of rows) {
-    const text = intern(expression ?? '');
-    for (const place of (places ?? '').split(',')) {
-      const [relation = '', number = ''] = place.split(' ');
-      const ofRelation = expressions.get(relation) ?? new Map<string, string>();
-      expressions.set(relation, ofRelation.set(number, text));
-    }
-  }
-  return expressions;
 }

@@ -1,9 +1,10 @@
 /** Indexes, constraints and foreign keys. */
-import type { ConstraintKind, QualifiedName, ReferentialAction } from '../../catalog.ts';
-import type { SnapshotConstraint, SnapshotForeignKey, SnapshotIndex } from '../../snapshot.ts';
-import { boolean, byName, nameOrNull, strings } from '../catalog/rows.ts';
-import type { ColumnNames, KeysOfColumns } from './columns.ts';
-import { flagOr, groupedBy, type Source } from './source.ts';
+import type { ConstraintKind, ReferentialAction } from '../../catalog.ts';
+import type { SnapshotIndex } from '../../snapshot.ts';
+import { boolean, nameOrNull, strings, type TextRow } from '../catalog/rows.ts';
+import type { Building, BuildingRelation, BuildingRelations } from './building.ts';
+import type { QuotedName } from './columns.ts';
+import { flagOr, type Source } from './source.ts';
 
 type IndexRow = [
   relation: string,
@@ -62,152 +63,135 @@ const actions: Record<string, ReferentialAction> = {
   d: 'SET_DEFAULT',
 };
 
-export interface KeyParts {
-  indexes(relation: string): { indexes: SnapshotIndex[]; keys: KeysOfColumns };
-  constraints(relation: string): SnapshotConstraint[];
-  foreignKeys(relation: string): SnapshotForeignKey[];
-}
-
-export interface KeyDeps {
-  readonly relations: ReadonlyMap<string, QualifiedName>;
-  namesOf(relation: string): ColumnNames;
-  tablespaceName(oid: string | null): string | null;
-}
-
 /** What a check may be about beside columns (access/sysattr.h): all of the row, and the one column of the system's. */
 const wholeRow = '0';
 const tableoid = '-6';
 
-export async function readKeyParts(source: Source, { relations, namesOf, tablespaceName }: KeyDeps): Promise<KeyParts> {
-  const indexes = await readIndexes(source);
-  const rows = await readConstraints(source);
-  const byOid = new Map(rows.map((row) => [row[1], row]));
-  const byIndex = new Map(
-    rows.flatMap(([, , name, contype, , , , , , , index]) =>
-      index !== null && contype !== 'f' ? [[index, name] as const] : [],
-    ),
-  );
-  const indexNames = new Map(indexes.map(([, oid, name]) => [oid, name]));
-  const indexesOf = groupedBy<IndexRow & readonly (string | null)[]>(indexes);
-  // A foreign key to a partitioned table has a hidden row more for each partition there: its parent is on the same table.
-  const constraintsOf = groupedBy<ConstraintRow & readonly (string | null)[]>(
-    rows.filter((row) => {
-      const parent = inheritanceOf(row).parent;
-      return parent === '0' || byOid.get(parent)?.[0] !== row[0];
-    }),
-  );
-  const columnsOf = (relation: string, numbers: string | null): string[] => {
-    const names = namesOf(relation);
-    return numbersOf(numbers)
-      .filter((number) => number !== wholeRow)
-      .map((number) => (number === tableoid ? 'tableoid' : (names.get(number)?.name ?? '')));
-  };
-  const { intern } = source;
-
-  return {
-    indexes(relation) {
-      const keys = { primaryKey: [] as string[], unique: new Set<string>(), indexed: new Set<string>() };
-      const found = (indexesOf.get(relation) ?? []).map((row): SnapshotIndex => {
-        const [, oid, name, numbers, keyColumns, unique, primary, valid, method, predicate, expressions] = row;
-        const [definition, clustered, replicaIdentity, tablespace, parent, targets] = row.slice(11) as (
-          | string
-          | null
-        )[];
-        const key = numbers.split(' ').slice(0, keyColumns === null ? undefined : Number(keyColumns));
-        const columns = key.filter((number) => number !== '0');
-        for (const number of columns) keys.indexed.add(number);
-        if (primary !== null) keys.primaryKey = key;
-        if (unique !== null && valid === null && predicate === null && key.length === 1 && columns[0] !== undefined) {
-          keys.unique.add(columns[0]);
-        }
-        const names = namesOf(relation);
-        const texts = strings(expressions);
-        return {
-          id: oid,
-          name,
-          columns: key.map((number) => (number === '0' ? (texts.shift() ?? '') : (names.get(number)?.name ?? ''))),
-          unique: boolean(unique),
-          primary: boolean(primary),
-          valid: flagOr(valid, true),
-          method: intern(method),
-          predicate,
-          definition: definition ?? null,
-          comment: source.comment('pg_class', oid),
-          constraint: byIndex.get(oid) ?? null,
-          parent: nameOrNull(parent ?? null),
-          clustered: boolean(clustered ?? null),
-          replicaIdentity: boolean(replicaIdentity ?? null),
-          statisticsTargets: strings(targets ?? null),
-          tablespace: tablespaceName(tablespace ?? null),
-        };
-      });
-      return { indexes: found.sort(byName), keys };
-    },
-
-    constraints: (relation) =>
-      (constraintsOf.get(relation) ?? [])
-        .map((row): SnapshotConstraint => {
-          const [, oid, name, contype, numbers, definition, deferrable, validated, , , index] = row;
-          const { inherited, local } = inheritanceOf(row);
-          return {
-            id: oid,
-            name,
-            kind: kinds[contype] ?? 'CHECK',
-            columns: columnsOf(relation, numbers),
-            definition: definition ?? notNullDefinition(row, namesOf(relation)),
-            deferrable: boolean(deferrable),
-            validated: flagOr(validated, true),
-            comment: source.comment('pg_constraint', oid),
-            inherited,
-            local,
-            index: index === null || contype === 'f' ? null : (indexNames.get(index) ?? null),
-          };
-        })
-        .sort(byName),
-
-    foreignKeys: (relation) =>
-      (constraintsOf.get(relation) ?? [])
-        .filter(([, , , contype]) => contype === 'f')
-        .map((row): SnapshotForeignKey => {
-          const [, oid, name, , numbers] = row;
-          const [referenced, referencedNumbers, codes] = row.slice(11) as (string | null)[];
-          return {
-            id: oid,
-            name,
-            table: relations.get(relation) ?? { schema: '', name: '' },
-            columns: columnsOf(relation, numbers),
-            referenced: relations.get(referenced ?? '') ?? { schema: '', name: '' },
-            referencedColumns: columnsOf(referenced ?? '', referencedNumbers ?? null),
-            onUpdate: actions[codes?.[0] ?? ''] ?? 'NO_ACTION',
-            onDelete: actions[codes?.[1] ?? ''] ?? 'NO_ACTION',
-            inherited: inheritanceOf(row).parent !== '0',
-          };
-        })
-        .sort(byName),
-  };
+/** Gives relations whose columns have names their indexes, constraints and foreign keys, and columns what these say of them. */
+export async function readKeys(source: Source, relations: BuildingRelations, quoted: QuotedName): Promise<void> {
+  const indexes = new Map<string, Building<SnapshotIndex>>();
+  // The answers come in this order: a constraint finds the index that keeps it.
+  await Promise.all([
+    readIndexes(source, (row) => takeIndex(source, relations, indexes, row)),
+    readConstraints(source, (row) => takeConstraint(source, relations, indexes, quoted, row)),
+  ]);
 }
 
+const nothing: never[] = [];
+
+function takeIndex(
+  source: Source,
+  relations: BuildingRelations,
+  indexes: Map<string, Building<SnapshotIndex>>,
+  row: IndexRow,
+): void {
+  const [relation, oid, name, numbers, keyColumns, unique, primary, valid, method, predicate, expressions] = row;
+  const [
+    definition = null,
+    clustered = null,
+    replicaIdentity = null,
+    tablespace = null,
+    parent = null,
+    targets = null,
+  ] = row.slice(11);
+  const of = relations.get(relation);
+  const key = numbers.split(' ').slice(0, keyColumns === null ? undefined : Number(keyColumns));
+  const columns = key.map((number) => of?.columns[Number(number)]);
+  for (const [place, column] of columns.entries()) {
+    if (!column) continue;
+    column.indexed = true;
+    if (primary !== null) column.primaryKeyPosition ??= place + 1;
+  }
+  if (unique !== null && valid === null && predicate === null && columns.length === 1 && columns[0]) {
+    columns[0].unique = true;
+  }
+  const texts = strings(expressions);
+  const index: Building<SnapshotIndex> = {
+    id: oid,
+    name,
+    columns: columns.map((column, place) => (key[place] === '0' ? (texts.shift() ?? '') : (column?.name ?? ''))),
+    unique: boolean(unique),
+    primary: boolean(primary),
+    valid: flagOr(valid, true),
+    method: source.intern(method),
+    predicate,
+    definition,
+    comment: source.comment('pg_class', oid),
+    constraint: null,
+    parent: nameOrNull(parent),
+    clustered: boolean(clustered),
+    replicaIdentity: boolean(replicaIdentity),
+    statisticsTargets: targets === null ? nothing : strings(targets),
+    tablespace,
+  };
+  indexes.set(oid, index);
+  of?.indexes.push(index);
+}
+
+function takeConstraint(
+  source: Source,
+  relations: BuildingRelations,
+  indexes: ReadonlyMap<string, Building<SnapshotIndex>>,
+  quoted: QuotedName,
+  row: ConstraintRow,
+): void {
+  const [relation, oid, name, contype, numbers, definition, deferrable, validated, , inheritance] = row;
+  const [indexId, referenced, referencedNumbers, codes] = row.slice(10);
+  const of = relations.get(relation);
+  const [inherited, local, copied, copiedOnTable] =
+    inheritance === null ? own : (JSON.parse(inheritance) as Inheritance);
+  // A foreign key to a partitioned table has a hidden row more for each partition there: its parent is on the same table.
+  if (!of || copiedOnTable) return;
+  const index = indexId && contype !== 'f' ? indexes.get(indexId) : undefined;
+  if (index) index.constraint = name;
+  of.constraints.push({
+    id: oid,
+    name,
+    kind: kinds[contype] ?? 'CHECK',
+    columns: columnsOf(of, numbers),
+    definition: source.intern(definition ?? notNullDefinition(row, of, quoted)),
+    deferrable: boolean(deferrable),
+    validated: flagOr(validated, true),
+    comment: source.comment('pg_constraint', oid),
+    inherited,
+    local,
+    index: index?.name ?? null,
+  });
+  if (contype !== 'f') return;
+  const to = relations.get(referenced ?? '');
+  of.foreignKeys.push({
+    id: oid,
+    name,
+    table: of.name,
+    columns: columnsOf(of, numbers),
+    referenced: to?.name ?? { schema: '', name: '' },
+    referencedColumns: to ? columnsOf(to, referencedNumbers ?? null) : [],
+    onUpdate: actions[codes?.[0] ?? ''] ?? 'NO_ACTION',
+    onDelete: actions[codes?.[1] ?? ''] ?? 'NO_ACTION',
+    inherited: copied,
+  });
+}
 const numbersOf = (array: string | null): string[] => (array === null ? [] : array.slice(1, -1).split(','));
 
-const own = { inherited: false, local: true, parent: '0' };
+type Inheritance = [inherited: boolean, local: boolean, copied: boolean, copiedOnTable: boolean | null];
 
-function inheritanceOf(row: ConstraintRow): { inherited: boolean; local: boolean; parent: string } {
-  const inheritance = row[9];
-  if (inheritance === null) return own;
-  const [inherited, local, parent] = JSON.parse(inheritance) as [boolean, boolean, string];
-  return { inherited, local, parent };
-}
+const own: Inheritance = [false, true, false, null];
+
+const columnsOf = ({ columns }: BuildingRelation, numbers: string | null): string[] =>
+  numbersOf(numbers)
+    .filter((number) => number !== wholeRow)
+    .map((number) => (number === tableoid ? 'tableoid' : (columns[Number(number)]?.name ?? '')));
 
 /** As pg_get_constraintdef prints it. */
-function notNullDefinition(row: ConstraintRow, names: ColumnNames): string {
+function notNullDefinition(row: ConstraintRow, { columns }: BuildingRelation, quoted: QuotedName): string {
   const [, , , , numbers, , , validated, heritable] = row;
   const [number = ''] = numbersOf(numbers);
-  const column = names.get(number)?.quoted ?? '';
-  return `NOT NULL ${column}${heritable === null ? '' : ' NO INHERIT'}${validated === null ? '' : ' NOT VALID'}`;
+  const column = columns[Number(number)];
+  return `NOT NULL ${column ? quoted(column) : ''}${heritable === null ? '' : ' NO INHERIT'}${validated === null ? '' : ' NOT VALID'}`;
 }
 
-async function readIndexes({ ask, schemaIds }: Source): Promise<IndexRow[]> {
-  const rows = await ask(
+async function readIndexes({ ask, schemaIds }: Source, take: (row: IndexRow) => void): Promise<void> {
+  await ask(
     `select i.indrelid, i.indexrelid, x.relname, i.indkey::text, nullif(i.indnkeyatts, i.indnatts),
       nullif(i.indisunique, false), nullif(i.indisprimary, false), nullif(i.indisvalid, true), am.amname,
       pg_get_expr(i.indpred, i.indrelid),
@@ -228,22 +212,23 @@ async function readIndexes({ ask, schemaIds }: Source): Promise<IndexRow[]> {
     join pg_catalog.pg_am am on am.oid = x.relam
     where x.relnamespace = any($1::oid[]) and x.relkind in ('i', 'I')`,
     [schemaIds],
+    (row: TextRow) => take(row as unknown as IndexRow),
   );
-  return rows as unknown as IndexRow[];
 }
 
-async function readConstraints({ ask, schemaIds }: Source): Promise<ConstraintRow[]> {
-  const rows = await ask(
+async function readConstraints({ ask, schemaIds }: Source, take: (row: ConstraintRow) => void): Promise<void> {
+  await ask(
     `select k.conrelid, k.oid, k.conname, k.contype, k.conkey, case when k.contype <> 'n' then pg_get_constraintdef(k.oid) end,
       nullif(k.condeferrable, false), nullif(k.convalidated, true),
       case when k.contype = 'n' and k.connoinherit then true end,
       case when k.coninhcount <> 0 or not k.conislocal or k.conparentid <> 0
-        then json_build_array(k.coninhcount <> 0, k.conislocal, k.conparentid::text) end,
+        then json_build_array(k.coninhcount <> 0, k.conislocal, k.conparentid <> 0, (
+          select up.conrelid = k.conrelid from pg_catalog.pg_constraint up where up.oid = k.conparentid)) end,
       nullif(k.conindid, 0), nullif(k.confrelid, 0), k.confkey,
       case when k.contype = 'f' then k.confupdtype::text || k.confdeltype::text end
     from pg_catalog.pg_constraint k
     where k.connamespace = any($1::oid[]) and k.conrelid <> 0 and k.contype in ('p', 'u', 'f', 'c', 'x', 'n')`,
     [schemaIds],
+    (row: TextRow) => take(row as unknown as ConstraintRow),
   );
-  return rows as unknown as ConstraintRow[];
 }

@@ -1,11 +1,12 @@
 /** Relations with all that hangs off them. Which statement reads what is in the files beside; here it is put together. */
-import type { QualifiedName, RelationKind } from '../../catalog.ts';
+import type { ColumnOrigin, QualifiedName, RelationKind } from '../../catalog.ts';
 import type { SnapshotRelation } from '../../snapshot.ts';
 import { replicaIdentity, replicaIdentityOf } from '../catalog/details.ts';
 import { readOriginsOf } from '../catalog/origins.ts';
 import { boolean, bySchemaAndName, foreignOptions, nameOrNull, strings } from '../catalog/rows.ts';
-import { readColumnParts } from './columns.ts';
-import { readKeyParts } from './keys.ts';
+import { type BuildingRelation, building, built } from './building.ts';
+import { readColumns } from './columns.ts';
+import { readKeys } from './keys.ts';
 import { readRuleParts } from './rules.ts';
 import { askAbout, askPrinted, type Source } from './source.ts';
 
@@ -40,9 +41,11 @@ export interface Relations {
   readonly members: SnapshotRelation[];
 }
 
-export async function readRelations(source: Source): Promise<Relations> {
+/** @param relations is given all of them, members too, by oid */
+export async function readRelations(source: Source, relations: Map<string, BuildingRelation>): Promise<Relations> {
   const { ask, schemaIds } = source;
-  const rows = (await ask(
+  const rows: RelationRow[] = [];
+  const relationsRead = ask(
     `select c.oid, c.relnamespace, c.relname, c.relkind, pg_get_userbyid(c.relowner), nullif(c.relpersistence, 'p'), am.amname,
       nullif(c.reltablespace, 0), to_json(c.reloptions), nullif(c.relrowsecurity, false),
       nullif(c.relforcerowsecurity, false), ${replicaIdentityOf('c')},
@@ -54,37 +57,35 @@ export async function readRelations(source: Source): Promise<Relations> {
     from pg_catalog.pg_class c left join pg_catalog.pg_am am on am.oid = c.relam
     where c.relnamespace = any($1::oid[]) and c.relkind in ('r', 'p', 'v', 'm', 'f')`,
     [schemaIds],
-  )) as unknown as RelationRow[];
-  const names = new Map(rows.map(([oid, schema, name]) => [oid, { schema: source.schemaName(schema), name }]));
-  const few = await readFewParts(source, rows, names);
-  const columns = await readColumnParts(source);
-  const keys = await readKeyParts(source, {
-    relations: names,
-    namesOf: columns.namesOf,
-    tablespaceName: few.tablespaceName,
-  });
-  const rules = await readRuleParts(source);
-  const views = rows.filter(([, , , relkind]) => relkind === 'v' || relkind === 'm');
-  const origins = await readOriginsOf(
-    ask,
-    views.map(([oid]) => oid),
+    (row) => {
+      const [oid, schema, name] = row as unknown as RelationRow;
+      rows.push(row as unknown as RelationRow);
+      relations.set(oid, building({ schema: source.schemaName(schema), name }));
+    },
   );
+  // Each is answered when those before it are: columns find their relations, keys their columns.
+  const columns = readColumns(source, relations);
+  const [rules, few] = await Promise.all([
+    readRuleParts(source),
+    relationsRead.then(() => readFewParts(source, rows, relations)),
+    columns.done,
+    readKeys(source, relations, columns.quoted),
+  ]);
+  const tablespaceName = await readTablespaceNames(source, rows, relations);
 
   const found: Relations = { relations: [], members: [] };
   for (const row of rows) {
     const [oid] = row;
-    const indexed = keys.indexes(oid);
+    const parts = built(relations.get(oid)!);
+    for (const index of parts.indexes) index.tablespace = tablespaceName(index.tablespace);
     const relation: SnapshotRelation = {
-      ...relationOf(source, row, few),
-      columns: columns.columnsOf(oid, indexed.keys),
-      indexes: indexed.indexes,
-      constraints: keys.constraints(oid),
-      foreignKeys: keys.foreignKeys(oid),
+      ...relationOf(source, row, few, tablespaceName),
+      ...parts,
       triggers: rules.triggers(oid),
       policies: rules.policies(oid),
       rules: rules.rules(oid),
       statistics: rules.statistics(oid),
-      origins: origins.get(oid) ?? [],
+      origins: few.origins.get(oid) ?? [],
     };
     found[source.isMember('pg_class', oid) ? 'members' : 'relations'].push(relation);
   }
@@ -100,56 +101,44 @@ interface FewParts {
   readonly parents: ReadonlyMap<string, readonly QualifiedName[]>;
   readonly definitions: ReadonlyMap<string, string>;
   readonly foreign: ReadonlyMap<string, SnapshotRelation['foreign']>;
-  tablespaceName(oid: string | null): string | null;
+  readonly origins: ReadonlyMap<string, readonly ColumnOrigin[]>;
 }
 
 async function readFewParts(
-  { ask, schemaIds }: Source,
+  { ask, askWhereAny, schemaIds }: Source,
   rows: readonly RelationRow[],
-  names: ReadonlyMap<string, QualifiedName>,
+  relations: ReadonlyMap<string, BuildingRelation>,
 ): Promise<FewParts> {
   const ofKind = (...relkinds: string[]) => rows.filter(([, , , kind]) => relkinds.includes(kind)).map(([oid]) => oid);
-  const toast = await ask(
-    `select c.oid, to_json(t.reloptions) from pg_catalog.pg_class t
-     join pg_catalog.pg_class c on c.reltoastrelid = t.oid
-     where t.reloptions is not null and c.relnamespace = any($1::oid[])`,
-    [schemaIds],
-  );
-  const partitioned = ofKind('p');
-  const keys = await askAbout(ask, partitioned, 'select oid, pg_get_partkeydef(oid) from unnest($1::oid[]) oid');
-  const inherits = await ask(
-    `select i.inhrelid, i.inhparent from pg_catalog.pg_inherits i
-     join pg_catalog.pg_class c on c.oid = i.inhrelid and c.relkind in ('r', 'p', 'f')
-     where c.relnamespace = any($1::oid[]) order by i.inhrelid, i.inhseqno`,
-    [schemaIds],
-  );
-  const foreign = await askAbout(
-    ask,
-    ofKind('f'),
-    `select f.ftrelid, s.srvname, to_json(f.ftoptions) from pg_catalog.pg_foreign_table f
-     join pg_catalog.pg_foreign_server s on s.oid = f.ftserver where f.ftrelid = any($1::oid[])`,
-  );
-  const tablespaces = await ask(
-    `select distinct c.reltablespace from pg_catalog.pg_class c where c.reltablespace <> 0 and c.relnamespace = any($1::oid[])`,
-    [schemaIds],
-  );
-  const tablespaceNames = new Map(
-    (
-      await askAbout(
-        ask,
-        tablespaces.map(([oid]) => oid ?? ''),
-        'select oid, spcname from pg_catalog.pg_tablespace where oid = any($1::oid[])',
-      )
-    ).map(([oid, name]) => [oid, name ?? null]),
-  );
-  const definitions = await askPrinted(
-    ask,
-    ofKind('v', 'm'),
-    'select oid, pg_get_viewdef(oid, true) from unnest($1::oid[]) oid',
-  );
+  const views = ofKind('v', 'm');
+  const [toast, keys, inherits, foreign, definitions, origins] = await Promise.all([
+    askWhereAny(
+      'TOAST_OPTIONS',
+      `select c.oid, to_json(t.reloptions) from pg_catalog.pg_class t
+       join pg_catalog.pg_class c on c.reltoastrelid = t.oid
+       where t.reloptions is not null and c.relnamespace = any($1::oid[])`,
+      [schemaIds],
+    ),
+    askAbout(ask, ofKind('p'), 'select oid, pg_get_partkeydef(oid) from unnest($1::oid[]) oid'),
+    askWhereAny(
+      'INHERITANCE',
+      `select i.inhrelid, i.inhparent from pg_catalog.pg_inherits i
+       join pg_catalog.pg_class c on c.oid = i.inhrelid and c.relkind in ('r', 'p', 'f')
+       where c.relnamespace = any($1::oid[]) order by i.inhrelid, i.inhseqno`,
+      [schemaIds],
+    ),
+    askAbout(
+      ask,
+      ofKind('f'),
+      `select f.ftrelid, s.srvname, to_json(f.ftoptions) from pg_catalog.pg_foreign_table f
+       join pg_catalog.pg_foreign_server s on s.oid = f.ftserver where f.ftrelid = any($1::oid[])`,
+    ),
+    askPrinted(ask, views, 'select oid, pg_get_viewdef(oid, true) from unnest($1::oid[]) oid'),
+    readOriginsOf(ask, views),
+  ]);
   const parents = new Map<string, QualifiedName[]>();
   for (const [oid = '', parent] of inherits) {
-    const name = names.get(parent ?? '');
+    const name = relations.get(parent ?? '')?.name;
     if (name) parents.set(oid ?? '', [...(parents.get(oid ?? '') ?? []), name]);
   }
   return {
@@ -165,11 +154,35 @@ async function readFewParts(
         { server: server ?? '', options: foreignOptions(options) },
       ]),
     ),
-    tablespaceName: (oid) => (oid === null ? null : (tablespaceNames.get(oid) ?? oid)),
+    origins,
   };
 }
 
-function relationOf(source: Source, row: RelationRow, few: FewParts) {
+/** Asks only where one is used: whose database is one of many on a server may not read what they share. */
+async function readTablespaceNames(
+  { ask }: Source,
+  rows: readonly RelationRow[],
+  relations: ReadonlyMap<string, BuildingRelation>,
+): Promise<(oid: string | null) => string | null> {
+  const oids = new Set(rows.flatMap(([, , , , , , , tablespace]) => tablespace ?? []));
+  for (const { indexes } of relations.values()) {
+    for (const { tablespace } of indexes) if (tablespace !== null) oids.add(tablespace);
+  }
+  const found = await askAbout(
+    ask,
+    [...oids],
+    'select oid, spcname from pg_catalog.pg_tablespace where oid = any($1::oid[])',
+  );
+  const names = new Map(found.map(([oid, name = null]) => [oid, name]));
+  return (oid) => (oid === null ? null : (names.get(oid) ?? oid));
+}
+
+function relationOf(
+  source: Source,
+  row: RelationRow,
+  few: FewParts,
+  tablespaceName: (oid: string | null) => string | null,
+) {
   const [oid, schema, name, relkind, owner, persistence, method, tablespace, options] = row;
   const [rowSecurity, forceRowSecurity, identity, partitionBound, ofType, privileges] = row.slice(9) as (
     | string
@@ -186,7 +199,7 @@ function relationOf(source: Source, row: RelationRow, few: FewParts) {
     privileges: intern(privileges ?? null),
     unlogged: persistence === 'u',
     accessMethod: intern(method),
-    tablespace: few.tablespaceName(tablespace),
+    tablespace: tablespaceName(tablespace),
     options: [...strings(options), ...(few.toastOptions.get(oid) ?? [])],
     rowSecurity: boolean(rowSecurity ?? null),
     forceRowSecurity: boolean(forceRowSecurity ?? null),

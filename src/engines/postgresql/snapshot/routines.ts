@@ -8,8 +8,9 @@ import { askAbout, askPrinted, type Source } from './source.ts';
 export async function readRoutines(
   source: Source,
 ): Promise<{ routines: SnapshotRoutine[]; members: SnapshotRoutine[] }> {
-  const { ask, schemaIds, intern } = source;
-  const all = await ask(
+  const { ask, askWhereAny, schemaIds, intern } = source;
+  const all = await askWhereAny(
+    'ROUTINE',
     `select p.oid, pg_get_userbyid(p.proowner), p.proacl::text, nullif(p.prokind = 'a', false)
      from pg_catalog.pg_proc p where p.pronamespace = any($1::oid[])`,
     [schemaIds],
@@ -17,11 +18,14 @@ export async function readRoutines(
   const oids = all.map(([oid]) => oid ?? '');
   // The row's ordinal, as the other reads have it, is the oid here.
   const one = `select p.oid as ordinal, p.oid, ${routineIdentity('p')} as identity from pg_catalog.pg_proc p where p.oid = any($1::oid[])`;
-  const rows = new Map((await askPrinted(ask, oids, details(one))).map((row) => [row[0], row]));
-  const aggregates = await readAggregates(
-    source,
-    all.filter(([, , , aggregate]) => aggregate !== null).map(([oid]) => oid ?? ''),
-  );
+  const [printed, aggregates] = await Promise.all([
+    askPrinted(ask, oids, details(one)),
+    readAggregates(
+      source,
+      all.filter(([, , , aggregate]) => aggregate !== null).map(([oid]) => oid ?? ''),
+    ),
+  ]);
+  const rows = new Map(printed.map((row) => [row[0], row]));
   const found = { routines: [] as SnapshotRoutine[], members: [] as SnapshotRoutine[] };
   for (const [oid = '', owner = null, privileges = null] of all) {
     const row = rows.get(oid);

@@ -48,44 +48,49 @@ type StatisticsRow = [
 ];
 
 export async function readRuleParts(source: Source): Promise<RuleParts> {
-  const { ask, schemaIds } = source;
+  const { ask, askWhereAny, schemaIds } = source;
   const inSchemas = (relation: string) =>
     `join pg_catalog.pg_class c on c.oid = ${relation} where c.relnamespace = any($1::oid[])`;
-  // Before 15 the copies that partitions have of their parent's triggers were marked internal.
-  const triggers = await ask(
-    `select g.tgrelid, g.oid, g.tgname, g.tgtype, g.tgenabled, pg_get_triggerdef(g.oid), g.tgfoid, nullif(g.tgparentid, 0)
-     from pg_catalog.pg_trigger g ${inSchemas('g.tgrelid')} and (not g.tgisinternal
-       or exists (select from pg_catalog.pg_trigger up where up.oid = g.tgparentid and not up.tgisinternal))
-       and ${notTracking('g.tgfoid')}`,
-    [schemaIds],
-  );
-  const functions = await readRoutineNames(source, [...new Set(triggers.map(([, , , , , , fn]) => fn ?? ''))]);
-  const policies = await ask(
-    `select p.polrelid, p.oid, p.polname, p.polcmd, p.polpermissive,
-      (select json_agg(case when r.oid = 0 then 'public' else pg_get_userbyid(r.oid) end order by r.place)
-       from unnest(p.polroles) with ordinality r (oid, place)),
-      pg_get_expr(p.polqual, p.polrelid), pg_get_expr(p.polwithcheck, p.polrelid)
-     from pg_catalog.pg_policy p ${inSchemas('p.polrelid')}`,
-    [schemaIds],
-  );
-  const rules = await ask(
-    `select r.ev_class, r.oid, r.rulename, r.ev_enabled from pg_catalog.pg_rewrite r ${inSchemas('r.ev_class')} and r.rulename <> '_RETURN'`,
-    [schemaIds],
-  );
-  const definitions = new Map(
-    (
-      await askPrinted(
-        ask,
-        rules.map(([, oid]) => oid ?? ''),
-        'select oid, pg_get_ruledef(oid) from unnest($1::oid[]) oid',
-      )
-    ).map(([oid, definition]) => [oid ?? '', definition ?? '']),
-  );
-  const statistics = await ask(
-    `select s.stxrelid, s.oid, s.stxnamespace, s.stxname, pg_get_userbyid(s.stxowner), pg_get_statisticsobjdef(s.oid), nullif(s.stxstattarget, -1)
-     from pg_catalog.pg_statistic_ext s ${inSchemas('s.stxrelid')}`,
-    [schemaIds],
-  );
+  const [triggers, policies, rules, statistics] = await Promise.all([
+    // Before 15 the copies that partitions have of their parent's triggers were marked internal.
+    askWhereAny(
+      'TRIGGER',
+      `select g.tgrelid, g.oid, g.tgname, g.tgtype, g.tgenabled, pg_get_triggerdef(g.oid), g.tgfoid, nullif(g.tgparentid, 0)
+       from pg_catalog.pg_trigger g ${inSchemas('g.tgrelid')} and (not g.tgisinternal
+         or exists (select from pg_catalog.pg_trigger up where up.oid = g.tgparentid and not up.tgisinternal))
+         and ${notTracking('g.tgfoid')}`,
+      [schemaIds],
+    ),
+    askWhereAny(
+      'POLICY',
+      `select p.polrelid, p.oid, p.polname, p.polcmd, p.polpermissive,
+        (select json_agg(case when r.oid = 0 then 'public' else pg_get_userbyid(r.oid) end order by r.place)
+         from unnest(p.polroles) with ordinality r (oid, place)),
+        pg_get_expr(p.polqual, p.polrelid), pg_get_expr(p.polwithcheck, p.polrelid)
+       from pg_catalog.pg_policy p ${inSchemas('p.polrelid')}`,
+      [schemaIds],
+    ),
+    askWhereAny(
+      'RULE',
+      `select r.ev_class, r.oid, r.rulename, r.ev_enabled from pg_catalog.pg_rewrite r ${inSchemas('r.ev_class')} and r.rulename <> '_RETURN'`,
+      [schemaIds],
+    ),
+    askWhereAny(
+      'STATISTICS',
+      `select s.stxrelid, s.oid, s.stxnamespace, s.stxname, pg_get_userbyid(s.stxowner), pg_get_statisticsobjdef(s.oid), nullif(s.stxstattarget, -1)
+       from pg_catalog.pg_statistic_ext s ${inSchemas('s.stxrelid')}`,
+      [schemaIds],
+    ),
+  ]);
+  const [functions, printed] = await Promise.all([
+    readRoutineNames(source, [...new Set(triggers.map(([, , , , , , fn]) => fn ?? ''))]),
+    askPrinted(
+      ask,
+      rules.map(([, oid]) => oid ?? ''),
+      'select oid, pg_get_ruledef(oid) from unnest($1::oid[]) oid',
+    ),
+  ]);
+  const definitions = new Map(printed.map(([oid, definition]) => [oid ?? '', definition ?? '']));
   const [triggersOf, policiesOf, rulesOf, statisticsOf] = [
     groupedBy<TriggerRow & readonly (string | null)[]>(triggers),
     groupedBy<PolicyRow & readonly (string | null)[]>(policies),

@@ -8,36 +8,30 @@ import type {
 } from '../../snapshot.ts';
 import { boolean, byName, foreignOptions, nameOrNull, strings } from '../catalog/rows.ts';
 import { firesOf } from '../catalog/rules.ts';
-import { notFeed, notSystem, notTracking } from '../catalog/sql.ts';
+import { description, notFeed, notSystem, notTracking } from '../catalog/sql.ts';
 import { readRoutineNames } from './rules.ts';
 import { groupedBy, type Source } from './source.ts';
 
 export async function readExtensions(source: Source): Promise<SnapshotExtension[]> {
-  const rows = await source.ask(
-    `select e.oid, e.extname, e.extversion, n.nspname from pg_catalog.pg_extension e
-     join pg_catalog.pg_namespace n on n.oid = e.extnamespace`,
-  );
   // plpgsql comes with the server: its oid, and that of its comment, are below those that are given out.
-  const comments = new Map(
-    (
-      await source.ask(
-        `select objoid, description from pg_catalog.pg_description where classoid = 'pg_catalog.pg_extension'::regclass`,
-      )
-    ).map(([oid, text]) => [oid, text]),
+  const rows = await source.ask(
+    `select e.oid, e.extname, e.extversion, n.nspname, d.description from pg_catalog.pg_extension e
+     join pg_catalog.pg_namespace n on n.oid = e.extnamespace ${description('d', 'pg_extension', 'e.oid')}`,
   );
   return rows
-    .map(([oid, name, version, schema = null]) => ({
+    .map(([oid, name, version, schema = null, comment = null]) => ({
       id: oid ?? '',
       name: name ?? '',
       version: version ?? '',
       schema,
-      comment: comments.get(oid ?? '') ?? null,
+      comment,
     }))
     .sort(byName);
 }
 
 export async function readEventTriggers(source: Source): Promise<EventTrigger[]> {
-  const rows = await source.ask(
+  const rows = await source.askWhereAny(
+    'EVENT_TRIGGER',
     `select e.oid, e.evtname, pg_get_userbyid(e.evtowner), e.evtevent, to_json(e.evttags), e.evtfoid, e.evtenabled
      from pg_catalog.pg_event_trigger e where ${notTracking('e.evtfoid')}`,
   );
@@ -58,8 +52,9 @@ export async function readEventTriggers(source: Source): Promise<EventTrigger[]>
 }
 
 export async function readPublications(source: Source): Promise<Publication[]> {
-  const { ask, version } = source;
-  const rows = await ask(
+  const { ask, askWhereAny, version } = source;
+  const rows = await askWhereAny(
+    'PUBLICATION',
     `select p.oid, p.pubname, pg_get_userbyid(p.pubowner), p.puballtables, p.pubinsert, p.pubupdate, p.pubdelete, p.pubtruncate, p.pubviaroot,
       ${version >= 180000 ? 'p.pubgencols' : `'n'`}
      from pg_catalog.pg_publication p where ${notFeed('p')}`,
@@ -71,21 +66,20 @@ export async function readPublications(source: Source): Promise<Publication[]> {
          (select json_agg(a.attname order by a.attnum) from pg_catalog.pg_attribute a
           where a.attrelid = r.prrelid and a.attnum = any(r.prattrs))`
       : 'null, null';
-  const tables = groupedBy(
-    await ask(
+  const [ofTables, ofSchemas] = await Promise.all([
+    ask(
       `select r.prpubid, json_build_array(n.nspname, c.relname), ${filters} from pg_catalog.pg_publication_rel r
        join pg_catalog.pg_class c on c.oid = r.prrelid
        join pg_catalog.pg_namespace n on n.oid = c.relnamespace and ${notSystem('n')}`,
     ),
-  );
-  const schemas = groupedBy(
     version >= 150000
-      ? await ask(
+      ? ask(
           `select s.pnpubid, n.nspname from pg_catalog.pg_publication_namespace s
            join pg_catalog.pg_namespace n on n.oid = s.pnnspid order by n.nspname`,
         )
       : [],
-  );
+  ]);
+  const [tables, schemas] = [groupedBy(ofTables), groupedBy(ofSchemas)];
   return rows
     .map(([oid = '', name, owner = null, all = null, ...flags]) => ({
       id: oid ?? '',
@@ -108,7 +102,8 @@ export async function readPublications(source: Source): Promise<Publication[]> {
 }
 
 export async function readForeignDataWrappers(source: Source): Promise<ForeignDataWrapper[]> {
-  const rows = await source.ask(
+  const rows = await source.askWhereAny(
+    'FOREIGN_DATA',
     `select w.oid, w.fdwname, pg_get_userbyid(w.fdwowner), w.fdwacl::text, case when w.fdwhandler <> 0 then w.fdwhandler::regproc::text end,
       case when w.fdwvalidator <> 0 then w.fdwvalidator::regproc::text end, to_json(w.fdwoptions)
      from pg_catalog.pg_foreign_data_wrapper w`,
@@ -129,7 +124,8 @@ export async function readForeignDataWrappers(source: Source): Promise<ForeignDa
 }
 
 export async function readForeignServers(source: Source): Promise<ForeignServer[]> {
-  const rows = await source.ask(
+  const rows = await source.askWhereAny(
+    'FOREIGN_DATA',
     `select s.oid, s.srvname, pg_get_userbyid(s.srvowner), s.srvacl::text, w.fdwname, s.srvtype, s.srvversion, to_json(s.srvoptions)
      from pg_catalog.pg_foreign_server s join pg_catalog.pg_foreign_data_wrapper w on w.oid = s.srvfdw`,
   );

@@ -2,8 +2,11 @@
 import { boolean, type SqlValue, type TextRow } from '../catalog/rows.ts';
 import { notSystem } from '../catalog/sql.ts';
 
-/** One statement of the snapshot's transaction. */
-export type Ask = (sql: string, values?: readonly SqlValue[]) => Promise<TextRow[]>;
+/**
+ * One statement of the snapshot's transaction, answered in the order of asking: kinds are asked for at once, so that the
+ * server always has the next one, and each is put together while it reads on. @param each takes the rows, and none are kept
+ */
+export type Ask = (sql: string, values?: readonly SqlValue[], each?: (row: TextRow) => void) => Promise<TextRow[]>;
 
 /** Oids of the catalogues themselves: the same on every server (catalog/pg_*.h). */
 export const catalogs = {
@@ -49,6 +52,8 @@ export interface SchemaRow {
 
 export interface Source {
   readonly ask: Ask;
+  /** Asks nothing where the database has none of that kind. */
+  readonly askWhereAny: (kind: RareKind, ...statement: Parameters<Ask>) => Promise<TextRow[]>;
   /** As `server_version_num`: 180004. */
   readonly version: number;
   readonly schemas: readonly SchemaRow[];
@@ -61,31 +66,67 @@ export interface Source {
   intern<Text extends string | null>(text: Text): Text;
 }
 
+/** What most databases have none of: to look for all of them is cheaper than to plan what reads one. */
+const rareKinds = {
+  ENUM: `pg_type o where o.oid >= ${firstUserOid} and o.typtype = 'e'`,
+  DOMAIN: `pg_type o where o.oid >= ${firstUserOid} and o.typtype = 'd'`,
+  RANGE: `pg_range o where o.rngtypid >= ${firstUserOid}`,
+  COMPOSITE: `pg_class o where o.oid >= ${firstUserOid} and o.relkind = 'c'`,
+  ROUTINE: `pg_proc o where o.oid >= ${firstUserOid}`,
+  INHERITANCE: 'pg_inherits',
+  TRIGGER: 'pg_trigger o where not o.tgisinternal',
+  POLICY: 'pg_policy',
+  RULE: `pg_rewrite o where o.oid >= ${firstUserOid} and o.rulename <> '_RETURN'`,
+  STATISTICS: 'pg_statistic_ext',
+  TOAST_OPTIONS: `pg_class o where o.relkind = 't' and o.reloptions is not null`,
+  EVENT_TRIGGER: 'pg_event_trigger',
+  FOREIGN_DATA: 'pg_foreign_data_wrapper',
+  PUBLICATION: 'pg_publication',
+} as const;
+type RareKind = keyof typeof rareKinds;
+
+const rareKindsThere = Object.entries(rareKinds)
+  .map(([kind, rows]) => `select '${kind}' where exists (select from pg_catalog.${rows})`)
+  .join('\nunion all ');
+
 export async function openSource(ask: Ask): Promise<Source> {
-  const [[version = null] = []] = await ask(`select current_setting('server_version_num')`);
-  const schemas = (
-    await ask(
+  const comments = new Map<string, Map<string, string>>();
+  const members = new Set<string>();
+  const [[[version = null] = []], schemaRows, there] = await Promise.all([
+    ask(`select current_setting('server_version_num')`),
+    ask(
       `select n.oid, n.nspname, pg_get_userbyid(n.nspowner), n.nspacl::text from pg_catalog.pg_namespace n where ${notSystem('n')}`,
-    )
-  ).map(([id, name, owner, privileges]) => ({
+    ),
+    ask(rareKindsThere),
+    // All at once: joined to each kind they would cost a look-up for each object, and most have none.
+    ask(
+      `select classoid, objoid, nullif(objsubid, 0), description from pg_catalog.pg_description
+       where objoid >= ${firstUserOid} or classoid = 'pg_catalog.pg_namespace'::regclass`,
+      [],
+      ([catalog, oid, part, text]) => {
+        const ofCatalog = comments.get(catalog ?? '') ?? new Map<string, string>();
+        comments.set(catalog ?? '', ofCatalog.set(placeOf(oid ?? '', part ?? '0'), text ?? ''));
+      },
+    ),
+    ask(
+      `select d.classid, d.objid from pg_catalog.pg_depend d
+       where d.refclassid = 'pg_catalog.pg_extension'::regclass and d.deptype = 'e' and d.objid >= ${firstUserOid}`,
+      [],
+      ([catalog, oid]) => members.add(`${catalog} ${oid}`),
+    ),
+  ]);
+  const schemas = schemaRows.map(([id, name, owner, privileges]) => ({
     id: id ?? '',
     name: name ?? '',
     owner: owner ?? null,
     privileges: privileges ?? null,
   }));
   const names = new Map(schemas.map(({ id, name }) => [id, name]));
-  const comments = await readComments(ask);
-  const members = new Set(
-    (
-      await ask(
-        `select d.classid, d.objid from pg_catalog.pg_depend d
-         where d.refclassid = 'pg_catalog.pg_extension'::regclass and d.deptype = 'e' and d.objid >= ${firstUserOid}`,
-      )
-    ).map(([catalog, oid]) => `${catalog} ${oid}`),
-  );
+  const kindsThere = new Set(there.map(([kind]) => kind));
   const interned = new Map<string, string>();
   return {
     ask,
+    askWhereAny: async (kind, ...statement) => (kindsThere.has(kind) ? ask(...statement) : []),
     version: Number(version),
     schemas,
     schemaIds: schemas.map(({ id }) => id),
@@ -100,20 +141,6 @@ export async function openSource(ask: Ask): Promise<Source> {
       return text;
     },
   };
-}
-
-/** All at once: joined to each kind they would cost a look-up for each object, and most have none. */
-async function readComments(ask: Ask): Promise<Map<string, Map<string, string>>> {
-  const comments = new Map<string, Map<string, string>>();
-  const rows = await ask(
-    `select classoid, objoid, nullif(objsubid, 0), description from pg_catalog.pg_description
-     where objoid >= ${firstUserOid} or classoid = 'pg_catalog.pg_namespace'::regclass`,
-  );
-  for (const [catalog = '', oid = '', part, text] of rows) {
-    const ofCatalog = comments.get(catalog ?? '') ?? new Map<string, string>();
-    comments.set(catalog ?? '', ofCatalog.set(placeOf(oid ?? '', part ?? '0'), text ?? ''));
-  }
-  return comments;
 }
 
 const placeOf = (oid: string, part: string) => (part === '0' ? oid : `${oid}.${part}`);
@@ -143,9 +170,13 @@ const printedAtOnce = 500;
 export async function askPrinted(ask: Ask, oids: readonly string[], sql: string): Promise<TextRow[]> {
   const rows: TextRow[] = [];
   for (let from = 0; from < oids.length; from += printedAtOnce) {
-    await ask('savepoint printed');
-    rows.push(...(await ask(sql, [oids.slice(from, from + printedAtOnce)])));
-    await ask('rollback to savepoint printed');
+    // Asked at once, no other statement gets between them.
+    const [, printed] = await Promise.all([
+      ask('savepoint printed'),
+      ask(sql, [oids.slice(from, from + printedAtOnce)]),
+      ask('rollback to savepoint printed'),
+    ]);
+    rows.push(...printed);
   }
   return rows;
 }

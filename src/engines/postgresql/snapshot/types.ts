@@ -21,11 +21,13 @@ const collation = (oid: string) => `(select json_build_array(cn.nspname, co.coll
     join pg_catalog.pg_namespace cn on cn.oid = co.collnamespace where co.oid = ${oid})`;
 
 export async function readTypes(source: Source): Promise<Types> {
-  const { ask, schemaIds, intern } = source;
-  const read = (columns: string, from: string) =>
-    ask(`select ${ownedColumns}, ${columns} from pg_catalog.pg_type t ${from} and t.typnamespace = any($1::oid[])`, [
-      schemaIds,
-    ]);
+  const { askWhereAny, schemaIds, intern } = source;
+  const read = (kind: 'ENUM' | 'DOMAIN' | 'COMPOSITE' | 'RANGE', columns: string, from: string) =>
+    askWhereAny(
+      kind,
+      `select ${ownedColumns}, ${columns} from pg_catalog.pg_type t ${from} and t.typnamespace = any($1::oid[])`,
+      [schemaIds],
+    );
   const owned = (
     [oid = '', schema, name, owner = null, privileges = null]: Row,
     catalog: CatalogTable = 'pg_type',
@@ -39,23 +41,46 @@ export async function readTypes(source: Source): Promise<Types> {
   });
   const isMember = (row: Row) => source.isMember('pg_type', row[0] ?? '');
 
-  const enumRows = await read(
-    `(select json_agg(v.enumlabel order by v.enumsortorder) from pg_catalog.pg_enum v where v.enumtypid = t.oid),
-     (select json_agg(v.oid::text order by v.enumsortorder) from pg_catalog.pg_enum v where v.enumtypid = t.oid)`,
-    `where t.typtype = 'e'`,
-  );
+  const multirange = `select json_build_array(mn.nspname, m.typname) from pg_catalog.pg_type m
+    join pg_catalog.pg_namespace mn on mn.oid = m.typnamespace where m.oid = r.rngmultitypid`;
+  const [enumRows, domainRows, constraints, compositeRows, attributes, rangeRows] = await Promise.all([
+    read(
+      'ENUM',
+      `(select json_agg(v.enumlabel order by v.enumsortorder) from pg_catalog.pg_enum v where v.enumtypid = t.oid),
+       (select json_agg(v.oid::text order by v.enumsortorder) from pg_catalog.pg_enum v where v.enumtypid = t.oid)`,
+      `where t.typtype = 'e'`,
+    ),
+    read(
+      'DOMAIN',
+      `format_type(t.typbasetype, t.typtypmod), t.typnotnull, coalesce(pg_get_expr(t.typdefaultbin, 0), t.typdefault),
+       case when t.typcollation <> b.typcollation then ${collation('t.typcollation')} end`,
+      `join pg_catalog.pg_type b on b.oid = t.typbasetype where t.typtype = 'd'`,
+    ),
+    readDomainConstraints(source),
+    read(
+      'COMPOSITE',
+      't.typrelid',
+      `join pg_catalog.pg_class c on c.oid = t.typrelid and c.relkind = 'c' where t.typtype = 'c'`,
+    ),
+    readAttributes(source),
+    read(
+      'RANGE',
+      `format_type(r.rngsubtype, null), ${source.version >= 140000 ? `(${multirange})` : 'null::text'},
+       (select json_build_array(cn.nspname, oc.opcname) from pg_catalog.pg_opclass oc
+         join pg_catalog.pg_namespace cn on cn.oid = oc.opcnamespace where oc.oid = r.rngsubopc),
+       case when r.rngcollation <> 0 then ${collation('r.rngcollation')} end,
+       case when r.rngcanonical <> 0 then r.rngcanonical::regproc::text end,
+       case when r.rngsubdiff <> 0 then r.rngsubdiff::regproc::text end`,
+      `join pg_catalog.pg_range r on r.rngtypid = t.oid where t.typtype = 'r'`,
+    ),
+  ]);
+
   const enumOf = (row: Row): SnapshotEnum => ({
     ...owned(row),
     values: strings(row[5] ?? null),
     valueIds: strings(row[6] ?? null),
   });
 
-  const domainRows = await read(
-    `format_type(t.typbasetype, t.typtypmod), t.typnotnull, coalesce(pg_get_expr(t.typdefaultbin, 0), t.typdefault),
-     case when t.typcollation <> b.typcollation then ${collation('t.typcollation')} end`,
-    `join pg_catalog.pg_type b on b.oid = t.typbasetype where t.typtype = 'd'`,
-  );
-  const constraints = await readDomainConstraints(source);
   const domainOf = (row: Row): Domain => ({
     ...owned(row),
     baseType: row[5] ?? '',
@@ -65,11 +90,6 @@ export async function readTypes(source: Source): Promise<Types> {
     constraints: constraints.get(row[0] ?? '') ?? [],
   });
 
-  const compositeRows = await read(
-    't.typrelid',
-    `join pg_catalog.pg_class c on c.oid = t.typrelid and c.relkind = 'c' where t.typtype = 'c'`,
-  );
-  const attributes = await readAttributes(source);
   const compositeOf = (row: Row): CompositeType => {
     // A comment on a composite type is kept with the type; one on an attribute with its relation.
     const relation = row[5] ?? '';
@@ -85,17 +105,6 @@ export async function readTypes(source: Source): Promise<Types> {
     };
   };
 
-  const multirange = `select json_build_array(mn.nspname, m.typname) from pg_catalog.pg_type m
-    join pg_catalog.pg_namespace mn on mn.oid = m.typnamespace where m.oid = r.rngmultitypid`;
-  const rangeRows = await read(
-    `format_type(r.rngsubtype, null), ${source.version >= 140000 ? `(${multirange})` : 'null::text'},
-     (select json_build_array(cn.nspname, oc.opcname) from pg_catalog.pg_opclass oc
-       join pg_catalog.pg_namespace cn on cn.oid = oc.opcnamespace where oc.oid = r.rngsubopc),
-     case when r.rngcollation <> 0 then ${collation('r.rngcollation')} end,
-     case when r.rngcanonical <> 0 then r.rngcanonical::regproc::text end,
-     case when r.rngsubdiff <> 0 then r.rngsubdiff::regproc::text end`,
-    `join pg_catalog.pg_range r on r.rngtypid = t.oid where t.typtype = 'r'`,
-  );
   const rangeOf = (row: Row): RangeType => ({
     ...owned(row),
     subtype: row[5] ?? '',
@@ -121,7 +130,8 @@ export async function readTypes(source: Source): Promise<Types> {
 }
 
 async function readDomainConstraints(source: Source): Promise<Map<string, DomainConstraint[]>> {
-  const rows = await source.ask(
+  const rows = await source.askWhereAny(
+    'DOMAIN',
     `select k.contypid, k.oid, k.conname, k.contype, pg_get_constraintdef(k.oid), nullif(k.convalidated, true)
      from pg_catalog.pg_constraint k where k.contypid <> 0 and k.connamespace = any($1::oid[])
      order by k.conname collate "C"`,
@@ -144,8 +154,9 @@ async function readDomainConstraints(source: Source): Promise<Map<string, Domain
   return constraints;
 }
 
-async function readAttributes({ ask, schemaIds }: Source): Promise<Map<string, Row[]>> {
-  const rows = await ask(
+async function readAttributes({ askWhereAny, schemaIds }: Source): Promise<Map<string, Row[]>> {
+  const rows = await askWhereAny(
+    'COMPOSITE',
     `select a.attrelid, a.attnum, a.attname, format_type(a.atttypid, a.atttypmod),
        case when a.attcollation <> ty.typcollation then ${collation('a.attcollation')} end
      from pg_catalog.pg_class c

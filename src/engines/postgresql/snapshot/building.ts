@@ -1,0 +1,35 @@
+/** Relations while the rows of what hangs off them come in: in no order, one kind after the other. */
+import type { QualifiedName } from '../../catalog.ts';
+import type { SnapshotColumn, SnapshotConstraint, SnapshotForeignKey, SnapshotIndex } from '../../snapshot.ts';
+import { byName } from '../catalog/rows.ts';
+
+/** What later rows say more of. */
+export type Building<Item> = { -readonly [Key in keyof Item]: Item[Key] };
+
+export interface BuildingRelation {
+  readonly name: QualifiedName;
+  /** By number, with holes. */
+  readonly columns: Building<SnapshotColumn>[];
+  readonly indexes: Building<SnapshotIndex>[];
+  readonly constraints: SnapshotConstraint[];
+  readonly foreignKeys: SnapshotForeignKey[];
+}
+
+/** By oid. */
+export type BuildingRelations = ReadonlyMap<string, BuildingRelation>;
+
+export const building = (name: QualifiedName): BuildingRelation => ({
+  name,
+  columns: [],
+  indexes: [],
+  constraints: [],
+  foreignKeys: [],
+});
+
+/** In the orders that a snapshot has. */
+export const built = ({ columns, indexes, constraints, foreignKeys }: BuildingRelation) => ({
+  columns: columns.filter(Boolean),
+  indexes: indexes.sort(byName),
+  constraints: constraints.sort(byName),
+  foreignKeys: foreignKeys.sort(byName),
+});

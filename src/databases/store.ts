@@ -114,6 +114,9 @@ const columns = `d.id, d.name, d.owner_id AS "ownerId", d.project_id AS "project
 const withRole = `SELECT ${columns}, m.role FROM databases d
   LEFT JOIN project_members m ON m.project_id = d.project_id AND m.user_id = $1`;
 
+/** Planned once a connection: every request asks it. */
+const findSeen = { name: 'databases.find', text: `${withRole} WHERE d.id = ANY($2::uuid[])` };
+
 /** database:see of policy.ts, for many rows at once. */
 const visible = '(d.owner_id = $1 OR m.role IS NOT NULL OR d.system)';
 const matches = `($2::text IS NULL OR strpos(lower(d.name), lower($2)) > 0) AND ($3::uuid IS NULL OR d.project_id = $3)
@@ -142,7 +145,7 @@ export function createDatabaseStore({ db, prisma }: { db: Executor; prisma: Pris
   const filterValues = ({ search, projectId, ids }: DatabaseFilter) => [search ?? null, projectId ?? null, ids ?? null];
   return {
     async find(userId, ids) {
-      const { rows } = await db.query(`${withRole} WHERE d.id = ANY($2::uuid[])`, [userId, ids]);
+      const { rows } = await db.query({ ...findSeen, values: [userId, ids] });
       return rows.map(visibleOf);
     },
 

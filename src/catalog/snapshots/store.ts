@@ -63,15 +63,21 @@ export interface ReadSnapshot extends Content {
   readonly changes: readonly Difference[];
 }
 
+/** Planned once a connection: every request for a catalogue asks it. */
+const findStates = {
+  name: 'catalog.states',
+  text: `SELECT database_id AS "databaseId", version, fingerprint, read_at AS "readAt", bytes,
+     read_at > clock_timestamp() - $2 * interval '1 millisecond' AND (changed_at IS NULL OR read_at > changed_at) AS fresh
+     FROM catalog_snapshots WHERE database_id = ANY($1) AND starts_with(version, $3)`,
+};
+
 export function createSnapshotStore({ pool }: { pool: pg.Pool }): SnapshotStore {
   return {
     async states(databaseIds, maxAgeMs) {
-      const { rows } = await pool.query<SnapshotState>(
-        `SELECT database_id AS "databaseId", version, fingerprint, read_at AS "readAt", bytes,
-           read_at > clock_timestamp() - $2 * interval '1 millisecond' AND (changed_at IS NULL OR read_at > changed_at) AS fresh
-           FROM catalog_snapshots WHERE database_id = ANY($1) AND starts_with(version, $3)`,
-        [databaseIds, maxAgeMs, contentFormat],
-      );
+      const { rows } = await pool.query<SnapshotState>({
+        ...findStates,
+        values: [databaseIds, maxAgeMs, contentFormat],
+      });
       return rows;
     },
 

@@ -166,7 +166,25 @@ interface Token {
 
 const tokenPattern = /"(?:[^"]|"")*"|E'(?:[^'\\]|''|\\.)*'|'(?:[^']|'')*'|[\p{L}_][\p{L}\p{N}_$]*|[^\s]/gsu;
 
+/** Begins the body of a function, as PostgreSQL prints it; it ends with the same again. */
+const bodyQuote = /^AS (\$(?:function|procedure)x*\$)/m;
+
+/** The body of a function is text as it was written, and no engine puts other names into it: one literal. */
 function tokensOf(text: string): Token[] {
+  const found = bodyQuote.exec(text);
+  if (!found) return tokensOutside(text);
+  const [line, quote = ''] = found;
+  const begin = found.index + line.length;
+  const end = text.indexOf(quote, begin);
+  if (end < 0) return tokensOutside(text);
+  return [
+    ...tokensOutside(text.slice(0, found.index)),
+    { kind: 'literal', text: text.slice(begin, end) },
+    ...tokensOutside(text.slice(end + quote.length)),
+  ];
+}
+
+function tokensOutside(text: string): Token[] {
   return Array.from(text.matchAll(tokenPattern), ([token]): Token => {
     if (token.length > 1 && token.startsWith('"')) {
       return { kind: 'name', text: token.slice(1, -1).replaceAll('""', '"') };

@@ -16,6 +16,7 @@ const fixture = `
   create sequence lab.counter;
   create function lab.one() returns integer language sql as 'select 1';
   create function lab.fires() returns trigger language plpgsql as 'begin return new; end';
+  create function lab.counts() returns bigint language plpgsql as 'begin return (select count(*) from lab.thing); end';
   create function lab.tells() returns event_trigger language plpgsql as 'begin end';
   create table lab.other (id integer primary key);
   create table lab.thing (id integer primary key, label text, amount numeric(8,2) default 1, kind text not null,
@@ -89,6 +90,13 @@ const cases: Case[] = [
     'ALTERED SCHEMA study',
     { name: 'lab' },
     { name: 'study' },
+  ),
+  change(
+    `alter schema lab rename to study; create or replace function study.counts() returns bigint language plpgsql
+      as 'begin return (select count(*) from study.thing); end'`,
+    `alter schema study rename to lab; create or replace function lab.counts() returns bigint language plpgsql
+      as 'begin return (select count(*) from lab.thing); end'`,
+    ['ALTERED SCHEMA study', 'ALTERED FUNCTION study.counts()'],
   ),
   change(
     `comment on schema lab is 'x'`,

@@ -26,10 +26,13 @@ export const building = (name: QualifiedName): BuildingRelation => ({
   foreignKeys: [],
 });
 
+/** In their order. A server that means ill could number one so high that nobody would get to the end by counting. */
+export const columnsOf = ({ columns }: BuildingRelation): Building<SnapshotColumn>[] => Object.values(columns);
+
 /** In the orders that a snapshot has. */
-export const built = ({ columns, indexes, constraints, foreignKeys }: BuildingRelation) => ({
-  columns: columns.filter(Boolean),
-  indexes: indexes.sort(byName),
-  constraints: constraints.sort(byName),
-  foreignKeys: foreignKeys.sort(byName),
+export const built = (relation: BuildingRelation) => ({
+  columns: columnsOf(relation),
+  indexes: relation.indexes.sort(byName),
+  constraints: relation.constraints.sort(byName),
+  foreignKeys: relation.foreignKeys.sort(byName),
 });

@@ -6,7 +6,7 @@ import type { QualifiedName } from '../../catalog.ts';
 import type { SnapshotColumn } from '../../snapshot.ts';
 import { compressionOf, storageOf } from '../catalog/details.ts';
 import { boolean, strings, withoutSecrets } from '../catalog/rows.ts';
-import type { Building, BuildingRelations } from './building.ts';
+import { type Building, type BuildingRelations, columnsOf } from './building.ts';
 import { askAbout, type Source } from './source.ts';
 
 type ColumnRow = [
@@ -121,7 +121,7 @@ async function readRows(
     readExpressions(source, relations),
   ]);
   const columns = function* () {
-    for (const relation of relations.values()) yield* relation.columns.filter(Boolean);
+    for (const relation of relations.values()) yield* columnsOf(relation);
   };
   const keys = new Set<string>();
   for (const { dataType } of columns()) keys.add(dataType);

@@ -148,7 +148,7 @@ function takeConstraint(
     id: oid,
     name,
     kind: kinds[contype] ?? 'CHECK',
-    columns: columnsOf(of, numbers),
+    columns: namesOf(of, numbers),
     definition: source.intern(definition ?? notNullDefinition(row, of, quoted)),
     deferrable: boolean(deferrable),
     validated: flagOr(validated, true),
@@ -163,21 +163,22 @@ function takeConstraint(
     id: oid,
     name,
     table: of.name,
-    columns: columnsOf(of, numbers),
+    columns: namesOf(of, numbers),
     referenced: to?.name ?? { schema: '', name: '' },
-    referencedColumns: to ? columnsOf(to, referencedNumbers ?? null) : [],
+    referencedColumns: to ? namesOf(to, referencedNumbers ?? null) : [],
     onUpdate: actions[codes?.[0] ?? ''] ?? 'NO_ACTION',
     onDelete: actions[codes?.[1] ?? ''] ?? 'NO_ACTION',
     inherited: copied,
   });
 }
+
 const numbersOf = (array: string | null): string[] => (array === null ? [] : array.slice(1, -1).split(','));
 
 type Inheritance = [inherited: boolean, local: boolean, copied: boolean, copiedOnTable: boolean | null];
 
 const own: Inheritance = [false, true, false, null];
 
-const columnsOf = ({ columns }: BuildingRelation, numbers: string | null): string[] =>
+const namesOf = ({ columns }: BuildingRelation, numbers: string | null): string[] =>
   numbersOf(numbers)
     .filter((number) => number !== wholeRow)
     .map((number) => (number === tableoid ? 'tableoid' : (columns[Number(number)]?.name ?? '')));

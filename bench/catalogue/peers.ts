@@ -23,13 +23,16 @@ const readyToServe: Peer = async (client) => {
     postgraphile(preset: object): { getSchema(): PromiseLike<unknown>; release(): PromiseLike<void> };
   }>('postgraphile');
   const { PostGraphileAmberPreset } = requirePeer<{ PostGraphileAmberPreset: object }>('postgraphile/presets/amber');
-  const { makePgService } = requirePeer<{ makePgService(options: object): object }>('postgraphile/adaptors/pg');
+  const { makePgService } = requirePeer<{
+    makePgService(options: object): { release(): PromiseLike<void> };
+  }>('postgraphile/adaptors/pg');
   const service = makePgService({ connectionString: urlOf(client), schemas: ['s0', 's1', 's2', 's3', 's4'] });
   const instance = postgraphile({ extends: [PostGraphileAmberPreset], pgServices: [service] });
   try {
     return await instance.getSchema();
   } finally {
     await instance.release();
+    await service.release();
   }
 };
 

@@ -165,8 +165,8 @@ export interface FunctionName {
 }
 
 const identifier = String.raw`(?:"(?:[^"]|"")+"|[A-Za-z_\u0080-\uffff][\w$\u0080-\uffff]*)`;
-const call = new RegExp(String.raw`(?<![\w$."])(?:(${identifier})\.)?(${identifier})\(`, 'g');
-const qualifier = new RegExp(String.raw`(?<![\w$".])(${identifier})\.`, 'g');
+const call = new RegExp(String.raw`(?<![\w$."\u0080-\uffff])(?:(${identifier})\.)?(${identifier})\(`, 'g');
+const qualifier = new RegExp(String.raw`(?<![\w$".\u0080-\uffff])(${identifier})\.`, 'g');
 const cast = new RegExp(String.raw`::(?:(${identifier})\.)?(${identifier})`, 'g');
 const operator = new RegExp(String.raw`(?:OPERATOR\((${identifier})\.)?([-+*/<>=~!@#%^&|\`?]+)`, 'g');
 const literal = /'(?:[^']|'')*'/g;

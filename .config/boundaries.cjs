@@ -62,7 +62,7 @@ module.exports = {
       "Only the registry knows an engine's files.",
       { path: '^src/', pathNot: '^src/engines/' },
       {
-        path: '^src/engines/(?!registry\\.ts|engine\\.ts|catalog\\.ts|changes\\.ts|snapshot\\.ts|sessions\\.ts|export-type\\.ts|live\\.ts|raw-text\\.ts|row-access\\.ts|copy-text\\.ts)',
+        path: '^src/engines/(?!registry\\.ts|openers\\.ts|engine\\.ts|catalog\\.ts|changes\\.ts|snapshot\\.ts|sessions\\.ts|export-type\\.ts|live\\.ts|raw-text\\.ts|row-access\\.ts|copy-text\\.ts)',
       },
     ),
     rule(

@@ -69,6 +69,8 @@ export interface Core {
   /** Null without Redis. */
   readonly sharedRates: RedisRates | null;
   readonly engines: Engines;
+  /** Quarry's own servers. */
+  readonly denied: readonly { readonly host: string; readonly port: number }[];
   readonly projectAccess: Access;
   readonly databases: Databases;
   readonly hub: Hub<Database>;
@@ -110,16 +112,14 @@ export async function buildCore({ config, log, metadata, playground, masterKeys,
   }
   const prisma = createPrisma(pool);
   const redisAddresses = redisUrl ? [redisAddress(redisUrl.reveal())] : [];
-  const dial = createEgress({
-    allowPrivateHosts: config.allowPrivateHosts,
-    // Quarry's own servers are nobody's target, whatever the operator allows.
-    denied: () => [
-      metadata,
-      ...(playground ? [playground.admin] : []),
-      ...addressesOf(config.storage),
-      ...redisAddresses,
-    ],
-  });
+  // Quarry's own servers are nobody's target, whatever the operator allows.
+  const denied = [
+    metadata,
+    ...(playground ? [playground.admin] : []),
+    ...addressesOf(config.storage),
+    ...redisAddresses,
+  ].map(({ host, port }) => ({ host, port }));
+  const dial = createEgress({ allowPrivateHosts: config.allowPrivateHosts, denied: () => denied });
   const engines = createEngines({ dial });
   const jobStore = createJobStore({
     pool,
@@ -183,6 +183,7 @@ export async function buildCore({ config, log, metadata, playground, masterKeys,
     keyring,
     sharedRates,
     engines,
+    denied,
     projectAccess,
     databases,
     hub,

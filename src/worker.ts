@@ -15,6 +15,7 @@ import type { MasterKey } from './lib/keyring.ts';
 import { stopAll } from './lib/lifecycle.ts';
 import type { Log } from './lib/log.ts';
 import { Secret } from './lib/secret.ts';
+import { createExporters } from './queries/exporters.ts';
 import { startJanitor } from './queries/janitor.ts';
 import { createLeftovers } from './queries/leftovers.ts';
 import { aborted, type RunOptions } from './run.ts';
@@ -36,11 +37,17 @@ export async function run({ config, log, signal }: RunOptions): Promise<void> {
     masterKeys,
     poolSize: poolOf(config.workerConcurrency),
   });
+  const exporters = createExporters({
+    storage: config.storage,
+    allowPrivateHosts: config.allowPrivateHosts,
+    denied: core.denied,
+    moduleCache: config.moduleCache,
+  });
   const worker = startWorker({
     store: core.jobStore,
     bus: core.bus,
     log,
-    tasks: createTasks(core),
+    tasks: createTasks({ ...core, exporters }),
     concurrency: config.workerConcurrency,
     mail: core.mail,
   });
@@ -56,7 +63,7 @@ export async function run({ config, log, signal }: RunOptions): Promise<void> {
     },
   });
   await aborted(stop);
-  await stopAll([...core.running, worker, janitor]);
+  await stopAll([...core.running, exporters, worker, janitor]);
 }
 
 const receive = (): Promise<WorkerHandover> =>

@@ -16,9 +16,11 @@ export interface ExportResult {
   readonly bytes: number;
   /** From the submission to the file that is there. */
   readonly elapsedMs: number;
-  /** Resident, of the worker when all is loaded and nothing runs, and at the most. */
+  /** Resident, of the process that exports when all is loaded and nothing runs, and at the most. */
   readonly idleBytes: number;
   readonly peakBytes: number;
+  /** Of the worker, whose child it is. */
+  readonly workerPeakBytes: number;
   /** Of the processes that it started, as PARQUET's; 0 where there were none. */
   readonly childPeakBytes: number;
 }
@@ -74,18 +76,22 @@ export async function startExporter(target: BenchTarget): Promise<Exporter> {
 
     return {
       async export(task) {
-        // A worker of its own, which has loaded what its first job loads.
+        // A process of its own, which has loaded what its first job loads, and waits for the next.
         await quarry.restart();
         await exportOne({ ...task, sql: 'SELECT 1 AS a' });
-        const process = `/proc/${quarry.workerPid}`;
-        await writeFile(`${process}/clear_refs`, '5');
+        const worker = `/proc/${quarry.workerPid}`;
+        const [pid, ...others] = await childrenOf(worker);
+        if (pid === undefined || others.length > 0) throw new Error('not one process exports');
+        const process = `/proc/${pid}`;
+        for (const each of [worker, process]) await writeFile(`${each}/clear_refs`, '5');
         const { VmRSS: idleBytes } = await memoryOf(process);
         using children = watchChildren(process);
         const startedAt = performance.now();
         const { rows, bytes } = await exportOne(task);
         const elapsedMs = performance.now() - startedAt;
         const { VmHWM: peakBytes } = await memoryOf(process);
-        return { rows, bytes, elapsedMs, idleBytes, peakBytes, childPeakBytes: children.peakBytes() };
+        const { VmHWM: workerPeakBytes } = await memoryOf(worker);
+        return { rows, bytes, elapsedMs, idleBytes, peakBytes, workerPeakBytes, childPeakBytes: children.peakBytes() };
       },
       [Symbol.asyncDispose]: () => quarry[Symbol.asyncDispose](),
     };
@@ -103,8 +109,7 @@ function watchChildren(process: string): Disposable & { peakBytes(): number } {
   let peakBytes = 0;
   let looking = false;
   async function look(): Promise<void> {
-    const task = basename(process);
-    const pids = (await readFile(`${process}/task/${task}/children`, 'utf8')).split(' ').filter(Boolean);
+    const pids = await childrenOf(process);
     // One that is gone by now has been looked at before.
     const all = await Promise.all(pids.map((pid) => memoryOf(`/proc/${pid}`).catch(() => ({ VmHWM: 0 }))));
     const bytes = all.reduce((sum, { VmHWM }) => sum + (VmHWM || 0), 0);
@@ -122,6 +127,9 @@ function watchChildren(process: string): Disposable & { peakBytes(): number } {
   }, childrenEveryMs);
   return { peakBytes: () => peakBytes, [Symbol.dispose]: () => clearInterval(timer) };
 }
+
+const childrenOf = async (process: string): Promise<string[]> =>
+  (await readFile(`${process}/task/${basename(process)}/children`, 'utf8')).split(' ').filter(Boolean);
 
 /** See proc(5): 5 in clear_refs sets the peak back to what is resident now. */
 async function memoryOf(process: string): Promise<{ VmRSS: number; VmHWM: number }> {

@@ -1,6 +1,6 @@
 /**
- * Rows a second of an export by a whole Quarry, from its submission to the file that is there, and the peak memory of its
- * worker and of the processes that it starts, which are PARQUET's; beside `psql \copy` of the same query to a file. Each in a
+ * Rows a second of an export by a whole Quarry, from its submission to the file that is there, and the peak memory of the
+ * process that exports, of those that it starts, which are PARQUET's, and of the worker whose child it is; beside `psql \copy` of the same query to a file. Each in a
  * process of its own, the ways in turn, in every round.
  * `node bench/export/run.ts [rows] [rounds] [ways, e.g. csv,csv.zstd,ndjson] [postgres URL]`; psql has to be on the PATH.
  */
@@ -41,7 +41,15 @@ async function byPsql(target: BenchTarget, directory: string): Promise<ExportRes
     },
   });
   const elapsedMs = performance.now() - startedAt;
-  return { rows, bytes: (await stat(path)).size, elapsedMs, idleBytes: 0, peakBytes: 0, childPeakBytes: 0 };
+  return {
+    rows,
+    bytes: (await stat(path)).size,
+    elapsedMs,
+    idleBytes: 0,
+    peakBytes: 0,
+    workerPeakBytes: 0,
+    childPeakBytes: 0,
+  };
 }
 
 function taskOf(way: string): ExportTask {
@@ -100,9 +108,10 @@ try {
     const peak = mb(all.map(({ peakBytes }) => peakBytes));
     const grown = mb(all.map(({ peakBytes, idleBytes }) => peakBytes - idleBytes));
     const children = mb(all.map(({ childPeakBytes }) => childPeakBytes));
+    const worker = mb(all.map(({ workerPeakBytes }) => workerPeakBytes));
     console.log(
       `${way.padEnd(12)} ${((rows / ms) * 1_000).toFixed(0).padStart(9)} rows/s  ${median(ratios).toFixed(2).padStart(5)} x psql` +
-        `  ${mb(all.map(({ bytes }) => bytes))} MB file${way === 'psql' ? '' : `  ${peak} MB peak  ${grown} MB above idle  ${children} MB children`}`,
+        `  ${mb(all.map(({ bytes }) => bytes))} MB file${way === 'psql' ? '' : `  ${peak} MB peak  ${grown} MB above idle  ${children} MB children  ${worker} MB worker`}`,
     );
   }
 } finally {

@@ -9,7 +9,7 @@ import type { ChangeSource } from './changes.ts';
 import type { ExportType } from './export-type.ts';
 import type { LiveSource } from './live.ts';
 
-export type { Dial } from '../lib/egress.ts';
+export type { Dial, DialOptions } from '../lib/egress.ts';
 
 export const capabilities = [
   'CANCEL',

@@ -1,6 +1,9 @@
 /** What the file store refuses to an export, as the fault of its job. */
+
+import { LostHold } from '../jobs/lost-hold.ts';
 import type { JobError } from '../jobs/states.ts';
-import type { AppError, ErrorCode } from '../lib/errors.ts';
+import { AppError, type ErrorCode } from '../lib/errors.ts';
+import { StorageFailed } from '../storage/storage-failed.ts';
 
 /** The file store refused: the fault is the job's. */
 export class ExportFailed extends Error {
@@ -37,4 +40,12 @@ export function refusedBy(cause: AppError): ExportFailed {
   const { code, message } = cause;
   const fault = isGone(cause) ? gone : (faults[code]?.(message) ?? { code: 'STORAGE_FAILED' as const, message });
   return new ExportFailed(fault, { cause });
+}
+
+/** Whatever kept an export from going on, as its job tells it. */
+export function refusalOf(cause: unknown, signal: AbortSignal): unknown {
+  if (signal.aborted) return signal.reason;
+  if (cause instanceof ExportFailed || cause instanceof StorageFailed || cause instanceof LostHold) return cause;
+  if (!(cause instanceof AppError)) return new StorageFailed('the export could not be stored', { cause });
+  return refusedBy(cause);
 }

@@ -1,7 +1,7 @@
 /** Takes away the temporary folders of exports whose worker was killed on this machine; its janitor calls it. */
 import { readdir, rm } from 'node:fs/promises';
 import type { Hold, JobStore } from '../jobs/store.ts';
-import { temporaryFolderOf } from './export-writer.ts';
+import { temporaryFolderOf } from './temporary-folder.ts';
 
 export interface ExportSweeperDeps {
   readonly jobStore: Pick<JobStore, 'heldOf'>;

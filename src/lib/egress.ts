@@ -17,7 +17,16 @@ export interface EgressTarget {
 }
 
 /** Opens one TCP connection. @throws AppError CONNECTION_FAILED, details `{ host, port, reason, hint }` */
-export type Dial = (target: EgressTarget, options: { signal: AbortSignal }) => Promise<Socket>;
+export type Dial = (target: EgressTarget, options: DialOptions) => Promise<Socket>;
+
+export interface DialOptions {
+  readonly signal: AbortSignal;
+  /**
+   * All that comes is read into this one, and a piece is its listener's only while he is told of it; nothing is read
+   * before the socket is resumed.
+   */
+  readonly readInto?: Buffer | undefined;
+}
 
 /** DENIED by the policy, DNS when the name leads nowhere, TCP when nobody answers at any of its addresses. */
 export type EgressReason = 'DENIED' | 'DNS' | 'TCP';
@@ -82,7 +91,7 @@ export function createEgress({
     return addresses.slice(0, maxAddresses);
   }
 
-  return async function dial(target, { signal }) {
+  return async function dial(target, { signal, readInto }) {
     signal.throwIfAborted();
     if (!Number.isInteger(target.port) || target.port < 1 || target.port > 65_535) {
       throw failure(target, 'DENIED', 'has a port outside 1 to 65535', 'Give the port of the database server.');
@@ -99,7 +108,7 @@ export function createEgress({
     let cause: unknown;
     for (const address of addresses) {
       try {
-        return await connect(address, target.port, deadline);
+        return await connect({ address, port: target.port, readInto }, deadline);
       } catch (error) {
         signal.throwIfAborted();
         cause = error;
@@ -109,10 +118,15 @@ export function createEgress({
   };
 }
 
-function connect(address: string, port: number, signal: AbortSignal): Promise<Socket> {
+interface Place extends Pick<DialOptions, 'readInto'> {
+  readonly address: string;
+  readonly port: number;
+}
+
+function connect({ address, port, readInto }: Place, signal: AbortSignal): Promise<Socket> {
   return new Promise((resolve, reject) => {
     if (signal.aborted) return reject(signal.reason);
-    const socket = new Socket();
+    const socket = readInto === undefined ? new Socket() : socketInto(readInto);
     const onAbort = () => socket.destroy(signal.reason instanceof Error ? signal.reason : new Error('aborted'));
     signal.addEventListener('abort', onAbort, { once: true });
     socket.once('error', (error) => {
@@ -129,6 +143,12 @@ function connect(address: string, port: number, signal: AbortSignal): Promise<So
       resolve(socket);
     });
   });
+}
+
+function socketInto(buffer: Buffer): Socket {
+  const callback = (bytes: number) => socket.emit('data', buffer.subarray(0, bytes));
+  const socket: Socket = new Socket({ onread: { buffer, callback } });
+  return socket.pause();
 }
 
 /** A name of letters, digits, `-`, `_` and `.`, or an address. Numbers like 127.1 are left to the resolver, then checked. */

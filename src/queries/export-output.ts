@@ -1,34 +1,31 @@
-/** A run that writes straight into files: no row of it is kept anywhere else. */
-
-import type { ExportWriter } from '../exports/export-writer.ts';
-import type { FormatName } from '../exports/registry.ts';
-import type { JobExport } from '../jobs/job.ts';
+/** The files of a run as its output: another process writes them, and here they are booked. */
+import { rm } from 'node:fs/promises';
+import type { ExportBooks } from '../exports/export-books.ts';
+import type { Exporter } from './exporters.ts';
 import type { RunOutput } from './run-output.ts';
 
-/** The lines that an engine may make by itself, cells as they are; such a format's writer has a `copy` of the same name. */
-const lines: Readonly<Partial<Record<FormatName, 'CSV' | 'TSV'>>> = { csv: 'CSV', tsv: 'TSV', parquet: 'TSV' };
+interface ExporterOutputDeps {
+  readonly exporter: Pick<Exporter, 'finish' | 'abandon'>;
+  readonly books: ExportBooks;
+  /** Of this attempt alone. */
+  readonly temporaryFolder: string;
+}
 
-export function exportResults(writer: ExportWriter, { format, safe }: Pick<JobExport, 'format' | 'safe'>): RunOutput {
-  let begun = -1;
+export function outputOfExporter({ exporter, books, temporaryFolder }: ExporterOutputDeps): RunOutput {
   return {
-    raw: (safe ? undefined : lines[format as FormatName]) ?? 'ROWS',
     // What the file store has left for the file is asked by its writer.
     maxBytes: Number.POSITIVE_INFINITY,
-    start: () => writer.start(),
-    async begin(index, _statement, columns) {
-      await writer.begin(columns);
-      begun = index;
+    start: () => books.start(),
+    // What the rows become is told when it has.
+    begin: async () => undefined,
+    rows: async () => undefined,
+    end: async () => undefined,
+    finish: async () => books.commit(await exporter.finish()),
+    async breakOff() {
+      await exporter.abandon();
+      await books.release();
+      // One that died has left it; what stays here in spite of this a sweeper takes.
+      await rm(temporaryFolder, { recursive: true, force: true }).catch(() => undefined);
     },
-    async rows(event) {
-      if (event.type === 'lines') await writer.lines(event.lines, event.rows);
-      else if (event.type === 'raw') await writer.rows(event.rows);
-    },
-    async end({ index, truncated }) {
-      // What returns nothing has no file.
-      if (begun === index) await writer.end({ truncated });
-    },
-    writtenBytes: () => writer.writtenBytes(),
-    finish: () => writer.commit(),
-    breakOff: () => writer.abandon(),
   };
 }

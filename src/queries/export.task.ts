@@ -2,9 +2,13 @@
 import { can } from '../accounts/policy.ts';
 import type { Cell, ResultColumn } from '../engines/engine.ts';
 import { rawTextOf } from '../engines/raw-text.ts';
+import type { CompressionName } from '../exports/compression.ts';
+import { createExportBooks, type ExportBooks } from '../exports/export-books.ts';
 import { ExportFailed } from '../exports/export-failed.ts';
 import { createExportWriter, type ExportWriter } from '../exports/export-writer.ts';
+import { type FormatName, formats } from '../exports/registry.ts';
 import { rescueExport } from '../exports/rescue.ts';
+import { temporaryFolderOf } from '../exports/temporary-folder.ts';
 import { type Job, jobResource } from '../jobs/job.ts';
 import { LostHold } from '../jobs/lost-hold.ts';
 import { ownerOf } from '../jobs/owner.ts';
@@ -51,6 +55,7 @@ async function run(deps: ExportTaskDeps, { job, signal, patience, progress }: Ta
   signal.addEventListener('abort', onStop);
   if (signal.aborted) onStop();
   let writer: ExportWriter | null = null;
+  let books: ExportBooks | null = null;
   try {
     if (job.export === null) throw new TypeError('an export without a destination');
     if (!(await patience(() => jobStore.setBackend(job, noSession)))) throw new LostHold();
@@ -59,11 +64,17 @@ async function run(deps: ExportTaskDeps, { job, signal, patience, progress }: Ta
     if (source && !can(viewer, 'job:see', jobResource(source))) throw gone();
     if (!source || source.resultsDropped) throw thrownAway();
     const exporting = { ...job, export: job.export };
-    writer = createExportWriter(
-      { jobStore, reservations, blobs, temporaryFolder: exportFolder, patience },
+    books = createExportBooks(
+      { jobStore, reservations, patience },
       { job: exporting, signal: stopped.signal, stop: (lost) => stopped.abort(lost satisfies Stop) },
     );
-    await writer.start();
+    const format = formats[job.export.format as FormatName];
+    const compression = job.export.compression as CompressionName | 'none';
+    writer = createExportWriter(
+      { books, blobs, format, temporaryFolder: temporaryFolderOf(exportFolder, job) },
+      { compression, safe: job.export.safe, name: job.name, signal: stopped.signal },
+    );
+    await books.start();
     await writeSets(deps, {
       source,
       writer,
@@ -75,10 +86,11 @@ async function run(deps: ExportTaskDeps, { job, signal, patience, progress }: Ta
     // What of it was gone when it was its turn was left out, and nothing else tells.
     const still = await jobStore.find(source.id);
     if (!still || still.resultsDropped) throw thrownAway();
-    await writer.commit();
+    await books.commit(await writer.finish());
     return { status: 'succeeded' };
   } catch (error) {
     await writer?.abandon();
+    await books?.release();
     return outcomeOf(error, job, stopped.signal.aborted ? (stopped.signal.reason as Stop) : null);
   } finally {
     clearTimeout(timer);

@@ -1,5 +1,6 @@
 /** How far a script has come, told from the events of its run. */
 import type { RunEvent } from '../engines/engine.ts';
+import type { WrittenEvent } from './export-run.ts';
 
 export interface RunProgress {
   readonly rows: number;
@@ -14,7 +15,9 @@ export interface RunProgress {
 const maxPercent = 99;
 
 /** @param maxRows of each statement: no more are read, whatever the planner expects */
-export function createRunProgress({ maxRows }: { maxRows: number }): { after(event: RunEvent): RunProgress } {
+export function createRunProgress({ maxRows }: { maxRows: number }): {
+  after(event: RunEvent | WrittenEvent): RunProgress;
+} {
   let rows = 0;
   let bytes = 0;
   let count = 1;
@@ -25,7 +28,7 @@ export function createRunProgress({ maxRows }: { maxRows: number }): { after(eve
   /** The planner has said something about one of them. */
   let estimated = false;
 
-  function take(event: RunEvent): void {
+  function take(event: RunEvent | WrittenEvent): void {
     if (event.type === 'statement') {
       count = event.count;
       running = true;
@@ -33,10 +36,10 @@ export function createRunProgress({ maxRows }: { maxRows: number }): { after(eve
     } else if (event.type === 'estimate') {
       expected = Math.min(event.rows, maxRows);
       estimated = true;
-    } else if (event.type === 'lines') {
+    } else if (event.type === 'written') {
       rows += event.rows;
-      bytes += event.lines.length;
-    } else if (event.type === 'rows' || event.type === 'raw') {
+      bytes += event.bytes;
+    } else if (event.type === 'rows') {
       rows += event.rows.length;
       bytes += event.bytes;
     } else if (event.type === 'end') {

@@ -1,24 +1,17 @@
 /** Where a run puts what it returns: kept as result sets for those who read them by page. Files are export-output.ts'. */
-import type { ResultColumn, RunEvent, RunOptions } from '../engines/engine.ts';
+import type { Cell, ResultColumn, RunEvent } from '../engines/engine.ts';
 import type { ResultWriter } from './result-writer.ts';
-
-/** The rows of a run in any of the forms that an engine gives them. */
-export type RowsEvent = Extract<RunEvent, { type: 'rows' | 'raw' | 'lines' }>;
 
 /** In order: `start`, `begin` where a statement has columns, `rows`, `end`; then `finish`, or `breakOff` where any of them failed. */
 export interface RunOutput {
-  /** The form in which it takes rows. */
-  readonly raw: RunOptions['raw'];
   /** Of all rows, as the target sends them. */
   readonly maxBytes: number;
   /** Before anything runs. */
   start(): Promise<void>;
   begin(index: number, statement: string, columns: ResultColumn[]): Promise<void>;
-  rows(event: RowsEvent): Promise<void>;
+  rows(rows: Cell[][]): Promise<void>;
   /** Of every statement, also of one without columns. */
   end(event: Extract<RunEvent, { type: 'end' }>, statement: string): Promise<void>;
-  /** Into files; null where there are none. */
-  writtenBytes(): number | null;
   finish(): Promise<void>;
   breakOff(): Promise<void>;
 }
@@ -29,22 +22,18 @@ const maxResultBytes = 8 * 2 ** 30;
 export function keepResults(writer: ResultWriter): RunOutput {
   let begun = -1;
   return {
-    raw: undefined,
     maxBytes: maxResultBytes,
     start: async () => undefined,
     async begin(index, statement, columns) {
       await writer.begin(index, statement, columns);
       begun = index;
     },
-    async rows(event) {
-      if (event.type === 'rows') await writer.rows(event.rows);
-    },
+    rows: (rows) => writer.rows(rows),
     async end(event, statement) {
       // A statement without columns has a result set too: its command and what it affected.
       if (begun !== event.index) await writer.begin(event.index, statement, []);
       await writer.end(event);
     },
-    writtenBytes: () => null,
     finish: async () => undefined,
     breakOff: () => writer.flush(),
   };

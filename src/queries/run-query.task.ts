@@ -3,10 +3,9 @@ import { requireCan } from '../accounts/policy.ts';
 import type { SnapshotStore } from '../catalog/snapshots/store.ts';
 import type { Databases } from '../databases/databases.ts';
 import type { TypedConnections } from '../databases/typed-connections.ts';
-import type { Engine, Session, SessionIdentity, Target } from '../engines/engine.ts';
+import type { Engine, SessionIdentity, Target } from '../engines/engine.ts';
 import { RunError } from '../engines/engine.ts';
 import { ExportFailed } from '../exports/export-failed.ts';
-import { createExportWriter, type ExportWriterOptions } from '../exports/export-writer.ts';
 import { rescueExport } from '../exports/rescue.ts';
 import type { Job } from '../jobs/job.ts';
 import { LostHold } from '../jobs/lost-hold.ts';
@@ -14,20 +13,15 @@ import { ownerOf } from '../jobs/owner.ts';
 import type { JobError } from '../jobs/states.ts';
 import type { JobStore } from '../jobs/store.ts';
 import type { Outcome, StopReason, Task, TaskContext } from '../jobs/task.ts';
-import type { Bus } from '../lib/bus.ts';
 import { AppError } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
-import type { Topic } from '../lib/topics.ts';
-import type { BlobStore } from '../storage/blob-store.ts';
 import type { Reservations } from '../storage/files/reservations.ts';
 import { StorageFailed } from '../storage/storage-failed.ts';
 import { type CatalogMark, createCatalogMark } from './catalog-mark.ts';
-import { exportResults } from './export-output.ts';
 import { createNoticeLog, type NoticeLog } from './notices.ts';
 import { createRunProgress } from './progress.ts';
 import { isReadOnly } from './queries.ts';
-import { createResultWriter } from './result-writer.ts';
-import { keepResults, type RunOutput } from './run-output.ts';
+import { openRunner, type Runner, type RunnerDeps, type TakenEvent } from './runner.ts';
 import type { ResultStore } from './store.ts';
 
 interface RunTarget {
@@ -36,15 +30,11 @@ interface RunTarget {
   readOnly: boolean;
 }
 
-export interface RunQueryDeps {
+export interface RunQueryDeps extends RunnerDeps {
   jobStore: JobStore;
   resultStore: ResultStore;
   snapshotStore: Pick<SnapshotStore, 'changed'>;
-  blobs: BlobStore;
   reservations: Reservations;
-  /** Where formats put what they cannot stream. */
-  exportFolder: string;
-  bus: Bus<Topic>;
   databases: Pick<Databases, 'requireDatabase' | 'targetOf' | 'endSession'>;
   connections: Pick<TypedConnections, 'open'>;
   log: Log;
@@ -95,34 +85,34 @@ async function run(deps: RunQueryDeps, { job, signal, patience, progress }: Task
   if (signal.aborted) onStop();
   try {
     const { engine, target, readOnly } = await resolveTarget(deps, job, stopped.signal);
-    await using session = await engine.open(target, { signal: stopped.signal, label: `quarry job:${job.id}` });
-    if (!(await patience(() => deps.jobStore.setBackend(job, session.identity)))) throw new LostHold();
-    const output = outputOf(deps, {
+    await using runner = await openRunner(deps, {
       job,
+      engine,
+      target,
       patience,
       signal: stopped.signal,
       stop: (lost) => stopped.abort(lost satisfies Stop),
     });
+    const { output } = runner;
+    if (!(await patience(() => deps.jobStore.setBackend(job, runner.identity)))) throw new LostHold();
     const notices = createNoticeLog({ store: deps.jobStore, hold: job, patience });
     await using mark = createCatalogMark({ store: deps.snapshotStore, databaseId: job.databaseId, patience });
     try {
       await output.start();
       await stream({
         job,
-        session,
-        output,
+        runner,
         notices,
         mark,
         progress,
         readOnly: readOnly || job.readOnly,
-        signal: stopped.signal,
       });
       await notices.flush('NOW');
       await output.finish();
     } catch (error) {
       await Promise.allSettled([output.breakOff(), notices.flush('NOW')]);
       // Cut off rather than cancelled: what runs there must not go on behind a job that has ended.
-      if (session.closed.aborted) await endSession(deps, job, session.identity);
+      if (runner.closed.aborted) await endSession(deps, job, runner.identity);
       throw error;
     }
     return { status: 'succeeded' };
@@ -132,20 +122,6 @@ async function run(deps: RunQueryDeps, { job, signal, patience, progress }: Task
     clearTimeout(timer);
     signal.removeEventListener('abort', onStop);
   }
-}
-
-/** Files where the job asked for them, else result sets. */
-function outputOf(
-  deps: RunQueryDeps,
-  { job, patience, signal, stop }: Pick<TaskContext, 'job' | 'patience' | 'signal'> & Pick<ExportWriterOptions, 'stop'>,
-): RunOutput {
-  const { resultStore: store, jobStore, reservations, blobs, bus, exportFolder } = deps;
-  if (job.export === null) return keepResults(createResultWriter({ store, blobs, bus, hold: job, patience }));
-  const writer = createExportWriter(
-    { jobStore, reservations, blobs, temporaryFolder: exportFolder, patience },
-    { job: { ...job, export: job.export }, signal, stop },
-  );
-  return exportResults(writer, job.export);
 }
 
 /** Best effort: a target that is away ends its sessions itself. */
@@ -169,28 +145,21 @@ async function endSession(
 
 interface StreamInput {
   job: Job;
-  session: Session;
-  output: RunOutput;
+  runner: Runner;
   notices: NoticeLog;
   mark: CatalogMark;
   progress: TaskContext['progress'];
   readOnly: boolean;
-  signal: AbortSignal;
 }
 
-async function stream({ job, session, output, notices, mark, progress, readOnly, signal }: StreamInput): Promise<void> {
+async function stream({ job, runner, notices, mark, progress, readOnly }: StreamInput): Promise<void> {
   const maxRows = job.maxRows ?? Number.POSITIVE_INFINITY;
+  const { output } = runner;
   const run = createRunProgress({ maxRows });
   let statement = { index: 0, sql: '' };
-  const events = session.run(job.sql, {
-    parameters: job.parameters ?? undefined,
-    readOnly,
-    transaction: job.transaction === 'whole' ? 'WHOLE' : 'PER_STATEMENT',
-    maxRows,
-    raw: output.raw,
-    signal,
-  });
-  for await (const event of events) {
+  let writtenBytes: number | null = job.export === null ? null : 0;
+
+  async function take(event: TakenEvent): Promise<void> {
     const done = run.after(event);
     switch (event.type) {
       case 'statement':
@@ -204,10 +173,11 @@ async function stream({ job, session, output, notices, mark, progress, readOnly,
         await output.begin(event.index, statement.sql, event.columns);
         break;
       case 'rows':
-      case 'raw':
-      case 'lines':
-        await output.rows(event);
+        await output.rows(event.rows);
         if (done.bytes > output.maxBytes) throw limit(`Results of more than ${output.maxBytes} bytes`, statement.index);
+        break;
+      case 'written':
+        ({ writtenBytes } = event);
         break;
       case 'notice':
         notices.add(event.message);
@@ -218,8 +188,12 @@ async function stream({ job, session, output, notices, mark, progress, readOnly,
         await mark.end();
         break;
     }
-    if (event.type !== 'notice') progress({ ...done, writtenBytes: output.writtenBytes() });
+    if (event.type !== 'notice') progress({ ...done, writtenBytes });
   }
+
+  const { sql, parameters } = job;
+  const transaction = job.transaction === 'whole' ? 'WHOLE' : 'PER_STATEMENT';
+  await runner.run({ sql, parameters: parameters ?? undefined, readOnly, transaction, maxRows }, take);
 }
 
 const limit = (message: string, statement: number) => new RunError({ code: 'LIMIT_EXCEEDED', message, statement });

@@ -1,22 +1,60 @@
 /**
- * SHA-256 of files by a thread of its own, read from where they were written: also while they grow, so that little is left
- * to do at their end. The thread begins with the first file and ends with the last.
+ * SHA-256 of files while they grow, so that little is left to do at their end: by a thread of its own, which begins with
+ * the first file and ends with the last, or by whoever writes.
  */
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import type { HashAnswer, HashTask } from './disk-hash-worker.ts';
 
 export interface FileHasher {
+  /** Smaller ones are sooner read at their end. */
+  readonly worthBytes: number;
   /** Of a file that may grow. */
   follow(path: string): FollowedFile;
 }
 
 export interface FollowedFile extends Disposable {
-  /** So many bytes of it are there, and stay as they are. */
-  upTo(bytes: number): void;
+  /** These are written, and with them the file is there up to so many bytes; what is there stays as it is. */
+  wrote(bytes: Uint8Array, upTo: number): void;
   /** Hex, over the first so many bytes. @throws the file system's error, Error when there are fewer */
   digest(bytes: number): Promise<string>;
 }
 
+const pieceBytes = 2 ** 20;
+
+/** Takes the time of who writes, and none of the eight megabytes of a thread. */
+export function createOwnHasher(): FileHasher {
+  return {
+    worthBytes: 0,
+    follow(path) {
+      const hash = createHash('sha256');
+      let done = 0;
+      return {
+        wrote(bytes, upTo) {
+          // What was there before it was followed is read in the end.
+          if (upTo - bytes.length !== done) return;
+          hash.update(bytes);
+          done = upTo;
+        },
+        async digest(bytes) {
+          if (done < bytes) {
+            const rest = createReadStream(path, { start: done, end: bytes - 1, highWaterMark: pieceBytes });
+            for await (const piece of rest as AsyncIterable<Buffer>) {
+              hash.update(piece);
+              done += piece.length;
+            }
+          }
+          if (done !== bytes) throw new Error('the file has fewer bytes than were written');
+          return hash.digest('hex');
+        },
+        [Symbol.dispose]() {},
+      };
+    },
+  };
+}
+
+/** Reads what was written from the disk, of which it is still in memory. */
 export function createFileHasher(): FileHasher {
   const asking = new Map<number, PromiseWithResolvers<string>>();
   let worker: Worker | null = null;
@@ -42,6 +80,7 @@ export function createFileHasher(): FileHasher {
   }
 
   return {
+    worthBytes: pieceBytes,
     follow(path) {
       const id = ++names;
       files += 1;
@@ -51,7 +90,7 @@ export function createFileHasher(): FileHasher {
       const tell = (task: HashTask) => own.postMessage(task);
       tell({ id, path });
       return {
-        upTo: (bytes) => tell({ id, upTo: bytes }),
+        wrote: (_bytes, upTo) => tell({ id, upTo }),
         async digest(bytes) {
           if (own !== worker) throw new Error('the thread that hashes files ended');
           const answer = Promise.withResolvers<string>();

@@ -120,11 +120,10 @@ export async function openDiskUpload(deps: DiskUploadDeps): Promise<BlobUpload> 
       // A short write, as on a disk that is nearly full, counts as far as it went.
       const { bytesWritten } = await file.write(rest, 0, rest.length, offset);
       offset += bytesWritten;
+      if (follows && offset >= hasher.worthBytes) followed ??= hasher.follow(partialPath);
+      followed?.wrote(rest.subarray(0, bytesWritten), offset);
       rest = rest.subarray(bytesWritten);
     }
-    // A small file is hashed quicker than a thread begins.
-    if (follows && offset >= bufferBytes) followed ??= hasher.follow(partialPath);
-    followed?.upTo(offset);
     if (offset - syncedTo >= syncBytes) syncing ??= sync();
   }
 
@@ -139,7 +138,7 @@ export async function openDiskUpload(deps: DiskUploadDeps): Promise<BlobUpload> 
   async function hashed(): Promise<string> {
     const { size } = await file.stat();
     if (size !== offset) throw new Error(`the upload has ${size} bytes where ${offset} were written`);
-    if (offset <= bufferBytes) return await hashOf(file, offset);
+    if (followed === null && offset <= bufferBytes) return await hashOf(file, offset);
     followed ??= hasher.follow(partialPath);
     try {
       return await followed.digest(offset);

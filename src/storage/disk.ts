@@ -3,7 +3,7 @@ import { constants, type Dirent, type Stats } from 'node:fs';
 import { access, mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join, sep } from 'node:path';
 import type { BlobEntry, BlobStore } from './blob-store.ts';
-import { createFileHasher } from './disk-hash.ts';
+import { createFileHasher, type FileHasher } from './disk-hash.ts';
 import { statPartial, uploadEnding } from './disk-partial.ts';
 import { readInTurns } from './disk-read.ts';
 import { openDiskUpload } from './disk-upload.ts';
@@ -13,10 +13,14 @@ import { checkKey, checkRange } from './keys.ts';
 const putEnding = '.partial';
 const endings = ['', putEnding, uploadEnding];
 
-/** @param directory absolute; made when it is first needed */
-export function createDiskStore({ directory }: { directory: string }): BlobStore {
+export interface DiskStoreDeps {
+  /** Absolute; made when it is first needed. */
+  readonly directory: string;
+  readonly hasher?: FileHasher;
+}
+
+export function createDiskStore({ directory, hasher = createFileHasher() }: DiskStoreDeps): BlobStore {
   const made = new Map<string, Promise<unknown>>();
-  const hasher = createFileHasher();
 
   function pathOf(key: string): string {
     checkKey(key);

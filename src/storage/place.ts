@@ -1,7 +1,7 @@
 /** Where blobs are, as STORAGE_URL says it: `file:PATH` or `s3://BUCKET?endpoint=…&region=…`. */
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Secret } from '../lib/secret.ts';
+import { Secret } from '../lib/secret.ts';
 
 export type StoragePlace = FilePlace | S3Place;
 
@@ -25,6 +25,46 @@ export interface S3Credentials {
   readonly accessKeyId: string;
   readonly secretAccessKey: Secret;
   readonly sessionToken: Secret | null;
+}
+
+/** As a child of this process is told of it, over a channel that nobody else reads. */
+export type PlainPlace =
+  | FilePlace
+  | (Omit<S3Place, 'endpoint' | 'credentials'> & {
+      readonly endpoint: string | null;
+      readonly credentials: {
+        readonly accessKeyId: string;
+        readonly secretAccessKey: string;
+        readonly sessionToken: string | null;
+      } | null;
+    });
+
+export function plainPlace(place: StoragePlace): PlainPlace {
+  if (place.kind === 'file') return place;
+  const { endpoint, credentials, ...plain } = place;
+  return {
+    ...plain,
+    endpoint: endpoint?.href ?? null,
+    credentials: credentials && {
+      accessKeyId: credentials.accessKeyId,
+      secretAccessKey: credentials.secretAccessKey.reveal(),
+      sessionToken: credentials.sessionToken?.reveal() ?? null,
+    },
+  };
+}
+
+export function sealPlace(plain: PlainPlace): StoragePlace {
+  if (plain.kind === 'file') return plain;
+  const { endpoint, credentials, ...place } = plain;
+  return {
+    ...place,
+    endpoint: endpoint === null ? null : new URL(endpoint),
+    credentials: credentials && {
+      accessKeyId: credentials.accessKeyId,
+      secretAccessKey: new Secret(credentials.secretAccessKey),
+      sessionToken: credentials.sessionToken === null ? null : new Secret(credentials.sessionToken),
+    },
+  };
 }
 
 const allowed =

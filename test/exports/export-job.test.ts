@@ -1,11 +1,13 @@
 /** Exports as jobs: from the query straight into files that are there whole, or not at all. */
 import { createHash } from 'node:crypto';
-import { readdir, readlink } from 'node:fs/promises';
+import { readdir, readFile, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { gunzipSync, zstdDecompressSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createDestinations, type ExportInput } from '../../src/exports/destination.ts';
+import { createExportBooks } from '../../src/exports/export-books.ts';
 import { createExportWriter } from '../../src/exports/export-writer.ts';
+import { formats } from '../../src/exports/registry.ts';
 import type { Job, NewJob } from '../../src/jobs/job.ts';
 import { uuidv7 } from '../../src/lib/ids.ts';
 import type { StoredFile } from '../../src/storage/files/store.ts';
@@ -75,6 +77,10 @@ const leftovers = async () => {
   );
   return keys.filter((key) => !rows.some(({ blob }) => blob === key));
 };
+
+/** The processes that write, of which this one is the parent. */
+const exporters = async () =>
+  (await readFile(`/proc/self/task/${process.pid}/children`, 'utf8')).split(' ').filter(Boolean).map(Number);
 
 describe('an export', () => {
   test('writes the rows of a query into a file of the user, and keeps no result', async () => {
@@ -246,6 +252,21 @@ describe('an export', () => {
     expect([await pendingFiles(), await leftovers()]).toEqual([0, []]);
   });
 
+  test('is INTERRUPTED when its process dies, with nothing left to see or to run, and no other is', async () => {
+    const job = await submit('SELECT generate_series(1, 2000000000) AS n', { path: 'dead.csv' });
+    let killed = false;
+    for await (const now of queue.jobs.follow(queue.viewerOf(owner), job.id, AbortSignal.timeout(50_000))) {
+      if (now.progressRows === 0 || killed) continue;
+      killed = true;
+      for (const pid of await exporters()) process.kill(pid, 'SIGKILL');
+    }
+    expect(await queue.until(job)).toMatchObject({ status: 'failed', error: { code: 'INTERRUPTED' } });
+    expect([await pendingFiles(), await leftovers()]).toEqual([0, []]);
+    const session = 'SELECT FROM pg_stat_activity WHERE application_name = $1';
+    expect((await queue.pool.query(session, [`quarry job:${job.id}`])).rowCount).toBe(0);
+    expect(await run('SELECT 1 AS a', { path: 'alive.csv' })).toMatchObject({ status: 'succeeded' });
+  });
+
   test('leaves nothing to see when it takes too long', async () => {
     const job = await run('SELECT generate_series(1, 2000000000) AS n', { path: 'late.csv' }, { timeoutMs: 500 });
     expect(job).toMatchObject({ status: 'failed', error: { code: 'TIMEOUT' } });
@@ -337,9 +358,12 @@ describe('an export of many files', () => {
   test('holds one of them open at a time', async () => {
     const many = Array.from({ length: 60 }, (_, i) => `SELECT ${i} AS n`).join(';');
     const { job, release } = await standingStill(many, 60, { path: 'many.csv' });
-    const open = await Promise.all(
-      (await readdir('/proc/self/fd')).map((fd) => readlink(`/proc/self/fd/${fd}`).catch(() => '')),
+    const folders = (await exporters()).map((pid) => `/proc/${pid}/fd`);
+    expect(folders).not.toEqual([]);
+    const files = await Promise.all(
+      folders.map(async (folder) => (await readdir(folder)).map((fd) => readlink(`${folder}/${fd}`).catch(() => ''))),
     );
+    const open = await Promise.all(files.flat());
     expect(open.filter((path) => path.startsWith(queue.folder)).length).toBeLessThan(2);
     await release();
     const ended = await queue.until(job);
@@ -352,13 +376,17 @@ describe('an export of many files', () => {
     const { reservations, blobs } = queue;
     const temporaryFolder = join(queue.folder, 'tmp');
     const jobStore = { roleOfOwner: queue.store.roleOfOwner, setExported: async () => true };
-    const deps = { reservations, blobs, temporaryFolder, jobStore, patience: (work: () => Promise<never>) => work() };
+    const patience = (work: () => Promise<never>) => work();
     const signal = new AbortController().signal;
-    const writer = createExportWriter({ ...deps, maxFiles: 2 } as never, {
+    const books = createExportBooks({ reservations, jobStore, patience, maxFiles: 2 } as never, {
       job: job as never,
       signal,
       stop: () => undefined,
     });
+    const writer = createExportWriter(
+      { books, blobs, temporaryFolder, format: formats.csv },
+      { compression: 'none', safe: false, name: null, signal },
+    );
     for (let set = 0; set < 2; set += 1) {
       await writer.begin([]);
       await writer.end({ truncated: false });
@@ -367,6 +395,7 @@ describe('an export of many files', () => {
       fault: { code: 'LIMIT_EXCEEDED', message: expect.stringContaining('2 files') },
     });
     await writer.abandon();
+    await books.release();
     expect([await pendingFiles(), await leftovers()]).toEqual([0, []]);
   });
 
@@ -580,8 +609,10 @@ test('a full disk fails an export with STORAGE_FAILED, leaves nothing to see, an
 
 test('where the server lacks what a format needs its export fails with those words, and leaves nothing', async () => {
   const { PATH } = process.env;
+  await worker.stop();
   process.env.PATH = '/nowhere';
   try {
+    worker = await queue.worker();
     const job = await run('SELECT 1 AS n', { format: 'parquet', path: 'lacking.parquet' });
     const message = 'PARQUET needs named pipes, which this server cannot make.';
     expect(job).toMatchObject({ status: 'failed', error: { code: 'FORBIDDEN', message } });

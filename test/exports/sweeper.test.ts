@@ -3,8 +3,8 @@ import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { temporaryFolderOf } from '../../src/exports/export-writer.ts';
 import { createExportSweeper } from '../../src/exports/sweeper.ts';
+import { temporaryFolderOf } from '../../src/exports/temporary-folder.ts';
 import { uuidv7 } from '../../src/lib/ids.ts';
 import { createTestQueue, type TestQueue } from '../support/jobs.ts';
 

@@ -18,6 +18,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { BlobStore } from '../../src/storage/blob-store.ts';
 import { createDiskStore } from '../../src/storage/disk.ts';
+import { createOwnHasher } from '../../src/storage/disk-hash.ts';
 import { mountSmallDisk, noSmallDisk } from '../support/small-disk.ts';
 import { describeStorage } from './describe-storage.ts';
 import { filled } from './filled.ts';
@@ -39,6 +40,16 @@ describeStorage('a disk', async () => {
   const root = mkdtempSync(join(tmpdir(), 'quarry-test-blobs-'));
   return {
     store: createDiskStore({ directory: root }),
+    other: createDiskStore({ directory: root }),
+    place: { kind: 'file', directory: root },
+    [Symbol.asyncDispose]: async () => rmSync(root, { recursive: true, force: true }),
+  };
+});
+
+describeStorage('a disk of a process that hashes by itself', async () => {
+  const root = mkdtempSync(join(tmpdir(), 'quarry-test-blobs-'));
+  return {
+    store: createDiskStore({ directory: root, hasher: createOwnHasher() }),
     other: createDiskStore({ directory: root }),
     place: { kind: 'file', directory: root },
     [Symbol.asyncDispose]: async () => rmSync(root, { recursive: true, force: true }),

@@ -27,6 +27,7 @@ import { createKeyring } from '../../src/lib/keyring.ts';
 import type { Service } from '../../src/lib/lifecycle.ts';
 import { Secret } from '../../src/lib/secret.ts';
 import type { Topic } from '../../src/lib/topics.ts';
+import { createExporters } from '../../src/queries/exporters.ts';
 import { readRows } from '../../src/queries/results.ts';
 import { createResultStore } from '../../src/queries/store.ts';
 import { createDiskStore } from '../../src/storage/disk.ts';
@@ -74,6 +75,8 @@ export async function createTestQueue({ storage = {} }: { storage?: Partial<Stor
   ) {
     const ownBus = createBus<Topic>();
     const notify = await startNotify({ connection: metadata.database, pool, bus: ownBus, log: silent });
+    const storage = { kind: 'file', directory: folder } as const;
+    const exporters = createExporters({ storage, allowPrivateHosts: true, denied: [] });
     const tasks = createTasks({
       jobStore: store,
       resultStore: results,
@@ -83,6 +86,7 @@ export async function createTestQueue({ storage = {} }: { storage?: Partial<Stor
       log: silent,
       connections,
       reservations,
+      exporters,
       exportFolder: join(folder, 'tmp'),
       databases: {
         // Rights and credentials have tests of their own; here every job runs on the one target.
@@ -108,7 +112,9 @@ export async function createTestQueue({ storage = {} }: { storage?: Partial<Stor
       mail: notify,
       ...(options.timing && { timing: options.timing }),
     });
-    const service = { stop: async () => [await running.stop(), await notify.stop()] as never };
+    const service = {
+      stop: async () => [await running.stop(), await exporters.stop(), await notify.stop()] as never,
+    };
     started.push(service);
     return service;
   }

@@ -23,12 +23,16 @@ const defaultLimits: ConnectLimits = { connectTimeoutMs: 10_000, maxMessageBytes
 
 /** Before a session is ready a server has little to say. */
 const maxStartMessageBytes = 2 ** 20;
+/** Of one read of a session that expects large answers: several are one of these, and a system call is a wakeup, too. */
+const readBytes = 2 ** 17;
 /** How long a goodbye may take before the socket is simply closed. */
 const endTimeoutMs = 1_000;
 
 export interface ConnectOptions extends OpenOptions {
   /** A session that can also send the log of its database; it takes no extended queries. */
   readonly replication?: boolean | undefined;
+  /** Large answers are expected: what comes is read into one buffer, where TLS does not bring it in many. */
+  readonly bulk?: boolean | undefined;
 }
 
 /** The messages of the extended query protocol, as `pg` writes them. */
@@ -96,7 +100,7 @@ const identity = `
 export async function connect(
   deps: ConnectDeps,
   target: Target,
-  { signal, label, replication = false }: ConnectOptions,
+  { signal, label, replication = false, bulk = false }: ConnectOptions,
 ): Promise<Connection> {
   const { connectTimeoutMs, maxMessageBytes } = { ...defaultLimits, ...deps.limits };
   signal.throwIfAborted();
@@ -107,8 +111,9 @@ export async function connect(
   const onAbort = () => stream?.destroy(new Error('The deadline of the connect has passed'));
   deadline.addEventListener('abort', onAbort, { once: true });
   try {
-    const { socket, encrypted } = await openTransport(deps, target, { signal: deadline });
-    stream = guard(socket, { maxMessageBytes: maxStartMessageBytes });
+    const readInto = bulk ? Buffer.allocUnsafeSlow(readBytes) : undefined;
+    const { socket, encrypted } = await openTransport(deps, target, { signal: deadline, readInto });
+    stream = guard(socket, { maxMessageBytes: maxStartMessageBytes, reused: bulk && !encrypted });
     if (deadline.aborted) onAbort();
     const { client, wire } = createClient(target, stream, { label, replication });
     // A server that answered the request for TLS is one; of the others nothing is known before their first message.

@@ -1,8 +1,11 @@
 /** Gathers the rows of a COPY into buffers of whole rows, byte by byte as they came: no row becomes an object or a text. */
+import { collectYoung } from '../../lib/collect.ts';
 import { NotPostgresql } from './errors.ts';
 import type { CopyTaker } from './guard.ts';
 
 const lineFeed = 10;
+/** So much of buffers that were written may lie: left to itself V8 lets them come to eighty megabytes. */
+const garbageBytes = 4 * 2 ** 20;
 
 export interface CopyLines {
   /** Whole rows. */
@@ -39,6 +42,16 @@ export function createCopyGatherer({ bytes, maxRows, onBegun, onFull }: CopyGath
   let kept = 0;
   let keeping = false;
   let discarding = false;
+  let made = 0;
+
+  function makeBuffer(length: number): Buffer {
+    if (made >= garbageBytes) {
+      made = 0;
+      collectYoung();
+    }
+    made += length;
+    return Buffer.allocUnsafeSlow(length);
+  }
 
   function cut(): void {
     if (buffer === null || rows === 0) return;
@@ -57,7 +70,7 @@ export function createCopyGatherer({ bytes, maxRows, onBegun, onFull }: CopyGath
         onFull();
       }
       if (buffer === null) {
-        buffer = Buffer.allocUnsafeSlow(Math.max(bytes, length));
+        buffer = makeBuffer(Math.max(bytes, length));
         end = 0;
         onBegun();
       }

@@ -42,15 +42,22 @@ export interface GuardedStream extends EventEmitter {
   setKeepAlive(): void;
 }
 
+export interface GuardOptions {
+  readonly maxMessageBytes: number;
+  /** What the socket gives is there only while it tells of it: the parser, which keeps ends, gets copies. */
+  readonly reused?: boolean | undefined;
+}
+
 /** Takes a socket that is connected, and encrypted where it is to be; owns it from then on. */
-export function guard(socket: Socket, { maxMessageBytes }: { maxMessageBytes: number }): GuardedStream {
-  return new Guard(socket, maxMessageBytes);
+export function guard(socket: Socket, options: GuardOptions): GuardedStream {
+  return new Guard(socket, options);
 }
 
 class Guard extends EventEmitter implements GuardedStream {
   maxMessageBytes: number;
   copyTaker: CopyTaker | null = null;
   readonly #socket: Socket;
+  readonly #reused: boolean;
   /** Bytes of the message under way that are still to come. */
   #rest = 0;
   /** The message under way is a row of a COPY that goes to its taker. */
@@ -61,10 +68,11 @@ class Guard extends EventEmitter implements GuardedStream {
   #long: Buffer | null = null;
   #longFilled = 0;
 
-  constructor(socket: Socket, maxMessageBytes: number) {
+  constructor(socket: Socket, { maxMessageBytes, reused = false }: GuardOptions) {
     super();
     this.#socket = socket;
     this.maxMessageBytes = maxMessageBytes;
+    this.#reused = reused;
     socket.on('error', (error) => this.emit('error', error));
     socket.on('end', () => this.emit('end'));
     socket.on('close', () => this.emit('close'));
@@ -221,7 +229,9 @@ class Guard extends EventEmitter implements GuardedStream {
   }
 
   #pass(chunk: Buffer, start: number, end: number): void {
-    if (start < end) this.emit('data', start === 0 && end === chunk.length ? chunk : chunk.subarray(start, end));
+    if (start >= end) return;
+    const bytes = start === 0 && end === chunk.length ? chunk : chunk.subarray(start, end);
+    this.emit('data', this.#reused ? Buffer.from(bytes) : bytes);
   }
 
   #bodyBytes(bytes: Buffer, at: number): number {

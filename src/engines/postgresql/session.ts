@@ -19,7 +19,7 @@ export interface SessionDeps extends ConnectDeps {
 
 /** @throws AppError CONNECTION_FAILED with the stage in `details.reason` */
 export async function openSession(deps: SessionDeps, target: Target, options: OpenOptions): Promise<Session> {
-  const connection = await connect(deps, target, options);
+  const connection = await connect(deps, target, { ...options, bulk: true });
   const { client, closed } = connection;
   const rounds = createRounds(connection);
   const notices = createNotices({ client, wake: () => rounds.current?.wake() });

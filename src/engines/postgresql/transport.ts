@@ -1,7 +1,7 @@
 /** Opens the bare connection to a server: the dialled socket, under TLS as the target asks for it. */
 import type { Socket } from 'node:net';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
-import type { Dial, Target } from '../engine.ts';
+import type { Dial, DialOptions, Target } from '../engine.ts';
 import { connectFailure, NotPostgresql, type Stage, toConnectFailure } from './errors.ts';
 
 export interface Transport {
@@ -16,9 +16,10 @@ const sslRequest = Buffer.from([0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f]);
 export async function openTransport(
   { dial }: { dial: Dial },
   target: Target,
-  { signal }: { signal: AbortSignal },
+  options: DialOptions,
 ): Promise<Transport> {
-  const socket = await dial(target, { signal });
+  const { signal } = options;
+  const socket = await dial(target, options);
   if (target.ssl === 'DISABLE') return { socket, encrypted: false };
   let stage: Stage = 'TCP';
   try {
@@ -36,7 +37,7 @@ export async function openTransport(
     signal.throwIfAborted();
     // PREFER promises nothing against an attacker: a server whose TLS is broken is still reached.
     if (stage === 'TLS' && target.ssl === 'PREFER') {
-      return { socket: await dial(target, { signal }), encrypted: false };
+      return { socket: await dial(target, options), encrypted: false };
     }
     throw stage === 'TLS' ? tlsFailure(target, cause) : toConnectFailure(target, stage, cause);
   }
@@ -63,6 +64,7 @@ function ask(socket: Socket, signal: AbortSignal): Promise<'S' | 'N'> {
     socket.on('data', onData).on('error', reject).on('close', onClose);
     signal.addEventListener('abort', onAbort, { once: true });
     if (signal.aborted) return onAbort();
+    socket.resume();
     socket.write(sslRequest);
   });
 }

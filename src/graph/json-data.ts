@@ -2,21 +2,22 @@ const before = '{"data":';
 
 /** The data of an answer that is JSON already. Whoever prints it gets the same as of the objects. */
 export class JsonData {
-  readonly text: string;
-  #result: Buffer | null = null;
+  /** Its text, and once it was printed the whole answer alone: who takes it slowly keeps it in memory once. */
+  #data: string | Buffer;
 
   constructor(text: string) {
-    this.text = text;
+    this.#data = text;
   }
 
   /** The whole answer, printed once however many are sent it. */
   get result(): Buffer {
-    this.#result ??= printed(this.text);
-    return this.#result;
+    if (typeof this.#data === 'string') this.#data = printed(this.#data);
+    return this.#data;
   }
 
   toJSON(): unknown {
-    return JSON.parse(this.text);
+    const data = this.#data;
+    return typeof data === 'string' ? JSON.parse(data) : JSON.parse(data.toString()).data;
   }
 }
 

@@ -66,6 +66,9 @@ interface Entry {
 
 export function createFollowedTables({ feed, engine, lingerMs, onIdle, log }: FollowedTablesDeps): FollowedTables {
   const entries = new Map<string, Entry>();
+  /** All is told again of these, which were not known yet, from there on: said while it was waited for an answer about them. */
+  const risen = new Map<string, Position>();
+  let asking = false;
   let revision = 0;
   /** Changes of what is followed go one after the other. */
   let last: Promise<unknown> = Promise.resolve();
@@ -78,17 +81,32 @@ export function createFollowedTables({ feed, engine, lingerMs, onIdle, log }: Fo
 
   function keep({ id, table: name, coverage, reason, after }: Followed): Entry {
     const known = entries.get(id);
-    const since = known?.table.since ?? { commit: after, place: wholeTransaction };
-    const gaps = known ? gapsOf(known.table, coverage, reason) : gapOfBoth('it was not followed all the time');
-    const entry: Entry = known ?? {
-      table: { id, name, since, coverage, reason, gaps },
-      holders: 0,
-      timer: undefined,
-    };
-    entry.table = { id, name, since, coverage, reason, gaps };
+    if (known) return keepKnown(known, coverage, reason);
+    const since = { commit: after, place: wholeTransaction };
+    const gaps = gapOfBoth('it was not followed all the time');
+    const answered: FollowedTable = { id, name, since, coverage, reason, gaps };
+    const from = risen.get(id);
+    const table: FollowedTable = from ? { ...answered, coverage: 'ALL', reason: null, since: from } : answered;
+    const entry: Entry = { table, holders: 0, timer: undefined };
     revision += 1;
     entries.set(id, entry);
     return entry;
+  }
+
+  /** That more of it is told is said by the feed, in the order of what it tells: up to there it was not told. */
+  function keepKnown(known: Entry, coverage: Coverage, reason: string | null): Entry {
+    if (coverage === 'ALL') return known;
+    known.table = { ...known.table, coverage, reason, gaps: gapsOf(known.table, coverage, reason) };
+    revision += 1;
+    return known;
+  }
+
+  function answerAbout(tables: readonly NamedTable[]): Promise<readonly FollowOutcome[]> {
+    risen.clear();
+    asking = true;
+    return feed.follow(tables, { signal: feed.closed }).finally(() => {
+      asking = false;
+    });
   }
 
   function take(found: readonly Entry[]): Disposable {
@@ -140,7 +158,7 @@ export function createFollowedTables({ feed, engine, lingerMs, onIdle, log }: Fo
         // Somebody before may have wanted the same.
         const meanwhile = takeKnown(tables);
         if (meanwhile) return meanwhile;
-        const outcomes = await feed.follow(tables, { signal: feed.closed });
+        const outcomes = await answerAbout(tables);
         const held = take(outcomes.filter(isFollowed).map(keep));
         const refused = outcomes.find((outcome) => !isFollowed(outcome));
         if (!refused) return held;
@@ -165,7 +183,11 @@ export function createFollowedTables({ feed, engine, lingerMs, onIdle, log }: Fo
 
     cover(id, coverage, reason, since) {
       const entry = entries.get(id);
-      if (!entry) return;
+      if (!entry) {
+        if (coverage !== 'ALL') risen.delete(id);
+        else if (asking) risen.set(id, since);
+        return;
+      }
       const gaps = gapsOf(entry.table, coverage, reason);
       entry.table = { ...entry.table, coverage, reason, since, gaps };
       revision += 1;

@@ -9,7 +9,7 @@ import type { GroupBatch, ReaderGroup } from './reader-group.ts';
 
 export interface ReadOn {
   readonly run: Pick<FeedRun, 'log' | 'readers' | 'ended'>;
-  readonly group: Pick<ReaderGroup, 'read' | 'wait' | 'waitInLane'>;
+  readonly group: Pick<ReaderGroup, 'read' | 'quiet' | 'wait' | 'waitInLane'>;
   readonly begin: Position;
   readonly batchSize: number;
   /** An empty batch comes after so long without a change. */
@@ -37,6 +37,7 @@ export async function* readOn(options: ReadOn): AsyncGenerator<GroupBatch, void>
   let next = floor ? log.end.ordinal : log.find(begin);
   using reader = run.readers.add(next, write(begin));
   const ends = [signal, run.ended, reader.ended, ...lost];
+  let batch: GroupBatch | null = null;
   let interrupt = () => {};
   using listening = new DisposableStack();
   for (const one of ends) listening.defer(onAborted(one, () => interrupt()));
@@ -44,15 +45,13 @@ export async function* readOn(options: ReadOn): AsyncGenerator<GroupBatch, void>
     throwEnd(run, reader, lost, signal);
     await mayGoOn();
     if (signal.aborted) return;
-    const read = await readBatch();
-    const batch = floor ? behind(floor, read, write) : read;
-    if (floor && comparePositions(read.at, floor) >= 0) floor = null;
-    if (batch.changes.length > 0 || due) {
+    const { isEmpty, next: after, position } = await readBatch();
+    if (due || !isEmpty) {
       reader.given();
-      yield batch;
+      yield handOver();
     }
-    next = read.next;
-    reader.takes(next, batch.position);
+    next = after;
+    reader.takes(next, position);
     due = false;
     if (next < log.end.ordinal) continue;
     reader.waits();
@@ -69,14 +68,25 @@ export async function* readOn(options: ReadOn): AsyncGenerator<GroupBatch, void>
     return floor ? laterOf(floor, before) : before;
   }
 
-  async function readBatch(): Promise<GroupBatch> {
+  /** For handOver(). */
+  async function readBatch(): Promise<{ isEmpty: boolean; next: number; position: string }> {
     try {
-      return await group.read(next, batchSize);
+      const read = await group.read(next, batchSize);
+      batch = floor ? behind(floor, read, write) : read;
+      if (floor && comparePositions(read.at, floor) >= 0) floor = null;
+      return { isEmpty: batch.changes.length === 0, next: batch.next, position: batch.position };
     } catch (error) {
       // Who was too slow is told so, and not that what he did not take is gone.
       throwEnd(run, reader, lost, signal);
       throw error;
     }
+  }
+
+  /** He may come back late, or never: what he was given is not held here for so long. */
+  function handOver(): GroupBatch {
+    const given = batch!;
+    batch = null;
+    return given;
   }
 
   /** Up to where he is woken he has all that there is for the group. */
@@ -95,7 +105,18 @@ export async function* readOn(options: ReadOn): AsyncGenerator<GroupBatch, void>
         const leftMs = givenAt + quietMs - performance.now();
         // What he is being given is not passed over.
         if (beingGiven || leftMs > 0) timer = setTimeout(ring, beingGiven ? quietMs / 10 : leftMs);
+        else if (giveQuiet()) timer = setTimeout(ring, quietMs);
         else settle(place.reached(), true);
+      };
+      /** Where he is, without his coming for it: of thousands most are quiet most of the time. */
+      const giveQuiet = () => {
+        const { ordinal } = log.end;
+        if (!give || floor || place.reached() < ordinal || !mayGoOnNow()) return false;
+        const batch = group.quiet();
+        if (!give(batch)) return false;
+        reader.takes(ordinal, batch.position);
+        reader.waits();
+        return true;
       };
       let timer = setTimeout(ring, quietMs);
       const comes = (ordinal: number) => settle(ordinal, false);

@@ -50,6 +50,8 @@ export interface ReaderGroup {
    * @throws AppError POSITION_LOST; whatever Teller.tell and RowRights.of throw
    */
   read(ordinal: number, size: number): Promise<GroupBatch>;
+  /** For who has all that there is: nothing, up to where all is told. The same for all until that is further on. */
+  quiet(): GroupBatch;
   /** @param woken once, when there may be something from that change on. @returns how to wait no longer */
   wait(woken: (ordinal: number) => void): () => void;
   /**
@@ -80,6 +82,7 @@ export function createReaderGroup({ databaseId, sources, log, positions, rights,
   /** By the size of their batches: no more than there may be sizes. */
   const lanes = new Map<number, Lane>();
   let forgetting = false;
+  let quiet: GroupBatch | null = null;
   /** Rising. From `foundFrom` on it has all. */
   let found: number[] = [];
   let foundFrom = log.end.ordinal;
@@ -193,6 +196,12 @@ export function createReaderGroup({ databaseId, sources, log, positions, rights,
 
   return {
     read,
+
+    quiet() {
+      const { ordinal, position } = log.end;
+      if (quiet?.at !== position) quiet = batchOf([], ordinal, position);
+      return quiet;
+    },
 
     wait(woken) {
       waiting.add(woken);

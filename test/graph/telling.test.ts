@@ -56,7 +56,8 @@ describe('an event that is told', () => {
     const first = await telling(false, 'a').dataOf(event, context);
     expect(await telling(false, 'b').dataOf(event, { ...context })).toBe(first);
     const other = await telling(true, 'a').dataOf(event, context);
-    expect(other!.text).toBe('{"messages":{"channel":"room"}}');
+    expect(JSON.stringify(other)).toBe('{"messages":{"channel":"room"}}');
+    expect(String(other!.result)).toBe('{"data":{"messages":{"channel":"room"}}}');
     expect(await telling(false, 'a').dataOf(message(1), context)).not.toBe(first);
   });
 

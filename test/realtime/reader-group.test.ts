@@ -2,7 +2,7 @@
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import type { RowAccess } from '../../src/engines/row-access.ts';
 import { changeLogLimits, createChangeLog } from '../../src/realtime/change-log.ts';
 import type { Waiting } from '../../src/realtime/lane.ts';
@@ -95,6 +95,25 @@ test('a group that is quiet keeps nothing of what it gave', async ({ signal }) =
     collect();
   }
   expect((await group.read(0, 10)).changes).toHaveLength(1);
+});
+
+test('of what a reader takes late nothing is held but by himself', async ({ signal }) => {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  const { commit, follow } = setUp();
+  const reader = follow({ quietMs: 60_000, mayGoOn: () => undefined, signal });
+  await reader.next();
+  const given = async (): Promise<WeakRef<object>> => {
+    const next = reader.next();
+    commit('b');
+    return new WeakRef((await next).value!);
+  };
+  const batch = await given();
+  while (batch.deref() !== undefined) {
+    await sleep(20, undefined, { signal });
+    collect();
+  }
+  await reader.return();
 });
 
 describe('readers who wait in a lane', () => {
@@ -233,21 +252,25 @@ describe('readers who wait in a lane', () => {
     expect(reached()).toEqual([3, 3]);
   });
 
-  test('miss nothing where they have had nothing for long while others are given something', async ({ signal }) => {
+  test('miss nothing where they have had nothing for long while others are given something', async () => {
     const { log, commit, follow } = setUp();
+    const over = new AbortController();
+    onTestFinished(() => over.abort());
     const quietMs = 1;
     /** What he is told until he is behind the next commit. */
     async function told(): Promise<string> {
+      const behind = Promise.withResolvers<string>();
       let ids = '';
-      const give = (batch: GroupBatch) => {
+      const take = (batch: GroupBatch) => {
         ids += idsOf(batch);
+        if (batch.next > 1) behind.resolve(ids);
         return true;
       };
-      for await (const batch of follow({ quietMs, mayGoOn: () => undefined, give, signal })) {
-        ids += idsOf(batch);
-        if (batch.next > 1) return ids;
-      }
-      return ids;
+      const reader = follow({ quietMs, mayGoOn: () => undefined, give: take, signal: over.signal });
+      void (async () => {
+        for await (const batch of reader) take(batch);
+      })().catch(behind.reject);
+      return await behind.promise;
     }
     const all = Array.from({ length: 1_200 }, told);
     // All wait. Behind this turn are first those who have had nothing for long, and then the rest of those who are given it.
@@ -256,6 +279,26 @@ describe('readers who wait in a lane', () => {
     commit('b');
     expect(log.end.ordinal).toBe(2);
     expect(new Set(await Promise.all(all))).toEqual(new Set(['b']));
+  });
+
+  test('who has had nothing for long is told where he is while he waits: all of them the same', async () => {
+    const { log, follow } = setUp();
+    const over = new AbortController();
+    onTestFinished(() => over.abort());
+    const quiet = () =>
+      new Promise<GroupBatch>((resolve) => {
+        const give = (batch: GroupBatch) => {
+          resolve(batch);
+          return true;
+        };
+        const reader = follow({ quietMs: 1, mayGoOn: () => undefined, give, signal: over.signal });
+        void reader.next().then(() => reader.next());
+      });
+    const [one, other] = await Promise.all([quiet(), quiet()]);
+    expect(one).toMatchObject({ changes: [], next: log.end.ordinal, at: log.end.position });
+    expect(other).toBe(one);
+    log.alive('5');
+    expect(await quiet()).toMatchObject({ at: { commit: '5' } });
   });
 
   test('who may not go on any more meets it when something is to be given, and nothing else does', async ({

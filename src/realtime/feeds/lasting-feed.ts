@@ -31,7 +31,7 @@ export interface LastingFeedLimits {
   readonly refusals: number;
 }
 
-export const lastingFeedLimits: LastingFeedLimits = { retryMs: 200, maxRetryMs: 10_000, refusals: 10 };
+export const lastingFeedLimits: LastingFeedLimits = { retryMs: 200, maxRetryMs: 3_000, refusals: 10 };
 
 const passing: readonly string[] = ['CONNECTION_FAILED', 'TIMEOUT', 'SQL_ERROR'];
 
@@ -164,7 +164,12 @@ export function createLastingFeed({ databaseId, first, open, log, ...deps }: Las
     follow: (tables, { signal }) =>
       withFeed(async (current, within) => {
         const outcomes = await current.follow(tables, { signal: within });
-        for (const outcome of outcomes) if (outcome.id !== null) cover(outcome.id, outcome.coverage);
+        // That more is told of a known one than before its reader hears where that begins, from this feed or the next.
+        for (const outcome of outcomes) {
+          if (outcome.id === null) continue;
+          // Where more is told of one than before, its reader hears of that in its place, from this feed or the next.
+          if (!known.has(outcome.id) || outcome.coverage !== 'ALL') cover(outcome.id, outcome.coverage);
+        }
         return outcomes;
       }, signal),
     unfollow: (ids, { signal }) =>

@@ -2,6 +2,9 @@
 import type pg from 'pg';
 import { requirePeer } from '../support/peer.ts';
 
+/** Of one statement of theirs. */
+const longestMs = 600_000;
+
 export type Peer = (client: pg.Client) => Promise<unknown>;
 
 const urlOf = ({ host, port, user, password, database }: pg.Client): string =>
@@ -46,7 +49,7 @@ const postgresMeta: Peer = async (client) => {
       end(): Promise<void>;
     };
   }>('@supabase/postgres-meta');
-  const meta = new PostgresMeta({ connectionString: urlOf(client), max: 1, query_timeout: 600 });
+  const meta = new PostgresMeta({ connectionString: urlOf(client), max: 1, query_timeout: longestMs });
   try {
     const { data, error } = await meta.tables.list({ includeColumns: true });
     if (error || !data) throw new Error(`postgres-meta: ${JSON.stringify(error)}`);

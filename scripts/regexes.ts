@@ -31,7 +31,7 @@ const shownLittle: Readonly<Record<string, string>> = {
 /** For one of them. */
 const timeoutMs = 10_000;
 
-/** Null where the checker is not installed. */
+/** Null where the checker is not installed, as `npm ci --prefix bench` does it. */
 export function checkRegexes(root: string): Regexes | null {
   const check = checker();
   if (!check) return null;
@@ -48,7 +48,8 @@ export function checkRegexes(root: string): Regexes | null {
 
 function checker(): Check | null {
   try {
-    const { checkSync } = createRequire(import.meta.url)('recheck/lib/browser.js') as { checkSync: Check };
+    const bench = createRequire(new URL('../bench/package.json', import.meta.url));
+    const { checkSync } = bench('recheck/lib/browser.js') as { checkSync: Check };
     return checkSync;
   } catch {
     return null; // It is said, and is no pass.

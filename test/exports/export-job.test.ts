@@ -275,16 +275,23 @@ describe('an export', () => {
   });
 
   test('of two that go to one path one is told before it runs, and its statements with it', async () => {
-    await queue.targetDatabase.client.query('CREATE TABLE raced (n int)');
-    const sql = (n: number) => `INSERT INTO raced VALUES (${n}); SELECT pg_sleep(1); SELECT ${n} AS n`;
+    const { client } = queue.targetDatabase;
+    await client.query('CREATE TABLE raced (n int); SELECT pg_advisory_lock(9)');
+    const sql = (n: number) =>
+      `INSERT INTO raced VALUES (${n}); SELECT pg_advisory_xact_lock_shared(9); SELECT ${n} AS n`;
     const both = await Promise.all([1, 2].map((n) => submit(sql(n), { path: 'raced.csv' })));
+    const first = await Promise.race(both.map((job) => queue.until(job)));
+    expect(first).toMatchObject({
+      status: 'failed',
+      error: {
+        code: 'FORBIDDEN',
+        message: 'An export is being written to this path: export to another path, or with overwrite: true',
+      },
+    });
+    await client.query('SELECT pg_advisory_unlock(9)');
     const ended = await Promise.all(both.map((job) => queue.until(job)));
     expect(ended.map(({ status }) => status).toSorted()).toEqual(['failed', 'succeeded']);
-    expect(ended.find(({ status }) => status === 'failed')?.error).toMatchObject({
-      code: 'FORBIDDEN',
-      message: 'An export is being written to this path: export to another path, or with overwrite: true',
-    });
-    expect((await queue.targetDatabase.client.query('SELECT FROM raced')).rowCount).toBe(1);
+    expect((await client.query('SELECT FROM raced')).rowCount).toBe(1);
     expect([await pendingFiles(), await leftovers()]).toEqual([0, []]);
   });
 

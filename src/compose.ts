@@ -78,7 +78,7 @@ import { createFileRoutes } from './storage/files/routes.ts';
 import { createUploads } from './storage/files/uploads.ts';
 import { startWorkerProcess } from './worker-process.ts';
 
-export interface ComposeDeps extends Omit<CoreDeps, 'poolSize'> {
+export interface ComposeDeps extends Omit<CoreDeps, 'poolSize' | 'as'> {
   startedAt: Date;
   /** Of persisted documents; empty where there is none. */
   manifest: Manifest;
@@ -93,7 +93,7 @@ const poolSize = 20;
 
 export async function compose({ startedAt, manifest, diskLow, running, ...deps }: ComposeDeps): Promise<RunningServer> {
   const { config, log, metadata, playground, masterKeys } = deps;
-  const core = await buildCore({ ...deps, poolSize });
+  const core = await buildCore({ ...deps, poolSize, as: 'server' });
   running.push(...core.running);
   // Its port is known when the server listens, where the configuration leaves it open.
   const publicUrl = new URL(config.publicUrl);

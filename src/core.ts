@@ -16,7 +16,7 @@ import { renewLostPasswords } from './databases/lost-passwords.ts';
 import { createTypedConnections, type TypedConnections } from './databases/typed-connections.ts';
 import type { ConnectionConfig } from './db/connection.ts';
 import { installationId } from './db/installation.ts';
-import { verifyKeyring } from './db/master-keys.ts';
+import { checkMasterKeys, verifyKeyring } from './db/master-keys.ts';
 import { createPool, createPrisma, type Prisma } from './db/metadata.ts';
 import { type Mail, startNotify } from './db/notify.ts';
 import { createPlayground } from './db/playground.ts';
@@ -57,6 +57,8 @@ export interface CoreDeps {
   masterKeys: readonly [MasterKey, ...MasterKey[]];
   /** Connections to the metadata at the most. */
   poolSize: number;
+  /** Which key seals here servers decide. */
+  as: 'server' | 'worker';
 }
 
 export interface Core {
@@ -93,11 +95,15 @@ export interface Core {
   readonly running: Service[];
 }
 
-export async function buildCore({ config, log, metadata, playground, masterKeys, poolSize }: CoreDeps): Promise<Core> {
+export async function buildCore(deps: CoreDeps): Promise<Core> {
+  const { config, log, metadata, playground, masterKeys, poolSize } = deps;
   const bus = createBus<Topic>();
   const pool = createPool({ connection: metadata, log, max: poolSize });
   const running: Service[] = [{ stop: () => pool.end() }];
-  const keyring = await verifyKeyring(pool, masterKeys, config.lostKeys);
+  const keyring =
+    deps.as === 'server'
+      ? await verifyKeyring({ pool, log }, masterKeys, config.lostKeys)
+      : await checkMasterKeys(pool, masterKeys, config.lostKeys);
   await sealBeginning(pool, keyring);
   const notify = await startNotify({ connection: metadata, pool, bus, log });
   running.push(notify);

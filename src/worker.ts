@@ -36,6 +36,7 @@ export async function run({ config, log, signal }: RunOptions): Promise<void> {
     playground,
     masterKeys,
     poolSize: poolOf(config.workerConcurrency),
+    as: 'worker',
   });
   const exporters = createExporters({
     storage: config.storage,

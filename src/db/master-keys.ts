@@ -2,9 +2,11 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { link, mkdir, readFile, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type pg from 'pg';
 import { createKeyring, type Keyring, type MasterKey } from '../lib/keyring.ts';
+import type { Log } from '../lib/log.ts';
 import { Secret } from '../lib/secret.ts';
-import type { Executor } from './metadata.ts';
+import { type Executor, transaction } from './metadata.ts';
 import { StartError } from './start-error.ts';
 
 const keyBytes = 32;
@@ -68,12 +70,22 @@ function faultOf(keyring: Keyring, { id, sealed }: KeyCheck): unknown {
   }
 }
 
-/** @param lost ids of keys that the operator has given up */
-const isGivenUp = (keyring: Keyring, lost: readonly string[], check: KeyCheck): boolean =>
-  lost.includes(check.id) && faultOf(keyring, check) !== null;
+/**
+ * The key that seals comes first. One that was replaced here before does not come back by a process that was forgotten with
+ * its ring: it seals under the one that came last, as the others do.
+ */
+function inOrder(
+  keys: readonly [MasterKey, ...MasterKey[]],
+  checks: readonly KeyCheck[],
+): readonly [MasterKey, ...MasterKey[]] {
+  const [current] = checks;
+  const sealing = current?.dated && keys.find(({ id }) => id === current.id);
+  const wasReplaced = current?.id !== keys[0].id && checks.some(({ id, dated }) => id === keys[0].id && dated);
+  return sealing && wasReplaced ? [sealing, ...keys.filter((key) => key !== sealing)] : keys;
+}
 
 /**
- * Reads only; metadata that has not been made yet fits every ring.
+ * Reads only, as a worker does; metadata that has not been made yet fits every ring.
  * @param lost ids of keys that are lost for good: nothing is asked about them
  * @throws StartError when a key is not the one of its id, or the one that seals here now is missing
  */
@@ -82,8 +94,28 @@ export async function checkMasterKeys(
   keys: readonly [MasterKey, ...MasterKey[]],
   lost: readonly string[] = [],
 ): Promise<Keyring> {
+  const checks = (await readChecks(executor)) ?? [];
+  return fitting(keys, checks, givenUp(keys, checks, lost));
+}
+
+/** Of the keys that are named as lost those that the ring has not. */
+function givenUp(
+  keys: readonly [MasterKey, ...MasterKey[]],
+  checks: readonly KeyCheck[],
+  lost: readonly string[],
+): KeyCheck[] {
   const keyring = createKeyring(keys);
-  const checks = ((await readChecks(executor)) ?? []).filter((check) => !isGivenUp(keyring, lost, check));
+  return checks.filter((check) => lost.includes(check.id) && faultOf(keyring, check) !== null);
+}
+
+/** @throws StartError */
+function fitting(
+  keys: readonly [MasterKey, ...MasterKey[]],
+  all: readonly KeyCheck[],
+  without: readonly KeyCheck[],
+): Keyring {
+  const checks = all.filter(({ sealed }) => !without.some((check) => check.sealed === sealed));
+  const keyring = createKeyring(inOrder(keys, checks));
   const inRing = checks.filter(({ id }) => keyring.keyIds.includes(id));
   for (const check of inRing) {
     const cause = faultOf(keyring, check);
@@ -102,38 +134,46 @@ export async function checkMasterKeys(
   return keyring;
 }
 
+const lockName = 'quarry master keys';
+
 /**
- * Keeps a check of every key of the ring, and the time from which the active one seals here: the ring that started last
- * decides, so that an earlier key can be made the first again.
+ * As a server does: keeps a check of every key of the ring, and the time from which a new one seals here. That goes one way:
+ * a ring whose first key was replaced before seals under the newest.
  * @param lost ids of keys that are lost for good: their checks go
  * @throws StartError before anything is written when the ring is not that of this metadata
  */
 export async function verifyKeyring(
-  executor: Executor,
+  { pool, log }: { pool: pg.Pool; log: Log },
   keys: readonly [MasterKey, ...MasterKey[]],
   lost: readonly string[] = [],
 ): Promise<Keyring> {
-  const keyring = await checkMasterKeys(executor, keys, lost);
-  for (const check of (await readChecks(executor)) ?? []) {
-    // Only the check that was seen: another process may have put a good one in its place.
-    if (isGivenUp(keyring, lost, check))
-      await executor.query('DELETE FROM key_checks WHERE key_id = $1 AND sealed = $2', [check.id, check.sealed]);
-  }
-  for (const key of keys) {
-    const sealed = createKeyring([key]).seal('quarry', ['key_checks', key.id]);
-    await executor.query('INSERT INTO key_checks (key_id, sealed) VALUES ($1, $2) ON CONFLICT DO NOTHING', [
-      key.id,
-      sealed,
-    ]);
-  }
-  // Another process may have brought another key of the same name at the same time: one of the two is refused.
-  await checkMasterKeys(executor, keys);
-  await executor.query(
-    // Later than whatever there is, also where the clock was put back.
-    `UPDATE key_checks SET activated_at = greatest(clock_timestamp(), (SELECT max(activated_at) + interval '1 ms' FROM key_checks))
-      WHERE key_id = $1 AND (activated_at IS NULL OR EXISTS (
-        SELECT FROM key_checks other WHERE other.activated_at > key_checks.activated_at))`,
-    [keyring.activeKeyId],
-  );
-  return keyring;
+  // Before the lock: what another process puts in its place while this one waits is not what was given up.
+  const gone = givenUp(keys, (await readChecks(pool)) ?? [], lost);
+  return transaction(pool, async (client) => {
+    // Of two that bring what does not go together the second one sees the first.
+    await client.query('SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', [lockName]);
+    const checks = (await readChecks(client)) ?? [];
+    const keyring = fitting(keys, checks, gone);
+    for (const { id, sealed } of gone)
+      await client.query('DELETE FROM key_checks WHERE key_id = $1 AND sealed = $2', [id, sealed]);
+    for (const key of keys) {
+      const sealed = createKeyring([key]).seal('quarry', ['key_checks', key.id]);
+      await client.query('INSERT INTO key_checks (key_id, sealed) VALUES ($1, $2) ON CONFLICT DO NOTHING', [
+        key.id,
+        sealed,
+      ]);
+    }
+    const { activeKeyId: to } = keyring;
+    const { rowCount } = await client.query(
+      // Later than whatever there is, also where the clock was put back.
+      `UPDATE key_checks SET activated_at =
+          greatest(clock_timestamp(), (SELECT max(activated_at) + interval '1 ms' FROM key_checks))
+        WHERE key_id = $1 AND activated_at IS NULL`,
+      [to],
+    );
+    const from = checks[0]?.dated ? checks[0].id : null;
+    if (rowCount === 1) log.info({ from, to }, 'keys.activated');
+    if (to !== keys[0].id) log.warn({ first: keys[0].id, sealing: to }, 'keys.order_ignored');
+    return keyring;
+  });
 }

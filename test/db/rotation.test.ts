@@ -4,12 +4,14 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vit
 import { createAccessTokens } from '../../src/accounts/access-tokens.ts';
 import { createCredentials } from '../../src/databases/credentials.ts';
 import type { Database } from '../../src/databases/store.ts';
+import { connect } from '../../src/db/connection.ts';
 import { installationSecret } from '../../src/db/installation-secrets.ts';
-import { verifyKeyring } from '../../src/db/master-keys.ts';
+import { checkMasterKeys, verifyKeyring } from '../../src/db/master-keys.ts';
 import { createPool } from '../../src/db/metadata.ts';
 import { countSecrets, rotate, startRotation } from '../../src/db/rotation.ts';
 import { uuidv7 } from '../../src/lib/ids.ts';
 import { createKeyring, type Keyring, type MasterKey } from '../../src/lib/keyring.ts';
+import type { Log } from '../../src/lib/log.ts';
 import { Secret } from '../../src/lib/secret.ts';
 import { sealedColumns } from '../../src/sealed-columns.ts';
 import { createLinks } from '../../src/storage/files/links.ts';
@@ -62,11 +64,11 @@ test('every column of the metadata that is sealed is wrapped again', async () =>
 });
 
 test('ten thousand secrets are wrapped again while they are read; a rotation that is killed goes on', async () => {
-  const old = await verifyKeyring(metadata.pool, [k1]);
+  const old = await verifyKeyring({ pool: metadata.pool, log: silent }, [k1]);
   const databases = await fill(old, secrets);
   const name = 'playground/admin';
   await installationSecret({ db: metadata.pool, keyring: old }, name, 'canary-playground');
-  const keyring = await verifyKeyring(metadata.pool, [k2, k1]);
+  const keyring = await verifyKeyring({ pool: metadata.pool, log: silent }, [k2, k1]);
   const { open } = createCredentials({ keyring, playground: null, store: {} as never });
 
   let reads = 0;
@@ -122,7 +124,7 @@ test('ten thousand secrets are wrapped again while they are read; a rotation tha
 
   // Again, there is nothing left to do; and the old key can go.
   expect(await rotate(rotation(keyring), never)).toEqual({ rewrapped: 0, unopened: 0 });
-  const young = await verifyKeyring(metadata.pool, [k2]);
+  const young = await verifyKeyring({ pool: metadata.pool, log: silent }, [k2]);
   const now = await stored(databases.map(({ id }) => id));
   const alone = createCredentials({ keyring: young, playground: null, store: {} as never });
   for (const database of databases)
@@ -135,7 +137,7 @@ test('ten thousand secrets are wrapped again while they are read; a rotation tha
 test('a secret whose key is lost says so by itself, and keeps nothing else back', async () => {
   const lost = await fill(createKeyring([k3]), 3);
   const [fine] = await fill(createKeyring([k1]), 1);
-  const keyring = await verifyKeyring(metadata.pool, [k2, k1]);
+  const keyring = await verifyKeyring({ pool: metadata.pool, log: silent }, [k2, k1]);
   expect(await rotate(rotation(keyring), never)).toEqual({ rewrapped: 1, unopened: 3 });
   const { open } = createCredentials({ keyring, playground: null, store: {} as never });
   expect(open({ ...fine!, sealedPassword: (await stored([fine!.id])).get(fine!.id)! })).toBe(passwordOf(fine!.id));
@@ -168,11 +170,11 @@ test('a secret that is put there meanwhile stays', async () => {
   await metadata.pool.query('DELETE FROM databases WHERE id = $1', [database!.id]);
 });
 
-test('of two replicas whose rings are in another order the one that started last decides', async () => {
+test('of two replicas whose rings are in another order the one whose key came last decides', async () => {
   await metadata.pool.query('DELETE FROM databases');
   const [database] = await fill(createKeyring([k2]), 1);
-  const behind = await verifyKeyring(metadata.pool, [k2, k3]);
-  const ahead = await verifyKeyring(metadata.pool, [k3, k2]);
+  const behind = await verifyKeyring({ pool: metadata.pool, log: silent }, [k2, k3]);
+  const ahead = await verifyKeyring({ pool: metadata.pool, log: silent }, [k3, k2]);
   expect(await rotate(rotation(behind), never)).toBeNull();
   await using running = disposable(startRotation(rotation(ahead)));
   while (running.counts().k3 === undefined) await new Promise((resolve) => setImmediate(resolve));
@@ -183,23 +185,38 @@ test('of two replicas whose rings are in another order the one that started last
   expect(open({ ...database!, sealedPassword: now.get(database!.id)! })).toBe(passwordOf(database!.id));
 });
 
-test('a key that sealed here before is rotated back to, as often as one likes, also when the clock was put back', async () => {
-  for (const [keys, id] of [
-    [[k2, k3], 'k2'],
-    [[k3, k2], 'k3'],
-    [[k2, k3], 'k2'],
-  ] as [[MasterKey, MasterKey], string][]) {
-    const keyring = await verifyKeyring(metadata.pool, keys);
-    expect(await rotate(rotation(keyring), never)).toEqual({ rewrapped: 2, unopened: 0 });
-    expect(await countSecrets(rotation(keyring))).toEqual({ [id]: 2 });
-  }
+test('who is forgotten with the order of before takes no key back, also when the clock was put back', async () => {
+  const seals = async () => (await metadata.pool.query('SELECT * FROM key_checks ORDER BY 1')).rows;
+  const events: unknown[] = [];
+  const log = {
+    info: (fields: object, event: string) => events.push([event, fields]),
+    warn: (fields: object, event: string) => events.push([event, fields]),
+  } as unknown as Log;
   await metadata.pool.query(`UPDATE key_checks SET activated_at = activated_at + interval '1 day'`);
-  const keyring = await verifyKeyring(metadata.pool, [k3, k2]);
-  expect(await rotate(rotation(keyring), never)).toEqual({ rewrapped: 2, unopened: 0 });
-  // Starting again with the same one changes nothing.
+  const before = await seals();
+  const stale = await verifyKeyring({ pool: metadata.pool, log }, [k2, k3]);
+  expect(events).toEqual([['keys.order_ignored', { first: 'k2', sealing: 'k3' }]]);
+  expect([stale.activeKeyId, stale.keyIds]).toEqual(['k3', ['k3', 'k2']]);
+  expect(await rotate(rotation(stale), never)).toEqual({ rewrapped: 0, unopened: 0 });
+  expect(await seals()).toEqual(before);
+  const sealed = stale.seal('new', ['x']);
+  const alone = await verifyKeyring({ pool: metadata.pool, log }, [k3]);
+  expect(alone.open(sealed, ['x'])).toBe('new');
+  // A new one is taken up, whatever the clock says.
+  const k5 = masterKey('k5');
+  const next = await verifyKeyring({ pool: metadata.pool, log }, [k5, k3]);
+  expect(events.slice(1)).toEqual([['keys.activated', { from: 'k3', to: 'k5' }]]);
+  expect(await rotate(rotation(next), never)).toEqual({ rewrapped: 2, unopened: 0 });
+  await metadata.pool.query(`DELETE FROM key_checks WHERE key_id = 'k5'`);
+  expect(await rotate(rotation(createKeyring([k3, k5])), never)).toEqual({ rewrapped: 2, unopened: 0 });
+});
+
+test('a worker checks alone: which key seals, and what there is, a server decides', async () => {
   const seals = async () => (await metadata.pool.query('SELECT * FROM key_checks ORDER BY 1')).rows;
   const before = await seals();
-  await verifyKeyring(metadata.pool, [k3, k2]);
+  expect((await checkMasterKeys(metadata.pool, [k2, k3])).activeKeyId).toBe('k3');
+  // It may start before the servers do.
+  expect((await checkMasterKeys(metadata.pool, [masterKey('k6'), k3])).activeKeyId).toBe('k6');
   expect(await seals()).toEqual(before);
 });
 
@@ -238,14 +255,14 @@ test.each<[string, [MasterKey, ...MasterKey[]], RegExp]>([
 ])('a key %s refuses the start before anything is written', async (_what, keys, reason) => {
   const checks = async () => (await metadata.pool.query('SELECT * FROM key_checks ORDER BY 1')).rows;
   const before = await checks();
-  await expect(verifyKeyring(metadata.pool, keys)).rejects.toThrow(reason);
+  await expect(verifyKeyring({ pool: metadata.pool, log: silent }, keys)).rejects.toThrow(reason);
   expect(await checks()).toEqual(before);
 });
 
 test('of two that bring another key of one name at the same time one is refused', async () => {
   const results = await Promise.allSettled([
-    verifyKeyring(metadata.pool, [k3, masterKey('k4')]),
-    verifyKeyring(metadata.pool, [k3, masterKey('k4')]),
+    verifyKeyring({ pool: metadata.pool, log: silent }, [k3, masterKey('k4')]),
+    verifyKeyring({ pool: metadata.pool, log: silent }, [k3, masterKey('k4')]),
   ]);
   expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
 });
@@ -263,39 +280,55 @@ describe('a key that is lost for good', () => {
     }[];
 
   test('lets a start without it go on when it is named, and only then', async () => {
-    await verifyKeyring(own.pool, [k1]);
-    await expect(verifyKeyring(own.pool, [k2])).rejects.toThrow(/none of the keys/);
-    await expect(verifyKeyring(own.pool, [k2], ['k3'])).rejects.toThrow(/none of the keys/);
-    await verifyKeyring(own.pool, [k2], ['k1']);
+    await verifyKeyring({ pool: own.pool, log: silent }, [k1]);
+    await expect(verifyKeyring({ pool: own.pool, log: silent }, [k2])).rejects.toThrow(/none of the keys/);
+    await expect(verifyKeyring({ pool: own.pool, log: silent }, [k2], ['k3'])).rejects.toThrow(/none of the keys/);
+    await verifyKeyring({ pool: own.pool, log: silent }, [k2], ['k1']);
     expect((await checks()).map(({ key_id }) => key_id)).toEqual(['k2']);
     // From now on the new one is what a start asks for.
-    await verifyKeyring(own.pool, [k2]);
-    await expect(verifyKeyring(own.pool, [k3])).rejects.toThrow(/none of the keys/);
+    await verifyKeyring({ pool: own.pool, log: silent }, [k2]);
+    await expect(verifyKeyring({ pool: own.pool, log: silent }, [k3])).rejects.toThrow(/none of the keys/);
   });
 
   test('may be named by mistake: one that is there and good stays', async () => {
     const before = await checks();
-    await verifyKeyring(own.pool, [k2], ['k2']);
+    await verifyKeyring({ pool: own.pool, log: silent }, [k2], ['k2']);
     expect(await checks()).toEqual(before);
   });
 
   test('gives its name to another one, as a server does that made its own; of two at the same time to one', async () => {
-    const results = await Promise.allSettled([
-      verifyKeyring(own.pool, [masterKey('k2')], ['k2']),
-      verifyKeyring(own.pool, [masterKey('k2')], ['k2']),
+    // Both have seen the lost one before either has put its own in its place.
+    await using gate = await connect(own.database);
+    await gate.client.query('BEGIN; LOCK TABLE key_checks IN SHARE MODE');
+    const starting = Promise.allSettled([
+      verifyKeyring({ pool: own.pool, log: silent }, [masterKey('k2')], ['k2']),
+      verifyKeyring({ pool: own.pool, log: silent }, [masterKey('k2')], ['k2']),
     ]);
-    const refused = results.filter(({ status }) => status === 'rejected');
-    expect(refused.length).toBeLessThan(2);
+    const waiting = `SELECT count(*)::int AS n FROM pg_locks l JOIN pg_database d ON d.oid = l.database
+      WHERE d.datname = current_database() AND NOT l.granted`;
+    while ((await own.pool.query(waiting)).rows[0].n < 2);
+    await gate.client.query('COMMIT');
+    const refused = (await starting).flatMap((result) => (result.status === 'rejected' ? [result.reason.message] : []));
+    expect(refused).toEqual([expect.stringMatching(/“k2” is not the one/)]);
     expect((await checks()).map(({ key_id }) => key_id)).toEqual(['k2']);
-    await expect(verifyKeyring(own.pool, [k2])).rejects.toThrow(/“k2” is not the one/);
+    await expect(verifyKeyring({ pool: own.pool, log: silent }, [k2])).rejects.toThrow(/“k2” is not the one/);
+  });
+
+  test('is not needed by two that start at first: one of two rings without a common key is refused', async () => {
+    await own.pool.query('DELETE FROM key_checks');
+    const results = await Promise.allSettled([
+      verifyKeyring({ pool: own.pool, log: silent }, [masterKey('m')]),
+      verifyKeyring({ pool: own.pool, log: silent }, [masterKey('n')]),
+    ]);
+    expect(results.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
   });
 
   test('leaves what it sealed closed, each by itself, and what was sealed with others open', async () => {
     const name = 'playground/admin';
     await own.pool.query('DELETE FROM key_checks');
-    const both = await verifyKeyring(own.pool, [k1, k3]);
+    const both = await verifyKeyring({ pool: own.pool, log: silent }, [k1, k3]);
     await installationSecret({ db: own.pool, keyring: both }, name, 'canary');
-    const keyring = await verifyKeyring(own.pool, [k3], ['k1']);
+    const keyring = await verifyKeyring({ pool: own.pool, log: silent }, [k3], ['k1']);
     expect(await rotate({ pool: own.pool, keyring, columns: sealedColumns, log: silent }, never)).toEqual({
       rewrapped: 0,
       unopened: 1,

@@ -12,7 +12,7 @@ import { createTrackingStore, type TrackingStore } from './catalog/tracking/stor
 import { removeTracking } from './catalog/tracking/tracking.ts';
 import type { Config } from './config.ts';
 import { createDatabases, type Database, type Databases } from './databases/databases.ts';
-import { renewLostPasswords } from './databases/lost-passwords.ts';
+import { startLostPasswords } from './databases/lost-passwords.ts';
 import { createTypedConnections, type TypedConnections } from './databases/typed-connections.ts';
 import type { ConnectionConfig } from './db/connection.ts';
 import { installationId } from './db/installation.ts';
@@ -57,7 +57,7 @@ export interface CoreDeps {
   masterKeys: readonly [MasterKey, ...MasterKey[]];
   /** Connections to the metadata at the most. */
   poolSize: number;
-  /** Which key seals here servers decide. */
+  /** Which key seals, and what is made anew where one is lost, servers decide. */
   as: 'server' | 'worker';
 }
 
@@ -142,8 +142,8 @@ export async function buildCore(deps: CoreDeps): Promise<Core> {
   const snapshotStore = createSnapshotStore({ pool });
   const projectAccess = createAccess({ pool });
   const hosting = playground && createPlayground({ ...playground, log });
-  if (hosting && config.lostKeys.length > 0)
-    await renewLostPasswords({ pool, keyring, playground: hosting, lost: config.lostKeys, log });
+  if (hosting && deps.as === 'server' && config.lostKeys.length > 0)
+    running.push(startLostPasswords({ pool, keyring, playground: hosting, lost: config.lostKeys, log }));
   const databases = createDatabases({
     pool,
     prisma,

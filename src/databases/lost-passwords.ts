@@ -8,6 +8,7 @@ import { transaction } from '../db/metadata.ts';
 import type { Playground } from '../db/playground.ts';
 import type { SealedColumn } from '../db/rotation.ts';
 import { type Keyring, SealError } from '../lib/keyring.ts';
+import type { Service } from '../lib/lifecycle.ts';
 import type { Log } from '../lib/log.ts';
 import { sealedPasswords } from './credentials.ts';
 
@@ -18,6 +19,8 @@ export interface LostPasswordsDeps {
   /** Ids of master keys. */
   readonly lost: readonly string[];
   readonly log: Log;
+  /** Until what could not be made anew is tried again. */
+  readonly againMs?: number;
 }
 
 /** Where a hosted password is, with the database and the role that it is for. */
@@ -27,9 +30,43 @@ const places: Readonly<Record<string, string>> = {
     FROM database_roles s JOIN databases d ON d.id = s.database_id WHERE d.hosted`,
 };
 
-/** @returns how many were made anew; one that cannot be is in the log, and holds no other up */
-export async function renewLostPasswords(deps: LostPasswordsDeps): Promise<number> {
-  let renewed = 0;
+/** Begins at once, beside what is served, and goes on while something is left. */
+export function startLostPasswords(deps: LostPasswordsDeps): Service {
+  const { againMs = 60_000 } = deps;
+  const stopping = new AbortController();
+  const { signal } = stopping;
+  let timer: NodeJS.Timeout | undefined;
+  let working = Promise.resolve();
+  function look(): void {
+    working = renewLostPasswords(deps, signal)
+      .then(({ left }) => left)
+      .catch((error: unknown) => {
+        if (!signal.aborted) deps.log.warn({ err: error }, 'hosting.password_not_renewed');
+        return 1;
+      })
+      .then((left) => {
+        if (left > 0 && !signal.aborted) timer = setTimeout(look, againMs).unref();
+      });
+  }
+  look();
+  return {
+    async stop() {
+      stopping.abort();
+      clearTimeout(timer);
+      await working;
+    },
+  };
+}
+
+/**
+ * One round; what cannot be made anew is in the log, and holds no other up.
+ * @returns how many were made anew, and how many could not be
+ */
+export async function renewLostPasswords(
+  deps: LostPasswordsDeps,
+  signal: AbortSignal,
+): Promise<{ renewed: number; left: number }> {
+  let [renewed, left] = [0, 0];
   for (const column of sealedPasswords) {
     const keys = Object.keys(column.key);
     const { rows } = await deps.pool.query<Record<string, string>>(
@@ -38,16 +75,18 @@ export async function renewLostPasswords(deps: LostPasswordsDeps): Promise<numbe
       [deps.lost],
     );
     for (const row of rows) {
+      signal.throwIfAborted();
       const at = keys.map((key) => row[key]!);
       try {
         if (await renew(deps, column, at)) renewed += 1;
       } catch (error) {
+        left += 1;
         deps.log.warn({ err: error, table: column.table, id: at[0] }, 'hosting.password_not_renewed');
       }
     }
   }
   if (renewed > 0) deps.log.warn({ renewed }, 'hosting.passwords_renewed');
-  return renewed;
+  return { renewed, left };
 }
 
 /** In one transaction, so that of replicas that start together one does it. */

@@ -4,13 +4,14 @@ import type { Viewer } from '../../src/accounts/viewer.ts';
 import { sealedPasswords } from '../../src/databases/credentials.ts';
 import type { DatabaseTemplate } from '../../src/databases/databases.ts';
 import { databaseLimits } from '../../src/databases/input.ts';
-import { renewLostPasswords } from '../../src/databases/lost-passwords.ts';
+import { renewLostPasswords, startLostPasswords } from '../../src/databases/lost-passwords.ts';
 import { connect } from '../../src/db/connection.ts';
 import { hostedNames } from '../../src/db/playground.ts';
 import type { Catalog } from '../../src/engines/catalog.ts';
 import type { RunEvent, Target } from '../../src/engines/engine.ts';
 import { encodeId, uuidv7 } from '../../src/lib/ids.ts';
 import { createKeyring } from '../../src/lib/keyring.ts';
+import type { Log } from '../../src/lib/log.ts';
 import { Secret } from '../../src/lib/secret.ts';
 import { silent } from '../support/metadata.ts';
 import {
@@ -283,21 +284,38 @@ test('a hosted database whose master key is given up has a new password, once, a
   const passwords = () => world.rows('SELECT id, sealed_password FROM databases WHERE id = $1', [kept.id]);
   const before = await passwords();
   const renew = (ids: string[]) =>
-    renewLostPasswords({ ...world, playground: server.playground, lost: ids, log: silent });
-  expect(await renew(['other'])).toBe(0);
+    renewLostPasswords({ ...world, playground: server.playground, lost: ids, log: silent }, signal);
+  expect(await renew(['other'])).toEqual({ renewed: 0, left: 0 });
   // Two replicas that start at the same time.
   const renewed = await Promise.all([renew(['gone', 'k1']), renew(['gone', 'k1'])]);
-  expect(renewed.sort()).toEqual([0, 1]);
+  expect(renewed.map(({ renewed }) => renewed).sort()).toEqual([0, 1]);
   expect(await run(await targetOf(viewer, lost.id), 'SELECT n FROM t')).toEqual([[1]]);
   expect(await passwords()).toEqual(before);
+  const [{ username }] = (await world.rows('SELECT username FROM databases WHERE id = $1', [lost.id])) as [
+    { username: string },
+  ];
   // One that cannot be reset is in the log, and another one is done all the same.
   await world.rows(`UPDATE databases SET sealed_password = $1, username = 'postgres' WHERE id = $2`, [
     gone.seal('x', ['x']),
     lost.id,
   ]);
   await world.rows('UPDATE databases SET sealed_password = $1 WHERE id = $2', [gone.seal('x', ['x']), kept.id]);
-  expect(await renew(['gone'])).toBe(1);
+  expect(await renew(['gone'])).toEqual({ renewed: 1, left: 1 });
   expect(await run(await targetOf(viewer, kept.id), 'SELECT 1')).toEqual([[1]]);
+  // A server tries it again, beside what it serves.
+  const failed = Promise.withResolvers<void>();
+  const done = Promise.withResolvers<void>();
+  const events: Record<string, () => void> = {
+    'hosting.password_not_renewed': failed.resolve,
+    'hosting.passwords_renewed': done.resolve,
+  };
+  const log = { ...silent, warn: (_fields: object, event: string) => events[event]?.() } as unknown as Log;
+  const again = startLostPasswords({ ...world, playground: server.playground, lost: ['gone'], log, againMs: 1 });
+  await failed.promise;
+  await world.rows('UPDATE databases SET username = $1 WHERE id = $2', [username, lost.id]);
+  await done.promise;
+  await again.stop();
+  expect(await run(await targetOf(viewer, lost.id), 'SELECT n FROM t')).toEqual([[1]]);
 });
 
 test('so has a reader of a database of the system’s', async () => {
@@ -312,8 +330,8 @@ test('so has a reader of a database of the system’s', async () => {
     `INSERT INTO database_roles (database_id, user_id, role_name, sealed_password) VALUES ($1, $2, $3, $4)`,
     [id, viewer.userId, reader.user, gone.seal('x', ['x'])],
   );
-  const renewed = await renewLostPasswords({ ...world, playground: server.playground, lost: ['gone'], log: silent });
-  expect(renewed).toBeGreaterThanOrEqual(1);
+  const deps = { ...world, playground: server.playground, lost: ['gone'], log: silent };
+  expect((await renewLostPasswords(deps, signal)).renewed).toBeGreaterThanOrEqual(1);
   const [{ sealed }] = (await world.rows(
     'SELECT sealed_password AS sealed FROM database_roles WHERE database_id = $1',
     [id],

@@ -30,7 +30,7 @@ export interface AuditLogDeps {
   readonly pool: pg.Pool;
   readonly keyring: Keyring;
   readonly log: Log;
-  /** That are written down of one account, or of one address without, in 15 minutes; absent or 0: all. */
+  /** That are written down of one key, of the sessions of one account, or of one address without, in 15 minutes; absent or 0: all. */
   readonly maxRefusals?: number;
 }
 
@@ -44,8 +44,8 @@ export interface AuditLog {
   /** Null when it is absent or not the viewer's to see. */
   find(viewer: Viewer | null, id: string): Promise<AuditEntry | null>;
   /**
-   * Writes down what was refused to somebody, or once that there is more of it than is written down; what cannot be
-   * written is in the log, and hides no refusal.
+   * Writes down what was refused to somebody, or once that there is more of it than is written down: what is left out, and
+   * what cannot be written, is in the log, and hides no refusal.
    */
   refused(refusal: Refusal): Promise<void>;
   /**
@@ -64,7 +64,7 @@ const exportedAtOnce = 500;
 const refusalsWindowSeconds = 15 * 60;
 
 export function createAuditLog(deps: AuditLogDeps): AuditLog {
-  const { pool, maxRefusals = 0 } = deps;
+  const { pool, log, maxRefusals = 0 } = deps;
   const refusals = createLimiter({
     pool,
     name: 'audit.refusals',
@@ -76,10 +76,12 @@ export function createAuditLog(deps: AuditLogDeps): AuditLog {
   async function writeRefusal({ viewer, ...refusal }: Refusal): Promise<void> {
     const { caller } = refusal;
     const exceeded = await refusals.take(
-      viewer?.userId ?? (caller.ipAddress === null ? 'none' : networkOf(caller.ipAddress)),
+      viewer?.key?.id ?? viewer?.userId ?? (caller.ipAddress === null ? 'none' : networkOf(caller.ipAddress)),
     );
     const by = { actorId: viewer?.userId ?? null, outcome: 'refused' } as const;
     if (!exceeded) return record(pool, { ...by, ...refusal, action: 'access.refused' });
+    const { subject, details: told } = refusal;
+    log.info({ ...by, keyId: caller.keyId, ipAddress: caller.ipAddress, subject, ...told }, 'audit.refusal_left_out');
     if (!exceeded.first) return;
     const details = { limit: maxRefusals, forMs: exceeded.waitMs };
     await record(pool, { ...by, action: 'access.refusals_limited', subject: null, caller, details });
@@ -100,7 +102,7 @@ export function createAuditLog(deps: AuditLogDeps): AuditLog {
       return actor && can(viewer, 'user:see-private', actor) ? entry : null;
     },
 
-    refused: (refusal) => writeRefusal(refusal).catch((error) => deps.log.error({ err: error }, 'audit.not_written')),
+    refused: (refusal) => writeRefusal(refusal).catch((error) => log.error({ err: error }, 'audit.not_written')),
 
     async *export(viewer, filter, { caller, signal }) {
       const allowed = allowedFilter(viewer, filter);

@@ -12,7 +12,7 @@ export interface LimiterDeps {
   /** So often in a window; 0 for no limit. */
   readonly points: number;
   readonly windowSeconds: number;
-  /** Who is over is told so by this process without asking again, until his window ends. */
+  /** Who is over is told so by this process without asking again, until the window ends that his first one began. */
   readonly remember?: 'blocked';
 }
 
@@ -41,9 +41,9 @@ export function createLimiter({ pool, name, points, windowSeconds, remember }: L
     keyPrefix: name,
     points,
     duration: windowSeconds,
-    // From the first that is too many: otherwise the end of one window and the beginning of the next are one.
-    blockDuration: windowSeconds,
-    ...(remember && { inMemoryBlockOnConsumed: points + 1 }),
+    // What is remembered ends with the window. All else is kept out from the first that is too many: otherwise the end of one
+    // window and the beginning of the next are one.
+    ...(remember ? { inMemoryBlockOnConsumed: points + 1 } : { blockDuration: windowSeconds }),
   });
   return {
     async take(key) {

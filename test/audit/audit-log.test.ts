@@ -4,7 +4,7 @@ import { nobody } from '../../src/accounts/viewer.ts';
 import { record } from '../../src/audit/audit.ts';
 import { createAuditLog } from '../../src/audit/audit-log.ts';
 import { encodeId, uuidv7 } from '../../src/lib/ids.ts';
-import { createLog } from '../../src/lib/log.ts';
+import { createLog, type Log } from '../../src/lib/log.ts';
 import { createGraph } from '../accounts/graph.ts';
 import { caller, createWorld, type World } from '../accounts/world.ts';
 
@@ -149,8 +149,22 @@ describe('what was refused', () => {
     expect(await written(ann.userId, 'access.refusals_limited')).toMatchObject([
       { outcome: 'refused', subject: null, details: { limit: maxRefusals, forMs: expect.any(Number) } },
     ]);
+    // Of what came too often of his sessions, nothing of his keys is left out.
+    const key = { id: uuidv7(), scope: 'write' } as const;
+    await logs[0]!.refused(refusalOf({ ...ann.viewer, key }));
+    expect(await written(ann.userId, 'access.refused')).toHaveLength(maxRefusals + 1);
     await logs[0]!.refused(refusalOf(ben.viewer));
     expect(await written(ben.userId, 'access.refused')).toHaveLength(1);
+  });
+
+  test('and is left out is in the log, each by itself', async () => {
+    const left: unknown[] = [];
+    const told = { info: (fields: object, event: string) => left.push([event, fields]) } as unknown as Log;
+    const auditLog = createAuditLog({ ...world, log: told, maxRefusals });
+    const person = await world.person('often');
+    for (let n = 0; n < maxRefusals + 3; n += 1) await auditLog.refused(refusalOf(person.viewer));
+    const fields = { actorId: person.userId, outcome: 'refused', mutation: 'deleteProject', code: 'NOT_FOUND' };
+    expect(left).toEqual(Array(3).fill(['audit.refusal_left_out', expect.objectContaining(fields)]));
   });
 
   test('to nobody is counted by the network that it came from', async () => {

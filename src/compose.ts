@@ -58,6 +58,7 @@ import { createDueStore } from './queries/saved/due.ts';
 import { createSavedQueries } from './queries/saved/saved-queries.ts';
 import { startScheduler } from './queries/saved/scheduler.ts';
 import { createSavedQueryStore } from './queries/saved/store.ts';
+import { createReadiness } from './readiness.ts';
 import { createChannels } from './realtime/channels/channels.ts';
 import { createMessageStore } from './realtime/channels/store.ts';
 import { createFeedHealths } from './realtime/feeds/feed-health.ts';
@@ -130,7 +131,7 @@ export async function compose({ startedAt, manifest, diskLow, running, ...deps }
     tls: config.publicUrl.protocol === 'https:',
     host: config.host,
     port: config.port,
-    readiness: () => readiness(core),
+    readiness: createReadiness(core),
   });
   if (config.port === 0) publicUrl.port = String(server.port);
   const worker = startWorkerProcess({ log, metadata, playground, masterKeys, moduleCache: config.moduleCache });
@@ -352,14 +353,4 @@ function buildFiles({
       log,
     }),
   };
-}
-
-const readyWithinMs = 2_000;
-
-/** What does not answer, by name. */
-async function readiness({ pool, blobs }: Core): Promise<string[]> {
-  const checks = { metadata: pool.query('SELECT 1'), storage: blobs.check() };
-  const late = new Promise((_, reject) => setTimeout(() => reject(new Error('no answer')), readyWithinMs).unref());
-  const results = await Promise.allSettled(Object.values(checks).map((check) => Promise.race([check, late])));
-  return Object.keys(checks).filter((_, i) => results[i]?.status === 'rejected');
 }

@@ -84,17 +84,17 @@ export function createRateGate({ limits, callerOf, shared }: RateGateDeps): Rate
 
   return {
     async enter(asked) {
-      if (!rates.address) return;
-      requireRoom('address', await take('address', addressOf(callerOf(asked.request)), asked, entered), asked);
+      const rate = await take('address', addressOf(callerOf(asked.request)), asked, entered);
+      requireRoom('address', rate, asked);
+      // Until it is known who asks, and where nobody does.
+      if (asked.response && rate) tell(asked.response, rate);
     },
 
     async admit(viewer, asked) {
       const [kind, id] = viewer?.key ? (['key', viewer.key.id] as const) : (['user', viewer?.userId] as const);
       const rate = id === undefined ? undefined : await take(kind, id, asked, admitted);
       requireRoom(kind, rate, asked);
-      const { request, response } = asked;
-      const told = rate ?? (response && (await entered.get(request)));
-      if (response && told) tell(response, told);
+      if (asked.response && rate) tell(asked.response, rate);
     },
 
     async charge(viewer, caller, cost) {

@@ -227,6 +227,7 @@ test('an address may ask so often for whatever there is, files and the audit amo
     const paths = Array.from({ length: 10 }, (_, n) => (n % 2 ? '/files/nothing/name' : '/audit'));
     for (const response of await Promise.all(paths.map((path) => ask(path, '203.0.113.5')))) {
       statuses.push(response.status);
+      expect(response.headers.get('ratelimit-limit')).toBe(String(addressLimit));
       await response.body?.cancel();
     }
   }

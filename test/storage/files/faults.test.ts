@@ -1,7 +1,9 @@
 /** Stores that fail in the middle of an upload: what the client is told, what is safe, and that it goes on. */
+import { rm, writeFile } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { expect, test } from 'vitest';
 import { Secret } from '../../../src/lib/secret.ts';
+import { createReadiness } from '../../../src/readiness.ts';
 import { createS3Store } from '../../../src/storage/s3.ts';
 import { startS3 } from '../../support/s3.ts';
 import { mountSmallDisk, noSmallDisk } from '../../support/small-disk.ts';
@@ -55,6 +57,25 @@ test('a disk that is full is told, keeps what it took, and takes the rest when i
   const file = await world.store.fileAt(null, bucketId, 'a');
   const got = await fetch(served.linkTo(ann, file!));
   expect(bytes.equals(Buffer.from(await got.arrayBuffer()))).toBe(true);
+});
+
+test('whether it is ready is looked at once for all who ask together, and a folder that is gone is named', async () => {
+  await using world = await createFileWorld();
+  let looked = 0;
+  const blobs = {
+    check() {
+      looked += 1;
+      return world.blobs.check();
+    },
+  };
+  const ready = createReadiness({ pool: world.pool, blobs });
+  expect(await Promise.all(Array.from({ length: 20 }, ready))).toEqual(Array(20).fill([]));
+  expect(await ready()).toEqual([]);
+  expect(looked).toBe(1);
+  await rm(world.directory, { recursive: true });
+  await writeFile(world.directory, '');
+  expect(await createReadiness({ pool: world.pool, blobs })()).toEqual(['storage']);
+  await rm(world.directory);
 });
 
 /** Sends 100 bytes, and 50 more when they are being taken. */

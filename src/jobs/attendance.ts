@@ -3,24 +3,29 @@
  * has not begun goes back.
  */
 import type { Mail } from '../db/notify.ts';
+import { createPatience } from '../db/patience.ts';
 import type { Log } from '../lib/log.ts';
+import { untilAborted } from '../lib/until-aborted.ts';
 import type { Presence } from './given.ts';
 import type { Job } from './job.ts';
 import type { JobStore } from './store.ts';
 
 export interface AttendanceDeps {
-  store: Pick<JobStore, 'announce' | 'withdraw' | 'givenBy' | 'releaseUnknown'>;
+  store: Pick<JobStore, 'announce' | 'retire' | 'withdraw' | 'givenBy' | 'releaseUnknown'>;
   mail: Mail;
   log: Log;
 }
 
 export interface Attendance {
-  /** Again and again, or it is taken for lost; rejects where the metadata do not answer. */
+  /** Again and again, or it is taken for lost. Never throws: where the metadata do not answer, the next time may. */
   announce(): Promise<void>;
-  /** From now on nothing is begun. */
+  /** From now on nothing is begun, and soon nothing is given. */
   close(): void;
-  /** Behind `close`: gives back what is not among those that it runs; never throws. */
-  leave(running: readonly string[]): Promise<void>;
+  /**
+   * Behind `close`: gives back what is not among those that it runs. It tries until it could or the signal aborts, and then
+   * the leases tell the next worker; never throws.
+   */
+  leave(running: () => readonly string[], signal: AbortSignal): Promise<void>;
 }
 
 export function attend(
@@ -34,7 +39,8 @@ export function attend(
   const warn = (event: string) => (error: unknown) => log.warn({ error: String(error) }, event);
 
   function announce(): Promise<void> {
-    if (mailbox !== null && !closed) announced = store.announce({ ...worker, mailbox });
+    if (mailbox === null || closed) return Promise.resolve();
+    announced = store.announce({ ...worker, mailbox }).catch(warn('worker.announce_failed'));
     return announced;
   }
 
@@ -47,28 +53,31 @@ export function attend(
     .receive({
       opened(id) {
         mailbox = id;
-        void announce().catch(() => undefined); // The next heartbeat tries again.
+        void announce();
       },
-      // What cannot be read now is rescued when its lease is over.
+      // What is not heard, or cannot be read now, the worker finds when it looks.
       received: (text) => void take(text).catch(warn('worker.given_failed')),
     })
     .catch(warn('worker.mailbox_failed'));
+
+  async function giveBack(running: () => readonly string[], signal: AbortSignal): Promise<void> {
+    const patience = createPatience(signal);
+    // What was said last of it may still be on its way.
+    await announced;
+    // Without a lock: whoever holds up the claims does not keep jobs coming.
+    await patience(() => store.retire(worker.workerId));
+    await patience(() => store.withdraw(worker.workerId));
+    await patience(() => store.releaseUnknown(worker.workerId, running()));
+  }
 
   return {
     announce,
     close() {
       closed = true;
     },
-    async leave(running) {
+    async leave(running, signal) {
       if (mailbox === null) return;
-      try {
-        await announced.catch(() => undefined);
-        await store.withdraw(worker.workerId);
-        await store.releaseUnknown(worker.workerId, running);
-      } catch (error) {
-        // The leases tell the next worker.
-        warn('worker.leave_failed')(error);
-      }
+      await untilAborted(giveBack(running, signal), signal).catch(warn('worker.leave_failed'));
     },
   };
 }

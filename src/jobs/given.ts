@@ -4,7 +4,7 @@ import { type Executor, transaction } from '../db/metadata.ts';
 import { claimLock } from './claim.ts';
 import type { Hold } from './finish.ts';
 import type { Job } from './job.ts';
-import { type JobRow, jobOf, leaseSeconds } from './row.ts';
+import { type JobRow, jobOf, leaseFromNow, leaseSeconds } from './row.ts';
 
 export interface Presence {
   readonly workerId: string;
@@ -16,6 +16,10 @@ export interface Presence {
 
 /** Rows of workers that were lost go so much later. */
 const forgottenSeconds = 3_600;
+/** What was told of a job is there by then, or lost. */
+const onItsWaySeconds = 1;
+/** Of one look: the texts of jobs may be long. */
+const mostUnheard = 16;
 
 export function createGiven(pool: pg.Pool) {
   return {
@@ -31,6 +35,11 @@ export function createGiven(pool: pg.Pool) {
       );
     },
 
+    /** From now on no statement that begins gives it a job. Waits for nobody. */
+    async retire(workerId: string): Promise<void> {
+      await pool.query('UPDATE workers SET seen_until = now() WHERE id = $1', [workerId]);
+    },
+
     /** Once this has resolved no job is given to it any more, and each that was has been committed. */
     withdraw: (workerId: string): Promise<void> =>
       transaction(pool, async (client) => {
@@ -38,6 +47,26 @@ export function createGiven(pool: pg.Pool) {
         await client.query(claimLock.text);
         await client.query('DELETE FROM workers WHERE id = $1', [workerId]);
       }),
+
+    /**
+     * What it was given, or has claimed, and has not heard of: NOTIFY is a hint. Each is told once, with a new lease.
+     * `known`: what it runs.
+     */
+    async unheardBy(workerId: string, known: readonly string[]): Promise<Job[]> {
+      const { rows } = await pool.query<JobRow>(
+        // A lease that was never renewed is as long as one is from the start of the job.
+        `UPDATE jobs SET lease_until = ${leaseFromNow}
+         WHERE id IN (
+           SELECT id FROM jobs
+           WHERE status = 'running' AND worker_id = $1 AND backend_id IS NULL AND id <> ALL($2::uuid[])
+             AND started_at < clock_timestamp() - make_interval(secs => ${onItsWaySeconds})
+             AND lease_until < started_at + make_interval(secs => ${leaseSeconds + onItsWaySeconds / 2})
+           ORDER BY id LIMIT ${mostUnheard} FOR UPDATE SKIP LOCKED)
+         RETURNING *`,
+        [workerId, known],
+      );
+      return rows.map(jobOf);
+    },
 
     /** What a message says of a job that was given; null where it is somebody else's by now. */
     async givenBy(message: string): Promise<Job | null> {

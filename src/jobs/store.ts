@@ -67,10 +67,11 @@ const cancelled = `cancel_requested_at = coalesce(cancel_requested_at, now()), h
   sealed_connection = CASE status WHEN 'running' THEN sealed_connection END,
   finished_at = CASE status WHEN 'queued' THEN now() ELSE finished_at END, ${changed}`;
 
-/** Nothing of it has run; one that is to be cancelled is left to the rescue. */
+const neverRan = `status = 'running' AND backend_id IS NULL`;
+/** One that is to be cancelled is left to the rescue. */
 const released = `UPDATE jobs
   SET status = 'queued', started_at = NULL, attempt = attempt - 1, lease_until = NULL, worker_id = NULL, ${changed}
-  WHERE status = 'running' AND backend_id IS NULL AND cancel_requested_at IS NULL`;
+  WHERE ${neverRan} AND cancel_requested_at IS NULL`;
 
 /** $1 a job: those that have not yet written what it has kept. */
 const exportsOf = `SELECT reader.id FROM jobs AS reader
@@ -208,9 +209,19 @@ function createMoves({ pool, bus }: JobStoreDeps) {
     release: async ({ id, fence }: Hold): Promise<boolean> =>
       (await touch(`${released} AND id = $1 AND fence = $2`, [id, fence], ['jobs.queued', '*'])) === 1,
 
-    /** The same for all that a worker was given and does not know of. */
-    releaseUnknown: (workerId: string, known: readonly string[]): Promise<number> =>
-      touch(`${released} AND worker_id = $1 AND id <> ALL($2::uuid[])`, [workerId, known], ['jobs.queued', '*']),
+    /** The same for all that a worker was given and does not know of; what is to be cancelled ends. */
+    async releaseUnknown(workerId: string, known: readonly string[]): Promise<number> {
+      const unknown = 'worker_id = $1 AND id <> ALL($2::uuid[])';
+      const back = await touch(`${released} AND ${unknown}`, [workerId, known], ['jobs.queued', '*']);
+      // In this order: whoever cancels between the two finds it queued.
+      const ended = await touch(
+        `UPDATE jobs SET status = 'cancelled', finished_at = now(), sealed_connection = NULL, lease_until = NULL, worker_id = NULL,
+                ${changed}
+         WHERE ${neverRan} AND ${unknown}`,
+        [workerId, known],
+      );
+      return back + ended;
+    },
 
     /**
      * Back into the queue for another attempt after a pause. What the last one left is thrown away by `discard`, in the

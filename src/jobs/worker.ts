@@ -36,6 +36,8 @@ export interface WorkerTiming {
   drainMs: number;
   /** Then it is stopped, and has so long to say so. */
   endMs: number;
+  /** Behind the last of them: for what it was given and has not begun to go back. */
+  leaveMs: number;
 }
 
 const defaults: WorkerTiming = {
@@ -45,6 +47,7 @@ const defaults: WorkerTiming = {
   progressMs: 100,
   drainMs: 20_000,
   endMs: 6_000,
+  leaveMs: 3_000,
 };
 
 interface Running {
@@ -62,7 +65,7 @@ const interruptedHint =
   'Look at what it did, then retry it. Only a job with readOnly and maxAttempts is run again by itself.';
 
 export function startWorker({ store, bus, log, tasks, concurrency, mail, timing }: WorkerDeps): Service {
-  const { pollMs, heartbeatMs, rescueMs, progressMs, drainMs, endMs } = { ...defaults, ...timing };
+  const { pollMs, heartbeatMs, rescueMs, progressMs, drainMs, endMs, leaveMs } = { ...defaults, ...timing };
   const workerId = randomUUID();
   const running = new Map<string, Running>();
   let troubledUntil = 0;
@@ -98,17 +101,40 @@ export function startWorker({ store, bus, log, tasks, concurrency, mail, timing 
     // What is queued waits, and so does the worker.
     failed: (error) => log.warn({ error: String(error) }, 'worker.claim_failed'),
   });
-  const attendance = mail
-    ? attend({ store, mail, log }, { workerId, concurrency }, (job) => {
-        if (!running.has(job.id)) start(job, execute);
-      })
-    : null;
+  const attendance = mail ? attend({ store, mail, log }, { workerId, concurrency }, begin) : null;
+  /** Given, by places that are free in the database and not yet here: the end of another job is on its way. */
+  const waiting = new Map<string, Job>();
+  let leaving = false;
+
+  function begin(job: Job): void {
+    if (running.size >= concurrency && !job.cancelRequestedAt) waiting.set(job.id, job);
+    else start(job, execute);
+  }
+
+  function beginWaiting(): void {
+    for (const [id, job] of waiting) {
+      if (running.size >= concurrency) return;
+      waiting.delete(id);
+      start(job, execute);
+    }
+  }
+
+  /** NOTIFY is a hint: what it was given and did not hear of begins, or goes back where there is no place. */
+  async function findUnheard(): Promise<void> {
+    for (const job of await store.unheardBy(workerId, [...running.keys()])) {
+      if (leaving) return;
+      waiting.delete(job.id);
+      if (running.size < concurrency || job.cancelRequestedAt) start(job, execute);
+      else await store.release(job);
+    }
+  }
 
   const unlistenQueued = bus.listen('jobs.queued', '*', () => void claims.wake());
 
   let promoting: NodeJS.Timeout | undefined;
   /** Makes ready what is due, and looks at the queue although nobody rang. */
   async function poll(): Promise<void> {
+    await findUnheard();
     const { promoted, nextMs } = await store.promote();
     if (promoted > 0) bus.ring('jobs.queued', '*');
     else void claims.wake();
@@ -119,6 +145,8 @@ export function startWorker({ store, bus, log, tasks, concurrency, mail, timing 
   }
 
   function start(job: Job, work: (running: Running) => Promise<void>): void {
+    // What is told of it may come in two ways, one of them late.
+    if (running.get(job.id)?.job.fence === job.fence) return;
     const entry: Running = {
       job,
       stop: new AbortController(),
@@ -133,6 +161,7 @@ export function startWorker({ store, bus, log, tasks, concurrency, mail, timing 
         // It may have been released, and claimed anew, while the answer was on its way.
         if (running.get(job.id) === entry) running.delete(job.id);
         // A place is free here.
+        beginWaiting();
         void claims.wake();
       });
   }
@@ -219,7 +248,11 @@ export function startWorker({ store, bus, log, tasks, concurrency, mail, timing 
   }
 
   async function heartbeat(): Promise<void> {
+    await renewHeld();
     await attendance?.announce();
+  }
+
+  async function renewHeld(): Promise<void> {
     const holds = [...running.values()].map(({ job }) => job);
     if (holds.length === 0) return;
     const kept = await store.renew(holds);
@@ -260,7 +293,10 @@ export function startWorker({ store, bus, log, tasks, concurrency, mail, timing 
   return {
     async stop() {
       unlistenQueued();
+      leaving = true;
+      waiting.clear();
       attendance?.close();
+      const giveUp = new AbortController();
       const rest = () => Promise.all([...running.values()].map(({ done }) => done));
       const grace = setTimeout(() => {
         for (const id of running.keys()) stop(id, 'shutdown');
@@ -268,9 +304,14 @@ export function startWorker({ store, bus, log, tasks, concurrency, mail, timing 
       // The metadata may be gone for good, and what waits to be written there with it: the lease tells the next worker.
       const end = setTimeout(() => {
         for (const { lost } of running.values()) lost.abort();
+        giveUp.abort();
       }, drainMs + endMs);
       await claims.stop();
-      await Promise.all([attendance?.leave([...running.keys()]), rest()]);
+      const left = attendance?.leave(() => [...running.keys()], giveUp.signal);
+      await rest();
+      const enough = setTimeout(() => giveUp.abort(), leaveMs);
+      await left;
+      clearTimeout(enough);
       clearTimeout(grace);
       clearTimeout(end);
       for (const timer of timers) clearInterval(timer);

@@ -1,6 +1,7 @@
 /** Jobs that start in the statement that accepts them, though another process runs them. */
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { type MailReceiver, startNotify } from '../../src/db/notify.ts';
+import type { Job } from '../../src/jobs/job.ts';
 import { createBus } from '../../src/lib/bus.ts';
 import { uuidv7 } from '../../src/lib/ids.ts';
 import type { Service } from '../../src/lib/lifecycle.ts';
@@ -188,6 +189,85 @@ test('a worker that leaves is given nothing more, and what it was given and did 
   expect((await queue.until(job)).status).toBe('succeeded');
   await service.stop();
   expect(await workers()).toBe(0);
+});
+
+/** As if it had been given to the worker so long ago, and what told him were lost. */
+async function giveUnheard(job: Job, agoMs: number): Promise<void> {
+  await queue.pool.query(
+    `UPDATE jobs SET status = 'running', held_until = NULL, worker_id = (SELECT id FROM workers), fence = 1, attempt = 1,
+            started_at = now() - $2 * interval '1 ms', lease_until = now() + interval '15 s' - $2 * interval '1 ms'
+     WHERE id = $1`,
+    [job.id, agoMs],
+  );
+}
+const later = () => ({ runAt: new Date(Date.now() + 3_600_000) });
+
+test('what a worker was given and did not hear of it finds, and gives back where it has no place', async () => {
+  const service = await worker({ concurrency: 2, timing: { pollMs: 50 } });
+  const owner = await queue.metadata.addUser({ maxParallelJobs: 1 });
+  const other = await queue.metadata.addUser();
+  const long = await queue.submit(owner, 'select pg_sleep(600)');
+  const [unheard, cancelled] = [
+    await queue.submit(other, 'select 1', later()),
+    await queue.submit(other, '?', later()),
+  ];
+  await giveUnheard(unheard, 2_000);
+  // The lease of before: nobody had to rescue it.
+  expect(await queue.until(unheard)).toMatchObject({ status: 'succeeded', attempt: 1, fence: 1 });
+  await giveUnheard(cancelled, 2_000);
+  await queue.store.requestCancel(cancelled.id);
+  expect(await queue.until(cancelled)).toMatchObject({ status: 'cancelled' });
+  const second = await queue.submit(other, 'select pg_sleep(600)');
+  await queue.until(second, 'running');
+  const third = await queue.submit(other, 'select 3', later());
+  await giveUnheard(third, 2_000);
+  expect(await queue.until(third, 'queued')).toMatchObject({ status: 'queued', attempt: 0 });
+  for (const job of [long, second]) await queue.jobs.cancel(queue.viewerOf(job.ownerId), job.id);
+  expect(await queue.until(third)).toMatchObject({ status: 'succeeded', attempt: 1 });
+  await service.stop();
+});
+
+test('a worker that is stopped before it hears of a job gives it back, and ends it where it is to be cancelled', async () => {
+  const service = await worker({ timing: { pollMs: 3_600_000 } });
+  const owner = await queue.metadata.addUser();
+  const [kept, cancelled] = [await queue.submit(owner, 'select 1', later()), await queue.submit(owner, '?', later())];
+  for (const job of [kept, cancelled]) await giveUnheard(job, 0);
+  await queue.store.requestCancel(cancelled.id);
+  const holder = await queue.pool.connect();
+  await holder.query('BEGIN');
+  await holder.query('SELECT pg_advisory_xact_lock(4707691)');
+  const stopping = service.stop();
+  // While somebody holds the claims up it is given nothing more all the same.
+  while ((await queue.pool.query('SELECT FROM workers WHERE seen_until > now()')).rowCount! > 0);
+  await holder.query('COMMIT');
+  holder.release();
+  await stopping;
+  expect(await queue.store.find(kept.id)).toMatchObject({ status: 'queued', attempt: 0, startedAt: null });
+  expect(await queue.store.find(cancelled.id)).toMatchObject({ status: 'cancelled', finishedAt: expect.any(Date) });
+  expect(await workers()).toBe(0);
+});
+
+test('a worker that cannot say that it is there keeps what it runs, also while it stops', async () => {
+  const service = await worker({ timing: { heartbeatMs: 50 } });
+  const owner = await queue.metadata.addUser();
+  const job = await queue.submit(owner, 'select pg_sleep(600)');
+  await queue.until(job, 'running');
+  const lease = async (): Promise<Date> =>
+    (await queue.pool.query('SELECT lease_until FROM jobs WHERE id = $1', [job.id])).rows[0]?.lease_until;
+  const renewed = async (times: number) => {
+    for (let i = 0, before = await lease(); i < times; i += 1) {
+      while ((await lease()).getTime() === before.getTime());
+      before = await lease();
+    }
+  };
+  await queue.pool.query('ALTER TABLE workers RENAME TO away');
+  await renewed(3);
+  await queue.pool.query('ALTER TABLE away RENAME TO workers');
+  const stopping = service.stop();
+  await renewed(3);
+  await queue.jobs.cancel(queue.viewerOf(owner), job.id);
+  await stopping;
+  expect(await statusOf(job.id)).toBe('cancelled');
 });
 
 test('one that is cancelled right behind its submission does not stay', async () => {

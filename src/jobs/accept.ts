@@ -58,7 +58,8 @@ const oneBehind = (parameters: number): string =>
   `(SELECT ${names.map((name, i) => `$${parameters + i + 1}::${types[name]} AS ${name}`).join(', ')}) AS given
    CROSS JOIN (SELECT to_timestamp($${parameters + names.indexOf('run_at_ms') + 1}::float8 / 1000) AS run_at) AS later`;
 
-const computed = `extract(epoch FROM greatest(run_at, now())) * 1000 - priority * ${priorityLevelMs},
+const rank = `extract(epoch FROM greatest(run_at, now())) * 1000 - priority * ${priorityLevelMs}`;
+const computed = `${rank},
   CASE WHEN run_at > now() THEN run_at END, ${changePosition}`;
 
 const onceForAKey = 'ON CONFLICT (owner_id, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING';
@@ -75,39 +76,50 @@ export const acceptJobs: Prepared = {
     SELECT inserted.*, (SELECT pg_notify($1, $2)) FROM inserted`,
 };
 
-/** In SQL, of a submission and the row of its owner: it may start as far as its own time and the limits are concerned. */
-const withinLimits = ({ ofOwner, ofTarget }: { ofOwner: string; ofTarget: string }): string => `
+/** In SQL, of a submission and the row of its owner: it may start as far as its own time and its owner's limit are concerned. */
+const withinOwners = (running: string): string => `
   users.id IS NOT NULL AND coalesce(run_at <= now(), true)
-  AND ${ofOwner} < least(users.max_parallel_jobs, coalesce(users.max_parallel_jobs_limit, $3::int)) AND ${ofTarget} < $4::int`;
+  AND ${running} < least(users.max_parallel_jobs, coalesce(users.max_parallel_jobs_limit, $3::int))`;
 
 const nobodyWaits = `${mayClaim} AND NOT EXISTS (SELECT FROM jobs WHERE ${ready})`;
 
-/** In SQL: the query `placed`, each of many submissions with the `place` that it starts in, null for none, out of a list. */
+/**
+ * In SQL: the query `placed`, each of many submissions with the `place` that it starts in, null for none, out of a list. As
+ * in a claim (claim.ts), those of an owner go by rank and owners by `turn`, since what does not start here waits its turn.
+ */
 const placedOfMany = (places: string): string => `
     busy AS MATERIALIZED (
       SELECT owner_id, target_key, worker_id, 1 AS jobs FROM jobs WHERE status = 'running'
     ), ${counts}, nobody_waits AS MATERIALIZED (
       SELECT ${nobodyWaits} AS so
     ), ${places}, new AS (
-      SELECT given.*, run_at, row_number() OVER () AS nth, row_number() OVER (PARTITION BY owner_id) AS nth_of_owner,
-             row_number() OVER (PARTITION BY target_key) AS nth_of_target
+      SELECT given.*, run_at, coalesce(run_at > now(), false) AS later, ${rank} AS rank
       FROM ${givenBehind(4)}
-    ), placed AS MATERIALIZED (
-      SELECT new.*, CASE WHEN (SELECT so FROM nobody_waits) AND ${withinLimits({
-        ofOwner: `nth_of_owner - 1 + ${countOf('owner', 'new.owner_id')}`,
-        ofTarget: `nth_of_target - 1 + ${countOf('target', 'new.target_key')}`,
-      })} THEN ((SELECT ids FROM places)[nth]) END AS place
+    ), in_turn AS (
+      SELECT new.*, ${countOf('owner', 'owner_id')}
+               + row_number() OVER (PARTITION BY owner_id, later ORDER BY rank, new.id) AS turn
+      FROM new
+    ), of_owner AS (
       -- An owner who is gone is the foreign key's to refuse.
-      FROM new LEFT JOIN users ON users.id = new.owner_id
+      SELECT in_turn.*, coalesce(${withinOwners('turn - 1')}, false) AS by_owner
+      FROM in_turn LEFT JOIN users ON users.id = owner_id
+    ), of_target AS (
+      SELECT of_owner.*, by_owner AND ${countOf('target', 'target_key')}
+               + row_number() OVER (PARTITION BY target_key, by_owner ORDER BY turn, rank, id) <= $4::int AS may_start
+      FROM of_owner
+    ), placed AS MATERIALIZED (
+      SELECT of_target.*, CASE WHEN may_start AND (SELECT so FROM nobody_waits)
+               THEN (SELECT ids FROM places)[row_number() OVER (PARTITION BY may_start ORDER BY turn, rank, id)] END AS place
+      FROM of_target
     )`;
 
 /** In SQL: the same for a single one, and the place that it would have. */
 const placedAlone = (place: string): string => `
     placed AS MATERIALIZED (
-      SELECT given.*, run_at, CASE WHEN ${nobodyWaits} AND ${withinLimits({
-        ofOwner: `(SELECT count(*) FROM jobs WHERE status = 'running' AND owner_id = given.owner_id)`,
-        ofTarget: `(SELECT count(*) FROM jobs WHERE status = 'running' AND target_key = given.target_key)`,
-      })} THEN ${place} END AS place
+      SELECT given.*, run_at, CASE WHEN ${nobodyWaits} AND ${withinOwners(
+        `(SELECT count(*) FROM jobs WHERE status = 'running' AND owner_id = given.owner_id)`,
+      )} AND (SELECT count(*) FROM jobs WHERE status = 'running' AND target_key = given.target_key) < $4::int
+        THEN ${place} END AS place
       FROM ${oneBehind(4)} LEFT JOIN users ON users.id = given.owner_id
     )`;
 

@@ -101,6 +101,48 @@ test('the limits of a user, of a database and of all places hold for what comes 
   expect(limited.map(({ job }) => job.status)).toEqual(['running', 'queued']);
 });
 
+test('of what comes at the same moment an owner’s highest priority starts, and owners take turns', async () => {
+  await idleWorker(4);
+  const [eager, modest] = [await queue.metadata.addUser(), await queue.metadata.addUser({ maxParallelJobs: 1 })];
+  for (let i = 0; i < 3; i += 1) await queue.submit(eager, 'select 1');
+  const statuses = async (submissions: [owner: string, priority: number][]) =>
+    (await Promise.all(submissions.map(([owner, priority]) => queue.submit(owner, 'select 1', { priority })))).map(
+      ({ status }) => status,
+    );
+  expect(
+    await statuses([
+      [eager, -10],
+      [eager, 10],
+    ]),
+  ).toEqual(['queued', 'running']);
+  await queue.pool.query(`DELETE FROM jobs WHERE status = 'queued' OR priority = 10`);
+  expect(
+    await statuses([
+      [eager, 10],
+      [modest, -10],
+    ]),
+  ).toEqual(['queued', 'running']);
+  await queue.pool.query(`DELETE FROM jobs WHERE status = 'queued' OR owner_id = $1`, [modest]);
+  // What its owner’s limit keeps back takes nobody’s place.
+  expect(
+    await statuses([
+      [modest, 0],
+      [modest, 0],
+      [modest, 1],
+      [eager, 0],
+    ]),
+  ).toEqual(['queued', 'queued', 'running', 'queued']);
+  await queue.pool.query('DELETE FROM jobs');
+  expect(
+    await statuses([
+      [modest, 0],
+      [modest, 0],
+      [modest, 1],
+      [eager, 0],
+    ]),
+  ).toEqual(['queued', 'queued', 'running', 'running']);
+});
+
 test('places are given where most are free', async () => {
   const [small, large] = [await idleWorker(1), await idleWorker(3)];
   const owner = await queue.metadata.addUser();
@@ -113,11 +155,10 @@ test('places are given where most are free', async () => {
 test('a worker claims no more than its places though it has not yet heard of what it was given', async () => {
   const { workerId } = await idleWorker(2);
   const owner = await queue.metadata.addUser();
-  for (let i = 0; i < 3; i += 1) await queue.submit(owner, 'select 1');
+  for (let i = 0; i < 2; i += 1) await queue.submit(owner, 'select 1');
   const started: unknown[] = [];
   for (const jobs of [1, 2]) {
-    // Of one that waits, and of several.
-    if (jobs === 2) await queue.submit(owner, 'select 1');
+    await queue.pool.query(`DELETE FROM jobs WHERE status = 'queued'`);
     const handle = createTestJobStore(queue.pool).serve({
       workerId,
       concurrency: 2,
@@ -128,6 +169,9 @@ test('a worker claims no more than its places though it has not yet heard of wha
         throw error;
       },
     });
+    // Nothing waits: the next claim looks for an only job. Of several it takes what a claim of many takes.
+    await handle.wake();
+    for (let i = 0; i < jobs; i += 1) expect((await queue.submit(owner, 'select 1')).status).toBe('queued');
     await handle.wake();
     await handle.stop();
   }

@@ -41,12 +41,15 @@ export type Mover =
   | 'insert'
   | 'claim'
   | 'release'
+  | 'releaseUnknown'
   | 'requeue'
   | 'finish'
   | 'requestCancel'
   | 'cancelAllOf'
   | 'cancelAllOfOwner'
+  | 'cancelAllOfKeys'
   | 'cancelWithoutRight'
+  | 'promote'
   | 'remove';
 
 /** Null: it is not there yet, or no longer. */
@@ -61,12 +64,16 @@ export const moves: readonly Move[] = [
   { from: null, to: 'queued', by: ['insert'] },
   { from: null, to: 'running', by: ['insert'] },
   { from: 'queued', to: 'running', by: ['claim'] },
-  { from: 'queued', to: 'cancelled', by: ['requestCancel', 'cancelAllOf', 'cancelAllOfOwner', 'cancelWithoutRight'] },
+  {
+    from: 'queued',
+    to: 'cancelled',
+    by: ['requestCancel', 'cancelAllOf', 'cancelAllOfOwner', 'cancelAllOfKeys', 'cancelWithoutRight', 'promote'],
+  },
   { from: 'queued', to: null, by: ['remove'] },
-  { from: 'running', to: 'queued', by: ['release', 'requeue'] },
+  { from: 'running', to: 'queued', by: ['release', 'releaseUnknown', 'requeue'] },
   { from: 'running', to: 'succeeded', by: ['finish'] },
   { from: 'running', to: 'failed', by: ['finish'] },
-  { from: 'running', to: 'cancelled', by: ['finish'] },
+  { from: 'running', to: 'cancelled', by: ['finish', 'releaseUnknown'] },
   { from: 'succeeded', to: null, by: ['remove'] },
   { from: 'failed', to: null, by: ['remove'] },
   { from: 'cancelled', to: null, by: ['remove'] },

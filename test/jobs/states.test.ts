@@ -4,6 +4,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { transaction } from '../../src/db/metadata.ts';
 import type { Job } from '../../src/jobs/job.ts';
 import { isFinal, type JobStatus, jobStatuses, type Mover, moves } from '../../src/jobs/states.ts';
+import { uuidv7 } from '../../src/lib/ids.ts';
 import { createTestQueue, type TestQueue } from '../support/jobs.ts';
 
 let queue: TestQueue;
@@ -46,10 +47,32 @@ const inTransaction =
   (work: (client: Parameters<Parameters<typeof transaction>[1]>[0], job: Job) => Promise<void>) => (job: Job) =>
     transaction(queue.pool, (client) => work(client, job));
 
+/** Its worker stops, and knows nothing of it. */
+async function leave({ id }: Job): Promise<void> {
+  const { rows } = await queue.pool.query('SELECT worker_id FROM jobs WHERE id = $1', [id]);
+  await queue.store.releaseUnknown(rows[0]?.worker_id ?? uuidv7(), []);
+}
+
+/** As if it had been submitted with an API key that opens nothing any more. @returns its id */
+async function withKey(id: string): Promise<string> {
+  const keyId = uuidv7();
+  await queue.pool.query('UPDATE jobs SET key_id = $2 WHERE id = $1', [id, keyId]);
+  return keyId;
+}
+
 /** Every function that moves a job, with all that it can be told. */
 const movers: Record<Exclude<Mover, 'insert'>, readonly ((job: Job) => Promise<unknown>)[]> = {
   claim: [() => queue.claim(10)],
   release: [(job) => queue.store.release(job)],
+  releaseUnknown: [
+    (job) => leave(job),
+    async (job) => {
+      await queue.pool.query(`UPDATE jobs SET cancel_requested_at = now() WHERE id = $1 AND status = 'running'`, [
+        job.id,
+      ]);
+      await leave(job);
+    },
+  ],
   requeue: [(job) => queue.store.requeue(job, { error, delayMs: 0 }, async () => undefined)],
   finish: (['succeeded', 'failed', 'cancelled'] as const).map(
     (status) => (job: Job) => queue.store.finish(job, { ...end, status }),
@@ -59,6 +82,19 @@ const movers: Record<Exclude<Mover, 'insert'>, readonly ((job: Job) => Promise<u
   cancelAllOfOwner: [inTransaction((client, { ownerId }) => queue.store.cancelAllOfOwner(client, ownerId))],
   cancelWithoutRight: [
     inTransaction((client, { databaseId }) => queue.store.cancelWithoutRight(client, [databaseId!])),
+  ],
+  cancelAllOfKeys: [
+    inTransaction(async (client, { id, ownerId }) => {
+      const keyId = await withKey(id);
+      await queue.store.cancelAllOfKeys(client, ownerId, [keyId]);
+    }),
+  ],
+  promote: [
+    async ({ id }) => {
+      await withKey(id);
+      await queue.pool.query(`UPDATE jobs SET held_until = now() WHERE id = $1 AND status = 'queued'`, [id]);
+      await queue.store.promote();
+    },
   ],
   remove: [({ id }) => queue.store.remove(id)],
 };

@@ -130,6 +130,7 @@ export async function buildCore(deps: CoreDeps): Promise<Core> {
   const jobStore = createJobStore({
     pool,
     bus,
+    log,
     limits: {
       maxParallelJobs: config.maxParallelJobs,
       maxParallelJobsPerDatabase: config.maxParallelJobsPerDatabase,

@@ -24,6 +24,7 @@ const log = createLog({ level: 'silent', format: 'json' });
 export const storeDeps = (pool: pg.Pool, bus: Bus<Topic>): JobStoreDeps => ({
   pool,
   bus,
+  log,
   limits: { maxParallelJobs, maxParallelJobsPerDatabase: maxParallelJobs },
   resultsRetentionMs: 3_600_000,
 });

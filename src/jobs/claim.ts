@@ -29,10 +29,19 @@ export const claimLockIfFree: Prepared = {
   text: lock(`pg_try_advisory_xact_lock(${lockNumber})::text`),
 };
 
-/** For who runs no jobs himself: a submission that waits for a row that somebody holds is soon out of everybody's way. */
+/**
+ * For who runs no jobs himself. All claims would wait with a submission that waits for a row that somebody holds: it goes
+ * without the lock very soon.
+ */
 export const claimLockBriefly: Prepared = {
   name: 'claim_lock_briefly',
-  text: lock(`pg_try_advisory_xact_lock(${lockNumber})::text`, '200ms'),
+  text: lock(`pg_try_advisory_xact_lock(${lockNumber})::text`, '20ms'),
+};
+
+/** Behind the rows of submissions: the commit of a notification waits for those of others, on a slow disk for long. */
+export const patientAgain: Prepared = {
+  name: 'patient_again',
+  text: `SELECT set_config('lock_timeout', '2s', true)`,
 };
 
 /** In SQL: the transaction has the lock. */

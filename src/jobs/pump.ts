@@ -8,6 +8,7 @@ import { notification } from '../db/notify.ts';
 import { byKey, type Prepared, runRound, type Step, type Value } from '../db/round.ts';
 import type { Bus } from '../lib/bus.ts';
 import { uuidv7 } from '../lib/ids.ts';
+import type { Log } from '../lib/log.ts';
 import type { Topic } from '../lib/topics.ts';
 import {
   type AcceptedRow,
@@ -31,6 +32,7 @@ import {
   claimOnly,
   firstCursor,
   type OnlyRow,
+  patientAgain,
   type TakenRow,
   windowOf,
 } from './claim.ts';
@@ -49,6 +51,7 @@ export interface Limits {
 export interface PumpDeps {
   pool: pg.Pool;
   bus: Bus<Topic>;
+  log: Log;
   limits: Limits;
   /** How long the rows of a job are kept behind its end. */
   resultsRetentionMs: number;
@@ -115,12 +118,15 @@ const maxBatch = 256;
 /** Of the SQL and parameters of one round: a submission may be 9 MiB by itself. */
 const maxBatchBytes = 4 * 2 ** 20;
 
+/** SQLSTATEs of a row that is held by somebody, or gone. */
+const ofSubmissions: ReadonlySet<string> = new Set(['55P03', '23503']);
+
 /** How a round opens that does not begin with the lock of the claims. */
 const withoutLock: Prepared = { name: 'without_lock', text: byKey() };
 /** A submission that waits for a row that somebody holds is soon taken out of everybody's way. */
 const briefly: Prepared = { name: 'briefly', text: byKey([`set_config('lock_timeout', '200ms', true)`]) };
 
-export function createPump({ pool, bus, limits, resultsRetentionMs, findByKey, noteStep }: PumpDeps): Pump {
+export function createPump({ pool, bus, log, limits, resultsRetentionMs, findByKey, noteStep }: PumpDeps): Pump {
   const { channel, payload } = notification('jobs.queued', '*');
   const ofLimits = [limits.maxParallelJobs, limits.maxParallelJobsPerDatabase] as const;
   const submissions: Arrival[] = [];
@@ -224,6 +230,7 @@ export function createPump({ pool, bus, limits, resultsRetentionMs, findByKey, n
           started = settleArrivals(taken, rows as unknown as AcceptedRow[]);
         },
       });
+      if (gives) parts.push(opening(patientAgain));
       parts.push(...notePart(taken.map(({ input }) => input)));
     }
     if (parts.length === 0) return;
@@ -418,6 +425,9 @@ export function createPump({ pool, bus, limits, resultsRetentionMs, findByKey, n
     if (claimant) {
       claimant.failed(error);
       wanted = false;
+    } else if (!ofSubmissions.has(String((error as { code?: unknown }).code))) {
+      // Where each succeeds alone nobody else would hear of it.
+      log.warn({ error: String(error) }, 'queue.round_failed');
     }
     const alone = async (parts: readonly Part[], { reject }: { reject: (error: unknown) => void }) => {
       try {

@@ -8,6 +8,7 @@ import { type Executor, transaction } from '../db/metadata.ts';
 import { ringInTransaction } from '../db/notify.ts';
 import type { Step } from '../db/round.ts';
 import type { Bus } from '../lib/bus.ts';
+import type { Log } from '../lib/log.ts';
 import type { Topic } from '../lib/topics.ts';
 import type { Submission } from './accept.ts';
 import type { Hold } from './finish.ts';
@@ -24,6 +25,7 @@ export type { Limits } from './pump.ts';
 export interface JobStoreDeps {
   pool: pg.Pool;
   bus: Bus<Topic>;
+  log: Log;
   limits: Limits;
   /** How long the rows of a job are kept behind its end. */
   resultsRetentionMs: number;

@@ -1,4 +1,5 @@
 /** Jobs that start in the statement that accepts them, though another process runs them. */
+import { pino } from 'pino';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { type MailReceiver, startNotify } from '../../src/db/notify.ts';
 import type { Job } from '../../src/jobs/job.ts';
@@ -233,6 +234,24 @@ test('a worker that leaves is given nothing more, and what it was given and did 
   expect((await queue.until(job)).status).toBe('succeeded');
   await service.stop();
   expect(await workers()).toBe(0);
+});
+
+test('where a submission cannot be given it is queued, and the log says why', async () => {
+  const lines: string[] = [];
+  const store = createTestJobStore(queue.pool, {
+    log: pino({ level: 'warn' }, { write: (line) => void lines.push(line) }),
+  });
+  const input = await queue.submit(await queue.metadata.addUser(), 'select 1');
+  const insert = (ownerId: string) => store.insert({ ...input, id: uuidv7(), ownerId, idempotencyKey: null });
+  // What is wrong with a submission is said to whoever sends it.
+  await expect(insert(uuidv7())).rejects.toMatchObject({ code: '23503' });
+  expect(lines).toEqual([]);
+  await queue.pool.query('ALTER TABLE workers RENAME TO away');
+  expect((await insert(input.ownerId)).job.status).toBe('queued');
+  await queue.pool.query('ALTER TABLE away RENAME TO workers');
+  expect(lines.map((line) => JSON.parse(line))).toMatchObject([
+    { msg: 'queue.round_failed', error: expect.any(String) },
+  ]);
 });
 
 /** As if it had been given to the worker so long ago, and what told him were lost. */

@@ -36,6 +36,7 @@ export function attend(
   let mailbox: string | null = null;
   let closed = false;
   let announced: Promise<void> = Promise.resolve();
+  let retired: Promise<void> = Promise.resolve();
   const warn = (event: string) => (error: unknown) => log.warn({ error: String(error) }, event);
 
   function announce(): Promise<void> {
@@ -62,10 +63,7 @@ export function attend(
 
   async function giveBack(running: () => readonly string[], signal: AbortSignal): Promise<void> {
     const patience = createPatience(signal);
-    // What was said last of it may still be on its way.
-    await announced;
-    // Without a lock: whoever holds up the claims does not keep jobs coming.
-    await patience(() => store.retire(worker.workerId));
+    await retired;
     await patience(() => store.withdraw(worker.workerId));
     await patience(() => store.releaseUnknown(worker.workerId, running()));
   }
@@ -74,6 +72,9 @@ export function attend(
     announce,
     close() {
       closed = true;
+      // Without a lock, so that who holds up the claims keeps no jobs coming; behind what was said last of it.
+      if (mailbox !== null)
+        retired = announced.then(() => store.retire(worker.workerId)).catch(warn('worker.leave_failed'));
     },
     async leave(running, signal) {
       if (mailbox === null) return;

@@ -1,4 +1,8 @@
-/** Quarry's queue as a module: the store and a worker with limits, leases and fencing, a task that only runs what it is given. */
+/**
+ * Quarry's queue as a module: the store and a worker with limits, leases and fencing, a task that only runs what it is given.
+ * One process submits and works, on one store, so that what starts at once starts where it is accepted, as in the libraries
+ * beside it. Quarry as it is shipped submits in another process than it works in: of that are the figures of its own process.
+ */
 import { fileURLToPath } from 'node:url';
 import type pg from 'pg';
 import { createPool } from '../../src/db/metadata.ts';

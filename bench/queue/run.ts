@@ -90,7 +90,10 @@ async function compareRates(contestants: readonly Contestant[], query: () => Pro
       () => throughput({ queue, query, concurrency }, jobs, clients),
     ]);
     const figures = await interleaved({ [bare]: direct, ...Object.fromEntries(ways) });
-    print(`accepted to finished, ${jobs} jobs, ${clients} submitted at once`, figures, 'jobs/s', [bare, 'BullMQ']);
+    print(`accepted to finished in one process, ${jobs} jobs, ${clients} submitted at once`, figures, 'jobs/s', [
+      bare,
+      'BullMQ',
+    ]);
   }
   if (parts.has('drain')) {
     const ways = contestants.map(({ key, queue }): [string, () => Promise<number>] => [

@@ -2,7 +2,7 @@
 import { pino } from 'pino';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { type MailReceiver, startNotify } from '../../src/db/notify.ts';
-import type { Job } from '../../src/jobs/job.ts';
+import type { Job, NewJob } from '../../src/jobs/job.ts';
 import { createBus } from '../../src/lib/bus.ts';
 import { uuidv7 } from '../../src/lib/ids.ts';
 import type { Service } from '../../src/lib/lifecycle.ts';
@@ -177,6 +177,52 @@ test('a worker claims no more than its places though it has not yet heard of wha
     await handle.stop();
   }
   expect(started).toEqual([]);
+});
+
+test('while two processes give and a worker claims, no limit is passed at any moment, and all of them run', async () => {
+  const [perOwner, places] = [2, 3];
+  const limits = { maxParallelJobs: perOwner };
+  const service = await worker({ concurrency: places, limits });
+  const owners = await Promise.all([1, 2, 3].map(() => queue.metadata.addUser()));
+  const stores = [1, 2].map(() => createTestJobStore(queue.pool, limits));
+  const { rows } = await queue.pool.query('SELECT id FROM databases LIMIT 1');
+  const job: NewJob = {
+    kind: 'query',
+    ownerId: owners[0]!,
+    databaseId: rows[0].id,
+    targetKey: rows[0].id,
+    targetLabel: 'postgresql test',
+    name: null,
+    sql: 'select 1',
+    parameters: null,
+    readOnly: true,
+    transaction: 'per_statement',
+    timeoutMs: 60_000,
+    maxRows: 10,
+    idempotencyKey: null,
+  };
+  const total = 60;
+  const submitting = Promise.all(
+    stores.map(async (store, i) => {
+      for (let n = i; n < total; n += 2) await store.insert({ ...job, ownerId: owners[n % 3]! });
+    }),
+  );
+  const state = async () =>
+    (
+      await queue.pool.query<{ owner: number; worker: number; ended: number }>(
+        `SELECT (SELECT coalesce(max(n), 0)::int FROM (SELECT count(*) AS n FROM jobs WHERE status = 'running' GROUP BY owner_id) _) AS owner,
+                (SELECT count(*)::int FROM jobs WHERE status = 'running') AS worker,
+                (SELECT count(*)::int FROM jobs WHERE status = 'succeeded') AS ended`,
+      )
+    ).rows[0]!;
+  for (let ended = 0; ended < total; ) {
+    const now = await state();
+    expect(now.owner).toBeLessThanOrEqual(perOwner);
+    expect(now.worker).toBeLessThanOrEqual(places);
+    ended = now.ended;
+  }
+  await submitting;
+  await service.stop();
 });
 
 test('what waits already goes first, and what is for later is not given', async () => {

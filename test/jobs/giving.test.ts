@@ -30,8 +30,13 @@ const workers = async (): Promise<number> => (await queue.pool.query('SELECT FRO
 async function worker(...options: Parameters<TestQueue['worker']>): Promise<Service> {
   const service = await queue.worker(...options);
   while ((await workers()) === 0);
+  // Behind its first claim: while somebody claims nothing is given.
+  await queue.pool.query('SELECT pg_advisory_xact_lock(4707691)');
   return service;
 }
+
+/** It claims when somebody rings, and not while the test gives. */
+const seldom = { pollMs: 3_600_000 };
 
 /** A place of jobs that says it is there and does nothing with what it is given. */
 async function idleWorker(concurrency: number) {
@@ -65,7 +70,7 @@ async function idleWorker(concurrency: number) {
 const statusOf = async (id: string) => (await queue.store.find(id))?.status;
 
 test('what nobody waits before runs when it is accepted, in the process that runs jobs', async () => {
-  const service = await worker();
+  const service = await worker({ timing: seldom });
   const owner = await queue.metadata.addUser();
   const job = await queue.submit(owner, 'select $1::int as n', { parameters: [7], name: 'seven' });
   expect(job).toMatchObject({ status: 'running', fence: 1, attempt: 1, startedAt: expect.any(Date) });
@@ -337,7 +342,7 @@ test('what a worker was given and did not hear of it finds, and gives back where
 });
 
 test('a worker that is stopped before it hears of a job gives it back, and ends it where it is to be cancelled', async () => {
-  const service = await worker({ timing: { pollMs: 3_600_000 } });
+  const service = await worker({ timing: seldom });
   const owner = await queue.metadata.addUser();
   const [kept, cancelled] = [await queue.submit(owner, 'select 1', later()), await queue.submit(owner, '?', later())];
   for (const job of [kept, cancelled]) await giveUnheard(job, 0);
@@ -394,7 +399,7 @@ test('one that is cancelled right behind its submission does not stay', async ()
 });
 
 test('a worker whose connection breaks is given jobs again by the next one', async () => {
-  const service = await worker();
+  const service = await worker({ timing: seldom });
   const owner = await queue.metadata.addUser();
   const mailbox = async () => (await queue.pool.query('SELECT mailbox FROM workers')).rows[0]?.mailbox;
   const before = await mailbox();

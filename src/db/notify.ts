@@ -80,11 +80,18 @@ export async function startNotify({
     });
     next.on('error', (error) => lose(next, error));
     next.on('end', () => lose(next));
-    await next.connect();
-    // Nobody waits until a ring is on the disk: a server that falls has no listeners left.
-    await next.query('SET synchronous_commit = off');
-    await next.query(`LISTEN ${channel}`);
-    if (receiver) await openMailbox(next, receiver);
+    try {
+      await next.connect();
+      // Nobody waits until a ring is on the disk: a server that falls has no listeners left.
+      await next.query('SET synchronous_commit = off');
+      await next.query(`LISTEN ${channel}`);
+      if (receiver) await openMailbox(next, receiver);
+      if (stopped) throw new Error('stopped meanwhile');
+    } catch (error) {
+      // Each attempt would leave one to the server. Not waited for: it may be one that says nothing.
+      void next.end().catch(() => undefined);
+      throw error;
+    }
     client = next;
   }
 
@@ -136,8 +143,9 @@ export async function startNotify({
     async receive(to) {
       if (receiver) throw new TypeError('A process has one mailbox');
       receiver = to;
-      // Without a connection the next one opens it.
-      if (client) await openMailbox(client, to);
+      // Without a connection the next one opens it, and so it does behind one on which that fails.
+      const session = client;
+      if (session) await openMailbox(session, to).catch((error) => lose(session, error));
     },
     async stop() {
       stopped = true;

@@ -118,6 +118,27 @@ test('PostgreSQL carries a ring also when the ringing process has lost its liste
   await until(near.hears('three'), () => far.bus.ring('job.cancel', 'three'));
 });
 
+test('a mailbox that cannot be opened is opened as soon as it can be, and no attempt leaves a connection', async () => {
+  const others = (await listeners()).length;
+  const { pool } = metadata;
+  await pool.query(
+    `CREATE SEQUENCE attempts;
+     -- The server takes it for the one of the name of a mailbox. What a sequence gave it does not take back.
+     CREATE FUNCTION hashtextextended(text, int) RETURNS bigint LANGUAGE plpgsql AS $$ BEGIN
+       PERFORM nextval('attempts'); RAISE 'not now'; END $$`,
+  );
+  const near = await notify(createBus<Topic>());
+  services.push(near);
+  const opened = Promise.withResolvers<string>();
+  await near.receive({ opened: opened.resolve, received: () => undefined });
+  while ((await pool.query('SELECT FROM attempts WHERE last_value > 3')).rowCount === 0) await sleep(20);
+  await pool.query('DROP FUNCTION hashtextextended(text, int)');
+  expect(await opened.promise).toEqual(expect.any(String));
+  // The server takes a moment to let go of those that went.
+  while ((await listeners()).length > others + 1) await sleep(20);
+  await near.stop();
+});
+
 describe.skipIf(!hasRedis)('with a Redis', () => {
   let redis: TestRedis;
   beforeAll(async () => {

@@ -5,7 +5,7 @@
  */
 import { isHeard, post } from '../db/mailbox.ts';
 import type { Prepared, Value } from '../db/round.ts';
-import { claimedColumns, countOf, counts, mayClaim, ready } from './claim.ts';
+import { claimedColumns, countOf, counts, keyIsLive, lockOfKey, mayClaim, ready } from './claim.ts';
 import { type Job, type NewJob, priorityLevelMs } from './job.ts';
 import { changePosition, type JobRow, jobOf, leaseFromNow } from './row.ts';
 
@@ -58,6 +58,20 @@ const oneBehind = (parameters: number): string =>
   `(SELECT ${names.map((name, i) => `$${parameters + i + 1}::${types[name]} AS ${name}`).join(', ')}) AS given
    CROSS JOIN (SELECT to_timestamp($${parameters + names.indexOf('run_at_ms') + 1}::float8 / 1000) AS run_at) AS later`;
 
+/**
+ * The first step of a round with submissions by API keys: whoever ends one of them (cancelAllOfKeys) waits for the round, and
+ * then finds its jobs; or the round waits for him, and accepts none. Before the rows of jobs and the lock of the claims, and
+ * behind the owners, as he has it: neither waits crosswise. An advisory lock, since who ends a key that many rounds share
+ * takes his turn in its queue; the lock of a row has none. $1 the owners, $2 a key of each.
+ */
+export const lockKeys: Prepared = {
+  name: 'lock_keys',
+  text: `
+    SELECT pg_advisory_xact_lock_shared(${lockOfKey('given.key_id')})
+    FROM (SELECT key_id FROM unnest($1::uuid[], $2::uuid[]) AS given (owner_id, key_id)
+          JOIN users ON users.id = given.owner_id ORDER BY key_id FOR KEY SHARE OF users) given`,
+};
+
 const rank = `extract(epoch FROM greatest(run_at, now())) * 1000 - priority * ${priorityLevelMs}`;
 const computed = `${rank},
   CASE WHEN run_at > now() THEN run_at END, ${changePosition}`;
@@ -71,7 +85,7 @@ export const acceptJobs: Prepared = {
   text: `
     WITH inserted AS (
       INSERT INTO jobs (${columns}, rank_ms, held_until, change_xid, change_seq, status)
-      SELECT ${columns}, ${computed}, 'queued' FROM ${givenBehind(2)} ${onceForAKey} RETURNING ${accepted}
+      SELECT ${columns}, ${computed}, 'queued' FROM ${givenBehind(2)} WHERE ${keyIsLive} ${onceForAKey} RETURNING ${accepted}
     )
     SELECT inserted.*, (SELECT pg_notify($1, $2)) FROM inserted`,
 };
@@ -94,7 +108,7 @@ const placedOfMany = (places: string): string => `
       SELECT ${nobodyWaits} AS so
     ), ${places}, new AS (
       SELECT given.*, run_at, coalesce(run_at > now(), false) AS later, ${rank} AS rank
-      FROM ${givenBehind(4)}
+      FROM ${givenBehind(4)} WHERE ${keyIsLive}
     ), in_turn AS (
       SELECT new.*, ${countOf('owner', 'owner_id')}
                + row_number() OVER (PARTITION BY owner_id, later ORDER BY rank, new.id) AS turn
@@ -120,7 +134,7 @@ const placedAlone = (place: string): string => `
         `(SELECT count(*) FROM jobs WHERE status = 'running' AND owner_id = given.owner_id)`,
       )} AND (SELECT count(*) FROM jobs WHERE status = 'running' AND target_key = given.target_key) < $4::int
         THEN ${place} END AS place
-      FROM ${oneBehind(4)} LEFT JOIN users ON users.id = given.owner_id
+      FROM ${oneBehind(4)} LEFT JOIN users ON users.id = given.owner_id WHERE ${keyIsLive}
     )`;
 
 const insertPlaced = `

@@ -79,13 +79,30 @@ export const claimedColumns = [
   'backend_id, backend_started_at, results_expire_at, results_dropped, source_id, saved_query_id, export, exported',
 ].join(', ');
 
+/**
+ * In SQL, of a row of jobs or a submission: the API key that it came with opens something yet. As one value,
+ * which those without a key do not pay for; by NOT EXISTS the planner may read all keys for a list of them.
+ */
+export const keyIsLive = `coalesce(key_id IS NULL OR (
+  SELECT true FROM api_keys k WHERE k.id = key_id AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > now())), false)`;
+
+/** In SQL: of the advisory lock of jobs that come with a key. */
+export const lockOfKey = (id: string): string => `hashtextextended('quarry_jobs_of_key_' || ${id}::text, 0)`;
+
 /** In SQL: whoever cancels or deletes it at this moment is not waited for. */
 const unlessHeld = 'FOR UPDATE SKIP LOCKED';
 
-/** In SQL: the query behind `taken` that starts those jobs for the worker $1, and what is told of each. */
+/**
+ * In SQL: the query behind `taken` that starts those jobs for the worker $1, and what is told of each. One whose key ended
+ * while it waited ends here, and frees its place for the next claim.
+ */
 const claimed = `claimed AS (
-      UPDATE jobs SET status = 'running', started_at = clock_timestamp(), attempt = attempt + 1, fence = fence + 1,
-             error = NULL, worker_id = $1::uuid, lease_until = ${leaseFromNow}, ${changed}
+      UPDATE jobs SET status = CASE WHEN live THEN 'running' ELSE 'cancelled' END,
+             started_at = CASE WHEN live THEN clock_timestamp() END, attempt = attempt + live::int, fence = fence + 1,
+             error = CASE WHEN NOT live THEN error END, worker_id = CASE WHEN live THEN $1::uuid END,
+             lease_until = CASE WHEN live THEN ${leaseFromNow} END,
+             cancel_requested_at = CASE WHEN NOT live THEN now() END, finished_at = CASE WHEN NOT live THEN now() END,
+             sealed_connection = CASE WHEN live THEN sealed_connection END, ${changed}
       FROM taken WHERE jobs.id = taken.id
       RETURNING jobs.*, jobs.text_bytes + coalesce(octet_length(jobs.sealed_connection), 0) <= ${maxTextBytes} AS short
     )`;
@@ -173,8 +190,8 @@ export const claimJobs: Prepared = {
       SELECT id, rank_ms, owner_id, target_key, nth FROM seated WHERE seat <= of_target ORDER BY turn, nth
       LIMIT least($2::int, greatest(0, $7::int - (SELECT coalesce(sum(jobs), 0) FROM busy WHERE worker_id = $1::uuid)))
     ), taken AS MATERIALIZED (
-      SELECT job.id FROM chosen CROSS JOIN LATERAL (
-        SELECT id FROM jobs WHERE ${ready} AND owner_id = chosen.owner_id AND target_key = chosen.target_key
+      SELECT job.id, job.live FROM chosen CROSS JOIN LATERAL (
+        SELECT id, ${keyIsLive} AS live FROM jobs WHERE ${ready} AND owner_id = chosen.owner_id AND target_key = chosen.target_key
           AND rank_ms = chosen.rank_ms AND id = chosen.id ${unlessHeld}) job
     ), ${claimed}, last AS (
       SELECT owner_id, nth FROM chosen UNION ALL SELECT owner_id, nth FROM line WHERE NOT EXISTS (SELECT FROM chosen)
@@ -201,9 +218,9 @@ export const claimOnly: Prepared = {
     WITH ready AS MATERIALIZED (
       SELECT id, owner_id, target_key FROM jobs WHERE ${ready} AND ${mayClaim} LIMIT 2
     ), taken AS MATERIALIZED (
-      SELECT job.id FROM ready JOIN users ON users.id = ready.owner_id
+      SELECT job.id, job.live FROM ready JOIN users ON users.id = ready.owner_id
       CROSS JOIN LATERAL (
-        SELECT id FROM jobs WHERE ${ready} AND owner_id = ready.owner_id AND target_key = ready.target_key AND id = ready.id
+        SELECT id, ${keyIsLive} AS live FROM jobs WHERE ${ready} AND owner_id = ready.owner_id AND target_key = ready.target_key AND id = ready.id
         ${unlessHeld}) job
       WHERE (SELECT count(*) FROM ready) = 1
         AND (SELECT count(*) FROM jobs WHERE status = 'running' AND owner_id = ready.owner_id)

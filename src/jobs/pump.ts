@@ -7,6 +7,7 @@ import type pg from 'pg';
 import { notification } from '../db/notify.ts';
 import { byKey, type Prepared, runRound, type Step, type Value } from '../db/round.ts';
 import type { Bus } from '../lib/bus.ts';
+import { AppError } from '../lib/errors.ts';
 import { uuidv7 } from '../lib/ids.ts';
 import type { Log } from '../lib/log.ts';
 import type { Topic } from '../lib/topics.ts';
@@ -19,6 +20,7 @@ import {
   acceptOneAndGive,
   acceptOneAndStart,
   givenValues,
+  lockKeys,
   oneGiven,
   type Submission,
   textBytesOf,
@@ -31,6 +33,7 @@ import {
   claimLockIfFree,
   claimOnly,
   firstCursor,
+  keyIsLive,
   type OnlyRow,
   patientAgain,
   type TakenRow,
@@ -200,6 +203,8 @@ export function createPump({ pool, bus, log, limits, resultsRetentionMs, findByK
     let mayClaim = true;
     let settleClaimed = async (): Promise<Job[]> => [];
     let started: Job[] = [];
+    const keys = keyPart(taken.map(({ input }) => input));
+    if (keys.length > 0) parts.push(opening(briefly), ...keys);
     if (ended.length > 0) parts.push(opening(withoutLock), finishPart(ended));
     if (serving && (claims || taken.length > 0)) {
       serving.claiming();
@@ -260,6 +265,17 @@ export function createPump({ pool, bus, log, limits, resultsRetentionMs, findByK
 
   const notePart = (submissions: readonly Submission[]): Part[] =>
     noteStep ? [{ step: noteStep(submissions), settle: () => undefined }] : [];
+
+  /** None where no API key submits. */
+  function keyPart(submissions: readonly Submission[]): Part[] {
+    const owners = new Map(
+      submissions.flatMap(({ ownerId, caller }) => (caller?.keyId ? [[caller.keyId, ownerId]] : [])),
+    );
+    if (owners.size === 0) return [];
+    return [
+      { step: { statement: lockKeys, values: [[...owners.values()], [...owners.keys()]] }, settle: () => undefined },
+    ];
+  }
 
   const finishPart = (ended: readonly Finish[]): Part => ({
     step: {
@@ -337,7 +353,8 @@ export function createPump({ pool, bus, log, limits, resultsRetentionMs, findByK
 
   function startedOf(taken: readonly TakenRow[]): Promise<Job[]> {
     changes.push(...taken);
-    return withTexts(taken);
+    // The others ended with their keys.
+    return withTexts(taken.filter(({ status }) => status === 'running'));
   }
 
   type Texts = Pick<JobRow, 'id' | 'sql' | 'parameters' | 'sealed_connection'>;
@@ -388,7 +405,7 @@ export function createPump({ pool, bus, log, limits, resultsRetentionMs, findByK
     for (const waiting of taken) {
       const row = accepted.get(waiting.input.id);
       if (!row) {
-        void resolveKnown(waiting);
+        void resolveAbsent(waiting);
         continue;
       }
       const job = acceptedJob(waiting.input, row);
@@ -400,13 +417,16 @@ export function createPump({ pool, bus, log, limits, resultsRetentionMs, findByK
     return started;
   }
 
-  /** Its key was used before. */
-  async function resolveKnown(waiting: Arrival): Promise<void> {
+  /** Its key was used before, or the API key that it came with has ended. */
+  async function resolveAbsent(waiting: Arrival): Promise<void> {
     const { input, resolve, reject } = waiting;
+    const keyId = input.caller?.keyId ?? null;
     try {
-      if (input.idempotencyKey === null) throw new Error('a submission without a key was not inserted');
-      const job = await findByKey(input.ownerId, input.idempotencyKey);
+      const job = input.idempotencyKey === null ? null : await findByKey(input.ownerId, input.idempotencyKey);
       if (job) resolve({ job, created: false });
+      else if (!(await isLive(keyId)))
+        reject(new AppError('UNAUTHENTICATED', 'The API key has ended meanwhile: nothing was submitted'));
+      else if (input.idempotencyKey === null) throw new Error('a submission without a key was not inserted');
       else {
         // It was deleted meanwhile: the key is free.
         submissions.push(waiting);
@@ -415,6 +435,15 @@ export function createPump({ pool, bus, log, limits, resultsRetentionMs, findByK
     } catch (error) {
       reject(error);
     }
+  }
+
+  async function isLive(keyId: string | null): Promise<boolean> {
+    if (keyId === null) return true;
+    const { rows } = await pool.query<{ live: boolean }>(
+      `SELECT ${keyIsLive} AS live FROM (SELECT $1::uuid AS key_id) _`,
+      [keyId],
+    );
+    return rows[0]!.live;
   }
 
   /**
@@ -442,7 +471,7 @@ export function createPump({ pool, bus, log, limits, resultsRetentionMs, findByK
       settle: (rows) => void settleArrivals([one], rows as unknown as AcceptedRow[]),
     });
     // A submission may wait long for a row that somebody else holds: the pump does not wait with it.
-    for (const one of taken) void alone([accept(one), ...notePart([one.input])], one);
+    for (const one of taken) void alone([...keyPart([one.input]), accept(one), ...notePart([one.input])], one);
     await Promise.all(ended.map((one) => alone([finishPart([one])], one)));
   }
 

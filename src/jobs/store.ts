@@ -11,6 +11,7 @@ import type { Bus } from '../lib/bus.ts';
 import type { Log } from '../lib/log.ts';
 import type { Topic } from '../lib/topics.ts';
 import type { Submission } from './accept.ts';
+import { keyIsLive, lockOfKey } from './claim.ts';
 import type { Hold } from './finish.ts';
 import { createGiven } from './given.ts';
 import { type Exported, type Job, priorityLevelMs } from './job.ts';
@@ -257,16 +258,14 @@ function createMoves({ pool, bus }: JobStoreDeps) {
       await touch(
         `UPDATE jobs SET ${cancelled}
          WHERE id IN (
-           SELECT id FROM jobs WHERE status = 'queued' AND held_until <= now() AND key_id IS NOT NULL AND NOT EXISTS (
-             SELECT FROM api_keys k
-             WHERE k.id = jobs.key_id AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > now()))
+           SELECT id FROM jobs WHERE status = 'queued' AND held_until <= now() AND NOT ${keyIsLive}
            ORDER BY held_until LIMIT ${promoteBatch} FOR UPDATE SKIP LOCKED)`,
         [],
       );
       const promoted = await touch(
         `UPDATE jobs SET held_until = NULL, ${changed}
          WHERE id IN (
-           SELECT id FROM jobs WHERE status = 'queued' AND held_until <= now()
+           SELECT id FROM jobs WHERE status = 'queued' AND held_until <= now() AND ${keyIsLive}
            ORDER BY held_until LIMIT ${promoteBatch} FOR UPDATE SKIP LOCKED)`,
         [],
       );
@@ -353,6 +352,10 @@ function createMoves({ pool, bus }: JobStoreDeps) {
 
     /** Ends all jobs that a user submitted with API keys which open nothing any more, in the caller's transaction. */
     async cancelAllOfKeys(client: Executor, ownerId: string, keyIds: readonly string[]): Promise<void> {
+      // What is being accepted is found behind this, and nothing more is (accept.ts).
+      await client.query(`SELECT pg_advisory_xact_lock(${lockOfKey('id')}) FROM unnest($1::uuid[]) AS id`, [
+        keyIds.toSorted(),
+      ]);
       const { rows } = await client.query<Pick<JobRow, 'id' | 'owner_id'>>(
         `UPDATE jobs SET ${cancelled}
          WHERE id IN (SELECT id FROM jobs WHERE owner_id = $1 AND key_id = ANY($2::uuid[]) AND status IN ('queued', 'running')

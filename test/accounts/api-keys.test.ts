@@ -8,6 +8,7 @@ import { hashOf, parseKey, prefixOf } from '../../src/accounts/keys/secrets.ts';
 import type { LiveKey } from '../../src/accounts/keys/store.ts';
 import type { ApiKeyScope } from '../../src/accounts/viewer.ts';
 import { createAuditLog } from '../../src/audit/audit-log.ts';
+import { transaction } from '../../src/db/metadata.ts';
 import { createSchema } from '../../src/graph/schema.ts';
 import type { Job } from '../../src/jobs/job.ts';
 import { createBus } from '../../src/lib/bus.ts';
@@ -158,6 +159,78 @@ describe('a key', () => {
     for (const id of staying) expect(await world.jobs.find(id)).toMatchObject({ status: 'queued' });
   });
 
+  test('that has ended starts nothing that waited for a place, and holds up nobody behind it', async () => {
+    const carl = await world.person();
+    const [ended, live] = [(await key(carl, 'query')).apiKey.id, (await key(carl, 'query')).apiKey.id];
+    const started: Job[] = [];
+    const serve = () =>
+      world.jobs.serve({
+        workerId: uuidv7(),
+        concurrency: 100,
+        busy: () => started.length,
+        claiming: () => undefined,
+        start: (jobs) => started.push(...jobs),
+        failed: () => undefined,
+      });
+    const staying: string[] = [];
+    // Among others, and as the only one that is ready.
+    for (const [dead, waiting] of [
+      [
+        [ended, ended],
+        [live, undefined],
+      ],
+      [[ended], []],
+    ]) {
+      const jobsOf = (keys: (string | undefined)[]) =>
+        Promise.all(keys.map((keyId) => world.job(carl.userId, { ...(keyId && { keyId }) })));
+      await world.sql('UPDATE api_keys SET expires_at = NULL WHERE id = $1', [ended]);
+      const ending = await jobsOf(dead!);
+      staying.push(...(await jobsOf(waiting!)));
+      await world.sql('UPDATE api_keys SET expires_at = now() WHERE id = $1', [ended]);
+      const worker = serve();
+      await worker.wake();
+      await worker.stop();
+      for (const id of ending) {
+        const job = await world.jobs.find(id);
+        expect(job).toMatchObject({ status: 'cancelled', attempt: 0, startedAt: null, finishedAt: expect.any(Date) });
+      }
+      const ours = started.filter(({ ownerId }) => ownerId === carl.userId).map(({ id }) => id);
+      expect(ours.toSorted()).toEqual(staying.toSorted());
+    }
+  });
+
+  test.each(['revoked_at', 'expires_at'])(
+    'that has ended, %s, submits nothing more, alone or beside others',
+    async (end) => {
+      const carl = await world.person();
+      const { id: keyId } = (await key(carl, 'query')).apiKey;
+      await world.sql(`UPDATE api_keys SET ${end} = now() WHERE id = $1`, [keyId]);
+      await expect(world.job(carl.userId, { keyId })).rejects.toMatchObject(refused);
+      const [dead, live] = await Promise.allSettled([world.job(carl.userId, { keyId }), world.job(carl.userId)]);
+      expect(dead).toMatchObject({ status: 'rejected', reason: refused });
+      expect(live).toMatchObject({ status: 'fulfilled' });
+      expect(await world.sql('SELECT FROM jobs WHERE owner_id = $1', [carl.userId])).toHaveLength(1);
+    },
+  );
+
+  test('that is being revoked lets in what came before it and ends it, and what comes behind it waits and is refused', async () => {
+    const carl = await world.person();
+    const { id: keyId } = (await key(carl, 'query')).apiKey;
+    const submitted = async () => world.job(carl.userId, { keyId });
+    const before = await transaction(world.pool, async (client) => {
+      // Whoever submits at this moment has not been refused: nobody sees yet that the key is revoked.
+      await client.query('UPDATE api_keys SET revoked_at = now() WHERE id = $1', [keyId]);
+      const id = await submitted();
+      await world.jobs.cancelAllOfKeys(client, carl.userId, [keyId]);
+      const late = submitted();
+      late.catch(() => undefined);
+      while ((await world.sql(`SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted`)).length === 0);
+      return { id, late };
+    });
+    expect(await world.jobs.find(before.id)).toMatchObject({ status: 'cancelled' });
+    await expect(before.late).rejects.toMatchObject({ code: 'UNAUTHENTICATED' });
+  });
+
   test('that has ended starts nothing that was to run later', async () => {
     const [ended, gone, live] = await Promise.all([1, 2, 3].map(async () => (await key(ann, 'query')).apiKey.id));
     const submitted = (keyId?: string) =>
@@ -167,6 +240,16 @@ describe('a key', () => {
     await world.sql('UPDATE api_keys SET expires_at = now() WHERE id = $1', [ended]);
     await world.sql('DELETE FROM api_keys WHERE id = $1', [gone]);
     await world.sql('UPDATE jobs SET held_until = now() WHERE id = ANY($1)', [[...dead, ...due]]);
+    // More than one statement ends.
+    const others = await world.sql<{ id: string }>(
+      `INSERT INTO jobs SELECT (jsonb_populate_record(jobs, jsonb_build_object('id', gen_random_uuid()))).*
+       FROM jobs, generate_series(1, 1000) WHERE id = $1 RETURNING id`,
+      [dead[0]],
+    );
+    dead.push(...others.map(({ id }) => id));
+    await world.jobs.promote();
+    const sql = `SELECT FROM jobs WHERE id = ANY($1) AND status = 'queued' AND held_until IS NULL`;
+    expect(await world.sql(sql, [dead])).toEqual([]);
     await world.jobs.promote();
     for (const id of dead) expect(await world.jobs.find(id)).toMatchObject({ status: 'cancelled', heldUntil: null });
     for (const id of due) expect(await world.jobs.find(id)).toMatchObject({ status: 'queued', heldUntil: null });

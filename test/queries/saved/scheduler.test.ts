@@ -5,6 +5,7 @@ import { type Executor, transaction } from '../../../src/db/metadata.ts';
 import { uuidv7 } from '../../../src/lib/ids.ts';
 import { createEndWorkOfKeys } from '../../../src/queries/ended-keys.ts';
 import { createDueStore } from '../../../src/queries/saved/due.ts';
+import { runDue } from '../../../src/queries/saved/scheduler.ts';
 import { submissionOf } from '../../../src/queries/saved/submission.ts';
 import { createSavedWorld, type SavedWorld } from './world.ts';
 
@@ -427,6 +428,20 @@ describe('a schedule that was set with an API key', () => {
     await world.rows('DELETE FROM api_keys WHERE id = $1', [keyId]);
     await world.runDue();
     expect(await world.row(id)).toMatchObject(stopped);
+  });
+
+  test('does not run either when the key is revoked while it is in hand', async () => {
+    const set = await keyed();
+    await world.makeDue(set.id);
+    const { due } = world.schedulerDeps;
+    const take: typeof due.take = async (options) => {
+      const taken = await due.take(options);
+      if (taken.length > 0) await revoke(set);
+      return taken;
+    };
+    await runDue({ ...world.schedulerDeps, due: { ...due, take } }, new AbortController().signal);
+    expect(await world.row(set.id)).toMatchObject(stopped);
+    expect(await world.jobsOf(set.id)).toEqual([]);
   });
 
   test('is the user’s own when he resumes it, or decides anew what runs, and not when he names it otherwise', async () => {

@@ -196,8 +196,9 @@ export function createAccounts({
     },
 
     async refreshSession(refreshToken, caller) {
+      const { requireVerifiedEmail } = settings;
       const exchange = await transaction(pool, async (client) => {
-        const result = await exchangeRefreshToken(client, keyring, refreshToken);
+        const result = await exchangeRefreshToken(client, { keyring, requireVerifiedEmail }, refreshToken);
         if (result.outcome !== 'reused') return result;
         // Committed, although the caller gets an error.
         const { userId, sessionId } = result;

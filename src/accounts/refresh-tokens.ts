@@ -64,6 +64,12 @@ export async function replaceRefreshTokens(client: Executor, sessionId: string):
   return issueRefreshToken(client, sessionId);
 }
 
+interface ExchangeDeps {
+  readonly keyring: Keyring;
+  /** Whoever has not confirmed his address is refused. */
+  readonly requireVerifiedEmail: boolean;
+}
+
 interface Shown {
   id: string;
   used: boolean;
@@ -73,18 +79,23 @@ interface Shown {
 }
 
 /** Inside a transaction. It writes nothing for a reused token: who ends the family is the caller. */
-export async function exchangeRefreshToken(client: Executor, keyring: Keyring, token: string): Promise<Exchange> {
+export async function exchangeRefreshToken(
+  client: Executor,
+  { keyring, requireVerifiedEmail }: ExchangeDeps,
+  token: string,
+): Promise<Exchange> {
   if (!form.test(token)) return { outcome: 'refused' };
   const hash = hashOf(token);
   const sessions = await client.query<Family & { dead: boolean }>(
     `SELECT s.id AS "sessionId", s.user_id AS "userId",
-            s.revoked_at IS NOT NULL OR u.disabled_at IS NOT NULL AS dead
+            s.revoked_at IS NOT NULL OR u.disabled_at IS NOT NULL OR ($2 AND u.email_verified_at IS NULL) AS dead
      FROM sessions s JOIN users u ON u.id = s.user_id
      WHERE s.id = (SELECT session_id FROM refresh_tokens WHERE token_hash = $1)
      FOR UPDATE OF s`,
-    [hash],
+    [hash, requireVerifiedEmail],
   );
   const [session] = sessions.rows;
+  // Nothing is used up: where the address alone is missing, the token is good again when that is confirmed.
   if (!session || session.dead) return { outcome: 'refused' };
   const family: Family = { sessionId: session.sessionId, userId: session.userId };
 

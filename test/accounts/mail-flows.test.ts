@@ -716,13 +716,17 @@ describe('an address that was not confirmed', () => {
     ];
     for (const door of doors) expect(await codeOf(door())).toBe('UNAUTHENTICATED');
     expect(await codeOf(login(person.email, password, strict))).toBe('EMAIL_NOT_VERIFIED');
-    // Where it need not be, all of them are good; and confirmed, they are good again.
+    // Where it need not be, all of them are good; and confirmed, they are good again, however long they waited for it.
     await world.bearer(person.accessToken);
     await confirm(token, strict);
     await login(person.email, password, strict);
     const later = await world.startReplica({ requireVerifiedEmail: true });
     await later.bearer(person.accessToken);
     await later.bearer(secret);
+    const ago = `UPDATE refresh_tokens SET used_at = used_at - interval '1 minute' WHERE session_id = $1`;
+    await world.sql(ago, [person.viewer.sessionId]);
+    await later.bearer((await later.accounts.refreshSession(person.refreshToken, caller)).accessToken);
+    expect(await world.auditOf('session.reuse_detected')).toEqual([]);
   });
 
   test('is confirmed by a password that is tried no oftener than at a sign-in', async () => {

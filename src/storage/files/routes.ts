@@ -134,12 +134,13 @@ export function createFileRoutes({
   }
 
   async function upload(link: Link, request: IncomingMessage, response: ServerResponse, caller: Caller) {
-    const viewer = await viewerOf(link);
+    const viewerNow = () => viewerOf(link);
+    const viewer = await viewerNow();
     response.setHeader('cache-control', 'no-store');
     if (request.method === 'HEAD') {
       const gone = new AbortController();
       response.once('close', () => gone.abort());
-      const asked = { caller, signal: gone.signal };
+      const asked = { caller, signal: gone.signal, viewerNow };
       const { file, offset } = await uploads.progressOf(viewer, link.fileId, asked);
       response.setHeader('upload-offset', offset);
       response.setHeader('upload-length', file.sizeBytes);
@@ -150,7 +151,8 @@ export function createFileRoutes({
     const range = pieceOf(request);
     using incoming = receiveBody(request, pace);
     const piece: Piece = { ...range, body: incoming.body, stop: incoming.stop };
-    const { file, offset } = await uploads.receive(viewer, link.fileId, piece, { caller, signal: incoming.signal });
+    const asked = { caller, signal: incoming.signal, viewerNow };
+    const { file, offset } = await uploads.receive(viewer, link.fileId, piece, asked);
     response.setHeader('upload-offset', offset);
     if (file.status !== 'ready') return void response.writeHead(202).end();
     response.setHeader('etag', etagOf(file));

@@ -77,6 +77,8 @@ export interface UploadProgress {
 export interface Asked {
   readonly caller: Caller;
   readonly signal: AbortSignal;
+  /** Who brings it by now, as it may have taken hours; absent: who did at the beginning. @throws AppError FORBIDDEN */
+  readonly viewerNow?: () => Promise<Viewer>;
 }
 
 export interface UploadsDeps {
@@ -102,8 +104,12 @@ export function createUploads({
   addresses,
   leaseMs = defaultLeaseMs,
 }: UploadsDeps): Uploads {
-  /** Whole and nowhere to go, it would only take up room. */
-  async function commit(id: string, finished: FinishedBlob, { caller, lease: { writerId } }: Alone) {
+  /** Whole and nowhere to go, it would only take up room; whole and not his any more, its maker may end it still. */
+  async function commit(viewer: Viewer | null, id: string, finished: FinishedBlob, alone: Alone) {
+    const { caller, viewerNow, lease } = alone;
+    const { writerId } = lease;
+    // It may have taken hours: what was allowed then may not be now.
+    await access.requireFile(viewerNow ? await viewerNow() : viewer, 'bucket:write', id);
     try {
       return await reservations.commit(id, { ...finished, writerId }, caller);
     } catch (error) {
@@ -129,11 +135,11 @@ export function createUploads({
     file.sizeBytes > 0 && ((await isWhole(file)) || (await offsetOf(file)) === file.sizeBytes);
 
   /** What is left of such an upload; all bytes are read once more for their checksum. */
-  async function endFound(file: StoredFile, alone: Alone): Promise<UploadProgress> {
+  async function endFound(viewer: Viewer | null, file: StoredFile, alone: Alone): Promise<UploadProgress> {
     const { blob, sizeBytes } = file;
     const finished = (await isWhole(file)) ? await readFound(blob, alone) : await finishFound(file, alone);
     return finished
-      ? { file: await commit(file.id, finished, alone), offset: sizeBytes }
+      ? { file: await commit(viewer, file.id, finished, alone), offset: sizeBytes }
       : { file, offset: await offsetOf(file) };
   }
 
@@ -192,16 +198,14 @@ export function createUploads({
   }
 
   async function receiveAlone(viewer: Viewer | null, file: StoredFile, piece: Piece, alone: Alone) {
-    if (piece.start !== null && (await isBrought(file))) return await endFound(file, alone);
+    if (piece.start !== null && (await isBrought(file))) return await endFound(viewer, file, alone);
     const finished = await write(file, piece, alone);
     if (!finished) {
       const offset = await offsetOf(file);
       if (piece.start !== null) return { file, offset };
       throw new AppError('BAD_USER_INPUT', `The file was to have ${file.sizeBytes} bytes`, { details: { offset } });
     }
-    // It may have taken hours: what was allowed then may not be now.
-    await access.requireFile(viewer, 'bucket:write', file.id);
-    return { file: await commit(file.id, finished, alone), offset: file.sizeBytes };
+    return { file: await commit(viewer, file.id, finished, alone), offset: file.sizeBytes };
   }
 
   return {
@@ -247,7 +251,7 @@ export function createUploads({
       const { file } = await access.requireFile(viewer, 'bucket:write', fileId);
       if (file.status === 'ready') return { file, offset: file.sizeBytes };
       if (isExpired(file)) throw notFound('File');
-      if (await isBrought(file)) return await withLease(file, asked, (alone) => endFound(file, alone));
+      if (await isBrought(file)) return await withLease(file, asked, (alone) => endFound(viewer, file, alone));
       return { file, offset: await offsetOf(file) };
     },
 

@@ -1,7 +1,16 @@
 /** Uploads that are not ended: found again, gone on with, ended, and counted, by whom they concern. */
+import { createHash, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { request } from 'node:http';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { graphql } from '../../generated/gql.ts';
-import { AddMemberDocument, CreateProjectDocument, DeleteFileDocument } from '../../support/operations.ts';
+import {
+  AddMemberDocument,
+  CreateApiKeyDocument,
+  CreateProjectDocument,
+  DeleteFileDocument,
+  RevokeApiKeyDocument,
+} from '../../support/operations.ts';
 import { startPlainQuarry } from '../../support/plain-server.ts';
 import type { Account, Quarry } from '../../support/server.ts';
 import { createFileClient, offsetOf, put } from './client.ts';
@@ -112,6 +121,31 @@ test('an upload whose URL was lost is found with a fresh one by who made it, and
   expect(await client.find(file.id)).toMatchObject({ status: 'READY', mimeType: 'text/plain' });
   expect(await seen(bucket, ann)).toMatchObject({ storage: { usedBytes: 6, reservedBytes: 0, files: 1 }, uploads: [] });
   expect((await quarry.ask(UploadOfDocument, { id: file.id }, ann)).node).toEqual({ upload: null });
+});
+
+test('an upload by a link whose API key ends while it comes is no file, until he who made it goes on with it', async () => {
+  const client = createFileClient(quarry, ann);
+  const { id: bucket } = await client.bucket({ name: 'by a key' });
+  const input = { name: 'key', scopes: ['WRITE' as const] };
+  const { apiKey, secret } = (await quarry.ask(CreateApiKeyDocument, { input }, ann)).createApiKey;
+  /** More than the store keeps in memory before it is on the disk. */
+  const content = randomBytes(3_000_000);
+  const program = createFileClient(quarry, { ...ann, token: secret });
+  const { url, file } = await program.target(bucket, 'large.bin', content.length);
+  const sending = request(url, { method: 'PUT', headers: { 'content-length': content.length } });
+  const answered = once(sending, 'response');
+  sending.write(content.subarray(0, 2_000_000));
+  await expect.poll(() => offsetOf(url)).toBeGreaterThan(0);
+  await quarry.ask(RevokeApiKeyDocument, { id: apiKey.id }, ann);
+  sending.end(content.subarray(2_000_000));
+  const [response] = await answered;
+  response.resume();
+  expect(response.statusCode).toBe(403);
+  expect((await client.find(file.id))!.status).toBe('PENDING');
+  const [unfinished] = (await seen(bucket, ann)).uploads!;
+  expect(await offsetOf(unfinished!.upload!.url)).toBe(content.length);
+  const sha256 = createHash('sha256').update(content).digest('hex');
+  expect(await client.find(file.id)).toMatchObject({ status: 'READY', sha256 });
 });
 
 test('an upload that is created again is another one, also twice at once: nothing of one is ever in the other', async () => {

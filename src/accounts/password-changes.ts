@@ -13,7 +13,7 @@ import type { EndWorkOfKeys } from './keys/api-keys.ts';
 import { revokeKeysOf } from './keys/store.ts';
 import { requireGoodToken, spendToken, subjectOf, voidTokens } from './one-time-tokens.ts';
 import type { PasswordHasher } from './password-hasher.ts';
-import { canBePassword } from './passwords.ts';
+import { canBePassword, noPasswordYet } from './passwords.ts';
 import { requireCan } from './policy.ts';
 import { replaceRefreshTokens } from './refresh-tokens.ts';
 import type { SignedIn, SignIns } from './sign-ins.ts';
@@ -56,9 +56,6 @@ export interface PasswordChangesDeps {
 }
 
 const signedOut = () => new AppError('UNAUTHENTICATED', 'The session has ended; sign in again');
-
-/** An account of an issuer. */
-const noPassword = 'this account has none yet: `requestPasswordReset` mails a link that sets one';
 
 export function createPasswordChanges({
   pool,
@@ -113,7 +110,7 @@ export function createPasswordChanges({
       requireCan(viewer, 'user:edit-access', { kind: 'user', userId, fellow: false });
       const account = await store.findAccount(pool, userId);
       if (!account) throw signedOut();
-      if (account.passwordHash === '') throw badInput({ path: 'input.currentPassword', message: noPassword });
+      if (account.passwordHash === '') throw badInput({ path: 'input.currentPassword', message: noPasswordYet });
       const possible = canBePassword(currentPassword);
       const attempt = await attempts.take({ email: account.email, userId, caller });
       const comparison = () => attempt.compare(hasher.verify(currentPassword, account.passwordHash, signal), signal);

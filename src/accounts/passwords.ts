@@ -19,6 +19,9 @@ export function passwordFault(password: string): string | null {
   return null;
 }
 
+/** To whose account was made by another issuer, and takes one for what he wants. */
+export const noPasswordYet = 'this account has none yet: `requestPasswordReset` mails a link that sets one';
+
 /** Whether it is worth a hash; a longer one is nobody's. */
 export const canBePassword = (text: string): boolean =>
   Buffer.byteLength(text) <= maxPasswordBytes && text.isWellFormed();

@@ -34,7 +34,10 @@ const UpdateProfileInput = builder.inputType('UpdateProfileInput', {
     email: t.string({
       description: 'Used once it is confirmed by the mail that is sent there; until then the present one stays.',
     }),
-    password: t.string({ description: 'Of the account: for another address, where the account has one.' }),
+    password: t.string({
+      description:
+        'Of the account: for another address. An account of another issuer has none until one is set by `requestPasswordReset`.',
+    }),
   }),
 });
 

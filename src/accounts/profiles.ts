@@ -1,6 +1,6 @@
 /** Whose an address is, and what a user may change of himself. */
 import type pg from 'pg';
-import { record } from '../audit/audit.ts';
+import { type AuditAction, record } from '../audit/audit.ts';
 import { type Prisma, transaction } from '../db/metadata.ts';
 import { AppError, badInput } from '../lib/errors.ts';
 import { encodeId } from '../lib/ids.ts';
@@ -8,7 +8,7 @@ import { type AccountMails, maxTokenMailsPerHour } from './account-mails.ts';
 import type { Attempts } from './attempts.ts';
 import { requireGoodToken, spendToken, subjectOf, voidTokens } from './one-time-tokens.ts';
 import type { PasswordHasher } from './password-hasher.ts';
-import { canBePassword } from './passwords.ts';
+import { canBePassword, noPasswordYet } from './passwords.ts';
 import { requireCan } from './policy.ts';
 import type { User } from './store.ts';
 import * as store from './store.ts';
@@ -30,8 +30,9 @@ export interface Profiles {
   /** Sends a mail where there is such an account and it waits for one; nothing tells whether it does. @throws AppError RATE_LIMITED */
   resendVerification(email: string, caller: Caller): Promise<void>;
   /**
-   * What is absent stays. Another address takes the password; it is used once it is confirmed, and the present one is told
-   * at once. @throws AppError BAD_USER_INPUT, CONFLICT where it is taken and registering would say so too, RATE_LIMITED
+   * What is absent stays. Another address takes the password, and an account without one has to set one first; it is used
+   * once it is confirmed, and the present one is told at once. @throws AppError BAD_USER_INPUT, RATE_LIMITED, CONFLICT where
+   * it is taken and registering would say so too, or where the account was changed meanwhile
    */
   updateProfile(viewer: Viewer | null, change: ProfileChange, caller: Caller, signal?: AbortSignal): Promise<User>;
 }
@@ -40,7 +41,7 @@ export interface ProfileChange {
   /** Null: none. */
   readonly name?: string | null | undefined;
   readonly email?: string | null | undefined;
-  /** Of the account, for another address; none where the account has none. */
+  /** Of the account, for another address. */
   readonly password?: string | null | undefined;
 }
 
@@ -66,6 +67,8 @@ interface Shown {
   readonly password: string | null;
   readonly caller: Caller;
   readonly signal: AbortSignal | undefined;
+  /** What the audit calls it when that is wrong. */
+  readonly failure: AuditAction;
 }
 
 const goneAccount = () => badInput({ path: 'input.token', message: 'this token is of an account that is gone' });
@@ -95,12 +98,16 @@ export function createProfiles({ pool, prisma, hasher, attempts, mails, settings
   }
 
   /** Tried as at a sign-in, and counted there. @throws AppError BAD_USER_INPUT, RATE_LIMITED */
-  async function requirePassword(account: store.Account, { password, caller, signal }: Shown): Promise<void> {
+  async function requirePassword(account: store.Account, { password, caller, signal, failure }: Shown): Promise<void> {
     const { id: userId, email, passwordHash } = account;
     const attempt = await attempts.take({ email, userId, caller });
     const possible = password !== null && canBePassword(password);
     const hash = (possible && passwordHash) || null;
-    if (!(await attempt.compare(hasher.verify(possible ? password : '', hash, signal), signal))) throw notItsPassword();
+    if (!(await attempt.compare(hasher.verify(possible ? password : '', hash, signal), signal))) {
+      const subject = encodeId('User', userId);
+      await record(pool, { actorId: userId, action: failure, subject, outcome: 'failure', caller });
+      throw notItsPassword();
+    }
     await attempt.giveBack();
   }
 
@@ -125,7 +132,8 @@ export function createProfiles({ pool, prisma, hasher, attempts, mails, settings
       await requireGoodToken(pool, 'email.verify', token);
       const about = await subjectOf(pool, 'email.verify', token);
       const before = about === null ? null : await store.findAccount(pool, about);
-      const shown = await requireHolder(before, { viewer, password, caller, signal });
+      const failure = 'user.email_verification_failed';
+      const shown = await requireHolder(before, { viewer, password, caller, signal, failure });
       const userId = await transaction(pool, async (client) => {
         // Before its tokens, as everybody who voids them does.
         const account = before && (await store.lockAccount(client, before.id));
@@ -176,18 +184,23 @@ export function createProfiles({ pool, prisma, hasher, attempts, mails, settings
       const { userId } = viewer;
       requireCan(viewer, 'user:edit-access', { kind: 'user', userId, fellow: false });
       const before = await store.findAccount(pool, userId);
-      // An account of an issuer has none.
-      if (email != null && before && email !== before.email && before.passwordHash !== '') {
+      let shown: string | null = null;
+      if (email != null && before && email !== before.email) {
+        // A session alone would take the account along for good: a password is set by who reads the mail of its address.
+        if (before.passwordHash === '') throw badInput({ path: 'input.password', message: noPasswordYet });
         if (password === null)
           throw badInput({ path: 'input.password', message: 'another address takes the password' });
-        await requirePassword(before, { password, caller, signal });
+        const failure = 'profile.update_failed';
+        await requirePassword(before, { password, caller, signal, failure });
+        shown = before.passwordHash;
       }
       await transaction(pool, async (client) => {
-        const account = await store.findAccount(client, userId);
+        const account = await store.lockAccount(client, userId);
         if (!account) throw new AppError('UNAUTHENTICATED', 'This account is gone');
-        if (email != null && account.passwordHash !== before?.passwordHash)
-          throw new AppError('CONFLICT', 'Another password was set meanwhile');
         const wanted = email != null && email !== account.email ? email : null;
+        // Also where none was asked for, as this address was its own until now.
+        if (wanted !== null && shown !== account.passwordHash)
+          throw new AppError('CONFLICT', 'The password or the address of this account was changed meanwhile');
         if (name !== undefined) await store.renameUser(client, userId, name);
         if (wanted !== null) await askForAddress(client, account, wanted);
         await record(client, {

@@ -67,6 +67,23 @@ async function holdTokens(purpose: string, userId: string) {
   };
 }
 
+/** A transaction that others may have to wait for. */
+async function begun() {
+  const client = await world.pool.connect();
+  await client.query('BEGIN');
+  return {
+    query: (sql: string, values: unknown[] = []) => client.query(sql, values),
+    async untilSomebodyWaits() {
+      const waiting = `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
+      while ((await world.sql(waiting)).length === 0) await setImmediate();
+    },
+    async [Symbol.asyncDispose]() {
+      await client.query('ROLLBACK');
+      client.release();
+    },
+  };
+}
+
 /** Of the error; undefined where there is none. */
 const codeOf = (promise: Promise<unknown>) =>
   promise.then(
@@ -541,15 +558,43 @@ describe('a profile', () => {
     expect(await faultOf({ password })).toBe('RATE_LIMITED');
     expect(await userOf(person.email)).toMatchObject({ name: null });
     expect(await world.mails()).toEqual([]);
+    // What was tried is in the audit, as a wrong password of anywhere is.
+    const failures = (await world.auditOf('profile.update_failed')).filter((entry) => entry.actor_id === person.userId);
+    expect(failures.map(({ outcome }) => outcome)).toEqual(['failure', 'failure', 'failure']);
     // What is his already, or is no address, asks for nothing.
     expect((await update(person, { name: 'Ann', email: person.email, password: null })).name).toBe('Ann');
   });
 
-  test('of an account that has no password is changed by who is signed in', async () => {
+  test('of an account that has no password gets another address behind one that the present address was mailed for', async () => {
     const person = await confirmed('passwordless');
     await world.sql(`UPDATE users SET password_hash = '' WHERE id = $1`, [person.userId]);
-    await update(person, { email: 'passwordless-new@example.com', password: null });
+    const wanted = { email: 'passwordless-new@example.com' };
+    for (const given of [{ password: null }, { password: '' }, { password }])
+      await expect(update(person, { ...wanted, ...given })).rejects.toMatchObject({
+        code: 'BAD_USER_INPUT',
+        details: { fields: [{ path: 'input.password', message: expect.stringContaining('requestPasswordReset') }] },
+      });
+    expect(await world.mails()).toEqual([]);
+    expect((await update(person, { name: 'Ann', email: person.email, password: null })).name).toBe('Ann');
+
+    await world.accounts.requestPasswordReset(person.email, caller);
+    await world.accounts.resetPassword({ token: tokenOf(await world.mail()), newPassword }, caller);
+    await world.forgetMails();
+    await update(await login(person.email, newPassword), { ...wanted, password: newPassword });
     expect((await world.mails()).map(readerOf).sort()).toEqual(['passwordless-new@example.com', person.email].sort());
+  });
+
+  test('that gets another address while its own of before is asked for takes the password for that, too', async () => {
+    const person = await confirmed('between');
+    await using other = await begun();
+    await other.query(`UPDATE users SET email = 'away@example.com', email_key = 'away@example.com' WHERE id = $1`, [
+      person.userId,
+    ]);
+    const asked = codeOf(update(person, { email: person.email, password: null }));
+    await Promise.race([asked, other.untilSomebodyWaits()]);
+    await other.query('COMMIT');
+    expect(await asked).toBe('CONFLICT');
+    expect(await world.mails()).toEqual([]);
   });
 
   test('gets no address that another account has, and where accounts are no secret that is said', async () => {
@@ -737,6 +782,8 @@ describe('an address that was not confirmed', () => {
     const codes = await Promise.all(Array.from({ length: 12 }, (_, n) => tried(`wrong ${n}`)));
     expect(codes.filter((code) => code === 'BAD_USER_INPUT')).toHaveLength(3);
     expect(new Set(codes)).toEqual(new Set(['BAD_USER_INPUT', 'RATE_LIMITED']));
+    const failures = await world.auditOf('user.email_verification_failed');
+    expect(failures.filter(({ actor_id }) => actor_id === person.userId)).toHaveLength(3);
     expect(await tried(password)).toBe('RATE_LIMITED');
     expect(await codeOf(login(person.email, password, limited))).toBe('RATE_LIMITED');
     // Who is signed in need not try.

@@ -65,13 +65,14 @@ test('the rows of a job go there and come back, and /ready asks for it', async (
   expect(rows).toEqual(Array.from({ length: 2_500 }, (_, i) => [i + 1, `${i + 1}!`]));
 
   const ready = () => fetch(new URL('/ready', quarry.url));
-  expect((await ready()).status).toBe(200);
+  // What was looked at is told for a second to all who ask.
+  const looked = { timeout: 20_000 };
+  await expect.poll(async () => (await ready()).status, looked).toBe(200);
   s3.failWith(() => ({ status: 403, code: 'AccessDenied' }));
-  const unready = await ready();
-  expect(unready.status).toBe(503);
-  expect(await unready.text()).toContain('storage');
+  await expect.poll(async () => (await ready()).status, looked).toBe(503);
+  expect(await (await ready()).text()).toContain('storage');
   s3.failWith(null);
-  expect((await ready()).status).toBe(200);
+  await expect.poll(async () => (await ready()).status, looked).toBe(200);
   expect(JSON.stringify(quarry.log)).not.toContain(s3.secretAccessKey);
 });
 

@@ -1,6 +1,9 @@
 /**
  * Kept answers that were found to stand at a moment of the metadata: at the same moment they stand without a look at who asks
  * and what he may. By what was shown and asked, byte for byte, of which only a digest is in memory.
+ *
+ * A session that was remembered when something was proven (accounts/live-sessions.ts) is believed for as long as a moment
+ * lasts, a second, beyond its own time there: what that has as its longest has to leave room for it.
  */
 import { hash } from 'node:crypto';
 import type { Viewer } from '../accounts/viewer.ts';

@@ -1,6 +1,6 @@
 /** A PostgreSQL for a benchmark: the one of a URL, or an embedded one that ends with it. */
 import pg from 'pg';
-import startPostgres from '../../test/support/global.ts';
+import { startPostgres } from '../../test/support/postgres.ts';
 
 export interface BenchServer {
   host: string;
@@ -15,9 +15,7 @@ export async function serverOf(url: string | undefined): Promise<BenchServer> {
     const { host, port, user, password } = new pg.Client({ connectionString: url });
     return { host, port, user: user ?? 'postgres', password: password ?? '', stop: async () => {} };
   }
-  let server: Omit<BenchServer, 'stop'> | undefined;
-  const stop = await startPostgres({
-    provide: (_key: string, value: Omit<BenchServer, 'stop'>) => (server = value),
-  } as never);
-  return { ...server!, stop };
+  const server = await startPostgres();
+  const { host, port, user, password } = server;
+  return { host, port, user, password, stop: async () => server[Symbol.asyncDispose]() };
 }

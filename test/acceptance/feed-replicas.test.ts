@@ -3,23 +3,22 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { decodeId, encodeId } from '../../src/lib/ids.ts';
 import type { RowChangesSubscription } from '../generated/graphql.ts';
-import { createTestDatabase, type TestDatabase, type TestServer } from '../support/databases.ts';
-import startPostgres from '../support/global.ts';
+import { createTestDatabase, type TestDatabase } from '../support/databases.ts';
 import { ConnectDocument, EnableChangeTrackingDocument, RowChangesDocument } from '../support/operations.ts';
+import { startPostgres } from '../support/postgres.ts';
 import { type Account, type Quarry, startQuarry } from '../support/server.ts';
 import { masterKey, urlOf } from './support.ts';
 
 let metadata: TestDatabase;
 let target: TestDatabase;
-let stopTarget: () => Promise<void>;
+let server: Awaited<ReturnType<typeof startPostgres>>;
 let quarries: Quarry[] = [];
 let account: Account;
 let variables: { databaseId: string; tables: { tableId: string }[] };
 
 beforeAll(async () => {
-  let server: TestServer | undefined;
   // No database may be connected that is on the server of the metadata.
-  stopTarget = await startPostgres({ provide: (_: string, value: TestServer) => (server = value) } as never);
+  server = await startPostgres();
   [metadata, target] = await Promise.all([
     createTestDatabase(),
     createTestDatabase('CREATE TABLE rows (id int PRIMARY KEY)', server),
@@ -39,7 +38,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await Promise.all(quarries.map((quarry) => quarry[Symbol.asyncDispose]()));
   await Promise.all([target, metadata].map((database) => database?.[Symbol.asyncDispose]()));
-  await stopTarget?.();
+  await server?.[Symbol.asyncDispose]();
 });
 
 type Change = RowChangesSubscription['rowChanges']['changes'][number];

@@ -5,9 +5,9 @@ import { createPool } from '../../src/db/metadata.ts';
 import { isFinal } from '../../src/jobs/states.ts';
 import type { SubmitQueryInput } from '../generated/graphql.ts';
 import { createTestDatabase } from '../support/databases.ts';
-import startPostgres from '../support/global.ts';
 import { silent } from '../support/metadata.ts';
 import { ConnectDocument, SubmitDocument } from '../support/operations.ts';
+import { startPostgres } from '../support/postgres.ts';
 import { type Account, startQuarry } from '../support/server.ts';
 import { startWorkerProcess, type WorkerProcess } from '../support/worker-process.ts';
 import { noteMoves, statusesOf } from './queue-moves.ts';
@@ -54,6 +54,9 @@ export async function createQueueWorld(targetSql = '') {
     quarry,
     metadata: pool,
     target: target.client,
+    /** Of the target's superuser. */
+    connection: target.connection,
+    uuidOf,
 
     /** Beside the one that the Quarry has already. */
     worker: (): Promise<WorkerProcess> =>
@@ -106,9 +109,8 @@ export async function createQueueWorld(targetSql = '') {
 
 /** On a server of its own: no job may connect to the one that holds the metadata. */
 async function startTarget(sql: string) {
-  let server: Pick<pg.ClientConfig, 'host' | 'port' | 'user' | 'password'> | undefined;
-  const stop = await startPostgres({ provide: (_: string, value: typeof server) => (server = value) } as never);
-  const { host, port, user, password } = server as { host: string; port: number; user: string; password: string };
+  const server = await startPostgres();
+  const { host, port, user, password } = server;
   const connection = { host, port, user, password, database: 'postgres' };
   const client = new pg.Client(connection);
   await client.connect();
@@ -118,11 +120,12 @@ async function startTarget(sql: string) {
     client,
     async [Symbol.asyncDispose]() {
       await client.end();
-      await stop();
+      await server[Symbol.asyncDispose]();
     },
   };
 }
 
+/** As the metadata name what the API names so. */
 function uuidOf(id: string): string {
   const [uuid] = /[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/.exec(Buffer.from(id, 'base64url').toString()) ?? [id];
   return uuid;

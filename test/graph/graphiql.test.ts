@@ -1,14 +1,10 @@
 /** GraphiQL in Chromium, as a newcomer uses it: the main job by clicks and keys alone, from the tabs it opens on. */
-import { existsSync } from 'node:fs';
 import { type Browser, chromium, type Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { has, pathOf } from '../support/debian.ts';
 import { type Quarry, startQuarry } from '../support/server.ts';
 
-const executablePath = '/usr/bin/chromium';
-const absent = !existsSync(executablePath);
-// Where servers are required a missing browser fails at its launch.
-const skipped = absent && process.env.REQUIRE_SERVERS !== '1';
-if (skipped) console.warn(`GraphiQL is not tried: there is no ${executablePath}`);
+const executablePath = pathOf('Chromium');
 
 const args = [
   '--no-sandbox',
@@ -37,7 +33,7 @@ interface Frame {
   payload?: AnswerBody;
 }
 
-describe.skipIf(skipped)('GraphiQL', { timeout: browserTestTimeoutMs }, () => {
+describe.runIf(has('Chromium'))('GraphiQL', { timeout: browserTestTimeoutMs }, () => {
   let quarry: Quarry;
   let browser: Browser;
 

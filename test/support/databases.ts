@@ -17,11 +17,16 @@ export interface TestDatabase extends TestServer, AsyncDisposable {
   client: pg.Client;
 }
 
-export async function createTestDatabase(sql = '', server: TestServer = inject('postgres')): Promise<TestDatabase> {
+/** @param template what it is a copy of: nobody may be connected there */
+export async function createTestDatabase(
+  sql = '',
+  server: TestServer = inject('postgres'),
+  template = 'template1',
+): Promise<TestDatabase> {
   const database = `test_${randomBytes(6).toString('hex')}`;
   const admin = new pg.Client({ ...server, database: 'postgres' });
   await admin.connect();
-  await admin.query(`CREATE DATABASE ${database}`);
+  await admin.query(`CREATE DATABASE ${database} TEMPLATE ${template}`);
   const client = new pg.Client({ ...server, database });
   await client.connect();
   if (sql) await client.query(sql);

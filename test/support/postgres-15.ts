@@ -1,21 +1,20 @@
 /** The PostgreSQL 15 of Debian, where it is installed: an old server, and the pg_dump that knows it. */
 import { execFile } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { chmod, chown, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { childEnvironment } from '../../src/db/binaries.ts';
 import { findPlace } from '../../src/db/place.ts';
 import { host, launchOnFreePort, launchServer, shutDown } from '../../src/db/postmaster.ts';
 import { createLog } from '../../src/lib/log.ts';
 import type { TestServer } from './databases.ts';
+import { has, pathOf } from './debian.ts';
 
 const run = promisify(execFile);
-const bin = '/usr/lib/postgresql/15/bin';
+const bin = dirname(pathOf('PostgreSQL 15'));
 
-/** False where tests of it are to be left out: it is not there, and nobody said that it has to be. */
-export const hasPostgres15 = existsSync(join(bin, 'postgres')) || process.env.REQUIRE_SERVERS === '1';
+export const hasPostgres15 = has('PostgreSQL 15');
 
 export async function startPostgres15(): Promise<TestServer & AsyncDisposable> {
   const log = createLog({ level: 'warn', format: 'pretty' });

@@ -1,15 +1,12 @@
 /** A Redis of Debian, where it is installed: on loopback, with a password, keeping nothing. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { launchOnFreePort } from '../../src/db/postmaster.ts';
 import { Secret } from '../../src/lib/secret.ts';
+import { has, pathOf } from './debian.ts';
 
-const binary = '/usr/bin/redis-server';
-
-/** False where tests of it are to be left out: it is not there, and nobody said that it has to be. */
-export const hasRedis = existsSync(binary) || process.env.REQUIRE_SERVERS === '1';
+export const hasRedis = has('Redis');
 
 export interface TestRedis extends AsyncDisposable {
   readonly url: Secret<URL>;
@@ -42,7 +39,7 @@ export async function startRedis(): Promise<TestRedis> {
 async function launch(port: number): Promise<ChildProcess> {
   const settings = { port, bind: '127.0.0.1', save: '', appendonly: 'no', requirepass: 'secret' };
   const args = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, String(value)]);
-  const server = spawn(binary, args, { cwd: '/tmp', stdio: ['ignore', 'pipe', 'ignore'] });
+  const server = spawn(pathOf('Redis'), args, { cwd: '/tmp', stdio: ['ignore', 'pipe', 'ignore'] });
   let said = '';
   for await (const line of createInterface({ input: server.stdout! })) {
     said += `${line}\n`;

@@ -2,7 +2,6 @@
 
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
 import { createServer, request, type Server } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { type Browser, chromium } from 'playwright-core';
@@ -14,6 +13,7 @@ import { createAddresses } from '../../../src/storage/files/addresses.ts';
 import { createLinks } from '../../../src/storage/files/links.ts';
 import { createFileRoutes } from '../../../src/storage/files/routes.ts';
 import { createUploads } from '../../../src/storage/files/uploads.ts';
+import { has, pathOf } from '../../support/debian.ts';
 import { silent } from '../../support/metadata.ts';
 import { offsetOf, put } from './client.ts';
 import { serveFiles } from './serve.ts';
@@ -214,14 +214,13 @@ test('another page may use it only where the configuration says so', async () =>
   }
 });
 
-const executablePath = '/usr/bin/chromium';
-// Where servers are required a missing browser fails at its launch.
-const skipped = !existsSync(executablePath) && process.env.REQUIRE_SERVERS !== '1';
-
-describe.skipIf(skipped)('of a file nothing runs in a browser,', { timeout: 120_000 }, () => {
+describe.runIf(has('Chromium'))('of a file nothing runs in a browser,', { timeout: 120_000 }, () => {
   let browser: Browser;
   beforeAll(async () => {
-    browser = await chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-gpu', '--no-first-run'] });
+    browser = await chromium.launch({
+      executablePath: pathOf('Chromium'),
+      args: ['--no-sandbox', '--disable-gpu', '--no-first-run'],
+    });
   }, 120_000);
   afterAll(() => browser?.close());
 

@@ -17,7 +17,7 @@ import { getDatamodel } from '../db/generated/pothos.ts';
 import { AppError, badInput } from '../lib/errors.ts';
 import type { Answers } from './answers.ts';
 import type { Context } from './context.ts';
-import { costs } from './limits.ts';
+import { costs } from './costs.ts';
 import type { Rights } from './rights.ts';
 
 export interface AuthScopes {

@@ -2,25 +2,11 @@
  * What a document may be before anything walks it: tokens, depth, aliases, directives and fields as execution would see
  * them, then its cost. One plugin, so that HTTP, SSE and WebSocket hold the same.
  */
-import { complexityFromQuery } from '@pothos/plugin-complexity';
-import {
-  type DocumentNode,
-  type ExecutionArgs,
-  GraphQLError,
-  type GraphQLField,
-  getNamedType,
-  isLeafType,
-  isListType,
-  isNonNullType,
-  Kind,
-  type OperationDefinitionNode,
-  parse,
-  type SelectionSetNode,
-} from 'graphql';
+import { type DocumentNode, type ExecutionArgs, GraphQLError, Kind, parse, type SelectionSetNode } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
 import { AppError } from '../lib/errors.ts';
-import { defaultPageSize } from '../lib/pages.ts';
 import type { Context } from './context.ts';
+import { createCostOf } from './costs.ts';
 import { refused } from './errors.ts';
 
 export interface DocumentLimits {
@@ -46,31 +32,6 @@ export const documentLimits: DocumentLimits = {
   fields: 2_000,
   rootFields: 40,
   cost: 100_000,
-};
-
-/** A plain list is short by contract. */
-const listMultiplier = 4;
-
-/** Objects cost one, values nothing; a connection multiplies by the page that is asked for. */
-export const costs = {
-  disabled: true, // The plugin below asks once an operation, before any resolver; Pothos would ask once a root field.
-  fieldComplexity: (
-    args: Record<string, unknown>,
-    _context: unknown,
-    field: Pick<GraphQLField<unknown, unknown>, 'name' | 'type'>,
-  ) => {
-    const type = isNonNullType(field.type) ? field.type.ofType : field.type;
-    const named = getNamedType(type);
-    if (isLeafType(named)) return 0;
-    if (named.name.endsWith('Connection')) {
-      const size = args.first ?? args.last ?? defaultPageSize;
-      return { field: 1, multiplier: typeof size === 'number' ? Math.max(size, 1) : defaultPageSize };
-    }
-    const ofConnection = field.name === 'edges' || field.name === 'nodes';
-    if (field.name === 'nodes' && Array.isArray(args.ids))
-      return { field: 1, multiplier: Math.max(args.ids.length, 1) };
-    return { field: 1, multiplier: isListType(type) && !ofConnection ? listMultiplier : 1 };
-  },
 };
 
 interface Size {
@@ -142,38 +103,30 @@ export function measure(document: DocumentNode, limits: DocumentLimits): GraphQL
   return null;
 }
 
-const isOperation = (node: { kind: string }): node is OperationDefinitionNode =>
-  node.kind === Kind.OPERATION_DEFINITION;
-
-/** The document with the one operation that will run. */
-function chosen(document: DocumentNode, operationName: string | null | undefined): DocumentNode {
-  return {
-    ...document,
-    definitions: document.definitions.filter(
-      (d) => !isOperation(d) || !operationName || d.name?.value === operationName,
-    ),
-  };
+export interface Limits {
+  readonly plugin: Plugin<Context>;
+  /** Charges for an operation, once for its context. @returns why it may not be executed */
+  check(operation: Operation): Promise<GraphQLError | null>;
 }
 
+type Operation = Pick<ExecutionArgs, 'schema' | 'document' | 'operationName' | 'variableValues' | 'contextValue'>;
+
 /** @param charge for what an operation costs; it may refuse. @throws AppError */
-export function useLimits(
+export function createLimits(
   limits: DocumentLimits,
   charge: (context: Context, cost: number) => Promise<void>,
-): Plugin<Context> {
+): Limits {
   const verdicts = new WeakMap<DocumentNode, GraphQLError | null>();
+  const costOf = createCostOf();
+  const checked = new WeakMap<Context, Promise<GraphQLError | null>>();
 
-  async function check({ schema, document, operationName, variableValues, contextValue }: ExecutionArgs) {
-    let cost: number;
-    try {
-      // It coerces the variables itself, with the defaults of the document.
-      const options = { schema, ctx: contextValue as object, variables: variableValues ?? {} };
-      cost = complexityFromQuery(chosen(document, operationName), options).complexity;
-    } catch {
-      return null; // A variable that does not fit, no such operation: execution says so better.
-    }
+  async function charged(context: Context, operation: Operation): Promise<GraphQLError | null> {
+    const cost = costOf(operation);
+    // A variable that does not fit, no such operation: execution says so better.
+    if (cost === null) return null;
     if (cost > limits.cost) return tooLarge('a cost', limits.cost, cost, 'LIMIT_EXCEEDED');
     try {
-      await charge(contextValue as Context, cost);
+      await charge(context, cost);
       return null;
     } catch (error) {
       if (error instanceof AppError) return refused(error);
@@ -181,7 +134,14 @@ export function useLimits(
     }
   }
 
-  return {
+  function check(operation: Operation): Promise<GraphQLError | null> {
+    const context = operation.contextValue as Context;
+    const known = checked.get(context) ?? charged(context, operation);
+    checked.set(context, known);
+    return known;
+  }
+
+  const plugin: Plugin<Context> = {
     onParse({ setParseFn }) {
       setParseFn((source: string, options: object) => {
         if (source.length > limits.characters) throw tooLarge('characters', limits.characters, source.length);
@@ -209,4 +169,5 @@ export function useLimits(
       if (fault) setResultAndStopExecution({ errors: [fault] });
     },
   };
+  return { plugin, check };
 }

@@ -18,7 +18,7 @@ import { createDocumentCache } from './document-cache.ts';
 import { publicError, refused, useErrorCodes } from './errors.ts';
 import { createKeptAnswers } from './kept-answers.ts';
 import type { Lifetime } from './lifetime.ts';
-import { type DocumentLimits, useLimits } from './limits.ts';
+import { createLimits, type DocumentLimits } from './limits.ts';
 import type { Manifest } from './manifest.ts';
 import { createPersistedDocuments, type PersistedDocuments, usePersistedDocuments } from './persisted-documents.ts';
 import { createProvenAnswers } from './proven-answers.ts';
@@ -194,6 +194,20 @@ export function createPipeline({
   });
   const handed: Handed = new WeakMap();
   const documents = createPersistedDocuments(persistedDocuments);
+  const limiting = createLimits(limits, ({ viewer, caller }, cost) => gate.charge(viewer, caller, cost));
+  const contextOf = (request: IncomingMessage, viewer: Viewer | null, signal: AbortSignal): Context => ({
+    viewer,
+    authorization: request.headers.authorization ?? null,
+    lifetime: null,
+    services,
+    caller: {
+      ...callerOf(request),
+      ...(viewer && (viewer.key ? { keyId: viewer.key.id } : { userId: viewer.userId })),
+    },
+    requestId: requestIdOf(request),
+    signal,
+    tellNow: undefined,
+  });
   const yoga = createYoga<ServerContext, Context>({
     schema,
     graphqlEndpoint: '/graphql',
@@ -210,7 +224,7 @@ export function createPipeline({
       useSimpleRequestRefusal(),
       usePersistedDocuments(documents),
       useErrorCodes({ suggestions: introspection }),
-      useLimits(limits, ({ viewer, caller }, cost) => gate.charge(viewer, caller, cost)),
+      limiting.plugin,
       ...(introspection ? [] : [useNoIntrospection()]),
       useSubscribe(subscribe),
       useHanded(handed),
@@ -223,16 +237,9 @@ export function createPipeline({
         const viewer = await authenticate(services, authorization);
         await gate.admit(viewer, { request: req, response: socket ? undefined : res });
         return {
-          viewer,
+          ...contextOf(req, viewer, socket?.signal ?? signal ?? request.signal),
           authorization,
           lifetime: socket?.lifetime ?? null,
-          services,
-          caller: {
-            ...callerOf(req),
-            ...(viewer && (viewer.key ? { keyId: viewer.key.id } : { userId: viewer.userId })),
-          },
-          requestId: requestIdOf(req),
-          signal: socket?.signal ?? signal ?? request.signal,
           tellNow: socket?.tellNow,
         };
       } catch (error) {
@@ -242,8 +249,12 @@ export function createPipeline({
     },
   });
   const shortPath = createShortPath({
+    schema,
     queryOf: documents.queryOf,
     getEnveloped: yoga.getEnveloped,
+    contextOf,
+    check: limiting.check,
+    plans,
     async authenticate(request, response) {
       const viewer = await authenticate(services, request.headers.authorization ?? null);
       await gate.admit(viewer, { request, response });

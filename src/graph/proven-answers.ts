@@ -17,6 +17,8 @@ export interface Proven {
 export interface Asked {
   /** What stands; null where that has to be found out. */
   readonly proven: Proven | null;
+  /** The same was asked before, not long ago: it may be once more. */
+  readonly again: boolean;
   /** For what was found out since: whoever asks the same at the moment of this asking gets it. */
   prove(proven: Proven): void;
 }
@@ -37,6 +39,8 @@ interface Entry extends Proven {
   readonly moment: string | null;
 }
 
+/** Questions that are known again, at the least; twice as many at the most. */
+const maxRecent = 4_096;
 /** Of an entry beside its answer, about. */
 const entryBytes = 512;
 
@@ -47,6 +51,15 @@ export function createProvenAnswers({ moments, maxBytes = 64 * 2 ** 20 }: Proven
   /** The one that was proven longest ago is first. */
   const entries = new Map<string, Entry>();
   let total = 0;
+  let recent = new Set<string>();
+  let before = new Set<string>();
+
+  function isAgain(key: string): boolean {
+    if (recent.has(key)) return true;
+    if (recent.size >= maxRecent) [before, recent] = [recent, new Set()];
+    recent.add(key);
+    return before.has(key);
+  }
 
   function drop(key: string): void {
     const entry = entries.get(key);
@@ -57,10 +70,12 @@ export function createProvenAnswers({ moments, maxBytes = 64 * 2 ** 20 }: Proven
   return {
     async ask(authorization, question) {
       const key = hash('sha256', `${authorization}\n${question}`, 'base64url');
+      const again = isAgain(key);
       const known = entries.get(key);
       // Before anything else is read: what is proven then has been read since. What nobody asked before needs none.
       const moment = known ? await moments.now() : null;
       return {
+        again,
         proven: known && known.moment === moment && !isOver(known.viewer) ? known : null,
         prove({ viewer, answer }) {
           const entry = { viewer, answer, moment };

@@ -1,21 +1,30 @@
 /**
  * The way that most requests take: a query as JSON by POST, from a client that is no other page, goes through the same
- * pipeline without the emulation of fetch around it. Whatever is not that, or does not end in plain data, is yoga's.
+ * pipeline without the emulation of fetch around it; where it came before and has a plan, without what is the same each
+ * time. Whatever is not that, or does not end in plain data, is yoga's.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { type DocumentNode, type ExecutionResult, getOperationAST } from 'graphql';
+import { type DocumentNode, type ExecutionResult, type GraphQLSchema, getOperationAST } from 'graphql';
 import type { GraphQLParams, Plugin } from 'graphql-yoga';
 import type { Viewer } from '../accounts/viewer.ts';
 import type { Context } from './context.ts';
+import { createDocumentCache } from './document-cache.ts';
 import { JsonData } from './json-data.ts';
 import type { Basis, KeptAnswers } from './kept-answers.ts';
+import type { Limits } from './limits.ts';
 import type { PersistedDocuments } from './persisted-documents.ts';
 import type { Pipeline, ServerContext } from './pipeline.ts';
 import type { ProvenAnswers } from './proven-answers.ts';
+import type { Plans } from './use-plans.ts';
 
 export interface ShortPathDeps {
+  readonly schema: GraphQLSchema;
   readonly queryOf: PersistedDocuments['queryOf'];
   readonly getEnveloped: Pipeline['getEnveloped'];
+  /** Of whoever was authenticated and admitted. */
+  contextOf(request: IncomingMessage, viewer: Viewer | null, signal: AbortSignal): Context;
+  readonly check: Limits['check'];
+  readonly plans: Pick<Plans, 'made'>;
   /** @throws AppError UNAUTHENTICATED, RATE_LIMITED */
   authenticate(request: IncomingMessage, response: ServerResponse): Promise<Viewer | null>;
   /** Counts what a viewer asks who was known before. @throws AppError RATE_LIMITED */
@@ -39,9 +48,28 @@ export type ShortPath = (request: IncomingMessage, response: ServerResponse) => 
 /** A longer one takes so long that the way to it does not matter. */
 const maxBodyBytes = 65_536;
 
+type Query = GraphQLParams & { query: string };
+
+interface Asking {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly viewer: Viewer | null;
+  readonly signal: AbortSignal;
+}
+
+interface Executed {
+  readonly result: ExecutionResult;
+  readonly context: Context;
+  readonly document: DocumentNode;
+}
+
 export function createShortPath({
+  schema,
   queryOf,
   getEnveloped,
+  contextOf,
+  check,
+  plans,
   authenticate,
   admit,
   answers,
@@ -49,24 +77,46 @@ export function createShortPath({
   basisOf,
   handed,
 }: ShortPathDeps): ShortPath {
-  async function executed(
-    params: GraphQLParams,
-    context: ServerContext,
-  ): Promise<{ result: ExecutionResult; context: Context; document: DocumentNode } | null> {
+  /** By their texts, documents that were parsed and validated: the next time both would say the same. */
+  const valid = createDocumentCache<DocumentNode>();
+
+  async function executed(params: Query, asking: Asking): Promise<Executed | null> {
     const { query, variables, operationName } = params;
-    const enveloped = getEnveloped({ ...context, params } as never);
+    const known = valid.get(query);
+    const plan = known && isQuery(known, operationName) ? plans.made(known, operationName) : null;
+    if (!known || !plan) return await executedWhole(params, asking, null);
+    const context = contextOf(asking.request, asking.viewer, asking.signal);
+    context.reads = true;
+    const operation = { schema, document: known, operationName, variableValues: variables, contextValue: context };
+    const fault = await check(operation);
+    if (fault) return { result: { errors: [fault] }, context, document: known };
+    const text = await plan.run(operation);
+    if (text === null) return await executedWhole(params, asking, context);
+    return { result: { data: new JsonData(text) as never }, context, document: known };
+  }
+
+  /** @param begun the context of what was begun otherwise, and goes on */
+  async function executedWhole(
+    params: Query,
+    { request, response, signal }: Asking,
+    begun: Context | null,
+  ): Promise<Executed | null> {
+    const { query, variables, operationName } = params;
+    const server: ServerContext = { req: request, res: response, signal };
+    const enveloped = getEnveloped({ ...server, params } as never);
     const document = enveloped.parse(query);
-    if (getOperationAST(document, operationName)?.operation !== 'query') return null;
+    if (!isQuery(document, operationName)) return null;
     if (enveloped.validate(enveloped.schema, document).length > 0) return null;
-    const contextValue = (await enveloped.contextFactory()) as Context;
+    valid.set(query, document);
+    const context = begun ?? ((await enveloped.contextFactory()) as Context);
     const result = await enveloped.execute({
       schema: enveloped.schema,
       document,
-      contextValue,
+      contextValue: context,
       variableValues: variables,
       operationName,
     });
-    return { result, context: contextValue, document };
+    return { result, context, document };
   }
 
   return async (request, response) => {
@@ -93,8 +143,7 @@ export function createShortPath({
         return true;
       }
       const params = paramsOf(question, queryOf);
-      const closed = closingOf(response);
-      const done = params && (await executed(params, { req: request, res: response, signal: closed }));
+      const done = params && (await executed(params, { request, response, viewer, signal: closingOf(response) }));
       if (!done) return false;
       const { result, context, document } = done;
       if (result.errors || result.extensions || !result.data) {
@@ -104,7 +153,8 @@ export function createShortPath({
       const { data } = result;
       const answer = data instanceof JsonData ? data.result : Buffer.from(JSON.stringify(result));
       send(response, mediaType, answer);
-      const basis = viewer && basisOf(context, { document, operationName: params.operationName });
+      // What is asked but once need not be kept.
+      const basis = viewer && asked?.again && basisOf(context, { document, operationName: params.operationName });
       if (basis) answers.keep(viewer, question, answer, basis);
       return true;
     } catch (error) {
@@ -122,6 +172,9 @@ export const useHanded = (handed: Handed): Plugin => ({
     if (result) setResult(result);
   },
 });
+
+const isQuery = (document: DocumentNode, operationName: string | null | undefined): boolean =>
+  getOperationAST(document, operationName)?.operation === 'query';
 
 /** No page of another origin, no form, no packed or endless body. */
 function isPlain({ method, headers }: IncomingMessage): boolean {
@@ -168,7 +221,7 @@ const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** Null for what yoga would refuse. @throws GraphQLError where the document is none that may be executed */
-function paramsOf(text: string, queryOf: ShortPathDeps['queryOf']): (GraphQLParams & { query: string }) | null {
+function paramsOf(text: string, queryOf: ShortPathDeps['queryOf']): Query | null {
   const params: unknown = JSON.parse(text);
   if (!isObject(params) || Object.keys(params).some((key) => !known.has(key))) return null;
   const { variables, operationName, extensions } = params;

@@ -180,6 +180,38 @@ describe('asked again', () => {
     expect(await askedOften(stranger)).toEqual({ database: null });
   });
 
+  test('what is asked otherwise each time is answered by the rights of that time', async () => {
+    let count = 0;
+    const askOtherwise = async (as: Account) => {
+      count += 1;
+      return quarry.execute(tables, { id: databaseId, count }, { token: as.token });
+    };
+    const often = async (as: Account) =>
+      Promise.all(Array.from({ length: 20 }, async () => (await askOtherwise(as)).data));
+    const seen = Array(20).fill(shop('shop', ['a', 'b']));
+    const stranger = await quarry.register();
+    const { account, memberId } = await member();
+    for (let round = 0; round < 2; round += 1) {
+      expect(await often(account)).toEqual(seen);
+      expect(await often(stranger)).toEqual(Array(20).fill({ database: null }));
+    }
+    await done(
+      'mutation ($input: RemoveMemberInput!) { removeMember(input: $input) { deletedMemberId } }',
+      { input: { id: memberId } },
+      owner,
+    );
+    expect((await askOtherwise(account)).data).toEqual({ database: null });
+    expect(await often(owner)).toEqual(seen);
+    await target.client.query('alter table t add column c int');
+    await refresh();
+    expect((await askOtherwise(owner)).data).toEqual(shop('shop', ['a', 'b', 'c']));
+    await target.client.query('alter table t drop column c');
+    await refresh();
+    expect(await often(owner)).toEqual(seen);
+    await done('mutation { logout { ok } }', {}, account);
+    expect((await askOtherwise(account)).code).toBe('UNAUTHENTICATED');
+  });
+
   test('nobody who is not signed in gets one', async () => {
     await askedOften(owner);
     expect((await quarry.execute(tables, { id: databaseId })).code).toBe('UNAUTHENTICATED');

@@ -112,6 +112,25 @@ describe('the cost of pages', () => {
   });
 });
 
+test('a document that was cheap with other pages is refused all the same, and the other way round', async () => {
+  // Of a database that is not there: what it costs is known before.
+  const query =
+    'query($id: ID!, $n: Int = 500) { database(id: $id) { tables(first: $n) { nodes { partitions(first: $n) { nodes { id } } } } } }';
+  const codes = async (pages: object) => {
+    const answers = [];
+    for (let times = 0; times < 3; times += 1)
+      answers.push((await quarry.execute(query, { id: 'none', ...pages }, account)).code);
+    return answers;
+  };
+  const [through, refused] = [Array(3).fill(undefined), Array(3).fill('LIMIT_EXCEEDED')];
+  for (let round = 0; round < 2; round += 1) {
+    expect(await codes({ n: 1 })).toEqual(through);
+    expect(await codes({ n: 500 })).toEqual(refused);
+    expect(await codes({ n: null })).toEqual(through);
+    expect(await codes({})).toEqual(refused);
+  }
+});
+
 describe('requests of one key in a minute', () => {
   let secret: string;
   beforeAll(async () => {

@@ -64,6 +64,17 @@ test('what is asked once asks for no moment', async () => {
   expect(momentsAsked()).toBe(0);
 });
 
+test('who asks the same once more is known, by what he shows', async () => {
+  const { ask } = world();
+  expect((await ask('token', '{ a }')).again).toBe(false);
+  expect((await ask('token', '{ a }')).again).toBe(true);
+  expect((await ask('other', '{ a }')).again).toBe(false);
+  for (let others = 0; others < 3_000; others += 1) await ask('token', `{ a${others} }`);
+  expect((await ask('token', '{ a }')).again).toBe(true);
+  for (let others = 3_000; others < 15_000; others += 1) await ask('token', `{ a${others} }`);
+  expect((await ask('token', '{ a }')).again).toBe(false);
+});
+
 test('a token that has ended proves nothing', async () => {
   const { ask, prove } = world();
   await prove('token', '{ a }', { viewer: { ...viewer, expiresAt: new Date(Date.now() - 1) }, answer });

@@ -28,7 +28,6 @@ import type { Config } from './config.ts';
 import { buildCore, type Core, type CoreDeps } from './core.ts';
 import { createActivity } from './databases/activity.ts';
 import type { Database, VisibleDatabase } from './databases/databases.ts';
-import { createMoments } from './db/moments.ts';
 import { startRotation } from './db/rotation.ts';
 import { createDestinations } from './exports/destination.ts';
 import { createExportStore } from './exports/store.ts';
@@ -213,7 +212,7 @@ function buildServices({ config, core, startedAt, diskLow, running, publicUrl, o
     ttlMs: config.catalogTtlMs,
   });
   running.push(snapshots);
-  const catalog = createCatalogService({ databases, snapshots });
+  const catalog = createCatalogService({ databases, snapshots, moments: core.moments });
   const { trackingStore, log } = core;
   const forget = (databaseId: string) => trackingStore.remove(pool, databaseId);
   running.push(startTracker({ store: trackingStore, databases, snapshots, forget, bus, log }));
@@ -242,7 +241,7 @@ function buildServices({ config, core, startedAt, diskLow, running, publicUrl, o
     settings,
     features: featuresOf(config),
     prisma,
-    moments: createMoments({ pool }),
+    moments: core.moments,
     engines: core.engines,
     access,
     accounts,

@@ -18,6 +18,7 @@ import type { ConnectionConfig } from './db/connection.ts';
 import { installationId } from './db/installation.ts';
 import { checkMasterKeys, verifyKeyring } from './db/master-keys.ts';
 import { createPool, createPrisma, type Prisma } from './db/metadata.ts';
+import { createMoments, type Moments } from './db/moments.ts';
 import { type Mail, startNotify } from './db/notify.ts';
 import { createPlayground } from './db/playground.ts';
 import type { PlaygroundConnections } from './db/playground-setup.ts';
@@ -65,6 +66,7 @@ export interface Core {
   readonly log: Log;
   readonly pool: pg.Pool;
   readonly prisma: Prisma;
+  readonly moments: Moments;
   readonly bus: Bus<Topic>;
   readonly mail: Mail;
   readonly keyring: Keyring;
@@ -117,6 +119,7 @@ export async function buildCore(deps: CoreDeps): Promise<Core> {
     running.push(await startRedisBus({ url: redisUrl, channel, bus, otherwise: notify.transport, log }));
   }
   const prisma = createPrisma(pool);
+  const moments = createMoments({ pool });
   const redisAddresses = redisUrl ? [redisAddress(redisUrl.reveal())] : [];
   // Quarry's own servers are nobody's target, whatever the operator allows.
   const denied = [
@@ -148,6 +151,7 @@ export async function buildCore(deps: CoreDeps): Promise<Core> {
   const databases = createDatabases({
     pool,
     prisma,
+    moments,
     engines,
     keyring,
     playground: hosting,
@@ -185,6 +189,7 @@ export async function buildCore(deps: CoreDeps): Promise<Core> {
     log,
     pool,
     prisma,
+    moments,
     bus,
     mail: notify,
     keyring,

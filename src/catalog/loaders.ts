@@ -1,6 +1,6 @@
 /**
  * What one operation reads of one catalogue: whatever a level of a query asks for is one read a kind, and nothing is
- * read twice.
+ * read twice. What a snapshot has of a table is given at once.
  */
 import DataLoader from 'dataloader';
 import type {
@@ -18,6 +18,7 @@ import type {
   Within,
 } from '../engines/catalog.ts';
 import { type FunctionNode, keyOf, type SchemaNode, type TableNode } from './nodes.ts';
+import type { KnownLists } from './snapshots/snapshot-catalog.ts';
 
 export type Reading = <Value>(work: (catalog: Catalog, options: ReadOptions) => Promise<Value>) => Promise<Value>;
 
@@ -25,6 +26,8 @@ export interface LoadersDeps {
   readonly databaseId: string;
   /** Runs one read on the open catalogue, with the options that it must take. */
   read: Reading;
+  /** Null: everything is read. */
+  readonly known: KnownLists | null;
 }
 
 export interface RelationPageArguments {
@@ -41,7 +44,7 @@ export type CatalogLoaders = ReturnType<typeof createLoaders>;
 
 type ReadOf<Key, Value> = (catalog: Catalog, keys: readonly Key[], options: ReadOptions) => Promise<Value[]>;
 
-export function createLoaders({ databaseId, read }: LoadersDeps) {
+export function createLoaders({ databaseId, read, known }: LoadersDeps) {
   const byText = <Value>(work: ReadOf<string, Value>) =>
     new DataLoader<string, Value>((keys) => read((catalog, options) => work(catalog, keys, options)));
   const byName = <Name extends QualifiedName, Value>(work: ReadOf<Name, Value>) =>
@@ -52,13 +55,25 @@ export function createLoaders({ databaseId, read }: LoadersDeps) {
   const node = <Item extends object>(item: Item) => madeOnce(item, () => ({ ...item, databaseId }));
   const nodeOrNull = <Item extends object>(item: Item | null) => item && node(item);
   const nodes = <Item extends object>(items: Item[]) => madeOnce(items, () => items.map(node));
-  /** Lists in the order of the tables asked for; each object is given its table. */
-  const ofTables =
-    <Item extends object>(work: ReadOf<QualifiedName, Item[]>): ReadOf<QualifiedName, (Item & OfTable)[]> =>
-    async (catalog, tables, options) =>
-      (await work(catalog, tables, options)).map((items, place) =>
-        madeOnce(items, () => items.map((item) => ({ ...item, databaseId, table: tables[place]! }))),
-      );
+  /** One of their lists of each table, made from what was read of it. */
+  function ofTables<Item extends object, Made>(
+    knownOf: ((table: QualifiedName) => Item[] | undefined) | undefined,
+    work: ReadOf<QualifiedName, Item[]>,
+    made: (items: Item[], table: QualifiedName) => Made,
+  ) {
+    const loader = byName<QualifiedName, Made>(async (catalog, tables, options) =>
+      (await work(catalog, tables, options)).map((items, place) => made(items, tables[place]!)),
+    );
+    return {
+      load(table: QualifiedName): Made | Promise<Made> {
+        const items = knownOf?.(table);
+        return items ? made(items, table) : loader.load(table);
+      },
+    };
+  }
+  const inTable = <Item extends object>(items: Item[], table: QualifiedName): (Item & OfTable)[] =>
+    madeOnce(items, () => items.map((item) => ({ ...item, databaseId, table })));
+  const asTheyAre = <Item>(items: Item[]) => items;
 
   const schema = byText<Schema | null>((catalog, names, options) => catalog.schemasByName(names, options));
   const table = byName<QualifiedName, TableNode | null>(async (catalog, names, options) =>
@@ -85,25 +100,31 @@ export function createLoaders({ databaseId, read }: LoadersDeps) {
     function: fn,
     enumType: byName(async (catalog, names, options) => (await catalog.enumsByName(names, options)).map(nodeOrNull)),
 
-    columns: byName(ofTables((catalog, tables, options) => catalog.columns(tables, options))),
+    columns: ofTables(known?.columns, (catalog, tables, options) => catalog.columns(tables, options), inTable),
     columnDetails: byName((catalog, tables: readonly QualifiedName[], options) =>
       catalog.columnDetails(tables, options),
     ),
     origins: byName((catalog, tables: readonly QualifiedName[], options) => catalog.origins(tables, options)),
     statistics: byName((catalog, tables: readonly QualifiedName[], options) => catalog.statistics(tables, options)),
-    indexes: byName(ofTables((catalog, tables, options) => catalog.indexes(tables, options))),
-    constraints: byName((catalog, tables: readonly QualifiedName[], options) => catalog.constraints(tables, options)),
-    foreignKeys: byName(async (catalog, tables: readonly QualifiedName[], options) =>
-      (await catalog.foreignKeys(tables, options)).map(nodes),
+    indexes: ofTables(known?.indexes, (catalog, tables, options) => catalog.indexes(tables, options), inTable),
+    constraints: ofTables(
+      known?.constraints,
+      (catalog, tables, options) => catalog.constraints(tables, options),
+      asTheyAre,
     ),
-    referencedBy: byName(async (catalog, tables: readonly QualifiedName[], options) =>
-      (await catalog.referencedBy(tables, options)).map(nodes),
+    foreignKeys: ofTables(
+      known?.foreignKeys,
+      (catalog, tables, options) => catalog.foreignKeys(tables, options),
+      nodes,
     ),
-    triggers: byName(async (catalog, tables: readonly QualifiedName[], options) =>
-      (await catalog.triggers(tables, options)).map(nodes),
+    referencedBy: ofTables(
+      known?.referencedBy,
+      (catalog, tables, options) => catalog.referencedBy(tables, options),
+      nodes,
     ),
-    policies: byName((catalog, tables: readonly QualifiedName[], options) => catalog.policies(tables, options)),
-    rules: byName((catalog, tables: readonly QualifiedName[], options) => catalog.rules(tables, options)),
+    triggers: ofTables(known?.triggers, (catalog, tables, options) => catalog.triggers(tables, options), nodes),
+    policies: ofTables(known?.policies, (catalog, tables, options) => catalog.policies(tables, options), asTheyAre),
+    rules: ofTables(known?.rules, (catalog, tables, options) => catalog.rules(tables, options), asTheyAre),
     details: byName((catalog, tables: readonly QualifiedName[], options) => catalog.details(tables, options)),
     definition: byName((catalog, tables: readonly QualifiedName[], options) => catalog.definitions(tables, options)),
     estimatedRows: byName((catalog, tables: readonly QualifiedName[], options) =>

@@ -2,6 +2,8 @@
 import { hash } from 'node:crypto';
 import { type Action, can, requireCan } from '../accounts/policy.ts';
 import { databasesWithin, type Viewer } from '../accounts/viewer.ts';
+import type { Moments } from '../db/moments.ts';
+import { createRemembered } from '../db/remembered.ts';
 import { notFound } from '../lib/errors.ts';
 import { createGathered } from '../lib/gathered.ts';
 import { isUuid } from '../lib/ids.ts';
@@ -51,8 +53,14 @@ export const resourceOf = ({
 }: Pick<VisibleDatabase, 'id' | 'ownerId' | 'role' | 'system'>) =>
   ({ kind: 'database', id, ownerId, role, system }) as const;
 
-export function createDatabaseAccess({ store }: { store: Pick<DatabaseStore, 'find' | 'seen'> }): DatabaseAccess {
-  const find = createGathered<VisibleDatabase>({
+export interface DatabaseAccessDeps {
+  readonly store: Pick<DatabaseStore, 'find' | 'seen'>;
+  /** Absent: each look-up is a read. */
+  readonly moments?: Moments | undefined;
+}
+
+export function createDatabaseAccess({ store, moments }: DatabaseAccessDeps): DatabaseAccess {
+  const read = createGathered<VisibleDatabase>({
     async read(keys) {
       const idsOf = new Map<string, string[]>();
       for (const key of keys) {
@@ -66,6 +74,7 @@ export function createDatabaseAccess({ store }: { store: Pick<DatabaseStore, 'fi
       return found;
     },
   });
+  const find = moments ? createRemembered({ moments, read }) : read;
   const loaded = new WeakMap<object, Map<string, string> | null>();
   const once = new WeakMap<object, Map<string, Promise<VisibleDatabase | null>>>();
 

@@ -4,6 +4,7 @@ import { can, type ProjectRole, requireCan } from '../accounts/policy.ts';
 import { type Caller, databasesWithin, type Viewer } from '../accounts/viewer.ts';
 import { record } from '../audit/audit.ts';
 import { type Prisma, transaction } from '../db/metadata.ts';
+import type { Moments } from '../db/moments.ts';
 import type { Playground } from '../db/playground.ts';
 import type { Catalog } from '../engines/catalog.ts';
 import type { Engine, SessionIdentity, Target } from '../engines/engine.ts';
@@ -60,6 +61,8 @@ export type LeavingHook = (
 export interface DatabasesDeps {
   readonly pool: pg.Pool;
   readonly prisma: Prisma;
+  /** As DatabaseAccessDeps.moments. */
+  readonly moments?: Moments;
   readonly engines: Engines;
   readonly keyring: Keyring;
   /** Null: hosted databases are NOT_CONFIGURED, and there is no sample. */
@@ -176,7 +179,7 @@ const isSamePlace = (a: Address, b: Address): boolean =>
 export function createDatabases(deps: DatabasesDeps): Databases {
   const { pool, prisma, engines, keyring, playground, projects, onDisconnect, onRightsLost, log } = deps;
   const store = createDatabaseStore({ db: pool, prisma });
-  const access = createDatabaseAccess({ store });
+  const access = createDatabaseAccess({ store, moments: deps.moments });
   const credentials = createCredentials({ keyring, playground, store });
   const prober = createProber({ engines });
   const health = createHealth({ prober, credentials, store, log });

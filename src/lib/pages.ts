@@ -55,8 +55,13 @@ function decodeCursor(cursor: string | null | undefined, path: string): string |
 }
 
 export interface Connection<T> {
-  edges: { cursor: string; node: T }[];
-  pageInfo: { hasNextPage: boolean; hasPreviousPage: boolean; startCursor: string | null; endCursor: string | null };
+  edges: { readonly cursor: string; node: T }[];
+  pageInfo: {
+    hasNextPage: boolean;
+    hasPreviousPage: boolean;
+    readonly startCursor: string | null;
+    readonly endCursor: string | null;
+  };
   totalCount: () => number | Promise<number>;
 }
 
@@ -69,14 +74,24 @@ export function connectionOf<T>(
 ): Connection<T> {
   const more = rows.length > page.limit;
   const kept = page.backward ? rows.slice(more ? rows.length - page.limit : 0) : rows.slice(0, page.limit);
-  const edges = kept.map((node) => ({ cursor: encodeCursor(keyOf(node)), node }));
+  // Who asks for the nodes alone pays for no cursor.
+  const edges = kept.map((node) => ({
+    node,
+    get cursor() {
+      return encodeCursor(keyOf(node));
+    },
+  }));
   return {
     edges,
     pageInfo: {
       hasNextPage: page.backward ? page.before !== null : more,
       hasPreviousPage: page.backward ? more : page.after !== null,
-      startCursor: edges[0]?.cursor ?? null,
-      endCursor: edges.at(-1)?.cursor ?? null,
+      get startCursor() {
+        return edges[0]?.cursor ?? null;
+      },
+      get endCursor() {
+        return edges.at(-1)?.cursor ?? null;
+      },
     },
     totalCount,
   };

@@ -5,10 +5,10 @@ import type { CatalogLoaders } from '../loaders.ts';
 import type { ColumnNode, ForeignKeyNode, TableNode } from '../nodes.ts';
 import { type CatalogRequest, type Opening, present } from './opening.ts';
 
-export function createColumnReads({ loadersOf }: Pick<Opening, 'loadersOf'>) {
+export function createColumnReads({ loadersOf, find }: Pick<Opening, 'loadersOf' | 'find'>) {
   const reads = {
-    async columns(request: CatalogRequest, databaseId: string, table: QualifiedName): Promise<ColumnNode[]> {
-      return (await loadersOf(request, databaseId)).columns.load(table);
+    columns(request: CatalogRequest, databaseId: string, table: QualifiedName): ColumnNode[] | Promise<ColumnNode[]> {
+      return find(request, databaseId, (loaders) => loaders.columns.load(table));
     },
 
     async column(

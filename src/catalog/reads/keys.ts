@@ -4,10 +4,10 @@ import type { PartOfTable } from '../ids.ts';
 import type { ForeignKeyNode, IndexNode, TableNode } from '../nodes.ts';
 import type { CatalogRequest, Opening } from './opening.ts';
 
-export function createKeyReads({ loadersOf }: Pick<Opening, 'loadersOf'>) {
+export function createKeyReads({ loadersOf, find }: Pick<Opening, 'loadersOf' | 'find'>) {
   const reads = {
-    async indexes(request: CatalogRequest, table: TableNode): Promise<IndexNode[]> {
-      return (await loadersOf(request, table.databaseId)).indexes.load(table);
+    indexes(request: CatalogRequest, table: TableNode): IndexNode[] | Promise<IndexNode[]> {
+      return find(request, table.databaseId, (loaders) => loaders.indexes.load(table));
     },
 
     async index(request: CatalogRequest, databaseId: string, { table, name }: PartOfTable): Promise<IndexNode | null> {
@@ -15,12 +15,12 @@ export function createKeyReads({ loadersOf }: Pick<Opening, 'loadersOf'>) {
       return indexes.find((index) => index.name === name) ?? null;
     },
 
-    async constraints(request: CatalogRequest, table: TableNode): Promise<Constraint[]> {
-      return (await loadersOf(request, table.databaseId)).constraints.load(table);
+    constraints(request: CatalogRequest, table: TableNode): Constraint[] | Promise<Constraint[]> {
+      return find(request, table.databaseId, (loaders) => loaders.constraints.load(table));
     },
 
-    async foreignKeys(request: CatalogRequest, table: TableNode): Promise<ForeignKeyNode[]> {
-      return (await loadersOf(request, table.databaseId)).foreignKeys.load(table);
+    foreignKeys(request: CatalogRequest, table: TableNode): ForeignKeyNode[] | Promise<ForeignKeyNode[]> {
+      return find(request, table.databaseId, (loaders) => loaders.foreignKeys.load(table));
     },
 
     async foreignKey(
@@ -32,8 +32,8 @@ export function createKeyReads({ loadersOf }: Pick<Opening, 'loadersOf'>) {
       return keys.find((key) => foreignKeyName(key) === name) ?? null;
     },
 
-    async referencedBy(request: CatalogRequest, table: TableNode): Promise<ForeignKeyNode[]> {
-      return (await loadersOf(request, table.databaseId)).referencedBy.load(table);
+    referencedBy(request: CatalogRequest, table: TableNode): ForeignKeyNode[] | Promise<ForeignKeyNode[]> {
+      return find(request, table.databaseId, (loaders) => loaders.referencedBy.load(table));
     },
 
     async indexSizeBytes(request: CatalogRequest, { databaseId, table, name }: IndexNode): Promise<number | null> {

@@ -1,13 +1,15 @@
 /** Opens the catalogue of a database for one operation: its snapshot where that is fresh, its target otherwise. */
 
 import type { Viewer } from '../../accounts/viewer.ts';
+import type { Moments } from '../../db/moments.ts';
+import { createRemembered } from '../../db/remembered.ts';
 import type { Catalog, Reach, ReadOptions } from '../../engines/catalog.ts';
 import { AppError, notFound } from '../../lib/errors.ts';
 import { createGathered } from '../../lib/gathered.ts';
 import { secretOf } from '../../lib/keyring.ts';
 import { createJoinedReads, joinedCatalog } from '../joined-reads.ts';
 import { type CatalogLoaders, createLoaders, type Reading } from '../loaders.ts';
-import { createSnapshotCatalog } from '../snapshots/snapshot-catalog.ts';
+import { createSnapshotCatalog, knownListsOf } from '../snapshots/snapshot-catalog.ts';
 import type { Snapshots } from '../snapshots/snapshots.ts';
 import type { SnapshotSource, SnapshotState } from '../snapshots/store.ts';
 
@@ -35,6 +37,8 @@ export interface CatalogDeps<Database extends CatalogDatabase> {
   };
   /** Null: the target is asked for everything. */
   readonly snapshots: Pick<Snapshots<Database>, 'states' | 'open' | 'refresh'> | null;
+  /** Of the metadata; absent: each look-up is a read. */
+  readonly moments?: Moments | undefined;
   /** How long one read may take, with its wait for a connection and for locks that others hold in the target. */
   readonly readTimeoutMs?: number;
 }
@@ -51,32 +55,55 @@ export interface Opening {
   /** @throws AppError NOT_FOUND for a database that the viewer does not see */
   open(request: CatalogRequest, databaseId: string): Promise<Opened>;
   loadersOf(request: CatalogRequest, databaseId: string): Promise<CatalogLoaders>;
+  /** What is found by its loaders: at once where the catalogue is open and it is known. @throws as open */
+  find<Found>(
+    request: CatalogRequest,
+    databaseId: string,
+    work: (loaders: CatalogLoaders) => Found | Promise<Found>,
+  ): Found | Promise<Found>;
+}
+
+/** Of one request. */
+interface Opens {
+  readonly opened: Promise<Opened>;
+  /** Null until it is. */
+  now: Opened | null;
 }
 
 export function createOpening<Database extends CatalogDatabase>({
   databases,
   snapshots,
+  moments,
   readTimeoutMs = defaultReadTimeoutMs,
 }: CatalogDeps<Database>) {
-  const opened = new WeakMap<CatalogRequest, Map<string, Promise<Opened>>>();
+  const opened = new WeakMap<CatalogRequest, Map<string, Opens>>();
   const states = new WeakMap<CatalogRequest, Map<string, Promise<SnapshotState | null>>>();
   const versions = new WeakMap<CatalogRequest, Map<string, string>>();
   const joined = createJoinedReads();
   /** Requests with an answer that is not of a snapshot alone. */
   const lively = new WeakSet<CatalogRequest>();
-  const findState = createGathered<SnapshotState>({
+  const readState = createGathered<SnapshotState>({
     async read(ids) {
       const found = snapshots ? await snapshots.states(ids) : [];
       return new Map(found.flatMap((state) => (state ? [[state.databaseId, state] as const] : [])));
     },
   });
+  const findState = moments ? createRemembered({ moments, read: readState }) : readState;
 
   function open(request: CatalogRequest, databaseId: string): Promise<Opened> {
-    const ofRequest = opened.get(request) ?? new Map<string, Promise<Opened>>();
+    const ofRequest = opened.get(request) ?? new Map<string, Opens>();
     opened.set(request, ofRequest);
-    const known = ofRequest.get(databaseId) ?? openAnew(request, databaseId);
-    ofRequest.set(databaseId, known);
-    return known;
+    const known = ofRequest.get(databaseId);
+    if (known) return known.opened;
+    const opens: Opens = {
+      opened: openAnew(request, databaseId).then((found) => {
+        opens.now = found;
+        return found;
+      }),
+      now: null,
+    };
+    ofRequest.set(databaseId, opens);
+    return opens.opened;
   }
 
   async function openAnew(request: CatalogRequest, databaseId: string): Promise<Opened> {
@@ -109,7 +136,8 @@ export function createOpening<Database extends CatalogDatabase>({
     };
     const kept = index && createSnapshotCatalog({ index, live });
     const read: Reading = kept ? (work) => work(kept, { signal }) : live;
-    return { loaders: createLoaders({ databaseId, read }), reach: reachOf(database), read };
+    const known = index && knownListsOf(index);
+    return { loaders: createLoaders({ databaseId, read, known }), reach: reachOf(database), read };
   }
 
   /** What is asked for at once, by whomever, is one look-up. */
@@ -123,9 +151,15 @@ export function createOpening<Database extends CatalogDatabase>({
 
   const loadersOf = async (request: CatalogRequest, databaseId: string) => (await open(request, databaseId)).loaders;
 
+  const find: Opening['find'] = (request, databaseId, work) => {
+    const now = opened.get(request)?.get(databaseId)?.now;
+    return now ? work(now.loaders) : loadersOf(request, databaseId).then(work);
+  };
+
   return {
     open,
     loadersOf,
+    find,
 
     /** The snapshots that all of a request's answers are of, by the database's id; null where a target was asked. */
     snapshotsOf(request: CatalogRequest): ReadonlyMap<string, string> | null {

@@ -6,7 +6,7 @@ import type { SchemaNode, TableNode, TriggerNode } from '../nodes.ts';
 import { filterOf, type TableArguments, tableConnection } from './connections.ts';
 import { type CatalogRequest, type Opening, present } from './opening.ts';
 
-export function createTableReads({ loadersOf }: Pick<Opening, 'loadersOf'>) {
+export function createTableReads({ loadersOf, find }: Pick<Opening, 'loadersOf' | 'find'>) {
   const reads = {
     async tables(request: CatalogRequest, databaseId: string, args: TableArguments): Promise<Connection<TableNode>> {
       const loaders = await loadersOf(request, databaseId);
@@ -102,16 +102,16 @@ export function createTableReads({ loadersOf }: Pick<Opening, 'loadersOf'>) {
       return (await loadersOf(request, table.databaseId)).sizeBytes.load(table);
     },
 
-    async triggers(request: CatalogRequest, table: TableNode): Promise<TriggerNode[]> {
-      return (await loadersOf(request, table.databaseId)).triggers.load(table);
+    triggers(request: CatalogRequest, table: TableNode): TriggerNode[] | Promise<TriggerNode[]> {
+      return find(request, table.databaseId, (loaders) => loaders.triggers.load(table));
     },
 
-    async policies(request: CatalogRequest, table: TableNode): Promise<Policy[]> {
-      return (await loadersOf(request, table.databaseId)).policies.load(table);
+    policies(request: CatalogRequest, table: TableNode): Policy[] | Promise<Policy[]> {
+      return find(request, table.databaseId, (loaders) => loaders.policies.load(table));
     },
 
-    async rules(request: CatalogRequest, table: TableNode): Promise<RewriteRule[]> {
-      return (await loadersOf(request, table.databaseId)).rules.load(table);
+    rules(request: CatalogRequest, table: TableNode): RewriteRule[] | Promise<RewriteRule[]> {
+      return find(request, table.databaseId, (loaders) => loaders.rules.load(table));
     },
   };
   return reads;

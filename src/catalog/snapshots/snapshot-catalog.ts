@@ -41,6 +41,7 @@ export interface SnapshotCatalogDeps {
 
 export function createSnapshotCatalog({ index, live }: SnapshotCatalogDeps): Catalog {
   const { snapshot, relations, routines, enums, sequences } = index;
+  const own = listsOf(index);
 
   const schemaKnown = (name: string) => index.schemaByName.has(name);
 
@@ -149,9 +150,10 @@ export function createSnapshotCatalog({ index, live }: SnapshotCatalogDeps): Cat
       if (!isSimple(filter.search))
         return await live((catalog, options) => catalog.relationCounts(within, filter, options));
       const matches = relationFilter(filter);
+      const all = filter.kinds === undefined && !filter.search;
       return await relationGroups(
         within,
-        (items) => items.filter(matches).length,
+        (items) => (all ? items.length : items.filter(matches).length),
         (unknown) => live((catalog, options) => catalog.relationCounts(unknown, filter, options)),
       );
     },
@@ -161,11 +163,7 @@ export function createSnapshotCatalog({ index, live }: SnapshotCatalogDeps): Cat
       ),
 
     columns: (names) =>
-      ofRelations(
-        names,
-        ({ columns }) => columnsOf(columns),
-        (unknown) => live((catalog, options) => catalog.columns(unknown, options)),
-      ),
+      ofRelations(names, own.columns, (unknown) => live((catalog, options) => catalog.columns(unknown, options))),
     columnDetails: (names) =>
       ofRelations(
         names,
@@ -180,47 +178,25 @@ export function createSnapshotCatalog({ index, live }: SnapshotCatalogDeps): Cat
       ),
     statistics: (names) => live((catalog, options) => catalog.statistics(names, options)),
     indexes: (names) =>
-      ofRelations(
-        names,
-        ({ indexes }) => indexesOf(indexes),
-        (unknown) => live((catalog, options) => catalog.indexes(unknown, options)),
-      ),
+      ofRelations(names, own.indexes, (unknown) => live((catalog, options) => catalog.indexes(unknown, options))),
     constraints: (names) =>
-      ofRelations(
-        names,
-        ({ constraints }) => constraintsOf(constraints),
-        (unknown) => live((catalog, options) => catalog.constraints(unknown, options)),
+      ofRelations(names, own.constraints, (unknown) =>
+        live((catalog, options) => catalog.constraints(unknown, options)),
       ),
     foreignKeys: (names) =>
-      ofRelations(
-        names,
-        ({ foreignKeys }) => foreignKeysOf(foreignKeys),
-        (unknown) => live((catalog, options) => catalog.foreignKeys(unknown, options)),
+      ofRelations(names, own.foreignKeys, (unknown) =>
+        live((catalog, options) => catalog.foreignKeys(unknown, options)),
       ),
     referencedBy: (names) =>
-      ofRelations(
-        names,
-        ({ schema, name }) => (index.referencedBy.get(keyOf({ schema, name })) ?? []).map(foreignKeyOf).sort(byOrigin),
-        (unknown) => live((catalog, options) => catalog.referencedBy(unknown, options)),
+      ofRelations(names, own.referencedBy, (unknown) =>
+        live((catalog, options) => catalog.referencedBy(unknown, options)),
       ),
     triggers: (names) =>
-      ofRelations(
-        names,
-        ({ triggers }) => triggersOf(triggers),
-        (unknown) => live((catalog, options) => catalog.triggers(unknown, options)),
-      ),
+      ofRelations(names, own.triggers, (unknown) => live((catalog, options) => catalog.triggers(unknown, options))),
     policies: (names) =>
-      ofRelations(
-        names,
-        ({ policies }) => policiesOf(policies),
-        (unknown) => live((catalog, options) => catalog.policies(unknown, options)),
-      ),
+      ofRelations(names, own.policies, (unknown) => live((catalog, options) => catalog.policies(unknown, options))),
     rules: (names) =>
-      ofRelations(
-        names,
-        ({ rules }) => rulesOf(rules),
-        (unknown) => live((catalog, options) => catalog.rules(unknown, options)),
-      ),
+      ofRelations(names, own.rules, (unknown) => live((catalog, options) => catalog.rules(unknown, options))),
     details: (names) =>
       ofRelations<RelationDetails | null>(names, detailsOf, (unknown) =>
         live((catalog, options) => catalog.details(unknown, options)),
@@ -291,6 +267,62 @@ export function createSnapshotCatalog({ index, live }: SnapshotCatalogDeps): Cat
 
     // Connections are whoever's who reads the target.
     [Symbol.asyncDispose]: async () => undefined,
+  };
+}
+
+/** What hangs off a relation, each in a list. */
+const listsOf = ({ referencedBy }: SnapshotIndex) => ({
+  columns: ({ columns }: SnapshotRelation) => columnsOf(columns),
+  indexes: ({ indexes }: SnapshotRelation) => indexesOf(indexes),
+  constraints: ({ constraints }: SnapshotRelation) => constraintsOf(constraints),
+  foreignKeys: ({ foreignKeys }: SnapshotRelation) => foreignKeysOf(foreignKeys),
+  referencedBy: ({ schema, name }: SnapshotRelation) =>
+    (referencedBy.get(keyOf({ schema, name })) ?? []).map(foreignKeyOf).sort(byOrigin),
+  triggers: ({ triggers }: SnapshotRelation) => triggersOf(triggers),
+  policies: ({ policies }: SnapshotRelation) => policiesOf(policies),
+  rules: ({ rules }: SnapshotRelation) => rulesOf(rules),
+});
+
+/** What a catalogue of the snapshot would give for one relation, without a promise; undefined where it asks the target. */
+export type KnownLists = {
+  readonly [Kind in keyof ReturnType<typeof listsOf>]: (
+    name: QualifiedName,
+  ) => ReturnType<ReturnType<typeof listsOf>[Kind]> | undefined;
+};
+
+const known = new WeakMap<SnapshotIndex, KnownLists>();
+
+/** The same for all who ask the same snapshot: a relation that was found once is found by its object. */
+export function knownListsOf(index: SnapshotIndex): KnownLists {
+  const lists = known.get(index) ?? newKnownLists(index);
+  known.set(index, lists);
+  return lists;
+}
+
+function newKnownLists(index: SnapshotIndex): KnownLists {
+  const { relations } = index;
+  const own = listsOf(index);
+  function knownBy<List extends object>(of: (relation: SnapshotRelation) => List) {
+    const found = new WeakMap<QualifiedName, List>();
+    return (name: QualifiedName): List | undefined => {
+      const before = found.get(name);
+      if (before) return before;
+      const relation = relations.byName.get(keyOf(name));
+      if (!relation) return undefined;
+      const list = of(relation);
+      found.set(name, list);
+      return list;
+    };
+  }
+  return {
+    columns: knownBy(own.columns),
+    indexes: knownBy(own.indexes),
+    constraints: knownBy(own.constraints),
+    foreignKeys: knownBy(own.foreignKeys),
+    referencedBy: knownBy(own.referencedBy),
+    triggers: knownBy(own.triggers),
+    policies: knownBy(own.policies),
+    rules: knownBy(own.rules),
   };
 }
 

@@ -38,7 +38,7 @@ writeFileSync(
   fileURLToPath(new URL('../docs/rights.md', import.meta.url)),
   `# Who may do what
 
-Printed from \`src/accounts/rights-table.ts\` by \`npm run rights\`; do not edit it here. It is asked at the start of everything
+Printed from \`src/accounts/rights-table.ts\` by \`npm run check\`; do not edit it here. It is asked at the start of everything
 that is done, again when a job starts, when a file is fetched and for the events of a stream. Who is none of these to a thing
 may nothing with it, and cannot tell it from one that is not there (NOT_FOUND). Who sees it and may not do something gets FORBIDDEN.
 

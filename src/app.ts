@@ -46,13 +46,14 @@ interface Opened {
 /** The databases that Quarry itself stands on, up and migrated. */
 async function open({ config, log, running }: { config: Config; log: Log; running: Service[] }): Promise<Opened> {
   if (config.lostKeys.length > 0) log.warn({ keyIds: config.lostKeys }, 'keys.given_up');
-  const masterKeys = config.masterKeys ?? (await localMasterKeys(config.dataDir));
   const clusters = { meta: config.databaseUrl === null, playground: config.playground === 'embedded' };
   const embedded =
     clusters.meta || clusters.playground ? await startEmbedded({ dataDir: config.dataDir, log, clusters }) : null;
   if (embedded) running.push(embedded);
   const own = config.databaseUrl && connectionOfUrl(config.databaseUrl.reveal(), 'DATABASE_URL');
   const { owner, app } = embedded?.meta ?? { owner: own!, app: own! };
+  const masterKeys =
+    config.masterKeys ?? (await localMasterKeys({ dataDir: config.dataDir, metadata: owner, lost: config.lostKeys }));
   const applied = await migrate({
     connection: owner,
     directory: migrations,

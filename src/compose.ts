@@ -127,7 +127,7 @@ export async function compose({ startedAt, manifest, diskLow, running, ...deps }
     trustProxy: config.trustProxy,
     rateLimits: config.rateLimits,
     sharedRates: core.sharedRates && ((kind) => core.sharedRates!.of(kind)),
-    tls: config.publicUrl.protocol === 'https:',
+    publicUrl,
     host: config.host,
     port: config.port,
     readiness: createReadiness(core),

@@ -1,7 +1,6 @@
 /** One port: GraphQL over HTTP, SSE and WebSocket, GraphiQL, files, health, readiness, metrics and the keys of the tokens. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, BlockList } from 'node:net';
-import { isIP } from 'node:net';
 import type { Caller } from './accounts/viewer.ts';
 import { createAuditRoute } from './audit/routes.ts';
 import { createGraphiql, type GraphiqlTab, graphiqlPolicy } from './graph/graphiql.ts';
@@ -13,8 +12,10 @@ import { requestIdOf } from './graph/request-id.ts';
 import { createSchema } from './graph/schema.ts';
 import { startSocket } from './graph/socket.ts';
 import type { Bus } from './lib/bus.ts';
+import { clientAddress } from './lib/client-address.ts';
 import type { Service } from './lib/lifecycle.ts';
 import type { Log } from './lib/log.ts';
+import { createOwnHost } from './lib/own-host.ts';
 import type { Topic } from './lib/topics.ts';
 import { version } from './lib/version.ts';
 import type { Metrics } from './metrics.ts';
@@ -35,10 +36,10 @@ export interface ServerDeps {
   rateLimits: RateLimits;
   /** Of all replicas; null: each counts for itself. */
   sharedRates: RateGateDeps['shared'] | null;
-  /** Clients come by TLS, which a proxy ends. */
-  tls: boolean;
   host: string;
   port: number;
+  /** Of https where clients come by TLS, which a proxy ends. */
+  publicUrl: URL;
   /** What does not answer, by name; empty when all is well. */
   readiness(): Promise<string[]>;
 }
@@ -79,6 +80,7 @@ export async function startServer(deps: ServerDeps): Promise<RunningServer> {
     callerOf: (request) => callerOf(request, trustProxy),
     gate,
   });
+  const isOwnHost = createOwnHost(deps);
   const graphiql = deps.graphiqlTabs && createGraphiql(deps.graphiqlTabs);
 
   const routes: Record<string, (request: IncomingMessage, response: ServerResponse) => Promise<void> | void> = {
@@ -138,8 +140,11 @@ export async function startServer(deps: ServerDeps): Promise<RunningServer> {
     response.setHeader('cross-origin-resource-policy', corsOrigins.length > 0 ? 'cross-origin' : 'same-origin');
     response.setHeader('content-security-policy', dataPolicy);
     response.setHeader('x-frame-options', 'DENY');
-    if (deps.tls) response.setHeader('strict-transport-security', `max-age=${hstsSeconds}`);
+    if (deps.publicUrl.protocol === 'https:') response.setHeader('strict-transport-security', `max-age=${hstsSeconds}`);
     if (corsOrigins.length > 0) response.setHeader('vary', 'origin');
+    if (!isOwnHost(request.headers.host)) {
+      return sendJson(response, 421, { error: 'this server is not known by that name: PUBLIC_URL is to name it' });
+    }
     const path = request.url?.split('?')[0] ?? '/';
     if (path.startsWith('/files/')) {
       const enter = () => gate.enter({ request, response });
@@ -170,7 +175,7 @@ export async function startServer(deps: ServerDeps): Promise<RunningServer> {
       });
     },
   );
-  const socket = startSocket({ server, pipeline, services, bus, log, corsOrigins });
+  const socket = startSocket({ server, pipeline, services, bus, log, corsOrigins, isOwnHost });
   const port = await listen(server, deps);
 
   return {
@@ -209,16 +214,7 @@ function sendJson(response: ServerResponse, status: number, body: unknown): void
   response.writeHead(status, { 'content-type': 'application/json; charset=utf-8' }).end(JSON.stringify(body));
 }
 
-/** The nearest address that is not a trusted proxy's. */
-export function callerOf(request: IncomingMessage, trustProxy: BlockList): Caller {
-  const trusted = (address: string) => trustProxy.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4');
-  const forwarded = String(request.headers['x-forwarded-for'] ?? '')
-    .split(',')
-    .map((part) => part.trim())
-    .filter((part) => isIP(part) !== 0);
-  let ipAddress = plain(request.socket.remoteAddress ?? '');
-  while (ipAddress && trusted(ipAddress) && forwarded.length > 0) ipAddress = plain(forwarded.pop()!);
-  return { ipAddress: ipAddress || null, userAgent: request.headers['user-agent']?.slice(0, 500) ?? null };
+function callerOf({ headers, socket }: IncomingMessage, trustProxy: BlockList): Caller {
+  const addresses = { remote: socket.remoteAddress ?? '', forwardedFor: String(headers['x-forwarded-for'] ?? '') };
+  return { ipAddress: clientAddress(addresses, trustProxy), userAgent: headers['user-agent']?.slice(0, 500) ?? null };
 }
-
-const plain = (address: string): string => address.replace(/^::ffff:(?=\d+\.)/, '');

@@ -9,9 +9,10 @@
 import { createHash } from 'node:crypto';
 import type pg from 'pg';
 import { nobody } from '../accounts/viewer.ts';
+import { isSucceededBy } from '../db/master-keys.ts';
 import { type Executor, transaction } from '../db/metadata.ts';
 import type { SealedColumn } from '../db/rotation.ts';
-import type { Keyring } from '../lib/keyring.ts';
+import { type Keyring, keyIdOf } from '../lib/keyring.ts';
 import type { Service } from '../lib/lifecycle.ts';
 import type { Log } from '../lib/log.ts';
 import { record } from './audit.ts';
@@ -109,7 +110,13 @@ export async function chain(deps: ChainDeps): Promise<number> {
 async function link(client: Executor, { keyring, log }: ChainDeps): Promise<number> {
   const row = await takeHead(client);
   if (!row) return 0;
-  const head = openHead(keyring, row) ?? (await beginAnew(client, log));
+  const proven = openHead(keyring, row);
+  // The chain is for those to go on with who have the key; a ring of before says nothing about what a newer one sealed.
+  if (!proven && row.sealed !== null && (await isSucceededBy(client, keyring, keyIdOf(row.sealed)))) {
+    log.warn({ keyId: keyIdOf(row.sealed) }, 'audit.sealed_by_newer_key');
+    return 0;
+  }
+  const head = proven ?? (await beginAnew(client, log));
   const { rows } = await client.query<Content>(
     `SELECT ${contentColumns} FROM audit_entries WHERE position IS NULL ORDER BY id LIMIT ${linkedAtOnce}`,
   );

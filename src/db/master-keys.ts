@@ -6,19 +6,42 @@ import type pg from 'pg';
 import { createKeyring, type Keyring, type MasterKey } from '../lib/keyring.ts';
 import type { Log } from '../lib/log.ts';
 import { Secret } from '../lib/secret.ts';
+import { type ConnectionConfig, connect } from './connection.ts';
 import { type Executor, transaction } from './metadata.ts';
 import { StartError } from './start-error.ts';
 
 const keyBytes = 32;
 
-/** The key of an installation that was given none: made at the first start, readable by its owner alone. */
-export async function localMasterKeys(dataDir: string): Promise<[MasterKey]> {
+export interface LocalKeyOptions {
+  readonly dataDir: string;
+  readonly metadata: ConnectionConfig;
+  /** Ids of keys that are lost for good. */
+  readonly lost: readonly string[];
+}
+
+/**
+ * The key of an installation that was given none: made at the first start, readable by its owner alone.
+ * @throws StartError before anything is written when it is not there any more
+ */
+export async function localMasterKeys({ dataDir, metadata, lost }: LocalKeyOptions): Promise<[MasterKey]> {
   const path = join(dataDir, 'master-key');
   const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return null;
     throw new StartError(`${path} cannot be read`, { cause: error });
   });
   if (text !== null) return [parse(text, path)];
+  await using connected = await connect(metadata);
+  const sealedBy = ((await readChecks(connected.client)) ?? []).filter(({ id }) => !lost.includes(id));
+  if (sealedBy.length > 0) {
+    const ids = sealedBy.map(({ id }) => id).join(', ');
+    throw new StartError(
+      `${path} is missing, and this metadata is sealed (${ids}): put it back from a backup, or set MASTER_KEYS`,
+    );
+  }
+  return makeLocalKey(path, dataDir);
+}
+
+async function makeLocalKey(path: string, dataDir: string): Promise<[MasterKey]> {
   await mkdir(dataDir, { recursive: true });
   const partial = `${path}.${randomUUID()}`;
   // Whole or not at all: a half key would lock everything that is sealed later. Whoever links first has made it.
@@ -132,6 +155,17 @@ function fitting(
     throw new StartError(`MASTER_KEYS: the key “${current.id}”, which seals here now, is not in the ring`);
   }
   return keyring;
+}
+
+/** Whether a key that this process does not have seals here since its own was replaced. */
+export async function isSucceededBy(executor: Executor, keyring: Keyring, keyId: string): Promise<boolean> {
+  if (keyring.keyIds.includes(keyId)) return false;
+  const { rows } = await executor.query(
+    `SELECT FROM key_checks AS next JOIN key_checks AS own ON next.activated_at > own.activated_at
+      WHERE next.key_id = $1 AND own.key_id = $2`,
+    [keyId, keyring.activeKeyId],
+  );
+  return rows.length > 0;
 }
 
 const lockName = 'quarry master keys';

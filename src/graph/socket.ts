@@ -38,6 +38,8 @@ export interface SocketDeps {
   log: Log;
   /** Origins beside the server's own that a browser may connect from. */
   corsOrigins: readonly string[];
+  /** Of the header `Host`: false where another server is meant. */
+  isOwnHost(header: string | undefined): boolean;
 }
 
 /** A message of more ends the socket. */
@@ -83,7 +85,7 @@ function authorizationOf(value: unknown): string | null {
   return typeof authorization === 'string' ? authorization : null;
 }
 
-export function startSocket({ server, pipeline, services, bus, log, corsOrigins }: SocketDeps): Service {
+export function startSocket({ server, pipeline, services, bus, log, corsOrigins, isOwnHost }: SocketDeps): Service {
   const sockets = new WebSocketServer({
     noServer: true,
     maxPayload: maxMessageBytes,
@@ -102,6 +104,7 @@ export function startSocket({ server, pipeline, services, bus, log, corsOrigins 
     const refuse = (status: string) =>
       void socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
     if (request.url?.split('?')[0] !== '/graphql') return refuse('404 Not Found');
+    if (!isOwnHost(request.headers.host)) return refuse('421 Misdirected Request');
     if (!sameOrigin(request) && !corsOrigins.includes(request.headers.origin ?? '')) return refuse('403 Forbidden');
     sockets.handleUpgrade(request, socket, head, (client) => {
       client.tellsOver(socket);

@@ -33,6 +33,9 @@ export interface Keyring {
 /** Equal for as long as the secret is the same one, whichever key wraps it. */
 export const secretOf = (sealed: string): string => sealed.split('.')[3] ?? sealed;
 
+/** Which key of a ring wraps it. */
+export const keyIdOf = (sealed: string): string => sealed.split('.')[1] ?? '';
+
 export class SealError extends Error {
   override readonly name = 'SealError';
 }

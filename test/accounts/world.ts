@@ -1,6 +1,5 @@
 /** An installation without its HTTP: a metadata database of its own, and replicas of the accounts on it. */
 import { randomBytes } from 'node:crypto';
-import { readdirSync, readFileSync } from 'node:fs';
 import type pg from 'pg';
 import { createAccounts } from '../../src/accounts/accounts.ts';
 import { createAdministration } from '../../src/accounts/administration/administration.ts';
@@ -32,8 +31,8 @@ import { createTasks } from '../../src/projects/tasks/tasks.ts';
 import { createEndWorkOfKeys } from '../../src/queries/ended-keys.ts';
 import { createBucketAccess } from '../../src/storage/files/access.ts';
 import { createFileStore } from '../../src/storage/files/store.ts';
-import { createTestDatabase } from '../support/databases.ts';
 import { createTestJobStore } from '../support/job-store.ts';
+import { createMigratedDatabase } from '../support/metadata.ts';
 
 export const issuer = 'http://quarry.test';
 export const caller: Caller = { ipAddress: '192.0.2.1', userAgent: 'test' };
@@ -48,17 +47,8 @@ export interface ReplicaOptions {
   clock?: () => Date;
 }
 
-const migrations = new URL('../../prisma/migrations/', import.meta.url);
-const migrationSql = () =>
-  readdirSync(migrations, { withFileTypes: true })
-    .filter((entry) => entry.isDirectory())
-    .map((entry) => entry.name)
-    .sort()
-    .map((name) => readFileSync(new URL(`${name}/migration.sql`, migrations), 'utf8'))
-    .join('\n');
-
 export async function createWorld() {
-  const database = await createTestDatabase(migrationSql());
+  const database = await createMigratedDatabase();
   const keyring = createKeyring([{ id: 'k1', key: new Secret(randomBytes(32)) }]);
   await sealBeginning(database.client, keyring);
   const log = createLog({ level: 'silent', format: 'json' });

@@ -5,11 +5,13 @@ import { nobody } from '../../src/accounts/viewer.ts';
 import { record } from '../../src/audit/audit.ts';
 import { chain, createLookout, genesis, hashOf, sealBeginning } from '../../src/audit/chain.ts';
 import { type AuditFault, verify } from '../../src/audit/verify.ts';
+import { verifyKeyring } from '../../src/db/master-keys.ts';
 import { transaction } from '../../src/db/metadata.ts';
-import { createKeyring } from '../../src/lib/keyring.ts';
+import { createKeyring, type MasterKey } from '../../src/lib/keyring.ts';
 import { createLog } from '../../src/lib/log.ts';
 import { Secret } from '../../src/lib/secret.ts';
 import { createWorld, type World } from '../accounts/world.ts';
+import { createTestMetadata } from '../support/metadata.ts';
 
 const log = createLog({ level: 'silent', format: 'json' });
 const signal = new AbortController().signal;
@@ -242,6 +244,30 @@ test('with another master key the end proves nothing, and with the old one besid
     { fault: 'head' },
   ]);
   expect((await verify(deps, signal)).faults).toEqual([]);
+});
+
+test('a replica with the ring of before leaves the chain to those who have the key that came since', async () => {
+  await using own = await createTestMetadata();
+  const [first, second] = ['first', 'second'].map((id) => ({ id, key: new Secret(randomBytes(32)) })) as [
+    MasterKey,
+    MasterKey,
+  ];
+  const ringOf = (...keys: [MasterKey, ...MasterKey[]]) => verifyKeyring({ pool: own.pool, log }, keys);
+  const before = await ringOf(first);
+  await sealBeginning(own.pool, before);
+  const now = await ringOf(second, first);
+  const entry = () =>
+    record(own.pool, { actorId: null, action: 'project.created', subject: 'x', outcome: 'success', caller: nobody });
+  for (const [keyring, linked] of [
+    [before, 1],
+    [now, 1],
+    [before, 0],
+    [now, 2],
+  ] as const) {
+    await entry();
+    expect(await chain({ pool: own.pool, keyring, log })).toBe(linked);
+  }
+  expect((await verify({ pool: own.pool, keyring: now }, signal)).faults).toEqual([]);
 });
 
 test('two replicas that chain while many write make one chain, in which an undone transaction leaves no gap', async () => {

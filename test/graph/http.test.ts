@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { buildSchema } from 'graphql';
 import { serverAudits } from 'graphql-http';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { WebSocket } from 'ws';
 import { naughtyTexts } from '../exports/naughty.ts';
 import {
   AuditLogDocument,
@@ -542,15 +543,40 @@ describe('GET /audit', () => {
   });
 });
 
+test('a page whose name was made to lead here reaches nothing, over HTTP and WebSocket', async () => {
+  const { port } = new URL(quarry.url);
+  const headers = { host: `rebound.example:${port}`, origin: `http://rebound.example:${port}` };
+  for (const path of ['/graphql?query={__typename}', '/graphql', '/health', '/files/x']) {
+    const sent = request({ port, host: '127.0.0.1', path, headers: { accept: 'text/html', ...headers } });
+    sent.end();
+    const [response] = await once(sent, 'response');
+    response.resume();
+    expect({ path, status: response.statusCode }).toEqual({ path, status: 421 });
+  }
+  const socket = new WebSocket(quarry.wsUrl, 'graphql-transport-ws', { headers });
+  const [error] = await once(socket, 'error');
+  expect(String(error)).toContain('421');
+});
+
 test('AUTH-8: a link in a mail begins with the public address, whatever a request calls this server', async () => {
   const { port } = new URL(quarry.url);
   const query = `mutation { requestPasswordReset(input: { email: "${account.email}" }) { ok } }`;
-  const evil = { host: 'evil.example.com', 'x-forwarded-host': 'evil.example.com', forwarded: 'host=evil.example.com' };
   // Not by fetch, which sets its own Host.
-  const sent = request({ port, host: '127.0.0.1', path: '/graphql', method: 'POST', headers: { ...json, ...evil } });
-  sent.end(JSON.stringify({ query }));
-  const [response] = await once(sent, 'response');
-  response.resume();
+  async function ask(headers: Record<string, string>): Promise<number> {
+    const sent = request({
+      port,
+      host: '127.0.0.1',
+      path: '/graphql',
+      method: 'POST',
+      headers: { ...json, ...headers },
+    });
+    sent.end(JSON.stringify({ query }));
+    const [response] = await once(sent, 'response');
+    response.resume();
+    return response.statusCode;
+  }
+  expect(await ask({ host: 'evil.example.com' })).toBe(421);
+  expect(await ask({ 'x-forwarded-host': 'evil.example.com', forwarded: 'host=evil.example.com' })).toBe(200);
   const { link, file } = await quarry.until('mail.written', { of: ({ template }) => template === 'passwordReset' });
   expect(link).toMatch(new RegExp(`^http://127\\.0\\.0\\.1:${port}/#/reset-password\\?token=[\\w-]{43}$`));
   expect(await readFile(String(file), 'utf8')).not.toContain('evil.example.com');

@@ -92,7 +92,7 @@ beforeAll(async () => {
     callerOf,
     gate: createRateGate({ limits: { address: 0, user: 0, key: 0, cost: 0 }, callerOf }),
   });
-  sockets = startSocket({ server, pipeline, services, bus, log, corsOrigins: [] });
+  sockets = startSocket({ server, pipeline, services, bus, log, corsOrigins: [], isOwnHost: () => true });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   url = `ws://127.0.0.1:${(server.address() as AddressInfo).port}/graphql`;

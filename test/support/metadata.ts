@@ -36,12 +36,18 @@ async function makeMigrated(server: TestServer): Promise<void> {
   }
 }
 
-export async function createTestMetadata(): Promise<TestMetadata> {
+/** Migrated, and otherwise empty: an installation of its own. */
+export async function createMigratedDatabase(): Promise<TestDatabase> {
   const server = inject('postgres');
   await makeMigrated(server);
   const database = await createTestDatabase('', server, migrated);
   // Else all copies were one installation.
   await database.client.query('UPDATE _prisma_migrations SET id = gen_random_uuid()');
+  return database;
+}
+
+export async function createTestMetadata(): Promise<TestMetadata> {
+  const database = await createMigratedDatabase();
   const pool = createPool({ connection: database, log: silent, max: 8 });
   return {
     database,

@@ -35,6 +35,10 @@ const RegisterInput = builder.inputType('RegisterInput', {
       description: 'At least 8 characters, at most 1,024 bytes of UTF-8; every one of them counts.',
     }),
     name: t.string(),
+    invitationToken: t.string({
+      description:
+        'Of the mail that invited this address: needed with REGISTRATION=invite and closed; it confirms the address as well.',
+    }),
   }),
 });
 

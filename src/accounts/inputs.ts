@@ -42,7 +42,12 @@ const within = ({ min, max }: { readonly min: number; readonly max: number }) =>
     .nullish();
 
 /** The type's own, and not a field's each: so that all faults are told at once. */
-export const registerInput = z.object({ email: emailAddress, password: newPassword, name: displayName.nullish() });
+export const registerInput = z.object({
+  email: emailAddress,
+  password: newPassword,
+  name: displayName.nullish(),
+  invitationToken: z.string().nullish(),
+});
 
 export const oneAddress = z.object({ email: triedAddress });
 export const passwordChange = z.object({ currentPassword: z.string(), newPassword });

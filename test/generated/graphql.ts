@@ -290,6 +290,8 @@ export type RefreshSessionInput = {
 
 export type RegisterInput = {
   email: string;
+  /** Of the mail that invited this address: needed with REGISTRATION=invite and closed; it confirms the address as well. */
+  invitationToken?: string | null | undefined;
   name?: string | null | undefined;
   /** At least 8 characters, at most 1,024 bytes of UTF-8; every one of them counts. */
   password: string;

@@ -16,6 +16,10 @@ const manifest = {
   typename: '{ __typename }',
   register: print(RegisterDocument),
   queue: print(QueueDocument),
+  inviteUser: 'mutation ($email: String!) { inviteUser(input: { email: $email }) { invitation { id } } }',
+  createProject: 'mutation { createProject(input: { name: "Shared" }) { project { id } } }',
+  inviteMember:
+    'mutation ($id: ID!, $email: String!) { inviteMember(input: { projectId: $id, email: $email, role: EDITOR }) { invitation { id } } }',
   variable: 'query ($text: String!) { search(text: $text) { totalCount } }',
   mutation: 'mutation { logout { ok } }',
   stream: 'subscription { jobEvents { position } }',
@@ -32,6 +36,8 @@ const manifest = {
 const addressLimit = 1_500;
 let folder: string;
 let quarry: Quarry;
+/** Of the administrator, once the front end has signed up. */
+let admin: string;
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'quarry-test-manifest-'));
@@ -42,6 +48,7 @@ beforeAll(async () => {
     PUBLIC_URL: 'https://quarry.example.com',
     PERSISTED_DOCUMENTS: file,
     PERSISTED_DOCUMENTS_ONLY: 'true',
+    REGISTRATION: 'closed',
     TRUST_PROXY: '127.0.0.1/32',
     RATE_LIMIT_ADDRESS: String(addressLimit),
   });
@@ -162,6 +169,7 @@ test('a front end does its work by ids: it signs up, asks, and follows', async (
   const registered = await answerOf(await post({ documentId: 'register', variables: { input } }));
   const { register } = registered.data as { register: { auth: { accessToken: string } } };
   const token = register.auth.accessToken;
+  admin = token;
   // The third answer is by a plan.
   for (const _attempt of [1, 2, 3]) {
     const answer = await answerOf(await post({ documentId: 'queue' }, { authorization: `Bearer ${token}` }));
@@ -177,13 +185,47 @@ test('a front end does its work by ids: it signs up, asks, and follows', async (
   expect(await socket.next()).toMatchObject({ id: '2', payload: { data: { __typename: 'Query' } } });
 });
 
+test('with registration closed an account is opened by the link of an administrator’s mail, once, and by no other way', async () => {
+  const ask = async (documentId: string, variables: object, token?: string) =>
+    await answerOf(
+      await post({ documentId, variables }, token === undefined ? {} : { authorization: `Bearer ${token}` }),
+    );
+  const register = (email: string, invitationToken?: string | null) =>
+    ask('register', { input: { email, password: 'correct horse battery', invitationToken } });
+  const tokenIn = async (template: string) => {
+    const { link } = await quarry.until('mail.written', { of: (mail) => mail.template === template });
+    // The port is that of a server that was given none.
+    const [, token] =
+      /^https:\/\/quarry\.example\.com(?::\d+)?\/#\/[a-z-]+\?token=([\w-]{43})$/.exec(String(link)) ?? [];
+    if (!token) throw new Error(`no link of this server: ${link}`);
+    return token;
+  };
+  expect((await ask('inviteUser', { email: 'ann@example.com' }, admin)).errors).toBeUndefined();
+  const { createProject } = (await ask('createProject', {}, admin)).data as {
+    createProject: { project: { id: string } };
+  };
+  const { id } = createProject.project;
+  expect((await ask('inviteMember', { id, email: 'bob@example.com' }, admin)).errors).toBeUndefined();
+  const [toServer, toProject] = [await tokenIn('accountInvitation'), await tokenIn('projectInvitation')];
+
+  const shut = { status: 200, data: null, code: 'FORBIDDEN' };
+  expect(await register('ann@example.com')).toMatchObject(shut);
+  expect(await register('ann@example.com', null)).toMatchObject(shut);
+  expect(await register('bob@example.com', toProject)).toMatchObject(shut);
+  expect(await register('Ann@Example.com', toServer)).toMatchObject({
+    errors: undefined,
+    data: { register: { auth: { user: { email: 'Ann@Example.com', role: 'MEMBER' } } } },
+  });
+  expect(await register('ann@example.com', toServer)).toMatchObject({ code: 'BAD_USER_INPUT' });
+});
+
 test('says which of its parts are on, and by which variable the others would be', async () => {
   const { data } = await answerOf(await post({ documentId: 'features' }));
   const feature = (name: string, enabled: boolean, setting = name) => ({ name, enabled, setting });
   expect(data).toEqual({
     server: {
       features: expect.arrayContaining([
-        feature('REGISTRATION', true),
+        feature('REGISTRATION', false),
         feature('HOSTED_DATABASES', false, 'PLAYGROUND_URL'),
         feature('PERSISTED_DOCUMENTS_ONLY', true),
         feature('GRAPHIQL', false),

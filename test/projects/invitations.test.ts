@@ -125,6 +125,28 @@ describe('into a project', () => {
     expect((await world.auditOf('invitation.accepted')).at(-1)).toMatchObject({ actor_id: joined.viewer.userId });
   });
 
+  test('with REGISTRATION=invite the link of the mail is the one way to an account, through the API as its user meets it', async () => {
+    const { id: projectId } = await shared();
+    const { email, token } = await invited(projectId, { role: 'VIEWER' });
+    const strict = await world.startReplica({ registration: 'invite', requireVerifiedEmail: true });
+    const ask = createGraph({ ...world, ...strict });
+    const open = (invitationToken?: string | null) =>
+      ask(
+        null,
+        `mutation ($input: RegisterInput!) { register(input: $input) { auth { user { email emailVerified } } } }`,
+        { input: { email, password, invitationToken } },
+      );
+    for (const none of [undefined, null]) expect((await open(none)).code).toBe('FORBIDDEN');
+    for (const nonsense of ['', 'x'.repeat(43), 'x'.repeat(100_000), '\0'])
+      expect(await open(nonsense)).toMatchObject(
+        refusal('this token is not one of this server', 'input.invitationToken'),
+      );
+    expect((await open(token)).data.register.auth).toEqual({ user: { email, emailVerified: true } });
+    const { viewer } = await strict.accounts.login({ email, password }, caller);
+    const { data } = await ask(viewer, '{ projects { nodes { id viewerRole } } }');
+    expect(data.projects.nodes).toEqual([{ id: projectId, viewerRole: 'VIEWER' }]);
+  });
+
   test('only administrators let somebody in where registration is closed', async () => {
     const { id: projectId } = await shared();
     const { accounts } = await world.startReplica({ registration: 'closed' });
@@ -210,6 +232,26 @@ describe('into a project', () => {
     );
     await world.projects.delete(people.owner.viewer, uuid, caller);
     await expect(register(email, token)).rejects.toMatchObject({ code: 'BAD_USER_INPUT' });
+  });
+
+  test('what a disabled owner has sent lets nobody in, and holds again when he is enabled', async () => {
+    const second = await world.person();
+    const { id: uuid } = await world.projects.create(second.viewer, { name: 'Left' }, caller);
+    await world.forgetMails();
+    const guest = await world.person();
+    await world.forgetMails();
+    const to = { by: second, role: 'OWNER' };
+    const known = await invited(encodeId('Project', uuid), { ...to, email: guest.email });
+    const fresh = await invited(encodeId('Project', uuid), to);
+    const disable = (disabled: boolean) =>
+      world.administration.update(people.admin.viewer, second.userId, { disabled }, caller);
+    await disable(true);
+    const over = 'whoever sent this invitation may invite nobody any more';
+    await expect(register(fresh.email, fresh.token)).rejects.toMatchObject(refusal(over, 'input.invitationToken'));
+    expect(await as(guest, 'accept', { token: known.token })).toMatchObject(refusal(over));
+    expect(await world.access.roleOf(guest.userId, uuid)).toBeNull();
+    await disable(false);
+    expect((await as(guest, 'accept', { token: known.token })).data.acceptInvitation.project.viewerRole).toBe('OWNER');
   });
 
   test('who is a member is not invited, and stays what he is when an older invitation is accepted', async () => {

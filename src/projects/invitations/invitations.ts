@@ -161,9 +161,9 @@ export function createInvitations(deps: InvitationsDeps): Invitations {
     if (!invitation) throw refused('this invitation is gone');
     if (invitation.emailKey !== emailKey)
       throw new AppError('FORBIDDEN', 'The invitation was sent to another address: use an account with that one');
-    const mayInvite = invitation.projectId
-      ? role === 'owner'
-      : (await store.roleOfUser(client, invitation.invitedById ?? nobody)) === 'admin';
+    // Null as well for who is disabled, and may be an owner still.
+    const sender = await store.roleOfUser(client, invitation.invitedById ?? nobody);
+    const mayInvite = invitation.projectId ? role === 'owner' && sender !== null : sender === 'admin';
     if (!mayInvite) throw refused('whoever sent this invitation may invite nobody any more');
     await store.accept(client, invitation.id);
     return invitation;

@@ -1,6 +1,6 @@
 /**
  * What a document may be before anything walks it: tokens, depth, aliases, directives and fields as execution would see
- * them, then its cost. One plugin, so that HTTP, SSE and WebSocket hold the same.
+ * them, then its variables and its cost. One plugin, so that HTTP, SSE and WebSocket hold the same.
  */
 import { type DocumentNode, type ExecutionArgs, GraphQLError, Kind, parse, type SelectionSetNode } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
@@ -8,6 +8,7 @@ import { AppError } from '../lib/errors.ts';
 import type { Context } from './context.ts';
 import { createCostOf } from './costs.ts';
 import { refused } from './errors.ts';
+import { createVariablesFault, type VariablesDeps } from './variables.ts';
 
 export interface DocumentLimits {
   characters: number;
@@ -111,18 +112,23 @@ export interface Limits {
 
 type Operation = Pick<ExecutionArgs, 'schema' | 'document' | 'operationName' | 'variableValues' | 'contextValue'>;
 
-/** @param charge for what an operation costs; it may refuse. @throws AppError */
-export function createLimits(
-  limits: DocumentLimits,
-  charge: (context: Context, cost: number) => Promise<void>,
-): Limits {
+export interface LimitsDeps extends VariablesDeps {
+  readonly limits: DocumentLimits;
+  /** For what an operation costs; it may refuse. @throws AppError */
+  charge(context: Context, cost: number): Promise<void>;
+}
+
+export function createLimits({ limits, charge, suggestions }: LimitsDeps): Limits {
   const verdicts = new WeakMap<DocumentNode, GraphQLError | null>();
   const costOf = createCostOf();
+  const faultOf = createVariablesFault({ suggestions });
   const checked = new WeakMap<Context, Promise<GraphQLError | null>>();
 
   async function charged(context: Context, operation: Operation): Promise<GraphQLError | null> {
+    const fault = faultOf(operation);
+    if (fault) return fault;
     const cost = costOf(operation);
-    // A variable that does not fit, no such operation: execution says so better.
+    // A variable that is missing, no such operation: execution says so better.
     if (cost === null) return null;
     if (cost > limits.cost) return tooLarge('a cost', limits.cost, cost, 'LIMIT_EXCEEDED');
     try {

@@ -194,7 +194,11 @@ export function createPipeline({
   });
   const handed: Handed = new WeakMap();
   const documents = createPersistedDocuments(persistedDocuments);
-  const limiting = createLimits(limits, ({ viewer, caller }, cost) => gate.charge(viewer, caller, cost));
+  const limiting = createLimits({
+    limits,
+    suggestions: introspection,
+    charge: ({ viewer, caller }, cost) => gate.charge(viewer, caller, cost),
+  });
   const contextOf = (request: IncomingMessage, viewer: Viewer | null, signal: AbortSignal): Context => ({
     viewer,
     authorization: request.headers.authorization ?? null,

@@ -1,6 +1,6 @@
 /** The scalars of the contract: what goes over the wire for each, and what is taken. */
 import { GraphQLError, Kind, type ValueNode, valueFromASTUntyped } from 'graphql';
-import { isDeeperThan, maxJsonDepth } from '../lib/json-depth.ts';
+import { isDeeperThan, maxJsonDepth, valuesIn } from '../lib/json-depth.ts';
 import { builder } from './builder.ts';
 
 const fault = (message: string) => new GraphQLError(message, { extensions: { code: 'BAD_USER_INPUT' } });
@@ -26,12 +26,17 @@ function nodesIn(node: ValueNode): readonly ValueNode[] | null {
   return node.kind === Kind.OBJECT ? node.fields.map(({ value }) => value) : null;
 }
 
+const tooDeep = () => fault(`JSON is at most ${maxJsonDepth} levels deep`);
+
 builder.scalarType('JSON', {
   description: 'Any JSON value.',
   serialize: (value) => value,
-  parseValue: (value) => value,
+  parseValue: (value) => {
+    if (isDeeperThan<unknown>(value, maxJsonDepth, valuesIn)) throw tooDeep();
+    return value;
+  },
   parseLiteral: (node: ValueNode, variables) => {
-    if (isDeeperThan(node, maxJsonDepth, nodesIn)) throw fault(`JSON is at most ${maxJsonDepth} levels deep`);
+    if (isDeeperThan(node, maxJsonDepth, nodesIn)) throw tooDeep();
     return valueFromASTUntyped(node, variables);
   },
 });

@@ -7,6 +7,7 @@ import { createLimits, documentLimits } from '../../src/graph/limits.ts';
 import { createSchema } from '../../src/graph/schema.ts';
 
 const schema = createSchema();
+const deps = { limits: documentLimits, suggestions: true, charge: async () => undefined };
 const two = parse(`
   query A($id: ID!, $first: Int = 7, $search: String) {
     database(id: $id) { tables(first: $first, search: $search) { nodes { columns { name } } } }
@@ -46,13 +47,16 @@ test('it is as of a document that never came, whatever was asked with it before'
 test('it is charged once in a context, and what refuses it refuses it again', async () => {
   const charged: number[] = [];
   const operation = { schema, document: two, operationName: 'A', variableValues: { id: 'x' } };
-  const free = createLimits(documentLimits, async (_context, cost) => void charged.push(cost));
+  const free = createLimits({
+    ...deps,
+    charge: async (_context, cost) => void charged.push(cost),
+  });
   const contextValue = {} as Context;
   for (let times = 0; times < 3; times += 1) expect(await free.check({ ...operation, contextValue })).toBeNull();
   expect(charged).toHaveLength(1);
   expect(await free.check({ ...operation, contextValue: {} })).toBeNull();
   expect(charged).toEqual([charged[0], charged[0]]);
-  const strict = createLimits({ ...documentLimits, cost: 1 }, async () => undefined);
+  const strict = createLimits({ ...deps, limits: { ...documentLimits, cost: 1 } });
   for (let times = 0; times < 2; times += 1)
     expect(await strict.check({ ...operation, contextValue })).toMatchObject({
       extensions: { code: 'LIMIT_EXCEEDED' },

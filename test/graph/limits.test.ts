@@ -1,6 +1,6 @@
 /** What a document may be holds over every transport alike, and leaves room for what a front end needs. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { hostile } from '../support/hostile.ts';
+import { canary, hostile, hostileVariables } from '../support/hostile.ts';
 import { type Account, answerOf, type Quarry, startQuarry } from '../support/server.ts';
 import { openSocket } from '../support/socket.ts';
 
@@ -26,36 +26,40 @@ afterAll(() => quarry[Symbol.asyncDispose]());
 const seen = async (response: Response): Promise<Seen> => ({ status: response.status, text: await response.text() });
 const bearer = () => ({ authorization: `Bearer ${account.token}` });
 
-const transports: Record<string, (query: string) => Promise<Seen>> = {
-  POST: async (query) =>
+const transports: Record<string, (query: string, variables?: object) => Promise<Seen>> = {
+  POST: async (query, variables) =>
     seen(
       await fetch(quarry.url, {
         method: 'POST',
         headers: { 'content-type': 'application/json', accept: json, ...bearer() },
-        body: JSON.stringify({ query }),
+        body: JSON.stringify({ query, variables }),
       }),
     ),
-  GET: async (query) =>
-    seen(await fetch(`${quarry.url}?query=${encodeURIComponent(query)}`, { headers: { accept: json, ...bearer() } })),
-  SSE: async (query) =>
+  GET: async (query, variables) =>
+    seen(
+      await fetch(`${quarry.url}?${new URLSearchParams({ query, variables: JSON.stringify(variables ?? {}) })}`, {
+        headers: { accept: json, ...bearer() },
+      }),
+    ),
+  SSE: async (query, variables) =>
     seen(
       await fetch(quarry.url, {
         method: 'POST',
         headers: { 'content-type': 'application/json', accept: 'text/event-stream', ...bearer() },
-        body: JSON.stringify({ query }),
+        body: JSON.stringify({ query, variables }),
       }),
     ),
-  multipart: async (query) => {
+  multipart: async (query, variables) => {
     const body = new FormData();
-    body.set('operations', JSON.stringify({ query }));
+    body.set('operations', JSON.stringify({ query, variables }));
     body.set('map', '{}');
     const headers = { accept: json, 'x-graphql-yoga-csrf': '1', ...bearer() };
     return seen(await fetch(quarry.url, { method: 'POST', headers, body }));
   },
-  WebSocket: async (query) => {
+  WebSocket: async (query, variables) => {
     using socket = await openSocket(quarry.wsUrl);
     await socket.init(account.token);
-    socket.subscribe('1', query);
+    socket.subscribe('1', query, { variables });
     const message = await socket.next();
     // It is still good for another one.
     socket.subscribe('2', '{ __typename }');
@@ -73,6 +77,16 @@ describe.each(Object.entries(transports))('over %s', (_name, send) => {
       // A stream has said 200 before it says what is wrong.
       if (status !== undefined && status !== 200) expect(status).toSatisfy((code: number) => code >= 400 && code < 500);
     }
+  });
+
+  test.each(Object.entries(hostileVariables))('%s are refused by their first fault, untold', async (_what, hostile) => {
+    const { status, text } = await send(hostile.query, hostile.variables);
+    if (status === 431) return;
+    expect(text).toMatch(/"code":"(BAD_USER_INPUT|LIMIT_EXCEEDED)"/);
+    expect(text.match(/"message":/g)).toHaveLength(1);
+    expect(text).not.toContain('"data":{');
+    expect(text).not.toContain(canary);
+    expect(text.length).toBeLessThan(1_000);
   });
 });
 

@@ -28,3 +28,44 @@ export const hostile: Readonly<Record<string, string>> = {
   '2,000 operations': many(2_000, (i) => `query q${i} { __typename }`),
   'a list of 3,000 in 3,000 brackets': `{ nodes(ids: ${'['.repeat(3_000)}${']'.repeat(3_000)}) { id } }`,
 };
+
+export interface HostileVariables {
+  readonly query: string;
+  readonly variables: Readonly<Record<string, unknown>>;
+}
+
+const keys = (count: number) => Object.fromEntries(Array.from({ length: count }, (_, i) => [`k${i}`, i]));
+const login = 'mutation ($x: LoginInput!) { login(input: $x) { accessToken } }';
+const nodes = 'query ($x: [ID!]!) { nodes(ids: $x) { id } }';
+const nestedIn = (levels: number, wrap: (inner: unknown) => unknown) => {
+  let value: unknown = null;
+  for (let level = 0; level < levels; level += 1) value = wrap(value);
+  return value;
+};
+
+/** A password in what is refused. */
+export const canary = 'canary-of-hostile-variables';
+
+/** Documents that anybody may send, with variables that nobody means; each must be refused in time of its length. */
+export const hostileVariables: Readonly<Record<string, HostileVariables>> = {
+  '2,000 unknown fields': { query: login, variables: { x: { password: canary, ...keys(2_000) } } },
+  'unknown fields in a value': { query: login, variables: { x: { email: keys(2_000), password: canary } } },
+  '300 variables of another type': {
+    query: `query (${many(300, (i) => `$v${i}: ID!`)}) { nodes(ids: [${many(300, (i) => `$v${i}`)}]) { id } }`,
+    variables: Object.fromEntries(Array.from({ length: 300 }, (_, i) => [`v${i}`, [canary]])),
+  },
+  '15,000 ids': { query: nodes, variables: { x: Array(15_000).fill('x') } },
+  '1,000 ids that are none': { query: nodes, variables: { x: Array(1_000).fill(1.5) } },
+  '1,000 scopes that are none': {
+    query: 'mutation ($x: CreateApiKeyInput!) { createApiKey(input: $x) { secret } }',
+    variables: { x: { name: 'x', scopes: Array(1_000).fill('x') } },
+  },
+  'JSON in 4,000 brackets': {
+    query: 'mutation ($x: JSON!) { broadcast(input: { projectId: "x", channel: "x", payload: $x }) { ok } }',
+    variables: { x: nestedIn(4_000, (inner) => [inner]) },
+  },
+  'a filter in 2,000 others': {
+    query: 'subscription ($x: RowChangeSource!) { rowChanges(databaseId: "x", tables: [$x]) { position } }',
+    variables: { x: { tableId: 'x', where: nestedIn(2_000, (inner) => ({ not: inner })) } },
+  },
+};

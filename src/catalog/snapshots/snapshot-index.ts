@@ -9,6 +9,7 @@ import type {
   SnapshotSchema,
   SnapshotSequence,
 } from '../../engines/snapshot.ts';
+import { compareBytes } from '../../lib/byte-order.ts';
 import { keyOf } from '../nodes.ts';
 
 export interface SnapshotIndex {
@@ -72,9 +73,6 @@ function add<Item>(groups: Map<string, Item[]>, key: string, item: Item): void {
   if (group) group.push(item);
   else groups.set(key, [item]);
 }
-
-/** As engines order names: by bytes. UTF-16 orders differently beyond U+FFFF. */
-const compareBytes = (a: string, b: string): number => (a === b ? 0 : Buffer.compare(Buffer.from(a), Buffer.from(b)));
 
 export const compareNames = (a: QualifiedName | RoutineName, b: QualifiedName | RoutineName): number =>
   compareBytes(a.schema, b.schema) ||

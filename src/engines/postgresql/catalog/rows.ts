@@ -1,4 +1,5 @@
 /** How a catalogue statement is asked and its rows are read: values stay the text that PostgreSQL sent until one of these reads them. */
+import { compareBytes } from '../../../lib/byte-order.ts';
 import type { QualifiedName, ReadOptions, RoutineName } from '../../catalog.ts';
 import { secretOption } from './sql.ts';
 
@@ -77,9 +78,6 @@ export const byName = (a: { name: string | null }, b: { name: string | null }): 
 
 export const bySchemaAndName = (a: QualifiedName, b: QualifiedName): number =>
   compareBytes(a.schema, b.schema) || compareBytes(a.name, b.name);
-
-/** PostgreSQL orders names by their bytes; UTF-16 orders differently beyond U+FFFF. */
-const compareBytes = (a: string, b: string): number => (a === b ? 0 : Buffer.compare(Buffer.from(a), Buffer.from(b)));
 
 export const byRoutineName = (a: RoutineName, b: RoutineName): number =>
   bySchemaAndName(a, b) || compareBytes(a.identity, b.identity);

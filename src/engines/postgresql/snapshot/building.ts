@@ -8,6 +8,8 @@ export type Building<Item> = { -readonly [Key in keyof Item]: Item[Key] };
 
 export interface BuildingRelation {
   readonly name: QualifiedName;
+  /** As SQL has to write it, with its schema. */
+  readonly quoted: string;
   /** By number, with holes. */
   readonly columns: Building<SnapshotColumn>[];
   readonly indexes: Building<SnapshotIndex>[];
@@ -18,8 +20,9 @@ export interface BuildingRelation {
 /** By oid. */
 export type BuildingRelations = ReadonlyMap<string, BuildingRelation>;
 
-export const building = (name: QualifiedName): BuildingRelation => ({
+export const building = (name: QualifiedName, quoted: string): BuildingRelation => ({
   name,
+  quoted,
   columns: [],
   indexes: [],
   constraints: [],

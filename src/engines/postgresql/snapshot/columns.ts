@@ -44,18 +44,27 @@ interface TypeInfo {
   readonly enumValues: string[] | null;
 }
 
-/** Gives the name as SQL has to quote it. */
-export type QuotedName = (column: SnapshotColumn) => string;
+/** What is known of a column beside what is kept. */
+export interface ColumnWords {
+  /** The name as SQL has to quote it. */
+  quoted(column: SnapshotColumn): string;
+  /** The collation's oid; empty where it is the one of its type. */
+  collation(column: SnapshotColumn): string;
+}
 
 /** Gives each relation its columns, whose names are known when this has asked; the rest is when it is done. */
 export function readColumns(
   source: Source,
   relations: BuildingRelations,
-): { readonly quoted: QuotedName; readonly done: Promise<void> } {
+): { readonly words: ColumnWords; readonly done: Promise<void> } {
   const quotedNames = new Map<SnapshotColumn, string>();
+  const collated = new Map<Building<SnapshotColumn>, string>();
   return {
-    quoted: (column) => quotedNames.get(column) ?? column.name,
-    done: readRows(source, relations, quotedNames),
+    words: {
+      quoted: (column) => quotedNames.get(column) ?? column.name,
+      collation: (column) => collated.get(column) ?? '',
+    },
+    done: readRows(source, relations, quotedNames, collated),
   };
 }
 
@@ -63,10 +72,10 @@ async function readRows(
   source: Source,
   relations: BuildingRelations,
   quotedNames: Map<SnapshotColumn, string>,
+  collated: Map<Building<SnapshotColumn>, string>,
 ): Promise<void> {
   const { ask, version, schemaIds, intern } = source;
   const compression = version >= 140000 ? `nullif(a.attcompression, '')` : 'null::text';
-  const collated = new Map<Building<SnapshotColumn>, string>();
   const take = (row: readonly (string | null)[]) => {
     const [oid, name, number, type, modifier, quoted, notNull, generated, identity, collation, rare] = row as ColumnRow;
     const [inherited, local, storage, chosen, statisticsTarget, options, foreignOptions, privileges] =

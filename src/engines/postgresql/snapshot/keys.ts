@@ -1,10 +1,11 @@
 /** Indexes, constraints and foreign keys. */
 import type { ConstraintKind, ReferentialAction } from '../../catalog.ts';
-import type { SnapshotIndex } from '../../snapshot.ts';
+import type { SnapshotColumn, SnapshotConstraint, SnapshotIndex } from '../../snapshot.ts';
 import { boolean, nameOrNull, strings, type TextRow } from '../catalog/rows.ts';
 import type { Building, BuildingRelation, BuildingRelations } from './building.ts';
-import type { QuotedName } from './columns.ts';
-import { flagOr, type Source } from './source.ts';
+import type { ColumnWords } from './columns.ts';
+import { createDefinitions, type Definitions } from './printed.ts';
+import { firstUserOid, flagOr, type Source } from './source.ts';
 
 type IndexRow = [
   relation: string,
@@ -19,12 +20,16 @@ type IndexRow = [
   method: string,
   predicate: string | null,
   expressions: string | null,
-  definition: string,
+  /** Null for one that is plain. */
+  definition: string | null,
   clustered: string | null,
   replicaIdentity: string | null,
   tablespace: string | null,
   parent: string | null,
   statisticsTargets: string | null,
+  /** Of one that is plain: the name as SQL has to quote it; the classes, collations and orders of its columns. */
+  quoted: string | null,
+  classes: string | null,
 ];
 
 type ConstraintRow = [
@@ -34,7 +39,7 @@ type ConstraintRow = [
   contype: string,
   /** `{1,2}` */
   numbers: string | null,
-  /** Null for NOT NULL: it is known without asking, and of most tables the most frequent. */
+  /** Null for NOT NULL, which is known without asking, and for keys that are plain. */
   definition: string | null,
   deferrable: string | null,
   validated: string | null,
@@ -68,36 +73,80 @@ const wholeRow = '0';
 const tableoid = '-6';
 
 /** Gives relations whose columns have names their indexes, constraints and foreign keys, and columns what these say of them. */
-export async function readKeys(source: Source, relations: BuildingRelations, quoted: QuotedName): Promise<void> {
+export async function readKeys(source: Source, relations: BuildingRelations, words: ColumnWords): Promise<void> {
   const indexes = new Map<string, Building<SnapshotIndex>>();
+  const taking = { source, relations, indexes, words, odd: new Set<object>(), lists: createLists() };
+  const ofIndex = { ...taking, definitions: createDefinitions(source.ask, 'pg_get_indexdef') };
+  const ofConstraint = { ...taking, definitions: createDefinitions(source.ask, 'pg_get_constraintdef') };
   // The answers come in this order: a constraint finds the index that keeps it.
   await Promise.all([
-    readIndexes(source, (row) => takeIndex(source, relations, indexes, row)),
-    readConstraints(source, (row) => takeConstraint(source, relations, indexes, quoted, row)),
+    readIndexes(source, (row) => takeIndex(ofIndex, row)),
+    readConstraints(source, (row) => takeConstraint(ofConstraint, row)),
   ]);
+  await Promise.all([ofIndex.definitions.check(), ofConstraint.definitions.check()]);
+}
+
+interface Taking {
+  readonly source: Source;
+  readonly relations: BuildingRelations;
+  readonly indexes: Map<string, Building<SnapshotIndex>>;
+  readonly words: ColumnWords;
+  /** Indexes that are not plain. */
+  readonly odd: Set<object>;
+  readonly lists: Lists;
+  readonly definitions: Definitions;
+}
+
+/** Lists of names: most are of one name, and of each such one there is one. */
+interface Lists {
+  of(names: string[]): string[];
+}
+
+function createLists(): Lists {
+  const known = new Map<string, string[]>();
+  return {
+    of(names) {
+      const [name] = names;
+      if (name === undefined || names.length > 1) return names;
+      const list = known.get(name);
+      if (list) return list;
+      known.set(name, names);
+      return names;
+    },
+  };
 }
 
 const nothing: never[] = [];
 
-function takeIndex(
-  source: Source,
-  relations: BuildingRelations,
-  indexes: Map<string, Building<SnapshotIndex>>,
-  row: IndexRow,
-): void {
-  const [relation, oid, name, numbers, keyColumns, unique, primary, valid, method, predicate, expressions] = row;
+function takeIndex({ source, relations, indexes, words, odd, lists, definitions }: Taking, row: IndexRow): void {
   const [
-    definition = null,
-    clustered = null,
-    replicaIdentity = null,
-    tablespace = null,
-    parent = null,
-    targets = null,
-  ] = row.slice(11);
+    relation,
+    oid,
+    name,
+    numbers,
+    keyColumns,
+    unique,
+    primary,
+    valid,
+    method,
+    predicate,
+    expressions,
+    definition,
+    clustered,
+    replicaIdentity,
+    tablespace,
+    parent,
+    targets,
+    quoted,
+    classes,
+  ] = row;
   const of = relations.get(relation);
-  const key = numbers.split(' ').slice(0, keyColumns === null ? undefined : Number(keyColumns));
-  const columns = key.map((number) => of?.columns[Number(number)]);
-  for (const [place, column] of columns.entries()) {
+  const key = numbers.split(' ');
+  if (keyColumns !== null) key.length = Number(keyColumns);
+  const columns: (Building<SnapshotColumn> | undefined)[] = [];
+  for (let place = 0; place < key.length; place += 1) {
+    const column = of?.columns[Number(key[place])];
+    columns.push(column);
     if (!column) continue;
     column.indexed = true;
     if (primary !== null) column.primaryKeyPosition ??= place + 1;
@@ -109,7 +158,9 @@ function takeIndex(
   const index: Building<SnapshotIndex> = {
     id: oid,
     name,
-    columns: columns.map((column, place) => (key[place] === '0' ? (texts.shift() ?? '') : (column?.name ?? ''))),
+    columns: lists.of(
+      columns.map((column, place) => (key[place] === '0' ? (texts.shift() ?? '') : (column?.name ?? ''))),
+    ),
     unique: boolean(unique),
     primary: boolean(primary),
     valid: flagOr(valid, true),
@@ -125,18 +176,65 @@ function takeIndex(
     tablespace,
   };
   indexes.set(oid, index);
-  of?.indexes.push(index);
+  if (!of) return;
+  of.indexes.push(index);
+  if (definition !== null || classes === null) {
+    odd.add(index);
+    return;
+  }
+  if (haveParameters(classes)) {
+    definitions.ask(index);
+    return;
+  }
+  const kind = index.unique ? 'CREATE UNIQUE INDEX ' : 'CREATE INDEX ';
+  // Joined they are one text; added up they would be kept as their parts.
+  index.definition = [
+    kind,
+    quoted ?? name,
+    ' ON ',
+    of.quoted,
+    ' USING ',
+    method,
+    ' (',
+    listed(columns, words),
+    ')',
+  ].join('');
+  let shape = `${kind}${method} ${classes}`;
+  for (const column of columns) shape += column ? ` ${column.dataType} ${words.collation(column)},` : ',';
+  definitions.add(shape, index);
 }
 
+type Columns = readonly (SnapshotColumn | undefined)[];
+
+function listed(columns: Columns, { quoted }: ColumnWords): string {
+  if (columns.length === 1) return columns[0] ? quoted(columns[0]) : '';
+  return columns.map((column) => (column ? quoted(column) : '')).join(', ');
+}
+
+/** A class of a user's own may. */
+const haveParameters = (classes: string): boolean =>
+  /\d{5}/.test(classes) && classes.split(/[ ,]/).some((id) => Number(id) >= firstUserOid);
+
 function takeConstraint(
-  source: Source,
-  relations: BuildingRelations,
-  indexes: ReadonlyMap<string, Building<SnapshotIndex>>,
-  quoted: QuotedName,
+  { source, relations, indexes, words, odd, lists, definitions }: Taking,
   row: ConstraintRow,
 ): void {
-  const [relation, oid, name, contype, numbers, definition, deferrable, validated, , inheritance] = row;
-  const [indexId, referenced, referencedNumbers, codes] = row.slice(10);
+  const [
+    relation,
+    oid,
+    name,
+    contype,
+    numbers,
+    definition,
+    deferrable,
+    validated,
+    ,
+    inheritance,
+    indexId,
+    referenced,
+    referencedNumbers,
+    codes,
+  ] = row;
   const of = relations.get(relation);
   const [inherited, local, copied, copiedOnTable] =
     inheritance === null ? own : (JSON.parse(inheritance) as Inheritance);
@@ -144,28 +242,34 @@ function takeConstraint(
   if (!of || copiedOnTable) return;
   const index = indexId && contype !== 'f' ? indexes.get(indexId) : undefined;
   if (index) index.constraint = name;
-  of.constraints.push({
+  const constraint: Building<SnapshotConstraint> = {
     id: oid,
     name,
     kind: kinds[contype] ?? 'CHECK',
-    columns: namesOf(of, numbers),
-    definition: source.intern(definition ?? notNullDefinition(row, of, quoted)),
+    columns: lists.of(namesOf(of, numbers)),
+    definition: source.intern(definition ?? definitionOf(row, of, relations, words)),
     deferrable: boolean(deferrable),
     validated: flagOr(validated, true),
     comment: source.comment('pg_constraint', oid),
     inherited,
     local,
     index: index?.name ?? null,
-  });
+  };
+  of.constraints.push(constraint);
+  if (definition === null && contype !== 'n') {
+    const plain = contype === 'f' ? relations.has(referenced ?? '') : index && !odd.has(index);
+    if (plain) definitions.add(`${contype}${codes ?? ''}`, constraint);
+    else definitions.ask(constraint);
+  }
   if (contype !== 'f') return;
   const to = relations.get(referenced ?? '');
   of.foreignKeys.push({
     id: oid,
     name,
     table: of.name,
-    columns: namesOf(of, numbers),
+    columns: lists.of(namesOf(of, numbers)),
     referenced: to?.name ?? { schema: '', name: '' },
-    referencedColumns: to ? namesOf(to, referencedNumbers ?? null) : [],
+    referencedColumns: to ? lists.of(namesOf(to, referencedNumbers)) : [],
     onUpdate: actions[codes?.[0] ?? ''] ?? 'NO_ACTION',
     onDelete: actions[codes?.[1] ?? ''] ?? 'NO_ACTION',
     inherited: copied,
@@ -178,20 +282,54 @@ type Inheritance = [inherited: boolean, local: boolean, copied: boolean, copiedO
 
 const own: Inheritance = [false, true, false, null];
 
-const namesOf = ({ columns }: BuildingRelation, numbers: string | null): string[] =>
-  numbersOf(numbers)
-    .filter((number) => number !== wholeRow)
-    .map((number) => (number === tableoid ? 'tableoid' : (columns[Number(number)]?.name ?? '')));
+const namesOf = ({ columns }: BuildingRelation, numbers: string | null): string[] => {
+  const names: string[] = [];
+  for (const number of numbersOf(numbers)) {
+    if (number !== wholeRow) names.push(number === tableoid ? 'tableoid' : (columns[Number(number)]?.name ?? ''));
+  }
+  return names;
+};
 
-/** As pg_get_constraintdef prints it. */
-function notNullDefinition(row: ConstraintRow, { columns }: BuildingRelation, quoted: QuotedName): string {
-  const [, , , , numbers, , , validated, heritable] = row;
-  const [number = ''] = numbersOf(numbers);
-  const column = columns[Number(number)];
-  return `NOT NULL ${column ? quoted(column) : ''}${heritable === null ? '' : ' NO INHERIT'}${validated === null ? '' : ' NOT VALID'}`;
+/** As pg_get_constraintdef prints one that is plain. */
+function definitionOf(
+  row: ConstraintRow,
+  of: BuildingRelation,
+  relations: BuildingRelations,
+  words: ColumnWords,
+): string {
+  const [, , , contype, numbers, , , validated, heritable, , , referenced, referencedNumbers, codes] = row;
+  const at = ({ columns }: BuildingRelation, places: string | null) =>
+    listed(
+      numbersOf(places).map((number) => columns[Number(number)]),
+      words,
+    );
+  if (contype === 'n')
+    return `NOT NULL ${at(of, numbers)}${heritable === null ? '' : ' NO INHERIT'}${validated === null ? '' : ' NOT VALID'}`;
+  if (contype !== 'f') return [contype === 'p' ? 'PRIMARY KEY (' : 'UNIQUE (', at(of, numbers), ')'].join('');
+  const to = relations.get(referenced ?? '');
+  const [onUpdate = '', onDelete = ''] = codes ?? '';
+  return [
+    'FOREIGN KEY (',
+    at(of, numbers),
+    ') REFERENCES ',
+    to?.quoted,
+    '(',
+    to && at(to, referencedNumbers),
+    ')',
+    onUpdate === 'a' ? '' : ` ON UPDATE ${actions[onUpdate]?.replace('_', ' ')}`,
+    onDelete === 'a' ? '' : ` ON DELETE ${actions[onDelete]?.replace('_', ' ')}`,
+  ].join('');
 }
 
-async function readIndexes({ ask, schemaIds }: Source, take: (row: IndexRow) => void): Promise<void> {
+/**
+ * Without expressions, conditions, options and columns that it only carries, and not partitioned: what it says beside its
+ * names is decided by its columns' types, classes, collations and orders.
+ */
+const isPlainIndex = (version: number) => `i.indexprs is null and i.indpred is null and x.reloptions is null
+  and x.relkind = 'i' and am.amname in ('btree', 'hash') and i.indnkeyatts = i.indnatts
+  ${version >= 150000 ? 'and not i.indnullsnotdistinct' : ''}`;
+
+async function readIndexes({ ask, schemaIds, version }: Source, take: (row: IndexRow) => void): Promise<void> {
   await ask(
     `select i.indrelid, i.indexrelid, x.relname, i.indkey::text, nullif(i.indnkeyatts, i.indnatts),
       nullif(i.indisunique, false), nullif(i.indisprimary, false), nullif(i.indisvalid, true), am.amname,
@@ -199,7 +337,7 @@ async function readIndexes({ ask, schemaIds }: Source, take: (row: IndexRow) => 
       case when i.indexprs is not null then (
         select json_agg(pg_get_indexdef(i.indexrelid, k.place::int, false) order by k.place)
         from unnest(i.indkey) with ordinality k (number, place) where k.number = 0 and k.place <= i.indnkeyatts) end,
-      pg_get_indexdef(i.indexrelid), nullif(i.indisclustered, false), nullif(i.indisreplident, false),
+      case when not p.plain then pg_get_indexdef(i.indexrelid) end, nullif(i.indisclustered, false), nullif(i.indisreplident, false),
       nullif(x.reltablespace, 0),
       case when x.relispartition then (
         select json_build_array(n.nspname, p.relname) from pg_catalog.pg_inherits h
@@ -207,19 +345,28 @@ async function readIndexes({ ask, schemaIds }: Source, take: (row: IndexRow) => 
         where h.inhrelid = x.oid) end,
       case when i.indexprs is not null then (
         select json_agg(a.attnum || '=' || a.attstattarget order by a.attnum) from pg_catalog.pg_attribute a
-        where a.attrelid = i.indexrelid and a.attstattarget >= 0) end
+        where a.attrelid = i.indexrelid and a.attstattarget >= 0) end,
+      case when p.plain then nullif(quote_ident(x.relname), x.relname::text) end,
+      case when p.plain then concat_ws(',', i.indclass, i.indcollation, i.indoption) end
     from pg_catalog.pg_index i
     join pg_catalog.pg_class x on x.oid = i.indexrelid
     join pg_catalog.pg_am am on am.oid = x.relam
+    cross join lateral (select ${isPlainIndex(version)} as plain) p
     where x.relnamespace = any($1::oid[]) and x.relkind in ('i', 'I')`,
     [schemaIds],
     (row: TextRow) => take(row as unknown as IndexRow),
   );
 }
 
-async function readConstraints({ ask, schemaIds }: Source, take: (row: ConstraintRow) => void): Promise<void> {
+/** NOT NULL, and keys that say their columns, and of foreign ones what is referred to and done then, and nothing more. */
+const isPlainConstraint = (version: number) => `(k.contype = 'n' or k.contype in ('p', 'u', 'f')
+  and not k.condeferrable and k.convalidated and k.confmatchtype in ('s', ' ')
+  ${version >= 150000 ? 'and k.confdelsetcols is null' : ''}
+  ${version >= 180000 ? 'and k.conenforced and not k.conperiod' : ''})`;
+
+async function readConstraints({ ask, schemaIds, version }: Source, take: (row: ConstraintRow) => void): Promise<void> {
   await ask(
-    `select k.conrelid, k.oid, k.conname, k.contype, k.conkey, case when k.contype <> 'n' then pg_get_constraintdef(k.oid) end,
+    `select k.conrelid, k.oid, k.conname, k.contype, k.conkey, case when not ${isPlainConstraint(version)} then pg_get_constraintdef(k.oid) end,
       nullif(k.condeferrable, false), nullif(k.convalidated, true),
       case when k.contype = 'n' and k.connoinherit then true end,
       case when k.coninhcount <> 0 or not k.conislocal or k.conparentid <> 0

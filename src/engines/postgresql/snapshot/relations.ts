@@ -26,6 +26,8 @@ type RelationRow = [
   partitionBound: string | null,
   ofType: string | null,
   privileges: string | null,
+  /** The name as SQL has to quote it, where it has to. */
+  quoted: string | null,
 ];
 
 const kinds: Record<string, RelationKind> = {
@@ -53,14 +55,15 @@ export async function readRelations(source: Source, relations: Map<string, Build
       case when c.reloftype <> 0 then (
         select json_build_array(tn.nspname, ty.typname) from pg_catalog.pg_type ty
         join pg_catalog.pg_namespace tn on tn.oid = ty.typnamespace where ty.oid = c.reloftype) end,
-      c.relacl::text
+      c.relacl::text, nullif(quote_ident(c.relname), c.relname::text)
     from pg_catalog.pg_class c left join pg_catalog.pg_am am on am.oid = c.relam
     where c.relnamespace = any($1::oid[]) and c.relkind in ('r', 'p', 'v', 'm', 'f')`,
     [schemaIds],
     (row) => {
       const [oid, schema, name] = row as unknown as RelationRow;
+      const quoted = `${source.quotedSchema(schema)}.${row[15] ?? name}`;
       rows.push(row as unknown as RelationRow);
-      relations.set(oid, building({ schema: source.schemaName(schema), name }));
+      relations.set(oid, building({ schema: source.schemaName(schema), name }, quoted));
     },
   );
   // Each is answered when those before it are: columns find their relations, keys their columns.
@@ -69,7 +72,7 @@ export async function readRelations(source: Source, relations: Map<string, Build
     readRuleParts(source),
     relationsRead.then(() => readFewParts(source, rows, relations)),
     columns.done,
-    readKeys(source, relations, columns.quoted),
+    readKeys(source, relations, columns.words),
   ]);
   const tablespaceName = await readTablespaceNames(source, rows, relations);
 

@@ -59,6 +59,8 @@ export interface Source {
   readonly schemas: readonly SchemaRow[];
   readonly schemaIds: readonly string[];
   schemaName(oid: string): string;
+  /** As SQL has to write it. */
+  quotedSchema(oid: string): string;
   /** @param part a column's number */
   comment(catalog: CatalogTable, oid: string, part?: string): string | null;
   isMember(catalog: CatalogTable, oid: string): boolean;
@@ -90,12 +92,14 @@ const rareKindsThere = Object.entries(rareKinds)
   .join('\nunion all ');
 
 export async function openSource(ask: Ask): Promise<Source> {
+  /** By catalogue and oid: of the whole, and of its parts by their numbers. */
   const comments = new Map<string, Map<string, string>>();
+  const partComments = new Map<string, Map<string, Map<string, string>>>();
   const members = new Set<string>();
   const [[[version = null] = []], schemaRows, there] = await Promise.all([
     ask(`select current_setting('server_version_num')`),
     ask(
-      `select n.oid, n.nspname, pg_get_userbyid(n.nspowner), n.nspacl::text from pg_catalog.pg_namespace n where ${notSystem('n')}`,
+      `select n.oid, n.nspname, pg_get_userbyid(n.nspowner), n.nspacl::text, quote_ident(n.nspname) from pg_catalog.pg_namespace n where ${notSystem('n')}`,
     ),
     ask(rareKindsThere),
     // All at once: joined to each kind they would cost a look-up for each object, and most have none.
@@ -104,8 +108,8 @@ export async function openSource(ask: Ask): Promise<Source> {
        where objoid >= ${firstUserOid} or classoid = 'pg_catalog.pg_namespace'::regclass`,
       [],
       ([catalog, oid, part, text]) => {
-        const ofCatalog = comments.get(catalog ?? '') ?? new Map<string, string>();
-        comments.set(catalog ?? '', ofCatalog.set(placeOf(oid ?? '', part ?? '0'), text ?? ''));
+        if (part === null || part === undefined) groupOf(comments, catalog ?? '').set(oid ?? '', text ?? '');
+        else groupOf(groupOf(partComments, catalog ?? ''), oid ?? '').set(part, text ?? '');
       },
     ),
     ask(
@@ -122,6 +126,7 @@ export async function openSource(ask: Ask): Promise<Source> {
     privileges: privileges ?? null,
   }));
   const names = new Map(schemas.map(({ id, name }) => [id, name]));
+  const quotedNames = new Map(schemaRows.map(([id, , , , quoted]) => [id ?? '', quoted ?? '']));
   const kindsThere = new Set(there.map(([kind]) => kind));
   const interned = new Map<string, string>();
   return {
@@ -131,7 +136,11 @@ export async function openSource(ask: Ask): Promise<Source> {
     schemas,
     schemaIds: schemas.map(({ id }) => id),
     schemaName: (oid) => names.get(oid) ?? '',
-    comment: (catalog, oid, part = '0') => comments.get(catalogs[catalog])?.get(placeOf(oid, part)) ?? null,
+    quotedSchema: (oid) => quotedNames.get(oid) ?? '',
+    comment: (catalog, oid, part) =>
+      (part === undefined
+        ? comments.get(catalogs[catalog])?.get(oid)
+        : partComments.get(catalogs[catalog])?.get(oid)?.get(part)) ?? null,
     isMember: (catalog, oid) => members.has(`${catalogs[catalog]} ${oid}`),
     intern<Text extends string | null>(text: Text): Text {
       if (text === null) return text;
@@ -143,7 +152,11 @@ export async function openSource(ask: Ask): Promise<Source> {
   };
 }
 
-const placeOf = (oid: string, part: string) => (part === '0' ? oid : `${oid}.${part}`);
+function groupOf<Value>(groups: Map<string, Map<string, Value>>, key: string): Map<string, Value> {
+  const group = groups.get(key) ?? new Map<string, Value>();
+  groups.set(key, group);
+  return group;
+}
 
 /** Of a flag that is sent as null where it is as it mostly is. */
 export const flagOr = (text: string | null, usual: boolean): boolean => (text === null ? usual : boolean(text));

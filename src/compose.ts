@@ -323,7 +323,7 @@ function buildSearch({
     log,
   });
   running.push(indexes, reads);
-  return createSearch({ databases, snapshots, indexes, readLater });
+  return createSearch({ databases, snapshots, moments: core.moments, indexes, readLater });
 }
 
 function buildFiles({

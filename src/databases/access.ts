@@ -74,7 +74,8 @@ export function createDatabaseAccess({ store, moments }: DatabaseAccessDeps): Da
       return found;
     },
   });
-  const find = moments ? createRemembered({ moments, read }) : read;
+  const remembered = moments && createRemembered<VisibleDatabase>({ moments });
+  const find = (key: string) => (remembered ? remembered(key, read) : read(key));
   const loaded = new WeakMap<object, Map<string, string> | null>();
   const once = new WeakMap<object, Map<string, Promise<VisibleDatabase | null>>>();
 

@@ -1,18 +1,19 @@
 /** Look-ups in the metadata that are not repeated while nothing is committed there: what was read would be read again. */
 import type { Moments } from './moments.ts';
 
-export interface RememberedDeps<Value> {
+export interface RememberedDeps {
   readonly moments: Moments;
-  /** Reads it anew; undefined where there is none. */
-  read(key: string): Promise<Value | undefined>;
   readonly maxKeys?: number;
 }
 
 /** Look-ups in a row that do not ask which moment it is, where something is committed all the time, or somebody comes seldom. */
 const maxUnasked = 63;
 
-/** @returns what `read` would give if it were called now; what depends on the time may be a second late */
-export function createRemembered<Value>({ moments, read, maxKeys = 2_000 }: RememberedDeps<Value>) {
+/**
+ * @returns gives what `read` would give if it were called now; what depends on the time may be a second late. It reads
+ * anew what the key stands for; undefined where there is none
+ */
+export function createRemembered<Value>({ moments, maxKeys = 2_000 }: RememberedDeps) {
   /** Read since this moment, which was the newest when they were. */
   const values = new Map<string, Value | undefined>();
   let moment: string | null = null;
@@ -26,7 +27,7 @@ export function createRemembered<Value>({ moments, read, maxKeys = 2_000 }: Reme
     unasked = pause;
   }
 
-  return async (key: string): Promise<Value | undefined> => {
+  return async (key: string, read: (key: string) => Promise<Value | undefined>): Promise<Value | undefined> => {
     if (unasked > 0) {
       unasked -= 1;
       return await read(key);

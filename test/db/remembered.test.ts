@@ -8,23 +8,24 @@ function world({ maxKeys }: { maxKeys?: number } = {}) {
   let asked = 0;
   const read: string[] = [];
   let during: (() => void) | undefined;
-  const find = createRemembered<number>({
+  const remembered = createRemembered<number>({
     moments: {
       async now() {
         asked += 1;
         return String(moment);
       },
     },
-    async read(key) {
+    ...(maxKeys !== undefined && { maxKeys }),
+  });
+  const find = (key: string) =>
+    remembered(key, async () => {
       read.push(key);
       const value = rows.get(key);
       await Promise.resolve();
       during?.();
       if (key === 'broken') throw new Error('away');
       return value;
-    },
-    ...(maxKeys !== undefined && { maxKeys }),
-  });
+    });
   return {
     find,
     read,

@@ -88,7 +88,8 @@ export function createOpening<Database extends CatalogDatabase>({
       return new Map(found.flatMap((state) => (state ? [[state.databaseId, state] as const] : [])));
     },
   });
-  const findState = moments ? createRemembered({ moments, read: readState }) : readState;
+  const remembered = moments && createRemembered<SnapshotState>({ moments });
+  const findState = (id: string) => (remembered ? remembered(id, readState) : readState(id));
 
   function open(request: CatalogRequest, databaseId: string): Promise<Opened> {
     const ofRequest = opened.get(request) ?? new Map<string, Opens>();

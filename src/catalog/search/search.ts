@@ -1,15 +1,17 @@
 /**
- * Searches the catalogues of the databases that a viewer sees. Which those are is asked anew for each search, and nothing
+ * Searches the catalogues of the databases that a viewer sees. Which those are is what they are at each search, and nothing
  * of what is found is looked at in another one: a right that is taken away is gone with the next page.
  */
 import { setImmediate } from 'node:timers/promises';
 import { requireCan } from '../../accounts/policy.ts';
 import type { Viewer } from '../../accounts/viewer.ts';
+import type { Moments } from '../../db/moments.ts';
+import { createRemembered } from '../../db/remembered.ts';
 import { AppError, notFound } from '../../lib/errors.ts';
 import { type Connection, connectionOf, pageOf } from '../../lib/pages.ts';
 import { commentAt, identityAt, kindAt, nameAt, namesTo } from './catalog-index.ts';
 import { createHits } from './hits.ts';
-import type { Indexes } from './indexes.ts';
+import type { Indexes, Wanted } from './indexes.ts';
 import { type CatalogKind, catalogKinds } from './kinds.ts';
 import { createMatcher } from './match.ts';
 import { byDatabase, hitsWanted, pageOfHits, positionOf, type RankedHit, type Searched } from './page-of-hits.ts';
@@ -23,6 +25,9 @@ export const searchLimits = {
   /** After which others have their turn. */
   sliceMs: 10,
 } as const;
+
+/** Viewers with what they search, at once: of each as many databases as searchLimits has. */
+const maxRemembered = 50;
 
 export interface SearchArguments {
   text: string;
@@ -64,6 +69,8 @@ export interface SearchDeps {
     /** In the order of the ids; null for a database that was never read. */
     states(databaseIds: readonly string[]): Promise<({ readonly version: string } | null)[]>;
   };
+  /** Of the metadata, where both of these are; absent: each search reads them. */
+  readonly moments?: Moments;
   readonly indexes: Pick<Indexes, 'of'>;
   /** Reads what was never read, some time from now. */
   readLater(viewer: Viewer, databaseIds: readonly string[]): void;
@@ -76,8 +83,9 @@ export interface SearchRequest {
 
 export type SearchService = ReturnType<typeof createSearch>;
 
-export function createSearch({ databases, snapshots, indexes, readLater }: SearchDeps) {
+export function createSearch({ databases, snapshots, moments, indexes, readLater }: SearchDeps) {
   const { match } = createMatcher();
+  const remembered = moments && createRemembered<readonly Wanted[]>({ moments, maxKeys: maxRemembered });
 
   /** @throws AppError NOT_FOUND for an id of a database that the viewer does not see, LIMIT_EXCEEDED */
   async function seenBy(viewer: Viewer, ids: readonly string[] | null): Promise<SeenDatabase[]> {
@@ -90,15 +98,28 @@ export function createSearch({ databases, snapshots, indexes, readLater }: Searc
     return seen;
   }
 
-  async function open(
-    viewer: Viewer,
-    seen: readonly SeenDatabase[],
-    signal: AbortSignal,
-  ): Promise<Omit<Searched, 'endRun'>[]> {
+  async function readWanted(viewer: Viewer, ids: readonly string[] | null): Promise<readonly Wanted[]> {
+    const seen = await seenBy(viewer, ids);
     const states = await snapshots.states(seen.map(({ id }) => id));
-    const wanted = seen
+    return seen
       .map(({ id, name }, place) => ({ databaseId: id, databaseName: name, version: states[place]?.version ?? null }))
       .sort(byDatabase);
+  }
+
+  /** By database. @throws as seenBy */
+  async function wantedBy(viewer: Viewer, ids: readonly string[] | null): Promise<readonly Wanted[]> {
+    const read = () => readWanted(viewer, ids);
+    // All that decides what he sees.
+    const { userId, role, key } = viewer;
+    return (await remembered?.(JSON.stringify([userId, role, key, ids]), read)) ?? (await read());
+  }
+
+  async function open(
+    viewer: Viewer,
+    ids: readonly string[] | null,
+    signal: AbortSignal,
+  ): Promise<Omit<Searched, 'endRun'>[]> {
+    const wanted = await wantedBy(viewer, ids);
     const unread = wanted.filter(({ version }) => version === null);
     if (unread.length > 0)
       readLater(
@@ -122,7 +143,7 @@ export function createSearch({ databases, snapshots, indexes, readLater }: Searc
       const asked = parseSearchText(text);
       const page = pageOf({ first, after }, { isKey: (key) => readPosition(key) !== null });
       const behind = page.after === null ? null : readPosition(page.after);
-      const opened = await open(viewer, await seenBy(viewer, databaseIds ?? null), signal);
+      const opened = await open(viewer, databaseIds ?? null, signal);
 
       const matching = {
         text: asked,

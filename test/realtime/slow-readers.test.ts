@@ -22,11 +22,16 @@ const begin = (more: object = {}, source: object = {}) => stage.read([{ table: '
 const write = (count: number, length: number) =>
   stage.sql(`INSERT INTO rows (body) SELECT repeat('x', $2) FROM generate_series(1, $1)`, [count, length]);
 
+/** Who begins to take only when all is there is slow himself. */
+async function takenWhileWritten(reader: Awaited<ReturnType<typeof begin>>, count: number) {
+  const [taken] = await Promise.all([reader.take(count), write(count, 1_000)]);
+  return taken;
+}
+
 test('who takes nothing is ended with his place while others go on, and goes on from there himself', async () => {
   const [slow, fast] = [await begin(), await begin()];
   const first = (await stage.sql('SELECT coalesce(max(id), 0) AS id FROM rows')).rows[0].id;
-  await write(3_200, 1_000);
-  const all = await fast.take(3_200);
+  const all = await takenWhileWritten(fast, 3_200);
   const { details } = await failure(slow.take(1), 'SLOW_CONSUMER');
   const again = stage.read([{ table: 'rows' }], { after: String(details?.position) });
   const ids = (await again.take(3_200)).map((change) => change.new!.id);
@@ -40,13 +45,9 @@ test('who had nothing to take for long, and is slow with what comes then, goes o
   const rare = await begin({}, { where: { column: 'id', eq: mine } });
   const fast = await begin();
   const given = rare.next();
-  for (const count of [3_000, 3_000, 1]) {
-    await write(count, 1_000);
-    await fast.take(count);
-  }
+  for (const count of [3_000, 3_000, 1]) await takenWhileWritten(fast, count);
   expect((await given).changes).toHaveLength(1);
-  await write(3_200, 1_000);
-  await fast.take(3_200);
+  await takenWhileWritten(fast, 3_200);
   const { details } = await failure(rare.next(), 'SLOW_CONSUMER');
   const again = await stage.read([{ table: 'rows', where: { column: 'id', eq: mine } }], {
     after: String(details?.position),

@@ -13,6 +13,7 @@ import { uuidv7 } from '../lib/ids.ts';
 import type { Log } from '../lib/log.ts';
 import type { Topic } from '../lib/topics.ts';
 import type { Services } from '../services.ts';
+import { useBoundedBodies } from './bodies.ts';
 import type { Context } from './context.ts';
 import { createDocumentCache } from './document-cache.ts';
 import { publicError, refused, useErrorCodes } from './errors.ts';
@@ -226,6 +227,7 @@ export function createPipeline({
     plugins: [
       useRateGate(gate),
       useSimpleRequestRefusal(),
+      useBoundedBodies(),
       usePersistedDocuments(documents),
       useErrorCodes({ suggestions: introspection }),
       limiting.plugin,

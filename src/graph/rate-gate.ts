@@ -1,6 +1,7 @@
 /**
  * How much anybody may ask in a minute: requests of an address, of a user and of an API key, and what their operations
- * cost. Over WebSocket each operation is a request, and so is the connection. Attempts at passwords are accounts/attempts.ts.
+ * cost; a kept answer costs nothing, as nothing is done for it. Over WebSocket each operation is a request, and of the address
+ * each token that opens a connection or renews it. Attempts at passwords are accounts/attempts.ts.
  *
  * Counted in the memory of each process, as everything that is asked goes through here; with Redis all replicas count
  * together. It never keeps anybody out because something could not be counted.

@@ -48,6 +48,8 @@ const keepAliveMs = 12_000;
 /** Operations of one socket at once. */
 const maxOperations = 500;
 const closeMs = 3_000;
+/** A close code that clients do not take for the end: https://www.iana.org/assignments/websocket */
+const tryAgainLater = 1013;
 
 type Extra = {
   socket: TellingSocket;
@@ -98,6 +100,17 @@ export function startSocket({ server, pipeline, services, bus, log, corsOrigins,
   const beginLifetime = createLifetimes({ bus, check });
   // 4403: 4401 would stop clients from connecting again with a new token.
   const forbid = ({ extra }: Connection) => extra.socket.close(CloseCode.Forbidden, 'Forbidden');
+  /** Each time somebody shows a token is a request. False: the socket is closed, and its client comes again later. */
+  const mayEnter = async ({ extra }: Connection): Promise<boolean> => {
+    try {
+      await pipeline.gate.enter({ request: extra.request, response: undefined });
+      return true;
+    } catch (error) {
+      if (!(error instanceof AppError)) throw error;
+      extra.socket.close(tryAgainLater, 'Too many requests');
+      return false;
+    }
+  };
 
   server.on('upgrade', (request: IncomingMessage, socket, head) => {
     socket.on('error', () => socket.destroy());
@@ -114,6 +127,7 @@ export function startSocket({ server, pipeline, services, bus, log, corsOrigins,
 
   async function connect(connection: Connection): Promise<boolean> {
     const authorization = authorizationOf(connection.connectionParams);
+    if (!(await mayEnter(connection))) return false;
     try {
       const viewer = await authenticate(services, authorization);
       const { socket } = connection.extra;
@@ -137,6 +151,7 @@ export function startSocket({ server, pipeline, services, bus, log, corsOrigins,
 
   /** For the same user, with the same API key or none: what is open was authorised so, and ends with it. */
   async function renew(connection: Connection, authorization: string): Promise<void> {
+    if (!(await mayEnter(connection))) return;
     const state = held.get(connection.extra.socket);
     const viewer = await check(authorization).catch(() => null);
     if (!state || !viewer || (state.viewer && !speaksFor(state.viewer, viewer))) return forbid(connection);

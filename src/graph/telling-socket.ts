@@ -1,10 +1,12 @@
 /**
  * A WebSocket that sends what is printed already as it is, however many are sent it. graphql-ws prints each message by
  * itself; where its payload is the same for many, it is given a mark to print, and the socket puts the payload in the
- * mark's place. Who has nothing before it in his socket can be sent it at once, past graphql-ws.
+ * mark's place. Who has nothing before it in his socket can be sent it at once, past graphql-ws. What it is sent is looked at
+ * before graphql-ws parses it.
  */
 import type { Duplex } from 'node:stream';
 import { WebSocket } from 'ws';
+import { isTooMuchJson } from './bodies.ts';
 
 /** What is answered has data or errors, never this. */
 const mark = { told: true };
@@ -15,6 +17,9 @@ const closing = Buffer.from('}');
 const maxCopiedBytes = 8_192;
 /** A socket on which more waits already when it is sent something is ended: who reads too slowly for that connects again. */
 const maxWaitingBytes = 16 * 2 ** 20;
+
+/** As `ws` closes for one of too many bytes: RFC 6455, 7.4.1. */
+const messageTooBig = 1009;
 
 type Sent = Parameters<WebSocket['send']>[0];
 type Done = (error?: Error) => void;
@@ -33,6 +38,12 @@ export class TellingSocket extends WebSocket {
    */
   tellsOver(wire: Duplex): void {
     this.#wire = wire;
+  }
+
+  override emit(event: string | symbol, ...given: unknown[]): boolean {
+    if (event !== 'message' || !isTooMuchJson(given[0])) return super.emit(event, ...given);
+    this.close(messageTooBig, 'The message holds more values than are taken, or deeper ones');
+    return true;
   }
 
   /** @returns what graphql-ws has to be given as the payload of this operation's next message */

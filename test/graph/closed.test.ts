@@ -21,6 +21,7 @@ const manifest = {
   inviteMember:
     'mutation ($id: ID!, $email: String!) { inviteMember(input: { projectId: $id, email: $email, role: EDITOR }) { invitation { id } } }',
   variable: 'query ($text: String!) { search(text: $text) { totalCount } }',
+  kinds: 'query ($kinds: [CatalogKind!]) { search(text: "x", kinds: $kinds) { totalCount } }',
   mutation: 'mutation { logout { ok } }',
   stream: 'subscription { jobEvents { position } }',
   features: '{ server { features { name enabled setting } } }',
@@ -142,6 +143,7 @@ describe.each(Object.entries(transports))('over %s', (_name, send) => {
     ['one of the manifest that does not parse', { documentId: 'unfinished' }, 'GRAPHQL_PARSE_FAILED'],
     ['one that does not validate', { documentId: 'misspelt' }, 'GRAPHQL_VALIDATION_FAILED'],
     ['one beyond the limits', { documentId: 'deep' }, 'GRAPHQL_VALIDATION_FAILED'],
+    ['a value that is like one of an enum', { documentId: 'kinds', variables: { kinds: ['TABL'] } }, 'BAD_USER_INPUT'],
     ['introspection', { documentId: 'introspection' }, 'GRAPHQL_VALIDATION_FAILED'],
     ['introspection of one type', { documentId: 'type' }, 'GRAPHQL_VALIDATION_FAILED'],
   ])('%s is refused, and refused again', async (_what, params, codes) => {
@@ -286,4 +288,19 @@ test('an address may ask so often for whatever there is, files and the audit amo
   }
   expect((await ask('/files/nothing/name', '203.0.113.6')).status).toBe(403);
   expect((await ask('/health', '203.0.113.5')).status).toBe(200);
+});
+
+test('each token that is shown over WebSocket is a request of its address', async () => {
+  const open = (from: string) => openSocket(quarry.wsUrl, { headers: { 'x-forwarded-for': from } });
+  using socket = await open('203.0.113.7');
+  await socket.init(admin);
+  // What opened the socket was the first one.
+  for (let shown = 0; shown < addressLimit; shown += 1)
+    socket.send({ type: 'ping', payload: { authorization: `Bearer ${admin}` } });
+  expect(await socket.closed).toBe(1013);
+  using another = await open('203.0.113.7');
+  another.send({ type: 'connection_init' });
+  expect(await another.closed).toBe(1013);
+  using elsewhere = await open('203.0.113.8');
+  expect(await elsewhere.init()).toEqual({ type: 'connection_ack' });
 });

@@ -1,6 +1,6 @@
 /** What a document may be holds over every transport alike, and leaves room for what a front end needs. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { canary, hostile, hostileVariables } from '../support/hostile.ts';
+import { canary, hostile, hostileBodies, hostileVariables } from '../support/hostile.ts';
 import { type Account, answerOf, type Quarry, startQuarry } from '../support/server.ts';
 import { openSocket } from '../support/socket.ts';
 
@@ -88,6 +88,26 @@ describe.each(Object.entries(transports))('over %s', (_name, send) => {
     expect(text).not.toContain(canary);
     expect(text.length).toBeLessThan(1_000);
   });
+});
+
+describe.each(['POST', 'SSE', 'multipart'])('a body sent by %s', (name) => {
+  test.each(Object.entries(hostileBodies))('of %s is 413 before it is parsed', async (_what, { query, variables }) => {
+    const { status, text } = await transports[name]!(query, variables);
+    expect({ status, text }).toEqual({ status: 413, text: expect.stringContaining('"code":"LIMIT_EXCEEDED"') });
+  });
+});
+
+test.each(Object.entries(hostileBodies))('a message of %s ends its socket', async (_what, payload) => {
+  using socket = await openSocket(quarry.wsUrl);
+  await socket.init();
+  socket.send({ type: 'subscribe', id: '1', payload });
+  expect(await socket.closed).toBe(1009);
+});
+
+test('a body may be long: parameters of SQL are', async () => {
+  const sql = 'mutation ($x: SubmitQueryInput!) { submitQuery(input: $x) { job { id } } }';
+  const input = { target: { databaseId: 'x' }, sql: 'select 1', parameters: ['x", [{:'.repeat(800_000)] };
+  expect((await transports.POST!(sql, { x: input })).text).toContain('"code":"NOT_FOUND"');
 });
 
 test('after all of it the server answers', async () => {

@@ -69,3 +69,14 @@ export const hostileVariables: Readonly<Record<string, HostileVariables>> = {
     variables: { x: { tableId: 'x', where: nestedIn(2_000, (inner) => ({ not: inner })) } },
   },
 };
+
+/** Variables that are more than is parsed at all. */
+export const hostileBodies: Readonly<Record<string, HostileVariables>> = {
+  '60,000 unknown fields': { query: login, variables: { x: { password: canary, ...keys(60_000) } } },
+  '300,000 ids': { query: nodes, variables: { x: Array(300_000).fill('') } },
+  'lists in 3,000 others': {
+    query: nodes,
+    variables: { x: nestedIn(3_000, (inner) => [inner]), y: ' '.repeat(65_536) },
+  },
+  '60,000 variables that nobody declared': { query: '{ __typename }', variables: keys(60_000) },
+};

@@ -108,6 +108,8 @@ export async function startNotify({
   }
 
   async function flush(): Promise<void> {
+    // What is rung in the same turn of the loop travels together.
+    await Promise.resolve();
     while (pending.length > 0) {
       const rings = pending;
       pending = [];

@@ -66,7 +66,7 @@ export const countOf = (of: 'owner' | 'target', key: string): string =>
 /** Before the first owner: where the first claim begins to look. */
 export const firstCursor = '00000000-0000-0000-0000-000000000000';
 
-/** The queues of so many owners are looked at by one claim: each costs two probes, also where the others fill it. */
+/** The queues of so many owners are looked at by one claim: each costs a probe, also where the others fill it. */
 export const windowOf = (room: number): number => Math.max(16, room);
 
 /** What is longer travels behind the commit: whoever reads slowly must not hold the lock. */
@@ -128,16 +128,17 @@ export interface ClaimRow extends TakenRow {
   whole: boolean;
 }
 
-const queues = (name: string, within: string, most: string) => `
-    ${name} (owner_id, target_key, n) AS (
-      (SELECT owner_id, target_key, 1 FROM jobs WHERE ${ready} AND ${within} AND ${most} > 0 AND ${mayClaim}
-       ORDER BY owner_id, target_key LIMIT 1)
+const queues = (name: string, from: string, until: string, most: string) => `
+    ${name} (owner_id, target_key, rank_ms, id, n) AS (
+      (SELECT owner_id, target_key, rank_ms, id, 1 FROM jobs WHERE ${ready} AND ${from} AND ${most} > 0 AND ${mayClaim}
+       ORDER BY owner_id, target_key, rank_ms, id LIMIT 1)
       UNION ALL
-      SELECT next.owner_id, next.target_key, n + (next.owner_id <> ${name}.owner_id)::int
+      SELECT next.*, n + (next.owner_id <> ${name}.owner_id)::int
       FROM ${name} CROSS JOIN LATERAL (
-        SELECT owner_id, target_key FROM jobs
-        WHERE ${ready} AND ${within} AND (owner_id, target_key) > (${name}.owner_id, ${name}.target_key)
-        ORDER BY owner_id, target_key LIMIT 1) next
+        -- No other lower bound: the server would begin to read at that one.
+        SELECT owner_id, target_key, rank_ms, id FROM jobs
+        WHERE ${ready} AND ${until} AND (owner_id, target_key) > (${name}.owner_id, ${name}.target_key)
+        ORDER BY owner_id, target_key, rank_ms, id LIMIT 1) next
       WHERE n + (next.owner_id <> ${name}.owner_id)::int <= ${most}
     )`;
 
@@ -145,47 +146,50 @@ const queues = (name: string, within: string, most: string) => `
  * $1 worker, $2 jobs at the most, $3 parallel jobs of a user without a ceiling of his own, $4 of a database, $5 behind
  * which owner to look first, $6 owners at the most, $7 jobs of the worker at once: by the database it may have some that it
  * was given and has not heard of. There is a queue for each pair of an owner and a database with
- * something ready; each costs two probes of the index `jobs_ready`, however long it is.
+ * something ready; each costs a probe or two of the index `jobs_ready`, however long it is.
  *
- * line: the queues in the window, `nth` by their owners from the cursor on. share: jobs read of one owner. room: what the
- * limits leave. first: the next jobs of each owner; `turn` is the how-manieth of his it would be with those that run.
- * seated: `seat` is its place among those for one database. Equal turns go by `nth`, so that the owner who was served last
- * is the last to be served again.
+ * line: the queues in the window with their first jobs, `nth` by their owners from the cursor on. open: what the limits
+ * leave of them. level: with so many jobs of each owner running there would be as many more as are wanted, or twice that
+ * where owners are few, since not all of them have enough. first: the next jobs of each owner; `turn` is the how-manieth of
+ * his it would be with those that run. seated: `seat` is its place among those for one database. Equal turns go by `nth`, so
+ * that the owner who was served last is the last to be served again.
  */
 export const claimJobs: Prepared = {
   name: 'claim_jobs',
   text: `
-    WITH RECURSIVE ${queues('ahead', 'owner_id > $5::uuid', '$6::int')},
-    ${queues('around', 'owner_id <= $5::uuid', '($6::int - (SELECT coalesce(max(n), 0)::int FROM ahead))')},
+    WITH RECURSIVE ${queues('ahead', 'owner_id > $5::uuid', 'true', '$6::int')},
+    ${queues('around', 'owner_id <= $5::uuid', 'owner_id <= $5::uuid', '($6::int - (SELECT coalesce(max(n), 0)::int FROM ahead))')},
     line AS MATERIALIZED (
-      SELECT owner_id, target_key, false AS again, n AS nth FROM ahead
+      SELECT owner_id, target_key, rank_ms, id, false AS again, n AS nth FROM ahead
       UNION ALL
-      SELECT owner_id, target_key, true, n + (SELECT coalesce(max(n), 0) FROM ahead) FROM around
-    ), owners AS (
-      SELECT count(DISTINCT owner_id) AS found FROM line
-    ), share AS (
-      SELECT ceil(2.0 * $2::int / greatest(found, 1))::int AS jobs FROM owners
+      SELECT owner_id, target_key, rank_ms, id, true, n + (SELECT coalesce(max(n), 0) FROM ahead) FROM around
     ), busy AS MATERIALIZED (
       SELECT owner_id, target_key, worker_id, count(*)::int AS jobs FROM jobs WHERE status = 'running'
       GROUP BY owner_id, target_key, worker_id
-    ), ${counts}, first AS (
-      SELECT job.id, job.rank_ms, line.owner_id, line.target_key, line.nth, room.of_target, room.of_owner, share.jobs AS share,
-             room.running,
-             row_number() OVER (PARTITION BY line.owner_id ORDER BY job.rank_ms, job.id) AS of_his
-      FROM line
-      CROSS JOIN share
-      JOIN users ON users.id = line.owner_id
+    ), ${counts}, open AS MATERIALIZED (
+      SELECT line.*, running.of_owner AS running, $4::int - running.of_target AS of_target,
+             least(users.max_parallel_jobs, coalesce(users.max_parallel_jobs_limit, $3::int)) - running.of_owner AS of_owner
+      FROM line JOIN users ON users.id = line.owner_id
       CROSS JOIN LATERAL (SELECT ${countOf('owner', 'line.owner_id')} AS of_owner, ${countOf('target', 'line.target_key')} AS of_target) running
+    ), level AS (
+      SELECT ceil((CASE WHEN count(*) < $2::int THEN 2.0 ELSE 1.0 END * $2::int + sum(running)) / greatest(count(*), 1))::int AS jobs
+      -- Those held up by a limit would keep the level below what the others have running.
+      FROM (SELECT DISTINCT owner_id, running FROM open WHERE of_owner > 0 AND of_target > 0) owners
+    ), first AS (
+      SELECT job.id, job.rank_ms, open.owner_id, target_key, nth, of_target, of_owner, running, level.jobs AS level,
+             row_number() OVER (PARTITION BY open.owner_id ORDER BY job.rank_ms, job.id) AS of_his
+      FROM open CROSS JOIN level
+      CROSS JOIN LATERAL (SELECT least($2::int, level.jobs - running, of_owner, of_target) AS jobs) share
       CROSS JOIN LATERAL (
-        SELECT running.of_owner AS running, $4::int - running.of_target AS of_target,
-               least(users.max_parallel_jobs, coalesce(users.max_parallel_jobs_limit, $3::int)) - running.of_owner AS of_owner) room
-      CROSS JOIN LATERAL (
-        SELECT id, rank_ms FROM jobs WHERE ${ready} AND owner_id = line.owner_id AND target_key = line.target_key
-        ORDER BY rank_ms, id LIMIT greatest(0, least($2::int, share.jobs, room.of_owner, room.of_target))) job
+        SELECT open.id, open.rank_ms WHERE share.jobs > 0
+        UNION ALL
+        (SELECT id, rank_ms FROM jobs WHERE ${ready} AND owner_id = open.owner_id AND target_key = open.target_key
+           AND (rank_ms, id) > (open.rank_ms, open.id)
+         ORDER BY rank_ms, id LIMIT greatest(0, share.jobs - 1))) job
     ), seated AS (
       SELECT id, rank_ms, owner_id, target_key, nth, of_target, running + of_his AS turn,
              row_number() OVER (PARTITION BY target_key ORDER BY running + of_his, nth) AS seat
-      FROM first WHERE of_his <= least(share, of_owner)
+      FROM first WHERE of_his <= least(level - running, of_owner)
     ), chosen AS MATERIALIZED (
       SELECT id, rank_ms, owner_id, target_key, nth FROM seated WHERE seat <= of_target ORDER BY turn, nth
       LIMIT least($2::int, greatest(0, $7::int - (SELECT coalesce(sum(jobs), 0) FROM busy WHERE worker_id = $1::uuid)))
@@ -198,7 +202,8 @@ export const claimJobs: Prepared = {
       ORDER BY nth DESC LIMIT 1
     )
     SELECT ${claimedRow}, (SELECT owner_id FROM last) AS last_owner,
-           (SELECT coalesce(bool_or(again), false) FROM line) AS around, (SELECT found < $6::int FROM owners) AS whole
+           (SELECT coalesce(bool_or(again), false) FROM line) AS around,
+           (SELECT coalesce(max(nth), 0) < $6::int FROM line) AS whole
     FROM (SELECT) one LEFT JOIN claimed ON true`,
 };
 

@@ -31,16 +31,19 @@ export interface Ended {
 export const finishJobs: Prepared = {
   name: 'finish_jobs',
   text: `
+    WITH ended AS MATERIALIZED (
+      SELECT * FROM unnest($2::uuid[], $3::int[], $4::text[], $5::jsonb[], $6::bigint[], $7::bigint[], $8::bigint[], $9::real[])
+        AS given (id, fence, status, error, rows, bytes, estimated_rows, percent)
+      -- All of them: the planner expects few of an unknown number, and then looks each up, also where few jobs were when it planned.
+      LIMIT cardinality($2::uuid[])
+    )
     UPDATE jobs SET status = ended.status, error = ended.error, progress_rows = ended.rows, progress_bytes = ended.bytes,
            estimated_rows = coalesce(ended.estimated_rows, jobs.estimated_rows),
            percent = CASE WHEN ended.status = 'succeeded' THEN 100 ELSE coalesce(ended.percent, jobs.percent) END,
            finished_at = now(), results_expire_at = now() + $1::bigint * interval '1 millisecond',
            lease_until = NULL, worker_id = NULL, sealed_connection = NULL, ${changed}
-    FROM unnest($2::uuid[], $3::int[], $4::text[], $5::jsonb[], $6::bigint[], $7::bigint[], $8::bigint[], $9::real[])
-      AS ended (id, fence, status, error, rows, bytes, estimated_rows, percent)
     -- They run: by their lease, since the status would have the planner read all that run.
-    -- The list once more: where few jobs were when this was planned, all of them would be read to join them.
-    WHERE jobs.id = ANY ($2::uuid[]) AND jobs.id = ended.id AND jobs.fence = ended.fence AND jobs.lease_until IS NOT NULL
+    FROM ended WHERE jobs.id = ended.id AND jobs.fence = ended.fence AND jobs.lease_until IS NOT NULL
     RETURNING jobs.id, jobs.fence, jobs.owner_id`,
 };
 

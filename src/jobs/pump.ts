@@ -246,15 +246,14 @@ export function createPump({ pool, bus, log, limits, resultsRetentionMs, findByK
       return ringChanges();
     }
     if (started.length > 0) serving.start(started);
-    ringChanges();
     // Somebody else claims at this moment: what waits is looked at once he is done.
     if (!mayClaim) wanted = true;
     else if (claims) {
       const claimed = await settleClaimed();
       if (claimed.length > 0) serving.start(claimed);
-      ringChanges();
       started = [...claimed, ...started];
     }
+    ringChanges();
     // What this worker has no room for is another's; while it looks on, it may have.
     owed ||= taken.length + ended.length > 0;
     if (owed && started.length >= room) bus.ringElsewhere('jobs.queued', '*');

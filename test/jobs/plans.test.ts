@@ -8,8 +8,9 @@ import {
   acceptOneAndGive,
   acceptOneAndStart,
 } from '../../src/jobs/accept.ts';
-import { claimJobs, claimOnly } from '../../src/jobs/claim.ts';
+import { claimJobs, claimLock, claimOnly, firstCursor, windowOf } from '../../src/jobs/claim.ts';
 import { finishJobs } from '../../src/jobs/finish.ts';
+import { uuidv7 } from '../../src/lib/ids.ts';
 import { createTestMetadata, type TestMetadata } from '../support/metadata.ts';
 
 let metadata: TestMetadata;
@@ -67,4 +68,47 @@ test('and planned when there were few', async () => {
     await metadata.pool.query('ANALYZE jobs');
     for (const statement of statements) await expectKeys(statement);
   }
+});
+
+/** Pages that a claim of eight jobs looks at; it is taken back. */
+async function pagesOfClaim(): Promise<number> {
+  const room = 8;
+  const client = await metadata.pool.connect();
+  try {
+    await client.query('BEGIN');
+    await client.query(claimLock.text);
+    const { rows } = await client.query<{
+      'QUERY PLAN': [{ Plan: { 'Actual Rows': number; 'Shared Hit Blocks': number } }];
+    }>(`EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) ${claimJobs.text}`, [
+      uuidv7(),
+      room,
+      room,
+      room,
+      firstCursor,
+      windowOf(room),
+      room,
+    ]);
+    const [{ Plan: plan }] = rows[0]!['QUERY PLAN'];
+    expect(plan['Actual Rows']).toBe(room);
+    return plan['Shared Hit Blocks'];
+  } finally {
+    client.release(true);
+  }
+}
+
+test('a claim looks at no more of long queues than of short ones', async () => {
+  const owners = await Promise.all(Array.from({ length: 16 }, () => metadata.addUser()));
+  const pages: number[] = [];
+  for (const each of [10, 500]) {
+    await metadata.pool.query('TRUNCATE jobs CASCADE');
+    await metadata.pool.query(
+      `INSERT INTO jobs (id, kind, status, owner_id, target_key, target_label, sql, read_only, transaction, timeout_ms, max_rows,
+                         rank_ms, change_xid, change_seq)
+       SELECT gen_random_uuid(), 'query', 'queued', owner, owner, 'x', 'select 1', true, 'per_statement', 1, 1, i, 1, i
+       FROM unnest($1::uuid[]) AS owner CROSS JOIN generate_series(1, $2::int) AS i`,
+      [owners, each],
+    );
+    pages.push(await pagesOfClaim());
+  }
+  expect(pages[1]).toBeLessThan(2 * pages[0]!);
 });

@@ -163,6 +163,18 @@ test('somebody behind many whose database is full gets his turn', async () => {
   expect(claimed).toHaveLength(2);
 });
 
+test('somebody with jobs running gets the place that those without any cannot use', async () => {
+  const [full, free] = [uuidv7(), uuidv7()];
+  const owner = await queue.metadata.addUser();
+  const limits = { maxParallelJobsPerDatabase: 3 };
+  await Promise.all([full, full, full].map((targetKey) => queue.submit(owner, 'select 1', { targetKey })));
+  expect(await queue.claim(3, limits)).toHaveLength(3);
+  const others = await Promise.all(Array.from({ length: 15 }, () => queue.metadata.addUser()));
+  await Promise.all(others.map((user) => queue.submit(user, 'select 1', { targetKey: full })));
+  const waiting = await queue.submit(owner, 'select 1', { targetKey: free });
+  expect((await queue.claim(1, limits)).map(({ id }) => id)).toEqual([waiting.id]);
+});
+
 test('of one user the higher priority goes first, and a low one that has waited goes before it', async () => {
   const owner = await queue.metadata.addUser();
   const low = await queue.submit(owner, 'select 1', { priority: -10 });

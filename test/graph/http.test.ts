@@ -49,13 +49,17 @@ const post = (body: object, headers: Record<string, string> = {}) =>
 
 test('graphql-http’s audits find no error and nothing to warn of', async () => {
   const found: string[] = [];
+  const counts = { ok: 0, notice: 0, warn: 0, error: 0 };
   const audits = serverAudits({ url: quarry.url, fetchFn: fetch });
   for (const audit of audits) {
     const result = await audit.fn();
+    counts[result.status] += 1;
     if (result.status === 'error' || result.status === 'warn')
       found.push(`${audit.id} ${audit.name}: ${result.reason}`);
     if ('response' in result && !result.response.bodyUsed) await result.response.body?.cancel();
   }
+  const { ok, notice, warn, error } = counts;
+  console.info(`GQL-1 (1) audits=${audits.length} ok=${ok} notice=${notice} warn=${warn} error=${error}`);
   expect(audits.length).toBeGreaterThan(50);
   expect(found).toEqual([]);
 });
@@ -148,6 +152,28 @@ describe('what a page of somebody else could send', () => {
   ])('%s without our header is refused', async (type, body) => {
     const { status, code } = await quarry.post(body, { accept: json.accept, 'content-type': type });
     expect({ status, code }).toEqual({ status: 403, code: 'FORBIDDEN' });
+  });
+
+  test('GQL-6: of a mutation in every shape that needs no question before it, nothing is executed', async () => {
+    const fields = `query=${encodeURIComponent(register)}`;
+    const asked = ['https://evil.example', 'null', ''].flatMap((origin) => {
+      const headers: Record<string, string> = {
+        cookie: `authorization=Bearer ${account.token}`,
+        ...(origin && { origin }),
+      };
+      return [
+        ...['text/plain', 'text/plain; a=application/json'].map((type) =>
+          quarry.post(JSON.stringify({ query: register }), { ...headers, 'content-type': type }),
+        ),
+        quarry.post(fields, { ...headers, 'content-type': 'application/x-www-form-urlencoded' }),
+        quarry.post(form(), headers),
+        get(register, headers),
+      ];
+    });
+    const answers = await Promise.all(asked);
+    const executed = answers.filter(({ status, data }) => data || (status !== 403 && status !== 405));
+    console.info(`GQL-6 sent=${answers.length} executed=${executed.length}`);
+    expect(executed).toEqual([]);
   });
 
   test('multipart alone is refused, and says what it lacks', async () => {

@@ -1,5 +1,5 @@
 /** graphql-transport-ws as the protocol has it, and how long a token holds for what is open. */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { CreateApiKeyDocument, LogoutDocument } from '../support/operations.ts';
 import { startPlainQuarry } from '../support/plain-server.ts';
 import type { Account, Quarry } from '../support/server.ts';
@@ -15,7 +15,17 @@ beforeAll(async () => {
   other = await quarry.register();
 });
 
-afterAll(() => quarry[Symbol.asyncDispose]());
+const checks = { all: 0, failed: 0 };
+
+afterEach(({ task }) => {
+  checks.all += 1;
+  if (task.result?.state === 'fail') checks.failed += 1;
+});
+
+afterAll(async () => {
+  console.info(`GQL-2 passed=${checks.all - checks.failed} of ${checks.all}`);
+  await quarry[Symbol.asyncDispose]();
+});
 
 const who = '{ viewer { email } }';
 const events = 'subscription { jobEvents { position } }';

@@ -184,6 +184,28 @@ export async function ownedAlone(client: Executor, userId: string, limit: number
   return rows.map(({ id }) => id);
 }
 
+/** Those of these projects that nobody else is in, disabled or not. */
+export async function memberAlone(client: Executor, userId: string, projectIds: readonly string[]): Promise<string[]> {
+  const { rows } = await client.query<{ id: string }>(
+    `SELECT id FROM unnest($2::uuid[]) AS project (id) WHERE NOT EXISTS (
+       SELECT FROM project_members WHERE project_id = project.id AND user_id <> $1)`,
+    [userId, projectIds],
+  );
+  return rows.map(({ id }) => id);
+}
+
+/** The members that one user is in these projects, of which he is an owner then. @returns what they were before */
+export async function promoteIn(client: Executor, userId: string, projectIds: readonly string[]): Promise<MemberRow[]> {
+  const { rows } = await client.query<Omit<MemberRow, 'role'> & { role: string }>(
+    `UPDATE project_members member SET role = 'owner'
+     FROM (SELECT id, role FROM project_members WHERE user_id = $1 AND project_id = ANY($2::uuid[]) ORDER BY id FOR UPDATE) before
+     WHERE member.id = before.id AND before.role <> 'owner'
+     RETURNING member.id, member.project_id AS "projectId", member.user_id AS "userId", before.role`,
+    [userId, projectIds],
+  );
+  return rows.map((row) => ({ ...row, role: projectRoleOfText(row.role) }));
+}
+
 export async function leaveAll(client: Executor, userId: string): Promise<void> {
   await client.query('DELETE FROM project_members WHERE user_id = $1', [userId]);
 }

@@ -136,9 +136,11 @@ describe('a disabled user', () => {
     const { secret } = await world.apiKeys.create(member.viewer, key, caller);
     const streams = await Promise.all([member.accessToken, secret].map(openStream));
 
+    const since = performance.now();
     expect((await as(admin, 'update', { id: idOf(member), disabled: true })).data.updateUser.user.disabled).toBe(true);
     await expect(world.accounts.authenticate(member.accessToken)).rejects.toMatchObject({ code: 'UNAUTHENTICATED' });
     for (const { ended } of streams) await ended;
+    console.info(`AUTH-4 (d) seconds=${((performance.now() - since) / 1_000).toFixed(2)}`);
     for (const token of [member.accessToken, secret])
       await expect(other.bearer(token)).rejects.toMatchObject({ code: 'UNAUTHENTICATED' });
     await expect(world.accounts.refreshSession(member.refreshToken, caller)).rejects.toMatchObject({
@@ -277,6 +279,46 @@ describe('an account that is deleted', () => {
     await world.projects.delete(owner.viewer, projectId, caller);
     expect((await as(admin, 'delete', { id: idOf(owner) })).errors).toBeUndefined();
   });
+});
+
+test('a project that its only owner leaves with his account goes to a member who is named, or with him where he was alone', async () => {
+  const [owner, editor, other] = [await world.person(), await world.person(), await world.person()];
+  const make = async (name: string) => (await world.projects.create(owner.viewer, { name }, caller)).id;
+  const [shared, alone] = [await make('Shared'), await make('Alone')];
+  await world.projects.addMember(owner.viewer, { projectId: shared, email: editor.email, role: 'editor' }, caller);
+  const [database, lonely] = [await connect(owner, shared), await connect(owner, alone)];
+  const remove = (successorId: string | null) => as(admin, 'delete', { id: idOf(owner), successorId });
+  const conflict = { code: 'CONFLICT', details: { projectIds: [encodeId('Project', shared)] } };
+  // An administrator lets nobody in who was not, himself least of all.
+  for (const successor of [null, idOf(other), idOf(admin)]) expect(await remove(successor)).toMatchObject(conflict);
+  expect(await remove(idOf(owner))).toMatchObject({ code: 'BAD_USER_INPUT' });
+  for (const nobody of ['x', encodeId('User', uuidv7()), encodeId('Project', shared)])
+    expect((await remove(nobody)).code).toBe('NOT_FOUND');
+  await as(admin, 'update', { id: idOf(editor), disabled: true });
+  expect(await remove(idOf(editor))).toMatchObject({
+    code: 'BAD_USER_INPUT',
+    details: { fields: [{ path: 'input.successorId', message: 'an account that is not disabled' }] },
+  });
+  await as(admin, 'update', { id: idOf(editor), disabled: false });
+  // Nothing of it was begun.
+  expect((await world.accounts.authenticate(owner.accessToken)).userId).toBe(owner.userId);
+  expect(await world.projects.find(owner.viewer, alone)).not.toBeNull();
+
+  const codes = await Promise.all([remove(idOf(editor)), remove(idOf(editor))]);
+  expect(codes.map(({ code }) => code ?? 'done')).toContain('done');
+  expect(await world.access.roleOf(editor.userId, shared)).toBe('owner');
+  expect(
+    await world.sql('SELECT id, owner_id FROM databases WHERE id = ANY($1::uuid[])', [[database, lonely]]),
+  ).toEqual([{ id: database, owner_id: editor.userId }]);
+  expect(await world.sql('SELECT id FROM projects WHERE id = ANY($1::uuid[])', [[shared, alone]])).toEqual([
+    { id: shared },
+  ]);
+  const [project, from] = [encodeId('Project', shared), 'editor'];
+  expect((await world.auditOf('member.updated')).at(-1)).toMatchObject({
+    actor_id: admin.userId,
+    details: { project, from, to: 'owner' },
+  });
+  expect((await world.auditOf('project.deleted')).at(-1)).toMatchObject({ subject: encodeId('Project', alone) });
 });
 
 test('who is disabled owns a project beside nobody: the one who does is not deleted', async () => {

@@ -43,7 +43,14 @@ const UpdateUserInput = builder.inputType('UpdateUserInput', {
   }),
 });
 
-const DeleteUserInput = builder.inputType('DeleteUserInput', { fields: (t) => ({ id: t.id({ required: true }) }) });
+const DeleteUserInput = builder.inputType('DeleteUserInput', {
+  fields: (t) => ({
+    id: t.id({ required: true }),
+    successorId: t.id({
+      description: 'Becomes an OWNER of each project that would have none and that he is a member of already.',
+    }),
+  }),
+});
 
 const UpdateUserPayload = builder.objectRef<{ user: User }>('UpdateUserPayload').implement({
   rights: 'parent',
@@ -80,11 +87,12 @@ builder.mutationFields((t) => ({
   deleteUser: t.field({
     type: DeleteUserPayload,
     description:
-      'For administrators. His jobs, files and databases go, hosted ones with what is in them; what is in a project stays there, and the audit stays. The only OWNER of a project is a CONFLICT (`details.projectIds`), and so is the last administrator.',
+      'For administrators. His jobs, files and databases go, hosted ones with what is in them; what is in a project stays there, and the audit stays. A project that nobody else is in goes with him; the only OWNER of another one is a CONFLICT (`details.projectIds`), unless a successor is named who is in it, and so is the last administrator.',
     authScopes: { admin: true },
     args: { input: t.arg({ type: DeleteUserInput, required: true }) },
-    resolve: async (_root, { input: { id } }, { viewer, services, caller, signal }) => {
-      await services.administration.delete(viewer, userUuid(id), { caller, signal });
+    resolve: async (_root, { input: { id, successorId } }, { viewer, services, caller, signal }) => {
+      const successor = successorId == null ? null : userUuid(successorId);
+      await services.administration.delete(viewer, userUuid(id), { caller, signal, successorId: successor });
       return { id };
     },
   }),

@@ -11,11 +11,12 @@ import { AppError, badInput, notFound } from '../../lib/errors.ts';
 import { encodeId, isUuid } from '../../lib/ids.ts';
 import { type Connection, connectionOf, type PageArguments, pageOf } from '../../lib/pages.ts';
 import type { Topic } from '../../lib/topics.ts';
-import { leaveAll, lockProjectsOf, ownedAlone } from '../../projects/store.ts';
+import { leaveAll, lockProjectsOf } from '../../projects/store.ts';
 import { voidTokens } from '../one-time-tokens.ts';
 import { requireCan } from '../policy.ts';
 import { endSessions, findUser, type User } from '../store.ts';
 import type { Caller, Viewer } from '../viewer.ts';
+import { handOver, requireOtherOwners } from './handing-over.ts';
 import type { UserChange } from './store.ts';
 import * as store from './store.ts';
 
@@ -40,15 +41,22 @@ export interface Administration {
   update(viewer: Viewer | null, id: string, change: UserChange, caller: Caller): Promise<User>;
   /**
    * Ends what he does, lets go of his databases, deletes his jobs and files. What is in a project stays there, and the
-   * audit stays. One that breaks off is done again: the account is disabled from the first moment.
-   * @throws AppError NOT_FOUND, CONFLICT where no administrator would be left, or a project without an owner
+   * audit stays. One that breaks off is done again: the account is disabled from the first moment. Of projects that would
+   * have no owner those that he alone was in go with him, and those that the successor is in are his.
+   * @throws AppError NOT_FOUND, BAD_USER_INPUT for a successor who cannot be one, CONFLICT where no administrator would be
+   * left, or a project without an owner
    */
-  delete(viewer: Viewer | null, id: string, asked: { caller: Caller; signal: AbortSignal }): Promise<void>;
+  delete(viewer: Viewer | null, id: string, asked: Deletion): Promise<void>;
+}
+
+export interface Deletion {
+  readonly caller: Caller;
+  readonly signal: AbortSignal;
+  /** A UUID; absent: nobody. */
+  readonly successorId?: string | null | undefined;
 }
 
 const maxSearchCharacters = 254;
-/** Projects that a refusal names. */
-const namedProjects = 10;
 /** So long a deletion waits for what runs to end; a job that is deleted under its worker ends as well, only later. */
 const endWithinMs = 10_000;
 const pollMs = 1_000;
@@ -62,14 +70,6 @@ export function createAdministration({ pool, prisma, bus, jobs, databases }: Adm
   }
 
   const lastOne = () => new AppError('CONFLICT', 'The installation keeps at least one administrator');
-
-  async function requireOtherOwners(client: pg.PoolClient, id: string): Promise<void> {
-    const alone = await ownedAlone(client, id, namedProjects);
-    if (alone.length === 0) return;
-    throw new AppError('CONFLICT', 'He is the only owner of a project: make somebody else an owner, or delete it', {
-      details: { projectIds: alone.map((projectId) => encodeId('Project', projectId)) },
-    });
-  }
 
   const note = (
     client: pg.PoolClient,
@@ -153,11 +153,13 @@ export function createAdministration({ pool, prisma, bus, jobs, databases }: Adm
 
     async delete(viewer, id, asked) {
       requireCan(viewer, 'server:administer', { kind: 'server' });
-      const { caller, signal } = asked;
+      const { caller, signal, successorId = null } = asked;
       const ended = await transaction(pool, async (client) => {
+        // Projects before accounts, as everybody who adds a member takes them.
+        const projectIds = await lockProjectsOf(client, id);
         const { isLast } = await lock(client, id);
         if (isLast) throw lastOne();
-        await requireOtherOwners(client, id);
+        await handOver(client, { viewer, caller, userId: id, successorId, projectIds });
         const accesses = await disable(client, id);
         await ringAccesses(client, accesses);
         await note(client, viewer, caller, 'user.deletion_begun', id, {});
@@ -167,7 +169,6 @@ export function createAdministration({ pool, prisma, bus, jobs, databases }: Adm
       await databases.disconnectAllOf(viewer, id, asked);
       await untilJobsEnded(id, signal);
       await transaction(pool, async (client) => {
-        // Projects before accounts, as everybody who adds a member takes them.
         const projectIds = await lockProjectsOf(client, id);
         const { account, isLast } = await lock(client, id);
         if (isLast) throw lastOne();

@@ -208,7 +208,8 @@ builder.mutationFields((t) => ({
   }),
   addMember: t.field({
     type: AddMemberPayload,
-    description: 'Adds somebody who has an account, by its address. NOT_FOUND says that there is none.',
+    description:
+      'Adds somebody who has an account, by its address. NOT_FOUND says that there is none, which is told so often an hour.',
     authScopes: { signedIn: true },
     args: { input: t.arg({ type: AddMemberInput, required: true }) },
     resolve: async (_root, { input }, { viewer, services, caller }) => ({

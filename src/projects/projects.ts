@@ -3,11 +3,13 @@ import type pg from 'pg';
 import { type Action, can, type ProjectRole, requireCan } from '../accounts/policy.ts';
 import type { Caller, Viewer } from '../accounts/viewer.ts';
 import { type AuditAction, record } from '../audit/audit.ts';
+import { createLimiter } from '../db/limiter.ts';
 import { type Prisma, transaction } from '../db/metadata.ts';
 import { ringInTransaction } from '../db/notify.ts';
 import { AppError, badInput, notFound } from '../lib/errors.ts';
 import { encodeId, isUuid } from '../lib/ids.ts';
 import type { Page } from '../lib/pages.ts';
+import { rateLimited } from '../lib/rates.ts';
 import type { Topic } from '../lib/topics.ts';
 import type { Access, RightsLostHook } from './access.ts';
 import type { Project, ProjectMember, ProjectSelection } from './store.ts';
@@ -19,6 +21,9 @@ export type { Project, ProjectMember };
 export const maxMembers = 200;
 /** Projects of one owner at the most. */
 export const maxOwnedProjects = 500;
+
+/** Addresses that have no account, which one user may name in an hour: nobody finds out who has one. */
+export const maxUnknownPerHour = 60;
 
 /** Of a project that the transaction holds, when one more has joined. @throws AppError LIMIT_EXCEEDED */
 export async function requireMemberRoom(client: pg.PoolClient, projectId: string): Promise<void> {
@@ -72,7 +77,7 @@ export interface Projects {
   update(viewer: Viewer | null, id: string, change: ProjectChange, caller: Caller): Promise<Project>;
   /** Its databases stay with their owners; what others still run there ends. */
   delete(viewer: Viewer | null, id: string, caller: Caller): Promise<void>;
-  /** @throws AppError NOT_FOUND for an unknown address, CONFLICT for a member, LIMIT_EXCEEDED */
+  /** @throws AppError NOT_FOUND for an unknown address, RATE_LIMITED for many, CONFLICT for a member, LIMIT_EXCEEDED */
   addMember(viewer: Viewer | null, member: NewMember, caller: Caller): Promise<ProjectMember>;
   /** What he runs and may not any more ends. @throws AppError CONFLICT where no owner would be left */
   updateMember(viewer: Viewer | null, id: string, role: ProjectRole, caller: Caller): Promise<ProjectMember>;
@@ -85,6 +90,7 @@ export interface Projects {
 }
 
 export function createProjects({ pool, prisma, access, onRightsLost, settings }: ProjectsDeps): Projects {
+  const unknown = createLimiter({ pool, name: 'members.unknown', points: maxUnknownPerHour, windowSeconds: 3_600 });
   const idOfProject = (id: string) => encodeId('Project', id);
   const idOfMember = (id: string) => encodeId('ProjectMember', id);
 
@@ -214,9 +220,15 @@ export function createProjects({ pool, prisma, access, onRightsLost, settings }:
 
     async addMember(viewer, { projectId, email, role }, caller) {
       requireCan(viewer, 'server:use', { kind: 'server' });
+      // Before it is known whether it is one, or many at once would each find room; outside of the transaction, which would
+      // hold a second connection.
+      const exceeded = await unknown.take(viewer.userId);
+      if (exceeded) throw rateLimited(exceeded.waitMs, 'Too many addresses that have no account');
+      let missed = false;
       const id = await transaction(pool, async (client) => {
         await requireProject(client, viewer, 'project:manage', projectId);
         const userId = await store.findUserByEmail(client, email, { verified: settings.requireVerifiedEmail });
+        missed = userId === null;
         if (!userId) throw new AppError('NOT_FOUND', 'There is no account with this address');
         const memberId = await store.insertMember(client, projectId, userId, role);
         if (!memberId) throw new AppError('CONFLICT', 'This account is a member already');
@@ -224,7 +236,7 @@ export function createProjects({ pool, prisma, access, onRightsLost, settings }:
         const details = { project: idOfProject(projectId), user: encodeId('User', userId), role };
         await note(client, viewer, caller, 'member.added', idOfMember(memberId), details);
         return memberId;
-      });
+      }).finally(() => missed || unknown.giveBack(viewer.userId));
       return readMember(id);
     },
 

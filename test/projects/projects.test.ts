@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ProjectRole } from '../../src/accounts/policy.ts';
 import { encodeId } from '../../src/lib/ids.ts';
-import { maxMembers, maxOwnedProjects } from '../../src/projects/projects.ts';
+import { maxMembers, maxOwnedProjects, maxUnknownPerHour } from '../../src/projects/projects.ts';
 import { createGraph } from '../accounts/graph.ts';
 import { caller, createWorld, type World } from '../accounts/world.ts';
 
@@ -234,6 +234,28 @@ describe('members', () => {
     for (const server of [world, strict]) await expect(add(server)).rejects.toMatchObject(unknown);
     await world.sql('UPDATE users SET disabled_at = NULL WHERE id = $1', [userId]);
     expect(await add(strict)).toMatchObject({ userId, role: 'viewer' });
+  });
+
+  test('are looked for by addresses that have no account so often an hour, at once as well, and no further', async () => {
+    const [eve, somebody] = [await world.person(), await world.person()];
+    const { id: projectId } = await world.projects.create(eve.viewer, { name: 'Guessed' }, caller);
+    const add = (email: string, viewer = eve.viewer) =>
+      world.projects.addMember(viewer, { projectId, email, role: 'viewer' }, caller).then(
+        () => 'added',
+        ({ code }) => code,
+      );
+    expect(await add('nobody0@example.com')).toBe('NOT_FOUND');
+    await world.sql(`UPDATE rate_limits SET points = $1 WHERE key LIKE 'members.unknown:%' || $2`, [
+      maxUnknownPerHour - 2,
+      eve.userId,
+    ]);
+    // Who has an account is none of them, however often.
+    expect(await add(somebody.email)).toBe('added');
+    for (const _again of [1, 2, 3]) expect(await add(somebody.email)).toBe('CONFLICT');
+    const codes = await Promise.all([1, 2, 3, 4, 5].map((n) => add(`nobody${n}@example.com`)));
+    expect(codes.sort()).toEqual(['NOT_FOUND', 'NOT_FOUND', 'RATE_LIMITED', 'RATE_LIMITED', 'RATE_LIMITED']);
+    expect(await add((await world.person()).email)).toBe('RATE_LIMITED');
+    expect(await add(somebody.email, somebody.viewer)).toBe('FORBIDDEN');
   });
 
   test('are bounded in number', async () => {

@@ -192,7 +192,7 @@ function buildServices({ config, core, startedAt, diskLow, running, publicUrl, o
     settings,
     requireDatabase: databases.requireDatabase,
   });
-  const issued = issuedAccountsOf({ config, core });
+  const issued = issuedAccountsOf({ config, core, outbox });
   if (issued) running.push(issued);
   running.push(hasher, accounts, apiKeys, startChaining({ pool, keyring, log: core.log }));
   const settingsOf = async (viewer: Viewer) => accounts.settingsOf(await accounts.self(viewer));
@@ -287,10 +287,10 @@ function buildServices({ config, core, startedAt, diskLow, running, publicUrl, o
 }
 
 /** Null where the operator named no issuer. */
-function issuedAccountsOf({ config, core: { pool, bus } }: Pick<BuildServices, 'config' | 'core'>) {
+function issuedAccountsOf({ config, core: { pool, bus }, outbox }: Pick<BuildServices, 'config' | 'core' | 'outbox'>) {
   if (!config.oidc) return null;
   const issuer = createIssuer({ ...config.oidc, clock: () => new Date() });
-  return createIssuedAccounts({ pool, bus, issuer, settings: { registration: config.registration } });
+  return createIssuedAccounts({ pool, bus, issuer, outbox, settings: { registration: config.registration } });
 }
 
 function buildRealtime({

@@ -11,6 +11,7 @@ import type { Attempts } from './attempts.ts';
 import { emailKeyOf } from './email.ts';
 import type { EndWorkOfKeys } from './keys/api-keys.ts';
 import { revokeKeysOf } from './keys/store.ts';
+import { deleteIdentities } from './oidc/store.ts';
 import { requireGoodToken, spendToken, subjectOf, voidTokens } from './one-time-tokens.ts';
 import type { PasswordHasher } from './password-hasher.ts';
 import { canBePassword, noPasswordYet } from './passwords.ts';
@@ -18,6 +19,7 @@ import { requireCan } from './policy.ts';
 import { replaceRefreshTokens } from './refresh-tokens.ts';
 import type { SignedIn, SignIns } from './sign-ins.ts';
 import * as store from './store.ts';
+import { removeFactor } from './totp/store.ts';
 import type { Caller, Viewer } from './viewer.ts';
 
 export interface PasswordChanges {
@@ -29,7 +31,8 @@ export interface PasswordChanges {
   /** Sends a mail where there is such an account; what it does and how long it takes says nothing of that. @throws AppError RATE_LIMITED */
   requestPasswordReset(email: string, caller: Caller): Promise<void>;
   /**
-   * Ends all sessions and API keys with what was submitted with them, and voids all other tokens.
+   * Ends all sessions, API keys with what was submitted with them and links to accounts of other issuers, and voids all
+   * other tokens; of an account whose address nobody had confirmed the second factor goes, too.
    * @throws AppError BAD_USER_INPUT, FORBIDDEN for an account that is disabled
    */
   resetPassword(input: PasswordReset, caller: Caller, signal?: AbortSignal): Promise<void>;
@@ -175,8 +178,15 @@ export function createPasswordChanges({
           });
         if (account.disabled) throw new AppError('FORBIDDEN', 'This account is disabled');
         await store.replacePassword(client, userId, passwordHash, null);
+        // Of whoever took the address before: its owner would not get past it.
+        if (!account.verified && (await removeFactor(client, userId))) {
+          const subject = encodeId('User', userId);
+          await record(client, { actorId: userId, action: 'second_factor.reset', subject, outcome: 'success', caller });
+        }
         // Who reads the mail of the address has shown that it is his.
         await store.confirmAddress(client, userId, email);
+        // Whoever came in by one would come again. The address links the rightful one anew.
+        await deleteIdentities(client, userId);
         await voidTokens(client, { subjectId: userId });
         const sessions = await signIns.end(client, userId, 'all');
         const keys = await endKeys(client, userId, caller);

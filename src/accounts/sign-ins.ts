@@ -49,7 +49,7 @@ export function createSignIns({ bus, accessTokens }: SignInsDeps): SignIns {
 
   return {
     async open(client, userId, role, caller) {
-      const { id: sessionId, displaced } = await store.insertSession(client, userId, caller);
+      const { id: sessionId, displaced } = await store.insertSession(client, { userId, caller, origin: null });
       await ringEnded(client, displaced);
       return { viewer: { userId, role, sessionId }, refresh: await issueRefreshToken(client, sessionId), displaced };
     },

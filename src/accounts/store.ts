@@ -7,7 +7,7 @@ import { type Caller, roleOfText, type UserRole } from './viewer.ts';
 
 export type { Session, User };
 
-/** How many sign-ins of one user live at once; one more ends the one that was longest unused. */
+/** How many sign-ins of one user live at once, here and by an issuer each; one more of a kind ends the one that was longest unused. */
 export const maxSessions = 100;
 
 const loadedAtOnce = 500;
@@ -133,20 +133,29 @@ export async function noteSignIn(client: Executor, userId: string, passwordHash:
   return rows[0] ? roleOfText(rows[0].role) : null;
 }
 
+export interface NewSession {
+  readonly userId: string;
+  readonly caller: Caller;
+  /** Of another issuer's session or token; null: of this server's own. */
+  readonly origin: Buffer | null;
+}
+
 /** A session without a token yet. @returns its id, and those of the sessions that it displaced */
-export async function insertSession(client: Executor, userId: string, caller: Caller) {
+export async function insertSession(client: Executor, { userId, caller, origin }: NewSession) {
   const id = uuidv7();
   await client.query('DELETE FROM sessions WHERE user_id = $1 AND expires_at < now()', [userId]);
   await client.query(
-    `INSERT INTO sessions (id, user_id, user_agent, ip_address, expires_at) VALUES ($1, $2, $3, $4, now())`,
-    [id, userId, caller.userAgent?.slice(0, maxUserAgentCharacters), caller.ipAddress],
+    `INSERT INTO sessions (id, user_id, user_agent, ip_address, origin_hash, expires_at) VALUES ($1, $2, $3, $4, $5, now())`,
+    [id, userId, caller.userAgent?.slice(0, maxUserAgentCharacters), caller.ipAddress, origin],
   );
   const { rows } = await client.query<{ id: string }>(
     `UPDATE sessions SET revoked_at = now() WHERE id IN (
-       SELECT id FROM sessions WHERE user_id = $1 AND revoked_at IS NULL AND id <> $2
+       SELECT id FROM sessions
+       WHERE user_id = $1 AND revoked_at IS NULL AND id <> $2 AND (origin_hash IS NULL) = $4
        ORDER BY last_used_at DESC, id DESC OFFSET $3
      ) RETURNING id`,
-    [userId, id, maxSessions - 1],
+    // An issuer's tokens come often, and would end what somebody signed in to by his password.
+    [userId, id, maxSessions - 1, origin === null],
   );
   return { id, displaced: rows.map((row) => row.id) };
 }

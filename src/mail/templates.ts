@@ -2,6 +2,7 @@
 import type { MailContent } from './layout.ts';
 import { accountExists } from './templates/account-exists.ts';
 import { accountInvitation } from './templates/account-invitation.ts';
+import { accountLinked } from './templates/account-linked.ts';
 import { addressChanging } from './templates/address-changing.ts';
 import { newAddress } from './templates/new-address.ts';
 import { passwordChanged } from './templates/password-changed.ts';
@@ -21,6 +22,7 @@ export interface TokenValues {
 
 export const templates = {
   accountExists,
+  accountLinked,
   addressChanging,
   newAddress,
   passwordChanged,

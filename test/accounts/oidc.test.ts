@@ -7,10 +7,11 @@ import { createIssuedAccounts } from '../../src/accounts/oidc/issued-accounts.ts
 import { createIssuer, type IssuerLimits } from '../../src/accounts/oidc/issuer.ts';
 import { encodeId } from '../../src/lib/ids.ts';
 import { createGraph } from './graph.ts';
+import { createMailedWorld, type MailedWorld, tokenOf } from './mailed.ts';
 import { audience, type Minted, startIssuer } from './oidc-issuer.ts';
-import { caller, createWorld, type World } from './world.ts';
+import { caller, password } from './world.ts';
 
-let world: World;
+let world: MailedWorld;
 let run: ReturnType<typeof createGraph>;
 let issuer: Awaited<ReturnType<typeof startIssuer>>;
 let door: ReturnType<typeof open>;
@@ -23,15 +24,15 @@ function open(
   registration: 'open' | 'closed' = 'open',
   clock: () => Date = () => new Date(),
 ) {
-  const { pool, bus, accounts, apiKeys } = world;
+  const { pool, bus, outbox, accounts, apiKeys } = world;
   const at = createIssuer({ issuer: issuer.issuer, audience, clock, limits });
-  const issued = createIssuedAccounts({ pool, bus, issuer: at, settings: { registration }, clock });
+  const issued = createIssuedAccounts({ pool, bus, outbox, issuer: at, settings: { registration }, clock });
   opened.push(issued);
   return createBearer({ accounts, apiKeys, issued });
 }
 
 beforeAll(async () => {
-  [world, issuer] = await Promise.all([createWorld(), startIssuer()]);
+  [world, issuer] = await Promise.all([createMailedWorld(), startIssuer()]);
   run = createGraph(world);
   await world.person('administrator');
 });
@@ -114,6 +115,37 @@ describe('a token of the issuer', () => {
     expect((await world.auditOf('user.linked')).at(-1)).toMatchObject({ actor_id: local.viewer.userId });
   });
 
+  test('that is linked to an account is told to its owner, another subject is no way in, and a new password ends the link', async () => {
+    const [first, second] = [somebody(), somebody()];
+    const { email } = first;
+    const { viewer: local } = (await world.accounts.register({ email, password }, caller))!;
+    await world.sql('UPDATE users SET email_verified_at = now() WHERE id = $1', [local.userId]);
+    await world.forgetMails();
+    const minted = await issuer.mint(first);
+    expect(await door(minted)).toMatchObject({ userId: local.userId });
+    const told = await world.mail();
+    expect(told.to).toMatchObject([{ address: email }]);
+    expect(told.text).toContain(`signed in at ${issuer.issuer}`);
+    const claims = { ...second.claims, email };
+    const others = {
+      code: 'FORBIDDEN',
+      message: expect.stringMatching(/sign in there as before, or set a new password/),
+    };
+    const attempts = await Promise.allSettled([1, 2].map(async () => door(await issuer.mint({ ...second, claims }))));
+    expect(attempts).toMatchObject([{ reason: others }, { reason: others }]);
+    expect(await door(await issuer.mint(first))).toMatchObject({ userId: local.userId });
+
+    await world.accounts.requestPasswordReset(email, caller);
+    const token = tokenOf(await world.mail());
+    await world.accounts.resetPassword({ token, newPassword: 'another horse battery' }, caller);
+    // What was open has ended, also for the token that had opened it; the next subject with the address is the account's.
+    for (const at of [door, open()]) await expect(at(minted)).rejects.toMatchObject(refused);
+    await world.forgetMails();
+    expect(await door(await issuer.mint({ ...second, claims }))).toMatchObject({ userId: local.userId });
+    expect((await world.mail()).subject).toBe('Another sign-in leads to your account');
+    await expect(open()(await issuer.mint(first))).rejects.toMatchObject(others);
+  });
+
   test('opens no account where registration is closed, and those that are there', async () => {
     const ida = somebody();
     const closed = open({}, 'closed');
@@ -151,6 +183,27 @@ describe('its session', () => {
     expect((await door(await mint())).sessionId).toBe(viewer.sessionId);
     await world.accounts.logout(viewer, {}, caller);
     await expect(door(await mint())).rejects.toMatchObject(refused);
+  });
+
+  test('displaces the issuer’s own when there are many, and none that a password opened', async () => {
+    const ida = somebody();
+    const viewer = await door(await issuer.mint(ida));
+    await world.sql(
+      'UPDATE users SET password_hash = (SELECT password_hash FROM users WHERE email_key = $2) WHERE id = $1',
+      [viewer.userId, 'administrator@example.com'],
+    );
+    const own = await world.accounts.login({ email: ida.email, password }, caller);
+    await world.sql(
+      `INSERT INTO sessions (id, user_id, origin_hash, last_used_at, expires_at)
+       SELECT gen_random_uuid(), $1, sha256(n::text::bytea), now() + n * interval '1 second', now() + interval '1 day'
+       FROM generate_series(1, 99) n`,
+      [viewer.userId],
+    );
+    await door(await issuer.mint(ida));
+    await expect(door(await issuer.mint(ida))).resolves.toMatchObject({ userId: viewer.userId });
+    await expect(world.accounts.authenticate(own.accessToken)).resolves.toMatchObject({ userId: viewer.userId });
+    const live = 'SELECT count(*)::int AS count FROM sessions WHERE user_id = $1 AND revoked_at IS NULL';
+    expect(await world.sql(live, [viewer.userId])).toEqual([{ count: 101 }]);
   });
 
   test('ends with the token', async () => {
@@ -206,10 +259,10 @@ describe('the issuer', () => {
   });
 
   test('that calls itself by another name is not believed', async () => {
-    const { pool, bus, accounts, apiKeys } = world;
+    const { pool, bus, outbox, accounts, apiKeys } = world;
     const renamed = `${issuer.issuer}/`;
     const at = createIssuer({ issuer: renamed, audience, clock: () => new Date() });
-    const issued = createIssuedAccounts({ pool, bus, issuer: at, settings: { registration: 'open' } });
+    const issued = createIssuedAccounts({ pool, bus, outbox, issuer: at, settings: { registration: 'open' } });
     opened.push(issued);
     const token = await forged({ claims: { iss: renamed } });
     await expect(createBearer({ accounts, apiKeys, issued })(token)).rejects.toMatchObject({

@@ -6,7 +6,7 @@ import { boundTo } from '../../src/accounts/totp/store.ts';
 import type { Viewer } from '../../src/accounts/viewer.ts';
 import { encodeId, uuidv7 } from '../../src/lib/ids.ts';
 import { createGraph } from './graph.ts';
-import { createMailedWorld, type MailedWorld, readerOf } from './mailed.ts';
+import { createMailedWorld, type MailedWorld, readerOf, tokenOf } from './mailed.ts';
 import { caller, password, type World } from './world.ts';
 
 let world: MailedWorld;
@@ -242,6 +242,25 @@ describe('one that its owner lost', () => {
       'Your second factor was switched off',
     ]);
   });
+});
+
+test('of whoever took an address before its owner does not keep him out: it goes with the new password, and no confirmed one does', async () => {
+  for (const confirmed of [false, true]) {
+    const person = await guarded();
+    if (confirmed) await world.sql('UPDATE users SET email_verified_at = now() WHERE id = $1', [person.userId]);
+    await world.forgetMails();
+    await world.accounts.requestPasswordReset(person.email, caller);
+    const newPassword = 'another horse battery';
+    await world.accounts.resetPassword({ token: tokenOf(await world.mail()), newPassword }, caller);
+    const entered = replica.accounts.login({ email: person.email, password: newPassword }, caller);
+    if (confirmed) await expect(entered).rejects.toMatchObject(asked);
+    else await expect(entered).resolves.toMatchObject({ viewer: { userId: person.userId } });
+    const codes = await world.sql('SELECT FROM recovery_codes WHERE user_id = $1', [person.userId]);
+    expect(codes.length > 0).toBe(confirmed);
+    const told = (await world.auditOf('second_factor.reset')).filter((entry) => entry.actor_id === person.userId);
+    expect(told).toHaveLength(confirmed ? 0 : 1);
+    await world.forgetMails();
+  }
 });
 
 test('a code is told from all other texts', () => {

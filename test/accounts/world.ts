@@ -139,7 +139,7 @@ export async function createWorld() {
       projects,
       tasks,
     };
-    return { ...served, access, pool, prisma, bus, hasher, settings };
+    return { ...served, outbox, access, pool, prisma, bus, hasher, settings };
   }
 
   const replica = await startReplica();

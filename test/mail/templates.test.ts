@@ -23,7 +23,14 @@ const textOf = (html: string) =>
     .replaceAll('&gt;', '>')
     .replaceAll('&amp;', '&');
 
-const values = { token, expiresAt, newEmail: 'ann@new.example', project: 'Sales & <b>Co</b>', change: 'reset' };
+const values = {
+  token,
+  expiresAt,
+  newEmail: 'ann@new.example',
+  project: 'Sales & <b>Co</b>',
+  change: 'reset',
+  issuer: 'https://issuer.example',
+};
 
 test.each(Object.keys(templates) as TemplateName[])('%s says the same as text and as HTML', (name) => {
   const make = templates[name] as (given: unknown, linkTo: () => string) => Parameters<typeof render>[0];

@@ -12,6 +12,7 @@ import { AppError } from '../../lib/errors.ts';
 import { encodeId } from '../../lib/ids.ts';
 import type { Service } from '../../lib/lifecycle.ts';
 import type { Topic } from '../../lib/topics.ts';
+import type { Outbox } from '../../mail/outbox.ts';
 import type { RegistrationMode } from '../admission.ts';
 import { emailKeyOf } from '../email.ts';
 import { displayName, emailAddress } from '../inputs.ts';
@@ -27,6 +28,7 @@ export interface IssuedAccountsDeps {
   readonly pool: pg.Pool;
   readonly bus: Pick<Bus<Topic>, 'listen' | 'ringHere'>;
   readonly issuer: Issuer;
+  readonly outbox: Pick<Outbox, 'queue'>;
   readonly settings: { readonly registration: RegistrationMode };
   readonly clock?: () => Date;
   /** Tokens that are not verified again, at once. */
@@ -39,7 +41,7 @@ export interface IssuedAccounts extends Service {
   /**
    * Who shows this token; opens the account at first sight.
    * @throws AppError UNAUTHENTICATED; FORBIDDEN for an address that is not verified, an account that is disabled or that
-   * would have to be opened; CONNECTION_FAILED while the issuer does not answer
+   * would have to be opened, or that another subject of the issuer leads to; CONNECTION_FAILED while the issuer does not answer
    */
   authenticate(token: string): Promise<Viewer>;
 }
@@ -62,6 +64,7 @@ export function createIssuedAccounts({
   pool,
   bus,
   issuer,
+  outbox,
   settings,
   clock = () => new Date(),
   maxKnown = 10_000,
@@ -120,8 +123,8 @@ export function createIssuedAccounts({
       if (state === 'disabled') throw new AppError('FORBIDDEN', 'This account is disabled');
       const meanwhile = await store.findSession(client, origin, until);
       if (meanwhile) return { session: meanwhile, displaced: [] };
-      const { id, displaced } = await accounts.insertSession(client, userId, caller);
-      await store.beginSession(client, id, origin, until);
+      const { id, displaced } = await accounts.insertSession(client, { userId, caller, origin });
+      await store.beginSession(client, id, until);
       await ringInTransaction(
         client,
         displaced.map((each) => ['session.revoked', each] as const),
@@ -169,7 +172,15 @@ export function createIssuedAccounts({
         'The account with this address has not verified it: do that first, or set a new password by mail',
       );
     if (there) {
+      // Whoever comes second may be somebody else, to whom the issuer has given the address since.
+      if (await store.isLinked(client, identity.issuer, there.id))
+        throw new AppError(
+          'FORBIDDEN',
+          'Another account of the issuer leads to the account with this address: sign in there as before, or set a new password by mail, which ends that link',
+        );
       await store.insertIdentity(client, identity, there.id);
+      const { issuer } = identity;
+      await outbox.queue(client, { to: there.email, template: 'accountLinked', values: { issuer } });
       await audited(client, 'user.linked', there.id, caller, {});
       return there.id;
     }

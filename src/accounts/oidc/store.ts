@@ -22,10 +22,24 @@ export async function insertIdentity(client: Executor, { issuer, subject }: Iden
   ]);
 }
 
+/** Whether another subject of the issuer leads to the account already. */
+export async function isLinked(client: Executor, issuer: string, userId: string): Promise<boolean> {
+  const { rows } = await client.query('SELECT FROM external_identities WHERE issuer = $1 AND user_id = $2', [
+    issuer,
+    userId,
+  ]);
+  return rows.length > 0;
+}
+
+/** Of every issuer. */
+export async function deleteIdentities(client: Executor, userId: string): Promise<void> {
+  await client.query('DELETE FROM external_identities WHERE user_id = $1', [userId]);
+}
+
 /** By an address in the form that is compared. */
 export async function findUserByEmail(client: Executor, emailKey: string) {
-  const { rows } = await client.query<{ id: string; verified: boolean }>(
-    'SELECT id, email_verified_at IS NOT NULL AS verified FROM users WHERE email_key = $1',
+  const { rows } = await client.query<{ id: string; email: string; verified: boolean }>(
+    'SELECT id, email, email_verified_at IS NOT NULL AS verified FROM users WHERE email_key = $1',
     [emailKey],
   );
   return rows[0] ?? null;
@@ -56,10 +70,10 @@ export async function findSession(client: Executor, origin: Buffer, until: Date)
   return rows[0] ?? null;
 }
 
-export async function beginSession(client: Executor, id: string, origin: Buffer, until: Date): Promise<void> {
+export async function beginSession(client: Executor, id: string, until: Date): Promise<void> {
   await client.query(
-    `WITH session AS (UPDATE sessions SET origin_hash = $2, expires_at = $3 WHERE id = $1 RETURNING user_id)
+    `WITH session AS (UPDATE sessions SET expires_at = $2 WHERE id = $1 RETURNING user_id)
      UPDATE users SET last_login_at = now() FROM session WHERE users.id = session.user_id`,
-    [id, origin, until],
+    [id, until],
   );
 }

@@ -52,8 +52,13 @@ export async function confirmFactor(client: Executor, userId: string, hashes: re
   );
 }
 
-export async function removeFactor(client: Executor, userId: string): Promise<void> {
-  await client.query('DELETE FROM second_factors WHERE user_id = $1', [userId]);
+/** @returns whether there was one that is asked for */
+export async function removeFactor(client: Executor, userId: string): Promise<boolean> {
+  const { rows } = await client.query<{ confirmed: boolean }>(
+    'DELETE FROM second_factors WHERE user_id = $1 RETURNING confirmed_at IS NOT NULL AS confirmed',
+    [userId],
+  );
+  return rows[0]?.confirmed === true;
 }
 
 /** False where it is none, or was used. */

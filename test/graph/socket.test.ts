@@ -246,9 +246,11 @@ describe('tokens', () => {
       },
       body: JSON.stringify({ query: events }),
     });
+    const since = performance.now();
     await quarry.ask(LogoutDocument, {}, leaving);
     expect(await socket.closed).toBe(4403);
     const text = await stream.text();
+    console.info(`AUTH-4 (b) seconds=${((performance.now() - since) / 1_000).toFixed(2)}`);
     expect(text).toContain('UNAUTHENTICATED');
     expect(text.trimEnd()).toMatch(/event: complete\ndata:$/);
   });

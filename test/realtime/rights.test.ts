@@ -78,11 +78,14 @@ describe('a viewer', () => {
     const give = (batch: GroupBatch) => given.push(batch) > 0;
     const [removed, other] = [stage.read([{ table: 'posts' }], { viewer, give }), stage.read([{ table: 'posts' }])];
     await Promise.all([removed.begun(), other.begun()]);
+    const since = performance.now();
     await stage.world.rows('DELETE FROM project_members WHERE project_id = $1', [project]);
     await failure(removed.take(Number.POSITIVE_INFINITY), 'NOT_FOUND');
+    const seconds = (performance.now() - since) / 1_000;
     await stage.sql(`INSERT INTO posts VALUES (901, 'x', 'after')`);
     expect((await other.take(1))[0]!.new).toMatchObject({ body: 'after' });
     expect(given).toEqual([]);
+    console.info(`AUTH-4 (c) seconds=${seconds.toFixed(2)} eventsAfter=${given.length}`);
   });
 
   test('of a database whose connection was changed begins anew', async () => {

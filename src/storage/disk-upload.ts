@@ -1,17 +1,17 @@
 /**
  * An upload to a file beside its final name, made visible by a rename when all of it is on the disk (disk-partial.ts says
- * where it is until then). The disk writes one buffer while the next one is filled, so that who writes waits only for a disk
- * that is slower than he is.
+ * where it is until then). One buffer is written while the next one is filled, so that who writes waits only for a disk that
+ * is slower than he is.
  */
 import { createHash } from 'node:crypto';
 import { type FileHandle, open, rename } from 'node:fs/promises';
 import { dirname, sep } from 'node:path';
 import { AppError } from '../lib/errors.ts';
 import type { BlobUpload, FinishedBlob } from './blob-store.ts';
-import type { FileHasher, FollowedFile } from './disk-hash.ts';
 import { isMissing, leavePartial, removeFolder, removePartial, takePartial } from './disk-partial.ts';
+import type { DiskWriter, WrittenFile } from './disk-writer.ts';
 
-/** Two of them an upload. Pieces of 16 KiB, written one by one, went at a fifth of the speed. */
+/** Two or three of them an upload. Pieces of 16 KiB, written one by one, went at a fifth of the speed. */
 const bufferBytes = 2 ** 20;
 /** So much at the most waits in memory for the disk: left to itself it would all be written at the end, with somebody waiting. */
 const syncBytes = 64 * 2 ** 20;
@@ -23,14 +23,14 @@ export interface DiskUploadDeps {
   path: string;
   /** Of the unfinished upload, in the same folder. */
   partialFolder: string;
-  hasher: FileHasher;
+  writer: DiskWriter;
   signal: AbortSignal;
   /** Of what is there of an unfinished upload nothing is wanted. */
   anew: boolean;
 }
 
 export async function openDiskUpload(deps: DiskUploadDeps): Promise<BlobUpload> {
-  const { directory, path, partialFolder, hasher, signal, anew } = deps;
+  const { directory, path, partialFolder, writer, signal, anew } = deps;
   signal.throwIfAborted();
   const partialPath = await takePartial(partialFolder, { anew });
   const file = await open(partialPath, 'r+');
@@ -41,11 +41,10 @@ export async function openDiskUpload(deps: DiskUploadDeps): Promise<BlobUpload> 
     await file.close();
     throw error;
   }
-  /** From the first byte on; of what was there before all is read once, when it is finished. */
-  const follows = offset === 0;
-  let followed: FollowedFile | null = null;
-  let filling = Buffer.alloc(0);
-  let spare = Buffer.alloc(0);
+  let written: WrittenFile | null = null;
+  /** Made one by one, when they are needed: an upload that only looks needs none. */
+  const buffers: Buffer[] = [];
+  let turn = 0;
   let filled = 0;
   let flushing: Promise<void> = Promise.resolve();
   let syncedTo = 0;
@@ -78,10 +77,9 @@ export async function openDiskUpload(deps: DiskUploadDeps): Promise<BlobUpload> 
     if (failure) await flushed();
     lost = null;
     for (let rest = bytes; rest.length > 0; ) {
-      // With the first byte: an upload that only looks needs none.
-      if (filling.length === 0) filling = Buffer.allocUnsafeSlow(bufferBytes);
       const piece = rest.subarray(0, bufferBytes - filled);
-      filling.set(piece, filled);
+      buffers[turn] ??= writer.buffer(bufferBytes);
+      buffers[turn]?.set(piece, filled);
       filled += piece.length;
       rest = rest.subarray(piece.length);
       if (filled === bufferBytes) await flush();
@@ -91,8 +89,8 @@ export async function openDiskUpload(deps: DiskUploadDeps): Promise<BlobUpload> 
   /** Begins to write what is filled, when what was before it is written. */
   async function flush(): Promise<void> {
     await flushed();
-    const full = filling.subarray(0, filled);
-    [filling, spare] = [spare, filling];
+    const full = buffers[turn]!.subarray(0, filled);
+    turn = (turn + 1) % writer.buffers;
     filled = 0;
     flushing = append(full).catch((error: unknown) => {
       failure = { error };
@@ -114,17 +112,21 @@ export async function openDiskUpload(deps: DiskUploadDeps): Promise<BlobUpload> 
     await flushed();
   }
 
-  async function append(bytes: Uint8Array): Promise<void> {
+  async function append(bytes: Buffer): Promise<void> {
     for (let rest = bytes; rest.length > 0; ) {
       signal.throwIfAborted();
       // A short write, as on a disk that is nearly full, counts as far as it went.
-      const { bytesWritten } = await file.write(rest, 0, rest.length, offset);
+      const bytesWritten = await write(rest);
       offset += bytesWritten;
-      if (follows && offset >= hasher.worthBytes) followed ??= hasher.follow(partialPath);
-      followed?.wrote(rest.subarray(0, bytesWritten), offset);
       rest = rest.subarray(bytesWritten);
     }
     if (offset - syncedTo >= syncBytes) syncing ??= sync();
+  }
+
+  async function write(bytes: Buffer): Promise<number> {
+    if (offset >= writer.worthBytes) written ??= writer.open(partialPath, file);
+    if (written) return await written.write(bytes, offset).catch(rethrow);
+    return (await file.write(bytes, 0, bytes.length, offset)).bytesWritten;
   }
 
   /** Ahead of the last one, which is the one that counts: what fails here fails there. */
@@ -138,13 +140,13 @@ export async function openDiskUpload(deps: DiskUploadDeps): Promise<BlobUpload> 
   async function hashed(): Promise<string> {
     const { size } = await file.stat();
     if (size !== offset) throw new Error(`the upload has ${size} bytes where ${offset} were written`);
-    if (followed === null && offset <= bufferBytes) return await hashOf(file, offset);
-    followed ??= hasher.follow(partialPath);
+    if (written === null && offset <= bufferBytes) return await hashOf(file, offset);
+    written ??= writer.open(partialPath, file);
     try {
-      return await followed.digest(offset);
+      return await written.digest(offset).catch(rethrow);
     } finally {
-      followed[Symbol.dispose]();
-      followed = null;
+      written[Symbol.dispose]();
+      written = null;
     }
   }
 
@@ -157,9 +159,7 @@ export async function openDiskUpload(deps: DiskUploadDeps): Promise<BlobUpload> 
       if (sum.status === 'rejected') throw sum.reason;
       if (synced.status === 'rejected') throw synced.reason;
       signal.throwIfAborted();
-      await rename(partialPath, path).catch((cause: unknown) => {
-        throw isMissing(cause) ? new AppError('CONFLICT', 'The upload was ended or taken over', { cause }) : cause;
-      });
+      await rename(partialPath, path).catch(rethrow);
       sha256 = sum.value;
       visible = true;
     }
@@ -177,7 +177,7 @@ export async function openDiskUpload(deps: DiskUploadDeps): Promise<BlobUpload> 
     state = 'ended';
     await flushing;
     await syncing;
-    followed?.[Symbol.dispose]();
+    written?.[Symbol.dispose]();
     await file.close();
   }
 
@@ -206,6 +206,11 @@ export async function openDiskUpload(deps: DiskUploadDeps): Promise<BlobUpload> 
       else await leavePartial(partialPath);
     },
   };
+}
+
+/** @throws AppError CONFLICT where its own name is gone */
+function rethrow(cause: unknown): never {
+  throw isMissing(cause) ? new AppError('CONFLICT', 'The upload was ended or taken over', { cause }) : cause;
 }
 
 async function hashOf(file: FileHandle, bytes: number): Promise<string> {

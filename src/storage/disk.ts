@@ -3,10 +3,10 @@ import { constants, type Dirent, type Stats } from 'node:fs';
 import { access, mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join, sep } from 'node:path';
 import type { BlobEntry, BlobStore } from './blob-store.ts';
-import { createFileHasher, type FileHasher } from './disk-hash.ts';
 import { statPartial, uploadEnding } from './disk-partial.ts';
 import { readInTurns } from './disk-read.ts';
 import { openDiskUpload } from './disk-upload.ts';
+import { createWriterThread, type DiskWriter } from './disk-writer.ts';
 import { checkKey, checkRange } from './keys.ts';
 
 /** Of a put, which does not go on; that of an upload is a folder. */
@@ -16,10 +16,10 @@ const endings = ['', putEnding, uploadEnding];
 export interface DiskStoreDeps {
   /** Absolute; made when it is first needed. */
   readonly directory: string;
-  readonly hasher?: FileHasher;
+  readonly writer?: DiskWriter;
 }
 
-export function createDiskStore({ directory, hasher = createFileHasher() }: DiskStoreDeps): BlobStore {
+export function createDiskStore({ directory, writer = createWriterThread() }: DiskStoreDeps): BlobStore {
   const made = new Map<string, Promise<unknown>>();
 
   function pathOf(key: string): string {
@@ -111,7 +111,7 @@ export function createDiskStore({ directory, hasher = createFileHasher() }: Disk
     async upload(key, signal, { anew = false } = {}) {
       const path = pathOf(key);
       return inFolder(dirname(path), () =>
-        openDiskUpload({ directory, path, partialFolder: `${path}${uploadEnding}`, hasher, signal, anew }),
+        openDiskUpload({ directory, path, partialFolder: `${path}${uploadEnding}`, writer, signal, anew }),
       );
     },
     async uploadOffset(key) {

@@ -18,7 +18,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { BlobStore } from '../../src/storage/blob-store.ts';
 import { createDiskStore } from '../../src/storage/disk.ts';
-import { createOwnHasher } from '../../src/storage/disk-hash.ts';
+import { createOwnWriter } from '../../src/storage/disk-writer.ts';
 import { mountSmallDisk, noSmallDisk } from '../support/small-disk.ts';
 import { describeStorage } from './describe-storage.ts';
 import { filled } from './filled.ts';
@@ -46,10 +46,10 @@ describeStorage('a disk', async () => {
   };
 });
 
-describeStorage('a disk of a process that hashes by itself', async () => {
+describeStorage('a disk of a process that writes by itself', async () => {
   const root = mkdtempSync(join(tmpdir(), 'quarry-test-blobs-'));
   return {
-    store: createDiskStore({ directory: root, hasher: createOwnHasher() }),
+    store: createDiskStore({ directory: root, writer: createOwnWriter() }),
     other: createDiskStore({ directory: root }),
     place: { kind: 'file', directory: root },
     [Symbol.asyncDispose]: async () => rmSync(root, { recursive: true, force: true }),

@@ -1,20 +1,16 @@
 /**
  * The body of a request in pieces of up to 256 KiB, gathered in two buffers that are used in turn: one is filled while the
- * other one is read. What the network brings comes in a buffer of its own for each 64 KiB, which is let go at once.
+ * other one is read. What the network brings comes in a buffer of its own for each 64 KiB, which is freed at once.
  */
 import type { IncomingMessage } from 'node:http';
-import { collectYoung } from '../../lib/collect.ts';
 
 const bufferBytes = 256 * 1_024;
-/**
- * So much of the network's buffers may lie. Left to itself V8 goes over the whole heap for each forty megabytes of them:
- * of the processor's time for a gigabyte that took three parts in four.
- */
-const garbageBytes = 16 * 2 ** 20;
 
 export interface Gathered {
   /** A piece is the reader's until he asks for the next one. One reader. @throws the reason it was stopped for */
   readonly pieces: AsyncIterable<Uint8Array>;
+  /** That have come, whoever has read them. */
+  readonly bytes: number;
   /** Of what came, nothing is left that is not read. */
   readonly isEmpty: boolean;
   /** Takes no more, and gives no more. */
@@ -24,19 +20,29 @@ export interface Gathered {
 export function gather(request: IncomingMessage): Gathered {
   const spare: Buffer[] = [];
   let made = 0;
-  let garbage = 0;
+  let bytes = 0;
   let filling: Buffer | null = null;
   let filled = 0;
   let full: Buffer | null = null;
-  /** Of a chunk, what no buffer has room for yet. */
-  let rest: Buffer = Buffer.alloc(0);
+  /** Of a chunk, what no buffer has room for yet: from `taken` on. */
+  let rest: Buffer | null = null;
+  let taken = 0;
   let stopped: { reason: Error } | null = null;
   let reader: PromiseWithResolvers<void> | null = null;
+  let waking = false;
 
   const wake = () => {
+    waking = false;
     reader?.resolve();
     reader = null;
   };
+
+  /** Once for all that one turn of the event loop brings: at a gigabyte a second waking him costs as much as his work. */
+  function wakeSoon(): void {
+    if (waking) return;
+    waking = true;
+    setImmediate(wake);
+  }
 
   function nextBuffer(): Buffer | null {
     const known = spare.pop();
@@ -46,12 +52,16 @@ export function gather(request: IncomingMessage): Gathered {
   }
 
   function pour(): void {
-    while (rest.length > 0) {
+    while (rest !== null) {
       filling ??= nextBuffer();
       if (filling === null) return;
-      const copied = rest.copy(filling, filled);
+      const copied = rest.copy(filling, filled, taken);
       filled += copied;
-      rest = rest.subarray(copied);
+      taken += copied;
+      if (taken === rest.length) {
+        free(rest);
+        rest = null;
+      }
       if (filled < bufferBytes) continue;
       // Both are full: nothing more until one is read.
       if (full !== null) return;
@@ -62,15 +72,13 @@ export function gather(request: IncomingMessage): Gathered {
   }
 
   function take(chunk: Buffer): void {
-    // Empty until now: while anything is left in it the request is paused, and gives nothing.
+    bytes += chunk.length;
+    // Null until now: while anything is left in it the request is paused, and gives nothing.
     rest = chunk;
+    taken = 0;
     pour();
-    if (rest.length > 0) request.pause();
-    wake();
-    garbage += chunk.length;
-    if (garbage < garbageBytes) return;
-    garbage = 0;
-    collectYoung();
+    if (rest !== null) request.pause();
+    wakeSoon();
   }
 
   /** A whole buffer first; else what there is. */
@@ -90,7 +98,7 @@ export function gather(request: IncomingMessage): Gathered {
   function takeBack(buffer: Buffer): void {
     spare.push(buffer);
     pour();
-    if (rest.length === 0 && request.isPaused()) request.resume();
+    if (rest === null && request.isPaused()) request.resume();
   }
 
   async function* pieces(): AsyncGenerator<Uint8Array> {
@@ -111,6 +119,9 @@ export function gather(request: IncomingMessage): Gathered {
   request.on('data', take).once('end', wake);
   return {
     pieces: pieces(),
+    get bytes() {
+      return bytes;
+    },
     get isEmpty() {
       return full === null && filled === 0;
     },
@@ -121,4 +132,13 @@ export function gather(request: IncomingMessage): Gathered {
       wake();
     },
   };
+}
+
+/**
+ * Of a chunk nobody reads any more. V8 counts what is outside of its heap for little, and left to itself it goes over all of
+ * the heap for each forty megabytes of it: of the processor's time for a gigabyte that took three parts in four.
+ */
+function free({ buffer, length }: Buffer): void {
+  // One that was cut out of a larger one is not this request's alone.
+  if (buffer instanceof ArrayBuffer && buffer.byteLength === length) buffer.transfer(0);
 }

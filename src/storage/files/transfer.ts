@@ -63,10 +63,6 @@ export interface Incoming extends Disposable {
 export function receiveBody(request: IncomingMessage, pace: Pace): Incoming {
   const ended = new AbortController();
   const gathered = gather(request);
-  let bytes = 0;
-  const count = (chunk: Buffer) => {
-    bytes += chunk.length;
-  };
   const stop = (reason: Error) => {
     gathered.stop(reason);
     ended.abort(reason);
@@ -74,12 +70,12 @@ export function receiveBody(request: IncomingMessage, pace: Pace): Incoming {
   const broken = () => {
     if (!request.complete) stop(new AppError('CONNECTION_FAILED', 'The client went away'));
   };
-  request.once('close', broken).once('error', broken).on('data', count);
+  request.once('close', broken).once('error', broken);
   // Gone before anybody listened.
   if (request.destroyed) broken();
   const watching = watch(
     { ...pace, ahead: 1 },
-    () => ({ bytes, waiting: !request.complete && gathered.isEmpty }),
+    () => ({ bytes: gathered.bytes, waiting: !request.complete && gathered.isEmpty }),
     () => stop(new AppError('TIMEOUT', 'Too few bytes for too long', { details: { timeoutMs: pace.withinMs } })),
   );
   return {
@@ -91,7 +87,6 @@ export function receiveBody(request: IncomingMessage, pace: Pace): Incoming {
       request
         .off('close', broken)
         .off('error', broken)
-        .off('data', count)
         .on('error', () => undefined);
       gathered.stop(new Error('nobody reads the body any more'));
     },

@@ -83,7 +83,7 @@ async function* tooMany(world: FileWorld, id: string): AsyncGenerator<Uint8Array
   yield Buffer.alloc(100, 'x');
   const isTaken = async () =>
     (await world.pool.query('SELECT FROM files WHERE id = $1 AND writer_id IS NOT NULL', [id])).rowCount;
-  await expect.poll(isTaken).toBe(1);
+  await expect.poll(isTaken, { timeout: 10_000 }).toBe(1);
   yield Buffer.alloc(50, 'x');
 }
 

@@ -132,9 +132,10 @@ function wrong(
   const name = definition.variable.name.value;
   const at = path.map((key) => (typeof key === 'number' ? `[${key}]` : `.${key}`)).join('');
   const told = withoutValue(message).slice(0, maxMessageCharacters);
+  const field = [name, ...path.filter((key) => typeof key === 'string')].join('.');
   return new GraphQLError(`Variable "$${name}" got an invalid value${at && ` at "${name}${at}"`}; ${told}`, {
     nodes: definition,
-    extensions: { code: 'BAD_USER_INPUT', ...extensions, http },
+    extensions: { code: 'BAD_USER_INPUT', details: { fields: [{ path: field, message: told }] }, ...extensions, http },
   });
 }
 

@@ -74,7 +74,7 @@ describe('a submission', () => {
     const { errors } = await world.quarry.post(body, { 'content-type': 'application/json', authorization });
     expect(errors?.[0]?.extensions).toMatchObject({
       code: 'BAD_USER_INPUT',
-      details: { fields: [{ path: 'input.parameters', message: `at most ${maxDepth} levels deep` }] },
+      details: { fields: [{ path: 'input.parameters', message: `JSON is at most ${maxDepth} levels deep` }] },
     });
   });
 

@@ -19,7 +19,7 @@ import {
   schemasAndNames,
   strings,
 } from './rows.ts';
-import { anyRelation, targets } from './sql.ts';
+import { anyRelation, columnOptions, targets } from './sql.ts';
 
 type DetailsRow = [
   ordinal: string,
@@ -163,7 +163,7 @@ export async function readColumnDetails(
   const rows = await query(
     `with ${targets(anyRelation)}
     select t.ordinal, a.attname, a.attinhcount <> 0, nullif(a.attstorage, ty.typstorage),
-      nullif(to_jsonb(a) ->> 'attcompression', ''), nullif(a.attstattarget, -1), to_json(a.attoptions), to_json(a.attfdwoptions)
+      nullif(to_jsonb(a) ->> 'attcompression', ''), nullif(a.attstattarget, -1), to_json(${columnOptions('a')}), to_json(a.attfdwoptions)
     from target t
     join pg_catalog.pg_attribute a on a.attrelid = t.oid and a.attnum > 0 and not a.attisdropped
     join pg_catalog.pg_type ty on ty.oid = a.atttypid`,

@@ -58,6 +58,17 @@ export const targets = (relkinds: readonly string[]): string => `target as mater
 /** What can be asked for its columns: tables, partitioned tables, views, materialized views, foreign tables. */
 export const anyRelation = ['r', 'p', 'v', 'm', 'f'] as const;
 
+/**
+ * Options of the pg_attribute row `a` that somebody set; null where there are none. Of the minor releases of November 2026
+ * on, the server keeps a version of each column among them (`pg_attver`), which no copy shares: pg_dump leaves it out too.
+ */
+export const columnOptions = (a: string): string =>
+  `(select array_agg(o) from unnest(${a}.attoptions) o where not starts_with(o, 'pg_attver='))`;
+
+/** That there are any, without looking at each. */
+export const hasColumnOptions = (a: string): string =>
+  `(cardinality(${a}.attoptions) > 1 or not starts_with(${a}.attoptions[1], 'pg_attver='))`;
+
 /** The comment of an object. */
 export const description = (alias: string, catalog: string, oid: string, part = '0'): string =>
   `left join pg_catalog.pg_description ${alias} on ${alias}.classoid = 'pg_catalog.${catalog}'::regclass

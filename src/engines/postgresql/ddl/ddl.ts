@@ -34,14 +34,14 @@ const maxScriptBytes = 2 ** 26;
 
 const kinds = [...foundations, ...types, ...routines, ...foreignData, ...sequences, ...keys, ...rules, ...publications];
 
-/** So that every name is printed with its schema, and every value in one form wherever it is read again. */
-const settings = [
-  `SET LOCAL search_path = ''`,
-  'SET LOCAL datestyle = ISO',
-  'SET LOCAL intervalstyle = postgres',
-  'SET LOCAL extra_float_digits = 3',
-  'SET LOCAL quote_all_identifiers = off',
-];
+/**
+ * Sets, for the transaction, that every name is printed with its schema, and every value in one form wherever it is read
+ * again. One row: `server_version_num`, the version in words, the database's name as SQL, and the oids of the schemas.
+ */
+const opening = `select current_setting('server_version_num'), current_setting('server_version'), quote_ident(current_database()),
+    array_to_string(array(select n.oid from pg_namespace n where ${notSystem('n')}), ' '),
+    set_config('search_path', '', true), set_config('datestyle', 'ISO', true), set_config('intervalstyle', 'postgres', true),
+    set_config('extra_float_digits', '3', true), set_config('quote_all_identifiers', 'off', true)`;
 
 const header = `SET client_encoding = 'UTF8';
 SET standard_conforming_strings = on;
@@ -59,22 +59,19 @@ export async function readDdl(
   selections: readonly DdlSelection[] | null,
 ): Promise<(string | null)[] | null> {
   const ask: Ask = (sql, values = []) => query(sql, values);
-  for (const setting of settings) await ask(setting);
-  const [[version, printed, database] = []] = await ask(
-    `select current_setting('server_version_num'), current_setting('server_version'), quote_ident(current_database())`,
-  );
+  const [[version, printed, database, schemaIds] = []] = await ask(opening);
   const chosen = selections && (await select(ask, selections));
   const scope: Scope = { ask, version: Number(version), chosen: chosen && byCatalog(chosen) };
-  const objects: DdlObject[] = [];
-  for (const kind of kinds) objects.push(...(await readKind(scope, kind)));
-  if (!scope.chosen || scope.chosen.has('pg_class')) {
-    objects.push(...(await readTables(scope)), ...(await readViews(scope)));
-  }
-  const known = dependencies(objects, await readEdges(scope));
-  const remarks = await readRemarks(scope);
-  const leftOut = selections ? [] : await readLeftOut(ask);
-  const schemaIds = (await ask(`select n.oid from pg_namespace n where ${notSystem('n')}`)).map(([oid]) => oid ?? '');
-  if (await hasMoved({ ask, schemaIds })) return null;
+  const relations = !scope.chosen || scope.chosen.has('pg_class') ? [readTables, readViews] : [];
+  const [found, edges, remarks, leftOut] = await Promise.all([
+    Promise.all([...kinds.map((kind) => readKind(scope, kind)), ...relations.map((read) => read(scope))]),
+    readEdges(scope),
+    readRemarks(scope),
+    selections ? [] : readLeftOut(ask),
+  ]);
+  if (await hasMoved({ ask, schemaIds: schemaIds ? schemaIds.split(' ') : [] })) return null;
+  const objects = found.flat();
+  const known = dependencies(objects, edges);
   const title = `-- Database ${database}, PostgreSQL ${printed}`.replace(/[\r\n]+/g, ' ');
 
   const script = (addresses: ReadonlySet<Address> | null): string | null => {

@@ -3,6 +3,7 @@
  * that their columns keep their order; a default or a check that would close a circle is taken out and follows.
  */
 import type { TextRow } from '../catalog/rows.ts';
+import { columnOptions, hasColumnOptions } from '../catalog/sql.ts';
 import { asked, type Scope } from './kind.ts';
 import { type DdlObject, type Part, ranks, whole } from './object.ts';
 import { foreignOptions, parameters, schemaOf, sequenceOptions } from './sql.ts';
@@ -76,8 +77,8 @@ const readColumns = (scope: Scope): Promise<TextRow[]> => {
             : ''
         }
         case when a.attstattarget >= 0 then ${alter}SET STATISTICS %s;', a.attrelid::regclass, a.attname, a.attstattarget) end,
-        case when a.attoptions is not null then ${alter}SET (%s);', a.attrelid::regclass, a.attname,
-          ${parameters('a.attoptions')}) end,
+        case when ${hasColumnOptions('a')} then ${alter}SET (%s);', a.attrelid::regclass, a.attname,
+          ${parameters(columnOptions('a'))}) end,
         case when sq.relpersistence <> c.relpersistence then format(E'\\nALTER SEQUENCE %s SET %s;', sq.seqrelid::regclass,
           case sq.relpersistence when 'u' then 'UNLOGGED' else 'LOGGED' end) end),
       -- A default that the column's parent has and it has not.

@@ -6,6 +6,7 @@ import type { QualifiedName } from '../../catalog.ts';
 import type { SnapshotColumn } from '../../snapshot.ts';
 import { compressionOf, storageOf } from '../catalog/details.ts';
 import { boolean, strings, withoutSecrets } from '../catalog/rows.ts';
+import { columnOptions, hasColumnOptions } from '../catalog/sql.ts';
 import { type Building, type BuildingRelations, columnsOf } from './building.ts';
 import { askAbout, type Source } from './source.ts';
 
@@ -117,9 +118,9 @@ async function readRows(
       `select a.attrelid, a.attname, a.attnum, a.atttypid, nullif(a.atttypmod, -1), nullif(quote_ident(a.attname), a.attname::text),
         nullif(a.attnotnull, false), nullif(a.attgenerated, ''), nullif(a.attidentity, ''), nullif(a.attcollation, ty.typcollation),
         case when a.attinhcount <> 0 or not a.attislocal or a.attstorage <> ty.typstorage or ${compression} is not null
-            or a.attstattarget >= 0 or a.attoptions is not null or a.attfdwoptions is not null or a.attacl is not null
+            or a.attstattarget >= 0 or ${hasColumnOptions('a')} or a.attfdwoptions is not null or a.attacl is not null
           then json_build_array(a.attinhcount <> 0, a.attislocal, nullif(a.attstorage, ty.typstorage), ${compression},
-            nullif(a.attstattarget, -1), a.attoptions, a.attfdwoptions, a.attacl::text) end
+            nullif(a.attstattarget, -1), ${columnOptions('a')}, a.attfdwoptions, a.attacl::text) end
       from pg_catalog.pg_class c
       join pg_catalog.pg_attribute a on a.attrelid = c.oid
       join pg_catalog.pg_type ty on ty.oid = a.atttypid

@@ -13,7 +13,7 @@ import { uuidv7 } from '../lib/ids.ts';
 import type { Log } from '../lib/log.ts';
 import type { Topic } from '../lib/topics.ts';
 import type { Services } from '../services.ts';
-import { useBoundedBodies } from './bodies.ts';
+import { maxBodyBytes, useBoundedBodies } from './bodies.ts';
 import type { Context } from './context.ts';
 import { createDocumentCache } from './document-cache.ts';
 import { publicError, refused, useErrorCodes } from './errors.ts';
@@ -169,9 +169,6 @@ const corsOf =
 
 /** The one that is made by yoga has a status of HTTP, which one of a socket has not: it is no answer for the other. */
 const noErrors = { get: () => undefined, set: () => undefined };
-
-/** A request of more is 413 before it is parsed. */
-const maxBodyBytes = 10_000_000;
 
 export function createPipeline({
   schema,

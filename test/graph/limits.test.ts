@@ -104,10 +104,24 @@ test.each(Object.entries(hostileBodies))('a message of %s ends its socket', asyn
   expect(await socket.closed).toBe(1009);
 });
 
-test('a body may be long: parameters of SQL are', async () => {
+test.each(['POST', 'multipart'])('a body sent by %s may be long: parameters of SQL are', async (name) => {
   const sql = 'mutation ($x: SubmitQueryInput!) { submitQuery(input: $x) { job { id } } }';
   const input = { target: { databaseId: 'x' }, sql: 'select 1', parameters: ['x", [{:'.repeat(800_000)] };
-  expect((await transports.POST!(sql, { x: input })).text).toContain('"code":"NOT_FOUND"');
+  expect((await transports[name]!(sql, { x: input })).text).toContain('"code":"NOT_FOUND"');
+});
+
+test('a form of more parts than are taken is told how many are', async () => {
+  const send = async (parts: number) => {
+    const body = new FormData();
+    body.set('operations', JSON.stringify({ query: '{ __typename }' }));
+    for (let i = 1; i < parts; i += 1) body.set(`part-${i}`, '');
+    const headers = { accept: json, 'x-graphql-yoga-csrf': '1' };
+    return seen(await fetch(quarry.url, { method: 'POST', headers, body }));
+  };
+  expect((await send(1_000)).status).toBe(200);
+  const { status, text } = await send(1_001);
+  expect({ status, text }).toEqual({ status: 413, text: expect.stringContaining('"code":"LIMIT_EXCEEDED"') });
+  expect(text).toContain('1000');
 });
 
 test('after all of it the server answers', async () => {

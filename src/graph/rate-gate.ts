@@ -115,9 +115,7 @@ const unlimited = Promise.resolve(undefined);
 
 const addressOf = ({ ipAddress }: Caller): string => (ipAddress === null ? 'none' : networkOf(ipAddress));
 
-/** Names of https://datatracker.ietf.org/doc/html/draft-ietf-httpapi-ratelimit-headers-06; times in seconds. */
-export const rateHeaders = ['ratelimit-limit', 'ratelimit-remaining', 'ratelimit-reset', 'retry-after'];
-
+/** The headers are those of rateHeaders. */
 function tell(response: ServerResponse, { limit, remaining, resetMs, exceeded }: Rate): void {
   if (response.headersSent) return;
   const seconds = Math.ceil(resetMs / 1_000);

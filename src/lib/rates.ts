@@ -10,6 +10,9 @@ export const rateLimited = (waitMs: number, message: string): AppError => {
   });
 };
 
+/** Names of https://datatracker.ietf.org/doc/html/draft-ietf-httpapi-ratelimit-headers-06; times in seconds. */
+export const rateHeaders = ['ratelimit-limit', 'ratelimit-remaining', 'ratelimit-reset', 'retry-after'];
+
 /** Where a key is in its window. */
 export interface Rate {
   readonly limit: number;

@@ -6,6 +6,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Caller, UserRole, Viewer } from '../../accounts/viewer.ts';
 import { AppError, type ErrorCode } from '../../lib/errors.ts';
 import type { Log } from '../../lib/log.ts';
+import { rateHeaders } from '../../lib/rates.ts';
 import type { BlobStore } from '../blob-store.ts';
 import { type StoreFault, storeFaultOf } from '../store-fault.ts';
 import type { BucketAccess } from './access.ts';
@@ -56,6 +57,18 @@ const statuses: Partial<Record<ErrorCode, number>> = {
 
 /** A store that failed is not back sooner. */
 const storeRetryAfterSeconds = 30;
+
+/** To another page; some more are to be seen there in any case, as the length and the type. */
+const exposedHeaders = [
+  'etag',
+  'accept-ranges',
+  'content-range',
+  'content-disposition',
+  'upload-offset',
+  'upload-length',
+  'x-request-id',
+  ...rateHeaders,
+].join(', ');
 
 const publicKey = /^[A-Za-z0-9_-]{22}$/;
 
@@ -164,16 +177,13 @@ export function createFileRoutes({
     const { origin } = request.headers;
     if (origin !== undefined && corsOrigins.includes(origin)) {
       response.setHeader('access-control-allow-origin', origin);
-      response.setHeader(
-        'access-control-expose-headers',
-        'etag, upload-offset, upload-length, content-range, content-disposition, retry-after, x-request-id',
-      );
+      response.setHeader('access-control-expose-headers', exposedHeaders);
     }
     if (request.method !== 'OPTIONS') return false;
     response.setHeader('access-control-allow-methods', 'GET, HEAD, PUT');
     response.setHeader(
       'access-control-allow-headers',
-      'content-type, content-range, range, if-match, if-none-match, if-range',
+      'content-type, content-range, range, if-match, if-none-match, if-modified-since, if-unmodified-since, if-range',
     );
     response.writeHead(204).end();
     return true;

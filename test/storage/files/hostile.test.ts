@@ -214,6 +214,17 @@ test('another page may use it only where the configuration says so', async () =>
   }
 });
 
+test('another page that may use it sees where an upload goes on, what was refused and how much more it may ask', async () => {
+  const url = linkTo(await world.file(ann, bucketId, 'a'));
+  const { headers } = await fetch(url, { headers: { origin: 'https://app.example.com' } });
+  const exposed = headers.get('access-control-expose-headers')!.split(', ');
+  expect(exposed).toEqual(
+    expect.arrayContaining(['etag', 'accept-ranges', 'content-range', 'upload-offset', 'x-request-id']),
+  );
+  expect(exposed).toEqual(expect.arrayContaining(['ratelimit-limit', 'ratelimit-remaining', 'ratelimit-reset']));
+  expect(exposed).toContain('retry-after');
+});
+
 describe.runIf(has('Chromium'))('of a file nothing runs in a browser,', { timeout: 120_000 }, () => {
   let browser: Browser;
   beforeAll(async () => {

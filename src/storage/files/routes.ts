@@ -102,20 +102,20 @@ export function createFileRoutes({
     if (file.missingAt !== null) return refuseLost(response);
     const size = file.sizeBytes;
     const validators = { etag: etagOf(file), modifiedAt: file.updatedAt };
-    for (const [name, value] of Object.entries(fileHeaders(file, { download, shared })))
-      response.setHeader(name, value);
+    // Said with the answer that they are of: of a refusal, or of what went wrong, none of them is true.
+    const headers = fileHeaders(file, { download, shared });
     if (isOther(request.headers, validators)) return refuse(response, 412, 'the file is another one now', 'CONFLICT');
-    if (isFresh(request.headers, validators)) return void response.writeHead(304).end();
+    if (isFresh(request.headers, validators)) return void response.writeHead(304, headers).end();
     const range = request.method === 'GET' ? rangeOf(request.headers, size, validators) : null;
     if (range === 'unsatisfiable') {
       response.setHeader('content-range', `bytes */${size}`);
       return refuse(response, 416, 'no such range', 'BAD_USER_INPUT');
     }
     const { start, end } = range ?? { start: 0, end: size - 1 };
-    if (range) response.setHeader('content-range', `bytes ${start}-${end}/${size}`);
-    response.setHeader('content-length', end - start + 1);
-    const status = range ? 206 : 200;
-    if (request.method === 'HEAD' || size === 0) return void response.writeHead(status).end();
+    const bytes = end - start + 1;
+    const part = range && { 'content-range': `bytes ${start}-${end}/${size}` };
+    const answer = () => response.writeHead(range ? 206 : 200, { ...headers, 'content-length': bytes, ...part });
+    if (request.method === 'HEAD' || size === 0) return void answer().end();
     const gone = new AbortController();
     response.once('close', () => gone.abort());
     const source = await blobs.read(file.blob, { start, end }, gone.signal);
@@ -124,8 +124,7 @@ export function createFileRoutes({
       log.error({ fileId: file.id, blob: file.blob }, 'file.blob_missing');
       return refuseLost(response);
     }
-    response.writeHead(status);
-    const bytes = end - start + 1;
+    answer();
     const found = await sendBody(source, response, { bytes, pace });
     if (found < bytes) {
       await store.markMissing([file.id]);
@@ -252,7 +251,6 @@ function refuseFor(error: unknown, response: ServerResponse): void {
 }
 
 function refuse(response: ServerResponse, status: number, error: string, code: ErrorCode): void {
-  for (const name of ['content-disposition', 'etag', 'last-modified', 'content-length']) response.removeHeader(name);
   response.setHeader('cache-control', 'no-store');
   response
     .writeHead(status, { 'content-type': 'application/json; charset=utf-8' })

@@ -1,7 +1,7 @@
 /** Files as programs and browsers meet them: uploaded, fetched in parts, refused, over HTTP on a whole server. */
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { readdir, rm, truncate } from 'node:fs/promises';
+import { readdir, rm, symlink, truncate } from 'node:fs/promises';
 import { request } from 'node:http';
 import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -268,6 +268,19 @@ describe('fetching', () => {
     expect((await get()).status).toBe(200);
     await quarry.until('file.blob_missing', { of: ({ fileId }) => fileId === decodeId(id)!.parts[0] });
     expect((await ann.find(id))!.url).toBeNull();
+  });
+
+  test('of a blob that cannot be read is told at once, and says nothing of the file', async () => {
+    const folder = `${quarry.dataDir}/files/files`;
+    const before = new Set(await readdir(folder));
+    const { url: unreadable } = await ann.file(bucketId, next(), 'x'.repeat(10_000));
+    const [blob] = (await readdir(folder)).filter((name) => !before.has(name));
+    await rm(`${folder}/${blob}`);
+    await symlink(blob!, `${folder}/${blob}`);
+    const response = await fetch(unreadable, { headers: { range: 'bytes=0-4999' } });
+    expect([response.status, (await response.json()).error]).toEqual([500, 'internal']);
+    for (const name of ['etag', 'content-range', 'content-disposition']) expect(response.headers.get(name)).toBeNull();
+    await rm(`${folder}/${blob}`);
   });
 
   test('whose bytes are lost is told, and not an empty file', async () => {

@@ -8,6 +8,7 @@ import { type ApiKeys, createApiKeys } from './accounts/keys/api-keys.ts';
 import { createIssuedAccounts } from './accounts/oidc/issued-accounts.ts';
 import { createIssuer } from './accounts/oidc/issuer.ts';
 import { createPasswordHasher } from './accounts/password-hasher.ts';
+import { createPasswordProof } from './accounts/password-proof.ts';
 import type { Settings } from './accounts/settings.ts';
 import { createSecondFactors } from './accounts/totp/second-factors.ts';
 import type { Viewer } from './accounts/viewer.ts';
@@ -166,7 +167,9 @@ function buildServices({ config, core, startedAt, diskLow, running, publicUrl, o
   const hasher = createPasswordHasher();
   const access = core.projectAccess;
   const invitations = createInvitations({ pool, prisma, access, outbox, registration });
-  const secondFactors = createSecondFactors({ pool, keyring, outbox });
+  const attempts = createAttempts({ pool, limits: config.attempts });
+  const proof = createPasswordProof({ pool, hasher, attempts });
+  const secondFactors = createSecondFactors({ pool, keyring, outbox, proof });
   const endWorkOfKeys = createEndWorkOfKeys({ jobs: jobStore });
   const accounts = createAccounts({
     secondFactors,
@@ -179,7 +182,8 @@ function buildServices({ config, core, startedAt, diskLow, running, publicUrl, o
     hasher,
     outbox,
     admission: invitations,
-    attempts: createAttempts({ pool, limits: config.attempts }),
+    attempts,
+    proof,
     endWorkOfKeys,
     issuer: config.publicUrl.origin,
     settings,

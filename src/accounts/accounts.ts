@@ -20,6 +20,7 @@ import type { EndWorkOfKeys } from './keys/api-keys.ts';
 import { createLiveSessions } from './live-sessions.ts';
 import { createPasswordChanges, type PasswordChanges } from './password-changes.ts';
 import type { PasswordHasher } from './password-hasher.ts';
+import type { PasswordProof } from './password-proof.ts';
 import { canBePassword } from './passwords.ts';
 import { can, requireCan } from './policy.ts';
 import { createProfiles, type Profiles } from './profiles.ts';
@@ -45,6 +46,7 @@ export interface AccountsDeps {
   outbox: Pick<Outbox, 'queue'>;
   admission: Admission;
   attempts: Attempts;
+  proof: PasswordProof;
   endWorkOfKeys: EndWorkOfKeys;
   secondFactors: Pick<SecondFactors, 'check'>;
   /** Who issues the tokens: the public URL of this installation. */
@@ -117,6 +119,7 @@ export function createAccounts({
   outbox,
   admission,
   attempts,
+  proof,
   endWorkOfKeys,
   secondFactors,
   issuer,
@@ -144,7 +147,7 @@ export function createAccounts({
   return {
     ...createRegistration({ pool, hasher, signIns, mails, admission, attempts, settings }),
     ...createPasswordChanges({ pool, hasher, attempts, signIns, mails, endWorkOfKeys, settings }),
-    ...createProfiles({ pool, prisma, hasher, attempts, mails, settings }),
+    ...createProfiles({ pool, prisma, proof, attempts, mails, settings }),
 
     async authenticate(token) {
       const { userId, sessionId, expiresAt } = await accessTokens.verify(token);

@@ -1,14 +1,14 @@
 /** Whose an address is, and what a user may change of himself. */
 import type pg from 'pg';
-import { type AuditAction, record } from '../audit/audit.ts';
+import { record } from '../audit/audit.ts';
 import { type Prisma, transaction } from '../db/metadata.ts';
 import { AppError, badInput } from '../lib/errors.ts';
 import { encodeId } from '../lib/ids.ts';
 import { type AccountMails, maxTokenMailsPerHour } from './account-mails.ts';
 import type { Attempts } from './attempts.ts';
 import { requireGoodToken, spendToken, subjectOf, voidTokens } from './one-time-tokens.ts';
-import type { PasswordHasher } from './password-hasher.ts';
-import { canBePassword, noPasswordYet } from './passwords.ts';
+import { notItsPassword, type PasswordProof, type Shown } from './password-proof.ts';
+import { noPasswordYet } from './passwords.ts';
 import { requireCan } from './policy.ts';
 import type { User } from './store.ts';
 import * as store from './store.ts';
@@ -54,27 +54,17 @@ export interface EmailConfirmation {
 export interface ProfilesDeps {
   pool: pg.Pool;
   prisma: Prisma;
-  hasher: Pick<PasswordHasher, 'verify'>;
-  attempts: Pick<Attempts, 'take' | 'takeMail'>;
+  proof: PasswordProof;
+  attempts: Pick<Attempts, 'takeMail'>;
   mails: AccountMails;
   settings: { readonly requireVerifiedEmail: boolean };
 }
 
 const anHourMs = 3_600_000;
 
-/** What somebody typed as the password of an account. */
-interface Shown {
-  readonly password: string | null;
-  readonly caller: Caller;
-  readonly signal: AbortSignal | undefined;
-  /** What the audit calls it when that is wrong. */
-  readonly failure: AuditAction;
-}
-
 const goneAccount = () => badInput({ path: 'input.token', message: 'this token is of an account that is gone' });
-const notItsPassword = () => badInput({ path: 'input.password', message: 'not the password of this account' });
 
-export function createProfiles({ pool, prisma, hasher, attempts, mails, settings }: ProfilesDeps): Profiles {
+export function createProfiles({ pool, prisma, proof, attempts, mails, settings }: ProfilesDeps): Profiles {
   async function userOf(userId: string): Promise<User> {
     const user = await store.findUser(prisma, userId);
     if (!user) throw new AppError('UNAUTHENTICATED', 'This account is gone');
@@ -93,22 +83,8 @@ export function createProfiles({ pool, prisma, hasher, attempts, mails, settings
     if (viewer && !viewer.key && viewer.userId === account.id) return null;
     if (shown.password === null)
       throw badInput({ path: 'input.password', message: 'the password of the account, unless it is signed in' });
-    await requirePassword(account, shown);
+    await proof.require(account, shown);
     return account.passwordHash;
-  }
-
-  /** Tried as at a sign-in, and counted there. @throws AppError BAD_USER_INPUT, RATE_LIMITED */
-  async function requirePassword(account: store.Account, { password, caller, signal, failure }: Shown): Promise<void> {
-    const { id: userId, email, passwordHash } = account;
-    const attempt = await attempts.take({ email, userId, caller });
-    const possible = password !== null && canBePassword(password);
-    const hash = (possible && passwordHash) || null;
-    if (!(await attempt.compare(hasher.verify(possible ? password : '', hash, signal), signal))) {
-      const subject = encodeId('User', userId);
-      await record(pool, { actorId: userId, action: failure, subject, outcome: 'failure', caller });
-      throw notItsPassword();
-    }
-    await attempt.giveBack();
   }
 
   /** To the new address, and to the present one that it is wanted. */
@@ -191,7 +167,7 @@ export function createProfiles({ pool, prisma, hasher, attempts, mails, settings
         if (password === null)
           throw badInput({ path: 'input.password', message: 'another address takes the password' });
         const failure = 'profile.update_failed';
-        await requirePassword(before, { password, caller, signal, failure });
+        await proof.require(before, { password, caller, signal, failure });
         shown = before.passwordHash;
       }
       await transaction(pool, async (client) => {

@@ -133,6 +133,9 @@ describe('a token of the issuer', () => {
     };
     const attempts = await Promise.allSettled([1, 2].map(async () => door(await issuer.mint({ ...second, claims }))));
     expect(attempts).toMatchObject([{ reason: others }, { reason: others }]);
+    // Once, however often it is shown.
+    const refusals = await world.auditOf('user.link_refused');
+    expect(refusals.filter(({ subject }) => subject === encodeId('User', local.userId))).toHaveLength(1);
     expect(await door(await issuer.mint(first))).toMatchObject({ userId: local.userId });
 
     await world.accounts.requestPasswordReset(email, caller);

@@ -38,8 +38,8 @@ const login = ({ email }: Person, code?: string | null, on: Pick<World, 'account
 const asked = { code: 'UNAUTHENTICATED', details: { secondFactor: 'TOTP' } };
 
 const setUp = 'mutation { setUpTotp { secret uri } }';
-const confirm = `mutation ($code: String!) { confirmTotp(input: { code: $code }) {
-  recoveryCodes user { totpEnabled } } }`;
+const confirm = `mutation ($code: String!, $password: String = "${password}") {
+  confirmTotp(input: { code: $code, password: $password }) { recoveryCodes user { totpEnabled } } }`;
 const disable = 'mutation ($code: String!) { disableTotp(input: { code: $code }) { user { totpEnabled } } }';
 
 /** Somebody with a second factor, whose last code was of the time that has just passed. */
@@ -81,6 +81,24 @@ describe('setting one up', () => {
     expect((await run(ann.viewer, setUp)).code).toBe('CONFLICT');
     expect((await run(ann.viewer, confirm, { code: await codeAt(secret) })).code).toBe('CONFLICT');
     expect(await world.auditOf('second_factor.enabled')).toHaveLength(1);
+  });
+
+  test('takes the password, so that a session alone shuts nobody out', async () => {
+    const person = await world.person();
+    const code = await codeAt((await run(person.viewer, setUp)).data.setUpTotp.secret);
+    for (const shown of [null, 'not it at all']) {
+      const refused = await run(person.viewer, confirm, { code, password: shown });
+      expect(refused).toMatchObject({ code: 'BAD_USER_INPUT', details: { fields: [{ path: 'input.password' }] } });
+    }
+    const failures = await world.auditOf('second_factor.enable_failed');
+    expect(failures.filter(({ actor_id }) => actor_id === person.userId)).toHaveLength(1);
+    await login(person);
+    // One that came by another issuer has none.
+    const other = await world.person();
+    await world.sql(`UPDATE users SET password_hash = '' WHERE id = $1`, [other.userId]);
+    const { secret } = (await run(other.viewer, setUp)).data.setUpTotp;
+    const { data } = await run(other.viewer, confirm, { code: await codeAt(secret), password: null });
+    expect(data.confirmTotp.user).toEqual({ totpEnabled: true });
   });
 
   test('is nobody’s with a key, nor of who is not signed in', async () => {

@@ -8,6 +8,7 @@ import { type AttemptLimits, createAttempts } from '../../src/accounts/attempts.
 import { createBearer } from '../../src/accounts/bearer.ts';
 import { createApiKeys } from '../../src/accounts/keys/api-keys.ts';
 import { createPasswordHasher } from '../../src/accounts/password-hasher.ts';
+import { createPasswordProof } from '../../src/accounts/password-proof.ts';
 import { createSecondFactors } from '../../src/accounts/totp/second-factors.ts';
 import type { Caller } from '../../src/accounts/viewer.ts';
 import { sealBeginning } from '../../src/audit/chain.ts';
@@ -62,7 +63,7 @@ export async function createWorld() {
     requireVerifiedEmail = false,
     admission,
     clock,
-    attempts = { perAccount: 0, perAddress: 0, registrations: 0 },
+    attempts: attemptLimits = { perAccount: 0, perAddress: 0, registrations: 0 },
   }: ReplicaOptions = {}) {
     const bus = createBus<Topic>();
     const pool = createPool({ connection, log, max: 20 });
@@ -74,7 +75,9 @@ export async function createWorld() {
     const hasher = createPasswordHasher({ cost: 4 });
     const outbox = createOutbox({ keyring, publicUrl: new URL(issuer) });
     const invitations = createInvitations({ pool, prisma, access, outbox, registration });
-    const secondFactors = createSecondFactors({ pool, keyring, outbox, ...(clock && { clock }) });
+    const attempts = createAttempts({ pool, limits: attemptLimits });
+    const proof = createPasswordProof({ pool, hasher, attempts });
+    const secondFactors = createSecondFactors({ pool, keyring, outbox, proof, ...(clock && { clock }) });
     const jobs = createTestJobStore(pool, { bus });
     const endWorkOfKeys = createEndWorkOfKeys({ jobs });
     const accounts = createAccounts({
@@ -89,7 +92,8 @@ export async function createWorld() {
       hasher,
       outbox,
       admission: admission ?? invitations,
-      attempts: createAttempts({ pool, limits: attempts }),
+      attempts,
+      proof,
       issuer,
       settings,
       ...(clock && { clock }),

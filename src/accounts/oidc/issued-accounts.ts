@@ -60,6 +60,16 @@ const noPassword = '';
 /** An account has its issuer's word for its address. */
 const confirmedByIssuer = { requireVerifiedEmail: false } as const;
 
+/** An account of the issuer that does not become that of this user, although it has his address. */
+class LinkRefused extends AppError {
+  readonly userId: string;
+
+  constructor(userId: string, message: string) {
+    super('FORBIDDEN', message);
+    this.userId = userId;
+  }
+}
+
 export function createIssuedAccounts({
   pool,
   bus,
@@ -77,6 +87,8 @@ export function createIssuedAccounts({
   const known = new Map<string, Entered>();
   /** One token that many requests show at once is looked into once. */
   const entering = new Map<string, Promise<Entered>>();
+  /** Refusals that the audit has. */
+  const recorded = new Set<string>();
 
   function keep(key: string, entered: Entered): Entered {
     known.delete(key);
@@ -116,7 +128,7 @@ export function createIssuedAccounts({
     // Asked before anything is held.
     const profile = (await store.findIdentity(pool, identity)) ? null : await issuer.profile(token, issued);
     const caller: Caller = { ...nobody, userAgent: `OpenID Connect ${issued.client ?? ''}`.trim() };
-    const opened = await transaction(pool, async (client) => {
+    const opening = transaction(pool, async (client) => {
       const userId = (await store.findIdentity(client, identity)) ?? (await link(client, identity, profile, caller));
       const state = await store.holdUser(client, userId);
       if (state === 'gone') throw ended();
@@ -131,6 +143,10 @@ export function createIssuedAccounts({
       );
       await audited(client, 'user.login', userId, caller, {});
       return { session: { id, userId }, displaced };
+    });
+    const opened = await opening.catch(async (error) => {
+      if (error instanceof LinkRefused) await recordRefusal(error.userId, subject, caller);
+      throw error;
     });
     for (const id of opened.displaced) bus.ringHere('session.revoked', id);
     return opened.session;
@@ -152,6 +168,17 @@ export function createIssuedAccounts({
       details: { issuer: issuer.issuer, ...details },
     });
 
+  /** Once, however often the token is shown: what is refused is not remembered, and asked again with each request. */
+  async function recordRefusal(userId: string, issuedTo: string, caller: Caller): Promise<void> {
+    const key = JSON.stringify([userId, issuedTo]);
+    if (recorded.has(key)) return;
+    if (recorded.size >= maxKnown) recorded.clear();
+    recorded.add(key);
+    const subject = encodeId('User', userId);
+    const details = { issuer: issuer.issuer };
+    await record(pool, { actorId: null, action: 'user.link_refused', subject, outcome: 'failure', caller, details });
+  }
+
   /** The account with the verified address, or a new one. @returns its id */
   async function link(
     client: pg.PoolClient,
@@ -167,15 +194,15 @@ export function createIssuedAccounts({
     const there = await store.findUserByEmail(client, emailKeyOf(email));
     // Whoever opened it may have typed an address that is not his, and would keep the key to what is put there now.
     if (there && !there.verified)
-      throw new AppError(
-        'FORBIDDEN',
+      throw new LinkRefused(
+        there.id,
         'The account with this address has not verified it: do that first, or set a new password by mail',
       );
     if (there) {
       // Whoever comes second may be somebody else, to whom the issuer has given the address since.
       if (await store.isLinked(client, identity.issuer, there.id))
-        throw new AppError(
-          'FORBIDDEN',
+        throw new LinkRefused(
+          there.id,
           'Another account of the issuer leads to the account with this address: sign in there as before, or set a new password by mail, which ends that link',
         );
       await store.insertIdentity(client, identity, there.id);

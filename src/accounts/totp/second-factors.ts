@@ -8,7 +8,9 @@ import { encodeId } from '../../lib/ids.ts';
 import { type Keyring, SealError } from '../../lib/keyring.ts';
 import type { Outbox } from '../../mail/outbox.ts';
 import type { FactorChange } from '../../mail/templates/second-factor-changed.ts';
+import { notItsPassword, type PasswordProof } from '../password-proof.ts';
 import { requireCan } from '../policy.ts';
+import { findAccount } from '../store.ts';
 import type { Caller, Viewer } from '../viewer.ts';
 import { hashOfRecovery, newRecoveryCode, parseCode, recoveryCodes, stepOf } from './codes.ts';
 import * as store from './store.ts';
@@ -22,11 +24,20 @@ export type Checked =
   | { readonly outcome: 'passed' | 'missing' | 'wrong' }
   | { readonly outcome: 'locked'; readonly retryAfterMs: number };
 
+export interface FactorProof {
+  readonly code: string;
+  /** Of the account. */
+  readonly password?: string | null | undefined;
+}
+
 export interface SecondFactors {
   /** A new secret, which counts for nothing until it is confirmed. @throws AppError CONFLICT where one is on */
   setUp(viewer: Viewer | null, label: string): Promise<{ secret: string; uri: string }>;
-  /** Switches it on. The codes are shown once. @throws AppError CONFLICT, BAD_USER_INPUT for a wrong code, RATE_LIMITED */
-  confirm(viewer: Viewer | null, code: string, caller: Caller): Promise<string[]>;
+  /**
+   * Switches it on. The codes are shown once. A session alone would shut the owner out, so it takes the password where the
+   * account has one. @throws AppError CONFLICT, BAD_USER_INPUT for a wrong code or password, RATE_LIMITED
+   */
+  confirm(viewer: Viewer | null, shown: FactorProof, caller: Caller, signal?: AbortSignal): Promise<string[]>;
   /** Switches it off, by a code of either kind. @throws AppError CONFLICT, BAD_USER_INPUT, RATE_LIMITED */
   disable(viewer: Viewer | null, code: string, caller: Caller): Promise<void>;
   /**
@@ -44,6 +55,7 @@ export interface SecondFactorsDeps {
   readonly pool: pg.Pool;
   readonly keyring: Pick<Keyring, 'seal' | 'open'>;
   readonly outbox: Pick<Outbox, 'queue'>;
+  readonly proof: PasswordProof;
   readonly clock?: () => Date;
 }
 
@@ -62,6 +74,7 @@ export function createSecondFactors({
   pool,
   keyring,
   outbox,
+  proof,
   clock = () => new Date(),
 }: SecondFactorsDeps): SecondFactors {
   const wrong = () => badInput({ path: 'input.code', message: 'not right, or used before' });
@@ -155,9 +168,15 @@ export function createSecondFactors({
       return { secret, uri: generateURI({ issuer: 'Quarry', label, secret }) };
     },
 
-    async confirm(viewer, code, caller) {
+    async confirm(viewer, { code, password = null }, caller, signal) {
       const own = requireOwn(viewer);
+      const account = await findAccount(pool, own.userId);
+      if (account?.passwordHash) {
+        if (password === null) throw badInput({ path: 'input.password', message: 'the password of the account' });
+        await proof.require(account, { password, caller, signal, failure: 'second_factor.enable_failed' });
+      }
       return await withCode(own, { code, caller }, false, async (client) => {
+        if ((await findAccount(client, own.userId))?.passwordHash !== account?.passwordHash) throw notItsPassword();
         const codes = Array.from({ length: recoveryCodes }, newRecoveryCode);
         const hashes = codes.map((each) => hashOfRecovery(each.replaceAll('-', '')));
         await store.confirmFactor(client, own.userId, hashes);

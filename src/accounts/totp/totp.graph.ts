@@ -39,13 +39,20 @@ const SetUpTotpPayload = builder.objectRef<{ secret: string; uri: string }>('Set
   }),
 });
 
-const codeInput = (name: string, description: string) =>
-  builder.inputType(name, {
-    validate: z.object({ code: typedCode }),
-    fields: (t) => ({ code: t.string({ required: true, description }) }),
-  });
-const ConfirmTotpInput = codeInput('ConfirmTotpInput', 'Of the authenticator.');
-const DisableTotpInput = codeInput('DisableTotpInput', 'Of the authenticator, or a recovery code.');
+const ConfirmTotpInput = builder.inputType('ConfirmTotpInput', {
+  validate: z.object({ code: typedCode, password: z.string().nullish() }),
+  fields: (t) => ({
+    code: t.string({ required: true, description: 'Of the authenticator.' }),
+    password: t.string({ description: 'Of the account, where it has one.' }),
+  }),
+});
+
+const DisableTotpInput = builder.inputType('DisableTotpInput', {
+  validate: z.object({ code: typedCode }),
+  fields: (t) => ({
+    code: t.string({ required: true, description: 'Of the authenticator, or a recovery code.' }),
+  }),
+});
 
 const ResetTotpInput = builder.inputType('ResetTotpInput', {
   fields: (t) => ({ id: t.id({ required: true, description: 'Of a user.' }) }),
@@ -89,8 +96,8 @@ builder.mutationFields((t) => ({
     description: 'From now on `login` asks for a code.',
     authScopes: { signedIn: true },
     args: { input: t.arg({ type: ConfirmTotpInput, required: true }) },
-    resolve: async (_root, { input: { code } }, { viewer, services, caller }) => ({
-      recoveryCodes: await services.secondFactors.confirm(viewer, code, caller),
+    resolve: async (_root, { input }, { viewer, services, caller, signal }) => ({
+      recoveryCodes: await services.secondFactors.confirm(viewer, input, caller, signal),
       user: await services.accounts.self(viewer!),
     }),
   }),

@@ -273,7 +273,7 @@ describe('a refresh token', () => {
     let { refreshToken } = await quarries[0].register();
     let accessToken = '';
     let most = 0;
-    const rounds = 10;
+    const rounds = 20;
     for (let round = 0; round < rounds; round += 1) {
       const parent = refreshToken;
       const answers = await Promise.all(Array.from({ length: 50 }, (_, i) => refreshed(parent, quarries[i % 2]!)));

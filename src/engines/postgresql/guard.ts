@@ -9,6 +9,7 @@ import { MessageTooLong, NotPostgresql } from './errors.ts';
 /** One byte of type, four of length. */
 const headerBytes = 5;
 const copyData = 0x64; // d
+const dataRow = 0x44; // D
 /** A message of so many bytes is put together here, at its length: the parser would double a buffer until it fits. */
 const longBytes = 2 ** 20;
 
@@ -20,6 +21,9 @@ export interface CopyTaker {
   end(): void;
 }
 
+/** Takes a row of an answer past the parser, which would make a text of each value: its body, valid only during the call. */
+export type RowTaker = (bytes: Buffer, start: number, end: number) => void;
+
 /** The part of a socket that `pg` uses. Emits `connect`, `data`, `error`, `end` and `close`. */
 export interface GuardedStream extends EventEmitter {
   readonly writable: boolean;
@@ -27,6 +31,8 @@ export interface GuardedStream extends EventEmitter {
   maxMessageBytes: number;
   /** While it is set, messages CopyData go there and nowhere else. */
   copyTaker: CopyTaker | null;
+  /** Where there is one, rows go to its taker while that is set. What is before a row is handed on first: it may set it. */
+  rowTaking: { taker: RowTaker | null } | null;
   connect(): void;
   write(data: Uint8Array, done?: () => void): boolean;
   /** What is written between the two goes out in one piece. */
@@ -56,6 +62,7 @@ export function guard(socket: Socket, options: GuardOptions): GuardedStream {
 class Guard extends EventEmitter implements GuardedStream {
   maxMessageBytes: number;
   copyTaker: CopyTaker | null = null;
+  rowTaking: { taker: RowTaker | null } | null = null;
   readonly #socket: Socket;
   readonly #reused: boolean;
   /** Bytes of the message under way that are still to come. */
@@ -155,9 +162,16 @@ class Guard extends EventEmitter implements GuardedStream {
     if (this.#longFilled === this.#long.length) {
       const whole = this.#long;
       this.#long = null;
-      this.emit('data', whole);
+      const taker = this.#rowTaker(whole, 0);
+      if (taker) taker(whole, headerBytes, whole.length);
+      else this.emit('data', whole);
     }
     return bytes;
+  }
+
+  /** Of the message that begins there. */
+  #rowTaker(bytes: Buffer, at: number): RowTaker | null {
+    return bytes[at] === dataRow && this.rowTaking !== null ? this.rowTaking.taker : null;
   }
 
   /** Walks from header to header, at one read of five bytes a message, and hands on what is between them. */
@@ -174,7 +188,8 @@ class Guard extends EventEmitter implements GuardedStream {
       this.#begin(this.#header, 0);
       if (!this.#taken) {
         const header = Buffer.from(this.#header);
-        if (this.#rest >= longBytes) at = from = at + this.#beginLong(header, chunk.subarray(at));
+        const whole = this.#rest >= longBytes || this.#rowTaker(header, 0) !== null;
+        if (whole) at = from = at + this.#beginLong(header, chunk.subarray(at));
         else this.#pass(header, 0, headerBytes);
       }
       if (this.#long !== null) return;
@@ -203,7 +218,16 @@ class Guard extends EventEmitter implements GuardedStream {
       if (this.#taken) {
         this.#pass(chunk, from, at);
         from = body;
-      } else if (this.#rest >= longBytes && body + this.#rest > chunk.length) {
+      } else if (this.rowTaking !== null && chunk[at] === dataRow) {
+        this.#pass(chunk, from, at);
+        from = at;
+      }
+      const taker = this.#rowTaker(chunk, at);
+      const isWhole = body + this.#rest <= chunk.length;
+      if (taker !== null && isWhole) {
+        from = body + this.#rest;
+        taker(chunk, body, from);
+      } else if (!isWhole && (taker !== null || (this.#rest >= longBytes && !this.#taken))) {
         this.#pass(chunk, from, at);
         this.#beginLong(chunk.subarray(at, body), chunk.subarray(body));
         return;

@@ -4,7 +4,9 @@ import { AppError } from '../../lib/errors.ts';
 import type { Target } from '../engine.ts';
 import { type ConnectDeps, type Connection, connect } from './connect.ts';
 import { connectFailure } from './errors.ts';
+import type { RowTaker } from './guard.ts';
 import { createPrepared } from './prepared.ts';
+import { createRowTexts, type EachRow } from './row-texts.ts';
 
 /** A nested GraphQL query asks for many kinds at once; a target's connections are its owner's. */
 const maxConnections = 2;
@@ -16,14 +18,20 @@ interface Options {
   readonly signal: AbortSignal;
 }
 
-type Ask = (sql: string, values: readonly unknown[], each?: (row: TextRow) => void) => Promise<TextRow[]>;
+type Ask = (sql: string, values: readonly unknown[], each?: EachRow) => Promise<TextRow[]>;
 
 /** As `Ask`. @param given `name`: prepared under it */
 type AskOn = (
   sql: string,
   values: readonly unknown[],
-  given?: { readonly each?: ((row: TextRow) => void) | undefined; readonly name?: string | undefined },
+  given?: { readonly name?: string | undefined; readonly rows?: Rows | undefined },
 ) => Promise<TextRow[]>;
+
+/** Rows that are handed out as they come. */
+interface Rows {
+  readonly each: EachRow;
+  readonly takerOf: (each: EachRow) => RowTaker;
+}
 
 export interface Reader {
   /** Runs one statement that only reads. @throws AppError CONNECTION_FAILED, SQL_ERROR, TIMEOUT; the signal's reason */
@@ -122,12 +130,12 @@ export function createReader(deps: ConnectDeps, target: Target): Reader {
       let alive = fresh;
       let lost = false;
       try {
-        return await work(async (text, values, { each, name } = {}) => {
+        return await work(async (text, values, { name, rows: handedOut } = {}) => {
           const query = { name, text, values: [...values], rowMode: 'array' as const, types: { getTypeParser } };
           let taken: Taken | null = null;
           try {
-            if (each) taken = await readEach(connection, query, each);
-            const rows = each ? [] : (await connection.client.query(query)).rows;
+            if (handedOut) taken = await readEach(connection, query, handedOut);
+            const rows = handedOut ? [] : (await connection.client.query(query)).rows;
             alive = true;
             if (taken?.failure === undefined) return rows as TextRow[];
           } catch (error) {
@@ -152,10 +160,11 @@ export function createReader(deps: ConnectDeps, target: Target): Reader {
     query: queryPrepared,
     transaction: (work, options) =>
       lend(options, async (ask) => {
+        const takerOf = createRowTexts();
         await ask('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY', []);
         let value: Awaited<ReturnType<typeof work>>;
         try {
-          value = await work((sql, values, each) => ask(sql, values, { each }));
+          value = await work((sql, values, each) => ask(sql, values, { rows: each && { each, takerOf } }));
         } catch (error) {
           await ask('ROLLBACK', []).catch(() => undefined); // The connection is gone, and the transaction with it.
           throw error;
@@ -178,23 +187,34 @@ interface Taken {
   readonly failure: unknown;
 }
 
-/** Hands out rows as they come, and keeps none: `pg` would make an array of all. */
-function readEach({ client }: Connection, query: pg.QueryConfig, each: (row: TextRow) => void): Promise<Taken> {
+/** Hands out rows as they come, from their bytes, and keeps none: `pg` would make texts and an array of all. */
+function readEach(
+  { client, wire: { stream } }: Connection,
+  query: pg.QueryConfig,
+  { each, takerOf }: Rows,
+): Promise<Taken> {
   return new Promise((resolve, reject) => {
     const reading = new pg.Query(query);
     let failure: unknown;
+    const taker = takerOf((row) => {
+      if (failure !== undefined) return;
+      try {
+        each(row);
+      } catch (error) {
+        failure = error; // What is behind it in the answer is another statement's.
+      }
+    });
     Object.assign(reading, {
-      handleDataRow({ fields }: { fields: TextRow }) {
-        if (failure !== undefined) return;
-        try {
-          each(fields);
-        } catch (error) {
-          failure = error; // Thrown here it would end the process.
-        }
+      handleRowDescription() {
+        stream.rowTaking = { taker };
       },
     });
-    reading.on('end', () => resolve({ failure }));
-    reading.on('error', reject);
+    const settle = (done: () => void) => {
+      stream.rowTaking = { taker: null };
+      done();
+    };
+    reading.on('end', () => settle(() => resolve({ failure })));
+    reading.on('error', (error) => settle(() => reject(error)));
     client.query(reading);
   });
 }
@@ -204,7 +224,7 @@ function readEach({ client }: Connection, query: pg.QueryConfig, each: (row: Tex
  * found in place of the server's own.
  */
 async function connectForReading(deps: ConnectDeps, target: Target, signal: AbortSignal): Promise<Connection> {
-  const connection = await connect(deps, target, { signal, label: 'quarry catalogue' });
+  const connection = await connect(deps, target, { signal, label: 'quarry catalogue', bulk: true });
   const onAbort = () => connection.destroy(new Error('aborted'));
   signal.addEventListener('abort', onAbort, { once: true });
   try {
@@ -214,6 +234,7 @@ async function connectForReading(deps: ConnectDeps, target: Target, signal: Abor
     );
     // A statement need not wait for the answer to the one before it: a catalogue is dozens of them.
     Object.assign(connection.client, { pipeline: true });
+    connection.wire.stream.rowTaking = { taker: null };
     return connection;
   } catch (error) {
     connection.destroy(new Error('It could not be made ready', { cause: error }));

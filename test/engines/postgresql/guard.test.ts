@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import { duplexPair } from 'node:stream';
 import { describe, expect, test } from 'vitest';
 import { MessageTooLong, NotPostgresql } from '../../../src/engines/postgresql/errors.ts';
-import { type CopyTaker, guard } from '../../../src/engines/postgresql/guard.ts';
+import { type CopyTaker, guard, type RowTaker } from '../../../src/engines/postgresql/guard.ts';
 
 const maxMessageBytes = 1_000;
 
@@ -135,6 +135,36 @@ test.each([1, 2, 3, 4, 5, 6, 7, 9, 64, 10_000])('takes rows of a COPY out, in ch
   expect(taken).toEqual(rows);
   expect(data).toEqual(Buffer.concat([...others, good]));
 });
+
+test.each([1, 2, 3, 4, 5, 6, 7, 9, 64, 10_000])(
+  'hands rows to whom the description before them sets, and others to the parser, in chunks of %d bytes',
+  async (size) => {
+    const described = message('T', Buffer.from('taken'));
+    const end = Buffer.concat([message('C', Buffer.from('SELECT 3\0')), message('Z', Buffer.from('T'))]);
+    const rows = ['a', '', 'D\xff\xff\xff\xff'.repeat(30)];
+    const taken = rows.map((row) => message('D', Buffer.from(row, 'latin1')));
+    const other = Buffer.concat([message('T', Buffer.from('other')), message('D', Buffer.from('b')), end]);
+    const answers = [other, described, ...taken, end, other];
+    const [near, far] = duplexPair();
+    const stream = guard(near as unknown as Socket, { maxMessageBytes, reused: true });
+    const [received, found]: [Buffer[], string[]] = [[], []];
+    const taker: RowTaker = (bytes, from, to) => void found.push(bytes.toString('latin1', from, to));
+    stream.rowTaking = { taker: null };
+    stream.on('data', (chunk: Buffer) => {
+      received.push(chunk);
+      // As `pg` does, which knows whose an answer is when it sees how that begins.
+      const told = Buffer.concat(received);
+      stream.rowTaking = { taker: told.lastIndexOf(described) > told.lastIndexOf(end) ? taker : null };
+    });
+    const ended = new Promise((resolve) => stream.on('end', resolve).on('error', resolve));
+    stream.connect();
+    for (const chunk of cut(Buffer.concat(answers), size)) far.write(Buffer.from(chunk));
+    far.end();
+    expect(await ended).toBeUndefined();
+    expect(found).toEqual(rows);
+    expect(Buffer.concat(received)).toEqual(Buffer.concat([other, described, end, other]));
+  },
+);
 
 describe('wherever the stream is cut', () => {
   const rows = ['a\n', '', 'bcd\n'];

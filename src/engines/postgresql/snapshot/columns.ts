@@ -2,7 +2,6 @@
  * Columns. Types and defaults are few and repeat: each is printed once, as printing them is what such a read spends its
  * time on.
  */
-import type { QualifiedName } from '../../catalog.ts';
 import type { SnapshotColumn } from '../../snapshot.ts';
 import { compressionOf, storageOf } from '../catalog/details.ts';
 import { boolean, strings, withoutSecrets } from '../catalog/rows.ts';
@@ -16,12 +15,11 @@ type ColumnRow = [
   number: string,
   type: string,
   modifier: string | null,
-  /** The name as SQL has to quote it, where it has to. */
-  quoted: string | null,
+  storage: string | null,
+  collation: string | null,
   notNull: string | null,
   generated: string | null,
   identity: string | null,
-  collation: string | null,
   rare: string | null,
 ];
 
@@ -29,7 +27,6 @@ type ColumnRow = [
 type Rare = [
   inherited: boolean,
   local: boolean,
-  storage: string | null,
   compression: string | null,
   statisticsTarget: number | null,
   options: string[] | null,
@@ -37,55 +34,39 @@ type Rare = [
   privileges: string | null,
 ];
 
-const usual: Rare = [false, true, null, null, null, null, null, null];
+const usual: Rare = [false, true, null, null, null, null, null];
 
+/** What a column's type says, and whether its storage and collation are its type's. */
 interface TypeInfo {
   readonly printed: string;
   readonly neverNull: boolean;
   readonly enumValues: string[] | null;
+  readonly storage: string | null;
+  readonly collation: string | null;
+  readonly collationSchema: string | null;
 }
 
-/** What is known of a column beside what is kept. */
-export interface ColumnWords {
-  /** The name as SQL has to quote it. */
-  quoted(column: SnapshotColumn): string;
-  /** The collation's oid; empty where it is the one of its type. */
-  collation(column: SnapshotColumn): string;
-}
-
-/** Gives each relation its columns, whose names are known when this has asked; the rest is when it is done. */
-export function readColumns(
-  source: Source,
-  relations: BuildingRelations,
-): { readonly words: ColumnWords; readonly done: Promise<void> } {
-  const quotedNames = new Map<SnapshotColumn, string>();
-  const collated = new Map<Building<SnapshotColumn>, string>();
-  return {
-    words: {
-      quoted: (column) => quotedNames.get(column) ?? column.name,
-      collation: (column) => collated.get(column) ?? '',
-    },
-    done: readRows(source, relations, quotedNames, collated),
-  };
-}
-
-async function readRows(
-  source: Source,
-  relations: BuildingRelations,
-  quotedNames: Map<SnapshotColumn, string>,
-  collated: Map<Building<SnapshotColumn>, string>,
-): Promise<void> {
+/**
+ * Gives each relation its columns, whose names are known when this has asked; the rest is when it is done, and until then
+ * `dataType` is what tells one kind of column from another.
+ */
+export async function readColumns(source: Source, relations: BuildingRelations): Promise<void> {
   const { ask, version, schemaIds, intern } = source;
   const compression = version >= 140000 ? `nullif(a.attcompression, '')` : 'null::text';
+  const kindOf = createKinds(source);
   const take = (row: readonly (string | null)[]) => {
-    const [oid, name, number, type, modifier, quoted, notNull, generated, identity, collation, rare] = row as ColumnRow;
-    const [inherited, local, storage, chosen, statisticsTarget, options, foreignOptions, privileges] =
+    const [oid, name, number, type, modifier, storage, collation, notNull, generated, identity, rare] =
+      row as ColumnRow;
+    const relation = relations.get(oid);
+    if (!relation) return;
+    const [inherited, local, chosen, statisticsTarget, options, foreignOptions, privileges] =
       rare === null ? usual : (JSON.parse(rare) as Rare);
-    const column: Building<SnapshotColumn> = {
+    const position = Number(number);
+    relation.columns[position] = {
       id: `${oid}.${number}`,
       name: intern(name),
-      position: Number(number),
-      dataType: intern(typeKey(type, modifier)),
+      position,
+      dataType: kindOf(type, modifier, storage, collation),
       nullable: notNull === null,
       default: null,
       generated: null,
@@ -101,30 +82,28 @@ async function readRows(
       collationSchema: null,
       inherited,
       local,
-      storage: storageOf(storage),
+      storage: null,
       compression: compressionOf(chosen),
       statisticsTarget,
       options: options ?? none,
       foreignOptions: foreignOptions === null ? none : withoutSecrets(foreignOptions),
       privileges,
     };
-    if (quoted !== null) quotedNames.set(column, quoted);
-    if (collation !== null) collated.set(column, collation);
-    const relation = relations.get(oid);
-    if (relation) relation.columns[column.position] = column;
   };
   await Promise.all([
+    // By the index of the columns: a catalogue has more rows for the system's own columns and those of indexes than for these.
     ask(
-      `select a.attrelid, a.attname, a.attnum, a.atttypid, nullif(a.atttypmod, -1), nullif(quote_ident(a.attname), a.attname::text),
-        nullif(a.attnotnull, false), nullif(a.attgenerated, ''), nullif(a.attidentity, ''), nullif(a.attcollation, ty.typcollation),
-        case when a.attinhcount <> 0 or not a.attislocal or a.attstorage <> ty.typstorage or ${compression} is not null
-            or a.attstattarget >= 0 or ${hasColumnOptions('a')} or a.attfdwoptions is not null or a.attacl is not null
-          then json_build_array(a.attinhcount <> 0, a.attislocal, nullif(a.attstorage, ty.typstorage), ${compression},
-            nullif(a.attstattarget, -1), ${columnOptions('a')}, a.attfdwoptions, a.attacl::text) end
-      from pg_catalog.pg_class c
-      join pg_catalog.pg_attribute a on a.attrelid = c.oid
-      join pg_catalog.pg_type ty on ty.oid = a.atttypid
-      where c.relnamespace = any($1::oid[]) and c.relkind in ('r', 'p', 'v', 'm', 'f') and a.attnum > 0 and not a.attisdropped`,
+      `select a.attrelid, a.attname, a.attnum, a.atttypid, nullif(a.atttypmod, -1), nullif(a.attstorage, 'p'), nullif(a.attcollation, 0),
+        nullif(a.attnotnull, false), nullif(a.attgenerated, ''), nullif(a.attidentity, ''),
+        case when a.attinhcount <> 0 or not a.attislocal or ${compression} is not null or a.attstattarget >= 0
+            or ${hasColumnOptions('a')} or a.attfdwoptions is not null or a.attacl is not null
+          then json_build_array(a.attinhcount <> 0, a.attislocal, ${compression}, nullif(a.attstattarget, -1),
+            ${columnOptions('a')}, a.attfdwoptions, a.attacl::text) end
+      from pg_catalog.pg_attribute a
+      where a.attrelid = any (array(
+          select c.oid from pg_catalog.pg_class c
+          where c.relkind in ('r', 'p', 'v', 'm', 'f') and c.relnamespace = any($1::oid[])))
+        and a.attnum > 0 and not a.attisdropped`,
       [schemaIds],
       take,
     ),
@@ -133,31 +112,41 @@ async function readRows(
   const columns = function* () {
     for (const relation of relations.values()) yield* columnsOf(relation);
   };
-  const keys = new Set<string>();
-  for (const { dataType } of columns()) keys.add(dataType);
-  const [types, collations] = await Promise.all([
-    readTypes(source, [...keys]),
-    readCollations(source, [...new Set(collated.values())]),
-  ]);
+  const kinds = new Set<string>();
+  for (const { dataType } of columns()) kinds.add(dataType);
+  const types = await readTypes(source, [...kinds]);
   for (const column of columns()) {
-    const { printed, neverNull, enumValues } = types.get(column.dataType)!;
+    const { printed, neverNull, enumValues, storage, collation, collationSchema } = types.get(column.dataType)!;
     column.dataType = printed;
     column.nullable &&= !neverNull;
     column.enumValues = enumValues;
-  }
-  for (const [column, oid] of collated) {
-    const { schema = null, name = null } = collations.get(oid) ?? {};
-    column.collation = name;
-    column.collationSchema = schema;
+    column.storage = storage;
+    column.collation = collation;
+    column.collationSchema = collationSchema;
   }
 }
 
 const none: readonly string[] = [];
 
-const typeKey = (type: string, modifier: string | null): string => (modifier === null ? type : `${type} ${modifier}`);
+/** Type, modifier, storage and collation in one text, the same one for the same four. */
+function createKinds({ intern }: Source) {
+  const last = new Map<
+    string,
+    { modifier: string | null; storage: string | null; collation: string | null; kind: string }
+  >();
+  return (type: string, modifier: string | null, storage: string | null, collation: string | null): string => {
+    // Most types are used in one way: what this one was used in last is looked at first.
+    const known = last.get(type);
+    if (known && known.modifier === modifier && known.storage === storage && known.collation === collation)
+      return known.kind;
+    const kind = intern([type, modifier ?? '-1', storage ?? 'p', collation ?? '0'].join(' '));
+    last.set(type, { modifier, storage, collation, kind });
+    return kind;
+  };
+}
 
-async function readTypes({ ask, intern }: Source, keys: readonly string[]): Promise<Map<string, TypeInfo>> {
-  const pairs = keys.map((key) => key.split(' '));
+async function readTypes({ ask, intern }: Source, kinds: readonly string[]): Promise<Map<string, TypeInfo>> {
+  const parts = kinds.map((kind) => kind.split(' '));
   const found = await ask(
     `select format_type(t.oid, t.modifier), nullif(ty.typtype = 'd' and ty.typnotnull, false),
       case when ty.typtype in ('e', 'd') then (
@@ -169,57 +158,70 @@ async function readTypes({ ask, intern }: Source, keys: readonly string[]): Prom
         )
         select json_agg(v.enumlabel order by v.enumsortorder)
         from base join pg_catalog.pg_enum v on base.typtype = 'e' and v.enumtypid = base.oid
-      ) end
-    from unnest($1::oid[], $2::int4[]) with ordinality t (oid, modifier, place)
-    join pg_catalog.pg_type ty on ty.oid = t.oid
+      ) end,
+      nullif(t.stored::"char", ty.typstorage), n.nspname, co.collname
+    from unnest($1::oid[], $2::int4[], $3::text[], $4::oid[]) with ordinality t (oid, modifier, stored, collated, place)
+    left join pg_catalog.pg_type ty on ty.oid = t.oid
+    left join pg_catalog.pg_collation co on co.oid = t.collated and t.collated <> ty.typcollation
+    left join pg_catalog.pg_namespace n on n.oid = co.collnamespace
     order by t.place`,
-    [pairs.map(([type = '']) => type), pairs.map(([, modifier = '-1']) => modifier)],
+    [0, 1, 2, 3].map((part) => parts.map((all) => all[part] ?? '')),
   );
   return new Map(
-    found.map(([printed = null, neverNull = null, values = null], place) => [
-      keys[place]!,
+    found.map(([printed, neverNull = null, values = null, storage = null, schema = null, name = null], place) => [
+      kinds[place]!,
       {
         printed: intern(printed ?? ''),
         neverNull: boolean(neverNull),
         enumValues: values === null ? null : strings(values),
+        storage: storageOf(storage),
+        collation: name,
+        collationSchema: schema,
       },
     ]),
   );
 }
 
-async function readCollations({ ask }: Source, oids: readonly string[]): Promise<Map<string, QualifiedName>> {
-  const found = await askAbout(
+/**
+ * Defaults and generation expressions. One that names no column prints the same wherever it is; which ones are the same is
+ * cheap to see in their trees, from 17 on without places in a source. They are told apart by a hash, and where two trees
+ * have the same one, as where they name columns, each is printed.
+ */
+async function readExpressions(source: Source, relations: BuildingRelations): Promise<void> {
+  const { ask, intern } = source;
+  const groups = await ask(
+    `select array_agg(e.oid), array_agg(e.adrelid), array_agg(e.adnum),
+      min(e.adbin::text collate "C") = max(e.adbin::text collate "C") and position('{VAR ' in min(e.adbin::text collate "C")) = 0
+    from pg_catalog.pg_attrdef e
+    group by hashtextextended(e.adbin::text, 0)`,
+  );
+  const columnsOfDefault = new Map<string, Building<SnapshotColumn>[]>();
+  for (const [oids, tables, numbers, alike = null] of groups) {
+    const [ids, relationIds, columnNumbers] = [oids, tables, numbers].map(idsOf) as [string[], string[], string[]];
+    let same: Building<SnapshotColumn>[] | null = null;
+    for (const [place, relation] of relationIds.entries()) {
+      const column = relations.get(relation)?.columns[Number(columnNumbers[place])];
+      if (!column) continue;
+      if (same && boolean(alike)) same.push(column);
+      else {
+        same = [column];
+        columnsOfDefault.set(ids[place] ?? '', same);
+      }
+    }
+  }
+  const oids = [...columnsOfDefault.keys()];
+  const printed = await askAbout(
     ask,
     oids,
-    `select co.oid, n.nspname, co.collname from pg_catalog.pg_collation co
-     join pg_catalog.pg_namespace n on n.oid = co.collnamespace where co.oid = any($1::oid[])`,
+    'select d.oid, pg_get_expr(d.adbin, d.adrelid) from pg_catalog.pg_attrdef d where d.oid = any($1::oid[])',
   );
-  return new Map(found.map(([oid, schema, name]) => [oid ?? '', { schema: schema ?? '', name: name ?? '' }]));
+  for (const [oid, expression] of printed) {
+    const text = intern(expression ?? '');
+    for (const column of columnsOfDefault.get(oid ?? '') ?? []) {
+      column[column.generatedKind === null ? 'default' : 'generated'] = text;
+    }
+  }
 }
 
-/**
- * Defaults and generation expressions by relation and column. One that names no column prints the same for every
- * relation that has it; which ones are the same is cheap to see in their trees, from 17 on without places in a source.
- */
-async function readExpressions({ ask, schemaIds, intern }: Source, relations: BuildingRelations): Promise<void> {
-  await ask(
-    `select pg_get_expr(d.adbin, d.adrelid), g.places
-    from (
-      select min(e.oid) as oid, string_agg(e.adrelid || ' ' || e.adnum, ',') as places
-      from pg_catalog.pg_attrdef e
-      join pg_catalog.pg_class c on c.oid = e.adrelid
-      where c.relnamespace = any($1::oid[])
-      group by e.adbin::text, case when position('{VAR ' in e.adbin::text) > 0 then e.adrelid end
-    ) g
-    join pg_catalog.pg_attrdef d on d.oid = g.oid`,
-    [schemaIds],
-    ([expression, places]) => {
-      const text = intern(expression ?? '');
-      for (const place of (places ?? '').split(',')) {
-        const [oid = '', number] = place.split(' ');
-        const column = relations.get(oid)?.columns[Number(number)];
-        if (column) column[column.generatedKind === null ? 'default' : 'generated'] = text;
-      }
-    },
-  );
-}
+/** Of an array of oids, or of numbers. */
+const idsOf = (array: string | null | undefined): string[] => (array ?? '').slice(1, -1).split(',');

@@ -3,7 +3,6 @@ import type { ConstraintKind, ReferentialAction } from '../../catalog.ts';
 import type { SnapshotColumn, SnapshotConstraint, SnapshotIndex } from '../../snapshot.ts';
 import { boolean, nameOrNull, strings, type TextRow } from '../catalog/rows.ts';
 import type { Building, BuildingRelation, BuildingRelations } from './building.ts';
-import type { ColumnWords } from './columns.ts';
 import { createDefinitions, type Definitions } from './printed.ts';
 import { firstUserOid, flagOr, type Source } from './source.ts';
 
@@ -27,9 +26,10 @@ type IndexRow = [
   tablespace: string | null,
   parent: string | null,
   statisticsTargets: string | null,
-  /** Of one that is plain: the name as SQL has to quote it; the classes, collations and orders of its columns. */
-  quoted: string | null,
-  classes: string | null,
+  /** Of its columns, with spaces between. */
+  classes: string,
+  collations: string,
+  orders: string,
 ];
 
 type ConstraintRow = [
@@ -69,13 +69,20 @@ const actions: Record<string, ReferentialAction> = {
 };
 
 /** What a check may be about beside columns (access/sysattr.h): all of the row, and the one column of the system's. */
-const wholeRow = '0';
-const tableoid = '-6';
+const wholeRow = 0;
+const tableoid = -6;
 
 /** Gives relations whose columns have names their indexes, constraints and foreign keys, and columns what these say of them. */
-export async function readKeys(source: Source, relations: BuildingRelations, words: ColumnWords): Promise<void> {
+export async function readKeys(source: Source, relations: BuildingRelations): Promise<void> {
   const indexes = new Map<string, Building<SnapshotIndex>>();
-  const taking = { source, relations, indexes, words, odd: new Set<object>(), lists: createLists() };
+  const taking = {
+    source,
+    relations,
+    indexes,
+    odd: new Set<object>(),
+    lists: createLists(),
+    numbersOf: createNumbers(),
+  };
   const ofIndex = { ...taking, definitions: createDefinitions(source.ask, 'pg_get_indexdef') };
   const ofConstraint = { ...taking, definitions: createDefinitions(source.ask, 'pg_get_constraintdef') };
   // The answers come in this order: a constraint finds the index that keeps it.
@@ -90,10 +97,10 @@ interface Taking {
   readonly source: Source;
   readonly relations: BuildingRelations;
   readonly indexes: Map<string, Building<SnapshotIndex>>;
-  readonly words: ColumnWords;
   /** Indexes that are not plain. */
   readonly odd: Set<object>;
   readonly lists: Lists;
+  readonly numbersOf: Numbers;
   readonly definitions: Definitions;
 }
 
@@ -116,9 +123,23 @@ function createLists(): Lists {
   };
 }
 
+/** Column numbers of a text like `{1,2}` or `1 2`: the same few texts come again. */
+type Numbers = (text: string | null) => readonly number[];
+
+function createNumbers(): Numbers {
+  const known = new Map<string, readonly number[]>();
+  return (text) => {
+    if (text === null) return nothing;
+    const numbers = known.get(text) ?? (text.match(/-?\d+/g) ?? []).map(Number);
+    known.set(text, numbers);
+    return numbers;
+  };
+}
+
 const nothing: never[] = [];
 
-function takeIndex({ source, relations, indexes, words, odd, lists, definitions }: Taking, row: IndexRow): void {
+function takeIndex(taking: Taking, row: IndexRow): void {
+  const { source, relations, indexes, odd, lists, definitions } = taking;
   const [
     relation,
     oid,
@@ -137,15 +158,16 @@ function takeIndex({ source, relations, indexes, words, odd, lists, definitions 
     tablespace,
     parent,
     targets,
-    quoted,
     classes,
+    collations,
+    orders,
   ] = row;
   const of = relations.get(relation);
-  const key = numbers.split(' ');
-  if (keyColumns !== null) key.length = Number(keyColumns);
+  const all = taking.numbersOf(numbers);
+  const key = keyColumns === null ? all : all.slice(0, Number(keyColumns));
   const columns: (Building<SnapshotColumn> | undefined)[] = [];
   for (let place = 0; place < key.length; place += 1) {
-    const column = of?.columns[Number(key[place])];
+    const column = of?.columns[key[place]!];
     columns.push(column);
     if (!column) continue;
     column.indexed = true;
@@ -159,7 +181,7 @@ function takeIndex({ source, relations, indexes, words, odd, lists, definitions 
     id: oid,
     name,
     columns: lists.of(
-      columns.map((column, place) => (key[place] === '0' ? (texts.shift() ?? '') : (column?.name ?? ''))),
+      columns.map((column, place) => (key[place] === 0 ? (texts.shift() ?? '') : (column?.name ?? ''))),
     ),
     unique: boolean(unique),
     primary: boolean(primary),
@@ -178,7 +200,7 @@ function takeIndex({ source, relations, indexes, words, odd, lists, definitions 
   indexes.set(oid, index);
   if (!of) return;
   of.indexes.push(index);
-  if (definition !== null || classes === null) {
+  if (definition !== null) {
     odd.add(index);
     return;
   }
@@ -190,35 +212,33 @@ function takeIndex({ source, relations, indexes, words, odd, lists, definitions 
   // Joined they are one text; added up they would be kept as their parts.
   index.definition = [
     kind,
-    quoted ?? name,
+    source.quoted(name),
     ' ON ',
     of.quoted,
     ' USING ',
     method,
     ' (',
-    listed(columns, words),
+    listed(columns, source),
     ')',
   ].join('');
-  let shape = `${kind}${method} ${classes}`;
-  for (const column of columns) shape += column ? ` ${column.dataType} ${words.collation(column)},` : ',';
+  let shape = `${kind}${method} ${classes},${collations},${orders}`;
+  for (const column of columns) shape += `,${column?.dataType}`;
   definitions.add(shape, index);
 }
 
 type Columns = readonly (SnapshotColumn | undefined)[];
 
-function listed(columns: Columns, { quoted }: ColumnWords): string {
-  if (columns.length === 1) return columns[0] ? quoted(columns[0]) : '';
-  return columns.map((column) => (column ? quoted(column) : '')).join(', ');
+function listed(columns: Columns, { quoted }: Source): string {
+  if (columns.length === 1) return columns[0] ? quoted(columns[0].name) : '';
+  return columns.map((column) => (column ? quoted(column.name) : '')).join(', ');
 }
 
 /** A class of a user's own may. */
 const haveParameters = (classes: string): boolean =>
-  /\d{5}/.test(classes) && classes.split(/[ ,]/).some((id) => Number(id) >= firstUserOid);
+  /\d{5}/.test(classes) && classes.split(' ').some((id) => Number(id) >= firstUserOid);
 
-function takeConstraint(
-  { source, relations, indexes, words, odd, lists, definitions }: Taking,
-  row: ConstraintRow,
-): void {
+function takeConstraint(taking: Taking, row: ConstraintRow): void {
+  const { source, relations, indexes, odd, lists, numbersOf, definitions } = taking;
   const [
     relation,
     oid,
@@ -246,8 +266,8 @@ function takeConstraint(
     id: oid,
     name,
     kind: kinds[contype] ?? 'CHECK',
-    columns: lists.of(namesOf(of, numbers)),
-    definition: source.intern(definition ?? definitionOf(row, of, relations, words)),
+    columns: lists.of(namesOf(of, numbersOf(numbers))),
+    definition: source.intern(definition ?? definitionOf(row, of, taking)),
     deferrable: boolean(deferrable),
     validated: flagOr(validated, true),
     comment: source.comment('pg_constraint', oid),
@@ -267,41 +287,34 @@ function takeConstraint(
     id: oid,
     name,
     table: of.name,
-    columns: lists.of(namesOf(of, numbers)),
+    columns: lists.of(namesOf(of, numbersOf(numbers))),
     referenced: to?.name ?? { schema: '', name: '' },
-    referencedColumns: to ? lists.of(namesOf(to, referencedNumbers)) : [],
+    referencedColumns: to ? lists.of(namesOf(to, numbersOf(referencedNumbers))) : [],
     onUpdate: actions[codes?.[0] ?? ''] ?? 'NO_ACTION',
     onDelete: actions[codes?.[1] ?? ''] ?? 'NO_ACTION',
     inherited: copied,
   });
 }
 
-const numbersOf = (array: string | null): string[] => (array === null ? [] : array.slice(1, -1).split(','));
-
 type Inheritance = [inherited: boolean, local: boolean, copied: boolean, copiedOnTable: boolean | null];
 
 const own: Inheritance = [false, true, false, null];
 
-const namesOf = ({ columns }: BuildingRelation, numbers: string | null): string[] => {
+const namesOf = ({ columns }: BuildingRelation, numbers: readonly number[]): string[] => {
   const names: string[] = [];
-  for (const number of numbersOf(numbers)) {
-    if (number !== wholeRow) names.push(number === tableoid ? 'tableoid' : (columns[Number(number)]?.name ?? ''));
+  for (const number of numbers) {
+    if (number !== wholeRow) names.push(number === tableoid ? 'tableoid' : (columns[number]?.name ?? ''));
   }
   return names;
 };
 
 /** As pg_get_constraintdef prints one that is plain. */
-function definitionOf(
-  row: ConstraintRow,
-  of: BuildingRelation,
-  relations: BuildingRelations,
-  words: ColumnWords,
-): string {
+function definitionOf(row: ConstraintRow, of: BuildingRelation, { source, relations, numbersOf }: Taking): string {
   const [, , , contype, numbers, , , validated, heritable, , , referenced, referencedNumbers, codes] = row;
   const at = ({ columns }: BuildingRelation, places: string | null) =>
     listed(
-      numbersOf(places).map((number) => columns[Number(number)]),
-      words,
+      numbersOf(places).map((number) => columns[number]),
+      source,
     );
   if (contype === 'n')
     return `NOT NULL ${at(of, numbers)}${heritable === null ? '' : ' NO INHERIT'}${validated === null ? '' : ' NOT VALID'}`;
@@ -331,7 +344,7 @@ const isPlainIndex = (version: number) => `i.indexprs is null and i.indpred is n
 
 async function readIndexes({ ask, schemaIds, version }: Source, take: (row: IndexRow) => void): Promise<void> {
   await ask(
-    `select i.indrelid, i.indexrelid, x.relname, i.indkey::text, nullif(i.indnkeyatts, i.indnatts),
+    `select i.indrelid, i.indexrelid, x.relname, i.indkey, nullif(i.indnkeyatts, i.indnatts),
       nullif(i.indisunique, false), nullif(i.indisprimary, false), nullif(i.indisvalid, true), am.amname,
       pg_get_expr(i.indpred, i.indrelid),
       case when i.indexprs is not null then (
@@ -346,8 +359,7 @@ async function readIndexes({ ask, schemaIds, version }: Source, take: (row: Inde
       case when i.indexprs is not null then (
         select json_agg(a.attnum || '=' || a.attstattarget order by a.attnum) from pg_catalog.pg_attribute a
         where a.attrelid = i.indexrelid and a.attstattarget >= 0) end,
-      case when p.plain then nullif(quote_ident(x.relname), x.relname::text) end,
-      case when p.plain then concat_ws(',', i.indclass, i.indcollation, i.indoption) end
+      i.indclass, i.indcollation, i.indoption
     from pg_catalog.pg_index i
     join pg_catalog.pg_class x on x.oid = i.indexrelid
     join pg_catalog.pg_am am on am.oid = x.relam

@@ -14,10 +14,12 @@ const renamed = `(c.oid::regclass)::text <> quote_ident(n.nspname) || '.' || quo
 /** Ends the snapshot's transaction: reads nothing that was there from its beginning again if this is true. */
 export async function hasMoved({ ask, schemaIds }: Pick<Source, 'ask' | 'schemaIds'>): Promise<boolean> {
   const rows = await ask(
+    // age() counts from the transaction id that is next when it is first asked: where none was given out since ours began to
+    // look, nor was under way then, there is nothing to look for.
     `with seen (age) as materialized (
       select age(pg_snapshot_xmin(pg_current_snapshot())::xid)
     )
-    select exists (
+    select seen.age > 0 and (exists (
         select from seen, pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
         where ${replaced('c')} and c.relnamespace = any($1::oid[]) and ${renamed})
       or exists (
@@ -44,7 +46,8 @@ export async function hasMoved({ ask, schemaIds }: Pick<Source, 'ask' | 'schemaI
       ]
         .filter((catalog) => catalog !== 'pg_authid')
         .map((catalog) => `exists (select from seen, pg_catalog.${catalog} r where ${replaced('r')})`)
-        .join('\n      or ')}`,
+        .join('\n      or ')})
+    from seen`,
     [schemaIds],
   );
   return rows[0]?.[0] === 't';

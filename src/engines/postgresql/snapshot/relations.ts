@@ -26,8 +26,6 @@ type RelationRow = [
   partitionBound: string | null,
   ofType: string | null,
   privileges: string | null,
-  /** The name as SQL has to quote it, where it has to. */
-  quoted: string | null,
 ];
 
 const kinds: Record<string, RelationKind> = {
@@ -55,24 +53,23 @@ export async function readRelations(source: Source, relations: Map<string, Build
       case when c.reloftype <> 0 then (
         select json_build_array(tn.nspname, ty.typname) from pg_catalog.pg_type ty
         join pg_catalog.pg_namespace tn on tn.oid = ty.typnamespace where ty.oid = c.reloftype) end,
-      c.relacl::text, nullif(quote_ident(c.relname), c.relname::text)
+      c.relacl::text
     from pg_catalog.pg_class c left join pg_catalog.pg_am am on am.oid = c.relam
     where c.relnamespace = any($1::oid[]) and c.relkind in ('r', 'p', 'v', 'm', 'f')`,
     [schemaIds],
     (row) => {
       const [oid, schema, name] = row as unknown as RelationRow;
-      const quoted = `${source.quotedSchema(schema)}.${row[15] ?? name}`;
-      rows.push(row as unknown as RelationRow);
-      relations.set(oid, building({ schema: source.schemaName(schema), name }, quoted));
+      const schemaName = source.schemaName(schema);
+      rows.push([...row] as unknown as RelationRow);
+      relations.set(oid, building({ schema: schemaName, name }, `${source.quoted(schemaName)}.${source.quoted(name)}`));
     },
   );
   // Each is answered when those before it are: columns find their relations, keys their columns.
-  const columns = readColumns(source, relations);
   const [rules, few] = await Promise.all([
     readRuleParts(source),
     relationsRead.then(() => readFewParts(source, rows, relations)),
-    columns.done,
-    readKeys(source, relations, columns.words),
+    readColumns(source, relations),
+    readKeys(source, relations),
   ]);
   const tablespaceName = await readTablespaceNames(source, rows, relations);
 

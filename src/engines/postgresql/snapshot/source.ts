@@ -59,8 +59,8 @@ export interface Source {
   readonly schemas: readonly SchemaRow[];
   readonly schemaIds: readonly string[];
   schemaName(oid: string): string;
-  /** As SQL has to write it. */
-  quotedSchema(oid: string): string;
+  /** A name as SQL has to write it. */
+  quoted(name: string): string;
   /** @param part a column's number */
   comment(catalog: CatalogTable, oid: string, part?: string): string | null;
   isMember(catalog: CatalogTable, oid: string): boolean;
@@ -70,36 +70,41 @@ export interface Source {
 
 /** What most databases have none of: to look for all of them is cheaper than to plan what reads one. */
 const rareKinds = {
-  ENUM: `pg_type o where o.oid >= ${firstUserOid} and o.typtype = 'e'`,
-  DOMAIN: `pg_type o where o.oid >= ${firstUserOid} and o.typtype = 'd'`,
   RANGE: `pg_range o where o.rngtypid >= ${firstUserOid}`,
-  COMPOSITE: `pg_class o where o.oid >= ${firstUserOid} and o.relkind = 'c'`,
   ROUTINE: `pg_proc o where o.oid >= ${firstUserOid}`,
   INHERITANCE: 'pg_inherits',
   TRIGGER: 'pg_trigger o where not o.tgisinternal',
   POLICY: 'pg_policy',
   RULE: `pg_rewrite o where o.oid >= ${firstUserOid} and o.rulename <> '_RETURN'`,
   STATISTICS: 'pg_statistic_ext',
-  TOAST_OPTIONS: `pg_class o where o.relkind = 't' and o.reloptions is not null`,
   EVENT_TRIGGER: 'pg_event_trigger',
   FOREIGN_DATA: 'pg_foreign_data_wrapper',
   PUBLICATION: 'pg_publication',
 } as const;
-type RareKind = keyof typeof rareKinds;
+/** As these, of catalogues that are long where there are many tables: each is gone through once. */
+const rareKindsOfMany = {
+  pg_type: `select distinct case typtype when 'e' then 'ENUM' else 'DOMAIN' end from pg_catalog.pg_type
+    where oid >= ${firstUserOid} and typtype in ('e', 'd')`,
+  pg_class: `select distinct case relkind when 'c' then 'COMPOSITE' else 'TOAST_OPTIONS' end from pg_catalog.pg_class
+    where relkind = 'c' and oid >= ${firstUserOid} or relkind = 't' and reloptions is not null`,
+} as const;
+type RareKind = keyof typeof rareKinds | 'ENUM' | 'DOMAIN' | 'COMPOSITE' | 'TOAST_OPTIONS';
 
-const rareKindsThere = Object.entries(rareKinds)
-  .map(([kind, rows]) => `select '${kind}' where exists (select from pg_catalog.${rows})`)
-  .join('\nunion all ');
+const rareKindsThere = [
+  ...Object.entries(rareKinds).map(([kind, rows]) => `select '${kind}' where exists (select from pg_catalog.${rows})`),
+  ...Object.values(rareKindsOfMany),
+].join('\nunion all ');
 
 export async function openSource(ask: Ask): Promise<Source> {
   /** By catalogue and oid: of the whole, and of its parts by their numbers. */
   const comments = new Map<string, Map<string, string>>();
   const partComments = new Map<string, Map<string, Map<string, string>>>();
   const members = new Set<string>();
-  const [[[version = null] = []], schemaRows, there] = await Promise.all([
-    ask(`select current_setting('server_version_num')`),
+  const [[[version = null, quotesAll = null] = []], keywords, schemaRows, there] = await Promise.all([
+    ask(`select current_setting('server_version_num'), nullif(current_setting('quote_all_identifiers'), 'off')`),
+    ask(`select word from pg_get_keywords() where catcode <> 'U'`),
     ask(
-      `select n.oid, n.nspname, pg_get_userbyid(n.nspowner), n.nspacl::text, quote_ident(n.nspname) from pg_catalog.pg_namespace n where ${notSystem('n')}`,
+      `select n.oid, n.nspname, pg_get_userbyid(n.nspowner), n.nspacl::text from pg_catalog.pg_namespace n where ${notSystem('n')}`,
     ),
     ask(rareKindsThere),
     // All at once: joined to each kind they would cost a look-up for each object, and most have none.
@@ -126,7 +131,7 @@ export async function openSource(ask: Ask): Promise<Source> {
     privileges: privileges ?? null,
   }));
   const names = new Map(schemas.map(({ id, name }) => [id, name]));
-  const quotedNames = new Map(schemaRows.map(([id, , , , quoted]) => [id ?? '', quoted ?? '']));
+  const reserved = new Set(keywords.map(([word]) => word));
   const kindsThere = new Set(there.map(([kind]) => kind));
   const interned = new Map<string, string>();
   return {
@@ -136,7 +141,9 @@ export async function openSource(ask: Ask): Promise<Source> {
     schemas,
     schemaIds: schemas.map(({ id }) => id),
     schemaName: (oid) => names.get(oid) ?? '',
-    quotedSchema: (oid) => quotedNames.get(oid) ?? '',
+    // As quote_identifier() of the server does it: most names need no quotes, and to have each printed takes it longer than to send it.
+    quoted: (name) =>
+      quotesAll === null && plainName.test(name) && !reserved.has(name) ? name : `"${name.replaceAll('"', '""')}"`,
     comment: (catalog, oid, part) =>
       (part === undefined
         ? comments.get(catalogs[catalog])?.get(oid)
@@ -151,6 +158,8 @@ export async function openSource(ask: Ask): Promise<Source> {
     },
   };
 }
+
+const plainName = /^[a-z_][a-z0-9_]*$/;
 
 function groupOf<Value>(groups: Map<string, Map<string, Value>>, key: string): Map<string, Value> {
   const group = groups.get(key) ?? new Map<string, Value>();

@@ -34,7 +34,7 @@ const now = (): number => performance.timeOrigin + performance.now();
 /** Every change of the user's jobs, as one subscription tells it. */
 function followAll(quarry: Quarry, account: Account): Changes {
   const seen = new Map<string, { status: string; at: number }[]>();
-  const waiting = new Set<() => void>();
+  const waiting = new Map<string, Set<() => void>>();
   let ended = 0;
   void (async () => {
     for await (const { jobEvents } of quarry.subscribe(JobEventsDocument, {}, account)) {
@@ -42,7 +42,7 @@ function followAll(quarry: Quarry, account: Account): Changes {
       if (!job) continue;
       seen.set(job.id, [...(seen.get(job.id) ?? []), { status: job.status, at: now() }]);
       if (isFinal(job.status)) ended += 1;
-      for (const wake of waiting) wake();
+      for (const wake of waiting.get(job.id) ?? []) wake();
     }
   })();
   return {
@@ -52,12 +52,10 @@ function followAll(quarry: Quarry, account: Account): Changes {
         const change = seen.get(id)?.find(({ status }) => holds(status));
         if (change) return change.at;
         await new Promise<void>((resolve) => {
-          const wake = () => {
-            waiting.delete(wake);
-            resolve();
-          };
-          waiting.add(wake);
+          const wakes = waiting.get(id) ?? new Set();
+          waiting.set(id, wakes.add(resolve));
         });
+        waiting.delete(id);
       }
     },
   };

@@ -3,6 +3,7 @@
  * store. It knows one target and no metadata: what those hold is asked of the worker that started it, and it takes nobody
  * else's work down when it dies. It loads little on purpose, so that an export takes little more memory than Node itself.
  */
+import { flushCompileCache } from 'node:module';
 import type { Session, SessionIdentity, Target } from '../engines/engine.ts';
 import { openerOf } from '../engines/openers.ts';
 import type { EngineKind } from '../engines/registry.ts';
@@ -104,6 +105,9 @@ const worker: Call<WorkerApi> = createCalls<ExporterApi, WorkerApi>({
       const { session } = exporting();
       current = null;
       await session[Symbol.asyncDispose]();
+      // For the next process: it is killed in the end, and Node keeps what it compiled only when it ends by itself. Whoever
+      // finds a module that is not there loads what takes its types away, of 15 MB.
+      setImmediate(flushCompileCache);
     },
     async stop(reason) {
       // A run tells a timeout from other ends.

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { readdir, readFile, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { gunzipSync, zstdDecompressSync } from 'node:zlib';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { createDestinations, type ExportInput } from '../../src/exports/destination.ts';
 import { createExportBooks } from '../../src/exports/export-books.ts';
 import { createExportWriter } from '../../src/exports/export-writer.ts';
@@ -265,6 +265,17 @@ describe('an export', () => {
     const session = 'SELECT FROM pg_stat_activity WHERE application_name = $1';
     expect((await queue.pool.query(session, [`quarry job:${job.id}`])).rowCount).toBe(0);
     expect(await run('SELECT 1 AS a', { path: 'alive.csv' })).toMatchObject({ status: 'succeeded' });
+  });
+
+  test('keeps what its process has compiled for the next one, although that one is killed in the end', async () => {
+    for (const pid of await exporters()) process.kill(pid, 'SIGKILL');
+    await expect.poll(exporters).toEqual([]);
+    const modules = join(queue.folder, 'modules');
+    vi.stubEnv('NODE_COMPILE_CACHE', modules);
+    await run('SELECT 1 AS a', { path: 'compiled.csv' });
+    const kept = () => readdir(modules, { recursive: true }).catch(() => []);
+    await expect.poll(async () => (await kept()).length).toBeGreaterThan(20);
+    vi.unstubAllEnvs();
   });
 
   test('leaves nothing to see when it takes too long', async () => {

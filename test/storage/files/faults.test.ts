@@ -59,6 +59,22 @@ test('a disk that is full is told, keeps what it took, and takes the rest when i
   expect(bytes.equals(Buffer.from(await got.arrayBuffer()))).toBe(true);
 });
 
+test('a disk that can only be read is told as such, and takes the file when it can be written to', async (context) => {
+  await using world = await createFileWorld();
+  await using disk = await mountSmallDisk(world.directory, '6m');
+  if (!disk) return context.skip(noSmallDisk);
+  const bytes = filled(2 * MiB);
+  const { served, url } = await begin(world, bytes.length);
+  using _served = served;
+  expect((await put(url, new Uint8Array(bytes.subarray(0, 5)), { 'content-range': 'bytes 0-4/*' })).status).toBe(202);
+  await disk.resize('6m,ro');
+  const { response } = await goOn(url, bytes);
+  expect([response.status, (await response.json()).code]).toEqual([503, 'CONNECTION_FAILED']);
+  expect(Number(response.headers.get('retry-after'))).toBeGreaterThan(0);
+  await disk.resize('6m,rw');
+  expect((await goOn(url, bytes)).response.status).toBe(201);
+});
+
 test('whether it is ready is looked at once for all who ask together, and a folder that is gone is named', async () => {
   await using world = await createFileWorld();
   let looked = 0;

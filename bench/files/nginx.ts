@@ -11,6 +11,8 @@ import { promisify } from 'node:util';
 export interface Nginx extends AsyncDisposable {
   /** Of a file in its folder: GET and PUT. */
   urlOf(name: string): string;
+  /** Where that is on the disk. */
+  pathOf(name: string): string;
 }
 
 /** Looks for its socket so often, and for so long. */
@@ -34,6 +36,7 @@ export async function startNginx(folder: string): Promise<Nginx | null> {
   await untilServes(child, port);
   return {
     urlOf: (name) => `http://127.0.0.1:${port}/${name}`,
+    pathOf: (name) => join(files, name),
     async [Symbol.asyncDispose]() {
       if (child.exitCode !== null) return;
       const exited = once(child, 'exit');

@@ -2,9 +2,11 @@
  * One large file uploaded and downloaded by the signed URLs of a whole Quarry, beside nginx with the same file on the same
  * disk (`dav_methods PUT`, sendfile). All by curl, the ways in turn in every round; and the most memory of the server's
  * process above what it has when idle. Without nginx it says so and measures Quarry alone. nginx neither hashes a file nor
- * waits until it is on the disk: Quarry does both before it answers, so what hashing alone takes is told, too. Every upload
- * makes a new file, and all stay: the memory that a replaced one leaves would be of use to one of the two, and memory that
- * nobody has had yet may cost a virtual machine several times the upload.
+ * waits until it is on the disk: Quarry does both before it answers, so what hashing alone takes is told, and nginx with what
+ * `sync` takes behind it. That is done in any case: what one leaves to be written would slow down the other.
+ *
+ * Every upload makes a new file, and all stay. Before each one a file is written and deleted, so that memory for it is at
+ * hand: a virtual machine that is given its memory by a host as it first touches it takes up to two seconds for a gigabyte.
  * `node bench/files/run.ts [megabytes] [rounds]`; curl has to be on the PATH.
  */
 import { execFile } from 'node:child_process';
@@ -37,6 +39,25 @@ async function makeFile(path: string): Promise<void> {
   const piece = randomBytes(1e6);
   for (let i = 0; i < megabytes; i += 1) await file.write(piece);
   await file.sync();
+}
+
+/** Leaves the system with as much memory as a file takes, that somebody has had a moment ago. */
+async function haveMemory(): Promise<void> {
+  const path = join(folder, 'scratch');
+  {
+    await using file = await open(path, 'w');
+    const piece = Buffer.alloc(65_536);
+    for (let written = 0; written < 1.2 * sizeBytes; written += piece.length) await file.write(piece);
+  }
+  await rm(path);
+}
+
+/** @returns seconds until all that was written to it is on the disk */
+async function sync(path: string): Promise<number> {
+  const startedAt = performance.now();
+  await using file = await open(path);
+  await file.datasync();
+  return (performance.now() - startedAt) / 1_000;
 }
 
 /** @returns seconds */
@@ -83,11 +104,17 @@ try {
   const status = await readFile(`/proc/${quarry.pid}/status`, 'utf8');
   idleBytes = Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1]) * 1_024;
 
-  const seconds: Record<string, number[]> = { up: [], down: [], nginxUp: [], nginxDown: [] };
+  const seconds: Record<string, number[]> = { up: [], down: [], nginxUp: [], nginxSafe: [], nginxDown: [] };
   const grown: Record<string, number[]> = { up: [], down: [] };
   for (let round = 0; round < rounds; round += 1) {
     const name = `source-${round}`;
-    if (nginx) seconds.nginxUp!.push(await curl(nginx.urlOf(name), '-T', source));
+    if (nginx) {
+      await haveMemory();
+      const took = await curl(nginx.urlOf(name), '-T', source);
+      seconds.nginxUp!.push(took);
+      seconds.nginxSafe!.push(took + (await sync(nginx.pathOf(name))));
+    }
+    await haveMemory();
     let there = '';
     const up = await peakOf(quarry.pid, async () => {
       const uploaded = await upload(name, sizeBytes, '-T', source);
@@ -107,17 +134,18 @@ try {
   console.log(`sha256 alone ${(megabytes / hashAll()).toFixed(0)} MB/s`);
   const spread = (values: readonly number[], digits: number) =>
     [Math.min(...values), median(values), Math.max(...values)].map((n) => n.toFixed(digits)).join(' ');
-  for (const [way, other] of [
-    ['up', 'nginxUp'],
-    ['down', 'nginxDown'],
+  for (const [way, others] of [
+    ['up', { nginx: 'nginxUp', 'nginx and sync': 'nginxSafe' }],
+    ['down', { nginx: 'nginxDown' }],
   ] as const) {
     const speeds = (all: readonly number[]) => all.map((took) => megabytes / took);
     console.log(`${way.padEnd(4)} Quarry ${spread(speeds(seconds[way]!), 0)} MB/s`);
-    const others = seconds[other]!;
-    if (others.length > 0) {
+    for (const [other, of] of Object.entries(others)) {
+      const their = seconds[of]!;
+      if (their.length === 0) continue;
       // Each by that of its own round, since other load comes and goes.
-      const ratios = seconds[way]!.map((took, i) => others[i]! / took);
-      console.log(`     nginx  ${spread(speeds(others), 0)} MB/s; Quarry to nginx ${spread(ratios, 2)}`);
+      const ratios = seconds[way]!.map((took, i) => their[i]! / took);
+      console.log(`     ${other} ${spread(speeds(their), 0)} MB/s; Quarry to that ${spread(ratios, 2)}`);
     }
     console.log(`     at the most ${(Math.max(...grown[way]!) / 1e6).toFixed(0)} MB above idle`);
   }

@@ -1,7 +1,7 @@
 /**
  * An upload to a file beside its final name, made visible by a rename when all of it is on the disk (disk-partial.ts says
- * where it is until then). One buffer is written while the next one is filled, so that who writes waits only for a disk that
- * is slower than he is.
+ * where it is until then). Some buffers are written while the next one is filled, so that who writes waits only for a disk
+ * that is slower than he is.
  */
 import { createHash } from 'node:crypto';
 import { type FileHandle, open, rename } from 'node:fs/promises';
@@ -11,7 +11,7 @@ import type { BlobUpload, FinishedBlob } from './blob-store.ts';
 import { isMissing, leavePartial, removeFolder, removePartial, takePartial } from './disk-partial.ts';
 import type { DiskWriter, WrittenFile } from './disk-writer.ts';
 
-/** Two or three of them an upload. Pieces of 16 KiB, written one by one, went at a fifth of the speed. */
+/** Some of them an upload. Pieces of 16 KiB, written one by one, went at a fifth of the speed. */
 const bufferBytes = 2 ** 20;
 /** So much at the most waits in memory for the disk: left to itself it would all be written at the end, with somebody waiting. */
 const syncBytes = 64 * 2 ** 20;
@@ -43,9 +43,14 @@ export async function openDiskUpload(deps: DiskUploadDeps): Promise<BlobUpload> 
   }
   let written: WrittenFile | null = null;
   /** Made one by one, when they are needed: an upload that only looks needs none. */
-  const buffers: Buffer[] = [];
-  let turn = 0;
+  let buffers = 0;
+  const spare: Buffer[] = [];
+  let filling: Buffer | null = null;
   let filled = 0;
+  /** Where that goes: behind all that is on its way. */
+  let fillsAt = offset;
+  /** Buffers on their way, the first one first, and all of them. */
+  const underWay: Promise<void>[] = [];
   let flushing: Promise<void> = Promise.resolve();
   let syncedTo = 0;
   let syncing: Promise<void> | null = null;
@@ -77,24 +82,41 @@ export async function openDiskUpload(deps: DiskUploadDeps): Promise<BlobUpload> 
     if (failure) await flushed();
     lost = null;
     for (let rest = bytes; rest.length > 0; ) {
+      filling ??= await nextBuffer();
       const piece = rest.subarray(0, bufferBytes - filled);
-      buffers[turn] ??= writer.buffer(bufferBytes);
-      buffers[turn]?.set(piece, filled);
+      filling.set(piece, filled);
       filled += piece.length;
       rest = rest.subarray(piece.length);
-      if (filled === bufferBytes) await flush();
+      if (filled === bufferBytes) flush();
     }
   }
 
-  /** Begins to write what is filled, when what was before it is written. */
-  async function flush(): Promise<void> {
-    await flushed();
-    const full = buffers[turn]!.subarray(0, filled);
-    turn = (turn + 1) % writer.buffers;
+  async function nextBuffer(): Promise<Buffer> {
+    while (spare.length === 0 && buffers >= writer.buffers) {
+      await underWay[0];
+      if (failure) await flushed();
+    }
+    const known = spare.pop();
+    if (known) return known;
+    buffers += 1;
+    return writer.buffer(bufferBytes);
+  }
+
+  /** Begins to write what is filled. */
+  function flush(): void {
+    const full = filling!;
+    flushing = append(full.subarray(0, filled), fillsAt, flushing)
+      .catch((error: unknown) => {
+        failure ??= { error };
+      })
+      .finally(() => {
+        spare.push(full);
+        underWay.shift();
+      });
+    underWay.push(flushing);
+    fillsAt += filled;
+    filling = null;
     filled = 0;
-    flushing = append(full).catch((error: unknown) => {
-      failure = { error };
-    });
   }
 
   /** What lies behind a failure is not kept: the next write begins at the offset. */
@@ -104,29 +126,46 @@ export async function openDiskUpload(deps: DiskUploadDeps): Promise<BlobUpload> 
     lost = failure;
     failure = null;
     filled = 0;
+    fillsAt = offset;
     throw lost.error;
   }
 
   async function drain(): Promise<void> {
-    if (filled > 0) await flush();
+    if (filled > 0) flush();
     await flushed();
   }
 
-  async function append(bytes: Buffer): Promise<void> {
-    for (let rest = bytes; rest.length > 0; ) {
+  /** @param before all that was to be written earlier */
+  async function append(bytes: Buffer, at: number, before: Promise<void>): Promise<void> {
+    if (written === null) await succeeded(before);
+    for (let done = 0; done < bytes.length; ) {
       signal.throwIfAborted();
+      const rest = bytes.subarray(done);
       // A short write, as on a disk that is nearly full, counts as far as it went.
-      const bytesWritten = await write(rest);
+      const bytesWritten = (await write(rest, at + done)) || (await writeBehind(before, rest, at + done));
       offset += bytesWritten;
-      rest = rest.subarray(bytesWritten);
+      done += bytesWritten;
     }
     if (offset - syncedTo >= syncBytes) syncing ??= sync();
   }
 
-  async function write(bytes: Buffer): Promise<number> {
-    if (offset >= writer.worthBytes) written ??= writer.open(partialPath, file);
-    if (written) return await written.write(bytes, offset).catch(rethrow);
-    return (await file.write(bytes, 0, bytes.length, offset)).bytesWritten;
+  async function write(bytes: Buffer, at: number): Promise<number> {
+    if (at >= writer.worthBytes) written ??= writer.open(partialPath, file);
+    if (written) return await written.write(bytes, at).catch(rethrow);
+    return (await file.write(bytes, 0, bytes.length, at)).bytesWritten;
+  }
+
+  /** What came before was cut short, and is tried again. */
+  async function writeBehind(before: Promise<void>, bytes: Buffer, at: number): Promise<number> {
+    await succeeded(before);
+    const bytesWritten = await write(bytes, at);
+    if (bytesWritten === 0) throw new Error('the file does not end where it was written to');
+    return bytesWritten;
+  }
+
+  async function succeeded(flush: Promise<void>): Promise<void> {
+    await flush;
+    if (failure) throw failure.error;
   }
 
   /** Ahead of the last one, which is the one that counts: what fails here fails there. */

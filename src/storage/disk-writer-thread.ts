@@ -1,4 +1,4 @@
-/** The thread of disk-writer.ts: writes what it is given and hashes it while its giver fills the next buffer. */
+/** The thread of disk-writer.ts: writes what it is given and hashes it, while its giver fills other buffers. */
 import { createHash, type Hash } from 'node:crypto';
 import { closeSync, openSync, readSync, writeSync } from 'node:fs';
 import { parentPort } from 'node:worker_threads';
@@ -12,16 +12,18 @@ export type WriterTask = { readonly id: number } & (
   | { readonly end: true }
 );
 
-/** Of the memory that the file was given as the `memory`-th; `at` is where the file ends. */
+/** Of the memory that the file was given as the `memory`-th. */
 export interface Piece {
   readonly memory: number;
   readonly start: number;
   readonly bytes: number;
+  /** Where the file ends when all that was given before is written. */
   readonly at: number;
 }
 
 export interface WriterAnswer {
   readonly id: number;
+  /** 0 where what was given before is not all written. */
   readonly written?: number;
   readonly sha256?: string;
   readonly fault?: { readonly message: string; readonly code: string | undefined };
@@ -31,6 +33,8 @@ interface OpenFile {
   readonly fd: number;
   readonly memories: Uint8Array[];
   readonly hash: Hash;
+  /** So far it is written; null until something is. */
+  written: number | null;
   /** So far it is hashed. */
   done: number;
   /** Where it ends; null while it may grow. */
@@ -67,7 +71,14 @@ parentPort?.on('message', (task: WriterTask) => {
 function take(task: WriterTask): void {
   const { id } = task;
   if ('path' in task) {
-    files.set(id, { fd: openSync(task.path, 'r+'), memories: [], hash: createHash('sha256'), done: 0, end: null });
+    files.set(id, {
+      fd: openSync(task.path, 'r+'),
+      memories: [],
+      hash: createHash('sha256'),
+      written: null,
+      done: 0,
+      end: null,
+    });
     return;
   }
   if ('end' in task) {
@@ -105,8 +116,11 @@ function fail(id: number, fault: NonNullable<WriterAnswer['fault']>): void {
   close(id);
 }
 
-/** Fails where nothing could be written; what was, is told before it is hashed, as its giver has other buffers to fill. */
+/** @throws the file system's error where nothing could be written */
 function write(id: number, file: OpenFile, { memory, start, bytes, at }: Piece): void {
+  file.written ??= at;
+  // Behind what was cut short it would leave a hole.
+  if (at !== file.written) return void answer({ id, written: 0 });
   const given = file.memories[memory]!.subarray(start, start + bytes);
   let written = 0;
   try {
@@ -116,12 +130,15 @@ function write(id: number, file: OpenFile, { memory, start, bytes, at }: Piece):
   } catch (error) {
     if (written === 0) throw error;
   }
-  answer({ id, written });
+  file.written += written;
   // Its beginning was too small to be worth a thread; more than that is read when it is asked for.
   if (at - file.done <= piece.length) while (file.done < at && read(file, at)) {}
-  if (file.done !== at) return;
-  file.hash.update(given.subarray(0, written));
-  file.done += written;
+  if (file.done === at) {
+    file.hash.update(given.subarray(0, written));
+    file.done += written;
+  }
+  // Not sooner: its giver fills it again.
+  answer({ id, written });
 }
 
 /** One piece of each that is asked for; messages are heard between two rounds. */

@@ -11,7 +11,7 @@ import type { WriterAnswer, WriterTask } from './disk-writer-thread.ts';
 export interface DiskWriter {
   /** Smaller files are sooner written, and read at their end, by whoever has their bytes. */
   readonly worthBytes: number;
-  /** A file is written from so many in turn: one is filled while the others are on their way. */
+  /** A file is written from so many in turn now: one is filled while the others are on their way. */
   readonly buffers: number;
   /** Memory to write from. */
   buffer(bytes: number): Buffer;
@@ -19,15 +19,16 @@ export interface DiskWriter {
   open(path: string, file: FileHandle): WrittenFile;
 }
 
-/** One call at a time. */
 export interface WrittenFile extends Disposable {
   /**
-   * Appends of a buffer() what there is room for; it stays as it is until the next write of another one has ended.
-   * @param at where the file ends
-   * @returns how many bytes. @throws the file system's error
+   * Appends what there is room for. Others may follow before it has ended: they are written in their order, and nothing of
+   * what follows one that was cut short, until that has been given again.
+   * @param bytes of a buffer(); it stays as it is until this has ended
+   * @param at where the file ends when all that was given before is written
+   * @returns how many bytes; 0 where what was given before is not all written. @throws the file system's error
    */
   write(bytes: Buffer, at: number): Promise<number>;
-  /** Hex, over the first so many bytes. @throws the file system's error, Error when there are fewer */
+  /** Hex, over the first so many bytes, when all is written. @throws the file system's error, Error when there are fewer */
   digest(bytes: number): Promise<string>;
 }
 
@@ -42,15 +43,27 @@ export function createOwnWriter(): DiskWriter {
     open(path, file) {
       const hash = createHash('sha256');
       let done = 0;
+      let end: number | null = null;
+      let last: Promise<unknown> = Promise.resolve();
+
+      async function append(given: Buffer, at: number): Promise<number> {
+        end ??= at;
+        if (at !== end) return 0;
+        const { bytesWritten } = await file.write(given, 0, given.length, at);
+        end += bytesWritten;
+        // What was there before is read in the end, and all that follows it.
+        if (at === done) {
+          hash.update(given.subarray(0, bytesWritten));
+          done += bytesWritten;
+        }
+        return bytesWritten;
+      }
+
       return {
-        async write(bytes, at) {
-          const { bytesWritten } = await file.write(bytes, 0, bytes.length, at);
-          // What was there before is read in the end, and all that follows it.
-          if (at === done) {
-            hash.update(bytes.subarray(0, bytesWritten));
-            done += bytesWritten;
-          }
-          return bytesWritten;
+        write(bytes, at) {
+          const writing = last.then(() => append(bytes, at));
+          last = writing.catch(() => undefined);
+          return writing;
         },
         async digest(bytes) {
           if (done < bytes) {
@@ -75,7 +88,8 @@ const idleMs = 10_000;
 const endedError = () => new Error('the thread that writes files ended');
 
 export function createWriterThread(): DiskWriter {
-  const asking = new Map<number, PromiseWithResolvers<WriterAnswer>>();
+  /** Of each file what is asked, in the order in which it is answered. */
+  const asking = new Map<number, PromiseWithResolvers<WriterAnswer>[]>();
   let worker: Worker | null = null;
   let files = 0;
   let names = 0;
@@ -86,13 +100,15 @@ export function createWriterThread(): DiskWriter {
     const started = new Worker(new URL('./disk-writer-thread.ts', import.meta.url), { env: {}, execArgv: [] });
     started.on('message', (answer: WriterAnswer) => {
       const { id, fault } = answer;
-      if (fault) asking.get(id)?.reject(Object.assign(new Error(fault.message), { code: fault.code }));
-      else asking.get(id)?.resolve(answer);
+      const asked = asking.get(id)?.shift();
+      if (fault) asked?.reject(Object.assign(new Error(fault.message), { code: fault.code }));
+      else asked?.resolve(answer);
     });
     const lost = (error: unknown) => {
       if (worker !== started) return;
       worker = null;
-      for (const { reject } of asking.values()) reject(error);
+      for (const { reject } of [...asking.values()].flat()) reject(error);
+      asking.clear();
     };
     started.on('error', lost);
     started.on('exit', () => lost(endedError()));
@@ -107,8 +123,11 @@ export function createWriterThread(): DiskWriter {
 
   return {
     worthBytes: pieceBytes,
-    // The last one but one is hashed while the last one is on its way.
-    buffers: 3,
+    // With three, each given when the one before it had come back, an upload took a sixth longer: whoever fills them waits
+    // for his processor, too. Of many files at once the thread has enough.
+    get buffers() {
+      return files > 2 ? 3 : 6;
+    },
     buffer: (bytes) => Buffer.from(new SharedArrayBuffer(bytes)),
     open(path) {
       const id = ++names;
@@ -116,6 +135,7 @@ export function createWriterThread(): DiskWriter {
       clearTimeout(ending);
       worker ??= start();
       const own = worker;
+      const asked: PromiseWithResolvers<WriterAnswer>[] = [];
       const memories: ArrayBufferLike[] = [];
       let ended = false;
       const tell = (task: WriterTask) => own.postMessage(task);
@@ -123,13 +143,14 @@ export function createWriterThread(): DiskWriter {
       async function ask(task: WriterTask): Promise<WriterAnswer> {
         if (own !== worker) throw endedError();
         const answer = Promise.withResolvers<WriterAnswer>();
-        asking.set(id, answer);
+        asked.push(answer);
+        asking.set(id, asked);
         own.ref();
         tell(task);
         try {
           return await answer.promise;
         } finally {
-          asking.delete(id);
+          if (asked.length === 0) asking.delete(id);
           if (asking.size === 0) own.unref();
         }
       }

@@ -201,13 +201,17 @@ test('an upload keeps what a disk took before it was full, and goes on when it h
   const whole = filled(9 * 2 ** 20);
   {
     await using writing = await store.upload('files/a', signal);
-    await expect(writing.write(whole)).rejects.toMatchObject({ code: 'ENOSPC' });
+    const bring = async (bytes: Buffer) => {
+      await writing.write(bytes);
+      await writing.finish();
+    };
+    await expect(bring(whole)).rejects.toMatchObject({ code: 'ENOSPC' });
     expect(writing.offset).toBeGreaterThan(4 * 2 ** 20);
     expect(await store.uploadOffset('files/a')).toBe(writing.offset);
     await expect(store.put('files/b', whole)).rejects.toMatchObject({ code: 'ENOSPC' });
     await disk.resize('7m');
     await expect(writing.finish()).rejects.toMatchObject({ code: 'ENOSPC' });
-    await expect(writing.write(whole.subarray(writing.offset))).rejects.toMatchObject({ code: 'ENOSPC' });
+    await expect(bring(whole.subarray(writing.offset))).rejects.toMatchObject({ code: 'ENOSPC' });
   }
   await disk.resize('12m');
   await using next = await store.upload('files/a', signal);

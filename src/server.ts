@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo, BlockList } from 'node:net';
 import type { Caller } from './accounts/viewer.ts';
 import { createAuditRoute } from './audit/routes.ts';
+import { maxUnfinishedBytes } from './graph/bodies.ts';
 import { createGraphiql, type GraphiqlTab, graphiqlPolicy } from './graph/graphiql.ts';
 import type { DocumentLimits } from './graph/limits.ts';
 import type { Manifest } from './graph/manifest.ts';
@@ -12,6 +13,7 @@ import { requestIdOf } from './graph/request-id.ts';
 import { createSchema } from './graph/schema.ts';
 import { startSocket } from './graph/socket.ts';
 import type { Bus } from './lib/bus.ts';
+import { createByteBudget } from './lib/byte-budget.ts';
 import { clientAddress } from './lib/client-address.ts';
 import type { Service } from './lib/lifecycle.ts';
 import type { Log } from './lib/log.ts';
@@ -63,9 +65,11 @@ const asksSomething = /[?&](query|documentId|extensions)=/;
 
 export async function startServer(deps: ServerDeps): Promise<RunningServer> {
   const { services, bus, log, metrics, trustProxy, corsOrigins } = deps;
+  const from = (request: IncomingMessage) => callerOf(request, trustProxy);
+  const unfinished = createByteBudget(maxUnfinishedBytes);
   const gate = createRateGate({
     limits: deps.rateLimits,
-    callerOf: (request) => callerOf(request, trustProxy),
+    callerOf: from,
     shared: deps.sharedRates,
   });
   const pipeline = createPipeline({
@@ -77,8 +81,9 @@ export async function startServer(deps: ServerDeps): Promise<RunningServer> {
     introspection: deps.introspection,
     persistedDocuments: deps.persistedDocuments,
     corsOrigins,
-    callerOf: (request) => callerOf(request, trustProxy),
+    callerOf: from,
     gate,
+    unfinished,
   });
   const isOwnHost = createOwnHost(deps);
   const graphiql = deps.graphiqlTabs && createGraphiql(deps.graphiqlTabs);
@@ -104,7 +109,7 @@ export async function startServer(deps: ServerDeps): Promise<RunningServer> {
         await gate.admit(viewer, { request, response });
         return viewer;
       },
-      callerOf: (request) => callerOf(request, trustProxy),
+      callerOf: from,
     }),
     '/.well-known/jwks.json': async (_request, response) => {
       response.setHeader('cache-control', 'public, max-age=300');
@@ -148,7 +153,7 @@ export async function startServer(deps: ServerDeps): Promise<RunningServer> {
     const path = request.url?.split('?')[0] ?? '/';
     if (path.startsWith('/files/')) {
       const enter = () => gate.enter({ request, response });
-      return services.fileRoutes.handle(request, response, { caller: callerOf(request, trustProxy), enter });
+      return services.fileRoutes.handle(request, response, { caller: from(request), enter });
     }
     endSlowBody(request);
     if (path === '/graphql') return graphql(request, response);
@@ -175,7 +180,17 @@ export async function startServer(deps: ServerDeps): Promise<RunningServer> {
       });
     },
   );
-  const socket = startSocket({ server, pipeline, services, bus, log, corsOrigins, isOwnHost });
+  const socket = startSocket({
+    server,
+    pipeline,
+    services,
+    bus,
+    log,
+    corsOrigins,
+    isOwnHost,
+    unfinished,
+    addressOf: (request) => from(request).ipAddress,
+  });
   const port = await listen(server, deps);
 
   return {

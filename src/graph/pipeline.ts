@@ -8,6 +8,7 @@ import { type ExecutionResult, GraphQLError, type GraphQLSchema, NoSchemaIntrosp
 import { type CORSOptions, createYoga, type Plugin, type YogaServerInstance } from 'graphql-yoga';
 import type { Caller, Viewer } from '../accounts/viewer.ts';
 import type { Bus } from '../lib/bus.ts';
+import type { ByteBudget } from '../lib/byte-budget.ts';
 import { AppError } from '../lib/errors.ts';
 import { uuidv7 } from '../lib/ids.ts';
 import type { Log } from '../lib/log.ts';
@@ -56,6 +57,8 @@ export interface PipelineDeps {
   corsOrigins: readonly string[];
   callerOf(request: IncomingMessage): Caller;
   gate: RateGate;
+  /** Room for bodies that are still coming. */
+  unfinished: ByteBudget;
 }
 
 type Yoga = YogaServerInstance<ServerContext, Context>;
@@ -182,6 +185,7 @@ export function createPipeline({
   corsOrigins,
   callerOf,
   gate,
+  unfinished,
 }: PipelineDeps): Pipeline {
   const plans = createPlans(schema);
   const masked = createMasked(log);
@@ -225,7 +229,7 @@ export function createPipeline({
     plugins: [
       useRateGate(gate),
       useSimpleRequestRefusal(),
-      useBoundedBodies(),
+      useBoundedBodies({ unfinished, addressOf: (request) => callerOf(request).ipAddress }),
       usePersistedDocuments(documents),
       useErrorCodes({ suggestions: introspection }),
       limiting.plugin,

@@ -17,6 +17,7 @@ import { useServer } from 'graphql-ws/use/ws';
 import { WebSocketServer } from 'ws';
 import type { Viewer } from '../accounts/viewer.ts';
 import type { Bus } from '../lib/bus.ts';
+import type { ByteBudget } from '../lib/byte-budget.ts';
 import { AppError } from '../lib/errors.ts';
 import { uuidv7 } from '../lib/ids.ts';
 import type { Service } from '../lib/lifecycle.ts';
@@ -40,6 +41,9 @@ export interface SocketDeps {
   corsOrigins: readonly string[];
   /** Of the header `Host`: false where another server is meant. */
   isOwnHost(header: string | undefined): boolean;
+  /** Room for messages that are still coming. */
+  unfinished: ByteBudget;
+  addressOf(request: IncomingMessage): string | null;
 }
 
 /** A message of more ends the socket. */
@@ -87,7 +91,17 @@ function authorizationOf(value: unknown): string | null {
   return typeof authorization === 'string' ? authorization : null;
 }
 
-export function startSocket({ server, pipeline, services, bus, log, corsOrigins, isOwnHost }: SocketDeps): Service {
+export function startSocket({
+  server,
+  pipeline,
+  services,
+  bus,
+  log,
+  corsOrigins,
+  isOwnHost,
+  unfinished,
+  addressOf,
+}: SocketDeps): Service {
   const sockets = new WebSocketServer({
     noServer: true,
     maxPayload: maxMessageBytes,
@@ -121,6 +135,8 @@ export function startSocket({ server, pipeline, services, bus, log, corsOrigins,
     if (!sameOrigin(request) && !corsOrigins.includes(request.headers.origin ?? '')) return refuse('403 Forbidden');
     sockets.handleUpgrade(request, socket, head, (client) => {
       client.tellsOver(socket);
+      const address = addressOf(request) ?? '';
+      client.hearsOver(socket, (end) => unfinished.hold(address, maxMessageBytes, end));
       sockets.emit('connection', client, request);
     });
   });

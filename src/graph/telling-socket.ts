@@ -6,6 +6,7 @@
  */
 import type { Duplex } from 'node:stream';
 import { WebSocket } from 'ws';
+import type { Held } from '../lib/byte-budget.ts';
 import { isTooMuchJson } from './bodies.ts';
 
 /** What is answered has data or errors, never this. */
@@ -17,6 +18,11 @@ const closing = Buffer.from('}');
 const maxCopiedBytes = 8_192;
 /** A socket on which more waits already when it is sent something is ended: who reads too slowly for that connects again. */
 const maxWaitingBytes = 16 * 2 ** 20;
+
+/** Of a message that is still coming: more take room that others want, too. */
+const freeBytes = 65_536;
+/** Of a ping or pong of a client, before its payload: RFC 6455, 5.2. */
+const controlHeadBytes = 6;
 
 /** As `ws` closes for one of too many bytes: RFC 6455, 7.4.1. */
 const messageTooBig = 1009;
@@ -31,6 +37,9 @@ export class TellingSocket extends WebSocket {
   /** By what the message begins with. One operation sends one message at a time. */
   readonly #payloads = new Map<string, Buffer>();
   #wire: Duplex | null = null;
+  /** Bytes of the message that is coming. */
+  #unread = 0;
+  #room: Held | null = null;
 
   /**
    * What is told is framed here, so that its buffer is shared by all whom it waits for.
@@ -40,7 +49,31 @@ export class TellingSocket extends WebSocket {
     this.#wire = wire;
   }
 
+  /**
+   * A long message that is still coming takes room; without any the socket ends.
+   * @param hold asks for it, and is told how to end this socket when others need it
+   */
+  hearsOver(wire: Duplex, hold: (end: () => void) => Held | null): void {
+    // Before those of `ws`, which emits what has come whole by then.
+    wire.prependListener('data', ({ length }: Buffer) => {
+      this.#unread += length;
+      if (this.#unread <= freeBytes || this.#room) return;
+      this.#room = hold(() => this.terminate());
+      if (!this.#room) this.terminate();
+    });
+  }
+
+  /** @param bytes that were of something else than the message that is coming */
+  #hasRead(bytes: number): void {
+    this.#unread = Math.max(0, this.#unread - bytes);
+    if (this.#unread > freeBytes) return;
+    this.#room?.release();
+    this.#room = null;
+  }
+
   override emit(event: string | symbol, ...given: unknown[]): boolean {
+    if (event === 'message' || event === 'close') this.#hasRead(Number.POSITIVE_INFINITY);
+    else if (event === 'ping' || event === 'pong') this.#hasRead((given[0] as Buffer).length + controlHeadBytes);
     if (event !== 'message' || !isTooMuchJson(given[0])) return super.emit(event, ...given);
     this.close(messageTooBig, 'The message holds more values than are taken, or deeper ones');
     return true;

@@ -317,6 +317,42 @@ describe('errors', () => {
     expect(JSON.stringify(errors)).not.toContain('hunter2');
   });
 
+  test('what is no JSON in an address, a form or a multipart is BAD_USER_INPUT, and not repeated', async () => {
+    const form = { ...json, 'content-type': 'application/x-www-form-urlencoded', 'graphql-require-preflight': '1' };
+    const multipart = (operations: string, map: string) => {
+      const body = new FormData();
+      body.set('operations', operations);
+      body.set('map', map);
+      body.set('0', new Blob(['x']), 'a.txt');
+      return quarry.post(body, { accept: json.accept, 'graphql-require-preflight': '1' });
+    };
+    const fields = ['variables', 'extensions'].map((name) => `query={__typename}&${name}={"password":hunter2`);
+    const answers = await Promise.all([
+      ...fields.map(async (asked) => answerOf(await fetch(`${quarry.url}?${encodeURI(asked)}`, { headers: json }))),
+      ...fields.map((asked) => quarry.post(asked, form)),
+      ...['{"0":5}', '{"0":null}', '{"0":[5]}'].map((map) => multipart(typename, map)),
+      ...['null', '"hunter2"'].map((operations) => multipart(operations, '{"0":["variables.f"]}')),
+    ]);
+    for (const { status, code, errors } of answers) {
+      expect({ status, code }).toEqual({ status: 400, code: 'BAD_USER_INPUT' });
+      expect(JSON.stringify(errors)).not.toContain('hunter2');
+    }
+  });
+
+  test('a form is as long as a form may be, whatever else its type says, and holds as much as a body of JSON', async () => {
+    const preflight = { ...json, 'graphql-require-preflight': '1' };
+    const type = 'application/x-www-form-urlencoded; x=json';
+    const names = (count: number) =>
+      `{${Array.from({ length: count }, (_, i) => `"${i.toString(36).padStart(4, 'a')}":0`).join()}}`;
+    for (const variables of [names(400_000), names(30_000), encodeURIComponent(names(30_000))]) {
+      const answer = await quarry.post(`x="&query={__typename}&variables=${variables}`, {
+        ...preflight,
+        'content-type': type,
+      });
+      expect(answer).toMatchObject({ status: 413, code: 'LIMIT_EXCEEDED' });
+    }
+  });
+
   test('a body over the limit is 413, with and without a length', async () => {
     const large = JSON.stringify({ query: '{ __typename }', variables: { a: 'x'.repeat(10_000_000) } });
     expect(await quarry.post(large, json)).toMatchObject({ status: 413, code: 'LIMIT_EXCEEDED' });

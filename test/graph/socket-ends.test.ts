@@ -11,12 +11,14 @@ import { createPipeline } from '../../src/graph/pipeline.ts';
 import { createRateGate } from '../../src/graph/rate-gate.ts';
 import { startSocket } from '../../src/graph/socket.ts';
 import { createBus } from '../../src/lib/bus.ts';
+import { createByteBudget } from '../../src/lib/byte-budget.ts';
 import type { Service } from '../../src/lib/lifecycle.ts';
 import { createLog } from '../../src/lib/log.ts';
 import type { Topic } from '../../src/lib/topics.ts';
 import type { Services } from '../../src/services.ts';
 import { openSocket } from '../support/socket.ts';
 
+const unfinished = createByteBudget(2 ** 20);
 const caller = { ipAddress: '192.0.2.1', userAgent: 'test' };
 const viewer = { userId: 'u', role: 'member', sessionId: 's', key: null, expiresAt: null } as unknown as Viewer;
 const ticks = 'subscription { ticks }';
@@ -91,8 +93,11 @@ beforeAll(async () => {
     corsOrigins: [],
     callerOf,
     gate: createRateGate({ limits: { address: 0, user: 0, key: 0, cost: 0 }, callerOf }),
+    unfinished,
   });
-  sockets = startSocket({ server, pipeline, services, bus, log, corsOrigins: [], isOwnHost: () => true });
+  const addressOf = () => caller.ipAddress;
+  const isOwnHost = () => true;
+  sockets = startSocket({ server, pipeline, services, bus, log, corsOrigins: [], isOwnHost, unfinished, addressOf });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   url = `ws://127.0.0.1:${(server.address() as AddressInfo).port}/graphql`;

@@ -20,14 +20,21 @@ export type CatalogTransaction = <Value>(
   options: ReadOptions,
 ) => Promise<Value>;
 
-/** Where several statements are under way, the first that fails is told, and those behind it fail with it. */
-const heard =
-  (ask: AskInTransaction): AskInTransaction =>
-  (...statement) => {
-    const answer = ask(...statement);
+/**
+ * Where several statements are under way, the first that fails is told, and those behind it fail with it: of themselves
+ * they would tell that the transaction is aborted, and be heard first where fewer promises lie between.
+ */
+function heard(ask: AskInTransaction): AskInTransaction {
+  let first: { readonly error: unknown } | null = null;
+  return (...statement) => {
+    const answer = ask(...statement).catch((error: unknown) => {
+      first ??= { error };
+      throw first.error;
+    });
     answer.catch(() => undefined);
     return answer;
   };
+}
 
 /** How often a catalogue that changes while it is read is read anew. */
 const maxAttempts = 5;

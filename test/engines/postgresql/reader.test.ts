@@ -1,5 +1,6 @@
 /** The connections on which a catalogue is read: few, shared, and none for ever. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { readConsistently } from '../../../src/engines/postgresql/consistent.ts';
 import { createReader, type Reader } from '../../../src/engines/postgresql/reader.ts';
 import { createEgress } from '../../../src/lib/egress.ts';
 import { AppError } from '../../../src/lib/errors.ts';
@@ -63,6 +64,15 @@ test('a transaction sees one moment, whatever is committed meanwhile, and leaves
   expect(seen).toEqual([[['0']], [['0']]]);
   expect(await reader.query('SELECT count(*) FROM public.moments', [], options)).toEqual([['1']]);
   expect(await reader.query(`SELECT current_setting('search_path')`, [], options)).toEqual([['']]);
+});
+
+test('of statements under way the first that fails is told, however far from it one waits', async () => {
+  const reading = readConsistently(
+    reader.transaction,
+    (ask) => Promise.all([Promise.all([Promise.all([ask('SELECT 1 / 0', [])])]), ask('SELECT 1', [])]),
+    options,
+  );
+  await expect(reading).rejects.toThrow('division by zero');
 });
 
 test('a transaction answers what is asked at once in its order, and hands rows over one by one', async () => {

@@ -229,8 +229,10 @@ async function connectForReading(deps: ConnectDeps, target: Target, signal: Abor
   signal.addEventListener('abort', onAbort, { once: true });
   try {
     await connection.client.query(
-      // A large catalogue looks dear enough to be compiled for, which takes longer than reading it.
-      `SELECT pg_catalog.set_config('search_path', '', false), pg_catalog.set_config('jit', 'off', false)`,
+      // A large catalogue looks dear enough to be compiled for, and to have workers started for, which take longer to begin
+      // than they save: the rows go through one session in any case.
+      `SELECT pg_catalog.set_config('search_path', '', false), pg_catalog.set_config('jit', 'off', false),
+        pg_catalog.set_config('max_parallel_workers_per_gather', '0', false)`,
     );
     // A statement need not wait for the answer to the one before it: a catalogue is dozens of them.
     Object.assign(connection.client, { pipeline: true });

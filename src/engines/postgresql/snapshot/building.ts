@@ -20,6 +20,17 @@ export interface BuildingRelation {
 /** By oid. */
 export type BuildingRelations = ReadonlyMap<string, BuildingRelation>;
 
+/** Finds them one after the other: rows of one relation mostly stand together. */
+export function findInTurn(relations: BuildingRelations): (oid: string) => BuildingRelation | undefined {
+  let last = '';
+  let found: BuildingRelation | undefined;
+  return (oid) => {
+    if (oid !== last) found = relations.get(oid);
+    last = oid;
+    return found;
+  };
+}
+
 export const building = (name: QualifiedName, quoted: string): BuildingRelation => ({
   name,
   quoted,

@@ -6,7 +6,7 @@ import type { SnapshotColumn } from '../../snapshot.ts';
 import { compressionOf, storageOf } from '../catalog/details.ts';
 import { boolean, strings, withoutSecrets } from '../catalog/rows.ts';
 import { columnOptions, hasColumnOptions } from '../catalog/sql.ts';
-import { type Building, type BuildingRelations, columnsOf } from './building.ts';
+import { type Building, type BuildingRelation, type BuildingRelations, columnsOf } from './building.ts';
 import { askAbout, type Source } from './source.ts';
 
 type ColumnRow = [
@@ -54,10 +54,17 @@ export async function readColumns(source: Source, relations: BuildingRelations):
   const { ask, version, schemaIds, intern } = source;
   const compression = version >= 140000 ? `nullif(a.attcompression, '')` : 'null::text';
   const kindOf = createKinds(source);
+  let relation: BuildingRelation | undefined;
+  let relationId = '';
+  let comments = source.columnComments('');
   const take = (row: readonly (string | null)[]) => {
     const [oid, name, number, type, modifier, storage, collation, notNull, generated, identity, rare] =
       row as ColumnRow;
-    const relation = relations.get(oid);
+    if (oid !== relationId) {
+      relationId = oid;
+      relation = relations.get(oid);
+      comments = source.columnComments(oid);
+    }
     if (!relation) return;
     const [inherited, local, chosen, statisticsTarget, options, foreignOptions, privileges] =
       rare === null ? usual : (JSON.parse(rare) as Rare);
@@ -71,7 +78,7 @@ export async function readColumns(source: Source, relations: BuildingRelations):
       default: null,
       generated: null,
       identity: identity === null ? null : identity === 'a' ? 'ALWAYS' : 'BY DEFAULT',
-      comment: source.comment('pg_class', oid, number),
+      comment: comments.get(number) ?? null,
       primaryKeyPosition: null,
       unique: false,
       indexed: false,

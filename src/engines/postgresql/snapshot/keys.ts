@@ -2,7 +2,7 @@
 import type { ConstraintKind, ReferentialAction } from '../../catalog.ts';
 import type { SnapshotColumn, SnapshotConstraint, SnapshotIndex } from '../../snapshot.ts';
 import { boolean, nameOrNull, strings, type TextRow } from '../catalog/rows.ts';
-import type { Building, BuildingRelation, BuildingRelations } from './building.ts';
+import { type Building, type BuildingRelation, type BuildingRelations, findInTurn } from './building.ts';
 import { createDefinitions, type Definitions } from './printed.ts';
 import { firstUserOid, flagOr, type Source } from './source.ts';
 
@@ -78,6 +78,7 @@ export async function readKeys(source: Source, relations: BuildingRelations): Pr
   const taking = {
     source,
     relations,
+    find: findInTurn(relations),
     indexes,
     odd: new Set<object>(),
     lists: createLists(),
@@ -96,6 +97,7 @@ export async function readKeys(source: Source, relations: BuildingRelations): Pr
 interface Taking {
   readonly source: Source;
   readonly relations: BuildingRelations;
+  readonly find: (oid: string) => BuildingRelation | undefined;
   readonly indexes: Map<string, Building<SnapshotIndex>>;
   /** Indexes that are not plain. */
   readonly odd: Set<object>;
@@ -106,19 +108,18 @@ interface Taking {
 
 /** Lists of names: most are of one name, and of each such one there is one. */
 interface Lists {
-  of(names: string[]): string[];
+  ofOne(name: string): string[];
 }
 
 function createLists(): Lists {
   const known = new Map<string, string[]>();
   return {
-    of(names) {
-      const [name] = names;
-      if (name === undefined || names.length > 1) return names;
+    ofOne(name) {
       const list = known.get(name);
       if (list) return list;
-      known.set(name, names);
-      return names;
+      const made = [name];
+      known.set(name, made);
+      return made;
     },
   };
 }
@@ -139,7 +140,7 @@ function createNumbers(): Numbers {
 const nothing: never[] = [];
 
 function takeIndex(taking: Taking, row: IndexRow): void {
-  const { source, relations, indexes, odd, lists, definitions } = taking;
+  const { source, find, indexes, odd, lists, definitions } = taking;
   const [
     relation,
     oid,
@@ -162,7 +163,7 @@ function takeIndex(taking: Taking, row: IndexRow): void {
     collations,
     orders,
   ] = row;
-  const of = relations.get(relation);
+  const of = find(relation);
   const all = taking.numbersOf(numbers);
   const key = keyColumns === null ? all : all.slice(0, Number(keyColumns));
   const columns: (Building<SnapshotColumn> | undefined)[] = [];
@@ -176,13 +177,14 @@ function takeIndex(taking: Taking, row: IndexRow): void {
   if (unique !== null && valid === null && predicate === null && columns.length === 1 && columns[0]) {
     columns[0].unique = true;
   }
-  const texts = strings(expressions);
+  const texts = expressions === null ? nothing : strings(expressions);
   const index: Building<SnapshotIndex> = {
     id: oid,
     name,
-    columns: lists.of(
-      columns.map((column, place) => (key[place] === 0 ? (texts.shift() ?? '') : (column?.name ?? ''))),
-    ),
+    columns:
+      columns.length === 1 && columns[0]
+        ? lists.ofOne(columns[0].name)
+        : columns.map((column, place) => (key[place] === 0 ? (texts.shift() ?? '') : (column?.name ?? ''))),
     unique: boolean(unique),
     primary: boolean(primary),
     valid: flagOr(valid, true),
@@ -238,7 +240,7 @@ const haveParameters = (classes: string): boolean =>
   /\d{5}/.test(classes) && classes.split(' ').some((id) => Number(id) >= firstUserOid);
 
 function takeConstraint(taking: Taking, row: ConstraintRow): void {
-  const { source, relations, indexes, odd, lists, numbersOf, definitions } = taking;
+  const { source, relations, find, indexes, odd, lists, numbersOf, definitions } = taking;
   const [
     relation,
     oid,
@@ -255,18 +257,19 @@ function takeConstraint(taking: Taking, row: ConstraintRow): void {
     referencedNumbers,
     codes,
   ] = row;
-  const of = relations.get(relation);
+  const of = find(relation);
   const [inherited, local, copied, copiedOnTable] =
     inheritance === null ? own : (JSON.parse(inheritance) as Inheritance);
   // A foreign key to a partitioned table has a hidden row more for each partition there: its parent is on the same table.
   if (!of || copiedOnTable) return;
   const index = indexId && contype !== 'f' ? indexes.get(indexId) : undefined;
   if (index) index.constraint = name;
+  const columns = listOf(of, numbersOf(numbers), lists);
   const constraint: Building<SnapshotConstraint> = {
     id: oid,
     name,
     kind: kinds[contype] ?? 'CHECK',
-    columns: lists.of(namesOf(of, numbersOf(numbers))),
+    columns,
     definition: source.intern(definition ?? definitionOf(row, of, taking)),
     deferrable: boolean(deferrable),
     validated: flagOr(validated, true),
@@ -287,9 +290,9 @@ function takeConstraint(taking: Taking, row: ConstraintRow): void {
     id: oid,
     name,
     table: of.name,
-    columns: lists.of(namesOf(of, numbersOf(numbers))),
+    columns,
     referenced: to?.name ?? { schema: '', name: '' },
-    referencedColumns: to ? lists.of(namesOf(to, numbersOf(referencedNumbers))) : [],
+    referencedColumns: to ? listOf(to, numbersOf(referencedNumbers), lists) : [],
     onUpdate: actions[codes?.[0] ?? ''] ?? 'NO_ACTION',
     onDelete: actions[codes?.[1] ?? ''] ?? 'NO_ACTION',
     inherited: copied,
@@ -300,13 +303,13 @@ type Inheritance = [inherited: boolean, local: boolean, copied: boolean, copiedO
 
 const own: Inheritance = [false, true, false, null];
 
-const namesOf = ({ columns }: BuildingRelation, numbers: readonly number[]): string[] => {
-  const names: string[] = [];
-  for (const number of numbers) {
-    if (number !== wholeRow) names.push(number === tableoid ? 'tableoid' : (columns[number]?.name ?? ''));
-  }
-  return names;
-};
+function listOf({ columns }: BuildingRelation, numbers: readonly number[], lists: Lists): string[] {
+  const [first = wholeRow] = numbers;
+  if (numbers.length === 1 && first > wholeRow) return lists.ofOne(columns[first]?.name ?? '');
+  return numbers
+    .filter((number) => number !== wholeRow)
+    .map((number) => (number === tableoid ? 'tableoid' : (columns[number]?.name ?? '')));
+}
 
 /** As pg_get_constraintdef prints one that is plain. */
 function definitionOf(row: ConstraintRow, of: BuildingRelation, { source, relations, numbersOf }: Taking): string {

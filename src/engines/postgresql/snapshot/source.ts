@@ -61,8 +61,9 @@ export interface Source {
   schemaName(oid: string): string;
   /** A name as SQL has to write it. */
   quoted(name: string): string;
-  /** @param part a column's number */
-  comment(catalog: CatalogTable, oid: string, part?: string): string | null;
+  comment(catalog: CatalogTable, oid: string): string | null;
+  /** Of a relation's columns, by their numbers. */
+  columnComments(relation: string): ReadonlyMap<string, string>;
   isMember(catalog: CatalogTable, oid: string): boolean;
   /** The same text for equal ones, so that a thousand owners are kept once. */
   intern<Text extends string | null>(text: Text): Text;
@@ -96,9 +97,10 @@ const rareKindsThere = [
 ].join('\nunion all ');
 
 export async function openSource(ask: Ask): Promise<Source> {
-  /** By catalogue and oid: of the whole, and of its parts by their numbers. */
+  /** By catalogue and oid. */
   const comments = new Map<string, Map<string, string>>();
-  const partComments = new Map<string, Map<string, Map<string, string>>>();
+  /** By relation and number: nothing else has parts. */
+  const columnComments = new Map<string, Map<string, string>>();
   const members = new Set<string>();
   const [[[version = null, quotesAll = null] = []], keywords, schemaRows, there] = await Promise.all([
     ask(`select current_setting('server_version_num'), nullif(current_setting('quote_all_identifiers'), 'off')`),
@@ -114,7 +116,7 @@ export async function openSource(ask: Ask): Promise<Source> {
       [],
       ([catalog, oid, part, text]) => {
         if (part === null || part === undefined) groupOf(comments, catalog ?? '').set(oid ?? '', text ?? '');
-        else groupOf(groupOf(partComments, catalog ?? ''), oid ?? '').set(part, text ?? '');
+        else groupOf(columnComments, oid ?? '').set(part, text ?? '');
       },
     ),
     ask(
@@ -144,10 +146,8 @@ export async function openSource(ask: Ask): Promise<Source> {
     // As quote_identifier() of the server does it: most names need no quotes, and to have each printed takes it longer than to send it.
     quoted: (name) =>
       quotesAll === null && plainName.test(name) && !reserved.has(name) ? name : `"${name.replaceAll('"', '""')}"`,
-    comment: (catalog, oid, part) =>
-      (part === undefined
-        ? comments.get(catalogs[catalog])?.get(oid)
-        : partComments.get(catalogs[catalog])?.get(oid)?.get(part)) ?? null,
+    comment: (catalog, oid) => comments.get(catalogs[catalog])?.get(oid) ?? null,
+    columnComments: (relation) => columnComments.get(relation) ?? noComments,
     isMember: (catalog, oid) => members.has(`${catalogs[catalog]} ${oid}`),
     intern<Text extends string | null>(text: Text): Text {
       if (text === null) return text;
@@ -158,6 +158,8 @@ export async function openSource(ask: Ask): Promise<Source> {
     },
   };
 }
+
+const noComments: ReadonlyMap<string, string> = new Map();
 
 const plainName = /^[a-z_][a-z0-9_]*$/;
 

@@ -93,6 +93,7 @@ export async function readTypes(source: Source): Promise<Types> {
   const compositeOf = (row: Row): CompositeType => {
     // A comment on a composite type is kept with the type; one on an attribute with its relation.
     const relation = row[5] ?? '';
+    const comments = source.columnComments(relation);
     return {
       ...owned(row),
       attributes: (attributes.get(relation) ?? []).map(([, number = '', name, dataType, collated = null]) => ({
@@ -100,7 +101,7 @@ export async function readTypes(source: Source): Promise<Types> {
         name: name ?? '',
         dataType: intern(dataType ?? ''),
         collation: nameOrNull(collated),
-        comment: source.comment('pg_class', relation, number ?? ''),
+        comment: comments.get(number ?? '') ?? null,
       })),
     };
   };

@@ -3,6 +3,7 @@
  * one commit. While a round is under way the next one gathers, so that a busy queue pays for few commits and an idle one
  * waits for nobody.
  */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type pg from 'pg';
 import { notification } from '../db/notify.ts';
 import { byKey, type Prepared, runRound, type Step, type Value } from '../db/round.ts';
@@ -149,6 +150,8 @@ export function createPump({ pool, bus, log, limits, resultsRetentionMs, findByK
   let giving = true;
   /** What nobody was told of yet: what starts goes first. */
   const changes: Pick<JobRow, 'id' | 'owner_id'>[] = [];
+  /** What this worker has claimed, and has not yet begun. */
+  let brought: { readonly to: Claimant; readonly jobs: readonly Job[] } | null = null;
   let pumping: Promise<void> | null = null;
 
   function pump(): Promise<void> {
@@ -164,7 +167,14 @@ export function createPump({ pool, bus, log, limits, resultsRetentionMs, findByK
       while (submissions.length > 0 || finishes.length > 0 || roomToFill() > 0) {
         const taken = takeSubmissions();
         const ended = finishes.splice(0, maxBatch);
-        await round(taken, ended).catch((error) => apart(taken, ended, error));
+        const done = round(taken, ended).catch((error) => apart(taken, ended, error));
+        if (brought) {
+          // Behind what goes out now: the server works on it while these begin.
+          await nextTurn();
+          begin();
+        }
+        await done;
+        if (finishes.length === 0) begin();
       }
     } finally {
       // In the same turn as the last look: what comes a moment later begins anew.
@@ -181,7 +191,15 @@ export function createPump({ pool, bus, log, limits, resultsRetentionMs, findByK
     for (const [i, { settle }] of parts.entries()) settle(results[i]!);
   }
 
-  const roomToFill = (): number => (wanted && claimant ? claimant.concurrency - claimant.busy() : 0);
+  /** Starts what was brought, and then tells of it. */
+  function begin(): void {
+    brought?.to.start(brought.jobs);
+    brought = null;
+    ringChanges();
+  }
+
+  const placesOf = ({ concurrency, busy }: Claimant): number => concurrency - busy() - (brought?.jobs.length ?? 0);
+  const roomToFill = (): number => (wanted && claimant ? placesOf(claimant) : 0);
 
   function takeSubmissions(): Arrival[] {
     let bytes = 0;
@@ -197,7 +215,7 @@ export function createPump({ pool, bus, log, limits, resultsRetentionMs, findByK
   async function round(taken: readonly Arrival[], ended: readonly Finish[]): Promise<void> {
     const serving = claimant;
     // The places of those that end are free in this transaction, before their worker hears of it.
-    const room = serving ? serving.concurrency - serving.busy() + ended.length : 0;
+    const room = serving ? placesOf(serving) + ended.length : 0;
     const claims = room > 0 && (wanted || ended.length > 0);
     const parts: Part[] = [];
     let mayClaim = true;
@@ -243,17 +261,16 @@ export function createPump({ pool, bus, log, limits, resultsRetentionMs, findByK
     await settled(parts);
     if (!serving) {
       giving = started.length > 0;
-      return ringChanges();
+      return;
     }
     if (started.length > 0) serving.start(started);
     // Somebody else claims at this moment: what waits is looked at once he is done.
     if (!mayClaim) wanted = true;
     else if (claims) {
       const claimed = await settleClaimed();
-      if (claimed.length > 0) serving.start(claimed);
+      if (claimed.length > 0) brought = { to: serving, jobs: claimed };
       started = [...claimed, ...started];
     }
-    ringChanges();
     // What this worker has no room for is another's; while it looks on, it may have.
     owed ||= taken.length + ended.length > 0;
     if (owed && started.length >= room) bus.ringElsewhere('jobs.queued', '*');

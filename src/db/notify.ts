@@ -1,5 +1,6 @@
 /** Carries the bus between processes by PostgreSQL's NOTIFY: what is rung while a statement is under way travels in the next one. */
 import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import type { Bus, BusTransport } from '../lib/bus.ts';
 import type { Service } from '../lib/lifecycle.ts';
@@ -15,6 +16,9 @@ const reconnectMs = 500;
 const silenceMs = 2_000;
 /** A notification must stay under 8,000 bytes. */
 const maxPayloadBytes = 7_900;
+/** Behind so many rings of one statement the next ones gather for a moment: each statement interrupts who is at work. */
+const many = 16;
+const gatherMs = 5;
 
 /** In SQL: rings when the transaction commits, and not at all when it does not. */
 export async function ringInTransaction(client: Executor, rings: readonly Ring[]): Promise<void> {
@@ -126,6 +130,7 @@ export async function startNotify({
           log.debug({ error: String(error) }, 'bus.ring_lost');
         }
       }
+      if (rings.length >= many) await sleep(gatherMs);
     }
     sending = null;
   }

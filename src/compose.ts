@@ -10,6 +10,7 @@ import { createIssuer } from './accounts/oidc/issuer.ts';
 import { createPasswordHasher } from './accounts/password-hasher.ts';
 import { createPasswordProof } from './accounts/password-proof.ts';
 import type { Settings } from './accounts/settings.ts';
+import { roleOfLinks } from './accounts/store.ts';
 import { createSecondFactors } from './accounts/totp/second-factors.ts';
 import type { Viewer } from './accounts/viewer.ts';
 import { createAuditLog } from './audit/audit-log.ts';
@@ -350,7 +351,7 @@ function buildFiles({
       blobs,
       uploads,
       links,
-      roleOf: core.jobStore.roleOfOwner,
+      roleOf: (userId, linksMadeAt) => roleOfLinks(pool, userId, linksMadeAt),
       isKeyLive: apiKeys.isLive,
       corsOrigins: config.corsOrigins,
       log,

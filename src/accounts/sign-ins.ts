@@ -54,6 +54,8 @@ export function createSignIns({ bus, accessTokens }: SignInsDeps): SignIns {
       return { viewer: { userId, role, sessionId }, refresh: await issueRefreshToken(client, sessionId), displaced };
     },
     async end(client, userId, which) {
+      // Before its sessions, as everybody takes them who holds the account.
+      if (which === 'all' || 'but' in which) await store.endLinks(client, userId);
       const ended = await store.endSessions(client, userId, which);
       await ringEnded(client, ended);
       return ended;

@@ -163,6 +163,24 @@ export async function insertSession(client: Executor, { userId, caller, origin }
 /** One of a user's sessions, all but one, or all. */
 export type WhichSessions = { readonly only: string } | { readonly but: string } | 'all';
 
+/** Links to files that were made in its sessions until now open nothing any more. */
+export async function endLinks(client: Executor, userId: string): Promise<void> {
+  await client.query('UPDATE users SET links_ended_at = clock_timestamp() WHERE id = $1', [userId]);
+}
+
+/**
+ * The role of who made a link to a file; null for an account that is gone or disabled, or has ended its links since.
+ * @param madeAt null: of a link that does not end so
+ */
+export async function roleOfLinks(client: Executor, userId: string, madeAt: Date | null): Promise<UserRole | null> {
+  const { rows } = await client.query<{ role: string }>(
+    `SELECT role FROM users WHERE id = $1 AND disabled_at IS NULL
+       AND ($2::timestamptz IS NULL OR links_ended_at IS NULL OR links_ended_at <= $2)`,
+    [userId, madeAt],
+  );
+  return rows[0] ? roleOfText(rows[0].role) : null;
+}
+
 /** Those that are live. @returns the ids of those that it ended */
 export async function endSessions(client: Executor, userId: string, which: WhichSessions): Promise<string[]> {
   const only = which !== 'all' && 'only' in which ? which.only : null;

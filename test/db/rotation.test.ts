@@ -224,7 +224,7 @@ test('tokens and links of a replica with another active key are good', async () 
     createAccessTokens({ keyring, issuer: 'http://quarry.test', clock: () => new Date() });
   const subject = { userId: uuidv7(), sessionId: uuidv7() };
   const plain = { purpose: 'show', fileId: uuidv7(), userId: uuidv7(), keyId: null } as const;
-  const link = { ...plain, expiresAt: new Date(1_800_000_000_000) };
+  const link = { ...plain, madeAt: new Date(1_700_000_000_000), expiresAt: new Date(1_800_000_000_000) };
   const keyed = { ...link, keyId: uuidv7() };
   for (const [mine, other] of [
     [a, b],

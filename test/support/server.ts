@@ -47,7 +47,8 @@ export type Account = NonNullable<RegisterMutation['register']['auth']> & { toke
 const main = join(import.meta.dirname, '../../src/main.ts');
 /** As a client that knows the newer media type sends it. */
 const json = { 'content-type': 'application/json', accept: 'application/graphql-response+json' };
-const password = 'correct horse battery';
+/** Of every account that is registered here. */
+export const accountPassword = 'correct horse battery';
 /** Longer than a worker drains. */
 const goneWithinMs = 40_000;
 let accounts = 0;
@@ -206,7 +207,9 @@ export async function startQuarry({ env = {} }: { env?: Record<string, string> }
 
     /** A new account; the first of all is the administrator. */
     async register(email = `user${++accounts}.${process.pid}@example.com`): Promise<Account> {
-      const { register } = await ask(RegisterDocument, { input: { email, password, name: 'Somebody' } });
+      const { register } = await ask(RegisterDocument, {
+        input: { email, password: accountPassword, name: 'Somebody' },
+      });
       const auth = register.auth!;
       return { ...auth, token: auth.accessToken, email };
     },

@@ -16,8 +16,10 @@ export function createAddresses({ links, publicUrl }: { links: Links; publicUrl:
   const urlOf = (key: string, { path }: StoredFile) =>
     new URL(`/files/${key}/${encodeURIComponent(fileNameOf(path))}`, publicUrl).href;
   return {
-    signed: ({ userId, key }, file, purpose, expiresAt) =>
-      urlOf(links.sign({ purpose, fileId: file.id, userId, keyId: key?.id ?? null, expiresAt }), file),
+    signed({ userId, key }, file, purpose, expiresAt) {
+      const keyId = key?.id ?? null;
+      return urlOf(links.sign({ purpose, fileId: file.id, userId, keyId, madeAt: new Date(), expiresAt }), file);
+    },
     public: (file) => urlOf(`public/${file.publicKey}`, file),
   };
 }

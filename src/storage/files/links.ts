@@ -1,6 +1,6 @@
 /**
- * Signed links: which file, what for, who made it, with which API key, and until when. A link proves nothing but that; what its maker may do
- * is asked again when it is used. The key is derived from the active master key; those of the others in the ring open, too.
+ * Signed links: which file, what for, who made it, when, with which API key, and until when. A link proves nothing but that;
+ * what its maker may do is asked again when it is used. The key is derived from the active master key; those of the others in the ring open, too.
  */
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import type { Viewer } from '../../accounts/viewer.ts';
@@ -17,11 +17,12 @@ export interface Link {
   readonly userId: string;
   /** The API key that he has shown: the link is good for no longer than it is. Null: none. */
   readonly keyId: string | null;
+  readonly madeAt: Date;
   readonly expiresAt: Date;
 }
 
 export interface Links {
-  /** 96 characters that fit into a path, or 118 with a key. */
+  /** 104 characters that fit into a path, or 126 with a key. */
   sign(link: Link): string;
   /** Null for what sign() did not make. Whether it has expired is the caller's to ask. */
   open(token: string): Link | null;
@@ -33,8 +34,8 @@ export const linkEnd = ({ key, expiresAt }: Viewer, wanted: Date): Date =>
 
 /** By what stands in it, how long it is: with a key its 16 bytes are last. */
 const versions = {
-  plain: { version: 1, bytes: 1 + 1 + 6 + 16 + 16 },
-  keyed: { version: 2, bytes: 1 + 1 + 6 + 16 + 16 + 16 },
+  plain: { version: 3, bytes: 1 + 1 + 6 + 6 + 16 + 16 },
+  keyed: { version: 4, bytes: 1 + 1 + 6 + 6 + 16 + 16 + 16 },
 };
 const macBytes = 32;
 const maxTokenCharacters = Math.ceil(((versions.keyed.bytes + macBytes) * 4) / 3);
@@ -49,11 +50,12 @@ export function createLinks({ keyring }: { keyring: Pick<Keyring, 'derivations'>
   const macOf = (body: Buffer, by = key!) => createHmac('sha256', by).update(body).digest();
 
   return {
-    sign({ purpose, fileId, userId, keyId, expiresAt }) {
-      const head = Buffer.alloc(8);
+    sign({ purpose, fileId, userId, keyId, madeAt, expiresAt }) {
+      const head = Buffer.alloc(14);
       head.writeUInt8(versions[keyId === null ? 'plain' : 'keyed'].version, 0);
       head.writeUInt8(linkPurposes.indexOf(purpose), 1);
       head.writeUIntBE(expiresAt.getTime(), 2, 6);
+      head.writeUIntBE(madeAt.getTime(), 8, 6);
       const body = Buffer.concat([head, ...[fileId, userId, keyId ?? ''].map(bytesOfUuid)]);
       return Buffer.concat([body, macOf(body)]).toString('base64url');
     },
@@ -72,9 +74,10 @@ export function createLinks({ keyring }: { keyring: Pick<Keyring, 'derivations'>
       return {
         purpose,
         expiresAt: new Date(body.readUIntBE(2, 6)),
-        fileId: uuidOfBytes(body.subarray(8, 24)),
-        userId: uuidOfBytes(body.subarray(24, 40)),
-        keyId: form === versions.keyed ? uuidOfBytes(body.subarray(40)) : null,
+        madeAt: new Date(body.readUIntBE(8, 6)),
+        fileId: uuidOfBytes(body.subarray(14, 30)),
+        userId: uuidOfBytes(body.subarray(30, 46)),
+        keyId: form === versions.keyed ? uuidOfBytes(body.subarray(46)) : null,
       };
     },
   };

@@ -24,8 +24,8 @@ export interface FileRoutesDeps {
   readonly blobs: Pick<BlobStore, 'read'>;
   readonly uploads: Pick<Uploads, 'progressOf' | 'receive'>;
   readonly links: Pick<Links, 'open'>;
-  /** Null for an account that is gone or disabled. */
-  readonly roleOf: (userId: string) => Promise<UserRole | null>;
+  /** Null for an account that is gone or disabled, or has ended its links after they were made. */
+  readonly roleOf: (userId: string, linksMadeAt: Date | null) => Promise<UserRole | null>;
   /** Whether an API key still opens something. */
   readonly isKeyLive: (keyId: string) => Promise<boolean>;
   readonly corsOrigins: readonly string[];
@@ -84,10 +84,11 @@ export function createFileRoutes({
   log,
   pace = slowest,
 }: FileRoutesDeps): FileRoutes {
-  /** @throws AppError FORBIDDEN for an account that is gone or disabled, or a key that has ended */
-  async function viewerOf({ userId, keyId, expiresAt }: Link): Promise<Viewer> {
-    const role = await roleOf(userId);
-    if (!role) throw new AppError('FORBIDDEN', 'The account that made this link is gone or disabled');
+  /** @throws AppError FORBIDDEN for an account that is gone or disabled or has ended its links, or a key that has ended */
+  async function viewerOf({ userId, keyId, madeAt, expiresAt }: Link): Promise<Viewer> {
+    // One of a key ends with the key.
+    const role = await roleOf(userId, keyId === null ? madeAt : null);
+    if (!role) throw new AppError('FORBIDDEN', 'The account that made this link is gone or disabled, or has ended it');
     if (keyId !== null && !(await isKeyLive(keyId)))
       throw new AppError('FORBIDDEN', 'The API key that made this link has ended');
     return { userId, role, sessionId: '', expiresAt };

@@ -9,12 +9,13 @@ import { decodeId } from '../../../src/lib/ids.ts';
 import {
   CreateApiKeyDocument,
   FilesDocument,
+  LogoutDocument,
   MoveFileDocument,
   RevokeApiKeyDocument,
   UpdateBucketDocument,
 } from '../../support/operations.ts';
 import { startPlainQuarry } from '../../support/plain-server.ts';
-import type { Account, Quarry } from '../../support/server.ts';
+import { type Account, accountPassword, type Quarry } from '../../support/server.ts';
 import { createFileClient, type FileClient, offsetOf, put } from './client.ts';
 
 let quarry: Quarry;
@@ -244,9 +245,9 @@ describe('fetching', () => {
     // Neither can it be made into one that knows of no key.
     const { origin, pathname } = new URL(link);
     const token = Buffer.from(pathname.split('/')[2]!, 'base64url');
-    const bare = Buffer.concat([token.subarray(0, 40), token.subarray(56)]);
-    bare.writeUInt8(1, 0);
-    for (const forged of [bare, Buffer.from(token).fill(0, 40, 56)])
+    const bare = Buffer.concat([token.subarray(0, 46), token.subarray(62)]);
+    bare.writeUInt8(3, 0);
+    for (const forged of [bare, Buffer.from(token).fill(0, 46, 62)])
       expect((await fetch(`${origin}/files/${forged.toString('base64url')}/x`)).status).toBe(403);
 
     await quarry.ask(RevokeApiKeyDocument, { id: apiKey.id }, account);
@@ -256,6 +257,47 @@ describe('fetching', () => {
     expect((await fetch(upload.url, { method: 'HEAD' })).status).toBe(403);
     expect((await put(upload.url, '56789', { 'content-range': 'bytes 5-9/10' })).status).toBe(403);
     expect(await (await fetch(url)).text()).toBe('still here');
+  });
+
+  test('by a link of a session outlives that one, and ends with all of them and with the password; so does bringing one', async () => {
+    const person = await quarry.register();
+    const own = createFileClient(quarry, person);
+    const { id: bucket } = await own.bucket({ name: 'own' });
+    const { id, url } = await own.file(bucket, 'a.txt', 'still here');
+    const input = { name: 'key', scopes: ['WRITE' as const] };
+    const { secret } = (await quarry.ask(CreateApiKeyDocument, { input }, person)).createApiKey;
+    const keyed = (await createFileClient(quarry, { ...person, token: secret }).find(id))!.url!;
+    const statusOf = async (at: string, method = 'GET') => (await fetch(at, { method })).status;
+
+    const { email } = person;
+    const login = async () => {
+      const document = 'mutation ($input: LoginInput!) { login(input: $input) { accessToken } }';
+      const { data } = await quarry.execute<{ login: { accessToken: string } }, object>(document, {
+        input: { email, password: accountPassword },
+      });
+      return { ...person, token: data!.login.accessToken };
+    };
+    await quarry.ask(LogoutDocument, { input: {} }, await login());
+    expect(await statusOf(url)).toBe(200);
+    const after = await login();
+    const { url: upload } = await createFileClient(quarry, after).target(bucket, 'b.txt', 3);
+    await quarry.ask(LogoutDocument, { input: { everywhere: true } }, after);
+    expect([await statusOf(url), await statusOf(upload, 'HEAD')]).toEqual([403, 403]);
+
+    const again = await login();
+    const link = (await createFileClient(quarry, again).find(id))!.url!;
+    expect(await statusOf(link)).toBe(200);
+    const change = 'mutation ($input: ChangePasswordInput!) { changePassword(input: $input) { accessToken } }';
+    const { data } = await quarry.execute<{ changePassword: { accessToken: string } }, object>(
+      change,
+      { input: { currentPassword: accountPassword, newPassword: 'another battery staple' } },
+      again,
+    );
+    expect(await statusOf(link)).toBe(403);
+    const changed = createFileClient(quarry, { ...person, token: data!.changePassword.accessToken });
+    expect(await statusOf((await changed.find(id))!.url!)).toBe(200);
+    // One of a key is the key's.
+    expect(await statusOf(keyed)).toBe(200);
   });
 
   test('of a blob that lost bytes breaks off, and the server goes on', async () => {

@@ -123,6 +123,7 @@ export const UserScalarFieldEnum = {
   passwordHash: 'passwordHash',
   emailVerifiedAt: 'emailVerifiedAt',
   disabledAt: 'disabledAt',
+  linksEndedAt: 'linksEndedAt',
   createdAt: 'createdAt',
   lastLoginAt: 'lastLoginAt',
   maxParallelJobs: 'maxParallelJobs',

@@ -51,6 +51,7 @@ export type UserMinAggregateOutputType = {
   passwordHash: string | null
   emailVerifiedAt: Date | null
   disabledAt: Date | null
+  linksEndedAt: Date | null
   createdAt: Date | null
   lastLoginAt: Date | null
   maxParallelJobs: number | null
@@ -72,6 +73,7 @@ export type UserMaxAggregateOutputType = {
   passwordHash: string | null
   emailVerifiedAt: Date | null
   disabledAt: Date | null
+  linksEndedAt: Date | null
   createdAt: Date | null
   lastLoginAt: Date | null
   maxParallelJobs: number | null
@@ -93,6 +95,7 @@ export type UserCountAggregateOutputType = {
   passwordHash: number
   emailVerifiedAt: number
   disabledAt: number
+  linksEndedAt: number
   createdAt: number
   lastLoginAt: number
   maxParallelJobs: number
@@ -132,6 +135,7 @@ export type UserMinAggregateInputType = {
   passwordHash?: true
   emailVerifiedAt?: true
   disabledAt?: true
+  linksEndedAt?: true
   createdAt?: true
   lastLoginAt?: true
   maxParallelJobs?: true
@@ -153,6 +157,7 @@ export type UserMaxAggregateInputType = {
   passwordHash?: true
   emailVerifiedAt?: true
   disabledAt?: true
+  linksEndedAt?: true
   createdAt?: true
   lastLoginAt?: true
   maxParallelJobs?: true
@@ -174,6 +179,7 @@ export type UserCountAggregateInputType = {
   passwordHash?: true
   emailVerifiedAt?: true
   disabledAt?: true
+  linksEndedAt?: true
   createdAt?: true
   lastLoginAt?: true
   maxParallelJobs?: true
@@ -282,6 +288,7 @@ export type UserGroupByOutputType = {
   passwordHash: string
   emailVerifiedAt: Date | null
   disabledAt: Date | null
+  linksEndedAt: Date | null
   createdAt: Date
   lastLoginAt: Date | null
   maxParallelJobs: number | null
@@ -326,6 +333,7 @@ export type UserWhereInput = {
   passwordHash?: Prisma.StringFilter<"User"> | string
   emailVerifiedAt?: Prisma.DateTimeNullableFilter<"User"> | Date | string | null
   disabledAt?: Prisma.DateTimeNullableFilter<"User"> | Date | string | null
+  linksEndedAt?: Prisma.DateTimeNullableFilter<"User"> | Date | string | null
   createdAt?: Prisma.DateTimeFilter<"User"> | Date | string
   lastLoginAt?: Prisma.DateTimeNullableFilter<"User"> | Date | string | null
   maxParallelJobs?: Prisma.IntNullableFilter<"User"> | number | null
@@ -362,6 +370,7 @@ export type UserOrderByWithRelationInput = {
   passwordHash?: Prisma.SortOrder
   emailVerifiedAt?: Prisma.SortOrderInput | Prisma.SortOrder
   disabledAt?: Prisma.SortOrderInput | Prisma.SortOrder
+  linksEndedAt?: Prisma.SortOrderInput | Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   lastLoginAt?: Prisma.SortOrderInput | Prisma.SortOrder
   maxParallelJobs?: Prisma.SortOrderInput | Prisma.SortOrder
@@ -401,6 +410,7 @@ export type UserWhereUniqueInput = Prisma.AtLeast<{
   passwordHash?: Prisma.StringFilter<"User"> | string
   emailVerifiedAt?: Prisma.DateTimeNullableFilter<"User"> | Date | string | null
   disabledAt?: Prisma.DateTimeNullableFilter<"User"> | Date | string | null
+  linksEndedAt?: Prisma.DateTimeNullableFilter<"User"> | Date | string | null
   createdAt?: Prisma.DateTimeFilter<"User"> | Date | string
   lastLoginAt?: Prisma.DateTimeNullableFilter<"User"> | Date | string | null
   maxParallelJobs?: Prisma.IntNullableFilter<"User"> | number | null
@@ -437,6 +447,7 @@ export type UserOrderByWithAggregationInput = {
   passwordHash?: Prisma.SortOrder
   emailVerifiedAt?: Prisma.SortOrderInput | Prisma.SortOrder
   disabledAt?: Prisma.SortOrderInput | Prisma.SortOrder
+  linksEndedAt?: Prisma.SortOrderInput | Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   lastLoginAt?: Prisma.SortOrderInput | Prisma.SortOrder
   maxParallelJobs?: Prisma.SortOrderInput | Prisma.SortOrder
@@ -466,6 +477,7 @@ export type UserScalarWhereWithAggregatesInput = {
   passwordHash?: Prisma.StringWithAggregatesFilter<"User"> | string
   emailVerifiedAt?: Prisma.DateTimeNullableWithAggregatesFilter<"User"> | Date | string | null
   disabledAt?: Prisma.DateTimeNullableWithAggregatesFilter<"User"> | Date | string | null
+  linksEndedAt?: Prisma.DateTimeNullableWithAggregatesFilter<"User"> | Date | string | null
   createdAt?: Prisma.DateTimeWithAggregatesFilter<"User"> | Date | string
   lastLoginAt?: Prisma.DateTimeNullableWithAggregatesFilter<"User"> | Date | string | null
   maxParallelJobs?: Prisma.IntNullableWithAggregatesFilter<"User"> | number | null
@@ -487,6 +499,7 @@ export type UserCreateInput = {
   passwordHash: string
   emailVerifiedAt?: Date | string | null
   disabledAt?: Date | string | null
+  linksEndedAt?: Date | string | null
   createdAt?: Date | string
   lastLoginAt?: Date | string | null
   maxParallelJobs?: number | null
@@ -522,6 +535,7 @@ export type UserUncheckedCreateInput = {
   passwordHash: string
   emailVerifiedAt?: Date | string | null
   disabledAt?: Date | string | null
+  linksEndedAt?: Date | string | null
   createdAt?: Date | string
   lastLoginAt?: Date | string | null
   maxParallelJobs?: number | null
@@ -557,6 +571,7 @@ export type UserUpdateInput = {
   passwordHash?: Prisma.StringFieldUpdateOperationsInput | string
   emailVerifiedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  linksEndedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   lastLoginAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   maxParallelJobs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
@@ -592,6 +607,7 @@ export type UserUncheckedUpdateInput = {
   passwordHash?: Prisma.StringFieldUpdateOperationsInput | string
   emailVerifiedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  linksEndedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   lastLoginAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   maxParallelJobs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
@@ -627,6 +643,7 @@ export type UserCreateManyInput = {
   passwordHash: string
   emailVerifiedAt?: Date | string | null
   disabledAt?: Date | string | null
+  linksEndedAt?: Date | string | null
   createdAt?: Date | string
   lastLoginAt?: Date | string | null
   maxParallelJobs?: number | null
@@ -648,6 +665,7 @@ export type UserUpdateManyMutationInput = {
   passwordHash?: Prisma.StringFieldUpdateOperationsInput | string
   emailVerifiedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  linksEndedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   lastLoginAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   maxParallelJobs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
@@ -668,6 +686,7 @@ export type UserUncheckedUpdateManyInput = {
   passwordHash?: Prisma.StringFieldUpdateOperationsInput | string
   emailVerifiedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  linksEndedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   lastLoginAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   maxParallelJobs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
@@ -689,6 +708,7 @@ export type UserCountOrderByAggregateInput = {
   passwordHash?: Prisma.SortOrder
   emailVerifiedAt?: Prisma.SortOrder
   disabledAt?: Prisma.SortOrder
+  linksEndedAt?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   lastLoginAt?: Prisma.SortOrder
   maxParallelJobs?: Prisma.SortOrder
@@ -718,6 +738,7 @@ export type UserMaxOrderByAggregateInput = {
   passwordHash?: Prisma.SortOrder
   emailVerifiedAt?: Prisma.SortOrder
   disabledAt?: Prisma.SortOrder
+  linksEndedAt?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   lastLoginAt?: Prisma.SortOrder
   maxParallelJobs?: Prisma.SortOrder
@@ -739,6 +760,7 @@ export type UserMinOrderByAggregateInput = {
   passwordHash?: Prisma.SortOrder
   emailVerifiedAt?: Prisma.SortOrder
   disabledAt?: Prisma.SortOrder
+  linksEndedAt?: Prisma.SortOrder
   createdAt?: Prisma.SortOrder
   lastLoginAt?: Prisma.SortOrder
   maxParallelJobs?: Prisma.SortOrder
@@ -1064,6 +1086,7 @@ export type UserCreateWithoutSessionsInput = {
   passwordHash: string
   emailVerifiedAt?: Date | string | null
   disabledAt?: Date | string | null
+  linksEndedAt?: Date | string | null
   createdAt?: Date | string
   lastLoginAt?: Date | string | null
   maxParallelJobs?: number | null
@@ -1098,6 +1121,7 @@ export type UserUncheckedCreateWithoutSessionsInput = {
   passwordHash: string
   emailVerifiedAt?: Date | string | null
   disabledAt?: Date | string | null
+  linksEndedAt?: Date | string | null
   createdAt?: Date | string
   lastLoginAt?: Date | string | null
   maxParallelJobs?: number | null
@@ -1148,6 +1172,7 @@ export type UserUpdateWithoutSessionsInput = {
   passwordHash?: Prisma.StringFieldUpdateOperationsInput | string
   emailVerifiedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  linksEndedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   lastLoginAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   maxParallelJobs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
@@ -1182,6 +1207,7 @@ export type UserUncheckedUpdateWithoutSessionsInput = {
   passwordHash?: Prisma.StringFieldUpdateOperationsInput | string
   emailVerifiedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  linksEndedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   lastLoginAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   maxParallelJobs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
@@ -1216,6 +1242,7 @@ export type UserCreateWithoutSecondFactorInput = {
   passwordHash: string
   emailVerifiedAt?: Date | string | null
   disabledAt?: Date | string | null
+  linksEndedAt?: Date | string | null
   createdAt?: Date | string
   lastLoginAt?: Date | string | null
   maxParallelJobs?: number | null
@@ -1250,6 +1277,7 @@ export type UserUncheckedCreateWithoutSecondFactorInput = {
   passwordHash: string
   emailVerifiedAt?: Date | string | null
   disabledAt?: Date | string | null
+  linksEndedAt?: Date | string | null
   createdAt?: Date | string
   lastLoginAt?: Date | string | null
   maxParallelJobs?: number | null
@@ -1300,6 +1328,7 @@ export type UserUpdateWithoutSecondFactorInput = {
   passwordHash?: Prisma.StringFieldUpdateOperationsInput | string
   emailVerifiedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  linksEndedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   lastLoginAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   maxParallelJobs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
@@ -1334,6 +1363,7 @@ export type UserUncheckedUpdateWithoutSecondFactorInput = {
   passwordHash?: Prisma.StringFieldUpdateOperationsInput | string
   emailVerifiedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  linksEndedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   lastLoginAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   maxParallelJobs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
@@ -1368,6 +1398,7 @@ export type UserCreateWithoutIdentitiesInput = {
   passwordHash: string
   emailVerifiedAt?: Date | string | null
   disabledAt?: Date | string | null
+  linksEndedAt?: Date | string | null
   createdAt?: Date | string
   lastLoginAt?: Date | string | null
   maxParallelJobs?: number | null
@@ -1402,6 +1433,7 @@ export type UserUncheckedCreateWithoutIdentitiesInput = {
   passwordHash: string
   emailVerifiedAt?: Date | string | null
   disabledAt?: Date | string | null
+  linksEndedAt?: Date | string | null
   createdAt?: Date | string
   lastLoginAt?: Date | string | null
   maxParallelJobs?: number | null
@@ -1452,6 +1484,7 @@ export type UserUpdateWithoutIdentitiesInput = {
   passwordHash?: Prisma.StringFieldUpdateOperationsInput | string
   emailVerifiedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  linksEndedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   lastLoginAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   maxParallelJobs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
@@ -1486,6 +1519,7 @@ export type UserUncheckedUpdateWithoutIdentitiesInput = {
   passwordHash?: Prisma.StringFieldUpdateOperationsInput | string
   emailVerifiedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  linksEndedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   lastLoginAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   maxParallelJobs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
@@ -1520,6 +1554,7 @@ export type UserCreateWithoutApiKeysInput = {
   passwordHash: string
   emailVerifiedAt?: Date | string | null
   disabledAt?: Date | string | null
+  linksEndedAt?: Date | string | null
   createdAt?: Date | string
   lastLoginAt?: Date | string | null
   maxParallelJobs?: number | null
@@ -1554,6 +1589,7 @@ export type UserUncheckedCreateWithoutApiKeysInput = {
   passwordHash: string
   emailVerifiedAt?: Date | string | null
   disabledAt?: Date | string | null
+  linksEndedAt?: Date | string | null
   createdAt?: Date | string
   lastLoginAt?: Date | string | null
   maxParallelJobs?: number | null
@@ -1604,6 +1640,7 @@ export type UserUpdateWithoutApiKeysInput = {
   passwordHash?: Prisma.StringFieldUpdateOperationsInput | string
   emailVerifiedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  linksEndedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   lastLoginAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   maxParallelJobs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
@@ -1638,6 +1675,7 @@ export type UserUncheckedUpdateWithoutApiKeysInput = {
   passwordHash?: Prisma.StringFieldUpdateOperationsInput | string
   emailVerifiedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  linksEndedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   lastLoginAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   maxParallelJobs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
@@ -1672,6 +1710,7 @@ export type UserCreateWithoutMembershipsInput = {
   passwordHash: string
   emailVerifiedAt?: Date | string | null
   disabledAt?: Date | string | null
+  linksEndedAt?: Date | string | null
   createdAt?: Date | string
   lastLoginAt?: Date | string | null
   maxParallelJobs?: number | null
@@ -1706,6 +1745,7 @@ export type UserUncheckedCreateWithoutMembershipsInput = {
   passwordHash: string
   emailVerifiedAt?: Date | string | null
   disabledAt?: Date | string | null
+  linksEndedAt?: Date | string | null
   createdAt?: Date | string
   lastLoginAt?: Date | string | null
   maxParallelJobs?: number | null
@@ -1756,6 +1796,7 @@ export type UserUpdateWithoutMembershipsInput = {
   passwordHash?: Prisma.StringFieldUpdateOperationsInput | string
   emailVerifiedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  linksEndedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   lastLoginAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   maxParallelJobs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
@@ -1790,6 +1831,7 @@ export type UserUncheckedUpdateWithoutMembershipsInput = {
   passwordHash?: Prisma.StringFieldUpdateOperationsInput | string
   emailVerifiedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  linksEndedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   lastLoginAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   maxParallelJobs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
@@ -1824,6 +1866,7 @@ export type UserCreateWithoutInvitationsInput = {
   passwordHash: string
   emailVerifiedAt?: Date | string | null
   disabledAt?: Date | string | null
+  linksEndedAt?: Date | string | null
   createdAt?: Date | string
   lastLoginAt?: Date | string | null
   maxParallelJobs?: number | null
@@ -1858,6 +1901,7 @@ export type UserUncheckedCreateWithoutInvitationsInput = {
   passwordHash: string
   emailVerifiedAt?: Date | string | null
   disabledAt?: Date | string | null
+  linksEndedAt?: Date | string | null
   createdAt?: Date | string
   lastLoginAt?: Date | string | null
   maxParallelJobs?: number | null
@@ -1908,6 +1952,7 @@ export type UserUpdateWithoutInvitationsInput = {
   passwordHash?: Prisma.StringFieldUpdateOperationsInput | string
   emailVerifiedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  linksEndedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   lastLoginAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   maxParallelJobs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
@@ -1942,6 +1987,7 @@ export type UserUncheckedUpdateWithoutInvitationsInput = {
   passwordHash?: Prisma.StringFieldUpdateOperationsInput | string
   emailVerifiedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  linksEndedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   lastLoginAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   maxParallelJobs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
@@ -1976,6 +2022,7 @@ export type UserCreateWithoutTasksInput = {
   passwordHash: string
   emailVerifiedAt?: Date | string | null
   disabledAt?: Date | string | null
+  linksEndedAt?: Date | string | null
   createdAt?: Date | string
   lastLoginAt?: Date | string | null
   maxParallelJobs?: number | null
@@ -2010,6 +2057,7 @@ export type UserUncheckedCreateWithoutTasksInput = {
   passwordHash: string
   emailVerifiedAt?: Date | string | null
   disabledAt?: Date | string | null
+  linksEndedAt?: Date | string | null
   createdAt?: Date | string
   lastLoginAt?: Date | string | null
   maxParallelJobs?: number | null
@@ -2060,6 +2108,7 @@ export type UserUpdateWithoutTasksInput = {
   passwordHash?: Prisma.StringFieldUpdateOperationsInput | string
   emailVerifiedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  linksEndedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   lastLoginAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   maxParallelJobs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
@@ -2094,6 +2143,7 @@ export type UserUncheckedUpdateWithoutTasksInput = {
   passwordHash?: Prisma.StringFieldUpdateOperationsInput | string
   emailVerifiedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  linksEndedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   lastLoginAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   maxParallelJobs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
@@ -2128,6 +2178,7 @@ export type UserCreateWithoutDatabasesInput = {
   passwordHash: string
   emailVerifiedAt?: Date | string | null
   disabledAt?: Date | string | null
+  linksEndedAt?: Date | string | null
   createdAt?: Date | string
   lastLoginAt?: Date | string | null
   maxParallelJobs?: number | null
@@ -2162,6 +2213,7 @@ export type UserUncheckedCreateWithoutDatabasesInput = {
   passwordHash: string
   emailVerifiedAt?: Date | string | null
   disabledAt?: Date | string | null
+  linksEndedAt?: Date | string | null
   createdAt?: Date | string
   lastLoginAt?: Date | string | null
   maxParallelJobs?: number | null
@@ -2212,6 +2264,7 @@ export type UserUpdateWithoutDatabasesInput = {
   passwordHash?: Prisma.StringFieldUpdateOperationsInput | string
   emailVerifiedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  linksEndedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   lastLoginAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   maxParallelJobs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
@@ -2246,6 +2299,7 @@ export type UserUncheckedUpdateWithoutDatabasesInput = {
   passwordHash?: Prisma.StringFieldUpdateOperationsInput | string
   emailVerifiedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  linksEndedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   lastLoginAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   maxParallelJobs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
@@ -2280,6 +2334,7 @@ export type UserCreateWithoutDatabaseRolesInput = {
   passwordHash: string
   emailVerifiedAt?: Date | string | null
   disabledAt?: Date | string | null
+  linksEndedAt?: Date | string | null
   createdAt?: Date | string
   lastLoginAt?: Date | string | null
   maxParallelJobs?: number | null
@@ -2314,6 +2369,7 @@ export type UserUncheckedCreateWithoutDatabaseRolesInput = {
   passwordHash: string
   emailVerifiedAt?: Date | string | null
   disabledAt?: Date | string | null
+  linksEndedAt?: Date | string | null
   createdAt?: Date | string
   lastLoginAt?: Date | string | null
   maxParallelJobs?: number | null
@@ -2364,6 +2420,7 @@ export type UserUpdateWithoutDatabaseRolesInput = {
   passwordHash?: Prisma.StringFieldUpdateOperationsInput | string
   emailVerifiedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  linksEndedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   lastLoginAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   maxParallelJobs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
@@ -2398,6 +2455,7 @@ export type UserUncheckedUpdateWithoutDatabaseRolesInput = {
   passwordHash?: Prisma.StringFieldUpdateOperationsInput | string
   emailVerifiedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  linksEndedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   lastLoginAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   maxParallelJobs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
@@ -2432,6 +2490,7 @@ export type UserCreateWithoutJobsInput = {
   passwordHash: string
   emailVerifiedAt?: Date | string | null
   disabledAt?: Date | string | null
+  linksEndedAt?: Date | string | null
   createdAt?: Date | string
   lastLoginAt?: Date | string | null
   maxParallelJobs?: number | null
@@ -2466,6 +2525,7 @@ export type UserUncheckedCreateWithoutJobsInput = {
   passwordHash: string
   emailVerifiedAt?: Date | string | null
   disabledAt?: Date | string | null
+  linksEndedAt?: Date | string | null
   createdAt?: Date | string
   lastLoginAt?: Date | string | null
   maxParallelJobs?: number | null
@@ -2516,6 +2576,7 @@ export type UserUpdateWithoutJobsInput = {
   passwordHash?: Prisma.StringFieldUpdateOperationsInput | string
   emailVerifiedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  linksEndedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   lastLoginAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   maxParallelJobs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
@@ -2550,6 +2611,7 @@ export type UserUncheckedUpdateWithoutJobsInput = {
   passwordHash?: Prisma.StringFieldUpdateOperationsInput | string
   emailVerifiedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  linksEndedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   lastLoginAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   maxParallelJobs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
@@ -2584,6 +2646,7 @@ export type UserCreateWithoutSavedQueriesInput = {
   passwordHash: string
   emailVerifiedAt?: Date | string | null
   disabledAt?: Date | string | null
+  linksEndedAt?: Date | string | null
   createdAt?: Date | string
   lastLoginAt?: Date | string | null
   maxParallelJobs?: number | null
@@ -2618,6 +2681,7 @@ export type UserUncheckedCreateWithoutSavedQueriesInput = {
   passwordHash: string
   emailVerifiedAt?: Date | string | null
   disabledAt?: Date | string | null
+  linksEndedAt?: Date | string | null
   createdAt?: Date | string
   lastLoginAt?: Date | string | null
   maxParallelJobs?: number | null
@@ -2668,6 +2732,7 @@ export type UserUpdateWithoutSavedQueriesInput = {
   passwordHash?: Prisma.StringFieldUpdateOperationsInput | string
   emailVerifiedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  linksEndedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   lastLoginAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   maxParallelJobs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
@@ -2702,6 +2767,7 @@ export type UserUncheckedUpdateWithoutSavedQueriesInput = {
   passwordHash?: Prisma.StringFieldUpdateOperationsInput | string
   emailVerifiedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  linksEndedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   lastLoginAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   maxParallelJobs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
@@ -2736,6 +2802,7 @@ export type UserCreateWithoutBucketsInput = {
   passwordHash: string
   emailVerifiedAt?: Date | string | null
   disabledAt?: Date | string | null
+  linksEndedAt?: Date | string | null
   createdAt?: Date | string
   lastLoginAt?: Date | string | null
   maxParallelJobs?: number | null
@@ -2770,6 +2837,7 @@ export type UserUncheckedCreateWithoutBucketsInput = {
   passwordHash: string
   emailVerifiedAt?: Date | string | null
   disabledAt?: Date | string | null
+  linksEndedAt?: Date | string | null
   createdAt?: Date | string
   lastLoginAt?: Date | string | null
   maxParallelJobs?: number | null
@@ -2809,6 +2877,7 @@ export type UserCreateWithoutDefaultExportBucketInput = {
   passwordHash: string
   emailVerifiedAt?: Date | string | null
   disabledAt?: Date | string | null
+  linksEndedAt?: Date | string | null
   createdAt?: Date | string
   lastLoginAt?: Date | string | null
   maxParallelJobs?: number | null
@@ -2843,6 +2912,7 @@ export type UserUncheckedCreateWithoutDefaultExportBucketInput = {
   passwordHash: string
   emailVerifiedAt?: Date | string | null
   disabledAt?: Date | string | null
+  linksEndedAt?: Date | string | null
   createdAt?: Date | string
   lastLoginAt?: Date | string | null
   maxParallelJobs?: number | null
@@ -2898,6 +2968,7 @@ export type UserUpdateWithoutBucketsInput = {
   passwordHash?: Prisma.StringFieldUpdateOperationsInput | string
   emailVerifiedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  linksEndedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   lastLoginAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   maxParallelJobs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
@@ -2932,6 +3003,7 @@ export type UserUncheckedUpdateWithoutBucketsInput = {
   passwordHash?: Prisma.StringFieldUpdateOperationsInput | string
   emailVerifiedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  linksEndedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   lastLoginAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   maxParallelJobs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
@@ -2985,6 +3057,7 @@ export type UserScalarWhereInput = {
   passwordHash?: Prisma.StringFilter<"User"> | string
   emailVerifiedAt?: Prisma.DateTimeNullableFilter<"User"> | Date | string | null
   disabledAt?: Prisma.DateTimeNullableFilter<"User"> | Date | string | null
+  linksEndedAt?: Prisma.DateTimeNullableFilter<"User"> | Date | string | null
   createdAt?: Prisma.DateTimeFilter<"User"> | Date | string
   lastLoginAt?: Prisma.DateTimeNullableFilter<"User"> | Date | string | null
   maxParallelJobs?: Prisma.IntNullableFilter<"User"> | number | null
@@ -3006,6 +3079,7 @@ export type UserCreateWithoutFilesInput = {
   passwordHash: string
   emailVerifiedAt?: Date | string | null
   disabledAt?: Date | string | null
+  linksEndedAt?: Date | string | null
   createdAt?: Date | string
   lastLoginAt?: Date | string | null
   maxParallelJobs?: number | null
@@ -3040,6 +3114,7 @@ export type UserUncheckedCreateWithoutFilesInput = {
   passwordHash: string
   emailVerifiedAt?: Date | string | null
   disabledAt?: Date | string | null
+  linksEndedAt?: Date | string | null
   createdAt?: Date | string
   lastLoginAt?: Date | string | null
   maxParallelJobs?: number | null
@@ -3090,6 +3165,7 @@ export type UserUpdateWithoutFilesInput = {
   passwordHash?: Prisma.StringFieldUpdateOperationsInput | string
   emailVerifiedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  linksEndedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   lastLoginAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   maxParallelJobs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
@@ -3124,6 +3200,7 @@ export type UserUncheckedUpdateWithoutFilesInput = {
   passwordHash?: Prisma.StringFieldUpdateOperationsInput | string
   emailVerifiedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  linksEndedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   lastLoginAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   maxParallelJobs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
@@ -3158,6 +3235,7 @@ export type UserCreateWithoutMessagesInput = {
   passwordHash: string
   emailVerifiedAt?: Date | string | null
   disabledAt?: Date | string | null
+  linksEndedAt?: Date | string | null
   createdAt?: Date | string
   lastLoginAt?: Date | string | null
   maxParallelJobs?: number | null
@@ -3192,6 +3270,7 @@ export type UserUncheckedCreateWithoutMessagesInput = {
   passwordHash: string
   emailVerifiedAt?: Date | string | null
   disabledAt?: Date | string | null
+  linksEndedAt?: Date | string | null
   createdAt?: Date | string
   lastLoginAt?: Date | string | null
   maxParallelJobs?: number | null
@@ -3242,6 +3321,7 @@ export type UserUpdateWithoutMessagesInput = {
   passwordHash?: Prisma.StringFieldUpdateOperationsInput | string
   emailVerifiedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  linksEndedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   lastLoginAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   maxParallelJobs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
@@ -3276,6 +3356,7 @@ export type UserUncheckedUpdateWithoutMessagesInput = {
   passwordHash?: Prisma.StringFieldUpdateOperationsInput | string
   emailVerifiedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  linksEndedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   lastLoginAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   maxParallelJobs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
@@ -3310,6 +3391,7 @@ export type UserCreateManyDefaultExportBucketInput = {
   passwordHash: string
   emailVerifiedAt?: Date | string | null
   disabledAt?: Date | string | null
+  linksEndedAt?: Date | string | null
   createdAt?: Date | string
   lastLoginAt?: Date | string | null
   maxParallelJobs?: number | null
@@ -3330,6 +3412,7 @@ export type UserUpdateWithoutDefaultExportBucketInput = {
   passwordHash?: Prisma.StringFieldUpdateOperationsInput | string
   emailVerifiedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  linksEndedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   lastLoginAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   maxParallelJobs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
@@ -3364,6 +3447,7 @@ export type UserUncheckedUpdateWithoutDefaultExportBucketInput = {
   passwordHash?: Prisma.StringFieldUpdateOperationsInput | string
   emailVerifiedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  linksEndedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   lastLoginAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   maxParallelJobs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
@@ -3398,6 +3482,7 @@ export type UserUncheckedUpdateManyWithoutDefaultExportBucketInput = {
   passwordHash?: Prisma.StringFieldUpdateOperationsInput | string
   emailVerifiedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   disabledAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
+  linksEndedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   createdAt?: Prisma.DateTimeFieldUpdateOperationsInput | Date | string
   lastLoginAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   maxParallelJobs?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
@@ -3557,6 +3642,7 @@ export type UserSelect<ExtArgs extends runtime.Types.Extensions.InternalArgs = r
   passwordHash?: boolean
   emailVerifiedAt?: boolean
   disabledAt?: boolean
+  linksEndedAt?: boolean
   createdAt?: boolean
   lastLoginAt?: boolean
   maxParallelJobs?: boolean
@@ -3594,6 +3680,7 @@ export type UserSelectCreateManyAndReturn<ExtArgs extends runtime.Types.Extensio
   passwordHash?: boolean
   emailVerifiedAt?: boolean
   disabledAt?: boolean
+  linksEndedAt?: boolean
   createdAt?: boolean
   lastLoginAt?: boolean
   maxParallelJobs?: boolean
@@ -3616,6 +3703,7 @@ export type UserSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.Extensio
   passwordHash?: boolean
   emailVerifiedAt?: boolean
   disabledAt?: boolean
+  linksEndedAt?: boolean
   createdAt?: boolean
   lastLoginAt?: boolean
   maxParallelJobs?: boolean
@@ -3638,6 +3726,7 @@ export type UserSelectScalar = {
   passwordHash?: boolean
   emailVerifiedAt?: boolean
   disabledAt?: boolean
+  linksEndedAt?: boolean
   createdAt?: boolean
   lastLoginAt?: boolean
   maxParallelJobs?: boolean
@@ -3650,7 +3739,7 @@ export type UserSelectScalar = {
   defaultExportPrefix?: boolean
 }
 
-export type UserOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"id" | "email" | "emailKey" | "name" | "role" | "passwordHash" | "emailVerifiedAt" | "disabledAt" | "createdAt" | "lastLoginAt" | "maxParallelJobs" | "maxParallelJobsLimit" | "statementTimeoutMs" | "maxRows" | "queuePriority" | "defaultExportFormat" | "defaultExportBucketId" | "defaultExportPrefix", ExtArgs["result"]["user"]>
+export type UserOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"id" | "email" | "emailKey" | "name" | "role" | "passwordHash" | "emailVerifiedAt" | "disabledAt" | "linksEndedAt" | "createdAt" | "lastLoginAt" | "maxParallelJobs" | "maxParallelJobsLimit" | "statementTimeoutMs" | "maxRows" | "queuePriority" | "defaultExportFormat" | "defaultExportBucketId" | "defaultExportPrefix", ExtArgs["result"]["user"]>
 export type UserInclude<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   defaultExportBucket?: boolean | Prisma.User$defaultExportBucketArgs<ExtArgs>
   sessions?: boolean | Prisma.User$sessionsArgs<ExtArgs>
@@ -3710,6 +3799,10 @@ export type $UserPayload<ExtArgs extends runtime.Types.Extensions.InternalArgs =
     passwordHash: string
     emailVerifiedAt: Date | null
     disabledAt: Date | null
+    /**
+     * Links to files that it made in a session before open nothing.
+     */
+    linksEndedAt: Date | null
     createdAt: Date
     lastLoginAt: Date | null
     maxParallelJobs: number | null
@@ -4172,6 +4265,7 @@ export interface UserFieldRefs {
   readonly passwordHash: Prisma.FieldRef<"User", 'String'>
   readonly emailVerifiedAt: Prisma.FieldRef<"User", 'DateTime'>
   readonly disabledAt: Prisma.FieldRef<"User", 'DateTime'>
+  readonly linksEndedAt: Prisma.FieldRef<"User", 'DateTime'>
   readonly createdAt: Prisma.FieldRef<"User", 'DateTime'>
   readonly lastLoginAt: Prisma.FieldRef<"User", 'DateTime'>
   readonly maxParallelJobs: Prisma.FieldRef<"User", 'Int'>

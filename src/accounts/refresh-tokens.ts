@@ -58,8 +58,10 @@ export async function issueRefreshToken(client: Executor, sessionId: string): Pr
   return { token, expiresAt: rows[0]!.expiresAt };
 }
 
-/** A token in the place of all that the session had; those are refused from then on. */
+/** Inside a transaction. A token in the place of all that the session had; those are refused from then on. */
 export async function replaceRefreshTokens(client: Executor, sessionId: string): Promise<RefreshToken> {
+  // Before its tokens, as an exchange does: the child of one that is under way is there then, and goes as well.
+  await client.query('SELECT FROM sessions WHERE id = $1 FOR UPDATE', [sessionId]);
   await client.query('DELETE FROM refresh_tokens WHERE session_id = $1', [sessionId]);
   return issueRefreshToken(client, sessionId);
 }

@@ -323,6 +323,27 @@ describe('making one', () => {
     await expect(made).rejects.toMatchObject({ code: 'FORBIDDEN' });
   });
 
+  test('is none by a session that ended in the moment, and none that a new password did not end', async () => {
+    const [thief, told, gone] = [await world.person(), await world.person(), await world.person()];
+    const token = await world.resetToken(thief);
+    await using first = await world.begun();
+    await first.holdUser(thief.userId);
+    const reset = world.accounts.resetPassword({ token, newPassword: 'another horse battery' }, caller);
+    await first.untilSomebodyWaits();
+    const behind = expect(key(thief, 'write')).rejects.toMatchObject(refused);
+    await first.untilSomebodyWaits(2);
+    await first.commit();
+    await Promise.all([reset, behind]);
+    // Nobody has rung: what is remembered of the session says that it lives.
+    await world.accounts.authenticate(told.accessToken);
+    await world.sql('UPDATE sessions SET revoked_at = now() WHERE user_id = $1', [told.userId]);
+    await expect(key(told, 'write')).rejects.toMatchObject(refused);
+    await world.sql('DELETE FROM users WHERE id = $1', [gone.userId]);
+    await expect(key(gone, 'write')).rejects.toMatchObject(refused);
+    const keys = await world.apiKeys.keysOf([thief, told, gone].map(({ userId }) => userId));
+    expect([...keys.values()].flat()).toEqual([]);
+  });
+
   test('has a limit that two at once do not pass', async () => {
     const many = await world.person('many');
     await world.sql(

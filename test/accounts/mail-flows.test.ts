@@ -67,23 +67,6 @@ async function holdTokens(purpose: string, userId: string) {
   };
 }
 
-/** A transaction that others may have to wait for. */
-async function begun() {
-  const client = await world.pool.connect();
-  await client.query('BEGIN');
-  return {
-    query: (sql: string, values: unknown[] = []) => client.query(sql, values),
-    async untilSomebodyWaits() {
-      const waiting = `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
-      while ((await world.sql(waiting)).length === 0) await setImmediate();
-    },
-    async [Symbol.asyncDispose]() {
-      await client.query('ROLLBACK');
-      client.release();
-    },
-  };
-}
-
 /** Of the error; undefined where there is none. */
 const codeOf = (promise: Promise<unknown>) =>
   promise.then(
@@ -586,7 +569,7 @@ describe('a profile', () => {
 
   test('that gets another address while its own of before is asked for takes the password for that, too', async () => {
     const person = await confirmed('between');
-    await using other = await begun();
+    await using other = await world.begun();
     await other.query(`UPDATE users SET email = 'away@example.com', email_key = 'away@example.com' WHERE id = $1`, [
       person.userId,
     ]);

@@ -63,6 +63,8 @@ export async function startIssuer() {
     rotate,
     /** The public key that it has published. */
     publicKey: () => keyPair.publicKey,
+    /** With which others than itself may sign what it would not. */
+    privateKey: () => keyPair.privateKey,
     kid: () => key.kid,
     /** As after a sign-in, for a client that asked for this API. */
     async mint({ subject, claims, audience: aud = audience, seconds = 600 }: Minted): Promise<string> {

@@ -88,6 +88,22 @@ describe('a token of the issuer', () => {
     expect((await run(viewer, '{ viewer { email } }')).data.viewer.email).toBe(ida.email);
   });
 
+  test('is refused where userinfo tells of another subject', async () => {
+    const [ida, other] = [somebody(), somebody()];
+    issuer.people.set(ida.subject, { ...other.claims, sub: other.subject });
+    await expect(door(await issuer.mint({ subject: ida.subject }))).rejects.toMatchObject(refused);
+    expect(await world.sql('SELECT FROM users WHERE email_key = $1', [other.email])).toEqual([]);
+  });
+
+  test('of a client whose name is no text opens a session that names none', async () => {
+    for (const client_id of ['we\0b', 'we\nb', 'we\ud800b']) {
+      const { subject: sub, claims } = somebody({ client_id, azp: client_id });
+      const viewer = await door(await forged({ claims: { ...claims, sub }, key: issuer.privateKey() }));
+      const { data } = await run(viewer, '{ viewer { sessions { userAgent } } }');
+      expect(data.viewer.sessions).toEqual([{ userAgent: 'OpenID Connect' }]);
+    }
+  });
+
   test('is refused with an address that the issuer has not verified, or without one', async () => {
     for (const claims of [
       { email_verified: false },
@@ -149,6 +165,28 @@ describe('a token of the issuer', () => {
     await expect(open()(await issuer.mint(first))).rejects.toMatchObject(others);
   });
 
+  test('that comes while its link ends opens nothing, then or later', async () => {
+    const ida = somebody();
+    const { viewer: local } = (await world.accounts.register({ email: ida.email, password }, caller))!;
+    await world.sql('UPDATE users SET email_verified_at = now() WHERE id = $1', [local.userId]);
+    await door(await issuer.mint(ida));
+    // By its address it would be linked anew.
+    const late = await issuer.mint({
+      ...ida,
+      claims: { email: `other.${ida.email}`, email_verified: false, sid: 'late' },
+    });
+    const token = await world.resetToken({ userId: local.userId, email: ida.email });
+    await using first = await world.begun();
+    await first.holdUser(local.userId);
+    const reset = world.accounts.resetPassword({ token, newPassword: 'another horse battery' }, caller);
+    await first.untilSomebodyWaits();
+    const behind = expect(door(late)).rejects.toMatchObject(refused);
+    await first.untilSomebodyWaits(2);
+    await first.commit();
+    await Promise.all([reset, behind]);
+    await expect(door(late)).rejects.toMatchObject({ code: 'FORBIDDEN' });
+  });
+
   test('opens no account where registration is closed, and those that are there', async () => {
     const ida = somebody();
     const closed = open({}, 'closed');
@@ -186,6 +224,32 @@ describe('its session', () => {
     expect((await door(await mint())).sessionId).toBe(viewer.sessionId);
     await world.accounts.logout(viewer, {}, caller);
     await expect(door(await mint())).rejects.toMatchObject(refused);
+  });
+
+  test('that has run out is not prolonged by its next token when a new password has ended it', async () => {
+    const ida = somebody({ sid: 'long unused' });
+    const { viewer: local } = (await world.accounts.register({ email: ida.email, password }, caller))!;
+    await world.sql('UPDATE users SET email_verified_at = now() WHERE id = $1', [local.userId]);
+    const { sessionId } = await door(await issuer.mint(ida));
+    const runOut = `UPDATE sessions SET expires_at = now() - interval '1 minute' WHERE id = $1`;
+    await world.sql(runOut, [sessionId]);
+    // It is: nothing has ended it.
+    expect(await door(await issuer.mint(ida))).toMatchObject({ sessionId });
+    await world.sql(runOut, [sessionId]);
+    const token = await world.resetToken({ userId: local.userId, email: ida.email });
+    await world.accounts.resetPassword({ token, newPassword: 'another horse battery' }, caller);
+    // Of a process that remembers nothing of it, as nobody does after thirty days.
+    await expect(open()(await issuer.mint(ida))).rejects.toMatchObject(refused);
+    await world.sql('DELETE FROM sessions WHERE id = $1', [sessionId]);
+    // What had run out is no session that could be ended.
+    const other = await door(await issuer.mint(ida));
+    await world.sql(runOut, [other.sessionId]);
+    const gone = world.accounts.logout(
+      { ...local, sessionId: other.sessionId },
+      { sessionId: other.sessionId },
+      caller,
+    );
+    await expect(gone).rejects.toMatchObject({ code: 'NOT_FOUND' });
   });
 
   test('displaces the issuer’s own when there are many, and none that a password opened', async () => {
@@ -278,7 +342,7 @@ const theirs = generateKeyPairSync('rsa', { modulusLength: 2048 });
 const ida = somebody();
 
 /** As an attacker writes it, who has a key of his own. */
-const forged = ({ header = {}, claims = {}, key = theirs.privateKey as KeyObject | Uint8Array, alg = 'RS256' } = {}) =>
+const forged = ({ header = {}, claims = {}, key = theirs.privateKey as KeyObject | CryptoKey, alg = 'RS256' } = {}) =>
   new SignJWT({
     iss: issuer.issuer,
     aud: audience,

@@ -1,8 +1,9 @@
 /** AUTH-2 and AUTH-3: refreshing a session, losing the answer, somebody else with the token, and signing out. */
 import { once } from 'node:events';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { exchangeRefreshToken } from '../../src/accounts/refresh-tokens.ts';
 import { encodeId } from '../../src/lib/ids.ts';
-import { caller, createWorld, type World } from './world.ts';
+import { caller, createWorld, password, type World } from './world.ts';
 
 let world: World;
 let replica: Awaited<ReturnType<World['startReplica']>>;
@@ -123,6 +124,22 @@ describe('refreshing', () => {
     const rows = await world.sql('SELECT FROM refresh_tokens WHERE session_id = $1', [viewer.sessionId]);
     expect(rows).toHaveLength(2);
   });
+});
+
+test('a token that is exchanged while the password of its session changes leaves no other that is good', async () => {
+  const { refreshToken, viewer } = await world.person();
+  await using thief = await world.begun();
+  const { keyring } = world;
+  const exchanged = await exchangeRefreshToken(thief, { keyring, requireVerifiedEmail: false }, refreshToken);
+  if (exchanged.outcome !== 'exchanged') throw new Error(exchanged.outcome);
+  const change = { currentPassword: password, newPassword: 'another horse battery' };
+  const changed = world.accounts.changePassword(viewer, change, caller);
+  await thief.untilSomebodyWaits();
+  await thief.commit();
+  const own = await changed;
+  for (const token of [exchanged.token, refreshToken])
+    await expect(refresh(token)).rejects.toMatchObject(unauthenticated);
+  expect((await refresh(own.refreshToken)).viewer.sessionId).toBe(viewer.sessionId);
 });
 
 describe('a reused refresh token ends its whole family', () => {

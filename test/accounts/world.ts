@@ -1,5 +1,6 @@
 /** An installation without its HTTP: a metadata database of its own, and replicas of the accounts on it. */
 import { randomBytes } from 'node:crypto';
+import { setImmediate } from 'node:timers/promises';
 import type pg from 'pg';
 import { createAccounts } from '../../src/accounts/accounts.ts';
 import { createAdministration } from '../../src/accounts/administration/administration.ts';
@@ -7,13 +8,14 @@ import type { Admission } from '../../src/accounts/admission.ts';
 import { type AttemptLimits, createAttempts } from '../../src/accounts/attempts.ts';
 import { createBearer } from '../../src/accounts/bearer.ts';
 import { createApiKeys } from '../../src/accounts/keys/api-keys.ts';
+import { issueToken } from '../../src/accounts/one-time-tokens.ts';
 import { createPasswordHasher } from '../../src/accounts/password-hasher.ts';
 import { createPasswordProof } from '../../src/accounts/password-proof.ts';
 import { createSecondFactors } from '../../src/accounts/totp/second-factors.ts';
 import type { Caller } from '../../src/accounts/viewer.ts';
 import { sealBeginning } from '../../src/audit/chain.ts';
 import { createDatabases } from '../../src/databases/databases.ts';
-import { createPool, createPrisma } from '../../src/db/metadata.ts';
+import { createPool, createPrisma, transaction } from '../../src/db/metadata.ts';
 import { startNotify } from '../../src/db/notify.ts';
 import { createEngines } from '../../src/engines/registry.ts';
 import { createBus } from '../../src/lib/bus.ts';
@@ -156,6 +158,30 @@ export async function createWorld() {
     /** Straight into the database, past every rule. */
     sql: async <R extends pg.QueryResultRow>(text: string, values: unknown[] = []) =>
       (await database.client.query<R>(text, values)).rows,
+    /** A transaction that others have to wait for, in the order in which they come. */
+    async begun() {
+      const client = await replica.pool.connect();
+      await client.query('BEGIN');
+      return {
+        query: client.query.bind(client) as pg.PoolClient['query'],
+        /** Nobody else changes the account until this ends. */
+        holdUser: (userId: string) => client.query('SELECT FROM users WHERE id = $1 FOR UPDATE', [userId]),
+        async untilSomebodyWaits(count = 1) {
+          const waiting = `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
+          while ((await database.client.query(waiting)).rows.length < count) await setImmediate();
+        },
+        commit: () => client.query('COMMIT'),
+        async [Symbol.asyncDispose]() {
+          await client.query('ROLLBACK');
+          client.release();
+        },
+      };
+    },
+    /** As it is mailed. */
+    async resetToken({ userId, email }: { userId: string; email: string }) {
+      const subject = { purpose: 'password.reset', subjectId: userId, email, lifetimeHours: 1 } as const;
+      return (await transaction(replica.pool, (client) => issueToken(client, subject))).token;
+    },
     /** Submits one; nothing here runs it. @returns its id */
     async job(ownerId: string, { keyId, runAt = null }: { keyId?: string; runAt?: Date | null } = {}) {
       const { job } = await replica.jobs.insert({

@@ -9,6 +9,7 @@ import { encodeId, uuidv7 } from '../../lib/ids.ts';
 import type { Service } from '../../lib/lifecycle.ts';
 import type { Topic } from '../../lib/topics.ts';
 import { can, requireCan } from '../policy.ts';
+import { roleInSession } from '../store.ts';
 import type { ApiKeyScope, Caller, Viewer } from '../viewer.ts';
 import { createLiveKeys } from './live-keys.ts';
 import { hashOf, isSecretOf, newSecret, parseKey, printKey } from './secrets.ts';
@@ -53,7 +54,8 @@ export interface ApiKeys extends Service {
   authenticate(token: string): Promise<Viewer>;
   /**
    * `secret` is the whole of what is to be shown as a bearer; nobody can be told it again.
-   * @throws AppError BAD_USER_INPUT, LIMIT_EXCEEDED, NOT_FOUND for a database, FORBIDDEN for ADMIN by who is none, and for everything with a key
+   * @throws AppError BAD_USER_INPUT, LIMIT_EXCEEDED, NOT_FOUND for a database, UNAUTHENTICATED for a session that has ended,
+   * FORBIDDEN for ADMIN by who is none, and for everything with a key
    */
   create(viewer: Viewer | null, key: NewApiKey, caller: Caller): Promise<{ apiKey: ApiKey; secret: string }>;
   /** Nothing more when it was revoked before; its streams, jobs and schedules end. @throws AppError NOT_FOUND */
@@ -162,6 +164,9 @@ export function createApiKeys({
       const secret = newSecret();
       await transaction(pool, async (client) => {
         await store.lockUser(client, userId);
+        // Until now it was asked of what is remembered. Who sets a new password ends the keys that he finds, and none comes behind.
+        if (!(await roleInSession(client, viewer, settings)))
+          throw new AppError('UNAUTHENTICATED', 'The session has ended; sign in again');
         const actual = await store.countLive(client, userId);
         if (actual >= maxApiKeys)
           throw new AppError('LIMIT_EXCEEDED', `At most ${maxApiKeys} API keys of one user: revoke some`, {

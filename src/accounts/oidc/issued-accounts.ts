@@ -132,6 +132,8 @@ export function createIssuedAccounts({
       const userId = (await store.findIdentity(client, identity)) ?? (await link(client, identity, profile, caller));
       const state = await store.holdUser(client, userId);
       if (state === 'gone') throw ended();
+      // Behind what may have ended the link meanwhile.
+      if ((await store.findIdentity(client, identity)) !== userId) throw ended();
       if (state === 'disabled') throw new AppError('FORBIDDEN', 'This account is disabled');
       const meanwhile = await store.findSession(client, origin, until);
       if (meanwhile) return { session: meanwhile, displaced: [] };

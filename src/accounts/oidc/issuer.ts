@@ -51,7 +51,7 @@ export interface IssuedToken {
   readonly expiresAt: Date;
   /** The issuer's session, where it tells. */
   readonly sid: string | null;
-  /** To whom it was given. */
+  /** To whom it was given; null where it says so by nothing that is a name. */
   readonly client: string | null;
   readonly claims: JWTPayload;
 }
@@ -89,6 +89,12 @@ export function issuerNamedBy(token: string): string | null {
 }
 
 const textOf = (value: unknown): string | null => (typeof value === 'string' && value !== '' ? value : null);
+
+/** Text that can be kept and shown; what is anything else counts as not told. */
+const nameOf = (value: unknown): string | null => {
+  const text = textOf(value);
+  return text !== null && /^\P{Cc}*$/u.test(text) && text.isWellFormed() ? text : null;
+};
 
 export function createIssuer({ issuer, audience, clock, ...deps }: IssuerDeps): Issuer {
   const limits = { ...issuerLimits, ...deps.limits };
@@ -184,12 +190,12 @@ export function createIssuer({ issuer, audience, clock, ...deps }: IssuerDeps): 
       if (!types.includes(protectedHeader.typ?.toLowerCase() ?? '')) throw refused();
       // Bound to a key that its bearer has not shown.
       if (cnf !== undefined) throw refused();
-      if (sub === '' || sub.length > maxSubjectCharacters || sub.includes('\0')) throw refused();
+      if (sub === '' || sub.length > maxSubjectCharacters || sub.includes('\0') || !sub.isWellFormed()) throw refused();
       return {
         subject: sub,
         expiresAt: new Date(exp * 1_000),
         sid: textOf(sid),
-        client: textOf(client) ?? textOf(azp),
+        client: nameOf(client) ?? nameOf(azp),
         claims: payload,
       };
     },

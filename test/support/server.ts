@@ -45,6 +45,8 @@ export interface Asker {
 export type Account = NonNullable<RegisterMutation['register']['auth']> & { token: string; email: string };
 
 const main = join(import.meta.dirname, '../../src/main.ts');
+/** As `npm start` has it: what is garbage at once does not lie about, and a catalogue of 10,000 tables is read in 100 MB less. */
+const memoryFlags = ['--max-semi-space-size=16'];
 /** As a client that knows the newer media type sends it. */
 const json = { 'content-type': 'application/json', accept: 'application/graphql-response+json' };
 /** Of every account that is registered here. */
@@ -72,7 +74,7 @@ export async function startQuarry({ env = {} }: { env?: Record<string, string> }
 
   async function start(): Promise<void> {
     const seen = log.length;
-    const started = spawn(process.execPath, [main], {
+    const started = spawn(process.execPath, [...memoryFlags, main], {
       env: {
         ...inherited(),
         DATA_DIR: dataDir,

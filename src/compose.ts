@@ -170,7 +170,7 @@ function buildServices({ config, core, startedAt, diskLow, running, publicUrl, o
   const invitations = createInvitations({ pool, prisma, access, outbox, registration });
   const attempts = createAttempts({ pool, limits: config.attempts });
   const proof = createPasswordProof({ pool, hasher, attempts });
-  const secondFactors = createSecondFactors({ pool, keyring, outbox, proof });
+  const secondFactors = createSecondFactors({ pool, keyring, outbox, proof, attempts });
   const endWorkOfKeys = createEndWorkOfKeys({ jobs: jobStore });
   const accounts = createAccounts({
     secondFactors,

@@ -48,7 +48,7 @@ export interface AccountsDeps {
   attempts: Attempts;
   proof: PasswordProof;
   endWorkOfKeys: EndWorkOfKeys;
-  secondFactors: Pick<SecondFactors, 'check'>;
+  secondFactors: Pick<SecondFactors, 'take' | 'check'>;
   /** Who issues the tokens: the public URL of this installation. */
   issuer: string;
   settings: {
@@ -163,15 +163,14 @@ export function createAccounts({
       const hash = (possible && account?.passwordHash) || null;
       const right = await attempt.compare(hasher.verify(possible ? password : '', hash, signal), signal);
       const mayEnter = account !== null && (account.verified || !settings.requireVerifiedEmail);
+      const asked = right && mayEnter && !account.disabled;
+      const guess = asked ? await secondFactors.take(account.id, code, caller) : null;
       const { opened, checked } = await transaction(pool, async (client) => {
         const actorId = account?.id ?? null;
         const subject = account && idOfUser(account.id);
-        const asked = right && mayEnter && !account.disabled;
         const checked = asked ? await secondFactors.check(client, account.id, code, caller) : null;
         const role =
-          asked && checked?.outcome === 'passed'
-            ? await store.noteSignIn(client, account.id, account.passwordHash)
-            : null;
+          asked && checked === 'passed' ? await store.noteSignIn(client, account.id, account.passwordHash) : null;
         await record(client, {
           actorId,
           subject,
@@ -181,14 +180,15 @@ export function createAccounts({
         });
         return { opened: role && account ? await signIns.open(client, account.id, role, caller) : null, checked };
       });
+      if (checked === 'passed') await guess?.giveBack();
       if (opened) {
         await attempt.giveBack();
         signIns.forget(opened.displaced);
         return signIns.tokensOf(opened);
       }
-      if (checked && checked.outcome !== 'passed') {
+      if (checked && checked !== 'passed') {
         // Who did not know that there is one has guessed at nothing.
-        if (checked.outcome === 'missing') await attempt.giveBack();
+        if (checked === 'missing') await attempt.giveBack();
         throw refusalOf(checked);
       }
       // Only who knows the password is told.

@@ -1,7 +1,7 @@
 /**
  * How often a password may be tried, counted before it is compared with anything: so many times an account, wherever they
  * come from, and so many times an address, whomever they are about. What was right does not count. And how often an address
- * may ask for what costs a mail or a hash: account mails, and accounts.
+ * may ask for what costs a mail or a hash: account mails, and accounts. Codes of a second factor are counted likewise.
  *
  * Somebody who tries another's password uses up that account's attempts, but not its owner's: from a network where the
  * account is signed in, and from a session of its own, there are as many beside them. A known network is told by the account's
@@ -23,6 +23,13 @@ import type { Caller } from './viewer.ts';
 
 export const attemptWindowSeconds = 15 * 60;
 
+/**
+ * Wrong codes of one second factor in 15 minutes: ten in all, so that with three codes right at a time one in 33,333 is
+ * guessed. Each place has its own of them: whoever knows the password alone uses up none of those that its owner has in his
+ * sessions, and where he is signed in from.
+ */
+export const wrongCodes = { codeElsewhere: 4, codeKnown: 3, codeSession: 3 } as const;
+
 export interface AttemptLimits {
   /** In 15 minutes; 0 for no limit. */
   readonly perAccount: number;
@@ -39,6 +46,11 @@ export interface Tried {
   readonly caller: Caller;
 }
 
+export interface CodeTried {
+  readonly userId: string;
+  readonly caller: Caller;
+}
+
 export interface Attempt {
   /** It was right. */
   giveBack(): Promise<void>;
@@ -49,6 +61,8 @@ export interface Attempt {
 export interface Attempts {
   /** Takes one attempt; the first refusal of a window is in the audit. @throws AppError RATE_LIMITED */
   take(tried: Tried): Promise<Attempt>;
+  /** Takes one of the codes that may be wrong, by who knows the password. Refused and recorded as by `take`. @throws AppError RATE_LIMITED */
+  takeCode(tried: CodeTried): Promise<Pick<Attempt, 'giveBack'>>;
   /**
    * Takes one of the account mails that an address may ask for without signing in, whomever they are for; their number is
    * that of its passwords. The first refusal of a window is in the audit. @throws AppError RATE_LIMITED
@@ -64,17 +78,27 @@ export interface AttemptsDeps {
 }
 
 /** Of what was not let in, in the words of the audit. */
-type Kind = 'account' | 'address' | 'known' | 'mail' | 'registration';
+type Kind = 'account' | 'address' | 'known' | 'mail' | 'registration' | keyof typeof wrongCodes;
 
 interface Told {
   readonly action: AuditAction;
   readonly message: string;
+  /** For the client, beside how long it has to wait. */
+  readonly details?: Readonly<Record<string, unknown>>;
 }
 const signIn: Told = { action: 'user.login_limited', message: 'Too many attempts to sign in' };
+const code: Told = {
+  action: 'user.login_limited',
+  message: 'Too many wrong codes',
+  details: { secondFactor: 'TOTP' },
+};
 const told: Readonly<Record<Kind, Told>> = {
   account: signIn,
   address: signIn,
   known: signIn,
+  codeElsewhere: code,
+  codeKnown: code,
+  codeSession: code,
   mail: { action: 'user.login_limited', message: 'Too many mails were asked for' },
   registration: { action: 'user.registration_limited', message: 'Too many accounts were asked for' },
 };
@@ -90,10 +114,13 @@ export function createAttempts({ pool, limits }: AttemptsDeps): Attempts {
     known: limiterOf('known', limits.perAccount),
     mail: limiterOf('mail', limits.perAddress),
     registration: limiterOf('registration', limits.registrations),
+    codeElsewhere: limiterOf('codeElsewhere', wrongCodes.codeElsewhere),
+    codeKnown: limiterOf('codeKnown', wrongCodes.codeKnown),
+    codeSession: limiterOf('codeSession', wrongCodes.codeSession),
   };
 
   /** Whether the account is signed in from its network; asked for nobody as well, so that it takes as long. */
-  async function isKnown({ userId, caller }: Tried): Promise<boolean> {
+  async function isKnown({ userId, caller }: Pick<Tried, 'userId' | 'caller'>): Promise<boolean> {
     const { rows } = await pool.query<{ address: string }>(
       `SELECT DISTINCT ip_address AS address FROM sessions
        WHERE user_id = $1 AND ip_address IS NOT NULL AND revoked_at IS NULL AND expires_at > now()`,
@@ -106,18 +133,26 @@ export function createAttempts({ pool, limits }: AttemptsDeps): Attempts {
   async function consume(kind: Kind, key: string, { userId, caller }: Pick<Tried, 'userId' | 'caller'>): Promise<void> {
     const exceeded = await limiters[kind].take(key);
     if (!exceeded) return;
-    const { action, message } = told[kind];
+    const { action, message, details } = told[kind];
     if (exceeded.first) {
       const subject = userId && encodeId('User', userId);
       await record(pool, { actorId: null, action, subject, outcome: 'refused', caller, details: { limit: kind } });
     }
-    throw rateLimited(exceeded.waitMs, message);
+    throw rateLimited(exceeded.waitMs, message, details);
   }
 
   return {
     takeMail: (caller) => consume('mail', networkFor(caller), { userId: null, caller }),
 
     takeRegistration: (caller) => consume('registration', networkFor(caller), { userId: null, caller }),
+
+    async takeCode(tried) {
+      const { userId, caller } = tried;
+      const known = async () => ((await isKnown(tried)) ? 'codeKnown' : 'codeElsewhere');
+      const kind = caller.userId === userId ? 'codeSession' : await known();
+      await consume(kind, userId, tried);
+      return { giveBack: () => limiters[kind].giveBack(userId) };
+    },
 
     async take(tried) {
       const { email, userId, caller } = tried;

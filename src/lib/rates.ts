@@ -2,11 +2,15 @@
 import { type RateLimiterAbstract, RateLimiterMemory } from 'rate-limiter-flexible';
 import { AppError } from './errors.ts';
 
-/** @param waitMs until it may be tried again */
-export const rateLimited = (waitMs: number, message: string): AppError => {
+/** @param waitMs until it may be tried again @param more of its details */
+export const rateLimited = (
+  waitMs: number,
+  message: string,
+  more: Readonly<Record<string, unknown>> = {},
+): AppError => {
   const retryAfterMs = Math.max(Math.ceil(waitMs), 1);
   return new AppError('RATE_LIMITED', `${message}: try again in ${Math.ceil(retryAfterMs / 1_000)} s`, {
-    details: { retryAfterMs },
+    details: { ...more, retryAfterMs },
   });
 };
 

@@ -1,6 +1,7 @@
 /** A second factor: set up, asked for at every sign-in, good once, and the way back for who lost it. */
 import { generate } from 'otplib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { wrongCodes } from '../../src/accounts/attempts.ts';
 import { newRecoveryCode, parseCode } from '../../src/accounts/totp/codes.ts';
 import { boundTo } from '../../src/accounts/totp/store.ts';
 import type { Viewer } from '../../src/accounts/viewer.ts';
@@ -35,6 +36,7 @@ const later = () => {
 };
 const login = ({ email }: Person, code?: string | null, on: Pick<World, 'accounts'> = replica) =>
   on.accounts.login({ email, password, code }, caller);
+const idOf = ({ userId }: Pick<Person, 'userId'>) => encodeId('User', userId);
 const asked = { code: 'UNAUTHENTICATED', details: { secondFactor: 'TOTP' } };
 
 const setUp = 'mutation { setUpTotp { secret uri } }';
@@ -137,6 +139,8 @@ describe('signing in', () => {
     const code = await codeAt(person.secret);
     const tries = await Promise.allSettled([login(person, code), login(person, code, other), login(person, code)]);
     expect(tries.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+    // So many wrong ones wait.
+    await world.sql('DELETE FROM rate_limits');
     await expect(login(person, code, other)).rejects.toMatchObject(asked);
     // Nor one that is older than the last.
     await expect(login(person, await codeAt(person.secret, now - 30_000))).rejects.toMatchObject(asked);
@@ -159,19 +163,48 @@ describe('signing in', () => {
     await expect(login(person, stranger.recoveryCodes[0])).rejects.toMatchObject(asked);
   });
 
-  test('after ten wrong codes in a row waits, whatever comes', async () => {
+  test('waits after ten wrong codes, and whoever knows the password alone keeps its owner out of nothing', async () => {
     const person = await guarded();
-    await world.sql('UPDATE second_factors SET failures = 9, failed_at = now() WHERE user_id = $1', [person.userId]);
-    await expect(login(person, '000000')).rejects.toMatchObject(asked);
+    const elsewhere = (n: number) => ({ ipAddress: `198.51.100.${n}`, userAgent: 'elsewhere' });
+    const from = (n: number, code: string | undefined, on: Pick<World, 'accounts'> = replica) =>
+      on.accounts.login({ email: person.email, password, code }, elsewhere(n));
+    const other = await world.startReplica({ clock });
+    const waits = { code: 'RATE_LIMITED', details: { secondFactor: 'TOTP', retryAfterMs: expect.any(Number) } };
+    const codesOf = async (tries: Promise<unknown>[]) =>
+      (await Promise.allSettled(tries)).map((each) => each.status === 'rejected' && each.reason.code);
+    const thief = await codesOf(Array.from({ length: 30 }, (_, n) => from(n, '000000', n % 2 ? other : replica)));
+    expect(thief.filter((code) => code === 'UNAUTHENTICATED')).toHaveLength(wrongCodes.codeElsewhere);
+    expect(thief.filter((code) => code === 'RATE_LIMITED')).toHaveLength(30 - wrongCodes.codeElsewhere);
+    await expect(from(50, await codeAt(person.secret))).rejects.toMatchObject(waits);
+    const told = (await world.auditOf('user.login_limited')).filter(({ subject }) => subject === idOf(person));
+    expect(told).toMatchObject([{ outcome: 'refused', details: { limit: 'codeElsewhere' } }]);
+    // From where he is signed in, by a recovery code from anywhere, and in his session.
+    await login(person, await codeAt(person.secret));
+    await from(51, person.recoveryCodes[0]);
+    await expect(from(52, newRecoveryCode())).rejects.toMatchObject(asked);
+    later();
+    const atHome = await codesOf(Array.from({ length: 10 }, () => login(person, '000000')));
+    expect(atHome.filter((code) => code === 'UNAUTHENTICATED')).toHaveLength(wrongCodes.codeKnown);
+    const inSession = [];
+    for (let n = 0; n < 10; n += 1) inSession.push((await run(person.viewer, disable, { code: '000000' })).code);
+    expect(inSession.filter((code) => code === 'BAD_USER_INPUT')).toHaveLength(wrongCodes.codeSession);
     const code = await codeAt(person.secret);
-    const waits = { code: 'RATE_LIMITED', details: { retryAfterMs: expect.any(Number) } };
     await expect(login(person, code)).rejects.toMatchObject(waits);
-    await expect(login(person, person.recoveryCodes[0])).rejects.toMatchObject(waits);
     expect(await run(person.viewer, disable, { code })).toMatchObject(waits);
-    await world.sql(`UPDATE second_factors SET failed_at = failed_at - interval '15 minutes' WHERE user_id = $1`, [
-      person.userId,
-    ]);
+    expect((await run(person.viewer, disable, { code: newRecoveryCode() })).code).toBe('BAD_USER_INPUT');
+    // Whatever may be wrong together is what the chance of a guess is computed of.
+    expect(Object.values(wrongCodes).reduce<number>((sum, each) => sum + each, 0)).toBe(10);
+    await from(53, person.recoveryCodes[1]);
+    await world.sql('UPDATE rate_limits SET expire = 0');
     await login(person, code);
+  });
+
+  test('counts no code that was right', async () => {
+    const person = await guarded();
+    for (let n = 0; n < 5; n += 1) {
+      await login(person, await codeAt(person.secret));
+      later();
+    }
   });
 
   test('says so where the secret does not open, and takes a recovery code', async () => {
@@ -202,7 +235,7 @@ test('it is put down by a code of either kind, and its recovery codes go with it
 
 describe('one that its owner lost', () => {
   const reset = 'mutation ($id: ID!) { resetTotp(input: { id: $id }) { user { id totpEnabled } } }';
-  const idOf = ({ userId }: Pick<Person, 'userId'>) => encodeId('User', userId);
+
   const mailsTo = async (email: string) => (await world.mails()).filter((mail) => readerOf(mail) === email);
 
   test('is switched off by an administrator, who stands in the audit, and its owner is mailed', async () => {

@@ -79,7 +79,7 @@ export async function createWorld() {
     const invitations = createInvitations({ pool, prisma, access, outbox, registration });
     const attempts = createAttempts({ pool, limits: attemptLimits });
     const proof = createPasswordProof({ pool, hasher, attempts });
-    const secondFactors = createSecondFactors({ pool, keyring, outbox, proof, ...(clock && { clock }) });
+    const secondFactors = createSecondFactors({ pool, keyring, outbox, proof, attempts, ...(clock && { clock }) });
     const jobs = createTestJobStore(pool, { bus });
     const endWorkOfKeys = createEndWorkOfKeys({ jobs });
     const accounts = createAccounts({

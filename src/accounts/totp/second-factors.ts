@@ -8,6 +8,7 @@ import { encodeId } from '../../lib/ids.ts';
 import { type Keyring, SealError } from '../../lib/keyring.ts';
 import type { Outbox } from '../../mail/outbox.ts';
 import type { FactorChange } from '../../mail/templates/second-factor-changed.ts';
+import type { Attempt, Attempts } from '../attempts.ts';
 import { notItsPassword, type PasswordProof } from '../password-proof.ts';
 import { requireCan } from '../policy.ts';
 import { findAccount } from '../store.ts';
@@ -15,14 +16,8 @@ import type { Caller, Viewer } from '../viewer.ts';
 import { hashOfRecovery, newRecoveryCode, parseCode, recoveryCodes, stepOf } from './codes.ts';
 import * as store from './store.ts';
 
-/** So many wrong codes in a row, and the next one waits so long: with three codes right at a time, one in 33,333 is guessed. */
-const maxFailures = 10;
-const lockedMs = 15 * 60_000;
-
 /** Of a code that was asked for. */
-export type Checked =
-  | { readonly outcome: 'passed' | 'missing' | 'wrong' }
-  | { readonly outcome: 'locked'; readonly retryAfterMs: number };
+export type Checked = 'passed' | 'missing' | 'wrong';
 
 export interface FactorProof {
   readonly code: string;
@@ -35,7 +30,8 @@ export interface SecondFactors {
   setUp(viewer: Viewer | null, label: string): Promise<{ secret: string; uri: string }>;
   /**
    * Switches it on. The codes are shown once. A session alone would shut the owner out, so it takes the password where the
-   * account has one. @throws AppError CONFLICT, BAD_USER_INPUT for a wrong code or password, RATE_LIMITED
+   * account has one. Its code is no guess, as who shows it was told the secret, and counts nowhere.
+   * @throws AppError CONFLICT, BAD_USER_INPUT for a wrong code or password, RATE_LIMITED
    */
   confirm(viewer: Viewer | null, shown: FactorProof, caller: Caller, signal?: AbortSignal): Promise<string[]>;
   /** Switches it off, by a code of either kind. @throws AppError CONFLICT, BAD_USER_INPUT, RATE_LIMITED */
@@ -45,7 +41,13 @@ export interface SecondFactors {
    * @throws AppError FORBIDDEN, NOT_FOUND, CONFLICT where none is on
    */
   reset(viewer: Viewer | null, userId: string, caller: Caller): Promise<void>;
-  /** At a sign-in, in its transaction, which has to be committed whatever it says: failures count. */
+  /**
+   * Before a sign-in's transaction, by who knows the password: takes one of the codes that may be wrong, to be given back for
+   * one that is right. Null where nothing can be guessed: there is no factor, or it is a recovery code, whose 80 bits let its
+   * owner in whatever others have tried. @throws AppError RATE_LIMITED
+   */
+  take(userId: string, code: string | null, caller: Caller): Promise<Pick<Attempt, 'giveBack'> | null>;
+  /** At a sign-in, in its transaction, which has to be committed for one that passed: no code is good twice. */
   check(client: Executor, userId: string, code: string | null, caller: Caller): Promise<Checked>;
   /** Of these users those who have one. */
   withFactor(userIds: readonly string[]): Promise<Set<string>>;
@@ -56,18 +58,14 @@ export interface SecondFactorsDeps {
   readonly keyring: Pick<Keyring, 'seal' | 'open'>;
   readonly outbox: Pick<Outbox, 'queue'>;
   readonly proof: PasswordProof;
+  readonly attempts: Pick<Attempts, 'takeCode'>;
   readonly clock?: () => Date;
 }
 
 /** Why a sign-in stops at the second factor. */
-export function refusalOf(checked: Checked): AppError {
-  const details = { secondFactor: 'TOTP' };
-  if (checked.outcome === 'locked') {
-    const { retryAfterMs } = checked;
-    return new AppError('RATE_LIMITED', 'Too many wrong codes: wait', { details: { ...details, retryAfterMs } });
-  }
-  const message = checked.outcome === 'missing' ? 'A code of the second factor is needed' : 'The code is not right';
-  return new AppError('UNAUTHENTICATED', message, { details });
+export function refusalOf(checked: Exclude<Checked, 'passed'>): AppError {
+  const message = checked === 'missing' ? 'A code of the second factor is needed' : 'The code is not right';
+  return new AppError('UNAUTHENTICATED', message, { details: { secondFactor: 'TOTP' } });
 }
 
 export function createSecondFactors({
@@ -75,6 +73,7 @@ export function createSecondFactors({
   keyring,
   outbox,
   proof,
+  attempts,
   clock = () => new Date(),
 }: SecondFactorsDeps): SecondFactors {
   const wrong = () => badInput({ path: 'input.code', message: 'not right, or used before' });
@@ -116,47 +115,36 @@ export function createSecondFactors({
     if (typed?.kind === 'recovery') {
       if (!(await store.useRecovery(client, userId, hashOfRecovery(typed.text)))) return false;
       await audited(client, 'second_factor.recovery_used', userId, caller);
-      await store.noteRight(client, userId);
       return true;
     }
     const after = factor.lastStep;
     const step = typed && (await stepOf(open(userId, factor), typed.text, { now: clock(), after }));
     if (step === null) return false;
-    await store.noteRight(client, userId, step);
+    await store.noteStep(client, userId, step);
     return true;
   }
 
-  async function tried(
-    client: Executor,
-    userId: string,
-    factor: store.SecondFactor,
-    attempt: { code: string; caller: Caller },
-  ): Promise<Checked> {
-    const { failures, failedMsAgo } = factor;
-    const leftMs = failedMsAgo === null ? 0 : lockedMs - failedMsAgo;
-    if (failures >= maxFailures && leftMs > 0) return { outcome: 'locked', retryAfterMs: Math.ceil(leftMs) };
-    if (await isRight(client, userId, factor, attempt)) return { outcome: 'passed' };
-    await store.noteWrong(client, userId, leftMs > 0 ? failures + 1 : 1);
-    return { outcome: 'wrong' };
+  async function take(userId: string, code: string | null, caller: Caller) {
+    if (code === null || parseCode(code)?.kind !== 'totp') return null;
+    if (!(await store.withFactor(pool, [userId])).has(userId)) return null;
+    return await attempts.takeCode({ userId, caller });
   }
 
   /** What is to be done with a right code, in the transaction that took it. @throws AppError */
-  async function withCode<T extends object>(
+  async function withCode<T>(
     viewer: Viewer,
     attempt: { code: string; caller: Caller },
     confirmed: boolean,
     work: (client: Executor) => Promise<T>,
   ): Promise<T> {
     const { userId } = viewer;
-    const result = await transaction(pool, async (client) => {
+    return await transaction(pool, async (client) => {
       const factor = await store.holdFactor(client, userId);
       if (!factor || (confirmed && !factor.confirmed)) throw off();
       if (!confirmed && factor.confirmed) throw new AppError('CONFLICT', 'There is a second factor already');
-      const checked = await tried(client, userId, factor, attempt);
-      return { checked, value: checked.outcome === 'passed' ? await work(client) : null };
+      if (!(await isRight(client, userId, factor, attempt))) throw wrong();
+      return await work(client);
     });
-    if (result.value !== null) return result.value;
-    throw result.checked.outcome === 'locked' ? refusalOf(result.checked) : wrong();
   }
 
   return {
@@ -188,12 +176,14 @@ export function createSecondFactors({
 
     async disable(viewer, code, caller) {
       const own = requireOwn(viewer);
+      // Before the transaction, which would hold a second connection.
+      const guess = await take(own.userId, code, { ...caller, userId: own.userId });
       await withCode(own, { code, caller }, true, async (client) => {
         await store.removeFactor(client, own.userId);
         await tell(client, own.userId, 'disabled');
         await audited(client, 'second_factor.disabled', own.userId, caller);
-        return {};
       });
+      await guess?.giveBack();
     },
 
     async reset(viewer, userId, caller) {
@@ -209,10 +199,13 @@ export function createSecondFactors({
       });
     },
 
+    take,
+
     async check(client, userId, code, caller) {
       const factor = await store.holdFactor(client, userId);
-      if (!factor?.confirmed) return { outcome: 'passed' };
-      return code === null ? { outcome: 'missing' } : await tried(client, userId, factor, { code, caller });
+      if (!factor?.confirmed) return 'passed';
+      if (code === null) return 'missing';
+      return (await isRight(client, userId, factor, { code, caller })) ? 'passed' : 'wrong';
     },
 
     withFactor: (userIds) => store.withFactor(pool, userIds),

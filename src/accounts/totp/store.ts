@@ -18,16 +18,12 @@ export interface SecondFactor {
   readonly confirmed: boolean;
   /** Of the last code that was taken. */
   readonly lastStep: number;
-  readonly failures: number;
-  /** Since the last failure; null: none. */
-  readonly failedMsAgo: number | null;
 }
 
 /** Until the transaction ends nobody else tries a code of this user. */
 export async function holdFactor(client: Executor, userId: string): Promise<SecondFactor | null> {
   const { rows } = await client.query<Omit<SecondFactor, 'lastStep'> & { lastStep: string }>(
-    `SELECT sealed_secret AS "sealedSecret", confirmed_at IS NOT NULL AS confirmed, last_step AS "lastStep", failures,
-            (extract(epoch FROM clock_timestamp() - failed_at) * 1000)::float8 AS "failedMsAgo"
+    `SELECT sealed_secret AS "sealedSecret", confirmed_at IS NOT NULL AS confirmed, last_step AS "lastStep"
      FROM second_factors WHERE user_id = $1 FOR UPDATE`,
     [userId],
   );
@@ -70,18 +66,11 @@ export async function useRecovery(client: Executor, userId: string, hash: Buffer
   return rowCount === 1;
 }
 
-/** @param step of the code; absent for a recovery code */
-export async function noteRight(client: Executor, userId: string, step?: number): Promise<void> {
-  await client.query(
-    `UPDATE second_factors SET failures = 0, failed_at = NULL, last_step = greatest(last_step, $2) WHERE user_id = $1`,
-    [userId, step ?? 0],
-  );
-}
-
-export async function noteWrong(client: Executor, userId: string, failures: number): Promise<void> {
-  await client.query('UPDATE second_factors SET failures = $2, failed_at = clock_timestamp() WHERE user_id = $1', [
+/** Of the code that was taken: none is good twice. */
+export async function noteStep(client: Executor, userId: string, step: number): Promise<void> {
+  await client.query('UPDATE second_factors SET last_step = greatest(last_step, $2) WHERE user_id = $1', [
     userId,
-    failures,
+    step,
   ]);
 }
 

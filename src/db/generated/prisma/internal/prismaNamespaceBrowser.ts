@@ -171,9 +171,7 @@ export const SecondFactorScalarFieldEnum = {
   userId: 'userId',
   sealedSecret: 'sealedSecret',
   confirmedAt: 'confirmedAt',
-  lastStep: 'lastStep',
-  failures: 'failures',
-  failedAt: 'failedAt'
+  lastStep: 'lastStep'
 } as const
 
 export type SecondFactorScalarFieldEnum = (typeof SecondFactorScalarFieldEnum)[keyof typeof SecondFactorScalarFieldEnum]

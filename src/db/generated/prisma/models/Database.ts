@@ -876,6 +876,14 @@ export type DatabaseCreatecapabilitiesInput = {
   set: string[]
 }
 
+export type IntFieldUpdateOperationsInput = {
+  set?: number
+  increment?: number
+  decrement?: number
+  multiply?: number
+  divide?: number
+}
+
 export type DatabaseUpdatecapabilitiesInput = {
   set?: string[]
   push?: string | string[]

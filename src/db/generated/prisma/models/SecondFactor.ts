@@ -28,12 +28,10 @@ export type AggregateSecondFactor = {
 
 export type SecondFactorAvgAggregateOutputType = {
   lastStep: number | null
-  failures: number | null
 }
 
 export type SecondFactorSumAggregateOutputType = {
   lastStep: bigint | null
-  failures: number | null
 }
 
 export type SecondFactorMinAggregateOutputType = {
@@ -41,8 +39,6 @@ export type SecondFactorMinAggregateOutputType = {
   sealedSecret: string | null
   confirmedAt: Date | null
   lastStep: bigint | null
-  failures: number | null
-  failedAt: Date | null
 }
 
 export type SecondFactorMaxAggregateOutputType = {
@@ -50,8 +46,6 @@ export type SecondFactorMaxAggregateOutputType = {
   sealedSecret: string | null
   confirmedAt: Date | null
   lastStep: bigint | null
-  failures: number | null
-  failedAt: Date | null
 }
 
 export type SecondFactorCountAggregateOutputType = {
@@ -59,20 +53,16 @@ export type SecondFactorCountAggregateOutputType = {
   sealedSecret: number
   confirmedAt: number
   lastStep: number
-  failures: number
-  failedAt: number
   _all: number
 }
 
 
 export type SecondFactorAvgAggregateInputType = {
   lastStep?: true
-  failures?: true
 }
 
 export type SecondFactorSumAggregateInputType = {
   lastStep?: true
-  failures?: true
 }
 
 export type SecondFactorMinAggregateInputType = {
@@ -80,8 +70,6 @@ export type SecondFactorMinAggregateInputType = {
   sealedSecret?: true
   confirmedAt?: true
   lastStep?: true
-  failures?: true
-  failedAt?: true
 }
 
 export type SecondFactorMaxAggregateInputType = {
@@ -89,8 +77,6 @@ export type SecondFactorMaxAggregateInputType = {
   sealedSecret?: true
   confirmedAt?: true
   lastStep?: true
-  failures?: true
-  failedAt?: true
 }
 
 export type SecondFactorCountAggregateInputType = {
@@ -98,8 +84,6 @@ export type SecondFactorCountAggregateInputType = {
   sealedSecret?: true
   confirmedAt?: true
   lastStep?: true
-  failures?: true
-  failedAt?: true
   _all?: true
 }
 
@@ -194,8 +178,6 @@ export type SecondFactorGroupByOutputType = {
   sealedSecret: string
   confirmedAt: Date | null
   lastStep: bigint
-  failures: number
-  failedAt: Date | null
   _count: SecondFactorCountAggregateOutputType | null
   _avg: SecondFactorAvgAggregateOutputType | null
   _sum: SecondFactorSumAggregateOutputType | null
@@ -226,8 +208,6 @@ export type SecondFactorWhereInput = {
   sealedSecret?: Prisma.StringFilter<"SecondFactor"> | string
   confirmedAt?: Prisma.DateTimeNullableFilter<"SecondFactor"> | Date | string | null
   lastStep?: Prisma.BigIntFilter<"SecondFactor"> | bigint | number
-  failures?: Prisma.IntFilter<"SecondFactor"> | number
-  failedAt?: Prisma.DateTimeNullableFilter<"SecondFactor"> | Date | string | null
   user?: Prisma.XOR<Prisma.UserScalarRelationFilter, Prisma.UserWhereInput>
   recoveryCodes?: Prisma.RecoveryCodeListRelationFilter
 }
@@ -237,8 +217,6 @@ export type SecondFactorOrderByWithRelationInput = {
   sealedSecret?: Prisma.SortOrder
   confirmedAt?: Prisma.SortOrderInput | Prisma.SortOrder
   lastStep?: Prisma.SortOrder
-  failures?: Prisma.SortOrder
-  failedAt?: Prisma.SortOrderInput | Prisma.SortOrder
   user?: Prisma.UserOrderByWithRelationInput
   recoveryCodes?: Prisma.RecoveryCodeOrderByRelationAggregateInput
 }
@@ -251,8 +229,6 @@ export type SecondFactorWhereUniqueInput = Prisma.AtLeast<{
   sealedSecret?: Prisma.StringFilter<"SecondFactor"> | string
   confirmedAt?: Prisma.DateTimeNullableFilter<"SecondFactor"> | Date | string | null
   lastStep?: Prisma.BigIntFilter<"SecondFactor"> | bigint | number
-  failures?: Prisma.IntFilter<"SecondFactor"> | number
-  failedAt?: Prisma.DateTimeNullableFilter<"SecondFactor"> | Date | string | null
   user?: Prisma.XOR<Prisma.UserScalarRelationFilter, Prisma.UserWhereInput>
   recoveryCodes?: Prisma.RecoveryCodeListRelationFilter
 }, "userId">
@@ -262,8 +238,6 @@ export type SecondFactorOrderByWithAggregationInput = {
   sealedSecret?: Prisma.SortOrder
   confirmedAt?: Prisma.SortOrderInput | Prisma.SortOrder
   lastStep?: Prisma.SortOrder
-  failures?: Prisma.SortOrder
-  failedAt?: Prisma.SortOrderInput | Prisma.SortOrder
   _count?: Prisma.SecondFactorCountOrderByAggregateInput
   _avg?: Prisma.SecondFactorAvgOrderByAggregateInput
   _max?: Prisma.SecondFactorMaxOrderByAggregateInput
@@ -279,16 +253,12 @@ export type SecondFactorScalarWhereWithAggregatesInput = {
   sealedSecret?: Prisma.StringWithAggregatesFilter<"SecondFactor"> | string
   confirmedAt?: Prisma.DateTimeNullableWithAggregatesFilter<"SecondFactor"> | Date | string | null
   lastStep?: Prisma.BigIntWithAggregatesFilter<"SecondFactor"> | bigint | number
-  failures?: Prisma.IntWithAggregatesFilter<"SecondFactor"> | number
-  failedAt?: Prisma.DateTimeNullableWithAggregatesFilter<"SecondFactor"> | Date | string | null
 }
 
 export type SecondFactorCreateInput = {
   sealedSecret: string
   confirmedAt?: Date | string | null
   lastStep?: bigint | number
-  failures?: number
-  failedAt?: Date | string | null
   user: Prisma.UserCreateNestedOneWithoutSecondFactorInput
   recoveryCodes?: Prisma.RecoveryCodeCreateNestedManyWithoutFactorInput
 }
@@ -298,8 +268,6 @@ export type SecondFactorUncheckedCreateInput = {
   sealedSecret: string
   confirmedAt?: Date | string | null
   lastStep?: bigint | number
-  failures?: number
-  failedAt?: Date | string | null
   recoveryCodes?: Prisma.RecoveryCodeUncheckedCreateNestedManyWithoutFactorInput
 }
 
@@ -307,8 +275,6 @@ export type SecondFactorUpdateInput = {
   sealedSecret?: Prisma.StringFieldUpdateOperationsInput | string
   confirmedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   lastStep?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
-  failures?: Prisma.IntFieldUpdateOperationsInput | number
-  failedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   user?: Prisma.UserUpdateOneRequiredWithoutSecondFactorNestedInput
   recoveryCodes?: Prisma.RecoveryCodeUpdateManyWithoutFactorNestedInput
 }
@@ -318,8 +284,6 @@ export type SecondFactorUncheckedUpdateInput = {
   sealedSecret?: Prisma.StringFieldUpdateOperationsInput | string
   confirmedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   lastStep?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
-  failures?: Prisma.IntFieldUpdateOperationsInput | number
-  failedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   recoveryCodes?: Prisma.RecoveryCodeUncheckedUpdateManyWithoutFactorNestedInput
 }
 
@@ -328,16 +292,12 @@ export type SecondFactorCreateManyInput = {
   sealedSecret: string
   confirmedAt?: Date | string | null
   lastStep?: bigint | number
-  failures?: number
-  failedAt?: Date | string | null
 }
 
 export type SecondFactorUpdateManyMutationInput = {
   sealedSecret?: Prisma.StringFieldUpdateOperationsInput | string
   confirmedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   lastStep?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
-  failures?: Prisma.IntFieldUpdateOperationsInput | number
-  failedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
 }
 
 export type SecondFactorUncheckedUpdateManyInput = {
@@ -345,8 +305,6 @@ export type SecondFactorUncheckedUpdateManyInput = {
   sealedSecret?: Prisma.StringFieldUpdateOperationsInput | string
   confirmedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   lastStep?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
-  failures?: Prisma.IntFieldUpdateOperationsInput | number
-  failedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
 }
 
 export type SecondFactorNullableScalarRelationFilter = {
@@ -359,13 +317,10 @@ export type SecondFactorCountOrderByAggregateInput = {
   sealedSecret?: Prisma.SortOrder
   confirmedAt?: Prisma.SortOrder
   lastStep?: Prisma.SortOrder
-  failures?: Prisma.SortOrder
-  failedAt?: Prisma.SortOrder
 }
 
 export type SecondFactorAvgOrderByAggregateInput = {
   lastStep?: Prisma.SortOrder
-  failures?: Prisma.SortOrder
 }
 
 export type SecondFactorMaxOrderByAggregateInput = {
@@ -373,8 +328,6 @@ export type SecondFactorMaxOrderByAggregateInput = {
   sealedSecret?: Prisma.SortOrder
   confirmedAt?: Prisma.SortOrder
   lastStep?: Prisma.SortOrder
-  failures?: Prisma.SortOrder
-  failedAt?: Prisma.SortOrder
 }
 
 export type SecondFactorMinOrderByAggregateInput = {
@@ -382,13 +335,10 @@ export type SecondFactorMinOrderByAggregateInput = {
   sealedSecret?: Prisma.SortOrder
   confirmedAt?: Prisma.SortOrder
   lastStep?: Prisma.SortOrder
-  failures?: Prisma.SortOrder
-  failedAt?: Prisma.SortOrder
 }
 
 export type SecondFactorSumOrderByAggregateInput = {
   lastStep?: Prisma.SortOrder
-  failures?: Prisma.SortOrder
 }
 
 export type SecondFactorScalarRelationFilter = {
@@ -436,14 +386,6 @@ export type BigIntFieldUpdateOperationsInput = {
   divide?: bigint | number
 }
 
-export type IntFieldUpdateOperationsInput = {
-  set?: number
-  increment?: number
-  decrement?: number
-  multiply?: number
-  divide?: number
-}
-
 export type SecondFactorCreateNestedOneWithoutRecoveryCodesInput = {
   create?: Prisma.XOR<Prisma.SecondFactorCreateWithoutRecoveryCodesInput, Prisma.SecondFactorUncheckedCreateWithoutRecoveryCodesInput>
   connectOrCreate?: Prisma.SecondFactorCreateOrConnectWithoutRecoveryCodesInput
@@ -462,8 +404,6 @@ export type SecondFactorCreateWithoutUserInput = {
   sealedSecret: string
   confirmedAt?: Date | string | null
   lastStep?: bigint | number
-  failures?: number
-  failedAt?: Date | string | null
   recoveryCodes?: Prisma.RecoveryCodeCreateNestedManyWithoutFactorInput
 }
 
@@ -471,8 +411,6 @@ export type SecondFactorUncheckedCreateWithoutUserInput = {
   sealedSecret: string
   confirmedAt?: Date | string | null
   lastStep?: bigint | number
-  failures?: number
-  failedAt?: Date | string | null
   recoveryCodes?: Prisma.RecoveryCodeUncheckedCreateNestedManyWithoutFactorInput
 }
 
@@ -496,8 +434,6 @@ export type SecondFactorUpdateWithoutUserInput = {
   sealedSecret?: Prisma.StringFieldUpdateOperationsInput | string
   confirmedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   lastStep?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
-  failures?: Prisma.IntFieldUpdateOperationsInput | number
-  failedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   recoveryCodes?: Prisma.RecoveryCodeUpdateManyWithoutFactorNestedInput
 }
 
@@ -505,8 +441,6 @@ export type SecondFactorUncheckedUpdateWithoutUserInput = {
   sealedSecret?: Prisma.StringFieldUpdateOperationsInput | string
   confirmedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   lastStep?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
-  failures?: Prisma.IntFieldUpdateOperationsInput | number
-  failedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   recoveryCodes?: Prisma.RecoveryCodeUncheckedUpdateManyWithoutFactorNestedInput
 }
 
@@ -514,8 +448,6 @@ export type SecondFactorCreateWithoutRecoveryCodesInput = {
   sealedSecret: string
   confirmedAt?: Date | string | null
   lastStep?: bigint | number
-  failures?: number
-  failedAt?: Date | string | null
   user: Prisma.UserCreateNestedOneWithoutSecondFactorInput
 }
 
@@ -524,8 +456,6 @@ export type SecondFactorUncheckedCreateWithoutRecoveryCodesInput = {
   sealedSecret: string
   confirmedAt?: Date | string | null
   lastStep?: bigint | number
-  failures?: number
-  failedAt?: Date | string | null
 }
 
 export type SecondFactorCreateOrConnectWithoutRecoveryCodesInput = {
@@ -548,8 +478,6 @@ export type SecondFactorUpdateWithoutRecoveryCodesInput = {
   sealedSecret?: Prisma.StringFieldUpdateOperationsInput | string
   confirmedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   lastStep?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
-  failures?: Prisma.IntFieldUpdateOperationsInput | number
-  failedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   user?: Prisma.UserUpdateOneRequiredWithoutSecondFactorNestedInput
 }
 
@@ -558,8 +486,6 @@ export type SecondFactorUncheckedUpdateWithoutRecoveryCodesInput = {
   sealedSecret?: Prisma.StringFieldUpdateOperationsInput | string
   confirmedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
   lastStep?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
-  failures?: Prisma.IntFieldUpdateOperationsInput | number
-  failedAt?: Prisma.NullableDateTimeFieldUpdateOperationsInput | Date | string | null
 }
 
 
@@ -598,8 +524,6 @@ export type SecondFactorSelect<ExtArgs extends runtime.Types.Extensions.Internal
   sealedSecret?: boolean
   confirmedAt?: boolean
   lastStep?: boolean
-  failures?: boolean
-  failedAt?: boolean
   user?: boolean | Prisma.UserDefaultArgs<ExtArgs>
   recoveryCodes?: boolean | Prisma.SecondFactor$recoveryCodesArgs<ExtArgs>
   _count?: boolean | Prisma.SecondFactorCountOutputTypeDefaultArgs<ExtArgs>
@@ -610,8 +534,6 @@ export type SecondFactorSelectCreateManyAndReturn<ExtArgs extends runtime.Types.
   sealedSecret?: boolean
   confirmedAt?: boolean
   lastStep?: boolean
-  failures?: boolean
-  failedAt?: boolean
   user?: boolean | Prisma.UserDefaultArgs<ExtArgs>
 }, ExtArgs["result"]["secondFactor"]>
 
@@ -620,8 +542,6 @@ export type SecondFactorSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.
   sealedSecret?: boolean
   confirmedAt?: boolean
   lastStep?: boolean
-  failures?: boolean
-  failedAt?: boolean
   user?: boolean | Prisma.UserDefaultArgs<ExtArgs>
 }, ExtArgs["result"]["secondFactor"]>
 
@@ -630,11 +550,9 @@ export type SecondFactorSelectScalar = {
   sealedSecret?: boolean
   confirmedAt?: boolean
   lastStep?: boolean
-  failures?: boolean
-  failedAt?: boolean
 }
 
-export type SecondFactorOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"userId" | "sealedSecret" | "confirmedAt" | "lastStep" | "failures" | "failedAt", ExtArgs["result"]["secondFactor"]>
+export type SecondFactorOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"userId" | "sealedSecret" | "confirmedAt" | "lastStep", ExtArgs["result"]["secondFactor"]>
 export type SecondFactorInclude<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   user?: boolean | Prisma.UserDefaultArgs<ExtArgs>
   recoveryCodes?: boolean | Prisma.SecondFactor$recoveryCodesArgs<ExtArgs>
@@ -661,8 +579,6 @@ export type $SecondFactorPayload<ExtArgs extends runtime.Types.Extensions.Intern
      * Of the last code that was taken, in steps of 30 seconds: none is good twice.
      */
     lastStep: bigint
-    failures: number
-    failedAt: Date | null
   }, ExtArgs["result"]["secondFactor"]>
   composites: {}
 }
@@ -1092,8 +1008,6 @@ export interface SecondFactorFieldRefs {
   readonly sealedSecret: Prisma.FieldRef<"SecondFactor", 'String'>
   readonly confirmedAt: Prisma.FieldRef<"SecondFactor", 'DateTime'>
   readonly lastStep: Prisma.FieldRef<"SecondFactor", 'BigInt'>
-  readonly failures: Prisma.FieldRef<"SecondFactor", 'Int'>
-  readonly failedAt: Prisma.FieldRef<"SecondFactor", 'DateTime'>
 }
     
 

@@ -30,6 +30,8 @@ export interface AccountMails {
   withhold(client: Executor, kind: keyof typeof kinds, from: Addressee): Promise<boolean>;
   /** Inside a transaction. Tells the owner what has happened. */
   tellPasswordChanged(client: Executor, email: string): Promise<void>;
+  /** Of an account that nobody had confirmed, with its new password. */
+  tellFactorOutlived(client: Executor, email: string): Promise<void>;
   tellAddressChanging(client: Executor, email: string, newEmail: string): Promise<void>;
 }
 
@@ -54,6 +56,8 @@ export function createAccountMails({ outbox }: { outbox: Pick<Outbox, 'queue'> }
     send: (client, kind, to) => issue(client, kind, { wanted: to ?? nobody(), reader: to?.email ?? null }),
     withhold: (client, kind, from) => issue(client, kind, { wanted: from, reader: null }),
     tellPasswordChanged: (client, to) => outbox.queue(client, { to, template: 'passwordChanged', values: {} }),
+    tellFactorOutlived: (client, to) =>
+      outbox.queue(client, { to, template: 'secondFactorChanged', values: { change: 'outlived' } }),
     tellAddressChanging: (client, to, newEmail) =>
       outbox.queue(client, { to, template: 'addressChanging', values: { newEmail } }),
   };

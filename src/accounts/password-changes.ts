@@ -182,6 +182,7 @@ export function createPasswordChanges({
         if (!account.verified && (await removeFactor(client, userId))) {
           const subject = encodeId('User', userId);
           await record(client, { actorId: userId, action: 'second_factor.reset', subject, outcome: 'success', caller });
+          await mails.tellFactorOutlived(client, account.email);
         }
         // Who reads the mail of the address has shown that it is his.
         await store.confirmAddress(client, userId, email);

@@ -1,7 +1,7 @@
-/** To the owner of an account whose second factor was switched on or off, by him or by an administrator. */
+/** To the owner of an account whose second factor was switched on or off: by him, by an administrator, or by a password that was set by mail. */
 import type { MailContent } from '../layout.ts';
 
-export type FactorChange = 'enabled' | 'disabled' | 'reset';
+export type FactorChange = 'enabled' | 'disabled' | 'reset' | 'outlived';
 
 const contents: Readonly<Record<FactorChange, MailContent>> = {
   enabled: {
@@ -18,6 +18,14 @@ const contents: Readonly<Record<FactorChange, MailContent>> = {
     subject: 'Your second factor was switched off',
     paragraphs: [
       'An administrator switched off the second factor of the account with this address.',
+      'Your password is enough to sign in until you set another one up.',
+    ],
+    closing: ['If you did not ask for it, set a new password now.'],
+  },
+  outlived: {
+    subject: 'Your second factor was switched off',
+    paragraphs: [
+      'A new password was set by mail for the account with this address, which nobody had confirmed before: its second factor, which anybody may have set up, is switched off.',
       'Your password is enough to sign in until you set another one up.',
     ],
     closing: ['If you did not ask for it, set a new password now.'],

@@ -116,6 +116,22 @@ describe('signing in', () => {
     });
   });
 
+  test('is none where the password is changed, or the account disabled, while it is under way', async () => {
+    for (const change of [`password_hash = 'another'`, 'disabled_at = now()']) {
+      const { email, userId } = await world.person();
+      await using other = await world.begun();
+      await other.holdUser(userId);
+      const entered = expect(world.accounts.login({ email, password }, caller), change).rejects.toMatchObject({
+        code: 'UNAUTHENTICATED',
+      });
+      await other.untilSomebodyWaits();
+      await other.query(`UPDATE users SET ${change} WHERE id = $1`, [userId]);
+      await other.commit();
+      await entered;
+      expect((await world.accounts.sessionsOf([userId])).get(userId)).toHaveLength(1);
+    }
+  });
+
   test('is given up with its caller', async () => {
     const { email } = await world.person();
     const signal = AbortSignal.abort(new Error('gone'));

@@ -1,10 +1,11 @@
 /** Administrators: who is there, roles and ceilings, disabling, deleting, and the last of them. */
 import { once } from 'node:events';
 import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test } from 'vitest';
+import { parseKey } from '../../src/accounts/keys/secrets.ts';
 import { createLifetimes } from '../../src/graph/lifetime.ts';
 import { encodeId, uuidv7 } from '../../src/lib/ids.ts';
 import { createGraph } from './graph.ts';
-import { caller, createWorld, password, type World } from './world.ts';
+import { caller, createWorld, heardBy, password, type World } from './world.ts';
 
 type Person = Awaited<ReturnType<World['person']>>;
 let world: World;
@@ -135,10 +136,14 @@ describe('a disabled user', () => {
     const key = { name: 'k', scopes: ['read'] as const, expiresAt: null };
     const { secret } = await world.apiKeys.create(member.viewer, key, caller);
     const streams = await Promise.all([member.accessToken, secret].map(openStream));
+    // Rung, and not found by asking again seconds later.
+    const keyId = parseKey(secret)!.id;
+    const heard = [member.viewer.sessionId, keyId].map((id) => heardBy(other, id));
 
     const since = performance.now();
     expect((await as(admin, 'update', { id: idOf(member), disabled: true })).data.updateUser.user.disabled).toBe(true);
     await expect(world.accounts.authenticate(member.accessToken)).rejects.toMatchObject({ code: 'UNAUTHENTICATED' });
+    await Promise.all(heard);
     for (const { ended } of streams) await ended;
     console.info(`AUTH-4 (d) seconds=${((performance.now() - since) / 1_000).toFixed(2)}`);
     for (const token of [member.accessToken, secret])

@@ -1,6 +1,6 @@
 /** What accounts do by mail: AUTH-5 (nobody learns who has an account) and AUTH-8 (links that are good once), with real mails. */
 import { setImmediate } from 'node:timers/promises';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { maxTokenMailsPerHour } from '../../src/accounts/account-mails.ts';
 import type { Admission } from '../../src/accounts/admission.ts';
 import { badInput } from '../../src/lib/errors.ts';
@@ -255,6 +255,50 @@ describe('where addresses are confirmed first', () => {
     }
     expect((await world.mails()).map(readerOf)).toEqual(['timed@example.com']);
   });
+});
+
+test('a password is compared as often for every address, and hashed as often, so that time tells nothing', async () => {
+  const names = ['hashed', 'hashed-locked', 'hashed-issued', 'hashed-unconfirmed', 'hashed-nobody'];
+  for (const name of names.slice(0, 3)) await confirmed(name);
+  await world.person('hashed-unconfirmed');
+  await world.sql(`UPDATE users SET disabled_at = now() WHERE email_key = 'hashed-locked@example.com'`);
+  await world.sql(`UPDATE users SET password_hash = '' WHERE email_key = 'hashed-issued@example.com'`);
+  const verify = vi.spyOn(strict.hasher, 'verify');
+  const hash = vi.spyOn(strict.hasher, 'hash');
+  onTestFinished(() => void vi.restoreAllMocks());
+  for (const name of names) {
+    for (const given of [password, 'not it at all', '', 'a'.repeat(2_000)]) {
+      verify.mockClear();
+      await login(`${name}@example.com`, given, strict).catch(() => undefined);
+      expect(verify, `${name} ${given.length}`).toHaveBeenCalledOnce();
+    }
+    hash.mockClear();
+    await strict.accounts.register({ email: `${name}@example.com`, password }, caller);
+    expect(hash, name).toHaveBeenCalledOnce();
+  }
+  await world.forgetMails();
+});
+
+test('a password that was shown opens nothing when another one was set before it is used', async () => {
+  const change = { email: 'elsewhere@example.com', password };
+  for (const [name, code] of [
+    ['confirming', 'BAD_USER_INPUT'],
+    ['moving', 'CONFLICT'],
+  ] as const) {
+    const person = await world.person(name);
+    const token = tokenOf(await world.mail());
+    await using other = await world.begun();
+    await other.holdUser(person.userId);
+    const asked = codeOf(
+      name === 'confirming' ? confirm(token) : world.accounts.updateProfile(person.viewer, change, caller),
+    );
+    await other.untilSomebodyWaits();
+    await other.query(`UPDATE users SET password_hash = 'another' WHERE id = $1`, [person.userId]);
+    await other.commit();
+    expect(await asked).toBe(code);
+    expect(await userOf(person.email)).toMatchObject({ email_verified_at: null });
+    expect(await world.mails()).toEqual([]);
+  }
 });
 
 describe('by invitation', () => {

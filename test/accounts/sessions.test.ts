@@ -1,9 +1,8 @@
 /** AUTH-2 and AUTH-3: refreshing a session, losing the answer, somebody else with the token, and signing out. */
-import { once } from 'node:events';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { exchangeRefreshToken } from '../../src/accounts/refresh-tokens.ts';
 import { encodeId } from '../../src/lib/ids.ts';
-import { caller, createWorld, password, type World } from './world.ts';
+import { caller, createWorld, heardBy, password, type World } from './world.ts';
 
 let world: World;
 let replica: Awaited<ReturnType<World['startReplica']>>;
@@ -21,17 +20,6 @@ const age = (sessionId: string, seconds: number) =>
     sessionId,
     seconds,
   ]);
-
-/** Resolves when the other replica has heard that the session ended. */
-function heardBy(listener: Pick<World, 'bus'>, sessionId: string): Promise<unknown> {
-  const target = new EventTarget();
-  const heard = once(target, 'ring');
-  const stop = listener.bus.listen('session.revoked', sessionId, () => {
-    stop();
-    target.dispatchEvent(new Event('ring'));
-  });
-  return heard;
-}
 
 describe('refreshing', () => {
   test('gives a new pair for the same session, thirty days from now', async () => {
@@ -249,8 +237,10 @@ test('a hundred sessions live at once; one more ends the one that was longest un
     [first.userId],
   );
   await world.accounts.authenticate(first.accessToken);
+  const heard = heardBy(replica, first.viewer.sessionId);
   const next = await world.accounts.login({ email: first.email, password: 'correct horse battery' }, caller);
   await expect(world.accounts.authenticate(first.accessToken)).rejects.toMatchObject(unauthenticated);
+  await heard;
   const sessions = await world.accounts.sessionsOf([first.userId]);
   expect(sessions.get(first.userId)).toHaveLength(100);
   await world.accounts.authenticate(next.accessToken);

@@ -1,5 +1,6 @@
 /** An installation without its HTTP: a metadata database of its own, and replicas of the accounts on it. */
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { setImmediate } from 'node:timers/promises';
 import type pg from 'pg';
 import { createAccounts } from '../../src/accounts/accounts.ts';
@@ -18,7 +19,7 @@ import { createDatabases } from '../../src/databases/databases.ts';
 import { createPool, createPrisma, transaction } from '../../src/db/metadata.ts';
 import { startNotify } from '../../src/db/notify.ts';
 import { createEngines } from '../../src/engines/registry.ts';
-import { createBus } from '../../src/lib/bus.ts';
+import { type Bus, createBus } from '../../src/lib/bus.ts';
 import { createEgress } from '../../src/lib/egress.ts';
 import { uuidv7 } from '../../src/lib/ids.ts';
 import { createKeyring } from '../../src/lib/keyring.ts';
@@ -40,6 +41,17 @@ import { createMigratedDatabase } from '../support/metadata.ts';
 export const issuer = 'http://quarry.test';
 export const caller: Caller = { ipAddress: '192.0.2.1', userAgent: 'test' };
 export const password = 'correct horse battery';
+
+/** Resolves when this replica has heard that the session, or the key, ended. */
+export function heardBy({ bus }: { bus: Pick<Bus<Topic>, 'listen'> }, id: string): Promise<unknown> {
+  const target = new EventTarget();
+  const heard = once(target, 'ring', { signal: AbortSignal.timeout(20_000) });
+  const stop = bus.listen('session.revoked', id, () => {
+    stop();
+    target.dispatchEvent(new Event('ring'));
+  });
+  return heard;
+}
 
 export interface ReplicaOptions {
   registration?: 'open' | 'invite' | 'closed';

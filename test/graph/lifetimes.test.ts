@@ -1,6 +1,6 @@
 /** How long what is open lasts where many of it depend on one token. */
 import { once } from 'node:events';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import type { UserRole, Viewer } from '../../src/accounts/viewer.ts';
 import { createLifetimes } from '../../src/graph/lifetime.ts';
 import { createBus } from '../../src/lib/bus.ts';
@@ -28,6 +28,10 @@ function world() {
       lifetime.renew(as, authorization);
       return lifetime;
     },
+    /** From now on, when it is asked. */
+    say(said: typeof answer) {
+      answer = said;
+    },
     ring(said: typeof answer) {
       answer = said;
       bus.ring('session.revoked', viewer.sessionId);
@@ -47,6 +51,18 @@ test('a token that many depend on is asked about once, and all of them end with 
   ring(revoked);
   await ends;
   expect(asked).toEqual([token]);
+});
+
+test('each is asked about again before five seconds are over, so that one whose ring was lost ends by then', async () => {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+  onTestFinished(() => void vi.useRealTimers());
+  const { asked, open, say } = world();
+  const tokens = Array.from({ length: 40 }, (_, n) => `${token} ${n}`);
+  const ends = Promise.all(tokens.map((each) => ended(open(viewer, each))));
+  say(revoked);
+  vi.advanceTimersByTime(4_900);
+  expect(new Set(asked)).toEqual(new Set(tokens));
+  await ends;
 });
 
 test('of those who depend on one token only they end who began in another role', async () => {

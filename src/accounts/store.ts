@@ -182,22 +182,22 @@ export async function roleOfLinks(client: Executor, userId: string, madeAt: Date
 }
 
 /**
- * Those that are live. Of another issuer also those that have run out, which its next token would prolong: nobody is told of
- * them. @returns the ids of the live ones that it ended
+ * Those that are live; of another issuer also those that have run out, which its next token would prolong.
+ * @returns the ids of those that it ended
  */
 export async function endSessions(client: Executor, userId: string, which: WhichSessions): Promise<string[]> {
   const only = which !== 'all' && 'only' in which ? which.only : null;
   const but = which !== 'all' && 'but' in which ? which.but : null;
-  const { rows } = await client.query<{ id: string; live: boolean }>(
+  const { rows } = await client.query<{ id: string }>(
     `UPDATE sessions SET revoked_at = now() WHERE id IN (
        SELECT id FROM sessions
        WHERE user_id = $1 AND ($2::uuid IS NULL OR id = $2) AND ($3::uuid IS NULL OR id <> $3)
          AND revoked_at IS NULL AND (expires_at > now() OR origin_hash IS NOT NULL)
        ORDER BY id FOR UPDATE
-     ) RETURNING id, expires_at > now() AS live`,
+     ) RETURNING id`,
     [userId, only, but],
   );
-  return rows.filter(({ live }) => live).map(({ id }) => id);
+  return rows.map(({ id }) => id);
 }
 
 /**

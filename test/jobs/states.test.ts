@@ -92,7 +92,9 @@ const movers: Record<Exclude<Mover, 'insert'>, readonly ((job: Job) => Promise<u
   promote: [
     async ({ id }) => {
       await withKey(id);
-      await queue.pool.query(`UPDATE jobs SET held_until = now() WHERE id = $1 AND status = 'queued'`, [id]);
+      // The column rounds to milliseconds: now may be half of one ahead.
+      const due = `UPDATE jobs SET held_until = now() - interval '1 second' WHERE id = $1 AND status = 'queued'`;
+      await queue.pool.query(due, [id]);
       await queue.store.promote();
     },
   ],

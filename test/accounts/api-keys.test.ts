@@ -239,7 +239,8 @@ describe('a key', () => {
     const due = [await submitted(live), await submitted()];
     await world.sql('UPDATE api_keys SET expires_at = now() WHERE id = $1', [ended]);
     await world.sql('DELETE FROM api_keys WHERE id = $1', [gone]);
-    await world.sql('UPDATE jobs SET held_until = now() WHERE id = ANY($1)', [[...dead, ...due]]);
+    const past = `UPDATE jobs SET held_until = now() - interval '1 second' WHERE id = ANY($1)`;
+    await world.sql(past, [[...dead, ...due]]);
     // More than one statement ends.
     const others = await world.sql<{ id: string }>(
       `INSERT INTO jobs SELECT (jsonb_populate_record(jobs, jsonb_build_object('id', gen_random_uuid()))).*

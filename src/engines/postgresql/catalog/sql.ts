@@ -59,8 +59,8 @@ export const targets = (relkinds: readonly string[]): string => `target as mater
 export const anyRelation = ['r', 'p', 'v', 'm', 'f'] as const;
 
 /**
- * Options of the pg_attribute row `a` that somebody set; null where there are none. Of the minor releases of November 2026
- * on, the server keeps a version of each column among them (`pg_attver`), which no copy shares: pg_dump leaves it out too.
+ * Options of the pg_attribute row `a` that somebody set; null where there are none. PostgreSQL 15.20 keeps a version of each
+ * column among them (`pg_attver`), which no copy shares: its pg_dump leaves it out too.
  */
 export const columnOptions = (a: string): string =>
   `(select array_agg(o) from unnest(${a}.attoptions) o where not starts_with(o, 'pg_attver='))`;

@@ -8,7 +8,7 @@ export interface ByteBudget {
    * Holds so many bytes until they are released.
    * @param of whose they are, e.g. an address
    * @param end ends what they are for, when others need them
-   * @returns null where nobody holds more than he who asks
+   * @returns null where nobody holds more than he who asks, and for more than there is
    */
   hold(of: string, bytes: number, end: () => void): Held | null;
 }
@@ -54,6 +54,7 @@ export function createByteBudget(max: number): ByteBudget {
 
   return {
     hold(of, bytes, end) {
+      if (bytes > max) return null;
       while (total + bytes > max) if (!takeFromLargest(of)) return null;
       const holding: Holding = { bytes, end };
       const holder = holders.get(of) ?? { bytes: 0, holdings: new Set() };

@@ -1,22 +1,15 @@
 /** What a socket leaves behind: an operation whose id is taken again while it still ends, and a client that goes meanwhile. */
 import { once } from 'node:events';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { createSchema } from 'graphql-yoga';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { Viewer } from '../../src/accounts/viewer.ts';
 import { createLifetimes } from '../../src/graph/lifetime.ts';
-import { documentLimits } from '../../src/graph/limits.ts';
-import { createPipeline } from '../../src/graph/pipeline.ts';
-import { createRateGate } from '../../src/graph/rate-gate.ts';
-import { startSocket } from '../../src/graph/socket.ts';
 import { createBus } from '../../src/lib/bus.ts';
 import { createByteBudget } from '../../src/lib/byte-budget.ts';
-import type { Service } from '../../src/lib/lifecycle.ts';
-import { createLog } from '../../src/lib/log.ts';
 import type { Topic } from '../../src/lib/topics.ts';
 import type { Services } from '../../src/services.ts';
 import { openSocket } from '../support/socket.ts';
+import { startBareGraph } from './bare-graph.ts';
 
 const unfinished = createByteBudget(2 ** 20);
 const caller = { ipAddress: '192.0.2.1', userAgent: 'test' };
@@ -32,8 +25,7 @@ let bearerAsked = gateOf();
 let listening = 0;
 let unlistened = gateOf();
 
-const server = createServer();
-let sockets: Service;
+let graph: Awaited<ReturnType<typeof startBareGraph>>;
 let url: string;
 
 const shared = createBus<Topic>();
@@ -73,8 +65,6 @@ const schema = createSchema<{ signal: AbortSignal }>({
 });
 
 beforeAll(async () => {
-  const log = createLog({ level: 'silent', format: 'json' });
-  const callerOf = () => caller;
   const services = {
     async bearer() {
       bearerAsked.resolve();
@@ -82,25 +72,8 @@ beforeAll(async () => {
       return viewer;
     },
   } as unknown as Services;
-  const pipeline = createPipeline({
-    schema,
-    services,
-    bus,
-    log,
-    limits: documentLimits,
-    introspection: true,
-    persistedDocuments: { manifest: new Map(), only: false },
-    corsOrigins: [],
-    callerOf,
-    gate: createRateGate({ limits: { address: 0, user: 0, key: 0, cost: 0 }, callerOf }),
-    unfinished,
-  });
-  const addressOf = () => caller.ipAddress;
-  const isOwnHost = () => true;
-  sockets = startSocket({ server, pipeline, services, bus, log, corsOrigins: [], isOwnHost, unfinished, addressOf });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  url = `ws://127.0.0.1:${(server.address() as AddressInfo).port}/graphql`;
+  graph = await startBareGraph({ schema, services, bus, callerOf: () => caller, unfinished });
+  url = `ws://127.0.0.1:${graph.port}/graphql`;
 });
 
 beforeEach(() => {
@@ -111,10 +84,7 @@ beforeEach(() => {
   unlistened = gateOf();
 });
 
-afterAll(async () => {
-  await sockets.stop();
-  server.close();
-});
+afterAll(() => graph?.[Symbol.asyncDispose]());
 
 type Socket = Awaited<ReturnType<typeof openSocket>>;
 
@@ -198,7 +168,7 @@ test('one whose socket goes while it waits never begins', async () => {
 
 /** How the socket that connects next ends at the server. */
 const nextGone = () =>
-  new Promise<void>((resolve) => server.once('connection', (wire) => wire.once('close', () => resolve())));
+  new Promise<void>((resolve) => graph.server.once('connection', (wire) => wire.once('close', () => resolve())));
 
 test('a socket that goes while it is authenticated leaves nothing behind', async () => {
   const gone = nextGone();

@@ -1,62 +1,35 @@
 /** Requests and messages that do not come to their end take room from who sends many of them, and from nobody else. */
 import { once } from 'node:events';
-import { createServer, type IncomingMessage, request } from 'node:http';
-import { type AddressInfo, connect, type Socket } from 'node:net';
+import { request } from 'node:http';
+import { connect, type Socket } from 'node:net';
 import { createSchema } from 'graphql-yoga';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
-import { documentLimits } from '../../src/graph/limits.ts';
-import { createPipeline } from '../../src/graph/pipeline.ts';
-import { createRateGate } from '../../src/graph/rate-gate.ts';
-import { startSocket } from '../../src/graph/socket.ts';
 import { createBus } from '../../src/lib/bus.ts';
 import { createByteBudget } from '../../src/lib/byte-budget.ts';
-import type { Service } from '../../src/lib/lifecycle.ts';
-import { createLog } from '../../src/lib/log.ts';
 import type { Topic } from '../../src/lib/topics.ts';
 import type { Services } from '../../src/services.ts';
+import { startBareGraph } from './bare-graph.ts';
 
 /** Three bodies, or messages, as they are sent here. */
 const room = 3_000_000;
 const long = 900_000;
 
-const server = createServer();
-let sockets: Service;
+let graph: Awaited<ReturnType<typeof startBareGraph>>;
 let port: number;
-/** As a proxy would tell them apart. */
-const addressOf = ({ headers }: IncomingMessage) => String(headers['x-forwarded-for']);
 
 beforeAll(async () => {
-  const log = createLog({ level: 'silent', format: 'json' });
-  const callerOf = (from: IncomingMessage) => ({ ipAddress: addressOf(from), userAgent: null });
-  const services = { bearer: async () => null } as unknown as Services;
-  const unfinished = createByteBudget(room);
-  const bus = createBus<Topic>();
-  const pipeline = createPipeline({
+  graph = await startBareGraph({
     schema: createSchema({ typeDefs: 'type Query { here: Boolean! }', resolvers: { Query: { here: () => true } } }),
-    services,
-    bus,
-    log,
-    limits: documentLimits,
-    introspection: true,
-    persistedDocuments: { manifest: new Map(), only: false },
-    corsOrigins: [],
-    callerOf,
-    gate: createRateGate({ limits: { address: 0, user: 0, key: 0, cost: 0 }, callerOf }),
-    unfinished,
+    services: { bearer: async () => null } as unknown as Services,
+    bus: createBus<Topic>(),
+    // As a proxy would tell them apart.
+    callerOf: ({ headers }) => ({ ipAddress: String(headers['x-forwarded-for']), userAgent: null }),
+    unfinished: createByteBudget(room),
   });
-  server.on('request', (asked, response) => void pipeline.handle(asked, response));
-  const isOwnHost = () => true;
-  sockets = startSocket({ server, pipeline, services, bus, log, corsOrigins: [], isOwnHost, unfinished, addressOf });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  port = (server.address() as AddressInfo).port;
+  ({ port } = graph);
 });
-afterAll(async () => {
-  await sockets.stop();
-  server.closeAllConnections();
-  server.close();
-});
+afterAll(() => graph?.[Symbol.asyncDispose]());
 
 /** Begins a request whose body lacks its last byte; resolves when the server has asked for it. */
 async function beginBody(from: string): Promise<Socket> {

@@ -2,6 +2,7 @@
 import pg from 'pg';
 import type { Log } from '../lib/log.ts';
 import { type Connected, type ConnectionConfig, connect } from './connection.ts';
+import { visibleOfRoles } from './hosted-roles.ts';
 import { hardenTemplate, templateVersion } from './playground-template.ts';
 import { StartError } from './start-error.ts';
 
@@ -74,6 +75,7 @@ async function prepareWhole(
     ALTER ROLE ALL SET log_min_messages = panic;
     GRANT pg_signal_backend, pg_read_all_stats TO ${admin};
     GRANT SET ON PARAMETER temp_file_limit TO ${admin};
+    ${visibleOfRoles} TO ${admin};
     GRANT EXECUTE ON FUNCTION pg_drop_replication_slot(name) TO ${admin}`);
   await makeTemplate(client, { administrator, signal, log });
   await closeDatabases(client, log);

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import pg from 'pg';
 import type { Log } from '../lib/log.ts';
 import { type ConnectionConfig, connect } from './connection.ts';
+import { createHostedRoles, type HostedRole } from './hosted-roles.ts';
 import type { PlaygroundConnections } from './playground-setup.ts';
 import { randomPassword } from './secrets.ts';
 
@@ -47,7 +48,7 @@ export interface HostedNames {
   readonly owner: string;
 }
 
-/** A role of a hosted database; its password is set anew at each lease. */
+/** A role of a hosted database, and the password that it has at each lease. */
 export interface RoleOfDatabase extends Waiting {
   database: string;
   role: string;
@@ -66,7 +67,7 @@ export interface Playground {
   grantReader(options: { database: string } & Waiting): Promise<ConnectionConfig>;
   /** Removes a reader and ends its sessions; no-op when it is gone. */
   dropRole(role: string, options?: Waiting): Promise<void>;
-  /** A role may change its own password and settings, and an owner its database's: this sets them as they were. */
+  /** A role may change its own password and settings, and an owner its database's: where it did, this sets them as they were. */
   resetRole(options: RoleOfDatabase): Promise<ConnectionConfig>;
   /** Ends one session, known by its pid and start; false when it is gone already. */
   endSession(session: { pid: number; startedAt: string } & Waiting): Promise<boolean>;
@@ -89,9 +90,20 @@ export function createPlayground({
   limits = playgroundLimits,
 }: PlaygroundDeps): Playground {
   const { host, port, ssl } = admin;
+  const roles = createHostedRoles(admin);
   const withAdmin = async <T>({ signal }: Waiting, work: (client: pg.Client) => Promise<T>): Promise<T> => {
     await using connected = await connect(admin, { signal });
     return await work(connected.client);
+  };
+
+  const settings = [
+    `idle_in_transaction_session_timeout=${limits.idleInTransactionMs}`,
+    `temp_file_limit=${limits.tempFileKilobytes}`,
+  ];
+  const ofOwner = { connections: limits.ownerConnections, settings };
+  const ofReader = {
+    connections: limits.readerConnections,
+    settings: [...settings, 'default_transaction_read_only=on'],
   };
 
   const playground: Playground = {
@@ -107,7 +119,7 @@ export function createPlayground({
         await withAdmin({ signal }, async (client) => {
           await client.query(`CREATE ROLE ${role} ${plain} PASSWORD ${pg.escapeLiteral(owner.password)}`);
           await client.query(`CREATE ROLE ${role}_read NOLOGIN`);
-          await setRole(client, { role, connections: limits.ownerConnections, limits });
+          await setRole(client, { role, ...ofOwner });
           await client.query(`GRANT ${role} TO CURRENT_USER WITH INHERIT TRUE, SET TRUE`);
           // Closed until PUBLIC is out.
           await client.query(`CREATE DATABASE ${name} OWNER ${role} TEMPLATE ${template} ALLOW_CONNECTIONS false`);
@@ -175,8 +187,7 @@ export function createPlayground({
         const password = randomPassword();
         await client.query('BEGIN');
         await client.query(`CREATE ROLE ${user} ${plain} PASSWORD ${pg.escapeLiteral(password)} IN ROLE ${owner}_read`);
-        await setRole(client, { role: user, connections: limits.readerConnections, limits });
-        await client.query(`ALTER ROLE ${user} SET default_transaction_read_only = on`);
+        await setRole(client, { role: user, ...ofReader });
         await client.query('COMMIT');
         return { host, port, ssl, user, password, database };
       });
@@ -194,6 +205,10 @@ export function createPlayground({
       assertName(hostedName, database);
       assertName(ownedName, role);
       const owns = hostedName.test(role);
+      const as = owns ? ofOwner : ofReader;
+      const leased = { host, port, ssl, user: role, password, database };
+      if (await roles.isAsSet({ database, role, password, ...as, owns, feed: feed?.user ?? null }, signal))
+        return leased;
       await withAdmin({ signal }, async (client) => {
         await client.query('BEGIN');
         // Two at once would meet in the same row of a catalogue, which is an error and no wait.
@@ -201,19 +216,16 @@ export function createPlayground({
         await client.query(`ALTER ROLE ${role} RESET ALL`);
         await client.query(`ALTER ROLE ${role} IN DATABASE ${database} RESET ALL`);
         await client.query(`ALTER ROLE ${role} PASSWORD ${pg.escapeLiteral(password)}`);
-        const connections = owns ? limits.ownerConnections : limits.readerConnections;
-        await setRole(client, { role, connections, limits });
+        await setRole(client, { role, ...as });
         if (owns) {
           await client.query(`ALTER DATABASE ${database} ALLOW_CONNECTIONS true CONNECTION LIMIT -1 IS_TEMPLATE false`);
           await client.query(`REVOKE ALL ON DATABASE ${database} FROM PUBLIC`);
           await client.query(`GRANT ALL ON DATABASE ${database} TO ${role}`);
           if (feed) await client.query(`GRANT CONNECT ON DATABASE ${database} TO ${feed.user}`);
-        } else {
-          await client.query(`ALTER ROLE ${role} SET default_transaction_read_only = on`);
         }
         await client.query('COMMIT');
       });
-      return { host, port, ssl, user: role, password, database };
+      return leased;
     },
 
     async endSession({ pid, startedAt, signal }) {
@@ -239,15 +251,16 @@ function assertName(form: RegExp, name: string): void {
 
 async function setRole(
   client: pg.Client,
-  { role, connections, limits }: { role: string; connections: number; limits: PlaygroundLimits },
+  { role, connections, settings }: { role: string } & Pick<HostedRole, 'connections' | 'settings'>,
 ): Promise<void> {
   await client.query(`ALTER ROLE ${role} CONNECTION LIMIT ${connections}`);
-  await client.query(`ALTER ROLE ${role} SET idle_in_transaction_session_timeout = ${limits.idleInTransactionMs}`);
   const { rows } = await client.query<{ may: boolean }>(
     `SELECT rolsuper OR has_parameter_privilege('temp_file_limit', 'SET') AS may FROM pg_roles WHERE rolname = current_user`,
   );
-  // Without this right the server's own limit holds.
-  if (rows[0]?.may) await client.query(`ALTER ROLE ${role} SET temp_file_limit = ${limits.tempFileKilobytes}`);
+  for (const setting of settings) {
+    // Without this right the server's own limit holds.
+    if (rows[0]?.may || !setting.startsWith('temp_file_limit')) await client.query(`ALTER ROLE ${role} SET ${setting}`);
+  }
 }
 
 /** An owner role, its group of readers and every reader. */

@@ -338,6 +338,81 @@ test('what a tenant changed about his role and his database is undone at the nex
   await playground.dropDatabase(name);
 });
 
+/** When a role, its settings and its database were last written. */
+const written = (role: string, database: string) =>
+  ask(
+    superuser,
+    `SELECT xmin::text FROM pg_authid WHERE rolname = '${role}'
+     UNION ALL SELECT xmin::text FROM pg_database WHERE datname = '${database}'
+     UNION ALL SELECT s.xmin::text FROM pg_db_role_setting s JOIN pg_roles r ON r.oid = setrole WHERE rolname = '${role}'`,
+  );
+
+test('a lease of a role that is as it was set writes nothing, of an owner and of a reader', async () => {
+  const { name, owner } = other;
+  const reader = await playground.grantReader({ database: name });
+  for (const { user, password } of [owner, reader]) {
+    const before = await written(user, name);
+    const leased = await playground.resetRole({ database: name, role: user, password });
+    expect(leased).toMatchObject({ user, password, database: name });
+    expect(await written(user, name)).toEqual(before);
+    await expect(playground.resetRole({ database: name, role: user, password: 'another' })).resolves.toBeDefined();
+    expect(await written(user, name)).not.toEqual(before);
+    await playground.resetRole({ database: name, role: user, password });
+    expect(await ask(leased, 'SELECT 1')).toEqual([[1]]);
+  }
+  await playground.dropRole(reader.user);
+});
+
+const tamperings = {
+  'its password': `ALTER ROLE CURRENT_USER PASSWORD 'mine alone'`,
+  'a setting that Quarry does not set': 'ALTER ROLE CURRENT_USER SET search_path = nowhere',
+  'a setting in its database alone': 'ALTER ROLE CURRENT_USER IN DATABASE %db SET search_path = nowhere',
+  'a setting of Quarry’s': 'ALTER ROLE CURRENT_USER SET idle_in_transaction_session_timeout = 0',
+  'a setting of Quarry’s, taken away': 'ALTER ROLE CURRENT_USER RESET idle_in_transaction_session_timeout',
+  'how many may connect to its database': 'ALTER DATABASE %db CONNECTION LIMIT 0',
+  'that its database is a template': 'ALTER DATABASE %db IS_TEMPLATE true',
+  'that everybody may connect to its database': 'GRANT CONNECT ON DATABASE %db TO PUBLIC',
+  'its own right to connect and the change feed’s': 'REVOKE CONNECT ON DATABASE %db FROM CURRENT_USER, quarry_feed',
+  'its own right to make schemas': 'REVOKE CREATE ON DATABASE %db FROM CURRENT_USER',
+  'its own right to temporary tables': 'REVOKE TEMPORARY ON DATABASE %db FROM CURRENT_USER',
+};
+
+test.each(Object.entries(tamperings))('the next lease undoes what an owner changed: %s', async (_what, sql) => {
+  const { name, owner, feed } = await playground.createDatabase();
+  await using session = await connect(owner);
+  await session.client.query(sql.replace('%db', name));
+  const lease = { database: name, role: owner.user, password: owner.password };
+  const tampered = await written(owner.user, name);
+  const leased = await playground.resetRole(lease);
+  expect(await written(owner.user, name)).not.toEqual(tampered);
+  expect(
+    await ask(
+      leased,
+      `SELECT current_setting('search_path'), current_setting('idle_in_transaction_session_timeout'),
+         has_database_privilege(current_database(), 'CREATE'), has_database_privilege(current_database(), 'TEMPORARY')`,
+    ),
+  ).toEqual([['"$user", public', '10min', true, true]]);
+  expect(await ask(feed!, 'SELECT 1')).toEqual([[1]]);
+  await expect(ask({ ...other.owner, database: name }, 'SELECT')).rejects.toMatchObject({ code: '42501' });
+  const undone = await written(owner.user, name);
+  await playground.resetRole(lease);
+  expect(await written(owner.user, name)).toEqual(undone);
+  await playground.dropDatabase(name);
+});
+
+test('a lease outlives the connection that it was looked at on', async () => {
+  const { name, owner } = other;
+  const lease = { database: name, role: owner.user, password: owner.password };
+  await playground.resetRole(lease);
+  await ask(
+    superuser,
+    `SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'quarry-roles'`,
+  );
+  expect(await ask(await playground.resetRole(lease), 'SELECT 1')).toEqual([[1]]);
+  const enough = new Error('enough');
+  await expect(playground.resetRole({ ...lease, signal: AbortSignal.abort(enough) })).rejects.toBe(enough);
+});
+
 test('a session is ended by its pid and start, and one that only has the pid is left alone', async () => {
   await using session = await connect(mine.owner);
   const { rows } = await session.client.query<{ pid: number; started: string }>(

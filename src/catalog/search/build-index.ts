@@ -24,6 +24,12 @@ export function buildIndex(searchable: Searchable): CatalogIndex {
   const names = numbered([...objects, ...holdings].map(({ name }) => name));
   const order = inOrderOfPaths(objects, holdings, names);
   const at = (place: number): Listed => objects[order[place]!]!;
+  const holdingOrder = holdingsInOrder(holdings, names);
+  const held = holdingOrder.map((place) => holdings[place]!);
+  const holderOf = new Uint32Array(holdings.length);
+  holdingOrder.forEach((place, holder) => {
+    holderOf[place] = holder;
+  });
 
   const kinds = new Uint8Array(objects.length);
   const objectNames = new Uint32Array(objects.length);
@@ -34,22 +40,25 @@ export function buildIndex(searchable: Searchable): CatalogIndex {
     const { kind, name, holder, comment, identity } = at(object);
     kinds[object] = catalogKinds.indexOf(kind);
     objectNames[object] = names.get(name)!;
-    holders[object] = holder;
+    holders[object] = holderOf[holder]!;
     if (comment !== null && comment !== '') comments.push({ object, text: cut(comment) });
     if (identity !== undefined) identities.push({ object, text: identity });
   }
   const nameTexts = [...names.keys()];
+  const holderParents = Uint32Array.from(held, ({ parent }) => holderOf[parent]!);
   return {
     kinds,
     names: objectNames,
     holders,
-    holderNames: Uint32Array.from(holdings, ({ name }) => names.get(name)!),
-    holderParents: Uint32Array.from(holdings, ({ parent }) => parent),
-    ...objectsOfHolders(holders, holdings.length),
+    holderNames: Uint32Array.from(held, ({ name }) => names.get(name)!),
+    holderParents,
+    ...rangesOfHolders(holders, holderParents),
     ...texts('name', nameTexts),
     ...objectsOfNames(kinds, objectNames, nameTexts.length),
     ...wordsIn(nameTexts, comments),
     commented: Uint32Array.from(comments, ({ object }) => object),
+    commentedNames: Uint32Array.from(comments, ({ object }) => objectNames[object]!),
+    commentedHolders: Uint32Array.from(comments, ({ object }) => holders[object]!),
     ...texts('comment', comments.map(textOf)),
     identified: Uint32Array.from(identities, ({ object }) => object),
     ...texts('identity', identities.map(textOf)),
@@ -119,13 +128,29 @@ function inOrderOfPaths(
   });
 }
 
-function objectsOfHolders(holders: Uint32Array, count: number) {
-  const lists = listsOf(
-    count,
-    holders,
-    holders.map((_, object) => object),
+/** The places of the holdings by the names of their paths. */
+function holdingsInOrder(holdings: readonly Holding[], names: ReadonlyMap<string, number>): number[] {
+  const keys = Float64Array.from(holdings, ({ path }) =>
+    [0, 1].reduce((key, level) => {
+      const part = path[level];
+      return key * (names.size + 1) + (part === undefined ? 0 : names.get(part)! + 1);
+    }, 0),
   );
-  return { holderObjects: lists.items, holderObjectStarts: lists.starts };
+  return [...holdings.keys()].sort((a, b) => keys[a]! - keys[b]!);
+}
+
+/** Where those begin and end that are in a holder, or in one that is in it. */
+function rangesOfHolders(holders: Uint32Array, parents: Uint32Array) {
+  const holderStarts = new Uint32Array(parents.length);
+  const holderEnds = new Uint32Array(parents.length);
+  holders.forEach((own, object) => {
+    for (let holder = own; ; holder = parents[holder]!) {
+      if (holderEnds[holder] === 0) holderStarts[holder] = object;
+      holderEnds[holder] = object + 1;
+      if (holder === 0) break;
+    }
+  });
+  return { holderStarts, holderEnds };
 }
 
 function objectsOfNames(kinds: Uint8Array, names: Uint32Array, count: number) {
@@ -136,7 +161,8 @@ function objectsOfNames(kinds: Uint8Array, names: Uint32Array, count: number) {
     objects.map((object) => names[object]!),
     objects,
   );
-  return { nameObjects: lists.items, nameObjectStarts: lists.starts };
+  const nameObjectKinds = Uint8Array.from(lists.items, (object) => kinds[object]!);
+  return { nameObjects: lists.items, nameObjectKinds, nameObjectStarts: lists.starts };
 }
 
 /** Every word of names and comments with where it is. A name's words together are a word of it, too. */
@@ -186,6 +212,8 @@ function wordsIn(names: readonly string[], comments: readonly Text[]) {
     wordStarts,
     plainWords,
     plainWordLetters: Uint32Array.from(plainWords, (word) => lettersOf(words[word]!)),
+    plainWordSizes: Uint8Array.from(plainWords, (word) => words[word]!.length),
+    plainWordInitials: Uint16Array.from(plainWords, (word) => words[word]!.charCodeAt(0)),
     wordNames: inNames.items,
     wordNameStarts: inNames.starts,
     wordComments: inComments.items,

@@ -14,12 +14,15 @@ export interface CatalogIndex {
   readonly names: Uint32Array;
   readonly holders: Uint32Array;
 
-  /** Schemas and relations hold others, and the database, which is holder 0, all of them; a holder comes behind its own. */
+  /**
+   * Schemas and relations hold others, and the database, which is holder 0, all of them; they are in the order of their
+   * paths, so each comes behind its own.
+   */
   readonly holderNames: Uint32Array;
   readonly holderParents: Uint32Array;
-  /** What each holds itself. */
-  readonly holderObjects: Uint32Array;
-  readonly holderObjectStarts: Uint32Array;
+  /** Objects in it, and in what it holds, stand together: the first of them, and where they end. */
+  readonly holderStarts: Uint32Array;
+  readonly holderEnds: Uint32Array;
 
   /** UTF-8. */
   readonly nameText: Uint8Array;
@@ -28,8 +31,9 @@ export interface CatalogIndex {
   readonly nameWholes: Uint32Array;
   /** Of that word. */
   readonly nameLetters: Uint8Array;
-  /** The objects of a name, by kind, then in their order. */
+  /** The objects of a name, by kind, then in their order; and the kind of each. */
   readonly nameObjects: Uint32Array;
+  readonly nameObjectKinds: Uint8Array;
   readonly nameObjectStarts: Uint32Array;
 
   /** UTF-16. */
@@ -38,12 +42,17 @@ export interface CatalogIndex {
   /** Those that are not only a name's words together, rising; typing errors are forgiven in them. See lettersOf(). */
   readonly plainWords: Uint32Array;
   readonly plainWordLetters: Uint32Array;
+  readonly plainWordSizes: Uint8Array;
+  readonly plainWordInitials: Uint16Array;
   /** The names that a word is in, or is the whole of. */
   readonly wordNames: Uint32Array;
   readonly wordNameStarts: Uint32Array;
 
   /** Objects that have a comment, rising. */
   readonly commented: Uint32Array;
+  /** Their names and holders once more: to go to each object for them is slow where many comments have a word. */
+  readonly commentedNames: Uint32Array;
+  readonly commentedHolders: Uint32Array;
   /** UTF-8, cut where it is long. */
   readonly commentText: Uint8Array;
   readonly commentStarts: Uint32Array;
@@ -107,6 +116,17 @@ export function partition(from: number, to: number, holds: (place: number) => bo
   return low;
 }
 
+/** The same where the place is likely near: what is far is not looked at. */
+export function nearPartition(from: number, to: number, holds: (place: number) => boolean): number {
+  let known = from;
+  for (let step = 1; known < to; step *= 2) {
+    const next = Math.min(known + step, to) - 1;
+    if (!holds(next)) return partition(known, next, holds);
+    known = next + 1;
+  }
+  return to;
+}
+
 export interface WordRange {
   /** The word that is the text; -1 where there is none. */
   readonly exact: number;
@@ -130,7 +150,7 @@ export function wordsFrom({ wordUnits, wordStarts }: CatalogIndex, text: string)
     return letters - length;
   };
   const from = partition(0, count, (word) => compare(word) < 0);
-  const to = partition(from, count, (word) => compare(word) === 0);
+  const to = nearPartition(from, count, (word) => compare(word) === 0);
   const exact = to > from && wordStarts[from + 1]! - wordStarts[from]! === length ? from : -1;
   return { exact, from, to };
 }

@@ -1,5 +1,5 @@
 /** From the words of a search to the names and comments of one catalogue that answer them. */
-import type { Answers, Way } from './answers.ts';
+import { type Answers, addAnswers, type Way } from './answers.ts';
 import { type CatalogIndex, type WordRange, wordsFrom } from './catalog-index.ts';
 import { countBits } from './edits.ts';
 import type { SearchText, Term, Terms } from './search-text.ts';
@@ -58,7 +58,7 @@ const behind = ({ exact, from }: WordRange): number => (exact >= 0 ? exact + 1 :
 
 /** Words that are not it, but may have been meant. */
 function findMistyped(index: CatalogIndex, { word, bit, letters, maxEdits, meter }: Term, but: WordRange, into: Into) {
-  const { wordUnits, wordStarts, plainWords, plainWordLetters } = index;
+  const { wordUnits, wordStarts, plainWords, plainWordLetters, plainWordSizes, plainWordInitials } = index;
   const first = word.charCodeAt(0);
   const shortest = word.length - maxEdits;
   const longest = word.length + maxEdits;
@@ -68,14 +68,15 @@ function findMistyped(index: CatalogIndex, { word, bit, letters, maxEdits, meter
     const itsLetters = plainWordLetters[place]!;
     // Each edit takes or brings one letter: most words have too few of the right ones.
     if (countBits(letters & ~itsLetters) > maxEdits) continue;
-    const candidate = plainWords[place]!;
-    const from = wordStarts[candidate]!;
-    const size = wordStarts[candidate + 1]! - from;
+    const size = plainWordSizes[place]!;
     if (size < shortest) continue;
     // A beginning that is nearly it counts where the first letter is right.
-    const begins = wordUnits[from] === first;
+    const begins = plainWordInitials[place] === first;
     const whole = size <= longest && countBits(itsLetters & ~letters) <= maxEdits;
-    if ((!begins && !whole) || (candidate >= but.from && candidate < but.to)) continue;
+    if (!begins && !whole) continue;
+    const candidate = plainWords[place]!;
+    if (candidate >= but.from && candidate < but.to) continue;
+    const from = wordStarts[candidate]!;
     const edits = meter.measure(wordUnits, from, from + Math.min(size, longest));
     // Of a word that is too long only a beginning was measured.
     const isWhole = size <= longest && edits <= maxEdits;
@@ -92,7 +93,7 @@ function addNames({ wordNames, wordNameStarts }: CatalogIndex, { names }: Into, 
   if (range.exact >= 0) addWord(wordNames, wordNameStarts, names, 'exact', range.exact, terms);
   // Words that stand side by side: their lists do, too.
   const from = behind(range);
-  if (from < range.to) names.add('prefix', wordNames, wordNameStarts[from]!, wordNameStarts[range.to]!, terms);
+  if (from < range.to) addAnswers(names, 'prefix', wordNames, wordNameStarts[from]!, wordNameStarts[range.to]!, terms);
 }
 
 function addComments(
@@ -103,8 +104,8 @@ function addComments(
   to: number,
   terms: Terms,
 ): void {
-  if (from < to) comments.add(way, wordComments, wordCommentStarts[from]!, wordCommentStarts[to]!, terms);
+  if (from < to) addAnswers(comments, way, wordComments, wordCommentStarts[from]!, wordCommentStarts[to]!, terms);
 }
 
 const addWord = (items: Uint32Array, starts: Uint32Array, into: Answers, way: Way, word: number, terms: Terms): void =>
-  into.add(way, items, starts[word]!, starts[word + 1]!, terms);
+  addAnswers(into, way, items, starts[word]!, starts[word + 1]!, terms);

@@ -54,7 +54,7 @@ export function createHits({ wanted, below }: HitsWanted) {
       total += objects;
     },
 
-    /** The points that a hit needs to matter, by what is found so far. Called between two catalogues. */
+    /** Raises the points that a hit needs to matter by what is found so far. */
     settle(): void {
       while (least < below && found - ofPoints[least]! >= wanted) {
         found -= ofPoints[least]!;

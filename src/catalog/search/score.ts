@@ -28,6 +28,8 @@ export const pointsWithin = closeness + exactness + exactPathPoints + catalogKin
 /** @param kind its place in catalogKinds */
 export const pointsOfKind = (kind: number): number => (catalogKinds.length - 1 - kind) * kindPoints;
 
+export const mostKindPoints = pointsOfKind(0);
+
 export interface NameAnswer {
   readonly tier: Tier;
   readonly place: Place;

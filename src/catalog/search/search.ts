@@ -13,7 +13,7 @@ import { commentAt, identityAt, kindAt, nameAt, namesTo } from './catalog-index.
 import { createHits } from './hits.ts';
 import type { Indexes, Wanted } from './indexes.ts';
 import { type CatalogKind, catalogKinds } from './kinds.ts';
-import { createMatcher } from './match.ts';
+import { createMatcher, kindBit } from './match.ts';
 import { byDatabase, hitsWanted, pageOfHits, positionOf, type RankedHit, type Searched } from './page-of-hits.ts';
 import { keyOfPosition, readPosition } from './position.ts';
 import { scoreOf } from './score.ts';
@@ -147,7 +147,7 @@ export function createSearch({ databases, snapshots, moments, indexes, readLater
 
       const matching = {
         text: asked,
-        kinds: new Set((kinds ?? catalogKinds).map((kind) => catalogKinds.indexOf(kind))),
+        kinds: (kinds ?? catalogKinds).reduce((bits, kind) => bits | kindBit(catalogKinds.indexOf(kind)), 0),
       };
       const hits = createHits(hitsWanted(page.limit + 1, behind));
       const searched: Searched[] = [];

@@ -5,7 +5,7 @@ import { type CatalogTransaction, readConsistently } from './consistent.ts';
 import { hasMoved } from './snapshot/moved.ts';
 import { readOthers } from './snapshot/others.ts';
 import { readEventTriggers, readForeignDataWrappers, readForeignServers, readPublications } from './snapshot/server.ts';
-import { type Ask, openSource, type Source } from './snapshot/source.ts';
+import { type Ask, openSource, printedAlike, type Source } from './snapshot/source.ts';
 import { readTypes } from './snapshot/types.ts';
 
 /** @throws AppError CONFLICT for a catalogue that changes faster than it can be read */
@@ -14,7 +14,7 @@ export const readParts = (transaction: CatalogTransaction, options: ReadOptions)
 
 /** Null where definitions may be of another moment than the rest. */
 async function readOnce(ask: Ask): Promise<DatabaseParts | null> {
-  const [, source] = await Promise.all([ask(`set local search_path = ''`), openSource(ask)]);
+  const [, source] = await Promise.all([ask(printedAlike), openSource(ask)]);
   const [types, others] = await Promise.all([readTypes(source), readOtherParts(source)]);
   const parts = partsOf(types, others);
   return (await hasMoved(source)) ? null : parts;

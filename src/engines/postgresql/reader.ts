@@ -220,8 +220,8 @@ function readEach(
 }
 
 /**
- * Texts that the server prints name everything with its schema then, as a snapshot does, and no function of a user's is
- * found in place of the server's own.
+ * Texts that the server prints name everything with its schema then, and are those of a snapshot, whatever the database or
+ * the role is set to: ids are made of some. No function of a user's is found in place of the server's own.
  */
 async function connectForReading(deps: ConnectDeps, target: Target, signal: AbortSignal): Promise<Connection> {
   const connection = await connect(deps, target, { signal, label: 'quarry catalogue', bulk: true });
@@ -231,7 +231,8 @@ async function connectForReading(deps: ConnectDeps, target: Target, signal: Abor
     await connection.client.query(
       // A large catalogue looks dear enough to be compiled for, and to have workers started for, which take longer to begin
       // than they save: the rows go through one session in any case.
-      `SELECT pg_catalog.set_config('search_path', '', false), pg_catalog.set_config('jit', 'off', false),
+      `SELECT pg_catalog.set_config('search_path', '', false), pg_catalog.set_config('quote_all_identifiers', 'off', false),
+        pg_catalog.set_config('standard_conforming_strings', 'on', false), pg_catalog.set_config('jit', 'off', false),
         pg_catalog.set_config('max_parallel_workers_per_gather', '0', false)`,
     );
     // A statement need not wait for the answer to the one before it: a catalogue is dozens of them.

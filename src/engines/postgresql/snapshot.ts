@@ -11,7 +11,7 @@ import { readRelations } from './snapshot/relations.ts';
 import { readRoutines } from './snapshot/routines.ts';
 import { readSequences } from './snapshot/sequences.ts';
 import { readExtensions } from './snapshot/server.ts';
-import { type Ask, openSource } from './snapshot/source.ts';
+import { type Ask, openSource, printedAlike } from './snapshot/source.ts';
 import { readTypes } from './snapshot/types.ts';
 
 /** @throws AppError CONFLICT for a catalogue that changes faster than it can be read */
@@ -29,8 +29,7 @@ async function readOnce(ask: Ask, reach: Reach): Promise<CatalogSnapshot | null>
   const [[[database = null, serverVersion = null] = []], defaultSchema, , roles, source] = await Promise.all([
     ask(`select current_database(), current_setting('server_version')`),
     readDefaultSchema(query, options),
-    // Nothing but the server's own goes unqualified then, and nobody's function comes before one of these.
-    ask(`set local search_path = ''`),
+    ask(printedAlike),
     readRoles(query, reach, options),
     openSource(ask),
   ]);

@@ -202,6 +202,19 @@ describe('statements', () => {
     expect(ddl).not.toContain('not to be seen');
   });
 
+  test.each([
+    ['reads backslashes as escapes', 'standard_conforming_strings = off'],
+    ['quotes every name', 'quote_all_identifiers = on'],
+  ])('are the same where the database %s', async (_how, setting) => {
+    await using own = await createTestDatabase(
+      String.raw`CREATE TABLE codes (code text DEFAULT '\x' CHECK (code ~ '^\d+$'), packed bytea DEFAULT '\x00ff')`,
+    );
+    const { catalog: read } = catalogOf(own.client);
+    const ddl = await read.ddl(options);
+    await own.client.query(`SET ${setting}`);
+    expect(statements(await read.ddl(options))).toBe(statements(ddl));
+  });
+
   test('cannot be led astray by a name of two lines', async () => {
     await using odd = await createTestDatabase(`
       CREATE FOREIGN DATA WRAPPER bare;

@@ -152,6 +152,21 @@ test('a transaction begins on a connection that is alive, and ends with its sign
   await expect(sleeping).rejects.toThrow('enough');
 });
 
+test('prints names and literals alike, whatever the database is set to', async () => {
+  await using odd = await createTestDatabase();
+  for (const setting of ['quote_all_identifiers = on', 'standard_conforming_strings = off']) {
+    await odd.client.query(`ALTER DATABASE ${odd.database} SET ${setting}`);
+  }
+  const own = createReader({ dial }, targetOf(odd));
+  const printed = await own.query(
+    String.raw`SELECT 'pg_catalog.pg_class'::regclass, quote_ident('a'), '\d'`,
+    [],
+    options,
+  );
+  expect(printed).toEqual([['pg_class', 'a', String.raw`\d`]]);
+  await own.close();
+});
+
 test('says what the server said of a read that fails, and reads on', async () => {
   expect(await codeOf(reader.query('SELECT nothing_of_that_name', [], options))).toBe('SQL_ERROR');
   expect(await reader.query('SELECT 1', [], options)).toEqual([['1']]);

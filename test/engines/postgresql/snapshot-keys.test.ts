@@ -126,13 +126,3 @@ test('every constraint is', async () => {
   expect(Object.keys(expected).length).toBeGreaterThan(50);
   expect(await told('constraints')).toEqual(expected);
 });
-
-test('they are where the server quotes whatever has a name', async () => {
-  await database.client.query('set quote_all_identifiers = on');
-  const anew = catalogOf(database.client).catalog;
-  const { relations } = await anew.snapshot({ ...options, reach: 'SERVER' });
-  const plain = relations.find(({ name }) => name === 'plain');
-  expect(plain?.indexes.find(({ name }) => name === 'plain_b_idx')?.definition).toBe(
-    (await indexes())['public plain plain_b_idx'],
-  );
-});

@@ -73,6 +73,24 @@ describe('a snapshot', () => {
     expect(JSON.parse(JSON.stringify(snapshot))).toEqual(snapshot);
   });
 
+  test.each([
+    ['reads backslashes as escapes', 'standard_conforming_strings = off'],
+    ['quotes every name', 'quote_all_identifiers = on'],
+  ])('is the same where the database %s', async (_how, setting) => {
+    await using own = await createTestDatabase(String.raw`
+      CREATE TYPE pair AS (a integer, b text);
+      CREATE DOMAIN code AS text CHECK (value ~ '^\d+$');
+      CREATE TABLE codes (code code DEFAULT '\x', two pair, CHECK (code <> '\'));
+      CREATE VIEW seen AS SELECT code FROM codes WHERE code <> '\d';
+      CREATE FUNCTION first_of(codes) RETURNS text LANGUAGE sql AS 'select $1.code'`);
+    const { catalog: read } = catalogOf(own.client);
+    const [whole, parts] = [await read.snapshot(reading), await read.parts(options)];
+    await own.client.query(`SET ${setting}`);
+    const { roles: _all, ...again } = await read.snapshot(reading);
+    expect(whole).toMatchObject(again);
+    expect(await read.parts(options)).toEqual(parts);
+  });
+
   test('tells partitions, parents and options', () => {
     expect(named('orders')).toMatchObject({ partitionKey: 'RANGE (day)', partitionBound: null, parents: [] });
     expect(named('orders_2026_few')).toMatchObject({

@@ -41,7 +41,8 @@ const kinds = [...foundations, ...types, ...routines, ...foreignData, ...sequenc
 const opening = `select current_setting('server_version_num'), current_setting('server_version'), quote_ident(current_database()),
     array_to_string(array(select n.oid from pg_namespace n where ${notSystem('n')}), ' '),
     set_config('search_path', '', true), set_config('datestyle', 'ISO', true), set_config('intervalstyle', 'postgres', true),
-    set_config('extra_float_digits', '3', true), set_config('quote_all_identifiers', 'off', true)`;
+    set_config('extra_float_digits', '3', true), set_config('quote_all_identifiers', 'off', true),
+    set_config('standard_conforming_strings', 'on', true)`;
 
 const header = `SET client_encoding = 'UTF8';
 SET standard_conforming_strings = on;

@@ -96,14 +96,21 @@ const rareKindsThere = [
   ...Object.values(rareKindsOfMany),
 ].join('\nunion all ');
 
+/**
+ * For the transaction: nothing but the server's own goes unqualified, nobody's function comes before one of these, and
+ * names and literals are printed alike, whatever the database or the role is set to.
+ */
+export const printedAlike = `select pg_catalog.set_config('search_path', '', true),
+  pg_catalog.set_config('quote_all_identifiers', 'off', true), pg_catalog.set_config('standard_conforming_strings', 'on', true)`;
+
 export async function openSource(ask: Ask): Promise<Source> {
   /** By catalogue and oid. */
   const comments = new Map<string, Map<string, string>>();
   /** By relation and number: nothing else has parts. */
   const columnComments = new Map<string, Map<string, string>>();
   const members = new Set<string>();
-  const [[[version = null, quotesAll = null] = []], keywords, schemaRows, there] = await Promise.all([
-    ask(`select current_setting('server_version_num'), nullif(current_setting('quote_all_identifiers'), 'off')`),
+  const [[[version = null] = []], keywords, schemaRows, there] = await Promise.all([
+    ask(`select current_setting('server_version_num')`),
     ask(`select word from pg_get_keywords() where catcode <> 'U'`),
     ask(
       `select n.oid, n.nspname, pg_get_userbyid(n.nspowner), n.nspacl::text from pg_catalog.pg_namespace n where ${notSystem('n')}`,
@@ -144,8 +151,7 @@ export async function openSource(ask: Ask): Promise<Source> {
     schemaIds: schemas.map(({ id }) => id),
     schemaName: (oid) => names.get(oid) ?? '',
     // As quote_identifier() of the server does it: most names need no quotes, and to have each printed takes it longer than to send it.
-    quoted: (name) =>
-      quotesAll === null && plainName.test(name) && !reserved.has(name) ? name : `"${name.replaceAll('"', '""')}"`,
+    quoted: (name) => (plainName.test(name) && !reserved.has(name) ? name : `"${name.replaceAll('"', '""')}"`),
     comment: (catalog, oid) => comments.get(catalogs[catalog])?.get(oid) ?? null,
     columnComments: (relation) => columnComments.get(relation) ?? noComments,
     isMember: (catalog, oid) => members.has(`${catalogs[catalog]} ${oid}`),

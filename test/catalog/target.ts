@@ -37,7 +37,10 @@ export function catalogOf(
           const answer = last.then(async () => {
             const rows = await query(text, values, options);
             if (!each) return rows;
-            for (const row of rows) each(row);
+            const isNumber = (place: number) => each.ways?.[place] === 'NUMBER';
+            for (const row of rows) {
+              each.take(row.map((value, place) => (value !== null && isNumber(place) ? Number(value) : value)));
+            }
             return [];
           });
           last = answer.catch(() => undefined);

@@ -2,17 +2,14 @@
 import { AppError } from '../../lib/errors.ts';
 import type { ReadOptions } from '../catalog.ts';
 import type { SqlValue, TextRow } from './catalog/rows.ts';
+import type { EachRow } from './row-texts.ts';
 import { isGone } from './snapshot/moved.ts';
 
 /**
  * One statement of a transaction. What is asked before an answer is there waits behind it on the wire, and is answered in
  * that order. @param each takes the rows as they come; the answer has none then
  */
-export type AskInTransaction = (
-  sql: string,
-  values: readonly SqlValue[],
-  each?: (row: TextRow) => void,
-) => Promise<TextRow[]>;
+export type AskInTransaction = (sql: string, values: readonly SqlValue[], each?: EachRow) => Promise<TextRow[]>;
 
 /** Does its work in one REPEATABLE READ READ ONLY transaction. */
 export type CatalogTransaction = <Value>(

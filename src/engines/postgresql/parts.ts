@@ -3,6 +3,7 @@ import type { ReadOptions } from '../catalog.ts';
 import type { DatabaseParts } from '../snapshot.ts';
 import { type CatalogTransaction, readConsistently } from './consistent.ts';
 import { hasMoved } from './snapshot/moved.ts';
+import { firstUserOid } from './snapshot/oids.ts';
 import { readOthers } from './snapshot/others.ts';
 import { readEventTriggers, readForeignDataWrappers, readForeignServers, readPublications } from './snapshot/server.ts';
 import { type Ask, openSource, printedAlike, type Source } from './snapshot/source.ts';
@@ -15,7 +16,17 @@ export const readParts = (transaction: CatalogTransaction, options: ReadOptions)
 /** Null where definitions may be of another moment than the rest. */
 async function readOnce(ask: Ask): Promise<DatabaseParts | null> {
   const [, source] = await Promise.all([ask(printedAlike), openSource(ask)]);
-  const [types, others] = await Promise.all([readTypes(source), readOtherParts(source)]);
+  const composites = ask(
+    `select where exists (select from pg_catalog.pg_class where relkind = 'c' and oid >= ${firstUserOid})`,
+  );
+  const [, types, others] = await Promise.all([
+    source.readRemarks(),
+    readTypes(
+      source,
+      composites.then((rows) => rows.length > 0),
+    ),
+    readOtherParts(source),
+  ]);
   const parts = partsOf(types, others);
   return (await hasMoved(source)) ? null : parts;
 }

@@ -196,13 +196,16 @@ function readEach(
   return new Promise((resolve, reject) => {
     const reading = new pg.Query(query);
     let failure: unknown;
-    const taker = takerOf((row) => {
-      if (failure !== undefined) return;
-      try {
-        each(row);
-      } catch (error) {
-        failure = error; // What is behind it in the answer is another statement's.
-      }
+    const taker = takerOf({
+      ways: each.ways ?? [],
+      take(row) {
+        if (failure !== undefined) return;
+        try {
+          each.take(row);
+        } catch (error) {
+          failure = error; // What is behind it in the answer is another statement's.
+        }
+      },
     });
     Object.assign(reading, {
       handleRowDescription() {

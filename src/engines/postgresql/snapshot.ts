@@ -5,13 +5,14 @@ import { byName, type SqlValue } from './catalog/rows.ts';
 import { readDefaultSchema, readRoles } from './catalog/server.ts';
 import { type CatalogTransaction, readConsistently } from './consistent.ts';
 import { partsOf, readOtherParts } from './parts.ts';
-import type { BuildingRelation } from './snapshot/building.ts';
+import { readClasses } from './snapshot/classes.ts';
+import { readColumns } from './snapshot/columns.ts';
 import { hasMoved } from './snapshot/moved.ts';
 import { readRelations } from './snapshot/relations.ts';
 import { readRoutines } from './snapshot/routines.ts';
 import { readSequences } from './snapshot/sequences.ts';
 import { readExtensions } from './snapshot/server.ts';
-import { type Ask, openSource, printedAlike } from './snapshot/source.ts';
+import { type Ask, awaitedLater, openSource, printedAlike } from './snapshot/source.ts';
 import { readTypes } from './snapshot/types.ts';
 
 /** @throws AppError CONFLICT for a catalogue that changes faster than it can be read */
@@ -33,14 +34,22 @@ async function readOnce(ask: Ask, reach: Reach): Promise<CatalogSnapshot | null>
     readRoles(query, reach, options),
     openSource(ask),
   ]);
-  const building = new Map<string, BuildingRelation>();
-  const [{ relations, members }, types, sequences, routines, extensions, others] = await Promise.all([
-    readRelations(source, building),
-    readTypes(source),
-    readSequences(source, building),
+  const classesRead = readClasses(source);
+  // Columns are asked for by the relations that there are: until these are here, this is for the server to do.
+  const kinds = source.readKinds();
+  const classes = await classesRead;
+  // In an order in which neither waits: what the server takes long to begin with is asked behind what takes us longer.
+  const columns = awaitedLater(readColumns(source, classes.relations));
+  const remarks = awaitedLater(source.readRemarks());
+  const [{ relations, members }, sequences, types, routines, extensions, others] = await Promise.all([
+    readRelations(source, classes, columns),
+    readSequences(source, classes),
+    readTypes(source, Promise.resolve(classes.hasComposites)),
     readRoutines(source),
     readExtensions(source),
     readOtherParts(source),
+    remarks,
+    kinds,
   ]);
   const schemas = source.schemas
     .map((schema): SnapshotSchema => ({ ...schema, comment: source.comment('pg_namespace', schema.id) }))

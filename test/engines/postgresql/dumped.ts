@@ -1,6 +1,6 @@
 /** What the statements of pg_dump 15 say of each object, made from a snapshot: what is in it cannot be unsaid here. */
 import type { QualifiedName } from '../../../src/engines/catalog.ts';
-import { catalogs } from '../../../src/engines/postgresql/snapshot/source.ts';
+import { catalogs } from '../../../src/engines/postgresql/snapshot/oids.ts';
 import type {
   CatalogSnapshot,
   SnapshotColumn,

@@ -80,9 +80,9 @@ test('a transaction answers what is asked at once in its order, and hands rows o
   const answers = await reader.transaction(
     (ask) =>
       Promise.all([
-        ask(`SELECT n FROM generate_series(1, 3) n WHERE pg_sleep(0.01) IS NOT NULL`, [], ([n]) =>
-          order.push(`row ${n}`),
-        ),
+        ask(`SELECT n FROM generate_series(1, 3) n WHERE pg_sleep(0.01) IS NOT NULL`, [], {
+          take: ([n]) => order.push(`row ${n}`),
+        }),
         ask('SELECT $1::text', ['behind']).then((rows) => {
           order.push('behind');
           return rows;
@@ -102,8 +102,10 @@ test('a transaction fails with the first statement that fails, and with what tak
   await expect(failing).rejects.toMatchObject({ details: { sqlState: '22012' } });
   const taking = reader.transaction(
     (ask) =>
-      ask('SELECT generate_series(1, 10)', [], () => {
-        throw new TypeError('not this one');
+      ask('SELECT generate_series(1, 10)', [], {
+        take() {
+          throw new TypeError('not this one');
+        },
       }),
     options,
   );

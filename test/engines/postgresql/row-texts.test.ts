@@ -21,7 +21,7 @@ function bytesOf(row: Row): Buffer {
 
 function read(rows: readonly Buffer[]): Row[] {
   const found: Row[] = [];
-  const taker = createRowTexts()((row) => found.push([...row]));
+  const taker = createRowTexts()({ take: (row) => found.push([...row] as Row) });
   for (const row of rows) taker(row, 0, row.length);
   return found;
 }
@@ -50,6 +50,32 @@ test.each<[what: string, rows: Row[]]>([
   expect(read([...rows, ...rows].map(bytesOf))).toEqual([...rows, ...rows]);
 });
 
+test('a value is read in the way that is asked for it, and as text where none is', () => {
+  const found: unknown[][] = [];
+  const taker = createRowTexts()({ ways: ['NUMBER', 'OWN', 'TEXT', 'NUMBER'], take: (row) => found.push([...row]) });
+  const rows = [
+    ['0', '1', '2', '-1', '3'],
+    ['4294967295', 'é', 'é', null, null],
+    [null, null, null, '7', '7'],
+    ['4294967295', 'é', 'é', '-32768', 'x'],
+    ['12'],
+  ];
+  for (const row of rows.map(bytesOf)) taker(row, 0, row.length);
+  expect(found).toEqual([
+    [0, '1', '2', -1, '3'],
+    [4294967295, 'é', 'é', null, null],
+    [null, null, null, 7, '7'],
+    [4294967295, 'é', 'é', -32768, 'x'],
+    [12],
+  ]);
+});
+
+test.each(['', '-', 'a', '1.5', '1e3', '12345678901', ' 1', '1\u0000'])('%j is no number', (text) => {
+  const row = bytesOf([text]);
+  const taker = createRowTexts()({ ways: ['NUMBER'], take: () => undefined });
+  expect(() => taker(row, 0, row.length)).toThrow(NotPostgresql);
+});
+
 const lying: [what: string, bytes: number[]][] = [
   ['a value that is longer than its row', [0, 1, 0, 0, 0, 5, 97]],
   ['a value of a length below none', [0, 1, 255, 255, 255, 254]],
@@ -60,6 +86,6 @@ test.each(lying)('a row with %s is none', (_, bytes) => {
   const row = Buffer.from(bytes);
   // Behind it stands what is not its.
   const message = Buffer.concat([row, Buffer.alloc(100, 1)]);
-  const taker = createRowTexts()(() => undefined);
+  const taker = createRowTexts()({ take: () => undefined });
   expect(() => taker(message, 0, row.length)).toThrow(NotPostgresql);
 });

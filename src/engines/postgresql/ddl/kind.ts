@@ -1,6 +1,7 @@
 /** A kind of object whose statements PostgreSQL itself puts together: one query of one catalogue. */
 import type { SqlValue, TextRow } from '../catalog/rows.ts';
-import { type Ask, askPrinted, firstUserOid } from '../snapshot/source.ts';
+import { firstUserOid } from '../snapshot/oids.ts';
+import { type Ask, askPrinted } from '../snapshot/source.ts';
 import { type DdlObject, whole } from './object.ts';
 
 /** What a script is about: everything in the database, or the objects whose oids are named, by their catalogue. */

@@ -1,5 +1,6 @@
 /** What is said of objects beside their own statements: comments, extensions that they go with, and what is left out. */
-import { type Ask, firstUserOid } from '../snapshot/source.ts';
+import { firstUserOid } from '../snapshot/oids.ts';
+import type { Ask } from '../snapshot/source.ts';
 import { addressesOf, type Scope } from './kind.ts';
 import type { Address } from './object.ts';
 

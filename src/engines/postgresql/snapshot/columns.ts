@@ -2,17 +2,17 @@
  * Columns. Types and defaults are few and repeat: each is printed once, as printing them is what such a read spends its
  * time on.
  */
-import type { SnapshotColumn } from '../../snapshot.ts';
 import { compressionOf, storageOf } from '../catalog/details.ts';
 import { boolean, strings, withoutSecrets } from '../catalog/rows.ts';
 import { columnOptions, hasColumnOptions } from '../catalog/sql.ts';
-import { type Building, type BuildingRelation, type BuildingRelations, columnsOf } from './building.ts';
-import { askAbout, type Source } from './source.ts';
+import type { Way } from '../row-texts.ts';
+import type { BuildingRelation, BuildingRelations, ColumnName } from './building.ts';
+import { askAbout, awaitedLater, type Source } from './source.ts';
 
 type ColumnRow = [
-  relation: string,
+  relation: number,
   name: string,
-  number: string,
+  number: number,
   type: string,
   modifier: string | null,
   storage: string | null,
@@ -22,6 +22,8 @@ type ColumnRow = [
   identity: string | null,
   rare: string | null,
 ];
+
+const columnWays: readonly Way[] = ['NUMBER', 'TEXT', 'NUMBER'];
 
 /** What hardly any column has, as JSON. */
 type Rare = [
@@ -46,39 +48,44 @@ interface TypeInfo {
   readonly collationSchema: string | null;
 }
 
-/**
- * Gives each relation its columns, whose names are known when this has asked; the rest is when it is done, and until then
- * `dataType` is what tells one kind of column from another.
- */
-export async function readColumns(source: Source, relations: BuildingRelations): Promise<void> {
-  const { ask, version, schemaIds, intern } = source;
+/** Columns that are here, but for what is said of them and what their types say. */
+export interface Columns {
+  /** Says the rest, of both. Until then `dataType` is what tells one kind of column from another. */
+  complete(): Promise<void>;
+}
+
+/** Gives each relation its columns, which are there when this has been answered. */
+export async function readColumns(source: Source, relations: BuildingRelations): Promise<Columns> {
+  const { ask, version } = source;
   const compression = version >= 140000 ? `nullif(a.attcompression, '')` : 'null::text';
-  const kindOf = createKinds(source);
+  const kinds = createKinds(source);
+  const nameOf = createNames(source);
   let relation: BuildingRelation | undefined;
-  let relationId = '';
-  let comments = source.columnComments('');
-  const take = (row: readonly (string | null)[]) => {
-    const [oid, name, number, type, modifier, storage, collation, notNull, generated, identity, rare] =
+  let relationId = 0;
+  let prefix = '';
+  const take = (row: unknown) => {
+    const [oid, name, position, type, modifier, storage, collation, notNull, generated, identity, rare] =
       row as ColumnRow;
     if (oid !== relationId) {
       relationId = oid;
       relation = relations.get(oid);
-      comments = source.columnComments(oid);
+      prefix = `${oid}.`;
     }
     if (!relation) return;
     const [inherited, local, chosen, statisticsTarget, options, foreignOptions, privileges] =
       rare === null ? usual : (JSON.parse(rare) as Rare);
-    const position = Number(number);
+    const columnName = nameOf(name);
+    relation.columnNames[position] = columnName;
     relation.columns[position] = {
-      id: `${oid}.${number}`,
-      name: intern(name),
+      id: prefix + position,
+      name: columnName.text,
       position,
-      dataType: kindOf(type, modifier, storage, collation),
+      dataType: kinds.kindOf(type, modifier, storage, collation),
       nullable: notNull === null,
       default: null,
       generated: null,
       identity: identity === null ? null : identity === 'a' ? 'ALWAYS' : 'BY DEFAULT',
-      comment: comments.get(number) ?? null,
+      comment: null,
       primaryKeyPosition: null,
       unique: false,
       indexed: false,
@@ -97,9 +104,10 @@ export async function readColumns(source: Source, relations: BuildingRelations):
       privileges,
     };
   };
-  await Promise.all([
-    // By the index of the columns: a catalogue has more rows for the system's own columns and those of indexes than for these.
-    ask(
+  if (relations.size > 0) {
+    await ask(
+      // By the index of the columns: a catalogue has more rows for the system's own columns and those of indexes than for
+      // these. How many relations there are is kept from the planner, who would look at each to tell how many rows they have.
       `select a.attrelid, a.attname, a.attnum, a.atttypid, nullif(a.atttypmod, -1), nullif(a.attstorage, 'p'), nullif(a.attcollation, 0),
         nullif(a.attnotnull, false), nullif(a.attgenerated, ''), nullif(a.attidentity, ''),
         case when a.attinhcount <> 0 or not a.attislocal or ${compression} is not null or a.attstattarget >= 0
@@ -107,48 +115,67 @@ export async function readColumns(source: Source, relations: BuildingRelations):
           then json_build_array(a.attinhcount <> 0, a.attislocal, ${compression}, nullif(a.attstattarget, -1),
             ${columnOptions('a')}, a.attfdwoptions, a.attacl::text) end
       from pg_catalog.pg_attribute a
-      where a.attrelid = any (array(
-          select c.oid from pg_catalog.pg_class c
-          where c.relkind in ('r', 'p', 'v', 'm', 'f') and c.relnamespace = any($1::oid[])))
-        and a.attnum > 0 and not a.attisdropped`,
-      [schemaIds],
-      take,
-    ),
-    readExpressions(source, relations),
-  ]);
-  const columns = function* () {
-    for (const relation of relations.values()) yield* columnsOf(relation);
-  };
-  const kinds = new Set<string>();
-  for (const { dataType } of columns()) kinds.add(dataType);
-  const types = await readTypes(source, [...kinds]);
-  for (const column of columns()) {
-    const { printed, neverNull, enumValues, storage, collation, collationSchema } = types.get(column.dataType)!;
-    column.dataType = printed;
-    column.nullable &&= !neverNull;
-    column.enumValues = enumValues;
-    column.storage = storage;
-    column.collation = collation;
-    column.collationSchema = collationSchema;
+      where a.attrelid = any (array(select oid from unnest($1::oid[]) oid)) and a.attnum > 0 and not a.attisdropped`,
+      [`{${[...relations.keys()].join()}}`],
+      { ways: columnWays, take },
+    );
   }
+  const types = awaitedLater(readTypes(source, kinds.all));
+  return {
+    async complete() {
+      const known = await types;
+      for (const [oid, { columns }] of relations) {
+        for (const column of Object.values(columns)) {
+          const { printed, neverNull, enumValues, storage, collation, collationSchema } = known.get(column.dataType)!;
+          column.dataType = printed;
+          column.nullable &&= !neverNull;
+          column.enumValues = enumValues;
+          column.storage = storage;
+          column.collation = collation;
+          column.collationSchema = collationSchema;
+        }
+        for (const { number, text } of source.commentsOnColumns(oid)) {
+          const column = columns[number];
+          if (column) column.comment = text;
+        }
+      }
+    },
+  };
 }
 
 const none: readonly string[] = [];
 
+function createNames({ quoted }: Source): (name: string) => ColumnName {
+  const known = new Map<string, ColumnName>();
+  return (text) => {
+    const name = known.get(text) ?? { text, quoted: quoted(text), alone: [text], said: new Map() };
+    if (!known.has(text)) known.set(text, name);
+    return name;
+  };
+}
+
 /** Type, modifier, storage and collation in one text, the same one for the same four. */
 function createKinds({ intern }: Source) {
+  const all: string[] = [];
+  const known = new Set<string>();
   const last = new Map<
     string,
     { modifier: string | null; storage: string | null; collation: string | null; kind: string }
   >();
-  return (type: string, modifier: string | null, storage: string | null, collation: string | null): string => {
-    // Most types are used in one way: what this one was used in last is looked at first.
-    const known = last.get(type);
-    if (known && known.modifier === modifier && known.storage === storage && known.collation === collation)
-      return known.kind;
-    const kind = intern([type, modifier ?? '-1', storage ?? 'p', collation ?? '0'].join(' '));
-    last.set(type, { modifier, storage, collation, kind });
-    return kind;
+  return {
+    /** That there are, in the order in which they came. */
+    all,
+    kindOf(type: string, modifier: string | null, storage: string | null, collation: string | null): string {
+      // Most types are used in one way: what this one was used in last is looked at first.
+      const before = last.get(type);
+      if (before && before.modifier === modifier && before.storage === storage && before.collation === collation)
+        return before.kind;
+      const kind = intern([type, modifier ?? '-1', storage ?? 'p', collation ?? '0'].join(' '));
+      last.set(type, { modifier, storage, collation, kind });
+      if (!known.has(kind)) all.push(kind);
+      known.add(kind);
+      return kind;
+    },
   };
 }
 
@@ -190,45 +217,71 @@ async function readTypes({ ask, intern }: Source, kinds: readonly string[]): Pro
 }
 
 /**
- * Defaults and generation expressions. One that names no column prints the same wherever it is; which ones are the same is
- * cheap to see in their trees, from 17 on without places in a source. They are told apart by a hash, and where two trees
- * have the same one, as where they name columns, each is printed.
+ * Gives columns their defaults and generation expressions. One that names no column prints the same wherever it is; which
+ * ones are the same is cheap to see in their trees, from 17 on without places in a source. They are told apart by a hash, and
+ * where two trees have the same one, as where they name columns, each is printed.
  */
-async function readExpressions(source: Source, relations: BuildingRelations): Promise<void> {
-  const { ask, intern } = source;
+export async function readExpressions({ ask, intern }: Source, relations: BuildingRelations): Promise<void> {
   const groups = await ask(
     `select array_agg(e.oid), array_agg(e.adrelid), array_agg(e.adnum),
       min(e.adbin::text collate "C") = max(e.adbin::text collate "C") and position('{VAR ' in min(e.adbin::text collate "C")) = 0
     from pg_catalog.pg_attrdef e
     group by hashtextextended(e.adbin::text, 0)`,
   );
-  const columnsOfDefault = new Map<string, Building<SnapshotColumn>[]>();
-  for (const [oids, tables, numbers, alike = null] of groups) {
-    const [ids, relationIds, columnNumbers] = [oids, tables, numbers].map(idsOf) as [string[], string[], string[]];
-    let same: Building<SnapshotColumn>[] | null = null;
-    for (const [place, relation] of relationIds.entries()) {
-      const column = relations.get(relation)?.columns[Number(columnNumbers[place])];
-      if (!column) continue;
-      if (same && boolean(alike)) same.push(column);
-      else {
-        same = [column];
-        columnsOfDefault.set(ids[place] ?? '', same);
+  /** By the oid of the one that is printed for all of them. */
+  const uses = new Map<string, Uses>();
+  for (const [oids, tables, places, alike = null] of groups) {
+    const [ids, relationIds, numbers] = [oids, tables, places].map(numbersOf) as [number[], number[], number[]];
+    // One that is ours: others may be gone before they are printed.
+    const first = relationIds.findIndex((id) => relations.has(id));
+    if (first < 0) continue;
+    if (boolean(alike)) uses.set(String(ids[first]), { relationIds, numbers });
+    else {
+      for (const [place, id] of ids.entries()) {
+        if (!relations.has(relationIds[place]!)) continue;
+        uses.set(String(id), { relationIds: [relationIds[place]!], numbers: [numbers[place]!] });
       }
     }
   }
-  const oids = [...columnsOfDefault.keys()];
   const printed = await askAbout(
     ask,
-    oids,
+    [...uses.keys()],
     'select d.oid, pg_get_expr(d.adbin, d.adrelid) from pg_catalog.pg_attrdef d where d.oid = any($1::oid[])',
   );
   for (const [oid, expression] of printed) {
     const text = intern(expression ?? '');
-    for (const column of columnsOfDefault.get(oid ?? '') ?? []) {
-      column[column.generatedKind === null ? 'default' : 'generated'] = text;
+    const { relationIds, numbers } = uses.get(oid ?? '') ?? noUses;
+    for (let place = 0; place < relationIds.length; place += 1) {
+      const column = relations.get(relationIds[place]!)?.columns[numbers[place]!];
+      if (column?.generatedKind === null) column.default = text;
+      else if (column) column.generated = text;
     }
   }
 }
 
+/** Columns, by their relations and numbers. */
+interface Uses {
+  readonly relationIds: readonly number[];
+  readonly numbers: readonly number[];
+}
+
+const noUses: Uses = { relationIds: [], numbers: [] };
+
 /** Of an array of oids, or of numbers. */
-const idsOf = (array: string | null | undefined): string[] => (array ?? '').slice(1, -1).split(',');
+function numbersOf(array: string | null | undefined): number[] {
+  const numbers: number[] = [];
+  if (!array) return numbers;
+  let number = 0;
+  // Behind the brace; at each comma, and at the brace behind them, one ends.
+  for (let at = 1; at < array.length; at += 1) {
+    const digit = array.charCodeAt(at) - zero;
+    if (digit >= 0 && digit <= 9) number = number * 10 + digit;
+    else {
+      numbers.push(number);
+      number = 0;
+    }
+  }
+  return numbers;
+}
+
+const zero = 0x30;

@@ -1,55 +1,80 @@
 /** Indexes, constraints and foreign keys. */
 import type { ConstraintKind, ReferentialAction } from '../../catalog.ts';
 import type { SnapshotColumn, SnapshotConstraint, SnapshotIndex } from '../../snapshot.ts';
-import { boolean, nameOrNull, strings, type TextRow } from '../catalog/rows.ts';
+import { boolean } from '../catalog/rows.ts';
+import type { Way } from '../row-texts.ts';
 import { type Building, type BuildingRelation, type BuildingRelations, findInTurn } from './building.ts';
+import { firstUserOid } from './oids.ts';
 import { createDefinitions, type Definitions } from './printed.ts';
-import { firstUserOid, flagOr, type Source } from './source.ts';
+import type { Source } from './source.ts';
 
 type IndexRow = [
-  relation: string,
-  oid: string,
+  relation: number,
+  oid: number,
   name: string,
   /** Column numbers with spaces between, 0 for an expression. */
   numbers: string,
-  keyColumns: string | null,
   unique: string | null,
   primary: string | null,
-  valid: string | null,
   method: string,
-  predicate: string | null,
-  expressions: string | null,
   /** Null for one that is plain. */
   definition: string | null,
-  clustered: string | null,
-  replicaIdentity: string | null,
-  tablespace: string | null,
-  parent: string | null,
-  statisticsTargets: string | null,
+  rare: string | null,
   /** Of its columns, with spaces between. */
   classes: string,
   collations: string,
   orders: string,
 ];
 
+const indexWays: readonly Way[] = ['NUMBER', 'NUMBER', 'OWN'];
+
+/** What hardly any index has, as JSON. */
+type RareOfIndex = [
+  /** Null: all of its columns are. */
+  keyColumns: number | null,
+  valid: boolean,
+  clustered: boolean,
+  replicaIdentity: boolean,
+  predicate: string | null,
+  expressions: string[] | null,
+  tablespace: string | null,
+  parent: [schema: string, name: string] | null,
+  statisticsTargets: string[] | null,
+];
+
+const usualIndex: RareOfIndex = [null, true, false, false, null, null, null, null, null];
+
 type ConstraintRow = [
-  relation: string,
-  oid: string,
+  relation: number,
+  oid: number,
   name: string,
   contype: string,
   /** `{1,2}` */
   numbers: string | null,
   /** Null for NOT NULL, which is known without asking, and for keys that are plain. */
   definition: string | null,
-  deferrable: string | null,
-  validated: string | null,
-  heritable: string | null,
-  inheritance: string | null,
-  index: string | null,
-  referenced: string | null,
+  rare: string | null,
+  index: number | null,
+  referenced: number | null,
   referencedNumbers: string | null,
   actions: string | null,
 ];
+
+const constraintWays: readonly Way[] = ['NUMBER', 'NUMBER', 'OWN', 'TEXT', 'TEXT', 'TEXT', 'TEXT', 'NUMBER', 'NUMBER'];
+
+/** As `RareOfIndex`, of a constraint. */
+type RareOfConstraint = [
+  deferrable: boolean,
+  validated: boolean,
+  /** Of NOT NULL. */
+  noInherit: boolean,
+  inherited: boolean,
+  local: boolean,
+  copied: boolean,
+  copiedOnTable: boolean | null,
+];
+
+const usualConstraint: RareOfConstraint = [false, true, false, false, true, false, null];
 
 const kinds: Record<string, ConstraintKind> = {
   p: 'PRIMARY_KEY',
@@ -74,14 +99,13 @@ const tableoid = -6;
 
 /** Gives relations whose columns have names their indexes, constraints and foreign keys, and columns what these say of them. */
 export async function readKeys(source: Source, relations: BuildingRelations): Promise<void> {
-  const indexes = new Map<string, Building<SnapshotIndex>>();
+  const indexes = new Map<number, Building<SnapshotIndex>>();
   const taking = {
     source,
     relations,
     find: findInTurn(relations),
     indexes,
     odd: new Set<object>(),
-    lists: createLists(),
     numbersOf: createNumbers(),
   };
   const ofIndex = { ...taking, definitions: createDefinitions(source.ask, 'pg_get_indexdef') };
@@ -97,31 +121,12 @@ export async function readKeys(source: Source, relations: BuildingRelations): Pr
 interface Taking {
   readonly source: Source;
   readonly relations: BuildingRelations;
-  readonly find: (oid: string) => BuildingRelation | undefined;
-  readonly indexes: Map<string, Building<SnapshotIndex>>;
+  readonly find: (oid: number) => BuildingRelation | undefined;
+  readonly indexes: Map<number, Building<SnapshotIndex>>;
   /** Indexes that are not plain. */
   readonly odd: Set<object>;
-  readonly lists: Lists;
   readonly numbersOf: Numbers;
   readonly definitions: Definitions;
-}
-
-/** Lists of names: most are of one name, and of each such one there is one. */
-interface Lists {
-  ofOne(name: string): string[];
-}
-
-function createLists(): Lists {
-  const known = new Map<string, string[]>();
-  return {
-    ofOne(name) {
-      const list = known.get(name);
-      if (list) return list;
-      const made = [name];
-      known.set(name, made);
-      return made;
-    },
-  };
 }
 
 /** Column numbers of a text like `{1,2}` or `1 2`: the same few texts come again. */
@@ -131,7 +136,9 @@ function createNumbers(): Numbers {
   const known = new Map<string, readonly number[]>();
   return (text) => {
     if (text === null) return nothing;
-    const numbers = known.get(text) ?? (text.match(/-?\d+/g) ?? []).map(Number);
+    const before = known.get(text);
+    if (before) return before;
+    const numbers = (text.match(/-?\d+/g) ?? []).map(Number);
     known.set(text, numbers);
     return numbers;
   };
@@ -140,32 +147,13 @@ function createNumbers(): Numbers {
 const nothing: never[] = [];
 
 function takeIndex(taking: Taking, row: IndexRow): void {
-  const { source, find, indexes, odd, lists, definitions } = taking;
-  const [
-    relation,
-    oid,
-    name,
-    numbers,
-    keyColumns,
-    unique,
-    primary,
-    valid,
-    method,
-    predicate,
-    expressions,
-    definition,
-    clustered,
-    replicaIdentity,
-    tablespace,
-    parent,
-    targets,
-    classes,
-    collations,
-    orders,
-  ] = row;
+  const { source, find, indexes, odd, definitions } = taking;
+  const [relation, oid, name, numbers, unique, primary, method, definition, rare, classes, collations, orders] = row;
+  const [keyColumns, valid, clustered, replicaIdentity, predicate, expressions, tablespace, parent, targets] =
+    rare === null ? usualIndex : (JSON.parse(rare) as RareOfIndex);
   const of = find(relation);
   const all = taking.numbersOf(numbers);
-  const key = keyColumns === null ? all : all.slice(0, Number(keyColumns));
+  const key = keyColumns === null ? all : all.slice(0, keyColumns);
   const columns: (Building<SnapshotColumn> | undefined)[] = [];
   for (let place = 0; place < key.length; place += 1) {
     const column = of?.columns[key[place]!];
@@ -174,29 +162,27 @@ function takeIndex(taking: Taking, row: IndexRow): void {
     column.indexed = true;
     if (primary !== null) column.primaryKeyPosition ??= place + 1;
   }
-  if (unique !== null && valid === null && predicate === null && columns.length === 1 && columns[0]) {
+  if (unique !== null && valid && predicate === null && columns.length === 1 && columns[0]) {
     columns[0].unique = true;
   }
-  const texts = expressions === null ? nothing : strings(expressions);
+  const texts = expressions ?? nothing;
+  const alone = key.length === 1 ? of?.columnNames[key[0]!]?.alone : undefined;
   const index: Building<SnapshotIndex> = {
-    id: oid,
+    id: String(oid),
     name,
-    columns:
-      columns.length === 1 && columns[0]
-        ? lists.ofOne(columns[0].name)
-        : columns.map((column, place) => (key[place] === 0 ? (texts.shift() ?? '') : (column?.name ?? ''))),
+    columns: alone ?? columns.map((column, place) => (key[place] === 0 ? (texts.shift() ?? '') : (column?.name ?? ''))),
     unique: boolean(unique),
     primary: boolean(primary),
-    valid: flagOr(valid, true),
+    valid,
     method: source.intern(method),
     predicate,
     definition,
     comment: source.comment('pg_class', oid),
     constraint: null,
-    parent: nameOrNull(parent),
-    clustered: boolean(clustered),
-    replicaIdentity: boolean(replicaIdentity),
-    statisticsTargets: targets === null ? nothing : strings(targets),
+    parent: parent && { schema: parent[0], name: parent[1] },
+    clustered,
+    replicaIdentity,
+    statisticsTargets: targets ?? nothing,
     tablespace,
   };
   indexes.set(oid, index);
@@ -212,27 +198,17 @@ function takeIndex(taking: Taking, row: IndexRow): void {
   }
   const kind = index.unique ? 'CREATE UNIQUE INDEX ' : 'CREATE INDEX ';
   // Joined they are one text; added up they would be kept as their parts.
-  index.definition = [
-    kind,
-    source.quoted(name),
-    ' ON ',
-    of.quoted,
-    ' USING ',
-    method,
-    ' (',
-    listed(columns, source),
-    ')',
-  ].join('');
-  let shape = `${kind}${method} ${classes},${collations},${orders}`;
-  for (const column of columns) shape += `,${column?.dataType}`;
-  definitions.add(shape, index);
+  index.definition = [kind, source.quoted(name), ' ON ', of.quoted, ' USING ', method, ' (', listed(of, key), ')'].join(
+    '',
+  );
+  let shape = definitions.shape.with(kind).with(method).with(classes).with(collations).with(orders);
+  for (const column of columns) shape = shape.with(column?.dataType ?? '');
+  shape.items.push(index);
 }
 
-type Columns = readonly (SnapshotColumn | undefined)[];
-
-function listed(columns: Columns, { quoted }: Source): string {
-  if (columns.length === 1) return columns[0] ? quoted(columns[0].name) : '';
-  return columns.map((column) => (column ? quoted(column.name) : '')).join(', ');
+function listed({ columnNames }: BuildingRelation, numbers: readonly number[]): string {
+  if (numbers.length === 1) return columnNames[numbers[0]!]?.quoted ?? '';
+  return numbers.map((number) => columnNames[number]?.quoted ?? '').join(', ');
 }
 
 /** A class of a user's own may. */
@@ -240,39 +216,25 @@ const haveParameters = (classes: string): boolean =>
   /\d{5}/.test(classes) && classes.split(' ').some((id) => Number(id) >= firstUserOid);
 
 function takeConstraint(taking: Taking, row: ConstraintRow): void {
-  const { source, relations, find, indexes, odd, lists, numbersOf, definitions } = taking;
-  const [
-    relation,
-    oid,
-    name,
-    contype,
-    numbers,
-    definition,
-    deferrable,
-    validated,
-    ,
-    inheritance,
-    indexId,
-    referenced,
-    referencedNumbers,
-    codes,
-  ] = row;
+  const { source, relations, find, indexes, odd, numbersOf, definitions } = taking;
+  const [relation, oid, name, contype, numbers, definition, rare, indexId, referenced, referencedNumbers, codes] = row;
   const of = find(relation);
-  const [inherited, local, copied, copiedOnTable] =
-    inheritance === null ? own : (JSON.parse(inheritance) as Inheritance);
+  const said = rare === null ? usualConstraint : (JSON.parse(rare) as RareOfConstraint);
+  const [deferrable, validated, , inherited, local, copied, copiedOnTable] = said;
   // A foreign key to a partitioned table has a hidden row more for each partition there: its parent is on the same table.
   if (!of || copiedOnTable) return;
   const index = indexId && contype !== 'f' ? indexes.get(indexId) : undefined;
   if (index) index.constraint = name;
-  const columns = listOf(of, numbersOf(numbers), lists);
+  const id = String(oid);
+  const columns = listOf(of, numbersOf(numbers));
   const constraint: Building<SnapshotConstraint> = {
-    id: oid,
+    id,
     name,
     kind: kinds[contype] ?? 'CHECK',
     columns,
-    definition: source.intern(definition ?? definitionOf(row, of, taking)),
-    deferrable: boolean(deferrable),
-    validated: flagOr(validated, true),
+    definition: definition === null ? definitionOf(row, said, of, taking) : source.intern(definition),
+    deferrable,
+    validated,
     comment: source.comment('pg_constraint', oid),
     inherited,
     local,
@@ -280,57 +242,66 @@ function takeConstraint(taking: Taking, row: ConstraintRow): void {
   };
   of.constraints.push(constraint);
   if (definition === null && contype !== 'n') {
-    const plain = contype === 'f' ? relations.has(referenced ?? '') : index && !odd.has(index);
-    if (plain) definitions.add(`${contype}${codes ?? ''}`, constraint);
+    const plain = contype === 'f' ? relations.has(referenced ?? 0) : index && !odd.has(index);
+    if (plain)
+      definitions.shape
+        .with(contype)
+        .with(codes ?? '')
+        .items.push(constraint);
     else definitions.ask(constraint);
   }
   if (contype !== 'f') return;
-  const to = relations.get(referenced ?? '');
+  const to = relations.get(referenced ?? 0);
   of.foreignKeys.push({
-    id: oid,
+    id,
     name,
     table: of.name,
     columns,
     referenced: to?.name ?? { schema: '', name: '' },
-    referencedColumns: to ? listOf(to, numbersOf(referencedNumbers), lists) : [],
+    referencedColumns: to ? listOf(to, numbersOf(referencedNumbers)) : [],
     onUpdate: actions[codes?.[0] ?? ''] ?? 'NO_ACTION',
     onDelete: actions[codes?.[1] ?? ''] ?? 'NO_ACTION',
     inherited: copied,
   });
 }
 
-type Inheritance = [inherited: boolean, local: boolean, copied: boolean, copiedOnTable: boolean | null];
-
-const own: Inheritance = [false, true, false, null];
-
-function listOf({ columns }: BuildingRelation, numbers: readonly number[], lists: Lists): string[] {
-  const [first = wholeRow] = numbers;
-  if (numbers.length === 1 && first > wholeRow) return lists.ofOne(columns[first]?.name ?? '');
+function listOf({ columnNames }: BuildingRelation, numbers: readonly number[]): string[] {
+  const first = columnNames[numbers[0] ?? wholeRow];
+  if (numbers.length === 1 && first) return first.alone;
   return numbers
     .filter((number) => number !== wholeRow)
-    .map((number) => (number === tableoid ? 'tableoid' : (columns[number]?.name ?? '')));
+    .map((number) => (number === tableoid ? 'tableoid' : (columnNames[number]?.text ?? '')));
 }
 
 /** As pg_get_constraintdef prints one that is plain. */
-function definitionOf(row: ConstraintRow, of: BuildingRelation, { source, relations, numbersOf }: Taking): string {
-  const [, , , contype, numbers, , , validated, heritable, , , referenced, referencedNumbers, codes] = row;
-  const at = ({ columns }: BuildingRelation, places: string | null) =>
-    listed(
-      numbersOf(places).map((number) => columns[number]),
-      source,
-    );
+function definitionOf(
+  row: ConstraintRow,
+  [, validated, noInherit]: RareOfConstraint,
+  of: BuildingRelation,
+  { relations, numbersOf }: Taking,
+): string {
+  const [, , , contype, places, , , , referenced, referencedPlaces, codes] = row;
+  const numbers = numbersOf(places);
+  const alone = numbers.length === 1 && !noInherit && validated && contype !== 'f';
+  const said = alone ? of.columnNames[numbers[0]!]?.said : undefined;
+  const known = said?.get(contype);
+  if (known !== undefined) return known;
+  const made = (definition: string) => {
+    said?.set(contype, definition);
+    return definition;
+  };
   if (contype === 'n')
-    return `NOT NULL ${at(of, numbers)}${heritable === null ? '' : ' NO INHERIT'}${validated === null ? '' : ' NOT VALID'}`;
-  if (contype !== 'f') return [contype === 'p' ? 'PRIMARY KEY (' : 'UNIQUE (', at(of, numbers), ')'].join('');
-  const to = relations.get(referenced ?? '');
+    return made(`NOT NULL ${listed(of, numbers)}${noInherit ? ' NO INHERIT' : ''}${validated ? '' : ' NOT VALID'}`);
+  if (contype !== 'f') return made([contype === 'p' ? 'PRIMARY KEY (' : 'UNIQUE (', listed(of, numbers), ')'].join(''));
+  const to = relations.get(referenced ?? 0);
   const [onUpdate = '', onDelete = ''] = codes ?? '';
   return [
     'FOREIGN KEY (',
-    at(of, numbers),
+    listed(of, numbers),
     ') REFERENCES ',
     to?.quoted,
     '(',
-    to && at(to, referencedNumbers),
+    to && listed(to, numbersOf(referencedPlaces)),
     ')',
     onUpdate === 'a' ? '' : ` ON UPDATE ${actions[onUpdate]?.replace('_', ' ')}`,
     onDelete === 'a' ? '' : ` ON DELETE ${actions[onDelete]?.replace('_', ' ')}`,
@@ -347,21 +318,23 @@ const isPlainIndex = (version: number) => `i.indexprs is null and i.indpred is n
 
 async function readIndexes({ ask, schemaIds, version }: Source, take: (row: IndexRow) => void): Promise<void> {
   await ask(
-    `select i.indrelid, i.indexrelid, x.relname, i.indkey, nullif(i.indnkeyatts, i.indnatts),
-      nullif(i.indisunique, false), nullif(i.indisprimary, false), nullif(i.indisvalid, true), am.amname,
-      pg_get_expr(i.indpred, i.indrelid),
-      case when i.indexprs is not null then (
-        select json_agg(pg_get_indexdef(i.indexrelid, k.place::int, false) order by k.place)
-        from unnest(i.indkey) with ordinality k (number, place) where k.number = 0 and k.place <= i.indnkeyatts) end,
-      case when not p.plain then pg_get_indexdef(i.indexrelid) end, nullif(i.indisclustered, false), nullif(i.indisreplident, false),
-      nullif(x.reltablespace, 0),
-      case when x.relispartition then (
-        select json_build_array(n.nspname, p.relname) from pg_catalog.pg_inherits h
-        join pg_catalog.pg_class p on p.oid = h.inhparent join pg_catalog.pg_namespace n on n.oid = p.relnamespace
-        where h.inhrelid = x.oid) end,
-      case when i.indexprs is not null then (
-        select json_agg(a.attnum || '=' || a.attstattarget order by a.attnum) from pg_catalog.pg_attribute a
-        where a.attrelid = i.indexrelid and a.attstattarget >= 0) end,
+    `select i.indrelid, i.indexrelid, x.relname, i.indkey, nullif(i.indisunique, false), nullif(i.indisprimary, false), am.amname,
+      case when not p.plain then pg_get_indexdef(i.indexrelid) end,
+      case when i.indnkeyatts <> i.indnatts or not i.indisvalid or i.indisclustered or i.indisreplident or i.indpred is not null
+          or i.indexprs is not null or x.reltablespace <> 0 or x.relispartition
+        then json_build_array(nullif(i.indnkeyatts, i.indnatts), i.indisvalid, i.indisclustered, i.indisreplident,
+          pg_get_expr(i.indpred, i.indrelid),
+          case when i.indexprs is not null then (
+            select json_agg(pg_get_indexdef(i.indexrelid, k.place::int, false) order by k.place)
+            from unnest(i.indkey) with ordinality k (number, place) where k.number = 0 and k.place <= i.indnkeyatts) end,
+          nullif(x.reltablespace, 0)::text,
+          case when x.relispartition then (
+            select json_build_array(n.nspname, p.relname) from pg_catalog.pg_inherits h
+            join pg_catalog.pg_class p on p.oid = h.inhparent join pg_catalog.pg_namespace n on n.oid = p.relnamespace
+            where h.inhrelid = x.oid) end,
+          case when i.indexprs is not null then (
+            select json_agg(a.attnum || '=' || a.attstattarget order by a.attnum) from pg_catalog.pg_attribute a
+            where a.attrelid = i.indexrelid and a.attstattarget >= 0) end) end,
       i.indclass, i.indcollation, i.indoption
     from pg_catalog.pg_index i
     join pg_catalog.pg_class x on x.oid = i.indexrelid
@@ -369,7 +342,7 @@ async function readIndexes({ ask, schemaIds, version }: Source, take: (row: Inde
     cross join lateral (select ${isPlainIndex(version)} as plain) p
     where x.relnamespace = any($1::oid[]) and x.relkind in ('i', 'I')`,
     [schemaIds],
-    (row: TextRow) => take(row as unknown as IndexRow),
+    { ways: indexWays, take: (row) => take(row as unknown as IndexRow) },
   );
 }
 
@@ -382,16 +355,16 @@ const isPlainConstraint = (version: number) => `(k.contype = 'n' or k.contype in
 async function readConstraints({ ask, schemaIds, version }: Source, take: (row: ConstraintRow) => void): Promise<void> {
   await ask(
     `select k.conrelid, k.oid, k.conname, k.contype, k.conkey, case when not ${isPlainConstraint(version)} then pg_get_constraintdef(k.oid) end,
-      nullif(k.condeferrable, false), nullif(k.convalidated, true),
-      case when k.contype = 'n' and k.connoinherit then true end,
-      case when k.coninhcount <> 0 or not k.conislocal or k.conparentid <> 0
-        then json_build_array(k.coninhcount <> 0, k.conislocal, k.conparentid <> 0, (
-          select up.conrelid = k.conrelid from pg_catalog.pg_constraint up where up.oid = k.conparentid)) end,
+      case when k.condeferrable or not k.convalidated or k.contype = 'n' and k.connoinherit or k.coninhcount <> 0
+          or not k.conislocal or k.conparentid <> 0
+        then json_build_array(k.condeferrable, k.convalidated, k.contype = 'n' and k.connoinherit, k.coninhcount <> 0,
+          k.conislocal, k.conparentid <> 0, (
+            select up.conrelid = k.conrelid from pg_catalog.pg_constraint up where up.oid = k.conparentid)) end,
       nullif(k.conindid, 0), nullif(k.confrelid, 0), k.confkey,
       case when k.contype = 'f' then k.confupdtype::text || k.confdeltype::text end
     from pg_catalog.pg_constraint k
     where k.connamespace = any($1::oid[]) and k.conrelid <> 0 and k.contype in ('p', 'u', 'f', 'c', 'x', 'n')`,
     [schemaIds],
-    (row: TextRow) => take(row as unknown as ConstraintRow),
+    { ways: constraintWays, take: (row) => take(row as unknown as ConstraintRow) },
   );
 }

@@ -8,7 +8,8 @@ import type { Kind } from '../ddl/kind.ts';
 import { nameIn } from '../ddl/remarks.ts';
 import { routines } from '../ddl/routines.ts';
 import { types } from '../ddl/types.ts';
-import { type CatalogTable, firstUserOid, type Source } from './source.ts';
+import { type CatalogTable, firstUserOid } from './oids.ts';
+import { isBaseType, type Source } from './source.ts';
 
 interface Other {
   readonly kind: OtherKind;
@@ -21,12 +22,7 @@ interface Other {
 }
 
 const others: Partial<Record<CatalogTable, Other>> = {
-  // Arrays are many, and none of them is made by itself.
-  pg_type: {
-    kind: 'TYPE',
-    spoken: 'TYPE',
-    which: `(o.typtype in ('b', 'p') and (o.typcategory <> 'A' or o.typelem = 0))`,
-  },
+  pg_type: { kind: 'TYPE', spoken: 'TYPE', which: isBaseType },
   pg_collation: { kind: 'COLLATION', spoken: 'COLLATION' },
   pg_language: { kind: 'LANGUAGE', spoken: 'LANGUAGE' },
   pg_am: { kind: 'ACCESS_METHOD', spoken: 'ACCESS METHOD' },
@@ -61,11 +57,11 @@ const isDependency = `d.deptype = 'x' and d.refclassid = 'pg_extension'::regclas
 
 const rowsOf = (catalog: CatalogTable): string => `(o.oid >= ${firstUserOid} and ${others[catalog]?.which ?? 'true'})`;
 
-/** Which catalogues have any: most have none, and then nothing that prints them has to be planned. */
+/** Which catalogues have any: most have none, and then nothing that prints them has to be planned. Of types the source knows. */
 const there = [
-  ...(Object.keys(others) as CatalogTable[]).map(
-    (catalog) => `select '${catalog}' where exists (select from ${catalog} o where ${rowsOf(catalog)})`,
-  ),
+  ...(Object.keys(others) as CatalogTable[])
+    .filter((catalog) => catalog !== 'pg_type')
+    .map((catalog) => `select '${catalog}' where exists (select from ${catalog} o where ${rowsOf(catalog)})`),
   `select '${dependency}' where exists (select from pg_depend d where ${isDependency})`,
 ].join('\nunion all ');
 
@@ -90,7 +86,8 @@ function statementOf(version: number, found: ReadonlySet<string>): string {
 /** In the order of their kinds and identities. */
 export async function readOthers(source: Source): Promise<OtherObject[]> {
   const found = new Map<string, OtherObject>();
-  const some = new Set((await source.ask(there)).map(([catalog]) => catalog ?? ''));
+  const [rowsThere, hasBaseTypes] = await Promise.all([source.ask(there), source.hasAny('BASE_TYPE')]);
+  const some = new Set([...rowsThere.map(([catalog]) => catalog ?? ''), ...(hasBaseTypes ? ['pg_type'] : [])]);
   const rows = some.size === 0 ? [] : await source.ask(statementOf(source.version, some));
   for (const [catalog, oid, schema = null, name, spoken, sql] of rows) {
     if (!catalog || !oid || sql === null || sql === undefined) continue;

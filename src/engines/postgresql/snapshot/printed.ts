@@ -10,9 +10,15 @@ interface Printed {
   readonly definition: string | null;
 }
 
+/** Those that a server prints alike but for their names. Which shape it is, is said part by part. */
+export interface Shape {
+  readonly items: Building<Printed>[];
+  with(part: string): Shape;
+}
+
 export interface Definitions {
-  /** Takes one with the definition that it should have. @param shape whatever decides how the server prints it but names */
-  add(shape: string, item: Building<Printed>): void;
+  /** Of no parts yet: those are whatever decides how the server prints it but names. Takes items with the definition that they should have. */
+  readonly shape: Shape;
   /** Takes one that the server is to print. */
   ask(item: Building<Printed>): void;
   /** Makes them what the server prints. */
@@ -21,8 +27,24 @@ export interface Definitions {
 
 /** @param print a function of the server's that takes an oid */
 export function createDefinitions(ask: Ask, print: 'pg_get_indexdef' | 'pg_get_constraintdef'): Definitions {
-  const byShape = new Map<string, Building<Printed>[]>();
+  const shapes: Shape[] = [];
   const asked: Building<Printed>[] = [];
+
+  function createShape(): Shape {
+    const more = new Map<string, Shape>();
+    const shape: Shape = {
+      items: [],
+      with(part) {
+        const known = more.get(part);
+        if (known) return known;
+        const created = createShape();
+        more.set(part, created);
+        return created;
+      },
+    };
+    shapes.push(shape);
+    return shape;
+  }
 
   async function printed(items: readonly Building<Printed>[]): Promise<string[]> {
     const ids = items.map(({ id }) => id);
@@ -35,18 +57,14 @@ export function createDefinitions(ask: Ask, print: 'pg_get_indexdef' | 'pg_get_c
   }
 
   return {
-    add(shape, item) {
-      const items = byShape.get(shape);
-      if (items) items.push(item);
-      else byShape.set(shape, [item]);
-    },
+    shape: createShape(),
     ask(item) {
       asked.push(item);
     },
     async check() {
-      const shapes = [...byShape.values()];
-      const first = await printed(shapes.map(([one]) => one!));
-      const others = [...asked, ...shapes.filter(([one], place) => one!.definition !== first[place]).flat()];
+      const some = shapes.flatMap(({ items }) => (items.length === 0 ? [] : [items]));
+      const first = await printed(some.map(([one]) => one!));
+      const others = [...asked, ...some.filter(([one], place) => one!.definition !== first[place]).flat()];
       const definitions = await printed(others);
       for (const [place, item] of others.entries()) item.definition = definitions[place]!;
     },

@@ -1,32 +1,15 @@
 /** Relations with all that hangs off them. Which statement reads what is in the files beside; here it is put together. */
 import type { ColumnOrigin, QualifiedName, RelationKind } from '../../catalog.ts';
 import type { SnapshotRelation } from '../../snapshot.ts';
-import { replicaIdentity, replicaIdentityOf } from '../catalog/details.ts';
+import { replicaIdentity } from '../catalog/details.ts';
 import { readOriginsOf } from '../catalog/origins.ts';
 import { boolean, bySchemaAndName, foreignOptions, nameOrNull, strings } from '../catalog/rows.ts';
-import { type BuildingRelation, building, built } from './building.ts';
-import { readColumns } from './columns.ts';
+import { type BuildingRelations, built } from './building.ts';
+import type { Classes, RelationRow } from './classes.ts';
+import { type Columns, readExpressions } from './columns.ts';
 import { readKeys } from './keys.ts';
-import { readRuleParts } from './rules.ts';
+import { type RuleParts, readRuleParts } from './rules.ts';
 import { askAbout, askPrinted, type Source } from './source.ts';
-
-type RelationRow = [
-  oid: string,
-  schema: string,
-  name: string,
-  relkind: string,
-  owner: string | null,
-  persistence: string | null,
-  method: string | null,
-  tablespace: string | null,
-  options: string | null,
-  rowSecurity: string | null,
-  forceRowSecurity: string | null,
-  replicaIdentity: string | null,
-  partitionBound: string | null,
-  ofType: string | null,
-  privileges: string | null,
-];
 
 const kinds: Record<string, RelationKind> = {
   r: 'TABLE',
@@ -41,52 +24,25 @@ export interface Relations {
   readonly members: SnapshotRelation[];
 }
 
-/** @param relations is given all of them, members too, by oid */
-export async function readRelations(source: Source, relations: Map<string, BuildingRelation>): Promise<Relations> {
-  const { ask, schemaIds } = source;
-  const rows: RelationRow[] = [];
-  const relationsRead = ask(
-    `select c.oid, c.relnamespace, c.relname, c.relkind, pg_get_userbyid(c.relowner), nullif(c.relpersistence, 'p'), am.amname,
-      nullif(c.reltablespace, 0), to_json(c.reloptions), nullif(c.relrowsecurity, false),
-      nullif(c.relforcerowsecurity, false), ${replicaIdentityOf('c')},
-      case when c.relispartition then pg_get_expr(c.relpartbound, c.oid) end,
-      case when c.reloftype <> 0 then (
-        select json_build_array(tn.nspname, ty.typname) from pg_catalog.pg_type ty
-        join pg_catalog.pg_namespace tn on tn.oid = ty.typnamespace where ty.oid = c.reloftype) end,
-      c.relacl::text
-    from pg_catalog.pg_class c left join pg_catalog.pg_am am on am.oid = c.relam
-    where c.relnamespace = any($1::oid[]) and c.relkind in ('r', 'p', 'v', 'm', 'f')`,
-    [schemaIds],
-    (row) => {
-      const [oid, schema, name] = row as unknown as RelationRow;
-      const schemaName = source.schemaName(schema);
-      rows.push([...row] as unknown as RelationRow);
-      relations.set(oid, building({ schema: schemaName, name }, `${source.quoted(schemaName)}.${source.quoted(name)}`));
-    },
-  );
-  // Each is answered when those before it are: columns find their relations, keys their columns.
-  const [rules, few] = await Promise.all([
+/** @param columns of the relations, asked for before */
+export async function readRelations(source: Source, classes: Classes, columns: Promise<Columns>): Promise<Relations> {
+  const { rows, relations } = classes;
+  // Each is answered when those before it are: keys and expressions find their columns.
+  const [rules, few, { complete }] = await Promise.all([
     readRuleParts(source),
-    relationsRead.then(() => readFewParts(source, rows, relations)),
-    readColumns(source, relations),
+    readFewParts(source, classes),
+    columns,
     readKeys(source, relations),
+    readExpressions(source, relations),
   ]);
-  const tablespaceName = await readTablespaceNames(source, rows, relations);
+  const [tablespaceName] = await Promise.all([readTablespaceNames(source, rows, relations), complete()]);
 
   const found: Relations = { relations: [], members: [] };
   for (const row of rows) {
     const [oid] = row;
     const parts = built(relations.get(oid)!);
     for (const index of parts.indexes) index.tablespace = tablespaceName(index.tablespace);
-    const relation: SnapshotRelation = {
-      ...relationOf(source, row, few, tablespaceName),
-      ...parts,
-      triggers: rules.triggers(oid),
-      policies: rules.policies(oid),
-      rules: rules.rules(oid),
-      statistics: rules.statistics(oid),
-      origins: few.origins.get(oid) ?? [],
-    };
+    const relation = relationOf(source, row, { few, rules, built: parts, tablespaceName });
     found[source.isMember('pg_class', oid) ? 'members' : 'relations'].push(relation);
   }
   found.relations.sort(bySchemaAndName);
@@ -106,19 +62,20 @@ interface FewParts {
 
 async function readFewParts(
   { ask, askWhereAny, schemaIds }: Source,
-  rows: readonly RelationRow[],
-  relations: ReadonlyMap<string, BuildingRelation>,
+  { rows, relations, hasToastOptions }: Classes,
 ): Promise<FewParts> {
-  const ofKind = (...relkinds: string[]) => rows.filter(([, , , kind]) => relkinds.includes(kind)).map(([oid]) => oid);
+  const ofKind = (...relkinds: string[]) =>
+    rows.filter(([, , , kind]) => relkinds.includes(kind)).map(([oid]) => String(oid));
   const views = ofKind('v', 'm');
   const [toast, keys, inherits, foreign, definitions, origins] = await Promise.all([
-    askWhereAny(
-      'TOAST_OPTIONS',
-      `select c.oid, to_json(t.reloptions) from pg_catalog.pg_class t
-       join pg_catalog.pg_class c on c.reltoastrelid = t.oid
-       where t.reloptions is not null and c.relnamespace = any($1::oid[])`,
-      [schemaIds],
-    ),
+    hasToastOptions
+      ? ask(
+          `select c.oid, to_json(t.reloptions) from pg_catalog.pg_class t
+           join pg_catalog.pg_class c on c.reltoastrelid = t.oid
+           where t.reloptions is not null and c.relnamespace = any($1::oid[])`,
+          [schemaIds],
+        )
+      : [],
     askAbout(ask, ofKind('p'), 'select oid, pg_get_partkeydef(oid) from unnest($1::oid[]) oid'),
     askWhereAny(
       'INHERITANCE',
@@ -138,7 +95,7 @@ async function readFewParts(
   ]);
   const parents = new Map<string, QualifiedName[]>();
   for (const [oid = '', parent] of inherits) {
-    const name = relations.get(parent ?? '')?.name;
+    const name = relations.get(Number(parent))?.name;
     if (name) parents.set(oid ?? '', [...(parents.get(oid ?? '') ?? []), name]);
   }
   return {
@@ -162,9 +119,9 @@ async function readFewParts(
 async function readTablespaceNames(
   { ask }: Source,
   rows: readonly RelationRow[],
-  relations: ReadonlyMap<string, BuildingRelation>,
+  relations: BuildingRelations,
 ): Promise<(oid: string | null) => string | null> {
-  const oids = new Set(rows.flatMap(([, , , , , , , tablespace]) => tablespace ?? []));
+  const oids = new Set(rows.flatMap(([, , , , , , , , tablespace]) => tablespace ?? []));
   for (const { indexes } of relations.values()) {
     for (const { tablespace } of indexes) if (tablespace !== null) oids.add(tablespace);
   }
@@ -177,38 +134,47 @@ async function readTablespaceNames(
   return (oid) => (oid === null ? null : (names.get(oid) ?? oid));
 }
 
-function relationOf(
-  source: Source,
-  row: RelationRow,
-  few: FewParts,
-  tablespaceName: (oid: string | null) => string | null,
-) {
-  const [oid, schema, name, relkind, owner, persistence, method, tablespace, options] = row;
-  const [rowSecurity, forceRowSecurity, identity, partitionBound, ofType, privileges] = row.slice(9) as (
-    | string
-    | null
-  )[];
+interface Parts {
+  readonly few: FewParts;
+  readonly rules: RuleParts;
+  readonly built: ReturnType<typeof built>;
+  readonly tablespaceName: (oid: string | null) => string | null;
+}
+
+function relationOf(source: Source, row: RelationRow, { few, rules, built, tablespaceName }: Parts): SnapshotRelation {
+  const [oid, schema, name, relkind, owner, persistence, privileges, method, tablespace, options] = row;
+  const [, , , , , , , , , , rowSecurity, forceRowSecurity, identity, partitionBound, ofType] = row;
   const { intern } = source;
+  const id = String(oid);
   return {
-    id: oid,
+    id,
     schema: source.schemaName(schema),
     name,
     kind: kinds[relkind] ?? 'TABLE',
     owner: intern(owner),
     comment: source.comment('pg_class', oid),
-    privileges: intern(privileges ?? null),
+    privileges: intern(privileges),
     unlogged: persistence === 'u',
     accessMethod: intern(method),
     tablespace: tablespaceName(tablespace),
-    options: [...strings(options), ...(few.toastOptions.get(oid) ?? [])],
-    rowSecurity: boolean(rowSecurity ?? null),
-    forceRowSecurity: boolean(forceRowSecurity ?? null),
-    replicaIdentity: replicaIdentity(identity ?? null),
-    partitionKey: few.partitionKeys.get(oid) ?? null,
-    partitionBound: partitionBound ?? null,
-    parents: few.parents.get(oid) ?? [],
-    ofType: nameOrNull(ofType ?? null),
-    definition: few.definitions.get(oid) ?? null,
-    foreign: few.foreign.get(oid) ?? null,
+    options: [...strings(options), ...(few.toastOptions.get(id) ?? [])],
+    rowSecurity: boolean(rowSecurity),
+    forceRowSecurity: boolean(forceRowSecurity),
+    replicaIdentity: replicaIdentity(identity),
+    partitionKey: few.partitionKeys.get(id) ?? null,
+    partitionBound,
+    parents: few.parents.get(id) ?? [],
+    ofType: nameOrNull(ofType),
+    definition: few.definitions.get(id) ?? null,
+    foreign: few.foreign.get(id) ?? null,
+    columns: built.columns,
+    indexes: built.indexes,
+    constraints: built.constraints,
+    foreignKeys: built.foreignKeys,
+    triggers: rules.triggers(id),
+    policies: rules.policies(id),
+    rules: rules.rules(id),
+    statistics: rules.statistics(id),
+    origins: few.origins.get(id) ?? [],
   };
 }

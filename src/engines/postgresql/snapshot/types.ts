@@ -1,8 +1,10 @@
 /** The types that people make: enums, domains, composite types, ranges. */
 import type { QualifiedName } from '../../catalog.ts';
 import type { CompositeType, Domain, DomainConstraint, RangeType, SnapshotEnum } from '../../snapshot.ts';
-import { boolean, bySchemaAndName, nameOrNull, strings } from '../catalog/rows.ts';
-import { type CatalogTable, flagOr, groupedBy, type Source } from './source.ts';
+import { boolean, bySchemaAndName, nameOrNull, type SqlValue, strings, type TextRow } from '../catalog/rows.ts';
+import type { CatalogTable } from './oids.ts';
+import { commentOn } from './remarks.ts';
+import { flagOr, groupedBy, type Source } from './source.ts';
 
 export interface Types {
   readonly enums: SnapshotEnum[];
@@ -16,18 +18,21 @@ export interface Types {
 const ownedColumns = 't.oid, t.typnamespace, t.typname, pg_get_userbyid(t.typowner), t.typacl::text';
 
 type Row = readonly (string | null)[];
+type Statement = [sql: string, values: readonly SqlValue[]];
 
 const collation = (oid: string) => `(select json_build_array(cn.nspname, co.collname) from pg_catalog.pg_collation co
     join pg_catalog.pg_namespace cn on cn.oid = co.collnamespace where co.oid = ${oid})`;
 
-export async function readTypes(source: Source): Promise<Types> {
-  const { askWhereAny, schemaIds, intern } = source;
-  const read = (kind: 'ENUM' | 'DOMAIN' | 'COMPOSITE' | 'RANGE', columns: string, from: string) =>
-    askWhereAny(
-      kind,
-      `select ${ownedColumns}, ${columns} from pg_catalog.pg_type t ${from} and t.typnamespace = any($1::oid[])`,
-      [schemaIds],
-    );
+/** @param hasComposites of the whole database: who has gone through pg_class knows it */
+export async function readTypes(source: Source, hasComposites: Promise<boolean>): Promise<Types> {
+  const { ask, askWhereAny, schemaIds, intern } = source;
+  const selected = (columns: string, from: string): Statement => [
+    `select ${ownedColumns}, ${columns} from pg_catalog.pg_type t ${from} and t.typnamespace = any($1::oid[])`,
+    [schemaIds],
+  ];
+  const read = (kind: 'ENUM' | 'DOMAIN' | 'RANGE', columns: string, from: string) =>
+    askWhereAny(kind, ...selected(columns, from));
+  const askOfComposites = async (...statement: Statement) => ((await hasComposites) ? ask(...statement) : []);
   const owned = (
     [oid = '', schema, name, owner = null, privileges = null]: Row,
     catalog: CatalogTable = 'pg_type',
@@ -57,12 +62,13 @@ export async function readTypes(source: Source): Promise<Types> {
       `join pg_catalog.pg_type b on b.oid = t.typbasetype where t.typtype = 'd'`,
     ),
     readDomainConstraints(source),
-    read(
-      'COMPOSITE',
-      't.typrelid',
-      `join pg_catalog.pg_class c on c.oid = t.typrelid and c.relkind = 'c' where t.typtype = 'c'`,
+    askOfComposites(
+      ...selected(
+        't.typrelid',
+        `join pg_catalog.pg_class c on c.oid = t.typrelid and c.relkind = 'c' where t.typtype = 'c'`,
+      ),
     ),
-    readAttributes(source),
+    readAttributes(source, askOfComposites),
     read(
       'RANGE',
       `format_type(r.rngsubtype, null), ${source.version >= 140000 ? `(${multirange})` : 'null::text'},
@@ -93,7 +99,7 @@ export async function readTypes(source: Source): Promise<Types> {
   const compositeOf = (row: Row): CompositeType => {
     // A comment on a composite type is kept with the type; one on an attribute with its relation.
     const relation = row[5] ?? '';
-    const comments = source.columnComments(relation);
+    const comments = source.commentsOnColumns(relation);
     return {
       ...owned(row),
       attributes: (attributes.get(relation) ?? []).map(([, number = '', name, dataType, collated = null]) => ({
@@ -101,7 +107,7 @@ export async function readTypes(source: Source): Promise<Types> {
         name: name ?? '',
         dataType: intern(dataType ?? ''),
         collation: nameOrNull(collated),
-        comment: comments.get(number ?? '') ?? null,
+        comment: commentOn(comments, Number(number)),
       })),
     };
   };
@@ -155,9 +161,11 @@ async function readDomainConstraints(source: Source): Promise<Map<string, Domain
   return constraints;
 }
 
-async function readAttributes({ askWhereAny, schemaIds }: Source): Promise<Map<string, Row[]>> {
-  const rows = await askWhereAny(
-    'COMPOSITE',
+async function readAttributes(
+  { schemaIds }: Source,
+  askOfComposites: (...statement: Statement) => Promise<TextRow[]>,
+): Promise<Map<string, Row[]>> {
+  const rows = await askOfComposites(
     `select a.attrelid, a.attnum, a.attname, format_type(a.atttypid, a.atttypmod),
        case when a.attcollation <> ty.typcollation then ${collation('a.attcollation')} end
      from pg_catalog.pg_class c

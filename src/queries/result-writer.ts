@@ -4,7 +4,7 @@
  * see them.
  */
 import type { Patience } from '../db/patience.ts';
-import type { Cell, ResultColumn, RunEvent } from '../engines/engine.ts';
+import { type Cell, type ResultColumn, RunError, type RunEvent } from '../engines/engine.ts';
 import { LostHold } from '../jobs/lost-hold.ts';
 import type { Hold } from '../jobs/store.ts';
 import type { Bus } from '../lib/bus.ts';
@@ -37,11 +37,18 @@ const earlyTiming: EarlyTiming = { firstWaitMs: 200, growthMs: 4 };
 const longChunkBytes = 4 * maxChunkBytes;
 
 /**
+ * Of one row as JSON: half as much again as the longest message of a target, for quotes and line breaks. A control character
+ * becomes six, and whoever reads the row has all of them in memory, several times over.
+ */
+export const maxLineBytes = 96 * 2 ** 20;
+
+/**
  * Takes the events of a run in order. Every method throws LostHold when the job is another worker's by now, and
  * StorageFailed when the store failed, also for rows that an earlier call has brought.
  */
 export interface ResultWriter {
   begin(index: number, statement: string, columns: ResultColumn[]): Promise<void>;
+  /** @throws RunError LIMIT_EXCEEDED for a row that is too long to be kept */
   rows(rows: readonly Cell[][]): Promise<void>;
   end(event: Extract<RunEvent, { type: 'end' }>): Promise<void>;
   /** Writes what it still has, so that a failed or cancelled job shows what came before. The last call of a run that broke off. */
@@ -118,6 +125,7 @@ export function createResultWriter({
       chunks.check();
       for (const row of rows) {
         const line = JSON.stringify(row);
+        if (isTooLong(line)) throw tooLong(current?.index);
         lines.push(line);
         bytes += line.length;
         if (lines.length >= maxChunkRows || bytes >= maxChunkBytes) await cut();
@@ -140,6 +148,17 @@ export function createResultWriter({
     },
   };
 }
+
+/** A character is up to three bytes. */
+const isTooLong = (line: string): boolean => line.length > maxLineBytes / 3 && Buffer.byteLength(line) > maxLineBytes;
+
+const tooLong = (statement: number | undefined) =>
+  new RunError({
+    code: 'LIMIT_EXCEEDED',
+    message: `A row of more than ${maxLineBytes / 2 ** 20} MiB as JSON`,
+    hint: 'Ask for less of a value at once, e.g. by substring(), or export it to a file.',
+    statement,
+  });
 
 /** The next call throws it. */
 const ignored = () => undefined;

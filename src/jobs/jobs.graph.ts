@@ -82,6 +82,8 @@ const visibleJobs = createContextCache(
     }),
 );
 
+const notices = createContextCache(({ services, signal }: Context) => services.jobs.operationNotices(signal));
+
 const JobRef = builder.objectRef<Job>('Job');
 export const JobType = JobRef.implement({
   rights: 'job:see',
@@ -153,9 +155,11 @@ export const JobType = JobRef.implement({
     maxAttempts: t.exposeInt('maxAttempts'),
     error: t.expose('error', { type: JobErrorType, nullable: true }),
     notices: t.stringList({
-      description: 'The newest; at most 1,000 are kept.',
+      description:
+        'The newest; at most 1,000 are kept. LIMIT_EXCEEDED where those of the operation’s jobs together are more than 4 MiB.',
       args: { last: t.arg.int({ defaultValue: 100 }) },
-      resolve: (job, { last }, { services }) => services.jobs.notices(job, last ?? 100),
+      complexity: (args) => 1 + Math.ceil((args.last ?? 100) / 10),
+      resolve: (job, { last }, context) => notices(context).of(job, last ?? 100),
     }),
   }),
 });

@@ -9,6 +9,7 @@ import { encodeId } from '../lib/ids.ts';
 import type { Page } from '../lib/pages.ts';
 import type { Topic } from '../lib/topics.ts';
 import { formatPosition, isBehind, type Job, jobResource, type Position, parsePosition, priorities } from './job.ts';
+import { createOperationNotices, type OperationNotices } from './operation-notices.ts';
 import type { Place, Places } from './places.ts';
 import type { Batch, JobFilter, QueueState } from './reads.ts';
 import { isFinal } from './states.ts';
@@ -84,8 +85,8 @@ export interface Jobs {
     options: { databaseId: string | null; after: string | null },
     signal: AbortSignal,
   ): AsyncIterable<JobEvent>;
-  /** The newest, oldest of them first. */
-  notices(job: Job, last: number): Promise<string[]>;
+  /** What the jobs of one operation have told; of jobs that the viewer may see. @param signal nobody waits for it any more */
+  operationNotices(signal: AbortSignal): OperationNotices;
 }
 
 /** A ring that was lost costs so long. */
@@ -98,7 +99,6 @@ const etaStepShare = 0.1;
 /** An older transaction holds a change back: as a rule it ends within milliseconds. */
 const unsettledMs = 20;
 const eventBatch = 200;
-const maxNotices = 1_000;
 const maxSearchLength = 200;
 
 export function createJobs({ store, places, bus, settingsOf, note }: JobsDeps): Jobs {
@@ -271,10 +271,7 @@ export function createJobs({ store, places, bus, settingsOf, note }: JobsDeps): 
       }
     },
 
-    notices: (job, last) => {
-      if (last < 0 || last > maxNotices) throw badInput({ path: 'last', message: `from 0 to ${maxNotices}` });
-      return store.notices(job.id, last);
-    },
+    operationNotices: (signal) => createOperationNotices(store, signal),
   };
 }
 

@@ -29,6 +29,16 @@ export type JobChange = { readonly position: Position } & (
   | { readonly job: null; readonly deletedJobId: string }
 );
 
+export interface NoticesAsked {
+  readonly jobId: string;
+  readonly last: number;
+}
+
+export interface ReadNotices {
+  readonly messages: string[];
+  readonly bytes: number;
+}
+
 /** What one statement has read, and whether there is more behind it. */
 export interface Batch<T> {
   readonly items: T[];
@@ -85,16 +95,29 @@ export function createJobReads(pool: pg.Pool) {
       return rows[0] ? jobOf(rows[0]) : null;
     },
 
-    /** The newest, in the order in which they came. */
-    notices: async (id: string, last: number): Promise<string[]> =>
-      (
-        await pool.query<{ message: string }>(
-          'SELECT message FROM job_notices WHERE job_id = $1 ORDER BY index DESC LIMIT $2',
-          [id, last],
-        )
-      ).rows
-        .map(({ message }) => message)
-        .reverse(),
+    /**
+     * Of each job that is asked for the newest, in the order in which they came; none is read of a job before which there
+     * are `maxBytes` already: it is `null`.
+     */
+    async notices(asked: readonly NoticesAsked[], maxBytes: number): Promise<(ReadNotices | null)[]> {
+      const { rows } = await pool.query<{ place: string; messages: string[] | null; bytes: string | null }>(
+        `WITH found AS (
+           SELECT asked.place, notice.index, notice.message, coalesce(sum(octet_length(notice.message))
+                    OVER (ORDER BY asked.place GROUPS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) < $3 AS fits
+           FROM unnest($1::uuid[], $2::int[]) WITH ORDINALITY AS asked (job_id, last, place) CROSS JOIN LATERAL (
+             SELECT index, message FROM job_notices WHERE job_id = asked.job_id ORDER BY index DESC LIMIT asked.last) notice
+         )
+         SELECT place, array_agg(message ORDER BY index) FILTER (WHERE fits) AS messages,
+                sum(octet_length(message)) FILTER (WHERE fits) AS bytes
+         FROM found GROUP BY place`,
+        [asked.map(({ jobId }) => jobId), asked.map(({ last }) => last), maxBytes],
+      );
+      const found = new Map(rows.map(({ place, ...read }) => [Number(place) - 1, read]));
+      return asked.map((_, place) => {
+        const { messages, bytes } = found.get(place) ?? { messages: [], bytes: 0 };
+        return messages && { messages, bytes: Number(bytes) };
+      });
+    },
 
     /**
      * Newest first; the key of a page is a job's id, which rises with time. A page that is cut short, since its jobs have

@@ -63,6 +63,9 @@ type Documents = {
     "\n  mutation Dissolve($id: ID!) {\n    deleteProject(input: { id: $id }) {\n      deletedProjectId\n    }\n  }\n": typeof types.DissolveDocument,
     "\n  query RowsOfAll($id: ID!) {\n    job(id: $id) {\n      results(first: 100) {\n        nodes {\n          index\n          rowCount\n          rows(first: 1) {\n            rows\n          }\n        }\n      }\n    }\n  }\n": typeof types.RowsOfAllDocument,
     "\n  query RowsOfOne($id: ID!, $index: Int!) {\n    job(id: $id) {\n      result(index: $index) {\n        index\n        rows(first: 1) {\n          rows\n        }\n      }\n    }\n  }\n": typeof types.RowsOfOneDocument,
+    "\n  query NoticesOfAll($first: Int, $last: Int) {\n    jobs(first: $first) {\n      nodes {\n        id\n        notices(last: $last)\n        again: notices(last: 1)\n      }\n    }\n  }\n": typeof types.NoticesOfAllDocument,
+    "\n  query NoticesOfTwo($id: ID!, $other: ID!, $last: Int) {\n    job(id: $id) {\n      notices(last: $last)\n    }\n    other: job(id: $other) {\n      notices(last: $last)\n    }\n  }\n": typeof types.NoticesOfTwoDocument,
+    "\n  query NoticesOfMany {\n    jobs(first: 500) {\n      nodes {\n        a: notices(last: 1000)\n        b: notices(last: 1000)\n      }\n    }\n  }\n": typeof types.NoticesOfManyDocument,
     "\n  mutation Retry($id: ID!) {\n    retryJob(input: { id: $id }) {\n      job {\n        ...Repeated\n        status\n        source {\n          id\n        }\n      }\n    }\n  }\n": typeof types.RetryDocument,
     "\n  fragment Repeated on Job {\n    id\n    name\n    sql\n    parameters\n    readOnly\n    timeoutMs\n    maxRows\n    priority\n    maxAttempts\n    runAt\n    targetLabel\n    database {\n      id\n    }\n  }\n": typeof types.RepeatedFragmentDoc,
     "\n  query Repeat($id: ID!) {\n    job(id: $id) {\n      ...Repeated\n      status\n      error {\n        code\n      }\n      source {\n        id\n      }\n      result(index: 0) {\n        rows {\n          rows\n        }\n      }\n    }\n  }\n": typeof types.RepeatDocument,
@@ -175,6 +178,9 @@ const documents: Documents = {
     "\n  mutation Dissolve($id: ID!) {\n    deleteProject(input: { id: $id }) {\n      deletedProjectId\n    }\n  }\n": types.DissolveDocument,
     "\n  query RowsOfAll($id: ID!) {\n    job(id: $id) {\n      results(first: 100) {\n        nodes {\n          index\n          rowCount\n          rows(first: 1) {\n            rows\n          }\n        }\n      }\n    }\n  }\n": types.RowsOfAllDocument,
     "\n  query RowsOfOne($id: ID!, $index: Int!) {\n    job(id: $id) {\n      result(index: $index) {\n        index\n        rows(first: 1) {\n          rows\n        }\n      }\n    }\n  }\n": types.RowsOfOneDocument,
+    "\n  query NoticesOfAll($first: Int, $last: Int) {\n    jobs(first: $first) {\n      nodes {\n        id\n        notices(last: $last)\n        again: notices(last: 1)\n      }\n    }\n  }\n": types.NoticesOfAllDocument,
+    "\n  query NoticesOfTwo($id: ID!, $other: ID!, $last: Int) {\n    job(id: $id) {\n      notices(last: $last)\n    }\n    other: job(id: $other) {\n      notices(last: $last)\n    }\n  }\n": types.NoticesOfTwoDocument,
+    "\n  query NoticesOfMany {\n    jobs(first: 500) {\n      nodes {\n        a: notices(last: 1000)\n        b: notices(last: 1000)\n      }\n    }\n  }\n": types.NoticesOfManyDocument,
     "\n  mutation Retry($id: ID!) {\n    retryJob(input: { id: $id }) {\n      job {\n        ...Repeated\n        status\n        source {\n          id\n        }\n      }\n    }\n  }\n": types.RetryDocument,
     "\n  fragment Repeated on Job {\n    id\n    name\n    sql\n    parameters\n    readOnly\n    timeoutMs\n    maxRows\n    priority\n    maxAttempts\n    runAt\n    targetLabel\n    database {\n      id\n    }\n  }\n": types.RepeatedFragmentDoc,
     "\n  query Repeat($id: ID!) {\n    job(id: $id) {\n      ...Repeated\n      status\n      error {\n        code\n      }\n      source {\n        id\n      }\n      result(index: 0) {\n        rows {\n          rows\n        }\n      }\n    }\n  }\n": types.RepeatDocument,
@@ -448,6 +454,18 @@ export function graphql(source: "\n  query RowsOfAll($id: ID!) {\n    job(id: $i
  * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
  */
 export function graphql(source: "\n  query RowsOfOne($id: ID!, $index: Int!) {\n    job(id: $id) {\n      result(index: $index) {\n        index\n        rows(first: 1) {\n          rows\n        }\n      }\n    }\n  }\n"): (typeof documents)["\n  query RowsOfOne($id: ID!, $index: Int!) {\n    job(id: $id) {\n      result(index: $index) {\n        index\n        rows(first: 1) {\n          rows\n        }\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  query NoticesOfAll($first: Int, $last: Int) {\n    jobs(first: $first) {\n      nodes {\n        id\n        notices(last: $last)\n        again: notices(last: 1)\n      }\n    }\n  }\n"): (typeof documents)["\n  query NoticesOfAll($first: Int, $last: Int) {\n    jobs(first: $first) {\n      nodes {\n        id\n        notices(last: $last)\n        again: notices(last: 1)\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  query NoticesOfTwo($id: ID!, $other: ID!, $last: Int) {\n    job(id: $id) {\n      notices(last: $last)\n    }\n    other: job(id: $other) {\n      notices(last: $last)\n    }\n  }\n"): (typeof documents)["\n  query NoticesOfTwo($id: ID!, $other: ID!, $last: Int) {\n    job(id: $id) {\n      notices(last: $last)\n    }\n    other: job(id: $other) {\n      notices(last: $last)\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  query NoticesOfMany {\n    jobs(first: 500) {\n      nodes {\n        a: notices(last: 1000)\n        b: notices(last: 1000)\n      }\n    }\n  }\n"): (typeof documents)["\n  query NoticesOfMany {\n    jobs(first: 500) {\n      nodes {\n        a: notices(last: 1000)\n        b: notices(last: 1000)\n      }\n    }\n  }\n"];
 /**
  * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
  */

@@ -3,6 +3,8 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { readRows } from '../../src/queries/results.ts';
 import { createTestQueue, type TestQueue } from '../support/jobs.ts';
 
+const listening = new AbortController().signal;
+
 let queue: TestQueue;
 let owner: string;
 beforeEach(async () => {
@@ -140,7 +142,7 @@ test('notices are kept in their order, the newest of them shown', async () => {
   await queue.worker();
   const job = await queue.submit(owner, `do $$ begin for i in 1..5 loop raise notice 'n%', i; end loop; end $$`);
   await queue.until(job);
-  const notices = await queue.jobs.notices(job, 2);
+  const notices = await queue.jobs.operationNotices(listening).of(job, 2);
   expect(notices).toHaveLength(2);
   expect(notices[1]).toContain('n5');
 });
@@ -152,7 +154,7 @@ test('of a flood of notices the newest are kept', async () => {
     `do $$ begin for i in 1..5000 loop raise notice 'n%', i; end loop; end $$; select 1`,
   );
   expect(await queue.until(job)).toMatchObject({ status: 'succeeded' });
-  const notices = await queue.jobs.notices(job, 1_000);
+  const notices = await queue.jobs.operationNotices(listening).of(job, 1_000);
   expect(notices.length).toBeLessThanOrEqual(1_000);
   expect(notices.at(-1)).toMatch(/n5000|left out/);
 });

@@ -93,7 +93,13 @@ export function createPlayground({
   const roles = createHostedRoles(admin);
   const withAdmin = async <T>({ signal }: Waiting, work: (client: pg.Client) => Promise<T>): Promise<T> => {
     await using connected = await connect(admin, { signal });
-    return await work(connected.client);
+    try {
+      return await work(connected.client);
+    } catch (error) {
+      // Its connection was closed for that.
+      signal?.throwIfAborted();
+      throw error;
+    }
   };
 
   const settings = [

@@ -65,7 +65,10 @@ export interface RunOptions {
   readOnly: boolean;
   /** PER_STATEMENT: one transaction a statement unless the script holds its own. WHOLE: one for all. */
   transaction: 'PER_STATEMENT' | 'WHOLE';
-  /** Rows kept of each result set; the statement is stopped behind them. Infinity: all of them. */
+  /**
+   * Rows kept of each result set. Behind them a statement is stopped that only reads; one that may do something, also by a
+   * function that it calls, runs to its end. Infinity: all of them.
+   */
   maxRows: number;
   /**
    * Rows come as raw text, for a file, printed under our settings but for the time zone, whatever the script has set. ROWS: as values. CSV, TSV: as bytes of lines, without a line of names, where the

@@ -85,7 +85,10 @@ export const ResultSetType = builder.objectRef<ResultSet>('ResultSet').implement
         'Rows returned, also those beyond maxRows where the engine tells, or affected; null where neither applies.',
     }),
     durationMs: t.exposeInt('durationMs', { nullable: true }),
-    truncated: t.exposeBoolean('truncated', { description: 'True when maxRows cut it.' }),
+    truncated: t.exposeBoolean('truncated', {
+      description:
+        'True when maxRows cut it. A statement that may change something, also by a volatile function that it calls by name, ran to its end all the same.',
+    }),
     columns: t.field({
       type: [ResultColumnType],
       resolve: ({ columns, databaseId }) => columns.map((column) => ({ ...column, databaseId })),

@@ -83,6 +83,8 @@ async function run(deps: RunQueryDeps, { job, signal, patience, progress }: Task
   const onStop = () => stopped.abort(signal.reason as Stop);
   signal.addEventListener('abort', onStop);
   if (signal.aborted) onStop();
+  /** Before that nothing of it has run, whatever it waited for. */
+  let open = false;
   try {
     const { engine, target, readOnly } = await resolveTarget(deps, job, stopped.signal);
     await using runner = await openRunner(deps, {
@@ -93,6 +95,7 @@ async function run(deps: RunQueryDeps, { job, signal, patience, progress }: Task
       signal: stopped.signal,
       stop: (lost) => stopped.abort(lost satisfies Stop),
     });
+    open = true;
     const { output } = runner;
     if (!(await patience(() => deps.jobStore.setBackend(job, runner.identity)))) throw new LostHold();
     const notices = createNoticeLog({ store: deps.jobStore, hold: job, patience });
@@ -117,7 +120,8 @@ async function run(deps: RunQueryDeps, { job, signal, patience, progress }: Task
     }
     return { status: 'succeeded' };
   } catch (error) {
-    return outcomeOf(error, job, stopped.signal.aborted ? (stopped.signal.reason as Stop) : null);
+    const stop = stopped.signal.aborted ? (stopped.signal.reason as Stop) : null;
+    return outcomeOf(open || stop === null ? error : stop, job, stop);
   } finally {
     clearTimeout(timer);
     signal.removeEventListener('abort', onStop);

@@ -400,6 +400,22 @@ test.each(Object.entries(tamperings))('the next lease undoes what an owner chang
   await playground.dropDatabase(name);
 });
 
+test('a lease that nobody wants any more ends with the reason of that, also where it waits', async () => {
+  const { name, owner } = other;
+  await ask(owner, 'ALTER ROLE CURRENT_USER SET search_path = nowhere');
+  await using holder = await connect(superuser);
+  await holder.client.query('SELECT pg_advisory_lock(hashtextextended($1, 0))', [owner.user]);
+  const gone = new AbortController();
+  const lease = { database: name, role: owner.user, password: owner.password };
+  const waiting = playground.resetRole({ ...lease, signal: gone.signal });
+  const waits = `SELECT FROM pg_stat_activity WHERE wait_event = 'advisory'`;
+  while ((await holder.client.query(waits)).rowCount === 0);
+  gone.abort('cancel');
+  await expect(waiting).rejects.toBe('cancel');
+  await holder.client.query('SELECT pg_advisory_unlock_all()');
+  expect(await ask(await playground.resetRole(lease), 'SELECT 1')).toEqual([[1]]);
+});
+
 test('a lease outlives the connection that it was looked at on', async () => {
   const { name, owner } = other;
   const lease = { database: name, role: owner.user, password: owner.password };

@@ -156,7 +156,7 @@ test('of a flood of notices the newest are kept', async () => {
   expect(await queue.until(job)).toMatchObject({ status: 'succeeded' });
   const notices = await queue.jobs.operationNotices(listening).of(job, 1_000);
   expect(notices.length).toBeLessThanOrEqual(1_000);
-  expect(notices.at(-1)).toMatch(/n5000|left out/);
+  expect(notices.at(-1)).toContain('n5000');
 });
 
 test('a worker that is stopped lets what runs finish, and takes nothing new', async () => {

@@ -20,6 +20,8 @@ export interface StatementKind {
   readonly alters: boolean;
   /** Streams, reads, and may be planned once more for its estimate. */
   readonly estimable: boolean;
+  /** Names of the functions that it calls and that may do something, as far as its text tells. */
+  readonly calls: readonly string[];
   /** BEGIN, COMMIT, ROLLBACK and the like; savepoints are none. */
   readonly transaction: boolean;
   /** Why no script may hold it, and what to do instead. */
@@ -40,6 +42,7 @@ export function classify(tree: Tree): StatementKind {
     reads: onlyReads,
     alters: alters(name, node),
     estimable: streams && onlyReads && isEstimable(node),
+    calls: [...calls(node)],
     transaction: name === 'TransactionStmt' && !savepoints.has(String(node.kind)),
     refusal: refusal(name, node),
   };
@@ -121,6 +124,13 @@ function changesSomething(root: Tree): boolean {
   return false;
 }
 
+function calls(root: Tree): Set<string> {
+  const names = new Set<string>();
+  for (const [name, value] of membersOf(root))
+    if (name === 'FuncCall' && !isHarmless(value as Tree)) names.add(functionName(value as Tree));
+  return names;
+}
+
 function functionName({ funcname }: Tree): string {
   const last = Array.isArray(funcname) ? (funcname.at(-1) as Tree | undefined) : undefined;
   return String((last?.String as Tree | undefined)?.sval ?? '');
@@ -147,6 +157,14 @@ const sideEffects = [
 
 export const hasSideEffect = (name: string): boolean => sideEffects.some((pattern) => pattern.test(name));
 
+/** As pg_dump writes it; what the session began with is UTF8, too. */
+function keepsUtf8({ kind, args }: Tree): boolean {
+  if (kind !== 'VAR_SET_VALUE') return true;
+  const [value] = Array.isArray(args) ? (args as Tree[]) : [];
+  const text = ((value?.A_Const as Tree | undefined)?.sval as Tree | undefined)?.sval;
+  return /^(utf-?8|unicode)$/i.test(String(text));
+}
+
 function refusal(name: string, node: Tree): StatementKind['refusal'] {
   if (name === 'CopyStmt' && node.filename === undefined) {
     return node.is_from === true
@@ -156,7 +174,7 @@ function refusal(name: string, node: Tree): StatementKind['refusal'] {
           hint: 'Use SELECT, or TABLE: rows are what a script returns.',
         };
   }
-  if (name === 'VariableSetStmt' && String(node.name).toLowerCase() === 'client_encoding') {
+  if (name === 'VariableSetStmt' && String(node.name).toLowerCase() === 'client_encoding' && !keepsUtf8(node)) {
     return { message: 'client_encoding stays UTF8', hint: 'Leave the statement out: text is always UTF-8 here.' };
   }
   return null;

@@ -43,6 +43,8 @@ export function createExchange({ rounds, notices, stopper, batchRows, batchBytes
           const batch = await round.next();
           busyMs += performance.now() - since;
           for (const message of notices.take()) yield { type: 'notice', message };
+          // What the server has done, and said so, was not stopped; the next round is.
+          if (batch === null && round.result.whole) return round.result;
           if (stopper.fault !== null) throw stopper.fault;
           if (batch === null) return round.result;
           const event = take?.(batch, round.result) ?? null;

@@ -41,6 +41,8 @@ export interface RoundResult {
   readonly tag: string | null;
   /** The portal has more rows. */
   readonly suspended: boolean;
+  /** Nothing that came was thrown away. */
+  readonly whole: boolean;
   /** First line of the EXPLAIN that went ahead; null while that has not come to its end. */
   readonly plan: string | null;
 }
@@ -119,6 +121,7 @@ class RunningRound implements Round {
   #error: unknown = null;
   #finished = false;
   #draining = false;
+  #whole = true;
   #news = false;
   #late = false;
   #lateTimer: NodeJS.Timeout | undefined;
@@ -162,6 +165,7 @@ class RunningRound implements Round {
   async drain(): Promise<void> {
     this.#draining = true;
     this.#copy?.discard();
+    if (this.#copy !== null || this.#hasRows) this.#whole = false;
     this.#take();
     this.#wire.stream.resume();
     while (!this.#finished) await this.#change();
@@ -178,6 +182,7 @@ class RunningRound implements Round {
       parameterTypes: this.parameterTypes,
       tag: this.#tag,
       suspended: this.#suspended,
+      whole: this.#whole,
       plan: this.#plan,
     };
   }
@@ -253,7 +258,11 @@ class RunningRound implements Round {
   }
 
   handleDataRow({ fields, length }: { fields: (string | null)[]; length: number }): void {
-    if (this.#draining || this.#options.own === 'NONE') return;
+    if (this.#options.own === 'NONE') return;
+    if (this.#draining) {
+      this.#whole = false;
+      return;
+    }
     if (this.#options.own === 'DESCRIBED' && this.#fields === null) return;
     if (this.#options.own === 'EXPLAINED' && this.#plan === null) {
       if (this.#fields !== null) this.#planLine ??= fields[0] ?? null;

@@ -1,9 +1,10 @@
 /** Runs a script statement by statement: what it may hold, and what goes into which transaction. */
 import type { RunEvent, RunOptions } from '../engine.ts';
 import { RunError } from '../engine.ts';
-import type { Columns } from './columns.ts';
+import type { Columns, Query } from './columns.ts';
 import { type Connection, printSettings } from './connect.ts';
 import { isCopyable, runCopy } from './copy.ts';
+import { mayAct } from './effects.ts';
 import { type Place, positionIn, toRunError } from './errors.ts';
 import { createExchange, runAhead } from './exchange.ts';
 import type { Notices } from './notices.ts';
@@ -16,6 +17,7 @@ export interface ScriptDeps {
   readonly connection: Connection;
   readonly rounds: Rounds;
   readonly columns: Columns;
+  readonly ask: Query;
   readonly notices: Notices;
   readonly stopper: Stopper;
 }
@@ -49,7 +51,7 @@ export function checkScript(script: string, statements: readonly ScriptStatement
 
 /** @throws RunError, at the first failure; what is open then is left to the caller */
 export async function* runScript(
-  { connection, rounds, columns, notices, stopper }: ScriptDeps,
+  { connection, rounds, columns, ask, notices, stopper }: ScriptDeps,
   script: string,
   statements: readonly ScriptStatement[],
   options: RunOptions,
@@ -62,7 +64,7 @@ export async function* runScript(
   const begin = options.readOnly ? beginReadOnly : (['BEGIN'] as const);
   const finish = options.readOnly ? 'ROLLBACK' : 'COMMIT';
   const exchange = createExchange({ rounds, notices, stopper, ...limits });
-  const deps = { connection, columns, exchange, begin, finish, ...limits };
+  const deps = { connection, columns, ask, exchange, begin, finish, ...limits };
   let place: Place | null = null;
   try {
     if (whole) yield* exchange.round((wire) => runAhead(wire, ...begin));
@@ -72,7 +74,9 @@ export async function* runScript(
       // A session begins with them; a statement before this one may have set others.
       if (options.raw !== undefined && statement.rows && index > 0)
         yield* exchange.round((wire) => runAhead(wire, ...printSettings));
-      const run = isCopyable(statement, options, connection) ? runCopy : runStatement;
+      const cuts = Number.isFinite(options.maxRows);
+      const copies = isCopyable(statement, options, connection) && !(cuts && (await mayAct(ask, statement, options)));
+      const run = copies ? runCopy : runStatement;
       yield* run(deps, index, statement, options);
     }
     if (whole) {

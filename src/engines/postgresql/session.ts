@@ -1,7 +1,7 @@
 /** One session on a server, for one principal: runs scripts one after the other, and can be told to stop. */
 import pg from 'pg';
 import { type OpenOptions, RunError, type RunEvent, type RunOptions, type Session, type Target } from '../engine.ts';
-import { createColumns } from './columns.ts';
+import { createColumns, type Query } from './columns.ts';
 import { type ConnectDeps, connect } from './connect.ts';
 import { createNotices } from './notices.ts';
 import type { Parser } from './parser.ts';
@@ -23,21 +23,20 @@ export async function openSession(deps: SessionDeps, target: Target, options: Op
   const { client, closed } = connection;
   const rounds = createRounds(connection);
   const notices = createNotices({ client, wake: () => rounds.current?.wake() });
-  const columns = createColumns({
-    query: async (text, values) => {
-      const query = { text, values: [...values], rowMode: 'array' as const, types: { getTypeParser } };
-      const answer = client.query(query);
-      asking = Promise.allSettled([answer]).finally(() => {
-        asking = null;
-      });
-      const { rows } = await answer.catch((error: unknown) => {
-        // A place in our SQL is none in the script.
-        if (error instanceof pg.DatabaseError) error.position = undefined;
-        throw error;
-      });
-      return rows as (string | null)[][];
-    },
-  });
+  const ask: Query = async (text, values) => {
+    const query = { text, values: [...values], rowMode: 'array' as const, types: { getTypeParser } };
+    const answer = client.query(query);
+    asking = Promise.allSettled([answer]).finally(() => {
+      asking = null;
+    });
+    const { rows } = await answer.catch((error: unknown) => {
+      // A place in our SQL is none in the script.
+      if (error instanceof pg.DatabaseError) error.position = undefined;
+      throw error;
+    });
+    return rows as (string | null)[][];
+  };
+  const columns = createColumns({ query: ask });
   let asking: Promise<unknown> | null = null;
   let running: Stopper | null = null;
   let disposed = false;
@@ -78,7 +77,7 @@ export async function openSession(deps: SessionDeps, target: Target, options: Op
         if (stopper.fault !== null) throw stopper.fault;
         const statements = await split(deps, script);
         checkScript(script, statements, options);
-        yield* runScript({ connection, rounds, columns, notices, stopper }, script, statements, options);
+        yield* runScript({ connection, rounds, columns, ask, notices, stopper }, script, statements, options);
       } finally {
         options.signal.removeEventListener('abort', onAbort);
         await settle(stopper);

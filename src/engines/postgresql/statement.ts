@@ -4,8 +4,9 @@
  */
 import pg from 'pg';
 import type { RunEvent, RunOptions } from '../engine.ts';
-import type { Columns } from './columns.ts';
+import type { Columns, Query } from './columns.ts';
 import { type Connection, sessionSettings, type Wire } from './connect.ts';
+import { mayAct } from './effects.ts';
 import { explainAhead, forgetExplain, mayExplain, plannedRows } from './estimate.ts';
 import { type Exchange, runAhead } from './exchange.ts';
 import { createPace, inPortions } from './pace.ts';
@@ -17,6 +18,7 @@ import type { ScriptStatement } from './split.ts';
 export interface StatementDeps extends BatchLimits {
   readonly connection: Connection;
   readonly columns: Columns;
+  readonly ask: Query;
   readonly exchange: Exchange;
   /** Sent before a statement that needs a transaction and has none, and behind it. */
   readonly begin: readonly string[];
@@ -28,10 +30,10 @@ const portal = 'quarry portal';
 
 /** @returns the events of the statement after its first one, its `end` included */
 export async function* runStatement(
-  { connection, columns, exchange, begin, finish, batchRows, batchBytes }: StatementDeps,
+  { connection, columns, ask, exchange, begin, finish, batchRows, batchBytes }: StatementDeps,
   index: number,
   statement: ScriptStatement,
-  options: Pick<RunOptions, 'parameters' | 'maxRows' | 'raw'>,
+  options: Pick<RunOptions, 'parameters' | 'maxRows' | 'raw' | 'readOnly'>,
 ): AsyncGenerator<RunEvent, void> {
   const startedMs = exchange.busyMs;
   const pace = createPace({
@@ -134,6 +136,8 @@ export async function* runStatement(
   }
 
   let tag: string | null;
+  /** All of its rows were made, whether they are kept or not. */
+  let whole = !statement.streams;
   if (first !== null) {
     for (const batch of first.batches) {
       const event = take?.(batch) ?? null;
@@ -157,8 +161,10 @@ export async function* runStatement(
       tag = fetched.tag;
       more = fetched.suspended;
     }
-    // It has run whole, and only its rows were left: how many they are is what it affected.
-    if (more && !statement.streams && fields !== null) {
+    // It has run whole, and only its rows were left: how many they are is what it affected. Or it does something with each
+    // row, and is not left half done.
+    whole = !statement.streams || (more && (await mayAct(ask, statement, options)));
+    if (more && whole && fields !== null) {
       const moved = yield* exchange.round((wire) => runAhead(wire, `MOVE FORWARD ALL IN "${portal}"`));
       passed = readTag(moved.tag).count ?? 0;
     }
@@ -185,7 +191,7 @@ export async function* runStatement(
     type: 'end',
     index,
     command: command ?? statement.command,
-    rowCount: fields === null ? count : statement.streams ? kept : seen + passed,
+    rowCount: fields === null ? count : whole ? seen + passed : kept,
     truncated: seen > kept,
     durationMs: exchange.busyMs - startedMs,
   };

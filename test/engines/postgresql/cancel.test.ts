@@ -88,6 +88,24 @@ describe('a cancel', () => {
     expect((await database.client.query('DELETE FROM item RETURNING id')).rows).toEqual([{ id: 1 }]);
   });
 
+  test('that comes when the statement is done undoes nothing, and is told where something is left', async () => {
+    const session = await open();
+    const caught = (n: number) =>
+      `do $$ begin perform pg_sleep(600); exception when query_canceled then insert into item values (${n}); end $$`;
+    for (const [script, code] of [
+      [caught(1), null],
+      [`${caught(2)}; select 1`, 'CANCELLED'],
+    ] as const) {
+      const { ended } = await untilEvent(session, script, 'statement');
+      await waitsFor(session, 'PgSleep');
+      await session.cancel();
+      if (code === null) await ended;
+      else expect((await faultOf(ended)).code).toBe(code);
+      await works(session);
+    }
+    expect((await database.client.query('DELETE FROM item RETURNING id')).rows).toEqual([{ id: 1 }, { id: 2 }]);
+  });
+
   test('undoes a script that is one transaction', async () => {
     const session = await open();
     const script = 'insert into item values (1); select pg_sleep(600)';

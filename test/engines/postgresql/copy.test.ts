@@ -244,6 +244,15 @@ describe('a SELECT by COPY', () => {
     expect(fault).toMatchObject({ code: 'LIMIT_EXCEEDED' });
   });
 
+  test('is not left half done where it calls what does something, however few of its rows are kept', async () => {
+    await database.client.query(`CREATE TABLE done (n int);
+      CREATE FUNCTION noted(n int) RETURNS int LANGUAGE sql AS 'INSERT INTO done VALUES (n) RETURNING n'`);
+    const events = await raw('SELECT noted(n) FROM generate_series(1, 5000) AS n', { maxRows: 2 });
+    expect(rawOf(events)).toEqual([['1'], ['2']]);
+    expect(endsOf(events)).toMatchObject([{ rowCount: 5_000, truncated: true }]);
+    expect((await database.client.query('SELECT count(*)::int AS n FROM done')).rows).toEqual([{ n: 5_000 }]);
+  });
+
   test('takes rows that are longer than a batch', async () => {
     const events = await raw(`SELECT n, repeat(n::text, 400000) FROM generate_series(1, 3) AS n`, { raw: 'TSV' });
     expect(linesOf(events).length).toBe(3 * (400_000 + 3));

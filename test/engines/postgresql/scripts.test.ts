@@ -1,4 +1,5 @@
 /** Scripts of several statements: what goes into which transaction, what is reported, and where a failure stands. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { RunEvent, Session } from '../../../src/engines/engine.ts';
 import { createTestDatabase, type TestDatabase } from '../../support/databases.ts';
@@ -133,6 +134,29 @@ describe('each statement of a script', () => {
     async (script, rowCount, options) => {
       const ends = endsOf(await collect(session, script, { maxRows: 2, ...options }));
       expect(ends.filter(({ truncated }) => truncated)).toMatchObject([{ rowCount }]);
+    },
+  );
+
+  test.each(['PER_STATEMENT', 'WHOLE'] as const)(
+    'is not left half done where it calls what does something, however few of its rows are kept: %s',
+    async (transaction) => {
+      await database.client.query(`
+        CREATE OR REPLACE FUNCTION noted(n int) RETURNS int LANGUAGE sql AS 'INSERT INTO item VALUES (n) RETURNING id';
+        CREATE OR REPLACE FUNCTION doubled(n bigint) RETURNS bigint LANGUAGE sql IMMUTABLE AS 'SELECT n * 2'`);
+      const events = await collect(session, 'select noted(i) from generate_series(1, 5000) i', {
+        maxRows: 3,
+        transaction,
+      });
+      expect(endsOf(events)).toMatchObject([{ command: 'SELECT', rowCount: 5_000, truncated: true }]);
+      expect(rowsOf(events)).toEqual([[1], [2], [3]]);
+      expect(await items()).toHaveLength(5_000);
+      // What only reckons ends behind the rows that are kept.
+      const endless = await collect(
+        session,
+        'with recursive n (i) as (values (1::bigint) union all select i + 1 from n) select doubled(i) from n',
+        { maxRows: 3, transaction },
+      );
+      expect(rowsOf(endless)).toEqual([['2'], ['4'], ['6']]);
     },
   );
 
@@ -348,6 +372,15 @@ describe('a failure', () => {
     expect(await items()).toEqual([]);
   });
 
+  test.each([
+    `SET client_encoding = 'UTF8'`,
+    `set names 'utf-8'`,
+    'set client_encoding to unicode',
+    'reset client_encoding',
+  ])('of the encoding that every session has does nothing: %s', async (script) => {
+    expect(rowsOf(await collect(session, `${script}; show client_encoding`), 1)).toEqual([['UTF8']]);
+  });
+
   test.each(['', ' \n\t', ';', ' ; ;; ', '-- only a comment', '/* only; a comment */', ';-- a\n;'])(
     'to hold a statement is one: %j',
     async (script) => {
@@ -424,12 +457,26 @@ describe('what the server remarks', () => {
   test('is bounded in number and in length', async () => {
     const flood = `do $$ begin for i in 1..5000 loop raise notice '% %', i, repeat('x', 20000); end loop; end $$`;
     const messages = (await collect(session, flood)).flatMap((e) => (e.type === 'notice' ? [e.message] : []));
-    expect(messages).toHaveLength(1_000);
-    expect(messages.at(-1)).toContain('left out');
+    expect(messages.at(-1)).toMatch(/^NOTICE: 5000 x/);
     expect(Math.max(...messages.map(({ length }) => length))).toBeLessThan(9_000);
     const next = await collect(session, raising('heard again'));
     expect(next).toContainEqual({ type: 'notice', message: 'NOTICE: heard again' });
   });
+});
+
+test('of a flood of remarks that nobody takes the newest are kept', async () => {
+  const flood = `do $$ begin for i in 1..5000 loop raise notice '%', i; end loop; end $$`;
+  const messages: string[] = [];
+  for await (const event of session.run(flood, runOptions())) {
+    if (event.type !== 'notice') continue;
+    if (messages.push(event.message) > 1) continue;
+    const idle = `SELECT FROM pg_stat_activity WHERE pid = ${session.identity.sessionId} AND state = 'idle'`;
+    while ((await database.client.query(idle)).rowCount === 0);
+    // What it has said is on its way, and read while this waits.
+    await sleep(20);
+  }
+  expect(messages.length).toBeLessThanOrEqual(2_000);
+  expect(messages.slice(-1_000)).toEqual(Array.from({ length: 1_000 }, (_, i) => `NOTICE: ${4_001 + i}`));
 });
 
 describe('taking a script apart', () => {

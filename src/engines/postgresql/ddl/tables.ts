@@ -153,6 +153,8 @@ function objectsOf(row: TextRow, columns: readonly TextRow[], checks: readonly T
       const part = { address, rank: ranks.default, sql: setDefault };
       items.push({ text: `${head} DEFAULT ${expression}${notNull}`, part, bare: `${head}${notNull}` });
     } else if (!ofType || notNull || identity) items.push({ text: `${head}${identity ?? ''}${notNull}` });
+    // A column that is written takes its parent's default all the same; DEFAULT NULL would stay with one of a domain.
+    if (!partition && withoutDefault === 't' && !identity) after.push(`\n${alter} DROP DEFAULT;`);
   }
   if (relkind === 'v' || relkind === 'm') {
     const sql = after.join('').trimStart();

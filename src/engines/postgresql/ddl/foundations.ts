@@ -23,7 +23,10 @@ export const foundations: readonly Kind[] = [
     catalog: 'pg_extension',
     rank: ranks.extension,
     sql: ({ asked }) => `select o.oid, n.nspname, o.extname,
-        format('CREATE EXTENSION IF NOT EXISTS %I WITH SCHEMA %I;', o.extname, n.nspname)
+        format('CREATE EXTENSION IF NOT EXISTS %I WITH SCHEMA %I;', o.extname, n.nspname) ||
+          -- It comes with one.
+          case when obj_description(o.oid, 'pg_extension') is null
+            then format(E'\\nCOMMENT ON EXTENSION %I IS NULL;', o.extname) else '' end
       from pg_extension o join pg_namespace n on n.oid = o.extnamespace where ${asked}`,
   },
   {

@@ -7,6 +7,7 @@ create extension citext schema app;
 create extension hstore schema "ext ""q""";
 create extension btree_gist;
 comment on extension citext is 'Said anew';
+comment on extension btree_gist is null;
 
 -- languages, collations, conversions, access methods
 create language plother handler plpgsql_call_handler inline plpgsql_inline_handler validator plpgsql_validator;

@@ -47,6 +47,25 @@ export const keys: readonly Kind[] = [
       where ${asked} and o.conrelid <> 0 and o.contype in ('c', 'n') and not o.convalidated and o.conislocal`,
   },
   {
+    // Its copies below come with it, as unchecked as it is; what is said of one of them finds it there.
+    catalog: 'pg_constraint',
+    rank: ranks.check,
+    sql: ({ asked }) => `with recursive below (root, conname, contype, conrelid) as (
+        select k.oid, k.conname, k.contype, k.conrelid from pg_constraint k
+        where k.contype in ('c', 'n') and k.conrelid <> 0 and not k.convalidated and k.conislocal
+        union
+        select b.root, b.conname, b.contype, h.inhrelid from below b join pg_inherits h on h.inhparent = b.conrelid
+      )
+      select o.oid, n.nspname, o.conname, case when o.convalidated
+          then format('ALTER TABLE %s VALIDATE CONSTRAINT %I;', o.conrelid::regclass, o.conname) else '' end,
+        json_agg(format('pg_constraint:%s', b.root))
+      from below b
+      join pg_constraint o on o.conrelid = b.conrelid and o.conname = b.conname and o.contype = b.contype
+      ${schemaOf('o', 'connamespace')} join pg_class c on c.oid = o.conrelid
+      where ${asked} and not o.conislocal and not (o.convalidated and c.relispartition)
+      group by o.oid, n.nspname, o.conname, o.convalidated, o.conrelid`,
+  },
+  {
     catalog: 'pg_class',
     rank: ranks.index,
     sql: ({ asked }) => `select o.oid, n.nspname, o.relname, pg_get_indexdef(o.oid) || ';' || ${ofIndex('i', 'x')}

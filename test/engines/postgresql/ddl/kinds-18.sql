@@ -12,6 +12,8 @@ comment on constraint "a is there" on app.nulls is 'Named';
 alter table app.nulls add constraint "c will be" not null c not valid;
 create table app.nulls_below (d integer) inherits (app.nulls);
 alter table app.nulls_below alter column c set not null;
+create table app.nulls_validated () inherits (app.nulls);
+alter table app.nulls_validated validate constraint "c will be";
 create table app.renamed_before (id integer not null primary key);
 alter table app.renamed_before rename to renamed_after;
 create table app.rooms (room integer, during daterange, constraint rooms_pkey primary key (room, during without overlaps));

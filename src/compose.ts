@@ -54,6 +54,7 @@ import { createEndWorkOfKeys } from './queries/ended-keys.ts';
 import { createExplain } from './queries/explain.ts';
 import { createExports } from './queries/exports.ts';
 import { createJobRows } from './queries/job-rows.ts';
+import { createLongReads } from './queries/long-reads.ts';
 import { createQueries } from './queries/queries.ts';
 import { createDueStore } from './queries/saved/due.ts';
 import { createSavedQueries } from './queries/saved/saved-queries.ts';
@@ -230,12 +231,14 @@ function buildServices({ config, core, startedAt, diskLow, running, publicUrl, o
     files: core.fileStore,
     store: createExportStore({ pool, files: core.fileStore }),
   });
+  const longReads = createLongReads();
   const queries = createQueries({
     jobs: jobStore,
     quota: createJobQuota({ pool }),
     diskLow,
     results: resultStore,
     blobs,
+    longReads,
     databases,
     connections,
     destinations,
@@ -265,7 +268,7 @@ function buildServices({ config, core, startedAt, diskLow, running, publicUrl, o
     catalogChanges: createCatalogChanges({ store: changeStore, databases, catalog, snapshots, bus }),
     search: buildSearch({ core, snapshots, running }),
     jobs,
-    jobRows: createJobRows({ results: resultStore, blobs, bus }),
+    jobRows: createJobRows({ results: resultStore, blobs, longReads, bus }),
     queries,
     exports: createExports({
       jobs: jobStore,

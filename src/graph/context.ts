@@ -14,6 +14,8 @@ export interface Context {
   readonly signal: AbortSignal;
   /** The operation is a query: what was loaded for it once need not be loaded again. */
   reads?: boolean;
+  /** What is called when the answer is made. */
+  ends?: (() => void)[] | undefined;
   /** The header that the viewer was found by. */
   readonly authorization: string | null;
   /** Of the socket, where its token decides for this operation. */
@@ -31,4 +33,20 @@ export interface Context {
  * The same caller at a new event of a stream: loaders and checked scopes are kept by the context's identity, and what
  * was read for the last event may have changed since.
  */
-export const renewed = (context: Context): Context => ({ ...context });
+export const renewed = (context: Context): Context => ({ ...context, ends: undefined });
+
+/** @param then called once the answer to the operation, or to an event of its stream, is made */
+export function atEnd(context: Context, then: () => void): void {
+  context.ends ??= [];
+  context.ends.push(then);
+}
+
+/** The answer is made; what holds it in memory goes with the text that is made of it next. */
+export function end(context: Context): void {
+  const { ends } = context;
+  if (!ends) return;
+  context.ends = undefined;
+  setImmediate(() => {
+    for (const then of ends) then();
+  });
+}

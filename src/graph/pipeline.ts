@@ -16,7 +16,7 @@ import { rateHeaders } from '../lib/rates.ts';
 import type { Topic } from '../lib/topics.ts';
 import type { Services } from '../services.ts';
 import { maxBodyBytes, useBoundedBodies } from './bodies.ts';
-import type { Context } from './context.ts';
+import { type Context, end } from './context.ts';
 import { createDocumentCache } from './document-cache.ts';
 import { publicError, refused, useErrorCodes } from './errors.ts';
 import { createKeptAnswers } from './kept-answers.ts';
@@ -109,6 +109,11 @@ function useMasking(masked: Masked, log: Log): Plugin<Context> {
     }),
   };
 }
+
+/** What an operation held for its answer is others' again. */
+const useEnds = (): Plugin<Context> => ({
+  onExecute: ({ args }) => ({ onExecuteDone: () => end(args.contextValue) }),
+});
 
 const useSubscribe = (subscribe: ReturnType<typeof createSubscribe>): Plugin => ({
   onSubscribe: ({ setSubscribeFn }) => setSubscribeFn(subscribe as never),
@@ -237,6 +242,7 @@ export function createPipeline({
       useSubscribe(subscribe),
       useHanded(handed),
       usePlans(plans),
+      useEnds(),
       useMasking(masked, log),
     ],
     context: async ({ req, res, socket, signal, request }) => {

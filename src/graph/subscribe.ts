@@ -2,7 +2,7 @@
 import { createSourceEventStream, type ExecutionArgs, type ExecutionResult, execute } from 'graphql';
 import { AppError } from '../lib/errors.ts';
 import { onAborted } from '../lib/on-aborted.ts';
-import { type Context, renewed } from './context.ts';
+import { type Context, end, renewed } from './context.ts';
 import { JsonData } from './json-data.ts';
 import { createLifetimes, type Lifetime, type LifetimeDeps } from './lifetime.ts';
 import type { Plans } from './use-plans.ts';
@@ -105,12 +105,11 @@ export function createSubscribe({
         }
         const { value } = event;
         const data = telling && typeof value === 'object' && value !== null && (await telling.dataOf(value, context));
-        return {
-          done: false,
-          value: data
-            ? ({ data } as unknown as ExecutionResult)
-            : masked(await execute({ ...args, rootValue: value, contextValue: renewed(context) }), context),
-        };
+        if (data) return { done: false, value: { data } as unknown as ExecutionResult };
+        const own = renewed(context);
+        const result = await execute({ ...args, rootValue: value, contextValue: own });
+        end(own);
+        return { done: false, value: masked(result, context) };
       },
       async return() {
         await close();

@@ -21,7 +21,7 @@ export interface ChunkQueueDeps {
 
 export interface ChunkQueue {
   /** Resolves when there is room for one more. @throws LostHold, StorageFailed, also for what came before */
-  push(resultSetId: string, chunk: Chunk, lines: readonly string[]): Promise<void>;
+  push(resultSetId: string, chunk: UncountedChunk, lines: readonly string[]): Promise<void>;
   /** When all of them are there. @throws as push() */
   drained(): Promise<void>;
   /** @throws what broke one, at once */
@@ -31,11 +31,15 @@ export interface ChunkQueue {
 /** In memory, each with its text, its bytes and what they become. */
 const chunksAtOnce = 4;
 
+/** Its bytes are counted on the way. */
+type UncountedChunk = Omit<Chunk, 'textBytes'>;
+
 interface OnItsWay {
   readonly resultSetId: string;
-  readonly chunk: Chunk;
-  readonly written: Promise<void>;
-  isWritten: boolean;
+  readonly chunk: UncountedChunk;
+  readonly written: Promise<number>;
+  /** Null until it is written. */
+  textBytes: number | null;
 }
 
 export function createChunkQueue({ store, blobs, hold, patience, onStored }: ChunkQueueDeps): ChunkQueue {
@@ -45,9 +49,12 @@ export function createChunkQueue({ store, blobs, hold, patience, onStored }: Chu
   let worked: Promise<void> = Promise.resolve();
   let moved = Promise.withResolvers<void>();
 
-  async function write({ blob }: Chunk, lines: readonly string[]): Promise<void> {
+  /** @returns bytes of its text */
+  async function write({ blob }: UncountedChunk, lines: readonly string[]): Promise<number> {
     try {
-      await blobs.put(blob, await encodeChunk(lines));
+      const { packed, textBytes } = await encodeChunk(lines);
+      await blobs.put(blob, packed);
+      return textBytes;
     } catch (cause) {
       throw new StorageFailed('the rows could not be stored', { cause });
     }
@@ -55,14 +62,14 @@ export function createChunkQueue({ store, blobs, hold, patience, onStored }: Chu
 
   /** From the first one on, those of its set that are written. */
   function takeWritten(): OnItsWay[] {
-    const end = waiting.findIndex((one) => !one.isWritten || one.resultSetId !== waiting[0]?.resultSetId);
+    const end = waiting.findIndex((one) => one.textBytes === null || one.resultSetId !== waiting[0]?.resultSetId);
     return waiting.splice(0, end === -1 ? waiting.length : end);
   }
 
   const append = ([first, ...more]: readonly OnItsWay[]): Promise<boolean> =>
     first === undefined
       ? Promise.resolve(true)
-      : store.append(hold, first.resultSetId, [first.chunk, ...more.map(({ chunk }) => chunk)]);
+      : store.append(hold, first.resultSetId, [chunkOf(first), ...more.map(chunkOf)]);
 
   async function work(): Promise<void> {
     try {
@@ -87,7 +94,7 @@ export function createChunkQueue({ store, blobs, hold, patience, onStored }: Chu
     const left = waiting.splice(0);
     await Promise.allSettled(left.map(({ written }) => written));
     if (!(error instanceof LostHold)) return;
-    for (const one of left) if (one.isWritten) await append([one]).catch(ignored);
+    for (const one of left) if (one.textBytes !== null) await append([one]).catch(ignored);
   }
 
   function check(): void {
@@ -98,9 +105,9 @@ export function createChunkQueue({ store, blobs, hold, patience, onStored }: Chu
     check,
     async push(resultSetId, chunk, lines) {
       check();
-      const one: OnItsWay = { resultSetId, chunk, written: write(chunk, lines), isWritten: false };
-      one.written.then(() => {
-        one.isWritten = true;
+      const one: OnItsWay = { resultSetId, chunk, written: write(chunk, lines), textBytes: null };
+      one.written.then((textBytes) => {
+        one.textBytes = textBytes;
       }, ignored);
       waiting.push(one);
       if (!working) {
@@ -116,6 +123,8 @@ export function createChunkQueue({ store, blobs, hold, patience, onStored }: Chu
     },
   };
 }
+
+const chunkOf = ({ chunk, textBytes }: OnItsWay): Chunk => ({ ...chunk, textBytes });
 
 /** Thrown where it is awaited, or it is trash that a later sweep finds. */
 const ignored = () => undefined;

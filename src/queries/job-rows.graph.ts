@@ -28,7 +28,7 @@ builder.subscriptionField('jobRows', (t) =>
   t.field({
     type: RowBatchType,
     description:
-      'All rows of a job, from the first on, while it still runs. Completes behind the last row of one that succeeded; of one that failed it ends with the job’s error (`details.jobErrorCode`), of one that was cancelled with CONFLICT; POSITION_LOST when the rows are gone or the job is run again.',
+      'All rows of a job, from the first on, while it still runs. Completes behind the last row of one that succeeded; of one that failed it ends with the job’s error (`details.jobErrorCode`), of one that was cancelled with CONFLICT; POSITION_LOST when the rows are gone or the job is run again, TIMEOUT where too many read rows of more than 8 MiB at once.',
     authScopes: { signedIn: true },
     args: {
       id: t.arg.id({ required: true }),

@@ -14,13 +14,15 @@ import { AppError, badInput, type ErrorCode, notFound } from '../lib/errors.ts';
 import { isUuid } from '../lib/ids.ts';
 import type { Topic } from '../lib/topics.ts';
 import type { BlobStore } from '../storage/blob-store.ts';
-import { keepingLast, linesFrom } from './chunk-readers.ts';
+import { keepingLast } from './chunk-readers.ts';
+import type { LongReads } from './long-reads.ts';
 import { readRows } from './results.ts';
 import type { ResultProgress, ResultStore, SetProgress } from './store.ts';
 
 export interface JobRowsDeps {
   results: ResultStore;
   blobs: Pick<BlobStore, 'get'>;
+  longReads: LongReads;
   bus: Bus<Topic>;
 }
 
@@ -71,7 +73,7 @@ interface Place {
   readonly begun: boolean;
 }
 
-export function createJobRows({ results, blobs, bus }: JobRowsDeps): JobRows {
+export function createJobRows({ results, blobs, longReads, bus }: JobRowsDeps): JobRows {
   const store = { find: results.find, chunks: results.chunks };
   return {
     async *follow(viewer, jobId, { batchSize, after }, signal) {
@@ -84,7 +86,7 @@ export function createJobRows({ results, blobs, bus }: JobRowsDeps): JobRows {
       let seen = false;
       using bell = createDoorbell(bus, ['job.rows', 'job.changed'], jobId);
       const patience = createPatience(signal);
-      const chunks = keepingLast(linesFrom(blobs));
+      using chunks = keepingLast({ blobs, longReads }, { userId: viewer.userId, signal });
       while (!signal.aborted) {
         const from: number = place?.index ?? 0;
         const job = await patience(() => results.progress(jobId, from));

@@ -6,7 +6,7 @@ import { ConnectionInputType } from '../databases/connection.graph.ts';
 import type { ResultColumn } from '../engines/engine.ts';
 import { ExportInputType, exportOf } from '../exports/enums.graph.ts';
 import { builder } from '../graph/builder.ts';
-import type { Context } from '../graph/context.ts';
+import { atEnd, type Context } from '../graph/context.ts';
 import { enumOf } from '../graph/enums.ts';
 import { registerRow } from '../graph/nodes.ts';
 import { type Job, priorities } from '../jobs/job.ts';
@@ -65,7 +65,11 @@ const RowPageType = builder.objectRef<RowPage>('RowPage').implement({
   }),
 });
 
-const budgets = createContextCache(({ signal }: Context) => createOperationBudget(signal));
+const budgets = createContextCache((context: Context) => {
+  const budget = createOperationBudget({ userId: context.viewer?.userId ?? '', signal: context.signal });
+  atEnd(context, budget.end);
+  return budget;
+});
 
 export const ResultSetType = builder.objectRef<ResultSet>('ResultSet').implement({
   rights: 'job:see',
@@ -97,7 +101,7 @@ export const ResultSetType = builder.objectRef<ResultSet>('ResultSet').implement
       type: RowPageType,
       nullable: true,
       description:
-        'One array per row, in the order of columns; null once they have been thrown away, and, with LIMIT_EXCEEDED, where the other pages of the operation were too large.',
+        'One array per row, in the order of columns; null once they have been thrown away, and, with LIMIT_EXCEEDED, where the other pages of the operation were too large, or, with TIMEOUT, where too many read rows of more than 8 MiB at once.',
       args: { first: t.arg.int({ defaultValue: 100 }), after: t.arg.string(), offset: t.arg.int() },
       complexity: (args) => 1 + Math.ceil((args.first ?? 100) / 10),
       resolve: (set, { first, after, offset }, context) => {

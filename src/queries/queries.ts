@@ -18,6 +18,7 @@ import { isDeeperThan, maxJsonDepth, valuesIn } from '../lib/json-depth.ts';
 import type { Page } from '../lib/pages.ts';
 import type { BlobStore } from '../storage/blob-store.ts';
 import type { OperationBudget } from './chunk-readers.ts';
+import type { LongReads } from './long-reads.ts';
 import { type RowPage, readRows } from './results.ts';
 import type { ResultSet, ResultStore } from './store.ts';
 
@@ -75,6 +76,7 @@ export interface QueriesDeps {
   diskLow: () => boolean;
   results: ResultStore;
   blobs: BlobStore;
+  longReads: LongReads;
   databases: Pick<Databases, 'requireDatabase' | 'labelOf'>;
   connections: TypedConnections;
   destinations: Destinations;
@@ -98,7 +100,7 @@ export interface Queries {
   findResult(viewer: Viewer | null, id: string): Promise<ResultSet | null>;
   resultAt(job: Job, index: number): Promise<ResultSet | null>;
   results(job: Job, page: Page): Promise<{ sets: ResultSet[]; count: () => Promise<number> }>;
-  /** Null when they have been thrown away. @throws AppError BAD_USER_INPUT, LIMIT_EXCEEDED when the budget has no row left */
+  /** Null when they have been thrown away. @throws AppError BAD_USER_INPUT, LIMIT_EXCEEDED when the budget has no row left, TIMEOUT */
   rows(
     set: ResultSet,
     page: { first: number; after: string | null; offset: number | null },
@@ -112,6 +114,7 @@ export function createQueries({
   diskLow,
   results,
   blobs,
+  longReads,
   databases,
   connections,
   destinations,
@@ -257,7 +260,7 @@ export function createQueries({
       if (after !== null && offset !== null) throw badInput({ path: 'offset', message: 'not together with after' });
       if (offset !== null && offset < 0) throw badInput({ path: 'offset', message: 'from 0' });
       if (set.dropped) return null;
-      const read = budget.linesFrom(blobs);
+      const read = budget.linesFrom({ blobs, longReads });
       return readRows({ store: results, blobs, read }, set, after === null ? (offset ?? 0) : behind(after), first);
     },
   };

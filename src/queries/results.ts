@@ -7,7 +7,7 @@ import { constants, zstdCompress } from 'node:zlib';
 import type { Hold } from '../jobs/store.ts';
 import { AppError } from '../lib/errors.ts';
 import type { BlobStore } from '../storage/blob-store.ts';
-import { BudgetSpent, type ChunkReader, linesFrom } from './chunk-readers.ts';
+import { BudgetSpent, type ChunkReader, linesFrom, maxPageBytes } from './chunk-readers.ts';
 import type { ResultSet, ResultStore } from './store.ts';
 
 const compress = promisify(zstdCompress);
@@ -16,8 +16,6 @@ export const maxChunkBytes = 1_048_576;
 
 /** What most chunks become fits into one piece: each is a way to another thread and back. */
 const packing = { chunkSize: 262_144, params: { [constants.ZSTD_c_compressionLevel]: 1 } };
-/** Of one page's text: ten rows of a megabyte are a page, whatever was asked for. A single row may be more. */
-const maxPageBytes = 8 * 1_048_576;
 
 /** All that a job ever stored; the database's trigger names it too. */
 const jobFolder = (jobId: string): string => `results/${jobId}`;
@@ -26,14 +24,14 @@ const jobFolder = (jobId: string): string => `results/${jobId}`;
 export const attemptFolder = ({ id, fence }: Hold): string => `${jobFolder(id)}/${fence}`;
 
 /** The text is made once, as bytes: of a row of 30 MB each copy on the way counts. */
-export function encodeChunk(lines: readonly string[]): Promise<Buffer> {
+export async function encodeChunk(lines: readonly string[]): Promise<{ packed: Buffer; textBytes: number }> {
   const text = Buffer.allocUnsafeSlow(lines.reduce((sum, line) => sum + Buffer.byteLength(line) + 1, 0));
   let end = 0;
   for (const line of lines) {
     end += text.write(line, end);
     text[end++] = 0x0a;
   }
-  return compress(text, packing);
+  return { packed: await compress(text, packing), textBytes: text.length };
 }
 
 export interface RowPage {

@@ -36,6 +36,8 @@ export interface Chunk {
   readonly firstRow: number;
   readonly rows: number;
   readonly blob: string;
+  /** Unpacked; null where it was stored before they were counted. */
+  readonly textBytes: number | null;
 }
 
 interface Row {
@@ -52,6 +54,14 @@ interface Row {
   duration_ms: number | null;
   results_expire_at: Date | null;
   results_dropped: boolean;
+}
+
+interface ChunkRow {
+  index: number;
+  first_row: string;
+  rows: number;
+  blob: string;
+  text_bytes: number | null;
 }
 
 const resultSetOf = (row: Row): ResultSet => ({
@@ -130,8 +140,8 @@ export function createResultStore(pool: pg.Pool) {
         `WITH stored AS (
            UPDATE result_sets SET stored_rows = $4 WHERE result_sets.id = $3 AND ${held} RETURNING result_sets.id
          )
-         INSERT INTO result_chunks (result_set_id, index, first_row, rows, blob)
-         SELECT stored.id, given.* FROM stored, unnest($5::int[], $6::bigint[], $7::int[], $8::text[]) AS given
+         INSERT INTO result_chunks (result_set_id, index, first_row, rows, blob, text_bytes)
+         SELECT stored.id, given.* FROM stored, unnest($5::int[], $6::bigint[], $7::int[], $8::text[], $9::int[]) AS given
          ON CONFLICT (result_set_id, index) DO UPDATE SET blob = excluded.blob`,
         [
           id,
@@ -142,6 +152,7 @@ export function createResultStore(pool: pg.Pool) {
           chunks.map(({ firstRow }) => firstRow),
           chunks.map(({ rows }) => rows),
           blobs,
+          chunks.map(({ textBytes }) => textBytes),
         ],
       );
       if (rowCount === chunks.length) return true;
@@ -275,12 +286,18 @@ export function createResultStore(pool: pg.Pool) {
 
     /** The chunks that hold rows `from` to `to`, the last excluded. */
     async chunks(resultSetId: string, from: number, to: number): Promise<Chunk[]> {
-      const { rows } = await pool.query<{ index: number; first_row: string; rows: number; blob: string }>(
-        `SELECT index, first_row, rows, blob FROM result_chunks
+      const { rows } = await pool.query<ChunkRow>(
+        `SELECT index, first_row, rows, blob, text_bytes FROM result_chunks
          WHERE result_set_id = $1 AND first_row > $2::bigint - ${maxChunkRows} AND first_row < $3 AND first_row + rows > $2 ORDER BY index`,
         [resultSetId, from, to],
       );
-      return rows.map((row) => ({ index: row.index, firstRow: Number(row.first_row), rows: row.rows, blob: row.blob }));
+      return rows.map(({ index, first_row, rows, blob, text_bytes }) => ({
+        index,
+        firstRow: Number(first_row),
+        rows,
+        blob,
+        textBytes: text_bytes,
+      }));
     },
   };
 }

@@ -55,6 +55,8 @@ type Documents = {
     "\n  mutation TestConnection($input: TestConnectionInput!) {\n    testConnection(input: $input) {\n      report {\n        ok\n        serverVersion\n        problems {\n          code\n          message\n          hint\n        }\n      }\n    }\n  }\n": typeof types.TestConnectionDocument,
     "\n  query Expired($id: ID!) {\n    job(id: $id) {\n      status\n      result(index: 0) {\n        rowCount\n        expiresAt\n        columns {\n          name\n        }\n        rows {\n          rows\n        }\n      }\n    }\n  }\n": typeof types.ExpiredDocument,
     "\n  query Expiry($id: ID!) {\n    job(id: $id) {\n      finishedAt\n      result(index: 0) {\n        expiresAt\n        rows {\n          rows\n        }\n      }\n    }\n  }\n": typeof types.ExpiryDocument,
+    "\n  query LongRow($id: ID!) {\n    job(id: $id) {\n      result(index: 0) {\n        rows(first: 1) {\n          rows\n        }\n      }\n    }\n  }\n": typeof types.LongRowDocument,
+    "\n  subscription LongRows($id: ID!) {\n    jobRows(id: $id) {\n      rows\n    }\n  }\n": typeof types.LongRowsDocument,
     "\n  mutation Team {\n    createProject(input: { name: \"team\" }) {\n      project {\n        id\n      }\n    }\n  }\n": typeof types.TeamDocument,
     "\n  mutation JoinTeam($input: AddMemberInput!) {\n    addMember(input: $input) {\n      member {\n        id\n      }\n    }\n  }\n": typeof types.JoinTeamDocument,
     "\n  mutation LeaveTeam($id: ID!) {\n    removeMember(input: { id: $id }) {\n      deletedMemberId\n    }\n  }\n": typeof types.LeaveTeamDocument,
@@ -170,6 +172,8 @@ const documents: Documents = {
     "\n  mutation TestConnection($input: TestConnectionInput!) {\n    testConnection(input: $input) {\n      report {\n        ok\n        serverVersion\n        problems {\n          code\n          message\n          hint\n        }\n      }\n    }\n  }\n": types.TestConnectionDocument,
     "\n  query Expired($id: ID!) {\n    job(id: $id) {\n      status\n      result(index: 0) {\n        rowCount\n        expiresAt\n        columns {\n          name\n        }\n        rows {\n          rows\n        }\n      }\n    }\n  }\n": types.ExpiredDocument,
     "\n  query Expiry($id: ID!) {\n    job(id: $id) {\n      finishedAt\n      result(index: 0) {\n        expiresAt\n        rows {\n          rows\n        }\n      }\n    }\n  }\n": types.ExpiryDocument,
+    "\n  query LongRow($id: ID!) {\n    job(id: $id) {\n      result(index: 0) {\n        rows(first: 1) {\n          rows\n        }\n      }\n    }\n  }\n": types.LongRowDocument,
+    "\n  subscription LongRows($id: ID!) {\n    jobRows(id: $id) {\n      rows\n    }\n  }\n": types.LongRowsDocument,
     "\n  mutation Team {\n    createProject(input: { name: \"team\" }) {\n      project {\n        id\n      }\n    }\n  }\n": types.TeamDocument,
     "\n  mutation JoinTeam($input: AddMemberInput!) {\n    addMember(input: $input) {\n      member {\n        id\n      }\n    }\n  }\n": types.JoinTeamDocument,
     "\n  mutation LeaveTeam($id: ID!) {\n    removeMember(input: { id: $id }) {\n      deletedMemberId\n    }\n  }\n": types.LeaveTeamDocument,
@@ -422,6 +426,14 @@ export function graphql(source: "\n  query Expired($id: ID!) {\n    job(id: $id)
  * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
  */
 export function graphql(source: "\n  query Expiry($id: ID!) {\n    job(id: $id) {\n      finishedAt\n      result(index: 0) {\n        expiresAt\n        rows {\n          rows\n        }\n      }\n    }\n  }\n"): (typeof documents)["\n  query Expiry($id: ID!) {\n    job(id: $id) {\n      finishedAt\n      result(index: 0) {\n        expiresAt\n        rows {\n          rows\n        }\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  query LongRow($id: ID!) {\n    job(id: $id) {\n      result(index: 0) {\n        rows(first: 1) {\n          rows\n        }\n      }\n    }\n  }\n"): (typeof documents)["\n  query LongRow($id: ID!) {\n    job(id: $id) {\n      result(index: 0) {\n        rows(first: 1) {\n          rows\n        }\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  subscription LongRows($id: ID!) {\n    jobRows(id: $id) {\n      rows\n    }\n  }\n"): (typeof documents)["\n  subscription LongRows($id: ID!) {\n    jobRows(id: $id) {\n      rows\n    }\n  }\n"];
 /**
  * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
  */

@@ -70,7 +70,9 @@ test('every write of a worker whose lease was taken over is refused', async () =
   expect(await store.addNotices(zombie!, [{ index: 1, message: 'x' }], 10)).toBe(false);
   expect(await results.begin(zombie!, { index: 0, statement: 'x', columns: [] })).toBeNull();
   const set = await results.begin(heir!, { index: 0, statement: 'x', columns: [] });
-  expect(await results.append(zombie!, set!, [{ index: 0, firstRow: 0, rows: 1, blob: 'x' }])).toBe(false);
+  expect(await results.append(zombie!, set!, [{ index: 0, firstRow: 0, rows: 1, blob: 'x', textBytes: 2 }])).toBe(
+    false,
+  );
   expect(await results.end(zombie!, set!, { command: 'SELECT', rowCount: 1, truncated: false, durationMs: 1 })).toBe(
     false,
   );

@@ -8,6 +8,7 @@ import { uuidv7 } from '../../src/lib/ids.ts';
 import { startJanitor, sweep } from '../../src/queries/janitor.ts';
 import { createJobRows } from '../../src/queries/job-rows.ts';
 import { createLeftovers, type Leftovers } from '../../src/queries/leftovers.ts';
+import { createLongReads } from '../../src/queries/long-reads.ts';
 import { readRows } from '../../src/queries/results.ts';
 import { createDiskStore } from '../../src/storage/disk.ts';
 import { createTestQueue, type TestQueue } from '../support/jobs.ts';
@@ -85,7 +86,12 @@ test('a job that runs loses nothing, whatever its row says', async () => {
 
 test('a stream over rows that expire ends with POSITION_LOST, and so does one that comes later', async () => {
   const job = await ran();
-  const rows = createJobRows({ results: queue.results, blobs: queue.blobs, bus: queue.bus });
+  const rows = createJobRows({
+    results: queue.results,
+    blobs: queue.blobs,
+    longReads: createLongReads(),
+    bus: queue.bus,
+  });
   const follow = () => rows.follow(queue.viewerOf(owner), job.id, { batchSize: 10, after: null }, signal);
   const batches = follow();
   expect((await batches.next()).value).toMatchObject({ rows: { length: 10 } });

@@ -4,6 +4,7 @@ import type { Job } from '../../src/jobs/job.ts';
 import type { JobErrorCode } from '../../src/jobs/states.ts';
 import { uuidv7 } from '../../src/lib/ids.ts';
 import { createJobRows, type JobRows, type JobRowsOptions, type RowBatch } from '../../src/queries/job-rows.ts';
+import { createLongReads } from '../../src/queries/long-reads.ts';
 import { createTestQueue, type TestQueue } from '../support/jobs.ts';
 
 let queue: TestQueue;
@@ -11,7 +12,7 @@ let jobRows: JobRows;
 let owner: string;
 beforeAll(async () => {
   queue = await createTestQueue();
-  jobRows = createJobRows({ results: queue.results, blobs: queue.blobs, bus: queue.bus });
+  jobRows = createJobRows({ results: queue.results, blobs: queue.blobs, longReads: createLongReads(), bus: queue.bus });
   owner = await queue.metadata.addUser();
   await queue.worker();
 });
@@ -290,7 +291,7 @@ test('who takes a chunk row by row reads it once', async () => {
       return queue.blobs.get(key);
     },
   };
-  const counted = createJobRows({ results: queue.results, blobs, bus: queue.bus });
+  const counted = createJobRows({ results: queue.results, blobs, longReads: createLongReads(), bus: queue.bus });
   const options = { batchSize: 1, after: null };
   const batches = await rest(counted.follow(queue.viewerOf(owner), job.id, options, AbortSignal.timeout(50_000)));
   expect(rowsOf(batches)).toEqual(numbers(1, 300));

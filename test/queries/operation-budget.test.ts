@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { pageOf } from '../../src/lib/pages.ts';
 import { createOperationBudget, maxOperationBytes } from '../../src/queries/chunk-readers.ts';
+import { createLongReads } from '../../src/queries/long-reads.ts';
 import { readRows } from '../../src/queries/results.ts';
 import type { ResultSet } from '../../src/queries/store.ts';
 import { graphql } from '../generated/gql.ts';
@@ -60,9 +61,11 @@ async function ran(sql: string): Promise<ResultSet[]> {
   return queue.results.list(job.id, pageOf({}));
 }
 
+const longReads = createLongReads();
+
 /** Of one operation. */
 function operation(signal = never) {
-  const budget = createOperationBudget(signal, limit);
+  const budget = createOperationBudget({ userId: owner, signal }, limit);
   let inside = 0;
   let atOnce = 0;
   const blobs = {
@@ -78,7 +81,7 @@ function operation(signal = never) {
   return {
     atOnce: () => atOnce,
     page: (set: ResultSet, first = 100, offset = 0) =>
-      readRows({ store: queue.results, blobs, read: budget.linesFrom(blobs) }, set, offset, first),
+      readRows({ store: queue.results, blobs, read: budget.linesFrom({ blobs, longReads }) }, set, offset, first),
   };
 }
 

@@ -172,7 +172,7 @@ test('what a worker writes that has lost its job is not shown, and its blob goes
 test('a blob whose chunk was stored twice, because an answer was lost, is no trash', async () => {
   const { job } = await begun(never);
   const set = (await queue.results.at(job.id, 0))!;
-  const chunk = { index: 0, firstRow: 0, rows: 1, blob: `results/${job.id}/1/0-0` };
+  const chunk = { index: 0, firstRow: 0, rows: 1, blob: `results/${job.id}/1/0-0`, textBytes: 2 };
   expect(await queue.results.append({ id: job.id, fence: 1 }, set.id, [chunk])).toBe(true);
   await queue.pool.query('UPDATE jobs SET fence = fence + 1 WHERE id = $1', [job.id]);
   expect(await queue.results.append({ id: job.id, fence: 1 }, set.id, [chunk])).toBe(false);

@@ -1,7 +1,9 @@
 /** A submission where there is no room for it. */
+
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createDestinations } from '../../src/exports/destination.ts';
 import { createJobQuota } from '../../src/jobs/quota.ts';
+import { createLongReads } from '../../src/queries/long-reads.ts';
 import { createQueries, type SubmitQuery } from '../../src/queries/queries.ts';
 import { createTestQueue, type TestQueue } from '../support/jobs.ts';
 
@@ -25,6 +27,7 @@ function queriesOn(disk: { low: boolean }, limit = 100) {
     diskLow: () => disk.low,
     results,
     blobs,
+    longReads: createLongReads(),
     databases: { requireDatabase: nowhere, labelOf: () => '' },
     connections,
     destinations: createDestinations({ access: queue.access, files: queue.files, store: queue.exportStore }),

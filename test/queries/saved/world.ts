@@ -14,6 +14,7 @@ import { createPlaces } from '../../../src/jobs/places.ts';
 import { createJobQuota } from '../../../src/jobs/quota.ts';
 import { createBus } from '../../../src/lib/bus.ts';
 import type { Topic } from '../../../src/lib/topics.ts';
+import { createLongReads } from '../../../src/queries/long-reads.ts';
 import { createQueries } from '../../../src/queries/queries.ts';
 import { createDueStore } from '../../../src/queries/saved/due.ts';
 import {
@@ -54,6 +55,7 @@ export async function createSavedWorld() {
     diskLow: () => false,
     results: createResultStore(pool),
     blobs: createDiskStore({ directory: '/nonexistent' }),
+    longReads: createLongReads(),
     databases,
     connections: createTypedConnections({ keyring, engines }),
     settingsOf: async () => ({

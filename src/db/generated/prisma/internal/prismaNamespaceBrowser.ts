@@ -591,7 +591,8 @@ export const ResultChunkScalarFieldEnum = {
   index: 'index',
   firstRow: 'firstRow',
   rows: 'rows',
-  blob: 'blob'
+  blob: 'blob',
+  textBytes: 'textBytes'
 } as const
 
 export type ResultChunkScalarFieldEnum = (typeof ResultChunkScalarFieldEnum)[keyof typeof ResultChunkScalarFieldEnum]

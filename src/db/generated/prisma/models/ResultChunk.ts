@@ -30,12 +30,14 @@ export type ResultChunkAvgAggregateOutputType = {
   index: number | null
   firstRow: number | null
   rows: number | null
+  textBytes: number | null
 }
 
 export type ResultChunkSumAggregateOutputType = {
   index: number | null
   firstRow: bigint | null
   rows: number | null
+  textBytes: number | null
 }
 
 export type ResultChunkMinAggregateOutputType = {
@@ -44,6 +46,7 @@ export type ResultChunkMinAggregateOutputType = {
   firstRow: bigint | null
   rows: number | null
   blob: string | null
+  textBytes: number | null
 }
 
 export type ResultChunkMaxAggregateOutputType = {
@@ -52,6 +55,7 @@ export type ResultChunkMaxAggregateOutputType = {
   firstRow: bigint | null
   rows: number | null
   blob: string | null
+  textBytes: number | null
 }
 
 export type ResultChunkCountAggregateOutputType = {
@@ -60,6 +64,7 @@ export type ResultChunkCountAggregateOutputType = {
   firstRow: number
   rows: number
   blob: number
+  textBytes: number
   _all: number
 }
 
@@ -68,12 +73,14 @@ export type ResultChunkAvgAggregateInputType = {
   index?: true
   firstRow?: true
   rows?: true
+  textBytes?: true
 }
 
 export type ResultChunkSumAggregateInputType = {
   index?: true
   firstRow?: true
   rows?: true
+  textBytes?: true
 }
 
 export type ResultChunkMinAggregateInputType = {
@@ -82,6 +89,7 @@ export type ResultChunkMinAggregateInputType = {
   firstRow?: true
   rows?: true
   blob?: true
+  textBytes?: true
 }
 
 export type ResultChunkMaxAggregateInputType = {
@@ -90,6 +98,7 @@ export type ResultChunkMaxAggregateInputType = {
   firstRow?: true
   rows?: true
   blob?: true
+  textBytes?: true
 }
 
 export type ResultChunkCountAggregateInputType = {
@@ -98,6 +107,7 @@ export type ResultChunkCountAggregateInputType = {
   firstRow?: true
   rows?: true
   blob?: true
+  textBytes?: true
   _all?: true
 }
 
@@ -193,6 +203,7 @@ export type ResultChunkGroupByOutputType = {
   firstRow: bigint
   rows: number
   blob: string
+  textBytes: number | null
   _count: ResultChunkCountAggregateOutputType | null
   _avg: ResultChunkAvgAggregateOutputType | null
   _sum: ResultChunkSumAggregateOutputType | null
@@ -224,6 +235,7 @@ export type ResultChunkWhereInput = {
   firstRow?: Prisma.BigIntFilter<"ResultChunk"> | bigint | number
   rows?: Prisma.IntFilter<"ResultChunk"> | number
   blob?: Prisma.StringFilter<"ResultChunk"> | string
+  textBytes?: Prisma.IntNullableFilter<"ResultChunk"> | number | null
   resultSet?: Prisma.XOR<Prisma.ResultSetScalarRelationFilter, Prisma.ResultSetWhereInput>
 }
 
@@ -233,6 +245,7 @@ export type ResultChunkOrderByWithRelationInput = {
   firstRow?: Prisma.SortOrder
   rows?: Prisma.SortOrder
   blob?: Prisma.SortOrder
+  textBytes?: Prisma.SortOrderInput | Prisma.SortOrder
   resultSet?: Prisma.ResultSetOrderByWithRelationInput
 }
 
@@ -246,6 +259,7 @@ export type ResultChunkWhereUniqueInput = Prisma.AtLeast<{
   firstRow?: Prisma.BigIntFilter<"ResultChunk"> | bigint | number
   rows?: Prisma.IntFilter<"ResultChunk"> | number
   blob?: Prisma.StringFilter<"ResultChunk"> | string
+  textBytes?: Prisma.IntNullableFilter<"ResultChunk"> | number | null
   resultSet?: Prisma.XOR<Prisma.ResultSetScalarRelationFilter, Prisma.ResultSetWhereInput>
 }, "resultSetId_index">
 
@@ -255,6 +269,7 @@ export type ResultChunkOrderByWithAggregationInput = {
   firstRow?: Prisma.SortOrder
   rows?: Prisma.SortOrder
   blob?: Prisma.SortOrder
+  textBytes?: Prisma.SortOrderInput | Prisma.SortOrder
   _count?: Prisma.ResultChunkCountOrderByAggregateInput
   _avg?: Prisma.ResultChunkAvgOrderByAggregateInput
   _max?: Prisma.ResultChunkMaxOrderByAggregateInput
@@ -271,6 +286,7 @@ export type ResultChunkScalarWhereWithAggregatesInput = {
   firstRow?: Prisma.BigIntWithAggregatesFilter<"ResultChunk"> | bigint | number
   rows?: Prisma.IntWithAggregatesFilter<"ResultChunk"> | number
   blob?: Prisma.StringWithAggregatesFilter<"ResultChunk"> | string
+  textBytes?: Prisma.IntNullableWithAggregatesFilter<"ResultChunk"> | number | null
 }
 
 export type ResultChunkCreateInput = {
@@ -278,6 +294,7 @@ export type ResultChunkCreateInput = {
   firstRow: bigint | number
   rows: number
   blob: string
+  textBytes?: number | null
   resultSet: Prisma.ResultSetCreateNestedOneWithoutChunksInput
 }
 
@@ -287,6 +304,7 @@ export type ResultChunkUncheckedCreateInput = {
   firstRow: bigint | number
   rows: number
   blob: string
+  textBytes?: number | null
 }
 
 export type ResultChunkUpdateInput = {
@@ -294,6 +312,7 @@ export type ResultChunkUpdateInput = {
   firstRow?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   rows?: Prisma.IntFieldUpdateOperationsInput | number
   blob?: Prisma.StringFieldUpdateOperationsInput | string
+  textBytes?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
   resultSet?: Prisma.ResultSetUpdateOneRequiredWithoutChunksNestedInput
 }
 
@@ -303,6 +322,7 @@ export type ResultChunkUncheckedUpdateInput = {
   firstRow?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   rows?: Prisma.IntFieldUpdateOperationsInput | number
   blob?: Prisma.StringFieldUpdateOperationsInput | string
+  textBytes?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
 }
 
 export type ResultChunkCreateManyInput = {
@@ -311,6 +331,7 @@ export type ResultChunkCreateManyInput = {
   firstRow: bigint | number
   rows: number
   blob: string
+  textBytes?: number | null
 }
 
 export type ResultChunkUpdateManyMutationInput = {
@@ -318,6 +339,7 @@ export type ResultChunkUpdateManyMutationInput = {
   firstRow?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   rows?: Prisma.IntFieldUpdateOperationsInput | number
   blob?: Prisma.StringFieldUpdateOperationsInput | string
+  textBytes?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
 }
 
 export type ResultChunkUncheckedUpdateManyInput = {
@@ -326,6 +348,7 @@ export type ResultChunkUncheckedUpdateManyInput = {
   firstRow?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   rows?: Prisma.IntFieldUpdateOperationsInput | number
   blob?: Prisma.StringFieldUpdateOperationsInput | string
+  textBytes?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
 }
 
 export type ResultChunkListRelationFilter = {
@@ -349,12 +372,14 @@ export type ResultChunkCountOrderByAggregateInput = {
   firstRow?: Prisma.SortOrder
   rows?: Prisma.SortOrder
   blob?: Prisma.SortOrder
+  textBytes?: Prisma.SortOrder
 }
 
 export type ResultChunkAvgOrderByAggregateInput = {
   index?: Prisma.SortOrder
   firstRow?: Prisma.SortOrder
   rows?: Prisma.SortOrder
+  textBytes?: Prisma.SortOrder
 }
 
 export type ResultChunkMaxOrderByAggregateInput = {
@@ -363,6 +388,7 @@ export type ResultChunkMaxOrderByAggregateInput = {
   firstRow?: Prisma.SortOrder
   rows?: Prisma.SortOrder
   blob?: Prisma.SortOrder
+  textBytes?: Prisma.SortOrder
 }
 
 export type ResultChunkMinOrderByAggregateInput = {
@@ -371,12 +397,14 @@ export type ResultChunkMinOrderByAggregateInput = {
   firstRow?: Prisma.SortOrder
   rows?: Prisma.SortOrder
   blob?: Prisma.SortOrder
+  textBytes?: Prisma.SortOrder
 }
 
 export type ResultChunkSumOrderByAggregateInput = {
   index?: Prisma.SortOrder
   firstRow?: Prisma.SortOrder
   rows?: Prisma.SortOrder
+  textBytes?: Prisma.SortOrder
 }
 
 export type ResultChunkCreateNestedManyWithoutResultSetInput = {
@@ -426,6 +454,7 @@ export type ResultChunkCreateWithoutResultSetInput = {
   firstRow: bigint | number
   rows: number
   blob: string
+  textBytes?: number | null
 }
 
 export type ResultChunkUncheckedCreateWithoutResultSetInput = {
@@ -433,6 +462,7 @@ export type ResultChunkUncheckedCreateWithoutResultSetInput = {
   firstRow: bigint | number
   rows: number
   blob: string
+  textBytes?: number | null
 }
 
 export type ResultChunkCreateOrConnectWithoutResultSetInput = {
@@ -470,6 +500,7 @@ export type ResultChunkScalarWhereInput = {
   firstRow?: Prisma.BigIntFilter<"ResultChunk"> | bigint | number
   rows?: Prisma.IntFilter<"ResultChunk"> | number
   blob?: Prisma.StringFilter<"ResultChunk"> | string
+  textBytes?: Prisma.IntNullableFilter<"ResultChunk"> | number | null
 }
 
 export type ResultChunkCreateManyResultSetInput = {
@@ -477,6 +508,7 @@ export type ResultChunkCreateManyResultSetInput = {
   firstRow: bigint | number
   rows: number
   blob: string
+  textBytes?: number | null
 }
 
 export type ResultChunkUpdateWithoutResultSetInput = {
@@ -484,6 +516,7 @@ export type ResultChunkUpdateWithoutResultSetInput = {
   firstRow?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   rows?: Prisma.IntFieldUpdateOperationsInput | number
   blob?: Prisma.StringFieldUpdateOperationsInput | string
+  textBytes?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
 }
 
 export type ResultChunkUncheckedUpdateWithoutResultSetInput = {
@@ -491,6 +524,7 @@ export type ResultChunkUncheckedUpdateWithoutResultSetInput = {
   firstRow?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   rows?: Prisma.IntFieldUpdateOperationsInput | number
   blob?: Prisma.StringFieldUpdateOperationsInput | string
+  textBytes?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
 }
 
 export type ResultChunkUncheckedUpdateManyWithoutResultSetInput = {
@@ -498,6 +532,7 @@ export type ResultChunkUncheckedUpdateManyWithoutResultSetInput = {
   firstRow?: Prisma.BigIntFieldUpdateOperationsInput | bigint | number
   rows?: Prisma.IntFieldUpdateOperationsInput | number
   blob?: Prisma.StringFieldUpdateOperationsInput | string
+  textBytes?: Prisma.NullableIntFieldUpdateOperationsInput | number | null
 }
 
 
@@ -508,6 +543,7 @@ export type ResultChunkSelect<ExtArgs extends runtime.Types.Extensions.InternalA
   firstRow?: boolean
   rows?: boolean
   blob?: boolean
+  textBytes?: boolean
   resultSet?: boolean | Prisma.ResultSetDefaultArgs<ExtArgs>
 }, ExtArgs["result"]["resultChunk"]>
 
@@ -517,6 +553,7 @@ export type ResultChunkSelectCreateManyAndReturn<ExtArgs extends runtime.Types.E
   firstRow?: boolean
   rows?: boolean
   blob?: boolean
+  textBytes?: boolean
   resultSet?: boolean | Prisma.ResultSetDefaultArgs<ExtArgs>
 }, ExtArgs["result"]["resultChunk"]>
 
@@ -526,6 +563,7 @@ export type ResultChunkSelectUpdateManyAndReturn<ExtArgs extends runtime.Types.E
   firstRow?: boolean
   rows?: boolean
   blob?: boolean
+  textBytes?: boolean
   resultSet?: boolean | Prisma.ResultSetDefaultArgs<ExtArgs>
 }, ExtArgs["result"]["resultChunk"]>
 
@@ -535,9 +573,10 @@ export type ResultChunkSelectScalar = {
   firstRow?: boolean
   rows?: boolean
   blob?: boolean
+  textBytes?: boolean
 }
 
-export type ResultChunkOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"resultSetId" | "index" | "firstRow" | "rows" | "blob", ExtArgs["result"]["resultChunk"]>
+export type ResultChunkOmit<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = runtime.Types.Extensions.GetOmit<"resultSetId" | "index" | "firstRow" | "rows" | "blob" | "textBytes", ExtArgs["result"]["resultChunk"]>
 export type ResultChunkInclude<ExtArgs extends runtime.Types.Extensions.InternalArgs = runtime.Types.Extensions.DefaultArgs> = {
   resultSet?: boolean | Prisma.ResultSetDefaultArgs<ExtArgs>
 }
@@ -559,6 +598,10 @@ export type $ResultChunkPayload<ExtArgs extends runtime.Types.Extensions.Interna
     firstRow: bigint
     rows: number
     blob: string
+    /**
+     * Unpacked. Null: stored before it was counted.
+     */
+    textBytes: number | null
   }, ExtArgs["result"]["resultChunk"]>
   composites: {}
 }
@@ -988,6 +1031,7 @@ export interface ResultChunkFieldRefs {
   readonly firstRow: Prisma.FieldRef<"ResultChunk", 'BigInt'>
   readonly rows: Prisma.FieldRef<"ResultChunk", 'Int'>
   readonly blob: Prisma.FieldRef<"ResultChunk", 'String'>
+  readonly textBytes: Prisma.FieldRef<"ResultChunk", 'Int'>
 }
     
 

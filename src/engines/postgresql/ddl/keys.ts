@@ -13,18 +13,48 @@ const ofIndex = (i: string, x: string): string => `concat(
 
 const invalid = `not i.indisvalid and x.relkind <> 'I'`;
 
+/** As `ofIndex`, of the index of a constraint, whose definition does not tell its parameters. */
+const ofKey = (i: string, x: string): string => `concat(
+  case when ${x}.reloptions is not null
+    then format(E'\\nALTER INDEX %s SET (%s);', ${x}.oid::regclass, ${parameters(`${x}.reloptions`)}) end, ${ofIndex(i, x)})`;
+
+/** Gives a partition's copy `x` of the index `parent` its name: the server finds one by itself when it makes it. */
+const renamed = (x: string, parent: string, table: string): string => `format('DO %L;', format(
+'DECLARE made regclass;
+BEGIN
+  SELECT x.oid INTO made FROM pg_catalog.pg_inherits h JOIN pg_catalog.pg_class x ON x.oid = h.inhrelid
+    JOIN pg_catalog.pg_index i ON i.indexrelid = x.oid
+    WHERE h.inhparent = %L::regclass AND i.indrelid = %L::regclass AND x.relname <> %L;
+  IF FOUND THEN EXECUTE pg_catalog.format(''ALTER INDEX %%s RENAME TO %%I'', made, %L); END IF;
+END', ${parent}::regclass, ${table}::regclass, ${x}.relname, ${x}.relname))`;
+
 export const keys: readonly Kind[] = [
   {
+    // A partition's index that excludes cannot be attached: it is made with its parent's.
     catalog: 'pg_constraint',
     rank: ranks.key,
-    sql: ({ asked }) => `select o.oid, n.nspname, o.conname, concat(
-        format('ALTER TABLE ONLY %s ADD CONSTRAINT %I %s;', o.conrelid::regclass, o.conname, v.definition),
-        case when x.reloptions is not null
-          then format(E'\\nALTER INDEX %s SET (%s);', x.oid::regclass, ${parameters('x.reloptions')}) end, ${ofIndex('i', 'x')})
+    sql: ({ asked }) => `select o.oid, n.nspname, o.conname,
+        format('ALTER TABLE %s%s ADD CONSTRAINT %I %s;', case when not (i.indisexclusion and x.relkind = 'I') then 'ONLY ' end,
+          o.conrelid::regclass, o.conname, v.definition) || ${ofKey('i', 'x')}
       from pg_constraint o ${schemaOf('o', 'connamespace')}
       join pg_index i on i.indexrelid = o.conindid join pg_class x on x.oid = i.indexrelid
       cross join lateral (select pg_get_constraintdef(o.oid) as definition) v
-      where ${asked} and o.contype in ('p', 'u', 'x') and v.definition is not null`,
+      where ${asked} and o.contype in ('p', 'u', 'x') and not (i.indisexclusion and o.conparentid <> 0)
+        and v.definition is not null`,
+  },
+  {
+    catalog: 'pg_constraint',
+    rank: ranks.key,
+    sql: ({ asked }) => `select o.oid, n.nspname, o.conname, ltrim(concat(
+        case when o.conname <> concat(c.relname, '_', case o.contype when 'p' then 'pkey' else (
+            select string_agg(a.attname, '_' order by k.place) || '_excl' from unnest(o.conkey) with ordinality k (number, place)
+            join pg_attribute a on a.attrelid = o.conrelid and a.attnum = k.number) end)
+          then ${renamed('x', 'above.conindid', 'o.conrelid')} end, ${ofKey('i', 'x')}), E'\\n'),
+        json_build_array(format('pg_constraint:%s', above.oid), format('pg_class:%s/attach', o.conrelid))
+      from pg_constraint o ${schemaOf('o', 'connamespace')} join pg_class c on c.oid = o.conrelid
+      join pg_constraint above on above.oid = o.conparentid
+      join pg_index i on i.indexrelid = o.conindid join pg_class x on x.oid = i.indexrelid
+      where ${asked} and o.contype in ('p', 'u', 'x') and i.indisexclusion`,
   },
   {
     // Those of partitions come with their parent's. As they were made: one to a partitioned table is given another for each
@@ -82,7 +112,8 @@ export const keys: readonly Kind[] = [
         format('ALTER INDEX %s ATTACH PARTITION %s;', h.inhparent::regclass, o.oid::regclass),
         json_build_array(format('pg_class:%s', o.oid), format('pg_class:%s', h.inhparent))
       from pg_class o ${schemaOf('o', 'relnamespace')} join pg_inherits h on h.inhrelid = o.oid
-      where ${asked} and o.relkind in ('i', 'I')`,
+      join pg_index i on i.indexrelid = o.oid
+      where ${asked} and not i.indisexclusion`,
   },
   {
     catalog: 'pg_statistic_ext',

@@ -22,5 +22,16 @@ alter table app.order_items add constraint "not enforced" foreign key (order_id,
 create publication with_generated for table app.places with (publish_generated_columns = stored);
 create table app.identity_parts (id integer generated always as identity, kind text storage external compression pglz) partition by list (kind) using app_heap;
 create table app.identity_part partition of app.identity_parts for values in ('a');
+create table app.shifts (kind integer, span int4range, constraint shifts_pkey primary key (kind, span without overlaps), constraint apart exclude using gist (kind with =, span with &&)) partition by list (kind);
+create table app.day_shifts partition of app.shifts for values in (1, 2) partition by list (kind);
+create table app.day_shifts_1 partition of app.day_shifts for values in (1);
+create table app.night_shifts (span int4range not null, kind integer not null, constraint own exclude using gist (span with &&));
+alter table app.shifts attach partition app.night_shifts for values in (3);
+alter index app.day_shifts_kind_span_excl rename to "days ""$$'s""";
+alter index app.day_shifts_1_kind_span_excl rename to "the 1st's";
+alter index app."the 1st's" set (fillfactor = 60);
+alter table app.day_shifts_1 cluster on "the 1st's";
+comment on constraint night_shifts_pkey on app.night_shifts is 'A key';
+comment on constraint "the 1st's" on app.day_shifts_1 is 'Renamed';
 create event trigger on_login on login execute function app.on_ddl();
 alter event trigger on_login disable;

@@ -16,7 +16,7 @@ import { attemptFolder, maxChunkBytes } from './results.ts';
 import { maxChunkRows, type ResultStore } from './store.ts';
 
 export interface ResultWriterDeps {
-  store: Pick<ResultStore, 'begin' | 'append' | 'end'>;
+  store: Pick<ResultStore, 'begin' | 'append' | 'end' | 'put'>;
   blobs: Pick<BlobStore, 'put'>;
   bus: Pick<Bus<Topic>, 'ring'>;
   hold: Hold;
@@ -51,6 +51,8 @@ export interface ResultWriter {
   /** @throws RunError LIMIT_EXCEEDED for a row that is too long to be kept */
   rows(rows: readonly Cell[][]): Promise<void>;
   end(event: Extract<RunEvent, { type: 'end' }>): Promise<void>;
+  /** Of a statement without columns, instead of both. */
+  whole(statement: string, event: Extract<RunEvent, { type: 'end' }>): Promise<void>;
   /** Writes what it still has, so that a failed or cancelled job shows what came before. The last call of a run that broke off. */
   flush(): Promise<void>;
 }
@@ -140,6 +142,11 @@ export function createResultWriter({
       if (!(await patience(() => store.end(hold, id, { command, rowCount, truncated, durationMs }))))
         throw new LostHold();
       current = null;
+      ring();
+    },
+    async whole(statement, { index, command, rowCount, truncated, durationMs }) {
+      const set = { index, statement, command, rowCount, truncated, durationMs };
+      if (!(await patience(() => store.put(hold, set)))) throw new LostHold();
       ring();
     },
     async flush() {

@@ -31,8 +31,8 @@ export function keepResults(writer: ResultWriter): RunOutput {
     rows: (rows) => writer.rows(rows),
     async end(event, statement) {
       // A statement without columns has a result set too: its command and what it affected.
-      if (begun !== event.index) await writer.begin(event.index, statement, []);
-      await writer.end(event);
+      if (begun === event.index) await writer.end(event);
+      else await writer.whole(statement, event);
     },
     finish: async () => undefined,
     breakOff: () => writer.flush(),

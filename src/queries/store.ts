@@ -117,6 +117,8 @@ interface ProgressRow {
   ended: boolean;
 }
 
+const wholeMs = (ms: number | null): number | null => (ms === null ? null : Math.round(ms));
+
 export type ResultStore = ReturnType<typeof createResultStore>;
 
 export function createResultStore(pool: pg.Pool) {
@@ -129,6 +131,30 @@ export function createResultStore(pool: pg.Pool) {
         [id, fence, uuidv7(), set.index, set.statement, JSON.stringify(set.columns)],
       );
       return rows[0]?.id ?? null;
+    },
+
+    /** The result set of a statement without columns, whole: at its end, and the same when it is told twice. */
+    async put(
+      { id, fence }: Hold,
+      set: Pick<ResultSet, 'index' | 'statement' | 'command' | 'rowCount' | 'truncated' | 'durationMs'>,
+    ): Promise<boolean> {
+      const { rowCount } = await pool.query(
+        `INSERT INTO result_sets (id, job_id, index, statement, columns, command, row_count, truncated, duration_ms)
+         SELECT $3, $1, $4, $5, '[]', $6, $7, $8, $9 WHERE ${held}
+         ON CONFLICT (job_id, index) DO UPDATE SET command = excluded.command`,
+        [
+          id,
+          fence,
+          uuidv7(),
+          set.index,
+          set.statement,
+          set.command,
+          set.rowCount,
+          set.truncated,
+          wholeMs(set.durationMs),
+        ],
+      );
+      return rowCount === 1;
     },
 
     /** Chunks that follow each other. The same one twice is one. Blobs of those that are refused go to the trash. */
@@ -173,15 +199,7 @@ export function createResultStore(pool: pg.Pool) {
     ): Promise<boolean> {
       const { rowCount } = await pool.query(
         `UPDATE result_sets SET command = $4, row_count = $5, truncated = $6, duration_ms = $7 WHERE id = $3 AND ${held}`,
-        [
-          id,
-          fence,
-          resultSetId,
-          set.command,
-          set.rowCount,
-          set.truncated,
-          set.durationMs === null ? null : Math.round(set.durationMs),
-        ],
+        [id, fence, resultSetId, set.command, set.rowCount, set.truncated, wholeMs(set.durationMs)],
       );
       return rowCount === 1;
     },

@@ -35,7 +35,7 @@ async function begun(timing?: EarlyTiming, beforePut: (key: string) => Promise<v
   const hold: Hold = { id: job.id, fence: 1 };
   const { results, bus } = queue;
   const appended: number[] = [];
-  const store: Pick<ResultStore, 'begin' | 'append' | 'end'> = {
+  const store: Pick<ResultStore, 'begin' | 'append' | 'end' | 'put'> = {
     ...results,
     append(by, set, chunks) {
       appended.push(chunks.length);

@@ -135,7 +135,7 @@ export type CreateSavedQueryInput = {
   /** 1 to 200 characters, on one line. */
   name: string;
   projectId?: string | null | undefined;
-  /** Five fields of cron in UTC: minute, hour, day of the month, month, day of the week; numbers, names, *, lists, ranges and steps. Needs a database. */
+  /** Five fields of cron in UTC: minute, hour, day of the month, month, day of the week; numbers, names, *, lists, ranges and steps. Where neither day is *, either is enough. Needs a database. */
   schedule?: string | null | undefined;
   sql: string;
 };
@@ -410,7 +410,7 @@ export type UpdateSavedQueryInput = {
   name?: string | null | undefined;
   /** null takes it out of its project. */
   projectId?: string | null | undefined;
-  /** Five fields of cron in UTC: minute, hour, day of the month, month, day of the week; numbers, names, *, lists, ranges and steps. Needs a database. */
+  /** Five fields of cron in UTC: minute, hour, day of the month, month, day of the week; numbers, names, *, lists, ranges and steps. Where neither day is *, either is enough. Needs a database. */
   schedule?: string | null | undefined;
   /** false pauses; true goes on from now, what was missed meanwhile is not run. */
   scheduleEnabled?: boolean | null | undefined;

@@ -57,12 +57,18 @@ export function warningsOf({
     const count = Math.round(table.rows).toLocaleString('en');
     warnings.push(`${table.label} has about ${count} rows and is read from end to end for ${cut(filter)}.`);
   }
+  const listed = (names: readonly string[]) => cut(names.map((name) => `${name}()`).join(', '));
+  if (analyze && inside.mayWrite.length > 0) {
+    const names = listed(inside.mayWrite);
+    warnings.push(
+      `Volatile functions that are not SQL have run; sequences that they moved are not put back: ${names}.`,
+    );
+  }
   // A run has shown what they touch.
   if (!analyze) {
     for (const { table, trigger, function: name } of triggers) {
       warnings.push(`The trigger ${trigger} on ${table} calls ${name}(): what that reads and writes is not listed.`);
     }
-    const listed = (names: readonly string[]) => cut(names.map((name) => `${name}()`).join(', '));
     if (inside.mayWrite.length > 0) {
       const names = listed(inside.mayWrite);
       warnings.push(`What volatile functions read and write is not listed where they are not SQL: ${names}.`);

@@ -150,7 +150,7 @@ builder.queryField('savedQueries', (t) =>
 );
 
 const scheduleRules =
-  'Five fields of cron in UTC: minute, hour, day of the month, month, day of the week; numbers, names, *, lists, ranges and steps. Needs a database.';
+  'Five fields of cron in UTC: minute, hour, day of the month, month, day of the week; numbers, names, *, lists, ranges and steps. Where neither day is *, either is enough. Needs a database.';
 const exportRules =
   'Where its runs write their rows, with the rights of whoever runs it. With a schedule it needs `overwrite`, or {job}, {date} or {time} in its path.';
 const nameRules = `1 to ${savedQueryLimits.nameLength} characters, on one line.`;

@@ -337,6 +337,8 @@ describe('a warning is given', () => {
     const { rows } = await database.client.query('SELECT last_value FROM numbered_id_seq');
     expect(Number(rows[0].last_value)).toBeGreaterThan(Number(before));
     expect((await database.client.query('SELECT FROM numbered')).rowCount).toBe(0);
+    expect(await warnings('SELECT opaque()', { analyze: true })).toMatch(/sequences.*not put back: public\.opaque\(\)/);
+    expect(await warnings('SELECT is_fine(1) FROM hiding', { analyze: true })).toMatch(/opaque\(\)/);
   });
 });
 

@@ -108,6 +108,15 @@ describe.runIf(hasPostgres15)('on PostgreSQL 15', () => {
     expect(original).toContain('CREATE ');
     expect(copied).toBe(original!.replace(mapping, ''));
   });
+
+  test('a generated column that is a table’s own and its parent’s is made again', async () => {
+    const sql = `CREATE TABLE heights (height integer, twice integer GENERATED ALWAYS AS (height * 2) STORED);
+      CREATE TABLE own_heights (LIKE heights INCLUDING GENERATED); ALTER TABLE own_heights INHERIT heights`;
+    await using database = await createTestDatabase(sql, server);
+    const { catalog } = catalogOf(database.client);
+    await using copy = await copyOf(await catalog.ddl(options), server);
+    expect(await fingerprint(catalogOf(copy.client).catalog)).toBe(await fingerprint(catalog));
+  });
 });
 
 describe('statements', () => {

@@ -14,7 +14,12 @@ export async function readTables(scope: Scope): Promise<DdlObject[]> {
   const checks = groupBy(await readChecks(scope), ([relation]) => relation ?? '');
   return tables.flatMap((row) => {
     const oid = row[0] ?? '';
-    return objectsOf(row, columns.get(oid) ?? [], checks.get(oid) ?? []);
+    const parents: string[] = row[8] ? JSON.parse(row[8]) : [];
+    const inherited = new Set(parents.flatMap((parent) => (columns.get(parent) ?? []).map(([, name]) => name ?? '')));
+    return objectsOf(row, columns.get(oid) ?? [], checks.get(oid) ?? [], {
+      inherited: [...inherited],
+      version: scope.version,
+    });
   });
 }
 
@@ -26,7 +31,7 @@ const readRelations = (scope: Scope): Promise<TextRow[]> => {
     `select o.oid, n.nspname, o.relname, o.oid::regclass, o.relkind,
       case when o.relpersistence = 'u' then 'UNLOGGED ' end, o.relispartition,
       (select json_agg(h.inhparent::regclass order by h.inhseqno) from pg_inherits h where h.inhrelid = o.oid ${pending}),
-      (select h.inhparent from pg_inherits h where h.inhrelid = o.oid and o.relispartition ${pending}),
+      (select json_agg(h.inhparent::text order by h.inhseqno) from pg_inherits h where h.inhrelid = o.oid ${pending}),
       pg_get_partkeydef(o.oid), case when o.relispartition then pg_get_expr(o.relpartbound, o.oid) end,
       case when o.reloftype <> 0 then o.reloftype::regtype end, case when am.amname <> 'heap' then quote_ident(am.amname) end,
       concat_ws(', ', ${parameters('o.reloptions')}, ${parameters('t.reloptions', 'toast.')}),
@@ -104,18 +109,33 @@ const readColumns = (scope: Scope): Promise<TextRow[]> => {
 const readChecks = (scope: Scope): Promise<TextRow[]> => {
   const { condition, values } = asked(scope, 'pg_class');
   return scope.ask(
-    `select k.conrelid, k.oid, 'CONSTRAINT ' || quote_ident(k.conname) || ' ' || pg_get_constraintdef(k.oid)
+    `select k.conrelid, k.oid, 'CONSTRAINT ' || quote_ident(k.conname) || ' ' || pg_get_constraintdef(k.oid), k.conislocal
     from pg_class o join pg_constraint k on k.conrelid = o.oid
-    where ${condition} and k.contype = 'c' and k.convalidated and (k.conislocal or o.relispartition)
+    where ${condition} and k.contype = 'c' and k.convalidated
     order by k.conrelid, k.conname`,
     values,
   );
 };
 
-function objectsOf(row: TextRow, columns: readonly TextRow[], checks: readonly TextRow[]): DdlObject[] {
-  const [oid, schema, label, name, relkind, unlogged, isPartition, parentNames, parent, partitionKey, bound] = row;
+/** @param inherited the columns of its parents, in their order */
+function objectsOf(
+  row: TextRow,
+  columns: readonly TextRow[],
+  checks: readonly TextRow[],
+  { inherited, version }: { inherited: readonly string[]; version: number },
+): DdlObject[] {
+  const [oid, schema, label, name, relkind, unlogged, isPartition, parentNames, parentOids, partitionKey, bound] = row;
   const [ofType, method, storage, rowSecurity, forced, replica, server, options] = row.slice(11);
   const partition = isPartition === 't';
+  // INHERITS puts the columns of parents first, also one that was added to them later, and before 16 takes no generated one
+  // that is written. Such a table is made with all of its columns, and told to inherit; they are its own as well then.
+  const later =
+    !partition &&
+    (inherited.some((column, place) => column !== columns[place]?.[1]) ||
+      (version < 160_000 &&
+        columns.some(
+          ([, column, , , , generated, , , local]) => generated && local === 't' && inherited.includes(column ?? ''),
+        )));
   const key = `pg_class:${oid}`;
   const named = { schema: schema ?? null, name: label ?? '' };
   const after: string[] = [];
@@ -134,7 +154,7 @@ function objectsOf(row: TextRow, columns: readonly TextRow[], checks: readonly T
         separate.push(whole({ ...named, key: address, rank: ranks.default, sql: setDefault, needs: [key] }));
       continue;
     }
-    const written = partition || local === 't';
+    const written = partition || later || local === 't';
     const required = notNullName !== null && notNullName !== undefined;
     const notNull = required ? ` ${notNullName}NOT NULL${noInherit ?? ''}` : '';
     if (!written) {
@@ -154,14 +174,18 @@ function objectsOf(row: TextRow, columns: readonly TextRow[], checks: readonly T
       items.push({ text: `${head} DEFAULT ${expression}${notNull}`, part, bare: `${head}${notNull}` });
     } else if (!ofType || notNull || identity) items.push({ text: `${head}${identity ?? ''}${notNull}` });
     // A column that is written takes its parent's default all the same; DEFAULT NULL would stay with one of a domain.
-    if (!partition && withoutDefault === 't' && !identity) after.push(`\n${alter} DROP DEFAULT;`);
+    if (!partition && !later && withoutDefault === 't' && !identity) after.push(`\n${alter} DROP DEFAULT;`);
   }
   if (relkind === 'v' || relkind === 'm') {
     const sql = after.join('').trimStart();
     if (sql) separate.push(whole({ ...named, key: `${key}/columns`, rank: ranks.default, sql, needs: [key] }));
     return separate;
   }
-  for (const [, check, text] of checks) {
+  for (const [, check, text, local] of checks) {
+    if (local !== 't' && !partition) {
+      if (later) items.push({ text: text ?? '' });
+      continue;
+    }
     const sql = `ALTER TABLE ${name} ADD ${text};`;
     items.push({ text: text ?? '', part: { address: `pg_constraint:${check}`, rank: ranks.check, sql } });
   }
@@ -171,8 +195,10 @@ function objectsOf(row: TextRow, columns: readonly TextRow[], checks: readonly T
   if (replica === 'n' && relkind !== 'f') after.push(`\nALTER TABLE ONLY ${name} REPLICA IDENTITY NOTHING;`);
   if (replica === 'f') after.push(`\nALTER TABLE ONLY ${name} REPLICA IDENTITY FULL;`);
   const parents: string[] = parentNames ? JSON.parse(parentNames) : [];
+  const [parent]: string[] = partition && parentOids ? JSON.parse(parentOids) : [];
+  if (later) for (const above of parents) after.push(`\nALTER TABLE ${name} INHERIT ${above};`);
   const tail = [
-    !partition && parents.length > 0 && `\nINHERITS (${parents.join(', ')})`,
+    !partition && !later && parents.length > 0 && `\nINHERITS (${parents.join(', ')})`,
     partitionKey && `\nPARTITION BY ${partitionKey}`,
     method && `\nUSING ${method}`,
     server && `\nSERVER ${server}${options ?? ''}`,

@@ -39,5 +39,6 @@ create table app.late_below (own integer, z text storage external) inherits (app
 alter table app.late_below alter column z type integer using null, alter column x drop default;
 alter table app.late_below inherit app.late_beside;
 alter table app.late_above add column late text default 'x' collate "C", add constraint late_check check (late <> '') not valid;
+comment on constraint shallow on app.lakes is 'Looked at';
 create event trigger on_login on login execute function app.on_ddl();
 alter event trigger on_login disable;

@@ -68,6 +68,24 @@ export const keys: readonly Kind[] = [
       where ${asked} and o.contype = 'f' and o.conparentid = 0`,
   },
   {
+    // Made with its name; another one is left from before the parent's was renamed, or from before it was attached.
+    catalog: 'pg_constraint',
+    rank: ranks.foreignKey,
+    sql: ({ asked }) => `with recursive below (root, name, oid, conrelid) as (
+        select k.oid, k.conname, k.oid, k.conrelid from pg_constraint k where k.contype = 'f' and k.conparentid = 0
+          and exists (select from pg_class p where p.oid = k.conrelid and p.relkind = 'p')
+        union
+        -- The others are of a partitioned table that is referred to.
+        select b.root, b.name, k.oid, k.conrelid from below b
+          join pg_constraint k on k.conparentid = b.oid and k.conrelid <> b.conrelid
+      )
+      select o.oid, n.nspname, lpad(o.oid::text, 10, '0'),
+        format('ALTER TABLE %s RENAME CONSTRAINT %I TO %I;', o.conrelid::regclass, b.name, o.conname),
+        json_build_array(format('pg_constraint:%s', b.root), format('pg_class:%s/attach', o.conrelid))
+      from below b join pg_constraint o on o.oid = b.oid ${schemaOf('o', 'connamespace')}
+      where ${asked} and o.conname <> b.name`,
+  },
+  {
     // A table cannot be made with what it was not checked against.
     catalog: 'pg_constraint',
     rank: ranks.check,

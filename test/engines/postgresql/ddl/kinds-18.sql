@@ -40,5 +40,12 @@ alter table app.late_below alter column z type integer using null, alter column 
 alter table app.late_below inherit app.late_beside;
 alter table app.late_above add column late text default 'x' collate "C", add constraint late_check check (late <> '') not valid;
 comment on constraint shallow on app.lakes is 'Looked at';
+create table app.addressees (id integer primary key);
+create table app.parcels (place integer, kind text, constraint sent foreign key (place) references app.addressees) partition by list (kind);
+create table app.parcels_a partition of app.parcels for values in ('a') partition by range (place);
+create table app.parcels_a_1 partition of app.parcels_a default;
+create table app.parcels_b (kind text, place integer constraint "own key" references app.addressees);
+alter table app.parcels attach partition app.parcels_b for values in ('b');
+alter table app.parcels rename constraint sent to "went to";
 create event trigger on_login on login execute function app.on_ddl();
 alter event trigger on_login disable;

@@ -32,8 +32,8 @@ interface Reader {
   readonly signal: AbortSignal;
 }
 
-/** It has a row that is more than a page; of one whose bytes nobody counted that may be. */
-const isLong = ({ textBytes }: Pick<Chunk, 'textBytes'>): boolean => textBytes === null || textBytes > maxPageBytes;
+/** It has a row that is more than a page. One whose bytes nobody counted hardly has: all of them in turns would be slow. */
+const isLong = ({ textBytes }: Pick<Chunk, 'textBytes'>): boolean => (textBytes ?? 0) > maxPageBytes;
 
 export const linesFrom =
   (blobs: Blobs): ChunkReader =>

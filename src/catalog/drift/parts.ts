@@ -123,14 +123,16 @@ export async function matchParts(pairs: readonly RelationPair[], renames: Rename
     [old, now]: readonly [Item, Item],
     listOf: (parts: MatchedParts) => Matched<Item>,
     changesOf: (items: readonly [Item, Item], pair: RelationPair) => FieldChanges | null,
+    isCopy: (one: Item, above: Item) => boolean = () => false,
   ): FieldChanges | null {
     const changes = changesOf([old, now], pair);
     if (!changes || !now.inherited || !old.inherited) return changes;
     const follows = new Set<string>();
     for (const parent of pair.after.parents) {
       const above = byName.get(keyOf(parent));
-      const same = above && listOf(partsOf.get(above)!).pairs.find(([one]) => one.name === old.name);
-      const theirs = same && changesOf(same, above);
+      const theirPairs = above ? listOf(partsOf.get(above)!).pairs : [];
+      const same = theirPairs.find(([one]) => one.name === old.name) ?? theirPairs.find(([one]) => isCopy(old, one));
+      const theirs = above && same && changesOf(same, above);
       if (!theirs) continue;
       for (const [field, value] of Object.entries(theirs.after)) {
         if (JSON.stringify(value) === JSON.stringify(changes.after[field])) follows.add(field);
@@ -180,7 +182,7 @@ export async function matchParts(pairs: readonly RelationPair[], renames: Rename
         changes.altered(
           'FOREIGN_KEY',
           same[1].name,
-          own(pair, same, (parts) => parts.foreignKeys, keyChanges),
+          own(pair, same, (parts) => parts.foreignKeys, keyChanges, isCopiedKey),
         );
       }
 
@@ -265,6 +267,10 @@ function foreignKeysOf({ foreignKeys, constraints }: SnapshotRelation): Key[] {
 /** A partition's or a child's copy comes and goes with its parent's, which is told. */
 const isOwn = ({ inherited }: { readonly inherited: boolean }): boolean => !inherited;
 const comesFromParent = ({ inherited, local }: SnapshotColumn): boolean => inherited && !local;
+/** A partition's copy keeps its name where its parent's is renamed, or where it was there before it was attached. */
+const isCopiedKey = (one: Key, above: Key): boolean =>
+  keyOf(one.referenced) === keyOf(above.referenced) &&
+  JSON.stringify([one.columns, one.referencedColumns]) === JSON.stringify([above.columns, above.referencedColumns]);
 /** NOT NULL comes and goes with its column's `nullable`. */
 const isTold = ({ kind, inherited }: SnapshotConstraint): boolean => kind !== 'NOT_NULL' && !inherited;
 /** The index of a constraint comes and goes with it. */

@@ -645,6 +645,15 @@ describe('several changes at once', () => {
     });
   });
 
+  test('tell a foreign key of a partitioned table once, whatever its copies are called', async () => {
+    const first = `create table r (id int primary key); create table p (id int constraint f references r) partition by list (id);
+      create table p1 partition of p for values in (1); create table p2 (id int constraint own references r);
+      alter table p attach partition p2 for values in (2); alter table p rename constraint f to g`;
+    expect(await told(first, 'alter table p alter constraint g deferrable')).toEqual([
+      'ALTERED FOREIGN_KEY public.p.g',
+    ]);
+  });
+
   test('tell a table that took a renamed one’s name as a new one', async () => {
     const ddl = 'alter table t rename to t_old; create table t (a integer, b text)';
     expect(await told('create table t (a integer)', ddl)).toEqual([

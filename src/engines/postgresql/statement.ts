@@ -163,7 +163,7 @@ export async function* runStatement(
     }
     // It has run whole, and only its rows were left: how many they are is what it affected. Or it does something with each
     // row, and is not left half done.
-    whole = !statement.streams || (more && (await mayAct(ask, statement, options)));
+    whole ||= more && (await mayAct(ask, statement, options));
     if (more && whole && fields !== null) {
       const moved = yield* exchange.round((wire) => runAhead(wire, `MOVE FORWARD ALL IN "${portal}"`));
       passed = readTag(moved.tag).count ?? 0;

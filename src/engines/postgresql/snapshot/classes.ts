@@ -7,24 +7,6 @@ import type { Way } from '../row-texts.ts';
 import { type BuildingRelation, building } from './building.ts';
 import type { Source } from './source.ts';
 
-export type RelationRow = [
-  oid: number,
-  schema: string,
-  name: string,
-  relkind: string,
-  owner: string | null,
-  persistence: string | null,
-  privileges: string | null,
-  method: string | null,
-  tablespace: string | null,
-  options: string | null,
-  rowSecurity: string | null,
-  forceRowSecurity: string | null,
-  replicaIdentity: string | null,
-  partitionBound: string | null,
-  ofType: string | null,
-];
-
 export type SequenceRow = [
   oid: number,
   schema: string,
@@ -33,6 +15,18 @@ export type SequenceRow = [
   owner: string | null,
   persistence: string | null,
   privileges: string | null,
+];
+
+export type RelationRow = [
+  ...SequenceRow,
+  method: string | null,
+  tablespace: string | null,
+  options: string | null,
+  rowSecurity: string | null,
+  forceRowSecurity: string | null,
+  replicaIdentity: string | null,
+  partitionBound: string | null,
+  ofType: string | null,
 ];
 
 const ways: readonly Way[] = ['NUMBER', 'TEXT', 'OWN'];

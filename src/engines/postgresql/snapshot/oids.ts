@@ -1,6 +1,5 @@
-/** Oids that are the same on every server. */
+/** Oids that are the same on every server: of the catalogues themselves (catalog/pg_*.h), and where users' begin. */
 
-/** Oids of the catalogues themselves: the same on every server (catalog/pg_*.h). */
 export const catalogs = {
   pg_type: 1247,
   pg_proc: 1255,
